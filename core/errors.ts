@@ -1,0 +1,34 @@
+/** Every bug or outage that Countersign throws has one of these codes; expected outcomes are return values instead. */
+export type ErrorCode =
+  | 'already_running'
+  | 'audit_chain_broken'
+  | 'browser_crashed'
+  | 'browser_missing'
+  | 'chat_unavailable'
+  | 'config_invalid'
+  | 'context_refused'
+  | 'database_unavailable'
+  | 'egress_refused'
+  | 'migration_refused'
+  | 'model_unavailable'
+  | 'network'
+  | 'port_in_use'
+  | 'vault_authentication_failed'
+  | 'vault_format_unknown'
+  | 'vault_key_missing'
+  | 'workflow_invalid'
+  | 'workflow_not_found';
+
+/** A bug or an outage, with what an operator needs. `message` never holds a secret. */
+export class CountersignError extends Error {
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later without anybody changing anything. */
+  readonly isRetryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: { isRetryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'CountersignError';
+    this.code = code;
+    this.isRetryable = options.isRetryable ?? false;
+  }
+}

@@ -1,0 +1,130 @@
+import type { Secret } from '../secret.ts';
+import type { Origin } from './http.ts';
+
+/** A real browser. One `open` is one fresh context: no cookie, no storage, its own egress proxy port. */
+export interface Browser {
+  open(options: BrowserSessionOptions): Promise<BrowserSession>;
+  /** Ends the browser; open sessions die with it. */
+  close(): Promise<void>;
+}
+
+export interface BrowserSessionOptions {
+  /** Everything the pages may talk to. */
+  readonly origins: readonly Origin[];
+}
+
+/** How to find an element, as data. `exact` matches the whole name, case-sensitively. */
+export type Locator = LocatorRule & { readonly within?: Locator };
+export type LocatorRule =
+  | { readonly by: 'role'; readonly role: string; readonly name?: string; readonly exact?: boolean }
+  | { readonly by: 'label'; readonly text: string; readonly exact?: boolean }
+  | { readonly by: 'placeholder'; readonly text: string; readonly exact?: boolean }
+  | { readonly by: 'text'; readonly text: string; readonly exact?: boolean }
+  | { readonly by: 'css'; readonly selector: string };
+
+/** What an element is, to tell it from another one that a stale locator finds. */
+export interface ElementIdentity {
+  /** Lower-case tag name. */
+  readonly tag: string;
+  /** `type` of an input or button, lower case. */
+  readonly type?: string;
+  /** ARIA role, computed. */
+  readonly role?: string;
+  /** Accessible name, white space folded. */
+  readonly name?: string;
+}
+
+/** An element on the live page; good until the page goes away. */
+export interface FoundElement {
+  readonly handle: string;
+  readonly locator: Locator;
+  readonly identity: ElementIdentity;
+  /** CSS pixels of the viewport; `null` when nothing of it is rendered. */
+  readonly box: Box | null;
+}
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** `missing` and `ambiguous` after the whole `timeoutMs`: every locator was tried, again and again. */
+export type FindResult =
+  | { readonly kind: 'found'; readonly element: FoundElement }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'ambiguous'; readonly locator: Locator; readonly count: number };
+
+/** What is done to an element: values, never text to evaluate. */
+export type Action =
+  | { readonly kind: 'click' }
+  | { readonly kind: 'fill'; readonly value: string | Secret }
+  /** Chooses the option with this value or, if there is none, this exact text; works on a hidden `select` behind a widget. */
+  | { readonly kind: 'select'; readonly option: string }
+  | { readonly kind: 'check'; readonly isChecked: boolean }
+  /** A key or chord in Playwright's words, such as `Enter` or `Control+A`. */
+  | { readonly kind: 'press'; readonly key: string };
+
+/** A claim about the page that code can check. */
+export type Condition =
+  /** `path` compares the whole path, `query` holds every pair; hosts are compared by the engine's allow-list. */
+  | { readonly kind: 'url'; readonly path?: string; readonly query?: Readonly<Record<string, string>> }
+  | { readonly kind: 'visible'; readonly locator: Locator }
+  | { readonly kind: 'hidden'; readonly locator: Locator }
+  /** The element's value (fields) or text; `equals` or `matches` (a regular expression without flags, anchored). */
+  | { readonly kind: 'value'; readonly locator: Locator; readonly equals?: string; readonly matches?: string }
+  | { readonly kind: 'all'; readonly of: readonly Condition[] }
+  | { readonly kind: 'any'; readonly of: readonly Condition[] };
+
+export interface PageState {
+  readonly url: string;
+  readonly title: string;
+}
+
+/** The pages of one operation. Every call has a deadline; a dead browser throws `browser_crashed`. */
+export interface BrowserSession {
+  /**
+   * Goes to an address of the session's origins and waits for its document.
+   * @throws CountersignError `egress_refused` (scheme or origin not allowed, nothing sent), `network`, `browser_crashed`.
+   */
+  navigate(url: string, timeoutMs: number): Promise<PageState>;
+  state(): Promise<PageState>;
+  /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
+  find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
+  /** Refuses to put a Secret into anything but a field on one of `origins`. @throws CountersignError `network` when the element didn't take it in time. */
+  act(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
+  /** The live value of a field, else the rendered text. */
+  read(element: FoundElement): Promise<string>;
+  /** Waits until one of the conditions holds. @returns its index, or `undefined` after `timeoutMs`. */
+  waitFor(conditions: readonly Condition[], timeoutMs: number): Promise<number | undefined>;
+  /** Takes a masked picture; what is under a mask never leaves the adapter. Drawn on our own page, never in the vendor's. */
+  picture(options: PictureOptions): Promise<PictureResult>;
+  /** Dialogs, popups, downloads and addresses that were refused since the last call, in words without secrets. */
+  incidents(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface PictureOptions {
+  /** Exact values to hide wherever they show, in any frame or shadow root, also base64 or URL-encoded. */
+  readonly secrets: readonly Secret[];
+  /** A fresh secret is on the page: also hide read-only fields, canvases, images and copy attributes. */
+  readonly isRevealing: boolean;
+  /** The red box. */
+  readonly highlight?: Box;
+  readonly caption: { readonly number: number; readonly sentence: string; readonly detail: string };
+}
+
+/** `withheld`: what must be hidden would not hold still or could not be found for sure, so there is no picture. */
+export type PictureResult =
+  | { readonly kind: 'taken'; readonly picture: Picture }
+  | { readonly kind: 'withheld'; readonly reason: string };
+
+export interface Picture {
+  readonly bytes: Buffer;
+  readonly mediaType: 'image/jpeg' | 'image/png' | 'image/webp';
+  readonly width: number;
+  readonly height: number;
+  /** What was blackened, in pixels of this picture. */
+  readonly masks: readonly Box[];
+}

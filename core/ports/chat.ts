@@ -1,0 +1,178 @@
+/** A chat platform as the conversation sees it. Adapters translate; they decide nothing. */
+export interface Chat {
+  readonly platform: Platform;
+  readonly capabilities: ChatCapabilities;
+  /**
+   * Posts a new message. The same `key` posted again gives the first message's reference where the platform can tell
+   * (at least once otherwise). @throws CountersignError `chat_unavailable` (retryable or not).
+   */
+  post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
+  /** Replaces a message's content in place. */
+  update(message: MessageRef, card: Card): Promise<void>;
+  /** Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. */
+  ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void>;
+  directMessage(person: Person, card: Card): Promise<void>;
+  /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
+  openForm(trigger: string, form: Form): Promise<void>;
+  /** Puts a picture into the thread where cards cannot carry pictures. */
+  upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+}
+
+export type Platform = 'slack' | 'teams' | 'web';
+
+export interface ChatCapabilities {
+  readonly ephemeral: boolean;
+  readonly directMessage: boolean;
+  readonly updateInPlace: boolean;
+  readonly form: boolean;
+  readonly upload: boolean;
+  readonly mention: boolean;
+  /** Cards show pictures by themselves, so nothing is uploaded. */
+  readonly picturesInCards: boolean;
+}
+
+/** A conversation of one request. `ref` is the adapter's own text; nobody else reads it. */
+export interface ThreadRef {
+  readonly platform: Platform;
+  readonly workspaceId: string;
+  readonly ref: string;
+}
+
+export interface MessageRef {
+  readonly thread: ThreadRef;
+  readonly ref: string;
+}
+
+/** A person as the platform knows them: identity is (platform, workspace, user), never a name. */
+export interface Person {
+  readonly platform: Platform;
+  readonly workspaceId: string;
+  readonly userId: string;
+  /** For people to read. */
+  readonly name: string;
+}
+
+/** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
+export type ChatEvent =
+  | { readonly kind: 'message'; readonly id: string; readonly thread: ThreadRef; readonly from: Person; readonly text: string }
+  | {
+      readonly kind: 'command';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      /** Without its slash. */
+      readonly command: 'countersign' | 'audit';
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'action';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      /** The message whose button it was; absent for a message that only this person saw. */
+      readonly message?: MessageRef;
+      readonly action: string;
+      readonly value: string;
+      readonly trigger: string;
+    }
+  | {
+      readonly kind: 'form';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      readonly form: string;
+      readonly value: string;
+      readonly fields: Readonly<Record<string, readonly string[]>>;
+    };
+
+/** Answers within the platform's time for acknowledgement; a form may be sent back with messages at its fields. */
+export type ChatListener = (event: ChatEvent) => Promise<ChatReply>;
+export type ChatReply = undefined | { readonly fieldErrors: Readonly<Record<string, string>> };
+
+/** One message. `summary` is plain text: the notification, the fallback, and what a screen reader hears first. */
+export interface Card {
+  readonly summary: string;
+  readonly blocks: readonly Block[];
+}
+
+/** Text as data: adapters escape every word, nothing in here is markup. */
+export type Span =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'bold'; readonly text: string }
+  /** An id, a hash: a small monospace chip. */
+  | { readonly kind: 'code'; readonly text: string }
+  /** Shown in the reader's own time zone. */
+  | { readonly kind: 'time'; readonly at: Date; readonly form: 'time' | 'datetime' }
+  | { readonly kind: 'person'; readonly person: Person }
+  | { readonly kind: 'link'; readonly text: string; readonly url: string };
+export type RichText = readonly Span[];
+
+export type Block =
+  | { readonly kind: 'heading'; readonly text: RichText }
+  | { readonly kind: 'text'; readonly text: RichText; readonly tone?: 'plain' | 'quiet' | 'warning' }
+  /** Rows with an accent dot (or numbers), a hairline between them, a quiet word at the right. */
+  | { readonly kind: 'list'; readonly isNumbered?: boolean; readonly items: readonly { readonly text: RichText; readonly detail?: string }[] }
+  /** The live list of a running operation: a mark, the sentence, the seconds. */
+  | { readonly kind: 'steps'; readonly items: readonly StepLine[] }
+  /** Label and value, in two columns. */
+  | { readonly kind: 'facts'; readonly rows: readonly { readonly label: string; readonly value: RichText }[] }
+  /** Who decided, when, how: a bar at the left. */
+  | { readonly kind: 'signature'; readonly tone: 'granted' | 'refused' | 'neutral'; readonly text: RichText }
+  /** The last picture is shown large, earlier ones as small ones to enlarge. */
+  | { readonly kind: 'pictures'; readonly items: readonly PictureLink[] }
+  | { readonly kind: 'table'; readonly caption: string; readonly columns: readonly TableColumn[]; readonly rows: readonly (readonly RichText[])[] }
+  /** Folded away until asked for. */
+  | { readonly kind: 'details'; readonly summary: string; readonly blocks: readonly Block[] }
+  | { readonly kind: 'actions'; readonly buttons: readonly Button[] };
+
+export interface StepLine {
+  readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'unsure';
+  readonly text: string;
+  /** Such as `1.1 s`. */
+  readonly detail?: string;
+}
+
+export interface TableColumn {
+  readonly label: string;
+  readonly align: 'left' | 'right';
+}
+
+export interface PictureLink {
+  /** An address that this thread's people can open, bound to this one picture. */
+  readonly url: string;
+  readonly alt: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** With `url` it opens a page; otherwise a click comes back as an `action` event with `action` and `value`. */
+export interface Button {
+  readonly label: string;
+  readonly style: 'primary' | 'plain' | 'danger';
+  readonly action: string;
+  readonly value: string;
+  readonly url?: string;
+  readonly confirm?: { readonly title: string; readonly text: string; readonly yes: string };
+}
+
+export interface Form {
+  readonly form: string;
+  readonly value: string;
+  readonly title: string;
+  readonly submit: string;
+  readonly intro?: string;
+  readonly fields: readonly FormField[];
+}
+
+/** No kind for secrets: these are entered on the one-time page `/connect/:token`. */
+export type FormField =
+  | { readonly kind: 'text'; readonly name: string; readonly label: string; readonly help?: string; readonly isRequired: boolean; readonly initial?: string; readonly isMultiline?: boolean }
+  | {
+      readonly kind: 'checkboxes';
+      readonly name: string;
+      readonly label: string;
+      readonly help?: string;
+      readonly options: readonly { readonly value: string; readonly label: string; readonly help?: string; readonly isChecked: boolean; readonly isLocked?: boolean }[];
+    }
+  /** Answers with user ids of this workspace. */
+  | { readonly kind: 'people'; readonly name: string; readonly label: string; readonly help?: string; readonly isRequired: boolean; readonly initial: readonly string[] };
