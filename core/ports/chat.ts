@@ -12,6 +12,8 @@ export interface Chat {
   /** Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. */
   ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void>;
   directMessage(person: Person, card: Card): Promise<void>;
+  /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
+  person(workspaceId: string, userId: string): Promise<Person>;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */

@@ -62,6 +62,8 @@ export interface OperationTypeDefinition {
   verify(input: VerifyInput): Promise<VerifyResult>;
   /** How a person does it by hand, in order. */
   guide(base: string, values: Readonly<Record<string, string>>): readonly string[];
+  /** How a person ends the key with this label at the service, in order. */
+  revokeGuide(base: string, label: string): readonly string[];
 }
 
 /** One thing that is asked for, in plain words. */

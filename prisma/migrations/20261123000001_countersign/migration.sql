@@ -20,7 +20,6 @@ RETURN pg_catalog.clock_timestamp() + (app.now() - pg_catalog.now());
 CREATE TABLE "customers" (
     "customer_id" UUID NOT NULL,
     "name" TEXT NOT NULL,
-    "mode" TEXT NOT NULL DEFAULT 'assisted',
     "may_work_alone" BOOLEAN NOT NULL DEFAULT false,
     "allows_model" BOOLEAN NOT NULL DEFAULT true,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT app.now(),
@@ -387,8 +386,6 @@ ALTER TABLE "connect_links" ADD CONSTRAINT "connect_links_customer_id_member_id_
 
 -- Rules that a row can't break ---------------------------------------------------------------------------------------
 
-ALTER TABLE customers
-  ADD CONSTRAINT customers_mode_check CHECK (mode IN ('assisted', 'guide_only'));
 ALTER TABLE members
   ADD CONSTRAINT members_roles_check CHECK (roles <@ ARRAY['merchant', 'approver', 'admin']);
 ALTER TABLE autonomous_operations
@@ -414,7 +411,7 @@ ALTER TABLE consent_requests
 ALTER TABLE autonomous_consent
   ADD CONSTRAINT autonomous_consent_permissions_check CHECK (jsonb_typeof(permissions) = 'array' AND jsonb_array_length(permissions) > 0);
 ALTER TABLE connect_links
-  ADD CONSTRAINT connect_links_purpose_check CHECK (purpose IN ('credentials', 'answer', 'reveal'));
+  ADD CONSTRAINT connect_links_purpose_check CHECK (purpose IN ('credentials', 'answer', 'reveal', 'export'));
 
 CREATE INDEX threads_behind_idx ON threads (customer_id) WHERE cursor < last_seq;
 

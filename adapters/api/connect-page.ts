@@ -1,0 +1,86 @@
+import type { ConnectField, ConnectView } from '../../core/ports/connect.ts';
+
+type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
+type TrailView = Extract<ConnectView, { kind: 'trail' }>;
+
+/** The form for a sign-in. What was typed into plain fields is kept when something is wrong; a password never is. */
+export function signInPage(view: SignInView, errors: Readonly<Record<string, string>>, typed: Readonly<Record<string, string>>): string {
+  const wrong = Object.keys(errors).length > 0;
+  return page(
+    wrong ? `Error: ${view.title}` : view.title,
+    `<h1>${escape(view.title)}</h1>
+    ${facts(view, 'Used on')}
+    ${wrong ? '<p class="alarm" role="alert">Something is missing. Nothing was sent yet.</p>' : ''}
+    <form method="post" novalidate>
+      ${view.fields.map((field, at) => input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === firstOf(view.fields, errors))).join('\n')}
+      <button class="primary" type="submit">Send it to the vault</button>
+    </form>
+    <p class="quiet">It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.</p>`,
+  );
+}
+
+export function trailPage(view: TrailView, format: 'json' | 'csv'): string {
+  return page(
+    'Audit trail',
+    `<h1>Audit trail</h1>
+    ${facts(view, 'Target')}
+    <form method="post" action="?format=${format}"><button class="primary" type="submit">Download ${format.toUpperCase()}</button></form>
+    <p class="quiet">This link works once.</p>`,
+  );
+}
+
+export function thanksPage(): string {
+  return page('Thank you', '<h1>Thank you</h1><p>The sign-in is in the vault. The work goes on in the thread, where you can watch it.</p><p class="quiet">You can close this page.</p>');
+}
+
+export function gonePage(words = 'It was used already, has expired, or never existed. Ask for a new one in the thread.'): string {
+  return page('This link does not work', `<h1>This link does not work</h1><p>${escape(words)}</p>`);
+}
+
+function facts(view: ConnectView, targetLabel: string): string {
+  const expires = view.expiresAt.toISOString().slice(11, 16);
+  return `<dl>
+      <div><dt>For</dt><dd>${escape(view.person)}, and nobody else</dd></div>
+      <div><dt>${targetLabel}</dt><dd><code>${escape(view.origin)}</code></dd></div>
+      <div><dt>Operation</dt><dd><code>${escape(view.operationId)}</code></dd></div>
+      <div><dt>Good until</dt><dd>${expires} UTC, once</dd></div>
+    </dl>`;
+}
+
+function firstOf(fields: readonly ConnectField[], errors: Readonly<Record<string, string>>): number {
+  return Math.max(0, fields.findIndex((field) => errors[field.name]));
+}
+
+function input(field: ConnectField, error: string | undefined, value: string, hasFocus: boolean): string {
+  const id = `field-${field.name}`;
+  const described = [`${id}-help`, ...(error ? [`${id}-error`] : [])].join(' ');
+  return `<div class="field${error ? ' wrong' : ''}">
+        <label for="${id}">${escape(field.label)}</label>
+        <input id="${id}" name="${escape(field.name)}" type="${field.isSecret ? 'password' : 'text'}" autocomplete="${field.autocomplete}" autocapitalize="none" spellcheck="false" required aria-describedby="${described}"${error ? ' aria-invalid="true"' : ''}${hasFocus ? ' autofocus' : ''} value="${escape(value)}">
+        ${error ? `<p class="alarm" id="${id}-error">${escape(error)}</p>` : ''}
+        <p class="quiet" id="${id}-help">${escape(field.help)}</p>
+      </div>`;
+}
+
+function page(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>${escape(title)} · Countersign</title>
+    <link rel="stylesheet" href="/connect.css">
+  </head>
+  <body>
+    <header><span class="mark">Counter<b>sign</b></span></header>
+    <main>${body}</main>
+  </body>
+</html>
+`;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { stringify } from 'csv-stringify/sync';
+import express, { type Request, type Response, Router } from 'express';
+import type { ConnectPages, TrailExport } from '../../core/ports/connect.ts';
+import { gonePage, signInPage, thanksPage, trailPage } from './connect-page.ts';
+
+const FORM_LIMIT_BYTES = 16_384;
+
+/**
+ * The one-time pages. A GET shows what for, where and for whom, and spends nothing, so that link previews do no harm; a
+ * POST from the page itself spends the link. Nothing of it is logged or cached.
+ */
+export function connectRoutes(deps: { pages: ConnectPages; publicUrl: string }): Router {
+  const { pages } = deps;
+  const origin = new URL(deps.publicUrl).origin;
+  const css = readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8');
+  const router = Router();
+  router.get('/connect.css', (_request, response) => {
+    response.set('Cache-Control', 'public, max-age=300').type('text/css').send(css);
+  });
+  router.use('/connect', (_request, response, next) => {
+    response.set({
+      'Content-Security-Policy': "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      'X-Frame-Options': 'DENY',
+      'X-Robots-Tag': 'noindex',
+    });
+    next();
+  });
+  router.get('/connect/:token', async (request, response) => {
+    const view = await pages.look(request.params.token);
+    if (!view) return html(response, 410, gonePage());
+    html(response, 200, view.kind === 'trail' ? trailPage(view, formatOf(request)) : signInPage(view, {}, {}));
+  });
+  router.post('/connect/:token', express.urlencoded({ extended: false, limit: FORM_LIMIT_BYTES, parameterLimit: 20 }), async (request, response) => {
+    if (!isSameOrigin(request, origin)) return html(response, 403, gonePage('This form was sent from another page, so it was not taken. Open your link again.'));
+    const { token } = request.params;
+    if (typeof token !== 'string') return html(response, 410, gonePage());
+    const fields = textFields(request.body);
+    const outcome = await pages.submit(token, fields);
+    switch (outcome.kind) {
+      case 'entered':
+        return html(response, 200, thanksPage());
+      case 'gone':
+        return html(response, 410, gonePage());
+      case 'trail':
+        return download(response, outcome.operationId, outcome.trail, formatOf(request));
+      case 'invalid': {
+        const view = await pages.look(token);
+        return view?.kind === 'sign_in' ? html(response, 422, signInPage(view, outcome.errors, fields)) : html(response, 410, gonePage());
+      }
+      default:
+        return outcome satisfies never;
+    }
+  });
+  return router;
+}
+
+/** Browsers send Origin with every POST; a page elsewhere can't forge it. */
+function isSameOrigin(request: Request, origin: string): boolean {
+  const site = request.get('sec-fetch-site');
+  return request.get('origin') === origin && (site === undefined || site === 'same-origin');
+}
+
+function formatOf(request: Request): 'json' | 'csv' {
+  return request.query.format === 'csv' ? 'csv' : 'json';
+}
+
+function textFields(body: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(body ?? {}).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
+}
+
+function html(response: Response, status: number, page: string): void {
+  response.status(status).type('text/html').send(page);
+}
+
+/** CSV with cells that a spreadsheet would run as formulas made harmless (OWASP, CSV injection). */
+function download(response: Response, operationId: string, trail: TrailExport, format: 'json' | 'csv'): void {
+  const body = format === 'csv' ? stringify([[...trail.columns], ...trail.rows.map((row) => [...row])], { escape_formulas: true, record_delimiter: 'windows' }) : `${JSON.stringify(trail.document, null, 2)}\n`;
+  response
+    .set('Content-Disposition', `attachment; filename="countersign-${operationId}.${format}"`)
+    .type(format === 'csv' ? 'text/csv' : 'application/json')
+    .send(body);
+}

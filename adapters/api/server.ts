@@ -1,0 +1,81 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type ErrorRequestHandler, type Router } from 'express';
+import type { Log } from '../../core/ports/log.ts';
+import { listenError } from './errors.ts';
+
+export interface ApiServer {
+  /** @throws CountersignError `port_in_use` */
+  start(): Promise<{ readonly port: number }>;
+  /** Lets running requests end, for at most a second. */
+  stop(): Promise<void>;
+}
+
+export interface ApiServerOptions {
+  readonly port: number;
+  /** Absent: every address. */
+  readonly host?: string;
+  readonly routes: readonly Router[];
+  readonly log: Log;
+  /** Whether the database and the queue answer. */
+  isReady(): Promise<boolean>;
+}
+
+/** The one public HTTP server. It logs no request: addresses here are secrets. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.use((_request, response, next) => {
+    response.set({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store' });
+    next();
+  });
+  app.get('/healthz', (_request, response) => {
+    response.type('text/plain').send('ok\n');
+  });
+  app.get('/readyz', async (_request, response) => {
+    const isReady = await options.isReady().catch(() => false);
+    response.status(isReady ? 200 : 503).type('text/plain').send(isReady ? 'ready\n' : 'not ready\n');
+  });
+  for (const routes of options.routes) app.use(routes);
+  app.use((_request, response) => {
+    response.status(404).type('text/plain').send('There is nothing here.\n');
+  });
+  app.use(failed(options.log));
+  const server = createServer(app);
+  return {
+    start: () => listen(server, options),
+    stop: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      server.close(() => resolve());
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), 1_000);
+      await promise;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function failed(log: Log): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    const status = Number((error as { status?: unknown } | null)?.status ?? 500);
+    if (status >= 500) log.error({ code: 'http', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' }, 'a request failed');
+    if (response.headersSent) return next(error);
+    const words = status >= 500 ? 'Something went wrong on our side. Nothing was changed; please try again.\n' : 'This request could not be read. Nothing was changed.\n';
+    response.status(status >= 400 && status < 600 ? status : 500).type('text/plain').send(words);
+  };
+}
+
+async function listen(server: Server, options: ApiServerOptions): Promise<{ port: number }> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(options.port, options.host, () => resolve());
+  try {
+    await promise;
+  } catch (error) {
+    throw listenError(error, options.port);
+  }
+  server.off('error', reject);
+  // A TCP server's address is an AddressInfo once it listens.
+  return { port: (server.address() as AddressInfo).port };
+}

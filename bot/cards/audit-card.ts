@@ -1,0 +1,112 @@
+import type { AuditEntry } from '../../core/audit/entry.ts';
+import type { ChainVerdict } from '../../core/audit/chain.ts';
+import type { Operation } from '../../core/operations/operations.ts';
+import type { Block, Card, RichText } from '../../core/ports/chat.ts';
+import { clock, code, person, place, seconds, text } from './text.ts';
+
+export interface Trail {
+  readonly operation: Operation;
+  readonly entries: readonly AuditEntry[];
+  readonly verdict: ChainVerdict;
+  /** A member's name by id. */
+  nameOf(memberId: string): string;
+  readonly exportUrls?: { readonly json: string; readonly csv: string };
+}
+
+/** `/audit op-…`: what was done, by whom, how long it took, and whether the record is intact. */
+export function auditCard(trail: Trail): Card {
+  const { operation, entries } = trail;
+  const finished = entries.filter((entry) => entry.kind === 'step.finished');
+  return {
+    summary: `Audit trail of ${operation.id}: ${verdictWords(trail.verdict)}`,
+    blocks: [
+      { kind: 'heading', text: [text('Audit trail '), code(operation.id)] },
+      { kind: 'text', tone: 'quiet', text: [text(`${operation.type.title} for ${place(operation.plan.base)} · asked by `), person(operation.requester.person), text(` · ${stateWords(operation.state)}`)] },
+      ...(finished.length > 0 ? [steps(finished)] : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
+      { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict)] },
+      { kind: 'details', summary: `All ${entries.length} entries`, blocks: [record(trail)] },
+      ...exports(trail),
+    ],
+  };
+}
+
+function steps(finished: readonly AuditEntry[]): Block {
+  return {
+    kind: 'table',
+    caption: 'Steps',
+    columns: [
+      { label: '#', align: 'right' },
+      { label: 'Time', align: 'left' },
+      { label: 'Step', align: 'left' },
+      { label: 'Outcome', align: 'left' },
+      { label: 'Found by', align: 'left' },
+      { label: 'Picture', align: 'left' },
+      { label: 'Duration', align: 'right' },
+    ],
+    rows: finished.map((entry): readonly RichText[] => [
+      [text(String(entry.stepNumber ?? ''))],
+      [clock(entry.at)],
+      [text(word(entry, 'intent'))],
+      [text(entry.success ? 'done' : `failed: ${word(entry, 'failure')}`)],
+      [text(entry.rung && entry.rung !== 'none' ? entry.rung : '–')],
+      [text(word(entry, 'screenshotId') ? 'kept' : word(entry, 'pictureWithheld') ? 'withheld' : '–')],
+      [text(seconds(entry.durationMs ?? 0))],
+    ]),
+  };
+}
+
+function totals(finished: readonly AuditEntry[]) {
+  const done = finished.filter((entry) => entry.success).length;
+  const rate = finished.length === 0 ? 0 : Math.round((100 * done) / finished.length);
+  const total = finished.reduce((sum, entry) => sum + (entry.durationMs ?? 0), 0);
+  return [{ label: 'Success', value: [text(`${done} of ${finished.length} steps, ${rate} %, ${seconds(total)} in all`)] }];
+}
+
+function chainRow(verdict: ChainVerdict) {
+  const value = verdict.isIntact
+    ? [text('chain verified, '), code(`#${verdict.seq} · ${verdict.hash.slice(0, 8)}`)]
+    : [text(`chain broken at entry #${verdict.seq}: ${verdict.fault}`)];
+  return { label: 'Record', value };
+}
+
+function record(trail: Trail): Block {
+  return {
+    kind: 'table',
+    caption: 'Entries',
+    columns: [
+      { label: 'Entry', align: 'right' },
+      { label: 'Time', align: 'left' },
+      { label: 'What', align: 'left' },
+      { label: 'Who', align: 'left' },
+      { label: 'Hash', align: 'left' },
+    ],
+    rows: trail.entries.map((entry): readonly RichText[] => [
+      [text(`#${entry.seq}`)],
+      [clock(entry.at)],
+      [text(entry.kind + (entry.stepNumber ? ` ${entry.stepNumber}` : ''))],
+      [text(entry.actor ? trail.nameOf(entry.actor) : 'Countersign')],
+      [code(entry.hash.slice(0, 8))],
+    ]),
+  };
+}
+
+function exports(trail: Trail): readonly Block[] {
+  const urls = trail.exportUrls;
+  if (!urls) return [];
+  const button = (label: string, url: string) => ({ label, style: 'plain', action: 'open', value: trail.operation.id, url }) as const;
+  return [{ kind: 'actions', buttons: [button('Export JSON', urls.json), button('Export CSV', urls.csv)] }];
+}
+
+export function verdictWords(verdict: ChainVerdict): string {
+  return verdict.isIntact ? `chain verified, ${verdict.entries} entries` : `chain broken at entry #${verdict.seq} (${verdict.fault})`;
+}
+
+/** A state as people say it: `waiting for approval`. */
+export function stateWords(state: string): string {
+  return state === 'awaiting_consent' ? 'waiting for approval' : state === 'awaiting_credentials' ? 'waiting for the sign-in' : state.replaceAll('_', ' ');
+}
+
+function word(entry: AuditEntry, key: string): string {
+  const value = entry.payload?.[key];
+  return typeof value === 'string' ? value : '';
+}

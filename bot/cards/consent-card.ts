@@ -1,0 +1,146 @@
+import type { Member } from '../../core/customers/customers.ts';
+import type { Operation } from '../../core/operations/operations.ts';
+import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
+import type { Permission } from '../../core/services/service.ts';
+import { bold, clock, code, names, person, place, shortHash, text } from './text.ts';
+
+/** The question, and later who answered it, when and how. */
+export function consentCard(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): Card {
+  const title = `${operation.type.title} for ${place(operation.plan.base)}`;
+  return {
+    summary: `${title}: ${standing(operation)}`,
+    blocks: [
+      { kind: 'heading', text: [text(title)] },
+      { kind: 'text', tone: 'quiet', text: provenance(operation) },
+      { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
+      { kind: 'text', tone: 'quiet', text: [text(`${operation.plan.steps.length} steps, about ${operation.type.typicalSeconds} seconds. ${operation.type.reassurance}`)] },
+      ...(operation.type.standing === 'beta' ? [beta] : []),
+      plan(operation),
+      ...decision(operation, people),
+    ],
+  };
+}
+
+const beta: Block = { kind: 'text', tone: 'warning', text: [bold('Beta. '), text('This way was modelled on documentation and has not been proven on the vendor’s own pages.')] };
+
+function provenance(operation: Operation): RichText {
+  const { requester, id, planHash, request } = operation;
+  const isOpen = operation.state === 'awaiting_consent' && request;
+  return [
+    text('Asked by '),
+    person(requester.person),
+    text(' · '),
+    code(id),
+    text(' · plan '),
+    code(shortHash(planHash)),
+    ...(isOpen ? [text(' · expires '), clock(request.expiresAt)] : []),
+  ];
+}
+
+function granted(operation: Operation): readonly Permission[] {
+  return operation.type.permissions.filter((p) => operation.plan.permissions.includes(p.id));
+}
+
+/** What will be done, why, and what is kept: folded, because an approver has five seconds. */
+function plan(operation: Operation): Block {
+  return {
+    kind: 'details',
+    summary: 'What will be done, and why',
+    blocks: [
+      { kind: 'list', isNumbered: true, items: operation.plan.steps.map((step) => ({ text: [text(step.intent)] })) },
+      {
+        kind: 'facts',
+        rows: [
+          ...granted(operation).map((p) => ({ label: p.words, value: [text(p.reason)] })),
+          { label: 'Stored', value: [text(operation.plan.stores)] },
+          { label: 'Pages', value: [text('only '), code(operation.plan.origin)] },
+        ],
+      },
+    ],
+  };
+}
+
+function decision(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): readonly Block[] {
+  const { grant, request, decidedBy } = operation;
+  if (operation.state === 'awaiting_consent') return question(operation, people);
+  if (grant) return [signature(operation), ...(operation.state === 'awaiting_credentials' ? waitingForSignIn(operation) : [])];
+  if (operation.state === 'denied' && decidedBy)
+    return [{ kind: 'signature', tone: 'refused', text: [text('Denied by '), person(decidedBy.person), ...at(request?.decidedAt), ...because(request?.reason)] }];
+  return [{ kind: 'signature', tone: 'neutral', text: [text(operation.state === 'expired' ? 'Expired: nobody approved it in time. Nothing was done.' : 'Cancelled before anybody approved it. Nothing was done.')] }];
+}
+
+function signature(operation: Operation): Block {
+  const { grant } = operation;
+  if (!grant) return { kind: 'signature', tone: 'neutral', text: [] };
+  const words: RichText = [text('Countersigned by '), bold(grant.approver.person.name), ...at(grant.grantedAt), text(` · ${accessWords(operation)}`)];
+  return grant.revokedAt
+    ? { kind: 'signature', tone: 'refused', text: [...words, text(' · revoked'), ...at(grant.revokedAt)] }
+    : { kind: 'signature', tone: 'granted', text: words };
+}
+
+function waitingForSignIn(operation: Operation): readonly Block[] {
+  const { requester, id, service } = operation;
+  return [
+    { kind: 'text', text: [text('Waiting for '), person(requester.person), text(` to enter the ${service.name} sign-in on a one-time page. Never write it here.`)] },
+    {
+      kind: 'actions',
+      buttons: [
+        { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id },
+        { label: 'Cancel', style: 'danger', action: 'stop', value: id, confirm: { title: 'Cancel this request?', text: 'Nothing was done yet, and nothing will be.', yes: 'Cancel it' } },
+      ],
+    },
+  ];
+}
+
+function question(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): readonly Block[] {
+  const value = consentValue(operation.id, operation.planHash);
+  const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
+  if (people.approvers.length === 0)
+    return [
+      { kind: 'text', tone: 'warning', text: [text(`Nobody may approve this yet. ${names(people.admins)} can choose who does.`)] },
+      { kind: 'actions', buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id }, guide] },
+    ];
+  return [
+    { kind: 'text', tone: 'quiet', text: [text(`${names(people.approvers)} may approve. Nothing happens before that.`)] },
+    {
+      kind: 'actions',
+      buttons: [
+        { label: 'Approve', style: 'primary', action: 'approve', value },
+        { label: 'Deny', style: 'danger', action: 'deny', value },
+        { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value },
+        guide,
+      ],
+    },
+  ];
+}
+
+/** What a button of the consent card carries: the operation and the plan that was shown. */
+export function consentValue(operationId: string, planHash: string): string {
+  return `${operationId} ${planHash}`;
+}
+
+/** @returns undefined for anything that the card did not write. */
+export function readConsentValue(value: string): { operationId: string; planHash: string } | undefined {
+  const [operationId, planHash, ...rest] = value.split(' ');
+  return operationId && planHash && rest.length === 0 ? { operationId, planHash } : undefined;
+}
+
+/** `read only`, `read and write` */
+export function accessWords(operation: Operation): string {
+  const scope = operation.plan.values.scope;
+  return scope === 'read' ? 'read only' : scope === 'write' ? 'write only' : scope === 'read_write' ? 'read and write' : 'as shown';
+}
+
+function at(moment: Date | null | undefined): RichText {
+  return moment ? [text(' at '), clock(moment)] : [];
+}
+
+function because(reason: string | null | undefined): RichText {
+  return reason ? [text(`: “${reason}”`)] : [];
+}
+
+function standing(operation: Operation): string {
+  if (operation.state === 'awaiting_consent') return 'waiting for approval';
+  if (operation.state === 'awaiting_credentials') return 'countersigned, waiting for the sign-in';
+  return operation.grant ? 'countersigned' : operation.state;
+}

@@ -1,0 +1,48 @@
+import type { Operation } from '../../core/operations/operations.ts';
+import { isEnd } from '../../core/operations/states.ts';
+import type { Block, Card, PictureLink, StepLine } from '../../core/ports/chat.ts';
+import { seconds, text } from './text.ts';
+
+/** The one live message of a running operation, edited in place. */
+export function progressCard(operation: Operation, pictures: readonly PictureLink[]): Card {
+  const title = heading(operation);
+  const lines = operation.steps.map((step): StepLine => {
+    const state = step.state === 'running' && isEnd(operation.state) ? 'unsure' : step.state;
+    const line = { state: state as StepLine['state'], text: step.intent }; // CHECK operation_steps_state_check guarantees the union
+    return step.durationMs === null || step.state === 'waiting' ? line : { ...line, detail: seconds(step.durationMs) };
+  });
+  const notes = operation.steps.flatMap((step) => (step.note && step.state === 'done' ? [step.note] : []));
+  return {
+    summary: title,
+    blocks: [
+      { kind: 'heading', text: [text(title)] },
+      { kind: 'steps', items: lines },
+      ...notes.map((note): Block => ({ kind: 'text', tone: 'quiet', text: [text(note)] })),
+      ...(pictures.length > 0 ? [{ kind: 'pictures', items: pictures } as const] : []),
+      ...(isEnd(operation.state) ? [] : [stop(operation)]),
+    ],
+  };
+}
+
+function heading(operation: Operation): string {
+  const total = operation.steps.length;
+  const done = operation.steps.filter((step) => step.state === 'done').length;
+  switch (operation.state) {
+    case 'queued':
+      return 'Countersigned. Starting…';
+    case 'completed':
+      return `All ${total} steps done`;
+    case 'failed':
+      return `Stopped at step ${Math.min(operation.currentStep || 1, total)} of ${total}`;
+    case 'cancelled':
+    case 'expired':
+      return `Stopped after ${done} of ${total} steps`;
+    default:
+      return `Working on it · step ${Math.max(1, operation.currentStep)} of ${total}`;
+  }
+}
+
+function stop(operation: Operation): Block {
+  const confirm = { title: 'Stop this operation?', text: 'It stops before its next action. What was done already stays, and the thread will say what that was.', yes: 'Stop it' };
+  return { kind: 'actions', buttons: [{ label: 'Stop', style: 'danger', action: 'stop', value: operation.id, confirm }] };
+}

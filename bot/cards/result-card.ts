@@ -1,0 +1,104 @@
+import type { Operation } from '../../core/operations/operations.ts';
+import type { Block, Button, Card } from '../../core/ports/chat.ts';
+import { accessWords } from './consent-card.ts';
+import { bold, code, person, place, seconds, text } from './text.ts';
+
+/** Where the operation's last word stands in the chain. */
+export interface OnRecord {
+  readonly entries: number;
+  readonly seq: bigint;
+  readonly hash: string;
+  readonly isIntact: boolean;
+}
+
+/** How it ended: a message of its own, since an edit notifies nobody. */
+export function resultCard(operation: Operation, record: OnRecord): Card {
+  return operation.state === 'completed' && operation.result ? doneCard(operation, record) : notDoneCard(operation, record);
+}
+
+function doneCard(operation: Operation, record: OnRecord): Card {
+  const data = operation.result?.data;
+  const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${operation.service.name} is connected.`;
+  const isRevoked = data?.revokedAt !== undefined;
+  const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${isRevoked ? 'deleted from the vault' : 'in the vault'}`;
+  return {
+    summary: `${title} Asked by ${operation.requester.person.name}.`,
+    blocks: [
+      { kind: 'heading', text: [text(title)] },
+      {
+        kind: 'facts',
+        rows: [
+          { label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] },
+          { label: 'Key', value: [text(key)] },
+          { label: 'Its name there', value: [text(`“${data?.label ?? ''}”`)] },
+          { label: 'Checked', value: [text(data?.checked ?? '')] },
+          { label: 'Work', value: [text(`${data?.steps ?? 0} steps, ${seconds(data?.durationMs ?? 0)}; the sign-in was deleted`)] },
+          onRecord(record),
+        ],
+      },
+      { kind: 'actions', buttons: [trail(operation, 'primary'), ...(isRevoked ? [] : [revoke(operation)])] },
+    ],
+  };
+}
+
+function notDoneCard(operation: Operation, record: OnRecord): Card {
+  const title = endWords(operation);
+  return {
+    summary: `${title} ${operation.errorMessage ?? ''}`.trim(),
+    blocks: [
+      { kind: 'heading', text: [text(title)] },
+      ...(operation.errorMessage ? [{ kind: 'text', text: [text(operation.errorMessage)] } satisfies Block] : []),
+      { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
+      { kind: 'facts', rows: [{ label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] }, onRecord(record)] },
+      { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
+      { kind: 'actions', buttons: [trail(operation, 'plain')] },
+    ],
+  };
+}
+
+function endWords(operation: Operation): string {
+  const what = `${operation.service.name} for ${place(operation.plan.base)}`;
+  switch (operation.state) {
+    case 'denied':
+      return `Denied: ${what} was not set up.`;
+    case 'expired':
+      return `Expired: ${what} was not set up.`;
+    case 'cancelled':
+      return `Stopped: ${what} was not set up.`;
+    default:
+      return `${what} was not set up.`;
+  }
+}
+
+/** What is left behind: always said, so that nobody has to wonder. */
+function keptWords(operation: Operation): string {
+  if (!operation.grant) return 'Nothing was done.';
+  if (operation.errorCode === 'verification_failed') return 'The new key lies in the vault, but it was not proven to work. The sign-in was deleted.';
+  return 'No key was stored. The sign-in was deleted.';
+}
+
+function nextWords(operation: Operation): string {
+  const again = `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
+  if (operation.errorCode === 'sign_in_refused') return `check the user name and password in the shop, then ${again}.`;
+  if (operation.errorCode === 'no_access') return `use an account that may manage the shop, then ${again}.`;
+  if (operation.errorCode === 'effect_unsure') return `look at the shop's list of keys first, then ${again}.`;
+  return `${again}.`;
+}
+
+function onRecord(record: OnRecord) {
+  const chain = `#${record.seq} · ${record.hash.slice(0, 4)}…`;
+  return { label: 'On record', value: [text(`${record.entries} entries, chain `), code(chain), text(record.isIntact ? ' verified' : ' NOT intact')] };
+}
+
+function trail(operation: Operation, style: 'primary' | 'plain'): Button {
+  return { label: 'Audit trail', style, action: 'audit', value: operation.id };
+}
+
+function revoke(operation: Operation): Button {
+  const confirm = {
+    title: 'Revoke this key?',
+    text: 'It is deleted from the vault at once and cannot be brought back. The shop still knows it until somebody revokes it there: you will be told how.',
+    yes: 'Revoke it',
+  };
+  return { label: 'Revoke', style: 'danger', action: 'revoke', value: operation.id, confirm };
+}

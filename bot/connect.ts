@@ -1,0 +1,98 @@
+import type { AuditEntry } from '../core/audit/entry.ts';
+import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
+import type { Link } from '../core/vault/links.ts';
+import type { Context } from './context.ts';
+import { signInForm, submitSignIn } from './credential-flow.ts';
+
+/** The one-time pages: the sign-in form and the export of a trail. */
+export function createConnectPages(context: Context): ConnectPages {
+  return {
+    async look(token) {
+      const link = await context.links.look(token);
+      if (!link) return undefined;
+      return link.purpose === 'export' ? viewOf(context, link, { kind: 'trail' }) : signInView(context, token);
+    },
+    async submit(token, fields) {
+      const link = await context.links.look(token);
+      if (link?.purpose === 'export') return exportTrail(context, link);
+      const outcome = await submitSignIn(context, token, fields);
+      return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
+    },
+  };
+}
+
+async function signInView(context: Context, token: string): Promise<ConnectView | undefined> {
+  const form = await signInForm(context, token);
+  if (!form) return undefined;
+  const fields = form.operation.service.signIn.map(({ name, label, help, isSecret, autocomplete }) => ({ name, label, help, isSecret, autocomplete }));
+  return viewOf(context, form.link, { kind: 'sign_in', fields });
+}
+
+async function viewOf<Kind extends { kind: string }>(context: Context, link: Link, kind: Kind) {
+  return context.database.withCustomer(link.customerId, async (tx) => {
+    const operation = await context.operations.get(tx, link.customerId, link.operationId);
+    if (!operation) return undefined;
+    const member = await context.customers.memberById(tx, link.customerId, link.memberId);
+    return { operationId: operation.id, title: operation.type.title, origin: operation.plan.origin, person: member.person.name, expiresAt: link.expiresAt, ...kind };
+  });
+}
+
+async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
+  const { customerId, operationId } = link;
+  const trail = await context.database.withCustomer(customerId, async (tx): Promise<TrailExport | undefined> => {
+    if (!(await context.links.spend(tx, link))) return undefined;
+    const entries = await context.audit.entriesOf(tx, customerId, operationId);
+    const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
+    await context.audit.append(tx, customerId, { kind: 'trail.read', operationId, actor: link.memberId, payload: { how: 'export' } });
+    return trailExport(operationId, entries, chain);
+  });
+  return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
+}
+
+interface ChainLine {
+  readonly seq: bigint;
+  readonly at: Date;
+  readonly header: string;
+  readonly prev: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+const COLUMNS = ['seq', 'at', 'kind', 'step', 'success', 'duration_ms', 'rung', 'intent', 'page', 'error', 'actor', 'hash'];
+
+function trailExport(operationId: string, entries: readonly AuditEntry[], chain: readonly ChainLine[]): TrailExport {
+  const word = (entry: AuditEntry, key: string) => {
+    const value = entry.payload?.[key];
+    return typeof value === 'string' ? value : '';
+  };
+  return {
+    document: {
+      format: 'countersign-trail/1',
+      operationId,
+      hash: 'SHA-256("audit-v1\\0" || prev || seq as 8 bytes || milliseconds since 1970 as 8 bytes || header)',
+      entries: chain.map((line, at) => ({
+        seq: String(line.seq),
+        at: line.at.toISOString(),
+        prev: hex(line.prev),
+        hash: hex(line.hash),
+        header: line.header,
+        payload: entries[at]?.payload ?? null,
+      })),
+    },
+    columns: COLUMNS,
+    rows: entries.map((entry) => [
+      String(entry.seq),
+      entry.at.toISOString(),
+      entry.kind,
+      String(entry.stepNumber ?? ''),
+      entry.success === undefined ? '' : String(entry.success),
+      String(entry.durationMs ?? ''),
+      entry.rung ?? '',
+      word(entry, 'intent'),
+      word(entry, 'pageUrl'),
+      word(entry, 'error'),
+      entry.actor ?? '',
+      entry.hash,
+    ]),
+  };
+}

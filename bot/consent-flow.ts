@@ -1,0 +1,166 @@
+import type { Member } from '../core/customers/customers.ts';
+import { mayDecide } from '../core/consent/policy.ts';
+import type { Decision } from '../core/consent/consent.ts';
+import type { CustomerId } from '../core/ids.ts';
+import type { Operation } from '../core/operations/operations.ts';
+import type { ChatEvent, Form } from '../core/ports/chat.ts';
+import { readConsentValue } from './cards/consent-card.ts';
+import { guideCard } from './cards/guide-card.ts';
+import type { Context } from './context.ts';
+import { sendSignInLink } from './credential-flow.ts';
+import { reply, whisperWords } from './speak.ts';
+
+export const DENY_FORM = 'deny';
+export const PERMISSIONS_FORM = 'permissions';
+
+type Action = Extract<ChatEvent, { kind: 'action' }>;
+type Submitted = Extract<ChatEvent, { kind: 'form' }>;
+type Errors = Readonly<Record<string, string>> | undefined;
+
+const OLD_CARD = 'This card is from an earlier version of the plan. Nothing was decided: look at the newest card of this request.';
+
+/** Approve. Who may is decided at the click, in the transaction that records it. */
+export async function approve(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+  const shown = readConsentValue(event.value);
+  if (!shown) return whisperWords(context, event, OLD_CARD);
+  const decision = await context.consents.grant(customerId, { ...shown, by: member, method: method(event) });
+  await afterDecision(context, customerId, event, decision);
+  if (decision.kind === 'granted' && decision.next === 'awaiting_credentials') await sendSignInLink(context, decision.operation);
+}
+
+/** Deny asks for the reason first. */
+export async function openDenyForm(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+  const operation = await openQuestion(context, customerId, member, event);
+  if (!operation) return;
+  await context.chat(event.thread.platform).openForm(event.trigger, {
+    form: DENY_FORM,
+    value: event.value,
+    title: 'Deny this request?',
+    submit: 'Deny',
+    intro: 'Nothing will be done. Your reason goes into the thread and on record.',
+    fields: [{ kind: 'text', name: 'reason', label: 'Reason', isRequired: true, isMultiline: true }],
+  });
+}
+
+export async function submitDenial(context: Context, customerId: CustomerId, member: Member, event: Submitted): Promise<Errors> {
+  const shown = readConsentValue(event.value);
+  const reason = (event.fields.reason?.[0] ?? '').trim().slice(0, 500);
+  if (!reason) return { reason: 'Write a reason: whoever asked will want to know.' };
+  if (!shown) return { reason: OLD_CARD };
+  const decision = await context.consents.deny(customerId, { operationId: shown.operationId, by: member, method: method(event) }, reason);
+  await afterDecision(context, customerId, event, decision);
+  return undefined;
+}
+
+/** Fewer or more permissions make another plan: the card changes, and only the new one can be approved. */
+export async function openPermissionsForm(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+  const operation = await openQuestion(context, customerId, member, event, 'requester too');
+  if (!operation) return;
+  const form: Form = {
+    form: PERMISSIONS_FORM,
+    value: event.value,
+    title: 'Choose permissions',
+    submit: 'Make the new plan',
+    intro: 'The card then shows the new plan, and an approver decides on that one.',
+    fields: [
+      {
+        kind: 'checkboxes',
+        name: 'permissions',
+        label: 'It may',
+        options: operation.type.permissions.map((p) => ({
+          value: p.id,
+          label: p.words,
+          help: p.reason,
+          isChecked: p.isRequired || operation.plan.permissions.includes(p.id),
+          ...(p.isRequired ? { isLocked: true } : {}),
+        })),
+      },
+    ],
+  };
+  await context.chat(event.thread.platform).openForm(event.trigger, form);
+}
+
+export async function submitPermissions(context: Context, customerId: CustomerId, member: Member, event: Submitted): Promise<Errors> {
+  const shown = readConsentValue(event.value);
+  const changed = await context.database.withCustomer(customerId, async (tx): Promise<Operation | string> => {
+    const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
+    if (!operation || operation.state !== 'awaiting_consent' || operation.planHash !== shown.planHash) return OLD_CARD;
+    if (!(await mayChange(context, tx, operation, member))) return 'Only an approver or whoever asked can change the plan.';
+    const known = operation.type.permissions;
+    const chosen = known.filter((p) => p.isRequired || event.fields.permissions?.includes(p.id)).map((p) => p.id);
+    const problem = operation.type.checkPermissions(chosen);
+    if (problem) return problem;
+    await context.operations.choosePermissions(tx, operation, chosen, member);
+    return operation;
+  });
+  if (typeof changed === 'string') return { permissions: changed };
+  await context.progress.refresh(customerId, changed.threadId);
+  return undefined;
+}
+
+/** "Show me the steps instead" */
+export async function showGuide(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+  const operation = await context.database.withCustomer(customerId, async (tx) => {
+    const found = await context.operations.get(tx, customerId, event.value);
+    if (found) await context.audit.append(tx, customerId, { kind: 'guide.shown', operationId: found.id, actor: member.id });
+    return found;
+  });
+  if (!operation) return whisperWords(context, event, 'I know no such operation.');
+  await reply(context, event, guideCard(operation), 'guide');
+}
+
+async function afterDecision(context: Context, customerId: CustomerId, event: ChatEvent, decision: Decision): Promise<void> {
+  if (decision.kind === 'refused')
+    return whisperWords(
+      context,
+      event,
+      decision.why === 'own_request'
+        ? 'You asked for this yourself, so somebody else has to decide. Nothing was changed.'
+        : 'You may not decide on this request. An admin chooses who may, with /countersign settings. Nothing was changed.',
+    );
+  if (decision.kind === 'stale') return whisperWords(context, event, staleWords(decision.operation));
+  await context.progress.refresh(customerId, decision.operation.threadId);
+}
+
+function staleWords(operation: Operation | undefined): string {
+  if (!operation) return 'I know no such operation.';
+  const { request, decidedBy } = operation;
+  if (operation.state === 'awaiting_consent') return OLD_CARD;
+  const who = decidedBy ? ` by ${decidedBy.person.name}` : '';
+  return `This was decided already: ${request?.decision ?? operation.state}${who}. Your click changed nothing.`;
+}
+
+/** The operation behind a card's button, when it still waits and this member may act on it; says why otherwise. */
+async function openQuestion(context: Context, customerId: CustomerId, member: Member, event: Action, who: 'approvers' | 'requester too' = 'approvers'): Promise<Operation | undefined> {
+  const shown = readConsentValue(event.value);
+  const seen = await context.database.withCustomer(customerId, async (tx) => {
+    const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
+    if (!operation) return undefined;
+    const permitted = mayDecide(member, operation.requester, await context.customers.rules(tx, customerId));
+    return { operation, permitted, mayChange: who === 'requester too' && member.id === operation.requester.id };
+  });
+  if (!seen || seen.operation.state !== 'awaiting_consent') {
+    await whisperWords(context, event, staleWords(seen?.operation));
+    return undefined;
+  }
+  if (!seen.permitted.isPermitted && !seen.mayChange) {
+    await afterDecision(context, customerId, event, { kind: 'refused', why: seen.permitted.why });
+    return undefined;
+  }
+  if (seen.operation.planHash !== shown?.planHash) {
+    await whisperWords(context, event, OLD_CARD);
+    return undefined;
+  }
+  return seen.operation;
+}
+
+async function mayChange(context: Context, tx: Parameters<Context['customers']['rules']>[0], operation: Operation, member: Member): Promise<boolean> {
+  if (member.id === operation.requester.id) return true;
+  return mayDecide(member, operation.requester, await context.customers.rules(tx, operation.customerId)).isPermitted;
+}
+
+function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {
+  const { platform } = event.from;
+  return platform === 'slack' ? 'slack_button' : platform === 'teams' ? 'teams_card' : 'web';
+}
+

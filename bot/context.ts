@@ -1,0 +1,45 @@
+import type { Audit } from '../core/audit/audit.ts';
+import type { Consents } from '../core/consent/consent.ts';
+import type { Customers } from '../core/customers/customers.ts';
+import type { Database } from '../core/database.ts';
+import type { Directory } from '../core/directory.ts';
+import type { Mover } from '../core/operations/move.ts';
+import type { Operations } from '../core/operations/operations.ts';
+import type { Threads } from '../core/operations/threads.ts';
+import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Egress } from '../core/ports/egress.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Model } from '../core/ports/model.ts';
+import type { Queue } from '../core/queue/queue.ts';
+import type { Service } from '../core/services/service.ts';
+import type { Links } from '../core/vault/links.ts';
+import type { Vault } from '../core/vault/vault.ts';
+import type { Progress } from './progress.ts';
+
+/** What the conversation may use. Wired in main.ts, and nowhere else. */
+export interface Context {
+  readonly database: Database;
+  readonly directory: Directory;
+  readonly customers: Customers;
+  readonly operations: Operations;
+  readonly threads: Threads;
+  readonly consents: Consents;
+  readonly mover: Mover;
+  readonly audit: Audit;
+  readonly vault: Vault;
+  readonly links: Links;
+  readonly queue: Queue;
+  readonly egress: Egress;
+  readonly progress: Progress;
+  readonly services: readonly Service[];
+  readonly model: Model | undefined;
+  readonly log: Log;
+  /** Where people's browsers reach `/connect/:token`, without a slash at the end. */
+  readonly publicUrl: string;
+  chat(platform: Platform): Chat;
+}
+
+/** The address of a one-time page. */
+export function connectUrl(context: Pick<Context, 'publicUrl'>, token: string, format?: 'json' | 'csv'): string {
+  return `${context.publicUrl}/connect/${token}${format ? `?format=${format}` : ''}`;
+}

@@ -1,0 +1,189 @@
+import type { Member } from '../core/customers/customers.ts';
+import type { CustomerId } from '../core/ids.ts';
+import type { ThreadState } from '../core/operations/threads.ts';
+import type { ChatEvent, ChatReply } from '../core/ports/chat.ts';
+import { APPROVERS_FORM, openApproversForm, submitApprovers, workAlone } from './approvers-flow.ts';
+import { helpCard } from './cards/help-card.ts';
+import { note } from './cards/text.ts';
+import { showAudit } from './commands/audit.ts';
+import { listOperations } from './commands/operations.ts';
+import { revokeResult } from './commands/revoke.ts';
+import { stopAll, stopOperation } from './commands/stop.ts';
+import { approve, DENY_FORM, openDenyForm, openPermissionsForm, PERMISSIONS_FORM, showGuide, submitDenial, submitPermissions } from './consent-flow.ts';
+import type { Context } from './context.ts';
+import { enterSignIn } from './credential-flow.ts';
+import { type Intent, understand } from './intent.ts';
+import { requestSetUp } from './request-flow.ts';
+import { reply, whisper, whisperWords } from './speak.ts';
+
+const AWAITING_MS = 30 * 60_000; // after that, an address in the thread is no answer to an old question
+
+interface Scene {
+  readonly customerId: CustomerId;
+  readonly member: Member;
+  readonly thread: ThreadState;
+}
+
+/** One incoming message, command, button or form → the flow that answers it. */
+export async function converse(context: Context, event: ChatEvent): Promise<ChatReply> {
+  const scene = await enter(context, event);
+  if (!scene) return undefined;
+  switch (event.kind) {
+    case 'message':
+      await hear(context, scene, event);
+      return undefined;
+    case 'command':
+      await command(context, scene, event);
+      return undefined;
+    case 'action':
+      await press(context, scene, event);
+      return undefined;
+    case 'form':
+      return submit(context, scene, event);
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Who speaks, and where. A workspace that nobody installed gets no answer. */
+async function enter(context: Context, event: ChatEvent): Promise<Scene | undefined> {
+  const customerId = await context.directory.customerOfWorkspace(event.thread.platform, event.thread.workspaceId);
+  if (!customerId) {
+    context.log.warn({ platform: event.thread.platform }, 'a message came from a workspace that is not installed');
+    return undefined;
+  }
+  return context.database.withCustomer(customerId, async (tx) => ({
+    customerId,
+    member: await context.customers.member(tx, customerId, event.from),
+    thread: await context.threads.open(tx, customerId, event.thread),
+  }));
+}
+
+async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>): Promise<void> {
+  const rules = await context.database.withCustomer(scene.customerId, (tx) => context.customers.rules(tx, scene.customerId));
+  const intent = await understand(event.text, context.services, rules.allowsModel ? context.model : undefined);
+  await answer(context, scene, event, completed(scene, intent));
+}
+
+/** An address alone, from whoever was asked for one, completes that request. */
+function completed(scene: Scene, intent: Intent): Intent {
+  const { awaiting } = scene.thread;
+  const isAnswer = awaiting && awaiting.memberId === scene.member.id && Date.now() - Date.parse(awaiting.askedAt) < AWAITING_MS;
+  if (intent.kind !== 'target' || !isAnswer) return intent;
+  return { kind: 'set_up', service: awaiting.service, target: intent.target, wantsWrite: awaiting.wantsWrite };
+}
+
+async function answer(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>, intent: Intent): Promise<void> {
+  const { customerId, member } = scene;
+  switch (intent.kind) {
+    case 'set_up':
+      return requestSetUp(context, { ...scene, event }, intent);
+    case 'target':
+      await reply(context, event, helpCard(context.services, `What shall I set up for ${intent.target}?`));
+      return;
+    case 'audit':
+      return showAudit(context, customerId, member, event, intent.operationId ?? '');
+    case 'cancel':
+      return stopOperation(context, customerId, member, event, intent.operationId ?? '');
+    case 'help':
+      await reply(context, event, helpCard(context.services));
+      return;
+    case 'greeting':
+      await reply(context, event, helpCard(context.services, `Hello ${member.person.name}. I set up store integrations, step by step, where everybody can watch.`));
+      return;
+    case 'secret_pasted':
+      await whisper(context, event, pasted(intent.what));
+      return;
+    case 'unsure':
+      await reply(context, event, helpCard(context.services, unsureWords(context, intent.nearest)));
+      return;
+    default:
+      return intent satisfies never;
+  }
+}
+
+function pasted(what: string) {
+  return note(
+    `That looks like ${what}. I did not use it and did not keep it. Delete your message, and make a new one in its place: whoever read this channel could have seen it. I only ever ask for such things on a one-time page.`,
+    'warning',
+  );
+}
+
+function unsureWords(context: Context, nearest: string | undefined): string {
+  const service = context.services.find((known) => known.id === nearest);
+  return service
+    ? `I am not sure what you mean. Did you mean “set up ${service.name} for shop.example.com”?`
+    : 'I am not sure what you mean. Nothing was done. This is what I can do:';
+}
+
+async function command(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'command' }>): Promise<void> {
+  const { customerId, member } = scene;
+  if (event.command === 'audit') return showAudit(context, customerId, member, event, event.text);
+  const [verb = 'help', ...rest] = event.text.trim().split(/\s+/);
+  const words = rest.join(' ');
+  switch (verb.toLowerCase()) {
+    case 'operations':
+      return listOperations(context, customerId, event);
+    case 'settings':
+      return openApproversForm(context, customerId, member, event);
+    case 'stop':
+    case 'cancel':
+      return words.toLowerCase() === 'all' ? stopAll(context, customerId, member, event) : stopOperation(context, customerId, member, event, words);
+    case 'audit':
+      return showAudit(context, customerId, member, event, words);
+    case 'set':
+    case 'setup':
+    case 'connect':
+      return hear(context, scene, { ...event, kind: 'message' });
+    default:
+      return whisper(context, event, helpCard(context.services));
+  }
+}
+
+async function press(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
+  const { customerId, member } = scene;
+  switch (event.action) {
+    case 'approve':
+      return approve(context, customerId, member, event);
+    case 'deny':
+      return openDenyForm(context, customerId, member, event);
+    case 'choose_permissions':
+      return openPermissionsForm(context, customerId, member, event);
+    case 'guide':
+      return showGuide(context, customerId, member, event);
+    case 'choose_approvers':
+      return openApproversForm(context, customerId, member, event);
+    case 'work_alone':
+      return workAlone(context, customerId, member, event);
+    case 'enter_sign_in':
+      return enterSignIn(context, customerId, member, event);
+    case 'stop':
+      return stopOperation(context, customerId, member, event, event.value);
+    case 'audit':
+      return showAudit(context, customerId, member, event, event.value);
+    case 'revoke':
+      return revokeResult(context, customerId, member, event);
+    default:
+      return whisperWords(context, event, 'This button is from another version. Nothing was changed.');
+  }
+}
+
+async function submit(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'form' }>): Promise<ChatReply> {
+  const { customerId, member } = scene;
+  const errors = await submitted(context, customerId, member, event);
+  return errors && { fieldErrors: errors };
+}
+
+async function submitted(context: Context, customerId: CustomerId, member: Member, event: Extract<ChatEvent, { kind: 'form' }>) {
+  switch (event.form) {
+    case APPROVERS_FORM:
+      return submitApprovers(context, customerId, member, event);
+    case DENY_FORM:
+      return submitDenial(context, customerId, member, event);
+    case PERMISSIONS_FORM:
+      return submitPermissions(context, customerId, member, event);
+    default:
+      await whisperWords(context, event, 'This form is from another version. Nothing was changed.');
+      return undefined;
+  }
+}

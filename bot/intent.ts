@@ -1,0 +1,317 @@
+import { type OperationId, parseOperationId } from '../core/ids.ts';
+import type { Model } from '../core/ports/model.ts';
+import { findSecrets, type SecretKind } from '../core/redaction.ts';
+import { askModel } from './intent-model.ts';
+import {
+  findMentions,
+  isFiller,
+  isGeneric,
+  type Mention,
+  nearestService,
+  type ServiceNames,
+  type Word,
+  wordsOf,
+} from './intent-services.ts';
+import { type PlainText, plainText } from './intent-text.ts';
+
+/** What a person wants. Services are ids; a target stands as the person wrote it. */
+export type Intent =
+  /** `unknownService` is the name, as written, of something that can't be set up. */
+  | {
+      readonly kind: 'set_up';
+      readonly service: string | undefined;
+      readonly unknownService?: string;
+      readonly target: string | undefined;
+      readonly wantsWrite: boolean;
+    }
+  | { readonly kind: 'target'; readonly target: string }
+  | { readonly kind: 'audit'; readonly operationId?: OperationId }
+  | { readonly kind: 'cancel'; readonly operationId?: OperationId }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'greeting' }
+  /** `what` is for people: `a WooCommerce API key`. The text must go nowhere. */
+  | { readonly kind: 'secret_pasted'; readonly what: string }
+  /** `nearest` is the id of the service that was probably meant or is spoken of. */
+  | { readonly kind: 'unsure'; readonly nearest?: string };
+
+/** `isSure` is false where a model could understand more than the grammar did. */
+export interface Parsed {
+  readonly intent: Intent;
+  readonly isSure: boolean;
+}
+
+/**
+ * Grammar first; a model is asked only when the grammar is unsure, and never about a text that holds a secret.
+ * A model that is unavailable or answers nonsense changes nothing.
+ */
+export async function understand(text: string, services: readonly ServiceNames[], model?: Model): Promise<Intent> {
+  const { intent, isSure } = parseIntent(text, services);
+  if (isSure || !model || intent.kind === 'secret_pasted') return intent;
+  const plain = plainText(text);
+  const operationId = operationIdIn(plain.lower);
+  return (await askModel(model, plain, services, { wantsWrite: wantsWrite(plain.lower), operationId })) ?? intent;
+}
+
+/** Words to an intent by grammar alone. Pure, and linear in the text's length. */
+export function parseIntent(text: string, services: readonly ServiceNames[]): Parsed {
+  const [secret] = findSecrets(text);
+  if (secret) return sure({ kind: 'secret_pasted', what: SECRET_WORDS[secret.kind] });
+  const plain = plainText(text);
+  const words = wordsOf(plain.words);
+  const said: Said = { plain, words, mentions: findMentions(words, services), services };
+  return audit(said) ?? cancel(said) ?? help(said) ?? setUp(said) ?? smallTalk(said) ?? target(said) ?? unsure(said);
+}
+
+interface Said {
+  readonly plain: PlainText;
+  readonly words: readonly Word[];
+  readonly mentions: readonly Mention[];
+  readonly services: readonly ServiceNames[];
+}
+
+const SECRET_WORDS = {
+  application_password: 'an application password',
+  authorization_header: 'a sign-in header',
+  cloud_key: 'a cloud provider’s key',
+  jwt: 'an access token',
+  model_key: 'an API key',
+  one_time_code: 'a one-time code',
+  password: 'a password',
+  private_key: 'a private key',
+  service_key: 'an API key or token',
+  shopify_token: 'a Shopify token',
+  slack_token: 'a Slack token',
+  source_control_token: 'an access token',
+  stripe_key: 'a Stripe key',
+  url_credentials: 'an address with a password in it',
+  woocommerce_key: 'a WooCommerce API key',
+} satisfies { [K in SecretKind]: string };
+
+// Base forms only: `connected` and `the connection` report, `connect` asks.
+const STRONG =
+  "set[ -]?up|settup|set (?:[\\p{L}\\p{N}']+ ){1,6}up|con+ect|integrate|intergrate|instal+|configure|hook (?:[\\p{L}\\p{N}']+ ){0,6}up|wire (?:[\\p{L}\\p{N}']+ ){0,6}up|onboard|link up|" +
+  '(?:mind|about|start|begin|with|on) (?:setting up|connecting|integrating|installing|configuring)|' +
+  'einrichten|einzurichten|richte (?:[\\p{L}\\p{N}]+ ){0,6}ein|aufsetzen|setze? (?:[\\p{L}\\p{N}]+ ){0,6}auf|verbinden?|anbinden|binde (?:[\\p{L}\\p{N}]+ ){0,6}an|integrieren?|konfigurieren?|koppeln?|kopple|installieren?|anschließen|' +
+  'configurer?|connecter?|connectez|installez|relier?|intégrer?|configura[r]?|configurare|conectar?|conecta|instalar?|integrar?|vincular?|collega(?:re)?|koppelen|instellen|verbind';
+const WEAK =
+  'add|create|generate|make|get|give|need|want|enable|activate|start|register|link|use|issue|provision|renew|brauchen?|erstellen?|generieren?|hinzufügen|ajouter?|crear|añadir';
+const STRONG_VERB = new RegExp(`(?<![\\p{L}\\p{N}])(?:${STRONG})(?![\\p{L}\\p{N}])`, 'u');
+const WEAK_VERB = new RegExp(`(?<![\\p{L}\\p{N}])(?:${WEAK})(?![\\p{L}\\p{N}])`, 'gu');
+const NOT =
+  "do n[o']?t|don'?t|do not|never|not|no|no longer|stop|avoid|won't|shouldn't|mustn't|wouldn't|can't|cannot|nicht|niemals|keine?n?|ne|pas|nunca|non|niet";
+const NEGATED = new RegExp(
+  `(?<![\\p{L}\\p{N}])(?:${NOT})(?: [\\p{L}\\p{N}']+){0,3} (?:${STRONG})(?![\\p{L}\\p{N}])|(?:${STRONG})(?![\\p{L}\\p{N}])[^.,;!?]{0,80}(?<!\\p{L})(?:nicht|niemals|pas|niet)(?!\\p{L}| (?:with|mit))`,
+  'u',
+);
+const ANY_NOT = new RegExp(`(?<![\\p{L}\\p{N}])(?:${NOT})(?![\\p{L}\\p{N}])`, 'u');
+
+const OPENING =
+  '(?:(?:hi|hello|hey|hallo|ok|okay|so|and|but|well|oh|please|pls|plz|bitte|just|actually|no|yes|there|thanks)[ ,.!:-]+)*';
+const QUESTION = new RegExp(
+  `^${OPENING}(?:what|what's|whats|how|how's|why|when|which|who|who's|whose|where|wie|was|warum|wann|welche[rs]?|wer|wo|comment|pourquoi|qué|cómo|does|did|doesn't|isn't|has|is|are|was|were|do|have|should|ist|sind|hat|haben)\\b`,
+  'u',
+);
+const POLITE = new RegExp(
+  `^${OPENING}(?:is it (?:possible|ok|okay)|is there (?:a|any) (?:way|chance)|are you able|how about|what about|do you mind|do you think you)\\b`,
+  'u',
+);
+const HOW_TO =
+  /\b(?:how|wie) (?:do|can|could|should|would|to|kann|geht)\b|^(?:what can|what do you do|what are you|what is this|who are you|which services|what services|what commands|how does (?:this|it)|how do you|do you (?:support|do|work|know)|wie funktioniert|was kannst|was machst)/u;
+const HELP =
+  /^(?:\/?help(?: me)?(?: please| pls| with this)?|\?+|hilfe|aide|ayuda|aiuto|commands?|usage|menu|info|options|i need (?:some )?help|(?:can|could) you help(?: me)?(?: please)?|help wanted)[ .!?]*$/u;
+const TROUBLE =
+  /(?<!\p{L})(?:fail(?:s|ed|ing|ure)?|broken?|errors?|crash\w*|stuck|problems?|issues?|doesn't work|not working|went wrong|is wrong|slow|fehler|kaputt|funktioniert nicht)(?!\p{L})/u;
+const REPORT =
+  /^(?:(?:i|we|they|he|she|you|ich|wir)(?:'ve| have| had)? (?:just |already |recently |once )*(?:set[ -]?up|install|connect)(?!\p{L}))|(?<!\p{L})(?:already|yesterday|last (?:week|month|year|night)|ago|previously|gestern|bereits)(?!\p{L})/u;
+
+function audit({ plain }: Said): Parsed | undefined {
+  const operationId = operationIdIn(plain.lower);
+  const isAsked =
+    /^\/?audit\b|\baudit (?:trail|log|of|for)\b|\b(?:show|see|get|open|export|give)\b.{0,40}\b(?:audit|trail|log|history|protokoll)\b|^what (?:happened|did you do|have you done)|^(?:status|history|protokoll|was ist passiert)\b/.test(
+      plain.lower,
+    );
+  const isOnlyId = operationId !== undefined && !CANCEL_WORD.test(plain.lower) && !STRONG_VERB.test(plain.lower);
+  if (!isAsked && !isOnlyId) return undefined;
+  if (!isOnlyId && STRONG_VERB.test(plain.lower) && !/^\/?audit\b/.test(plain.lower)) return undefined;
+  return sure({ kind: 'audit', ...(operationId && { operationId }) });
+}
+
+const CANCEL =
+  'cancel|abort|stop|halt|quit|abbrechen|abbruch|stopp|storniere|stornieren|annuler|annule|cancelar|cancela|annulla';
+const CANCEL_WORD = new RegExp(`(?<!\\p{L})(?:${CANCEL})(?!\\p{L})`, 'u');
+const CANCEL_START = new RegExp(
+  `^${OPENING}(?:(?:can|could|would|will) you |i (?:want|would like|need) to |i'd like to |let's |du kannst |kannst du )?(?:please |just )?(?:${CANCEL})(?!\\p{L})`,
+  'u',
+);
+const CALLED_OFF = new RegExp(
+  `^${OPENING}(?:never ?mind|forget (?:it|that|about it)|call it off|don't bother|brich (?:es |das )?ab|lass es)[ .!]*$`,
+  'u',
+);
+
+function cancel(said: Said): Parsed | undefined {
+  const { lower } = said.plain;
+  if (CALLED_OFF.test(lower)) return sure({ kind: 'cancel' });
+  if (!CANCEL_WORD.test(lower) || ANY_NOT_CANCEL.test(lower)) return undefined;
+  const operationId = operationIdIn(lower);
+  if (operationId) return sure({ kind: 'cancel', operationId });
+  if (!CANCEL_START.test(lower)) return undefined;
+  const rest = leftover(said).filter((word) => !CANCEL_OBJECTS.has(word.lower) && !CANCEL_WORD.test(word.lower));
+  return rest.length === 0 ? sure({ kind: 'cancel' }) : { intent: { kind: 'unsure' }, isSure: false };
+}
+
+const ANY_NOT_CANCEL = new RegExp(
+  `(?<!\\p{L})(?:don'?t|do not|never|not|nicht)(?: \\p{L}+){0,2} (?:${CANCEL})(?!\\p{L})`,
+  'u',
+);
+const CANCEL_OBJECTS = new Set(
+  'it that this all everything operation operations request run running process immediately now setting going doing alles das'.split(
+    ' ',
+  ),
+);
+
+function help({ plain, words }: Said): Parsed | undefined {
+  if (HELP.test(plain.lower)) return sure({ kind: 'help' });
+  if (words.length === 0 && !/[\p{L}\p{N}]/u.test(plain.readable))
+    return sure({ kind: plain.lower.includes('?') ? 'help' : 'greeting' });
+  return HOW_TO.test(plain.lower) && !POLITE.test(plain.lower) ? sure({ kind: 'help' }) : undefined;
+}
+
+function setUp(said: Said): Parsed | undefined {
+  const { lower } = said.plain;
+  const verb = STRONG_VERB.exec(lower);
+  const [mention] = said.mentions;
+  if (!verb && !mention) return weakWithoutService(said);
+  const spokenOf: Intent = { kind: 'unsure', ...(mention && { nearest: mention.id }) };
+  if (NEGATED.test(lower) || (!verb && ANY_NOT.test(lower))) return sure(spokenOf);
+  if (QUESTION.test(lower) && !POLITE.test(lower)) return sure(spokenOf);
+  if (TROUBLE.test(lower) || REPORT.test(lower)) return { intent: spokenOf, isSure: false };
+  if (mention) {
+    if (!verb && leftover(said).length > 0) return { intent: spokenOf, isSure: false };
+    const isOne = said.mentions.every(({ id }) => id === mention.id);
+    return { intent: request(said, { service: mention.id }), isSure: isOne };
+  }
+  return verb ? withoutService(said, verb) : undefined;
+}
+
+/** `set up my shop`, `set up Xero`, `set up wookomerz`: a verb that asks, and no service that we know. */
+function withoutService(said: Said, verb: RegExpExecArray): Parsed {
+  const name = objectOf(said, verb);
+  if (name.length === 0) return sure(request(said, {}));
+  const nearest = nearestService(name, said.services);
+  if (nearest) return { intent: { kind: 'unsure', nearest }, isSure: false };
+  if (name.some((word) => OTHER_ERRANDS.has(word.lower))) return { intent: { kind: 'unsure' }, isSure: false };
+  return sure(request(said, { unknownService: name.map((word) => word.written).join(' ') }));
+}
+
+/** `I need an API key`, and nothing else in it. */
+function weakWithoutService(said: Said): Parsed | undefined {
+  const isAsked = said.plain.lower.match(WEAK_VERB) !== null && said.words.some(isGeneric);
+  if (!isAsked || leftover(said).length > 0 || ANY_NOT.test(said.plain.lower)) return undefined;
+  return QUESTION.test(said.plain.lower) ? undefined : sure(request(said, {}));
+}
+
+const OTHER_ERRANDS = new Set(
+  'meeting meetings call calls reminder appointment lunch dinner calendar event alarm interview room table printer'.split(
+    ' ',
+  ),
+);
+const UNTIL =
+  /^(?:for|at|on|to|with|via|using|from|in|into|and|so|because|when|if|but|für|bei|auf|mit|an|pour|avec|sur|para|con|en|per)$/;
+
+/** What the verb is about: `set up the *Google Analytics* account for us`, else what follows `to` or `with`. */
+function objectOf({ plain, words }: Said, verb: RegExpExecArray): Word[] {
+  const end = verb.index + verb[0].length;
+  const inside = words.filter((word) => word.start > verb.index && word.end < end && / up$/.test(verb[0]));
+  const after = words.filter((word) => word.start >= end && !/[.;!?\n]/.test(plain.words.slice(end, word.start)));
+  const stop = after.findIndex((word) => UNTIL.test(word.lower));
+  const direct = naming([...inside, ...(stop < 0 ? after : after.slice(0, stop))]);
+  if (direct.length > 0) return direct;
+  const preposition = after.findIndex((word) => /^(?:to|with|mit|an|avec|con)$/.test(word.lower));
+  const indirect = preposition < 0 ? [] : after.slice(preposition + 1);
+  const next = indirect.findIndex((word) => UNTIL.test(word.lower));
+  return naming(next < 0 ? indirect : indirect.slice(0, next));
+}
+
+/** The first words in a row that name something. */
+function naming(words: readonly Word[]): Word[] {
+  const isName = (word: Word) => !isFiller(word) && !isGeneric(word);
+  const start = words.findIndex(isName);
+  if (start < 0) return [];
+  const rest = words.slice(start, start + 3);
+  const end = rest.findIndex((word) => !isName(word));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+function request(said: Said, what: { service?: string; unknownService?: string }): Intent {
+  const [address, other] = said.plain.addresses;
+  return {
+    kind: 'set_up',
+    service: what.service,
+    ...(what.unknownService !== undefined && { unknownService: what.unknownService }),
+    // Two addresses: better to ask which one than to take the wrong one.
+    target: other === undefined ? address : undefined,
+    wantsWrite: wantsWrite(said.plain.lower),
+  };
+}
+
+function wantsWrite(lower: string): boolean {
+  const asked =
+    /\bread ?(?:[/&+_-]|and|plus)? ?write\b|\brw\b|\bwrit(?:e|ing) (?:access|permissions?|rights|scope|key)\b|\b(?:with|incl\w*|plus|need|want) (?:it )?write\b(?! (?:me|us|to|back)\b)|\b(?:full|all) (?:access|permissions|rights|control)\b|schreib(?:zugriff|recht|en)|vollzugriff/;
+  const refused =
+    /\b(?:no|not|without|w\/o|don't (?:need|want|give)|never|ohne|kein\w*|nicht)\b[^.,;!?]{0,24}(?:write|writing|full access|schreib\w*|vollzugriff)|\bread[ -]?only\b|\bonly read\b|\bnur les/;
+  return asked.test(lower) && !refused.test(lower);
+}
+
+function smallTalk({ plain, words }: Said): Parsed | undefined {
+  const rest = plain.lower
+    .replace(
+      /(?<!\p{L})(?:hi|hiya|hello|hey|yo|howdy|good (?:morning|afternoon|evening|day)|hallo|moin|servus|grüß gott|guten (?:morgen|tag|abend)|bonjour|salut|hola|buenos días|ciao|buongiorno|olá|thanks|thank you|thx|ty|cheers|danke(?:schön)?|merci|gracias|grazie|ok|okay|great|perfect|cool|nice|super|how are you|a lot|so much|very much|everyone|team|bot|there|all|countersign)(?!\p{L})/gu,
+      ' ',
+    )
+    .replace(/[^\p{L}\p{N}]/gu, '');
+  return rest === '' && words.length > 0 && plain.addresses.length === 0 ? sure({ kind: 'greeting' }) : undefined;
+}
+
+const TARGET_WORDS = new Set(
+  "it's its is use try address domain url link host located running runs lives under the that'd unter lautet adresse ist est es".split(
+    ' ',
+  ),
+);
+
+/** An address alone, or with words that only present it: `it's shop.example.com`. */
+function target(said: Said): Parsed | undefined {
+  const [address, other] = said.plain.addresses;
+  if (address === undefined || other !== undefined || QUESTION.test(said.plain.lower)) return undefined;
+  const rest = leftover(said).filter((word) => !TARGET_WORDS.has(word.lower));
+  if (ANY_NOT.test(said.plain.lower) || rest.length > 3) return undefined;
+  return { intent: { kind: 'target', target: address }, isSure: rest.length === 0 };
+}
+
+function unsure({ words, services, mentions }: Said): Parsed {
+  const nearest = mentions[0]?.id ?? nearestService(words, services);
+  return { intent: { kind: 'unsure', ...(nearest && { nearest }) }, isSure: false };
+}
+
+/** Words that are neither a service nor a verb nor part of any polite request. */
+function leftover({ words, mentions, plain }: Said): Word[] {
+  const named = new Set(
+    mentions.flatMap(({ firstWord, wordCount }) => Array.from({ length: wordCount }, (_, index) => firstWord + index)),
+  );
+  const verbs = new Set(plain.lower.match(WEAK_VERB));
+  const strong = STRONG_VERB.exec(plain.lower);
+  const isInVerb = (word: Word) =>
+    strong !== null && word.start >= strong.index && word.end <= strong.index + strong[0].length;
+  return words.filter(
+    (word, index) =>
+      !named.has(index) && !isFiller(word) && !isGeneric(word) && !verbs.has(word.lower) && !isInVerb(word),
+  );
+}
+
+function operationIdIn(lower: string): OperationId | undefined {
+  const match = /(?<![\p{L}\p{N}-])op-[0-9a-z]{8}(?![\p{L}\p{N}])/u.exec(lower);
+  return match ? parseOperationId(match[0]) : undefined;
+}
+
+function sure(intent: Intent): Parsed {
+  return { intent, isSure: true };
+}

@@ -1,0 +1,215 @@
+import { join } from 'node:path';
+import { connectRoutes } from '../adapters/api/connect.ts';
+import { pictureRoutes } from '../adapters/api/pictures.ts';
+import { createApiServer } from '../adapters/api/server.ts';
+import { createBrowser, createEgress } from '../adapters/browser/index.ts';
+import { createHttp } from '../adapters/http/index.ts';
+import { createEnvironmentRootKeys, loadOrMakeRootKey } from '../adapters/keys/index.ts';
+import { createAnthropicModel } from '../adapters/model/index.ts';
+import { defaultPostgresDir, type PostgresServer, prepareRoles, startPostgres } from '../adapters/postgres/index.ts';
+import { createScreenshots } from '../adapters/screenshots/index.ts';
+import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
+import { createAudit } from '../core/audit/audit.ts';
+import { createConsents } from '../core/consent/consent.ts';
+import { createCustomers } from '../core/customers/customers.ts';
+import { createDatabase, type Database } from '../core/database.ts';
+import { createDirectory } from '../core/directory.ts';
+import { CountersignError } from '../core/errors.ts';
+import { createDeadlines } from '../core/operations/deadlines.ts';
+import { createMover } from '../core/operations/move.ts';
+import { createOperations } from '../core/operations/operations.ts';
+import { createRunner } from '../core/operations/run.ts';
+import { createThreads } from '../core/operations/threads.ts';
+import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { RootKeys } from '../core/ports/keys.ts';
+import type { Log } from '../core/ports/log.ts';
+import { createQueue } from '../core/queue/queue.ts';
+import { createSecretRegistry } from '../core/redaction.ts';
+import { getService, services } from '../core/services/index.ts';
+import { createLinks } from '../core/vault/links.ts';
+import { createPictureLinks } from '../core/vault/picture-links.ts';
+import { createSealer } from '../core/vault/sealer.ts';
+import { createVault } from '../core/vault/vault.ts';
+import { createWorkflowRegistry } from '../core/workflow/registry.ts';
+import { migrate } from '../prisma/migrate.ts';
+import { type Config, readConfig } from './config.ts';
+import { createConnectPages } from './connect.ts';
+import type { Context } from './context.ts';
+import { converse } from './conversation.ts';
+import { createLog } from './log.ts';
+import { createProgress } from './progress.ts';
+
+const PROJECT = join(import.meta.dirname, '..');
+const DRAIN_MS = 20_000;
+const LOCAL_FOLDER = '.countersign';
+
+export interface StartOptions {
+  /** Opens web chat on 127.0.0.1: the demo alone does this. `installer` becomes the first admin. */
+  readonly webChat?: WebChatOptions & { readonly installer: string };
+  /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
+  readonly folder?: string;
+  readonly log?: Log;
+}
+
+export interface App {
+  readonly urls: { readonly http: string | undefined; readonly webChat: string | undefined };
+  /** The database's login of the program: what `npm run bench` and tests look through. */
+  readonly databaseUrl: string;
+  /** Finishes running steps, then ends everything that was started here. */
+  stop(): Promise<void>;
+}
+
+/** Configuration → database → adapters → core → conversation. Whatever was started is ended again when a later part fails. */
+export async function start(config: Config, options: StartOptions = {}): Promise<App> {
+  const ending: (() => Promise<unknown>)[] = [];
+  const stop = once(async () => {
+    for (const end of ending.splice(0).reverse()) await end().catch(() => {});
+  });
+  try {
+    return await wire(config, options, ending, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function wire(config: Config, options: StartOptions, ending: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
+  const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
+  const secrets = createSecretRegistry();
+  const log = options.log ?? createLog({ isVerbose: config.isVerbose, secrets });
+  const rootKeys = createEnvironmentRootKeys({ current: config.keys.current ?? (await loadOrMakeRootKey(join(folder, 'root.key'))), old: config.keys.old });
+  const { url: databaseUrl } = await openPostgres(config, options, rootKeys, log, ending);
+
+  const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: 10 });
+  ending.push(() => database.close());
+  const queue = createQueue({ url: databaseUrl, log });
+  const directory = createDirectory(database);
+  const sealer = createSealer(rootKeys);
+  const audit = createAudit({ database, sealer });
+  const vault = createVault({ sealer, audit });
+  const links = createLinks({ database, directory });
+  const customers = createCustomers({ database, directory });
+  const mover = createMover({ audit, vault });
+  const threads = createThreads();
+  const workflows = createWorkflowRegistry();
+  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
+  const screenshots = createScreenshots({ database, sealer });
+  const egress = createEgress({ privateTargets: config.targets.private, log });
+  const pictureLinks = createPictureLinks(rootKeys);
+  const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
+
+  const chats = new Map<Platform, Chat>();
+  const chat = (platform: Platform): Chat => {
+    const found = chats.get(platform);
+    if (!found) throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
+    return found;
+  };
+  const isBot = config.role !== 'worker';
+  const progress = createProgress({ database, directory, audit, customers, operations, threads, log, chat, pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}` });
+  const model = config.model && createAnthropicModel({ ...config.model, log });
+  const context = (publicUrl: string): Context => ({ database, directory, customers, operations, threads, consents, mover, audit, vault, links, queue, egress, progress, services, model, log, publicUrl, chat });
+
+  await queue.start();
+  ending.push(() => queue.stop(DRAIN_MS));
+  const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
+  if (isBot) {
+    const isReady = () => directory.customersBehind().then(() => true);
+    urls.http = await openHttp(config, context, pictures, isReady, log, ending);
+    if (options.webChat) urls.webChat = await openWebChat(options.webChat, context(urls.http), pictures, chats, ending);
+    progress.start();
+    ending.push(() => progress.stop());
+    await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+  }
+  if (config.role !== 'bot') {
+    const { chromiumPath } = config.agent;
+    const browser = createBrowser({ egress, log, chromiumFolder: join(folder, 'chromium'), keepWarm: options.webChat !== undefined, ...(chromiumPath ? { chromiumPath } : {}), ...(config.isProduction ? { requireSandbox: true } : {}) });
+    ending.push(() => browser.close());
+    const runner = createRunner({ database, audit, vault, consents, customers, operations, mover, workflows, browser, http: createHttp({ egress }), screenshots, log, secrets });
+    await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
+    ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
+  }
+  return { urls, databaseUrl, stop };
+}
+
+/** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
+async function openPostgres(config: Config, options: StartOptions, rootKeys: RootKeys, log: Log, ending: (() => Promise<unknown>)[]): Promise<{ url: string }> {
+  const { url, ownerUrl } = config.database;
+  if (url) {
+    if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
+    return { url };
+  }
+  const server: PostgresServer = await startPostgres({ dir: options.folder ? join(options.folder, 'postgres') : defaultPostgresDir(PROJECT) });
+  ending.push(() => server.stop());
+  const urls = await prepareRoles(server, { database: 'countersign' });
+  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
+  return { url: urls.programUrl };
+}
+
+async function openHttp(
+  config: Config,
+  context: (publicUrl: string) => Context,
+  pictures: ReturnType<typeof pictureRoutes>,
+  isReady: () => Promise<boolean>,
+  log: Log,
+  ending: (() => Promise<unknown>)[],
+): Promise<string> {
+  const { publicUrl } = config.http;
+  const pages = createConnectPages(context(publicUrl));
+  const server = createApiServer({ port: config.http.port, routes: [connectRoutes({ pages, publicUrl }), pictures], log, isReady });
+  await server.start();
+  ending.push(() => server.stop());
+  return publicUrl;
+}
+
+async function openWebChat(options: NonNullable<StartOptions['webChat']>, context: Context, pictures: ReturnType<typeof pictureRoutes>, chats: Map<Platform, Chat>, ending: (() => Promise<unknown>)[]): Promise<string> {
+  const { installer, ...webChat } = options;
+  const web: WebChat = createWebChat(webChat, { log: context.log, extraRoutes: pictures });
+  const admin = web.people.find((person) => person.userId === installer);
+  if (!admin) throw new CountersignError('config_invalid', 'Web chat has no person who could install it.');
+  await context.customers.install({ platform: 'web', workspaceId: webChat.workspaceId, name: 'This computer' }, admin);
+  chats.set('web', web);
+  web.listen((event) => converse(context, event));
+  const { url } = await web.start();
+  ending.push(() => web.stop());
+  return url;
+}
+
+/** Ends on the first signal; a second one, which npm may forward, changes nothing. */
+export function stopOnSignals(stop: () => Promise<void>, say: (words: string) => void): void {
+  let isStopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (isStopping) return;
+      isStopping = true;
+      say('Stopping: running steps are finished first.');
+      stop().finally(() => process.exit(0));
+    });
+}
+
+/** What an operator reads when a start fails: the sentence, and no stack trace for what is no fault of ours. */
+export function explain(error: unknown): string {
+  if (error instanceof CountersignError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => (running ??= run());
+}
+
+if (import.meta.main) {
+  try {
+    process.loadEnvFile(join(PROJECT, '.env'));
+  } catch {
+    // no .env: the environment alone
+  }
+  try {
+    const app = await start(readConfig(process.env));
+    process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
+    stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    process.exit(1);
+  }
+}

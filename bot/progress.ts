@@ -1,0 +1,188 @@
+import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
+import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
+import { possibleApprovers } from '../core/consent/policy.ts';
+import type { Customers } from '../core/customers/customers.ts';
+import type { Database, Listener, Transaction } from '../core/database.ts';
+import type { Directory } from '../core/directory.ts';
+import { customerId as asCustomerId, type CustomerId } from '../core/ids.ts';
+import type { Operation, Operations } from '../core/operations/operations.ts';
+import { isEnd } from '../core/operations/states.ts';
+import type { ThreadState, Threads } from '../core/operations/threads.ts';
+import type { Card, Chat, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Log } from '../core/ports/log.ts';
+import { consentCard } from './cards/consent-card.ts';
+import { progressCard } from './cards/progress-card.ts';
+import { type OnRecord, resultCard } from './cards/result-card.ts';
+
+const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
+const RETRY_MS = 1_000;
+
+/**
+ * The audit feed as messages: what the trail says of a thread's operations, its messages show. At least once and
+ * idempotent: each message is a function of what is on record, so that after any crash the next pass says the truth.
+ */
+export interface Progress {
+  start(): void;
+  stop(): Promise<void>;
+  /** Shows a thread anew at once, for changes that are no operation's own, such as new approvers. */
+  refresh(customerId: CustomerId, threadId: string): Promise<void>;
+}
+
+export interface ProgressDeps {
+  readonly database: Database;
+  readonly directory: Directory;
+  readonly audit: Audit;
+  readonly customers: Customers;
+  readonly operations: Operations;
+  readonly threads: Threads;
+  readonly log: Log;
+  chat(platform: Platform): Chat;
+  /** The address of a picture, bound to it alone. */
+  pictureUrl(customerId: CustomerId, pictureId: string): string;
+}
+
+export function createProgress(deps: ProgressDeps): Progress {
+  const running = new Map<CustomerId, { again: boolean }>();
+  let listener: Listener | undefined;
+  let poll: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const pending = new Set<Promise<void>>();
+
+  /** One pass a customer at a time; a wake during a pass asks for one more. */
+  const wake = (customerId: CustomerId) => {
+    const current = running.get(customerId);
+    if (current) {
+      current.again = true;
+      return;
+    }
+    const state = { again: false };
+    running.set(customerId, state);
+    const work = (async () => {
+      do {
+        state.again = false;
+        await catchUp(deps, customerId);
+      } while (state.again && !isStopped);
+    })()
+      .catch((error: unknown) => {
+        deps.log.warn(
+          { code: 'progress', cause: error instanceof Error ? error.message : String(error) },
+          'a thread could not be shown; it is tried again',
+        );
+        if (!isStopped) setTimeout(() => wake(customerId), RETRY_MS).unref();
+      })
+      .finally(() => {
+        running.delete(customerId);
+        pending.delete(work);
+      });
+    pending.add(work);
+  };
+  const look = () => {
+    deps.directory.customersBehind().then(
+      (customers) => customers.forEach(wake),
+      () => {}, // the database is away: the next look finds it back
+    );
+  };
+
+  return {
+    start() {
+      listener = deps.database.listen(AUDIT_CHANNEL, (payload) =>
+        payload === undefined ? look() : wake(asCustomerId(payload)),
+      );
+      poll = setInterval(look, POLL_MS);
+      poll.unref();
+    },
+    async stop() {
+      isStopped = true;
+      clearInterval(poll);
+      await listener?.stop();
+      await Promise.allSettled([...pending]);
+    },
+    refresh: (customerId, threadId) => refresh(deps, customerId, threadId),
+  };
+}
+
+async function catchUp(deps: ProgressDeps, customerId: CustomerId): Promise<void> {
+  const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
+  for (const thread of behind) {
+    await refresh(deps, customerId, thread.id);
+    await deps.database.withCustomer(customerId, (tx) =>
+      deps.threads.advance(tx, customerId, thread.id, thread.lastSeq),
+    );
+  }
+}
+
+async function refresh(deps: ProgressDeps, customerId: CustomerId, threadId: string): Promise<void> {
+  const seen = await deps.database.withCustomer(customerId, async (tx) => {
+    const thread = await deps.threads.get(tx, customerId, threadId);
+    if (!thread) return undefined;
+    const operations = await deps.operations.ofThread(tx, customerId, threadId);
+    const wanted: Wanted[] = [];
+    for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation)));
+    return { thread, wanted };
+  });
+  if (!seen) return;
+  for (const message of seen.wanted) await show(deps, customerId, seen.thread, message);
+}
+
+interface Wanted {
+  readonly slot: string;
+  readonly card: Card;
+}
+
+async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
+  const { id, customerId } = operation;
+  const wanted: Wanted[] = [];
+  if (operation.request) {
+    const rules = await deps.customers.rules(tx, customerId);
+    const approvers = possibleApprovers(
+      await deps.customers.members(tx, customerId, 'approver'),
+      operation.requester,
+      rules,
+    );
+    const admins = await deps.customers.members(tx, customerId, 'admin');
+    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, { approvers, admins }) });
+  }
+  if (operation.startedAt || operation.state === 'queued')
+    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });
+  if (isEnd(operation.state))
+    wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
+  return wanted;
+}
+
+async function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
+  const { customerId, id: operationId } = operation;
+  const ids = operation.steps.flatMap((step) => (step.screenshotId ? [step.screenshotId] : []));
+  const rows = await tx.screenshot.findMany({
+    where: { customerId, operationId, id: { in: ids } },
+    select: { id: true, step: true, alt: true, width: true, height: true },
+    orderBy: { step: 'asc' },
+  });
+  return rows.map(({ id, alt, width, height }) => ({ url: deps.pictureUrl(customerId, id), alt, width, height }));
+}
+
+/** The entry that ended the operation: a place in the chain that the thread itself now witnesses. */
+async function onRecord(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<OnRecord> {
+  const { customerId, id: operationId } = operation;
+  const ends = ['completed', 'failed', 'denied', 'expired', 'cancelled'].map((state) => `operation.${state}`);
+  const last = await tx.auditEntry.findFirst({
+    where: { customerId, operationId, kind: { in: ends } },
+    orderBy: { seq: 'desc' },
+  });
+  const entries = await tx.auditEntry.count({ where: { customerId, operationId, seq: { lte: last?.seq ?? 0n } } });
+  const isIntact = await deps.audit.isIntactUpTo(tx, customerId, last?.seq ?? 0n);
+  return { entries, seq: last?.seq ?? 0n, hash: Buffer.from(last?.hash ?? []).toString('hex'), isIntact };
+}
+
+async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
+  const shown = sha256Hex(canonical(JSON.parse(JSON.stringify(message.card)) as Json)); // JSON.parse gives nothing but Json
+  const known = await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.message(tx, customerId, thread, message.slot),
+  );
+  if (known?.shown === shown) return;
+  const chat = deps.chat(thread.ref.platform);
+  const ref = known?.ref ?? (await chat.post(thread.ref, message.card, { key: message.slot }));
+  if (known) await chat.update(known.ref, message.card);
+  await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.keepMessage(tx, customerId, thread, message.slot, ref, shown),
+  );
+}

@@ -1,0 +1,76 @@
+import type { Member } from '../core/customers/customers.ts';
+import type { CustomerId } from '../core/ids.ts';
+import type { ThreadState } from '../core/operations/threads.ts';
+import type { ChatEvent } from '../core/ports/chat.ts';
+import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
+import { helpCard } from './cards/help-card.ts';
+import { note } from './cards/text.ts';
+import { askForApprovers } from './approvers-flow.ts';
+import type { Context } from './context.ts';
+import type { Intent } from './intent.ts';
+import { reply } from './speak.ts';
+
+type SetUp = Extract<Intent, { kind: 'set_up' }>;
+
+export interface Asking {
+  readonly customerId: CustomerId;
+  readonly member: Member;
+  readonly thread: ThreadState;
+  readonly event: ChatEvent;
+}
+
+/** "set up WooCommerce for shop.example.com" → an operation with its consent card, or one question for what is missing. */
+export async function requestSetUp(context: Context, asking: Asking, intent: SetUp): Promise<void> {
+  const service = context.services.find((known) => known.id === intent.service);
+  if (!service) return sayUnknown(context, asking, intent);
+  const type = service.operationTypes.api_key_generation;
+  if (!type) return sayUnknown(context, asking, { ...intent, unknownService: service.name });
+  if (!intent.target) return askForTarget(context, asking, service, intent.wantsWrite);
+  const target = service.parseTarget(intent.target);
+  if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
+  const verdict = await context.egress.check(target.origin);
+  if (!verdict.isAllowed) return refuseTarget(context, asking, service, intent.wantsWrite, unreachable(target.origin));
+  await begin(context, asking, service, type, target, intent.wantsWrite);
+}
+
+async function begin(
+  context: Context,
+  asking: Asking,
+  service: Service,
+  type: OperationTypeDefinition,
+  target: { origin: string; base: string },
+  wantsWrite: boolean,
+): Promise<void> {
+  const { customerId, member, thread } = asking;
+  const permissions = type.permissions.filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes')).map((p) => p.id);
+  const operation = await context.operations.request(customerId, { threadId: thread.id, requester: member, service, type, ...target, permissions });
+  await context.database.withCustomer(customerId, (tx) => context.threads.setAwaiting(tx, customerId, thread.id, undefined));
+  await context.progress.refresh(customerId, thread.id);
+  await askForApprovers(context, operation);
+}
+
+async function askForTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
+  await remember(context, asking, service, wantsWrite);
+  await reply(context, asking.event, note(`Gladly. What is ${service.targetWords}? Write it here, such as “shop.example.com”.`));
+}
+
+/** What was asked stays asked: the next address that this person writes in the thread completes it. */
+async function refuseTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean, reason: string): Promise<void> {
+  await remember(context, asking, service, wantsWrite);
+  await reply(context, asking.event, note(`${reason} Nothing was done. Write the right address here, and I go on.`, 'warning'));
+}
+
+function remember(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
+  const awaiting = { memberId: asking.member.id, service: service.id, wantsWrite, askedAt: new Date().toISOString() };
+  return context.database.withCustomer(asking.customerId, (tx) => context.threads.setAwaiting(tx, asking.customerId, asking.thread.id, awaiting));
+}
+
+/** The same words for private, unresolvable and closed: the bot is no port scanner. */
+function unreachable(origin: string): string {
+  return `I can't open ${new URL(origin).host} from here: it does not exist, or it is not a public address.`;
+}
+
+async function sayUnknown(context: Context, asking: Asking, intent: SetUp): Promise<void> {
+  const lead = intent.unknownService ? `I can't set up ${intent.unknownService} yet. Nothing was done.` : 'Which service shall I set up?';
+  await reply(context, asking.event, helpCard(context.services, lead));
+}

@@ -1,0 +1,17 @@
+import type { Card, ChatEvent, MessageRef } from '../core/ports/chat.ts';
+import { note } from './cards/text.ts';
+import type { Context } from './context.ts';
+
+/** Answers in the thread of an event, for everybody; said once, however often the platform repeats the event. */
+export function reply(context: Context, event: ChatEvent, card: Card, part = 'reply'): Promise<MessageRef> {
+  return context.chat(event.thread.platform).post(event.thread, card, { key: `${part}:${event.id}` });
+}
+
+/** Answers whoever caused the event, and nobody else. */
+export function whisper(context: Context, event: ChatEvent, card: Card): Promise<void> {
+  return context.chat(event.thread.platform).ephemeral(event.thread, event.from, card);
+}
+
+export function whisperWords(context: Context, event: ChatEvent, words: string): Promise<void> {
+  return whisper(context, event, note(words, 'quiet'));
+}

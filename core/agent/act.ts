@@ -1,0 +1,25 @@
+import { CountersignError } from '../errors.ts';
+import type { Action, FoundElement } from '../ports/browser.ts';
+import { type Failed, failed, notDone } from './failures.ts';
+import type { Stage } from './stage.ts';
+
+/** Asks the guard and then, immediately, does one thing to one element. */
+export async function act(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
+  await stage.during(() => stage.run.guard());
+  return send(stage, element, action);
+}
+
+/** Does one thing to one element, for a caller that has asked the guard and has something to commit in between. */
+export async function send(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
+  try {
+    await stage.during(() => {
+      stage.hasActed = true;
+      return stage.run.session.act(element, action, stage.leftMs());
+    });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'network') throw error;
+    const rest = notDone(stage.hasActed, stage.step.isMutating);
+    return failed('timeout', `The page did not take the action of “${stage.sentence}” in time. ${rest}`);
+  }
+}

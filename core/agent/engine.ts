@@ -1,0 +1,88 @@
+import { CountersignError } from '../errors.ts';
+import type { PictureResult } from '../ports/browser.ts';
+import type { VerifyResult } from '../services/service.ts';
+import { withDerivedValues } from '../workflow/placeholders.ts';
+import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
+import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
+import { obstaclesFor } from './obstacles.ts';
+import { takePicture } from './picture.ts';
+import { createStage, type Ending, type Stage, type StepRun } from './stage.ts';
+
+export type { Failure } from './failures.ts';
+export { probe } from './probe.ts';
+export type { StepRun } from './stage.ts';
+
+export type StepResult =
+  | {
+      readonly kind: 'done';
+      /** How the step found its element; `none` where it had none to find. */
+      readonly rung: 'replayed' | 'none';
+      readonly durationMs: number;
+      /** Origin and path; never a query. */
+      readonly pageUrl: string;
+      /** Absent for steps that show nothing. */
+      readonly picture?: PictureResult;
+      readonly note?: string;
+      readonly verified?: VerifyResult;
+      /** Ids of the obstacles that were cleared. */
+      readonly obstacles: readonly string[];
+    }
+  | {
+      readonly kind: 'failed';
+      readonly failure: Failure;
+      /** For a person: what happened and what was not done. */
+      readonly words: string;
+      readonly durationMs: number;
+      readonly pageUrl: string;
+      readonly picture?: PictureResult;
+      readonly obstacles: readonly string[];
+      /** Something of the step reached the page, so a mutating step may have taken effect. */
+      readonly hasActed: boolean;
+    };
+
+/**
+ * Runs one step: locate (find, and check that it is the recorded element), act (guard, then the action), check (the
+ * postcondition, by code), picture. Browser and network trouble become failures. @throws what the run's own calls throw
+ * (a refusing guard, a database that is away), at once and unchanged, and the signal's reason after an abort.
+ */
+export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
+  const values = withDerivedValues(run.values);
+  const stage = createStage(fillStep(step, values), obstaclesFor(step, run.obstacles, values), run);
+  const startedAt = performance.now();
+  const ending = await endingOf(stage);
+  const durationMs = Math.round(performance.now() - startedAt);
+  const pageUrl = await pageUrlOf(stage);
+  if (ending.kind === 'done') return { ...ending, durationMs, pageUrl, obstacles: stage.cleared };
+  const picture = await pictureOfFailure(stage, ending);
+  const failure = { ...ending, durationMs, pageUrl, obstacles: stage.cleared, hasActed: stage.hasActed };
+  return picture === undefined ? failure : { ...failure, picture };
+}
+
+async function endingOf(stage: Stage): Promise<Ending> {
+  try {
+    return await runKind(stage);
+  } catch (error) {
+    stage.run.signal.throwIfAborted();
+    const outage = error instanceof CountersignError ? failureOfCode(error.code) : undefined;
+    if (outage === undefined) throw error;
+    return failed(outage, `${outageWords(outage)} ${notDone(stage.hasActed, stage.step.isMutating)}`);
+  }
+}
+
+/** What the page shows at a failure; no picture once a fresh secret may be on it that nobody could name to hide it. */
+async function pictureOfFailure(stage: Stage, { failure }: Failed): Promise<PictureResult | undefined> {
+  const mayShowSecret = stage.step.kind === 'extract' && stage.hasActed;
+  const showsNothing = stage.step.kind === 'verify' || failure === 'browser_crashed' || mayShowSecret;
+  return showsNothing ? undefined : takePicture(stage, { rung: 'failed' });
+}
+
+async function pageUrlOf(stage: Stage): Promise<string> {
+  try {
+    const { url } = await stage.during(() => stage.run.session.state());
+    const { origin, pathname } = new URL(url);
+    return origin === 'null' ? '' : origin + pathname;
+  } catch {
+    stage.run.signal.throwIfAborted();
+    return '';
+  }
+}

@@ -1,0 +1,35 @@
+import type { Box, FoundElement, PictureResult } from '../ports/browser.ts';
+import type { Ending, Stage } from './stage.ts';
+
+const FRESH_BOX_MS = 500; // the element was there a moment ago; what is gone is simply not boxed
+
+export interface PictureWish {
+  readonly rung: (Ending & { kind: 'done' })['rung'] | 'failed';
+  readonly highlight?: Box | null;
+  readonly isRevealing?: boolean;
+}
+
+/** Takes the step's picture, masked and captioned. A picture that can't be had is said, and never fails the step. */
+export async function takePicture(stage: Stage, wish: PictureWish): Promise<PictureResult> {
+  const { run, step, sentence } = stage;
+  const time = stage.now().toISOString().slice(11, 19);
+  const options = {
+    secrets: [...run.maskedSecrets(), ...stage.secrets],
+    isRevealing: wish.isRevealing ?? false,
+    ...(wish.highlight ? { highlight: wish.highlight } : {}),
+    caption: { number: step.order, sentence, detail: wish.rung === 'none' ? time : `${time} · ${wish.rung}` },
+  };
+  try {
+    return await stage.during(() => run.session.picture(options));
+  } catch {
+    run.signal.throwIfAborted();
+    return { kind: 'withheld', reason: 'the picture could not be taken' };
+  }
+}
+
+/** Where the element stands now: acting may have moved it. The adapter scrolls to it, and boxes the widget of a hidden field. */
+export async function boxOf(stage: Stage, { locator }: FoundElement): Promise<Box | null> {
+  const options = { timeoutMs: FRESH_BOX_MS, hiddenIsFine: true };
+  const again = await stage.during(() => stage.run.session.find([locator], options));
+  return again.kind === 'found' ? again.element.box : null;
+}

@@ -1,0 +1,112 @@
+import type { BrowserSession, PictureResult } from '../ports/browser.ts';
+import type { Secret } from '../secret.ts';
+import type { VerifyResult } from '../services/service.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Obstacle } from '../workflow/workflow.ts';
+import type { Failed } from './failures.ts';
+
+/** What one step may use of its operation. Errors that these calls throw are not the step's: they reach the caller. */
+export interface StepRun {
+  readonly session: BrowserSession;
+  /** `{ base, label, scope, … }`: what the workflow's placeholders stand for. */
+  readonly values: Readonly<Record<string, string>>;
+  /** The workflow's `errorRecovery`. */
+  readonly obstacles: readonly Obstacle[];
+  /** Aborting it ends the step at once: `runStep` then rejects with its reason. */
+  readonly signal: AbortSignal;
+  /** The clock of captions and durations; the system's when absent. */
+  now?(): Date;
+  /** Opens one sign-in secret for this one fill; on record. */
+  secret(slot: string): Promise<Secret>;
+  /** Fence, consent, plan hash, permission. Called immediately before every action; throws when it may not happen. */
+  guard(): Promise<void>;
+  /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
+  intend(): Promise<void>;
+  /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */
+  keep(found: Readonly<Record<string, Secret>>): Promise<void>;
+  /** Proves that the kept credential works. */
+  verify(): Promise<VerifyResult>;
+  /** Every secret that may show on the pages, for pictures to hide. */
+  maskedSecrets(): readonly Secret[];
+}
+
+/** How a step kind ended. `rung` is `none` where no element had to be found. */
+export type Ending =
+  | {
+      readonly kind: 'done';
+      readonly rung: 'replayed' | 'none';
+      readonly picture?: PictureResult;
+      readonly note?: string;
+      readonly verified?: VerifyResult;
+    }
+  | Failed;
+
+/** One step while it runs: its deadline, what was done so far, and waits that feel the abort. */
+export interface Stage {
+  readonly run: StepRun;
+  /** With every placeholder filled. */
+  readonly step: Step;
+  /** The sentence that merchants read. */
+  readonly sentence: string;
+  /** Obstacles that may still be cleared: each at most once a step. */
+  obstacles: readonly Obstacle[];
+  readonly cleared: string[];
+  /** Secrets that this step opened or found; hidden in its pictures. */
+  readonly secrets: Secret[];
+  /** Something of this step was sent to the page. */
+  hasActed: boolean;
+  now(): Date;
+  /** Milliseconds until the step's deadline, never below 0. */
+  leftMs(): number;
+  restartDeadline(): void;
+  /** Starts work unless aborted, and stops waiting for it at the abort. @throws the signal's reason. */
+  during<T>(work: () => Promise<T>): Promise<T>;
+  /** Waits, unless aborted. */
+  pause(ms: number): Promise<void>;
+}
+
+/** Opens the stage of a step whose placeholders, and those of its obstacles, are filled. */
+export function createStage(step: Step, obstacles: readonly Obstacle[], run: StepRun): Stage {
+  let deadline = performance.now() + step.timeoutMs;
+  const during = <T>(work: () => Promise<T>): Promise<T> => untilAborted(run.signal, work);
+  return {
+    run,
+    step,
+    sentence: step.intent,
+    obstacles,
+    cleared: [],
+    secrets: [],
+    hasActed: false,
+    now: () => run.now?.() ?? new Date(),
+    leftMs: () => Math.max(0, deadline - performance.now()),
+    restartDeadline: () => {
+      deadline = performance.now() + step.timeoutMs;
+    },
+    during,
+    pause: (ms) => pause(run.signal, ms),
+  };
+}
+
+/** Starts work unless aborted, and stops waiting for it at the abort. @throws the signal's reason. */
+export async function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Waits, unless aborted. */
+export async function pause(signal: AbortSignal, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await untilAborted(signal, () => promise);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,124 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import type { AuditEntry as AuditRow } from '../../prisma/generated/client.ts';
+import { canonical, type Json } from '../canonical.ts';
+import { afterCommit, type Database, type Transaction } from '../database.ts';
+import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import type { Sealer } from '../vault/sealer.ts';
+import type { AuditEntry, NewEntry } from './entry.ts';
+import { checkChain, type ChainVerdict } from './chain.ts';
+
+/** The channel on which processes tell each other that a customer's trail grew; its payload is the customer's id. */
+export const AUDIT_CHANNEL = 'countersign_audit';
+
+const NOTIFY_EVERY_MS = 25; // a NOTIFY inside the append would serialise the commits of the whole cluster
+
+/** The append-only trail of each customer. */
+export interface Audit {
+  /** Appends to the chain inside `tx`: call it last, and wait for nothing but SQL after it. */
+  append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
+  /** Oldest first. */
+  entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
+  /** Whether the chain from its first entry to this one is what its hashes say. */
+  isIntactUpTo(tx: Transaction, customerId: CustomerId, seq: bigint): Promise<boolean>;
+  /** Recomputes the customer's whole chain from the rows. */
+  verify(customerId: CustomerId): Promise<ChainVerdict>;
+}
+
+const header = z.object({
+  actor: z.string().optional(),
+  id: z.string(),
+  payloadHash: z.string().optional(),
+  planHash: z.string().optional(),
+  rung: z.string().optional(),
+});
+const sealedPayload = z.object({ salt: z.string(), payload: z.record(z.string(), z.json()) });
+const appended = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array) })).length(1);
+
+export function createAudit(deps: { database: Database; sealer: Sealer }): Audit {
+  const { database, sealer } = deps;
+  const touched = new Set<CustomerId>();
+  let timer: NodeJS.Timeout | undefined;
+  const wake = (customerId: CustomerId) => {
+    touched.add(customerId);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      const customers = [...touched];
+      touched.clear();
+      database.notify(AUDIT_CHANNEL, customers).catch(() => {}); // the feed's own polling finds what this would have said
+    }, NOTIFY_EVERY_MS);
+  };
+
+  return {
+    async append(tx, customerId, entry) {
+      const { payload, attempt, ...rest } = entry;
+      const id = newUuid();
+      const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
+      const fields = { v: 1, id, customerId, ...rest, ...(attempt === undefined ? {} : { attempt: String(attempt) }), ...(sealed ? { payloadHash: sealed.hash } : {}) };
+      const text = canonical(defined(fields));
+      const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
+      const [row] = appended.parse(rows);
+      afterCommit(tx, () => wake(customerId));
+      return { seq: row?.seq ?? 0n, hash: Buffer.from(row?.hash ?? []).toString('hex') };
+    },
+    async entriesOf(tx, customerId, operationId) {
+      const rows = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
+      return Promise.all(rows.map((row) => readEntry(tx, sealer, customerId, row)));
+    },
+    async isIntactUpTo(tx, customerId, seq) {
+      const rows = await tx.auditEntry.findMany({ where: { customerId, seq: { lte: seq } }, select: chainColumns, orderBy: { seq: 'asc' } });
+      return checkChain(rows, rows.at(-1)).isIntact && rows.length === Number(seq);
+    },
+    verify: (customerId) =>
+      database.withCustomer(customerId, async (tx) => {
+        const head = await tx.auditHead.findUnique({ where: { customerId } });
+        const rows = await tx.auditEntry.findMany({ where: { customerId }, select: chainColumns, orderBy: { seq: 'asc' } });
+        return checkChain(rows, head ?? undefined);
+      }),
+  };
+}
+
+const chainColumns = { seq: true, at: true, header: true, prev: true, hash: true } as const;
+
+/** The salt keeps short payloads (a name, an address) from being guessed from the hash that stays in the chain. */
+async function sealPayload(tx: Transaction, sealer: Sealer, customerId: CustomerId, entryId: string, payload: { readonly [key: string]: Json }) {
+  const salt = randomBytes(32).toString('hex');
+  const hash = payloadHash(salt, payload);
+  const { record } = await sealer.seal(tx, customerId, ['audit', entryId], Buffer.from(JSON.stringify({ salt, payload })));
+  return { record: Uint8Array.from(record), hash };
+}
+
+function payloadHash(salt: string, payload: Json): string {
+  return createHash('sha256').update(Buffer.from(salt, 'hex')).update(canonical(payload)).digest('hex');
+}
+
+async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId, row: AuditRow): Promise<AuditEntry> {
+  const fields = header.parse(JSON.parse(row.header));
+  const payload = row.payload === null ? undefined : await openPayload(tx, sealer, customerId, fields.id, row.payload);
+  return defined({
+    seq: row.seq,
+    at: row.at,
+    kind: row.kind,
+    operationId: row.operationId ?? undefined,
+    actor: fields.actor,
+    stepNumber: row.stepNumber ?? undefined,
+    attempt: row.attempt ?? undefined,
+    success: row.success ?? undefined,
+    durationMs: row.durationMs ?? undefined,
+    rung: fields.rung,
+    planHash: fields.planHash,
+    hash: Buffer.from(row.hash).toString('hex'),
+    payload,
+  });
+}
+
+async function openPayload(tx: Transaction, sealer: Sealer, customerId: CustomerId, entryId: string, record: Uint8Array) {
+  const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
+  return sealedPayload.parse(JSON.parse(bytes.toString('utf8'))).payload;
+}
+
+/** Without the keys whose value is undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  // Object.fromEntries loses the key types; the filter guarantees what the return type says.
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,67 @@
+import type { MemberId, OperationId } from '../ids.ts';
+import type { Json } from '../canonical.ts';
+
+/** Everything that goes on record. A kind is never renamed: old entries keep it. */
+export type AuditKind =
+  | 'operation.requested'
+  | 'operation.queued'
+  | 'operation.started'
+  | 'operation.taken_over'
+  | 'operation.completed'
+  | 'operation.failed'
+  | 'operation.denied'
+  | 'operation.expired'
+  | 'operation.cancelled'
+  | 'plan.made'
+  | 'consent.requested'
+  | 'consent.granted'
+  | 'consent.refused'
+  | 'consent.revoked'
+  | 'credentials.asked'
+  | 'credentials.entered'
+  | 'credential.stored'
+  | 'credential.opened'
+  | 'credential.deleted'
+  | 'intent.written'
+  | 'intent.settled'
+  | 'step.finished'
+  | 'guide.shown'
+  | 'trail.read'
+  | 'rules.changed';
+
+/** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
+export interface NewEntry {
+  readonly kind: AuditKind;
+  readonly operationId?: OperationId;
+  /** Who did it; absent: the program by itself. */
+  readonly actor?: MemberId;
+  /** Only of `step.finished`: at most one entry a (step, attempt). */
+  readonly stepNumber?: number;
+  /** The fence of the run. */
+  readonly attempt?: bigint;
+  readonly success?: boolean;
+  readonly durationMs?: number;
+  readonly rung?: string;
+  readonly screenshotSha256?: string;
+  readonly planHash?: string;
+  /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
+  readonly payload?: { readonly [key: string]: Json };
+}
+
+/** An entry as read back; `payload` is undefined when it was erased. */
+export interface AuditEntry {
+  readonly seq: bigint;
+  readonly at: Date;
+  readonly kind: string;
+  readonly operationId?: string;
+  readonly actor?: string;
+  readonly stepNumber?: number;
+  readonly attempt?: bigint;
+  readonly success?: boolean;
+  readonly durationMs?: number;
+  readonly rung?: string;
+  readonly planHash?: string;
+  /** Hex, 64 characters. */
+  readonly hash: string;
+  readonly payload?: { readonly [key: string]: Json };
+}

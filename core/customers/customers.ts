@@ -1,0 +1,88 @@
+import type { Customer, Member as MemberRow } from '../../prisma/generated/client.ts';
+import { type Database, isUniqueViolation, type Transaction } from '../database.ts';
+import type { Directory } from '../directory.ts';
+import { type CustomerId, customerId as asCustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
+import type { Person, Platform } from '../ports/chat.ts';
+
+export type Role = 'merchant' | 'approver' | 'admin';
+
+/** A person as this customer knows them. */
+export interface Member {
+  readonly id: MemberId;
+  readonly person: Person;
+  readonly roles: readonly Role[];
+}
+
+/** Customers, their workspaces and members. Who is who is decided by (platform, workspace, user), never by a name. */
+export interface Customers {
+  /** The customer of this workspace; made on first use, with the installer as its first admin. */
+  install(workspace: { platform: Platform; workspaceId: string; name: string }, installer: Person): Promise<CustomerId>;
+  /** The member behind a person; a merchant when seen for the first time. */
+  member(tx: Transaction, customerId: CustomerId, person: Person): Promise<Member>;
+  memberById(tx: Transaction, customerId: CustomerId, id: string): Promise<Member>;
+  members(tx: Transaction, customerId: CustomerId, role?: Role): Promise<readonly Member[]>;
+  rules(tx: Transaction, customerId: CustomerId): Promise<Customer>;
+  /** Makes exactly these people approvers. */
+  setApprovers(tx: Transaction, customerId: CustomerId, approvers: readonly Person[], mayWorkAlone: boolean): Promise<void>;
+}
+
+export function createCustomers(deps: { database: Database; directory: Directory }): Customers {
+  const { database, directory } = deps;
+  return {
+    async install(workspace, installer) {
+      const known = await directory.customerOfWorkspace(workspace.platform, workspace.workspaceId);
+      if (known) return known;
+      const customerId = asCustomerId(newUuid());
+      try {
+        await database.withCustomer(customerId, async (tx) => {
+          await tx.customer.create({ data: { customerId, name: workspace.name } });
+          await tx.workspace.create({ data: { customerId, platform: workspace.platform, workspaceId: workspace.workspaceId } });
+          await insertMember(tx, customerId, installer, ['merchant', 'admin']);
+        });
+        return customerId;
+      } catch (error) {
+        // Two processes saw the workspace at once: the first one's customer is the customer.
+        const winner = isUniqueViolation(error) ? await directory.customerOfWorkspace(workspace.platform, workspace.workspaceId) : undefined;
+        if (winner) return winner;
+        throw error;
+      }
+    },
+    async member(tx, customerId, person) {
+      const { platform, workspaceId, userId, name } = person;
+      const where = { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } };
+      const row = await tx.member.findUnique({ where });
+      if (row?.name === name) return toMember(row);
+      if (row) return toMember(await tx.member.update({ where, data: { name } }));
+      return toMember(await insertMember(tx, customerId, person, ['merchant']));
+    },
+    memberById: async (tx, customerId, id) => toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
+    members: async (tx, customerId, role) =>
+      (await tx.member.findMany({ where: { customerId, ...(role ? { roles: { has: role } } : {}) }, orderBy: { createdAt: 'asc' } })).map(toMember),
+    rules: (tx, customerId) => tx.customer.findUniqueOrThrow({ where: { customerId } }),
+    async setApprovers(tx, customerId, approvers, mayWorkAlone) {
+      const chosen = await Promise.all(approvers.map((person) => this.member(tx, customerId, person)));
+      for (const member of await this.members(tx, customerId)) {
+        const isChosen = chosen.some((c) => c.id === member.id);
+        const roles: Role[] = member.roles.filter((role) => role !== 'approver');
+        if (isChosen) roles.push('approver');
+        await tx.member.update({ where: { customerId_id: { customerId, id: member.id } }, data: { roles } });
+      }
+      await tx.customer.update({ where: { customerId }, data: { mayWorkAlone } });
+    },
+  };
+}
+
+async function insertMember(tx: Transaction, customerId: CustomerId, person: Person, roles: Role[]): Promise<MemberRow> {
+  const { platform, workspaceId, userId, name } = person;
+  await tx.member.createMany({ data: [{ customerId, id: newUuid(), platform, workspaceId, userId, name, roles }], skipDuplicates: true });
+  return tx.member.findUniqueOrThrow({ where: { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } } });
+}
+
+function toMember(row: MemberRow): Member {
+  return {
+    id: memberId(row.id),
+    // CHECK members_roles_check and the adapters' own names guarantee both unions.
+    person: { platform: row.platform as Platform, workspaceId: row.workspaceId, userId: row.userId, name: row.name },
+    roles: row.roles as Role[],
+  };
+}

@@ -1,0 +1,186 @@
+import { createHmac } from 'node:crypto';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { z } from 'zod';
+import { type Prisma, PrismaClient } from '../prisma/generated/client.ts';
+import { CountersignError } from './errors.ts';
+import type { CustomerId } from './ids.ts';
+import type { RootKeys } from './ports/keys.ts';
+
+/** What runs inside one customer's transaction; row level security shows that customer's rows alone. */
+export type Transaction = Prisma.TransactionClient;
+
+/** The only way to the tables. The client itself is not exported. */
+export interface Database {
+  /**
+   * Runs `work` in one transaction under the customer's signed context. Append to the audit chain last: its head stays
+   * locked until the commit. @throws CountersignError `context_refused`, `database_unavailable` (retryable).
+   */
+  withCustomer<T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
+  directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
+  /** Listens on a channel with one connection of its own, reconnecting; `onWake` also after every (re)connect. */
+  listen(channel: string, onWake: (payload: string | undefined) => void): Listener;
+  /** Says to the listeners of a channel that something changed. Sent outside of transactions: NOTIFY serialises commits. */
+  notify(channel: string, payloads: readonly string[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Listener {
+  stop(): Promise<void>;
+}
+
+export interface DatabaseConfig {
+  /** Login of a member of `countersign_program`. */
+  readonly url: string;
+  readonly rootKeys: RootKeys;
+  readonly poolSize: number;
+}
+
+const hooks = new WeakMap<Transaction, (() => void)[]>();
+
+/** Runs `call` once this transaction is committed; never when it is rolled back. */
+export function afterCommit(tx: Transaction, call: () => void): void {
+  const calls = hooks.get(tx);
+  if (calls) calls.push(call);
+  else hooks.set(tx, [call]);
+}
+
+const CONTEXT_PURPOSE = 'countersign/context/v1';
+const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_LONGEST_MS = 5_000;
+const HEARTBEAT_MS = 10_000;
+
+/** Connects lazily. @throws nothing by itself: the first call finds out. */
+export function createDatabase(config: DatabaseConfig): Database {
+  const contextKey = config.rootKeys.derive(CONTEXT_PURPOSE)[0];
+  if (!contextKey) throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
+  const names = new Map<string, string>();
+  const adapter = new PrismaPg(
+    { connectionString: config.url, max: config.poolSize },
+    { statementNameGenerator: ({ sql }) => statementName(names, sql), onPoolError: () => {}, onConnectionError: () => {} },
+  );
+  const client = new PrismaClient({ adapter });
+  const notifier = new pg.Pool({ connectionString: config.url, max: 1 });
+  notifier.on('error', () => {}); // the next call reconnects
+
+  return {
+    withCustomer: (customerId, work) =>
+      translated(() =>
+        client.$transaction(
+          async (tx) => {
+            const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
+            const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
+            await tx.$executeRaw`SELECT sec.enter(${customerId}::uuid, ${expires}::bigint, ${token})`;
+            return { tx, value: await work(tx) };
+          },
+          { maxWait: 10_000, timeout: 30_000 },
+        ),
+      ).then((outcome) => {
+        for (const call of hooks.get(outcome.tx) ?? []) call();
+        return outcome.value;
+      }),
+    directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
+    listen: (channel, onWake) => listen(config.url, channel, onWake),
+    notify: async (channel, payloads) => {
+      await notifier.query('SELECT pg_notify($1, p) FROM unnest($2::text[]) p', [channel, payloads]);
+    },
+    close: async () => {
+      await Promise.allSettled([client.$disconnect(), notifier.end()]);
+    },
+  };
+}
+
+/** Prepared statements, bounded: IN-lists of many lengths must not fill the server's memory. */
+function statementName(names: Map<string, string>, sql: string): string {
+  const known = names.get(sql);
+  if (known) return known;
+  if (names.size >= 500) return ''; // unnamed
+  const name = `cs_${names.size}`;
+  names.set(sql, name);
+  return name;
+}
+
+async function translated<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const state = sqlState(error);
+    if (state === '42501' && /context refused/.test(String(error)))
+      throw new CountersignError('context_refused', 'The database refused the context: the root key differs from the one it was migrated with, or its clock is wrong.', { cause: error });
+    if (isConnectionLoss(state, error))
+      throw new CountersignError('database_unavailable', 'The database did not answer. Nothing was changed.', { isRetryable: true, cause: error });
+    throw error;
+  }
+}
+
+/** The SQLSTATE of whatever Prisma made of a database error. */
+export function sqlState(error: unknown): string | undefined {
+  for (let e = error; e && typeof e === 'object'; e = (e as { cause?: unknown }).cause) {
+    const found = e as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }; code?: unknown };
+    const state = found.meta?.driverAdapterError?.cause?.originalCode ?? (typeof found.code === 'string' && /^[0-9A-Z]{5}$/.test(found.code) ? found.code : undefined);
+    if (state) return state;
+  }
+  return undefined;
+}
+
+/** The database's clock in this transaction: the only one that decisions are made by. */
+export async function databaseNow(tx: Transaction): Promise<Date> {
+  const [row] = clockRows.parse(await tx.$queryRaw`SELECT app.now() AS now`);
+  return row.now;
+}
+
+const clockRows = z.tuple([z.object({ now: z.date() })]);
+
+/** A row that was there already: 23505. */
+export function isUniqueViolation(error: unknown): boolean {
+  return sqlState(error) === '23505' || (error as { code?: string } | null)?.code === 'P2002';
+}
+
+function isConnectionLoss(state: string | undefined, error: unknown): boolean {
+  if (state && /^(08|57P0)/.test(state)) return true;
+  const code = (error as { code?: string } | null)?.code;
+  return code === 'P1001' || code === 'P1017' || code === 'P2024' || code === 'P2028' || /ECONNREFUSED|ENOENT|Connection terminated|Can't reach database/i.test(String(error));
+}
+
+function listen(url: string, channel: string, onWake: (payload: string | undefined) => void): Listener {
+  let isStopped = false;
+  let current: pg.Client | undefined;
+  let waitMs = RECONNECT_FIRST_MS;
+  let retry: NodeJS.Timeout | undefined;
+  const connect = async (): Promise<void> => {
+    if (isStopped) return;
+    const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: `countersign ${channel}` });
+    current = client;
+    client.on('notification', (message) => onWake(message.payload));
+    client.on('error', () => {}); // `end` follows, and reconnects
+    client.once('end', () => {
+      if (!isStopped) retry = setTimeout(() => void connect(), waitMs);
+    });
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+      waitMs = RECONNECT_FIRST_MS;
+      onWake(undefined); // anything may have been missed
+    } catch {
+      waitMs = Math.min(waitMs * 2, RECONNECT_LONGEST_MS);
+      await client.end().catch(() => {});
+    }
+  };
+  const beat = setInterval(() => {
+    // A half-open connection hears nothing and says nothing: only a question finds it out.
+    const config = { text: 'SELECT 1', query_timeout: 5_000 };
+    current?.query(config).catch(() => current?.end().catch(() => {}));
+  }, HEARTBEAT_MS);
+  beat.unref();
+  void connect();
+  return {
+    stop: async () => {
+      isStopped = true;
+      clearInterval(beat);
+      clearTimeout(retry);
+      await current?.end().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Prisma } from '../../prisma/generated/client.ts';
+import type { Audit } from '../audit/audit.ts';
+import type { NewEntry } from '../audit/entry.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import type { CustomerId, OperationId } from '../ids.ts';
+import type { Vault } from '../vault/vault.ts';
+import { isEnd, isLegalMove, type OperationState, parseState } from './states.ts';
+
+/** One move of one operation: compare-and-set by state and, where the mover holds one, by fence. */
+export interface Move {
+  readonly operationId: OperationId;
+  readonly to: OperationState;
+  /** The states that the mover expects; another one means that somebody was faster. */
+  readonly from: readonly OperationState[];
+  /** The fence that the mover holds. */
+  readonly fence?: bigint;
+  readonly set?: Omit<Prisma.OperationUncheckedUpdateManyInput, 'status' | 'fence' | 'customerId' | 'id'>;
+  readonly entry: Omit<NewEntry, 'operationId'>;
+}
+
+/** Moves operations; every move takes a new fence number and is on record in the same transaction. */
+export interface Mover {
+  /** @returns the new fence, or `undefined` when the operation was not where the mover expected it: nothing was changed. */
+  move(tx: Transaction, customerId: CustomerId, move: Move): Promise<bigint | undefined>;
+}
+
+export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
+  const { audit, vault } = deps;
+  return {
+    async move(tx, customerId, move) {
+      const { operationId, to, fence, set, entry } = move;
+      const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } }, select: { status: true, fence: true } });
+      if (!row) return undefined;
+      const from = parseState(row.status);
+      if (!move.from.includes(from) || !isLegalMove(from, to) || (fence !== undefined && fence !== row.fence)) return undefined;
+      const next = row.fence + 1n;
+      const now = await databaseNow(tx);
+      const { count } = await tx.operation.updateMany({
+        where: { customerId, id: operationId, status: from, fence: row.fence },
+        data: { ...set, status: to, fence: next, updatedAt: now, ...(isEnd(to) ? { completedAt: now } : {}) },
+      });
+      if (count === 0) return undefined;
+      if (isEnd(to)) await settle(tx, customerId, operationId, to, now, vault);
+      await audit.append(tx, customerId, { ...entry, operationId });
+      return next;
+    },
+  };
+}
+
+/** What no ended operation may leave behind: an open question, a sign-in secret, a link that still opens. */
+async function settle(tx: Transaction, customerId: CustomerId, operationId: OperationId, to: OperationState, now: Date, vault: Vault): Promise<void> {
+  const decision = to === 'denied' || to === 'expired' ? to : 'cancelled';
+  await tx.consentRequest.updateMany({ where: { customerId, operationId, decision: null }, data: { decision, decidedAt: now } });
+  await tx.connectLink.updateMany({ where: { customerId, operationId, spentAt: null, purpose: 'credentials' }, data: { spentAt: now } });
+  await vault.deleteSignIn(tx, customerId, operationId);
+}

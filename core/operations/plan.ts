@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { canonical, sha256Hex } from '../canonical.ts';
+import type { OperationId } from '../ids.ts';
+import type { OperationTypeDefinition, Service } from '../services/service.ts';
+import { fillText } from '../workflow/placeholders.ts';
+import type { Workflow } from '../workflow/workflow.ts';
+
+/** How long a consent request stays open, and how long a countersignature lets its operation run. */
+export const CONSENT_REQUEST_MINUTES = 15;
+export const CONSENT_GRANT_MINUTES = 60;
+
+/** Exactly what is shown for consent. One changed byte, and a grant no longer fits. */
+export type Plan = z.infer<typeof planSchema>;
+export const planSchema = z.strictObject({
+  v: z.literal(1),
+  operationId: z.string(),
+  operationType: z.string(),
+  service: z.string(),
+  origin: z.string(),
+  base: z.string(),
+  workflowId: z.string(),
+  workflowVersion: z.int(),
+  /** The name that the new key will carry. */
+  label: z.string(),
+  permissions: z.array(z.string()),
+  values: z.record(z.string(), z.string()),
+  steps: z.array(z.strictObject({ order: z.int(), intent: z.string(), permission: z.string(), risk: z.string() })),
+  stores: z.string(),
+  /** ISO 8601: when the question lapses, and when a countersigned operation must be over. */
+  expiresAt: z.string(),
+  runsUntil: z.string(),
+});
+
+export interface PlanInput {
+  readonly operationId: OperationId;
+  readonly service: Service;
+  readonly type: OperationTypeDefinition;
+  readonly origin: string;
+  readonly base: string;
+  readonly workflow: Workflow;
+  readonly permissions: readonly string[];
+  /** Ids as the database's clock has it. */
+  readonly now: Date;
+}
+
+export function makePlan(input: PlanInput): Plan {
+  const { operationId, service, type, workflow, permissions, now } = input;
+  const label = keyLabel(operationId, 1);
+  const values = { ...type.values(permissions) };
+  const shown = { ...values, label, base: input.base };
+  const plan: Plan = {
+    v: 1,
+    operationId,
+    operationType: type.type,
+    service: service.id,
+    origin: input.origin,
+    base: input.base,
+    workflowId: workflow.id,
+    workflowVersion: workflow.version,
+    label,
+    permissions: [...permissions].sort(),
+    values,
+    steps: workflow.steps.map((step) => ({
+      order: step.order,
+      intent: fillText(step.intent, shown),
+      permission: step.permission,
+      risk: step.risk,
+    })),
+    stores: type.stores,
+    expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),
+    runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
+  };
+  return plan;
+}
+
+/** SHA-256 of the plan's RFC 8785 form, in hex. */
+export function planHash(plan: Plan): string {
+  return sha256Hex(planText(plan));
+}
+
+export function planText(plan: Plan): string {
+  return canonical(plan);
+}
+
+/** @throws ZodError when the stored text is no plan. */
+export function readPlan(text: string): Plan {
+  return planSchema.parse(JSON.parse(text));
+}
+
+/** The unique name by which a key is found again after a crash; a further attempt has a name of its own. */
+export function keyLabel(operationId: OperationId, attempt: number): string {
+  return attempt === 1 ? `Countersign ${operationId}` : `Countersign ${operationId} ${attempt}`;
+}
+
+function minutesAfter(now: Date, minutes: number): string {
+  return new Date(now.getTime() + minutes * 60_000).toISOString();
+}

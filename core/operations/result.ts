@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+/** What people may see of a finished operation; the reference's `{ success, data, error? }` with our fields in `data`. */
+export const operationResult = z.object({
+  success: z.boolean(),
+  data: z.object({
+    credentialId: z.string(),
+    label: z.string(),
+    lastFour: z.string().nullable(),
+    checked: z.string(),
+    method: z.string(),
+    /** Steps that were done, and milliseconds from the worker's first step to the last. */
+    steps: z.int(),
+    durationMs: z.int(),
+    revokedAt: z.string().optional(),
+  }),
+});
+export type OperationResult = z.infer<typeof operationResult>;

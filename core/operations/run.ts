@@ -1,0 +1,223 @@
+import { probe, runStep, type StepRun } from '../agent/engine.ts';
+import type { Failure } from '../agent/failures.ts';
+import type { Audit } from '../audit/audit.ts';
+import { signInPlace } from '../consent/consent.ts';
+import { CountersignError } from '../errors.ts';
+import type { Browser, BrowserSession } from '../ports/browser.ts';
+import type { Http } from '../ports/http.ts';
+import type { Log } from '../ports/log.ts';
+import type { Screenshots } from '../ports/screenshots.ts';
+import type { OperationJob } from '../queue/queues.ts';
+import type { Secret } from '../secret.ts';
+import type { VerifyResult } from '../services/service.ts';
+import type { CredentialType, Vault } from '../vault/vault.ts';
+import { fillText } from '../workflow/placeholders.ts';
+import type { WorkflowRegistry } from '../workflow/registry.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Workflow } from '../workflow/workflow.ts';
+import { type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
+import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
+import { type Ending, endOperation } from './ending.ts';
+import { recordBegin, recordEnd } from './step-record.ts';
+import { Stopped } from './stopped.ts';
+
+/** What carries out countersigned operations. */
+export interface Runner {
+  /** One job: from taking the operation to a state that says the truth. Rejects only for an outage that a later try may survive. */
+  run(job: OperationJob, signal: AbortSignal): Promise<void>;
+}
+
+export interface RunnerDeps extends LeaseDeps {
+  readonly audit: Audit;
+  readonly vault: Vault;
+  readonly workflows: WorkflowRegistry;
+  readonly browser: Browser;
+  readonly http: Http;
+  readonly screenshots: Screenshots;
+  readonly log: Log;
+  /** Hides a secret from every log line for as long as it is in use. */
+  readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
+}
+
+type Outcome = Exclude<Ending, { kind: 'stopped' }>;
+
+const RESTARTS = 2; // after a crash of the browser or the network; what may be repeated is the effect's to say
+const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies readonly Failure[];
+
+export function createRunner(deps: RunnerDeps): Runner {
+  return {
+    async run(job, signal) {
+      for (let restarts = 0; ; restarts++) {
+        const isOver = await runOnce(deps, job, signal, restarts < RESTARTS);
+        if (isOver) return;
+      }
+    },
+  };
+}
+
+/** @returns false when the operation is to be begun again with a fresh browser. */
+async function runOnce(deps: RunnerDeps, job: OperationJob, signal: AbortSignal, mayRestart: boolean): Promise<boolean> {
+  let lease: Lease | undefined;
+  const ids = { operationId: job.operationId };
+  try {
+    lease = await takeLease(deps, job, signal);
+    if (!lease) return true;
+    const outcome = await attempt(deps, lease);
+    if (outcome.kind === 'failed') {
+      deps.log.warn({ ...ids, code: outcome.code }, 'an operation could not go on');
+      if (mayRestart && RESTARTABLE.includes(outcome.code)) return false;
+    }
+    await endOperation(deps, lease, outcome);
+    return true;
+  } catch (error) {
+    return await afterError(deps, job, signal, lease, error);
+  } finally {
+    lease?.release();
+  }
+}
+
+async function afterError(deps: RunnerDeps, job: OperationJob, signal: AbortSignal, lease: Lease | undefined, error: unknown): Promise<boolean> {
+  const ids = { operationId: job.operationId };
+  if (error instanceof Stopped) {
+    deps.log.info({ ...ids, why: error.why }, 'an operation was stopped');
+    if (error.why === 'consent') await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message });
+    return true;
+  }
+  // The queue took the job away, or an outage: it is handed out again, and goes on from what is on record.
+  if (signal.aborted || (error instanceof CountersignError && error.isRetryable)) throw error;
+  deps.log.error({ ...ids, cause: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'an operation met a fault of ours');
+  await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' });
+  return true;
+}
+
+/** Runs the steps that are still to be done, in one fresh browser. */
+async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
+  const { operation } = lease;
+  const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
+  if (workflow.version !== operation.plan.workflowVersion)
+    return { kind: 'failed', code: 'workflow_changed', words: 'The way to do this has changed since it was approved. Ask again to see the new plan.' };
+  const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
+  const known: Secret[] = [];
+  try {
+    if (effect.kind === 'done') return await runSteps(deps, lease, workflow, workflow.steps.slice(effectIndex(workflow) + 1), noSession, '', known);
+    const session = await deps.browser.open({ origins: [operation.plan.origin] });
+    try {
+      return await withBrowser(deps, lease, workflow, effect, session, known);
+    } finally {
+      await session.close().catch(() => {});
+    }
+  } finally {
+    for (const secret of known) deps.secrets.remove(secret);
+  }
+}
+
+async function withBrowser(deps: RunnerDeps, lease: Lease, workflow: Workflow, effect: Exclude<EffectState, { kind: 'done' }>, session: BrowserSession, known: Secret[]): Promise<Outcome> {
+  const steps = workflow.steps;
+  if (effect.kind === 'fresh') return runSteps(deps, lease, workflow, steps, session, effect.label, known);
+  // A crash left an intent open: sign in, and look for the label before anything else.
+  const signInSteps = steps.slice(0, steps.findIndex((step) => step.permission !== 'sign_in'));
+  const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, known);
+  if (signedIn.kind === 'failed') return signedIn;
+  const found = await probe(workflow, stepRun(deps, lease, workflow, undefined, session, effect.intent.label, known));
+  if (found !== 'absent') return orphaned(deps, lease, effect, found);
+  await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
+    await lease.hold(tx);
+    await settleIntent(tx, deps.audit, effect.intent, lease.operation, 'absent');
+  });
+  const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
+  if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
+  return runSteps(deps, lease, workflow, steps.slice(signInSteps.length), session, next.label, known);
+}
+
+/** The key was made and its secret is lost, or nobody can tell: never a second click on a guess. */
+async function orphaned(deps: RunnerDeps, lease: Lease, effect: Extract<EffectState, { kind: 'uncertain' }>, found: 'found' | 'unsure'): Promise<Outcome> {
+  await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
+    await lease.hold(tx);
+    await settleIntent(tx, deps.audit, effect.intent, lease.operation, 'uncertain');
+  });
+  const { label } = effect.intent;
+  const words =
+    found === 'found'
+      ? `The work was interrupted just after a key named “${label}” was made, before it could be stored, and nobody can read it again. No second key was made. Revoke “${label}” in the shop's list of keys, then ask again.`
+      : `The work was interrupted while a key named “${label}” was being made, and the shop's list of keys could not be read for sure. No second key was made. Look for “${label}” in the list, revoke it if it is there, then ask again.`;
+  return { kind: 'failed', code: 'effect_unsure', words };
+}
+
+async function runSteps(deps: RunnerDeps, lease: Lease, workflow: Workflow, steps: readonly Step[], session: BrowserSession, label: string, known: Secret[]): Promise<Outcome> {
+  let verified: VerifyResult | undefined;
+  for (const step of steps) {
+    const run = stepRun(deps, lease, workflow, step, session, label, known);
+    await recordBegin(deps, lease, step);
+    const result = await runStep(step, run);
+    await recordEnd(deps, lease, step, fillText(step.intent, run.values), result);
+    if (result.kind === 'failed') return { kind: 'failed', code: result.failure, words: result.words };
+    verified = result.verified ?? verified;
+  }
+  return { kind: 'completed', verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false } };
+}
+
+/** What the engine may use for one step, and nothing else. */
+function stepRun(deps: RunnerDeps, lease: Lease, workflow: Workflow, step: Step | undefined, session: BrowserSession, label: string, known: Secret[]): StepRun {
+  const { operation } = lease;
+  const { customerId } = operation;
+  const permission = step?.permission ?? 'sign_in';
+  const learn = (fields: Readonly<Record<string, Secret>>) => {
+    for (const secret of Object.values(fields)) {
+      known.push(secret);
+      deps.secrets.add(secret);
+    }
+  };
+  return {
+    session,
+    obstacles: workflow.errorRecovery,
+    values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
+    signal: lease.signal,
+    guard: () => lease.guard(permission),
+    maskedSecrets: () => known,
+    async secret(slot) {
+      const fields = await deps.database.withCustomer(customerId, async (tx) => {
+        await lease.hold(tx);
+        // Slots are named after the service's sign-in fields, which are credential types.
+        const place = signInPlace(operation, slot as CredentialType);
+        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: `step ${step?.order ?? 0}` });
+      });
+      if (!fields?.value) throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
+      learn(fields);
+      return fields.value;
+    },
+    intend: () =>
+      deps.database.withCustomer(customerId, async (tx) => {
+        await lease.hold(tx);
+        await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
+      }),
+    async keep(found) {
+      learn(found);
+      await deps.database.withCustomer(customerId, async (tx) => {
+        await lease.hold(tx);
+        await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
+      });
+    },
+    async verify() {
+      const place = { service: operation.service.id, target: operation.plan.base, type: operation.type.credentialType, operationId: null };
+      const credential = await deps.database.withCustomer(customerId, async (tx) => {
+        await lease.hold(tx);
+        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: 'verify' });
+      });
+      if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
+      learn(credential);
+      const { base, origin, permissions } = operation.plan;
+      return operation.type.verify({ base, origin, credential, permissions, http: deps.http });
+    },
+  };
+}
+
+function effectIndex(workflow: Workflow): number {
+  return workflow.steps.findIndex((step) => step.kind === 'extract');
+}
+
+/** Steps after the effect need no page; one that asks for a page all the same finds none. */
+const noSession: BrowserSession = new Proxy({} as BrowserSession, {
+  get() {
+    throw new CountersignError('workflow_invalid', 'A step after the effect asks for a page.');
+  },
+});

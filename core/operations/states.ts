@@ -1,0 +1,51 @@
+/** Where an operation stands; stored in rows, never renamed. */
+export const STATES = [
+  'pending',
+  'awaiting_consent',
+  'awaiting_credentials',
+  'queued',
+  'in_progress',
+  'waiting_for_human',
+  'paused',
+  'completed',
+  'denied',
+  'expired',
+  'cancelled',
+  'failed',
+] as const;
+export type OperationState = (typeof STATES)[number];
+
+const ENDS = ['denied', 'expired', 'cancelled', 'failed'] as const;
+
+/** Every legal move. A state without moves is an end. */
+export const MOVES = {
+  pending: ['awaiting_consent', ...ENDS],
+  awaiting_consent: ['awaiting_credentials', 'queued', ...ENDS],
+  awaiting_credentials: ['queued', ...ENDS],
+  queued: ['in_progress', 'paused', ...ENDS],
+  // To itself: a worker takes over from one that died.
+  in_progress: ['in_progress', 'completed', 'waiting_for_human', 'paused', ...ENDS],
+  waiting_for_human: ['queued', ...ENDS],
+  paused: ['queued', ...ENDS],
+  completed: [],
+  denied: [],
+  expired: [],
+  cancelled: [],
+  failed: [],
+} as const satisfies { readonly [S in OperationState]: readonly OperationState[] };
+
+export function isLegalMove(from: OperationState, to: OperationState): boolean {
+  const moves: readonly OperationState[] = MOVES[from];
+  return moves.includes(to);
+}
+
+export function isEnd(state: OperationState): boolean {
+  return MOVES[state].length === 0;
+}
+
+/** @throws TypeError for a word that is no state. */
+export function parseState(text: string): OperationState {
+  const state = STATES.find((s) => s === text);
+  if (!state) throw new TypeError('not an operation state');
+  return state;
+}

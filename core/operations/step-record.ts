@@ -1,0 +1,72 @@
+import type { StepResult } from '../agent/engine.ts';
+import type { Audit } from '../audit/audit.ts';
+import { type Database, databaseNow } from '../database.ts';
+import { sha256Hex } from '../canonical.ts';
+import type { Screenshots } from '../ports/screenshots.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Lease } from './lease.ts';
+
+export interface StepRecordDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly screenshots: Screenshots;
+}
+
+/** Says that a step begins; the thread shows it. */
+export function recordBegin(deps: StepRecordDeps, lease: Lease, step: Step): Promise<void> {
+  const { customerId, id: operationId } = lease.operation;
+  return deps.database.withCustomer(customerId, async (tx) => {
+    await lease.hold(tx);
+    const key = { customerId_operationId_number: { customerId, operationId, number: step.order } };
+    await tx.operationStep.update({ where: key, data: { state: 'running', attempt: lease.fence, startedAt: await databaseNow(tx), finishedAt: null, durationMs: null } });
+    await tx.operation.update({ where: { customerId_id: { customerId, id: operationId } }, data: { currentStep: step.order } });
+  });
+}
+
+/** The outcome of a step: audit entry and step state in one transaction; its picture was sealed just before. */
+export async function recordEnd(deps: StepRecordDeps, lease: Lease, step: Step, sentence: string, result: StepResult): Promise<void> {
+  const { customerId, id: operationId } = lease.operation;
+  const shot = result.picture?.kind === 'taken' ? result.picture.picture : undefined;
+  const screenshotId = shot && (await deps.screenshots.put(customerId, { operationId, step: step.order, alt: `Step ${step.order}: ${sentence}`, ...shot }));
+  const isDone = result.kind === 'done';
+  const note = isDone ? noteOf(result) : result.words;
+  await deps.database.withCustomer(customerId, async (tx) => {
+    await lease.hold(tx);
+    await tx.operationStep.update({
+      where: { customerId_operationId_number: { customerId, operationId, number: step.order } },
+      data: {
+        state: isDone ? 'done' : 'failed',
+        attempt: lease.fence,
+        rung: isDone ? result.rung : null,
+        finishedAt: await databaseNow(tx),
+        durationMs: result.durationMs,
+        screenshotId: screenshotId ?? null,
+        note: note ?? null,
+      },
+    });
+    await deps.audit.append(tx, customerId, {
+      kind: 'step.finished',
+      operationId,
+      stepNumber: step.order,
+      attempt: lease.fence,
+      success: isDone,
+      durationMs: result.durationMs,
+      ...(isDone ? { rung: result.rung } : {}),
+      ...(shot ? { screenshotSha256: sha256Hex(shot.bytes) } : {}),
+      payload: {
+        intent: sentence,
+        action: step.action,
+        pageUrl: result.pageUrl,
+        screenshotId: screenshotId ?? null,
+        ...(isDone ? {} : { failure: result.failure, error: result.words }),
+        ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
+        ...(note ? { note } : {}),
+      },
+    });
+  });
+}
+
+function noteOf(result: Extract<StepResult, { kind: 'done' }>): string | undefined {
+  const notes = [...result.obstacles, ...(result.note ? [result.note] : []), ...(result.picture?.kind === 'withheld' ? [`No picture: ${result.picture.reason}`] : [])];
+  return notes.length === 0 ? undefined : notes.join(' ');
+}

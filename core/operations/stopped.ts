@@ -1,0 +1,13 @@
+/** Why a worker lets go of an operation in the middle: not a failure, and not the worker's to judge. */
+export class Stopped extends Error {
+  readonly why: StopReason;
+
+  constructor(why: StopReason, message: string) {
+    super(message);
+    this.name = 'Stopped';
+    this.why = why;
+  }
+}
+
+/** `moved`: somebody else has the operation or ended it. `consent`: the countersignature no longer covers it. `drained`: the process stops. */
+export type StopReason = 'moved' | 'consent' | 'drained';

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import type { Transaction } from '../database.ts';
+import { type CustomerId, newUuid } from '../ids.ts';
+import type { MessageRef, Platform, ThreadRef } from '../ports/chat.ts';
+
+/** A request that lacks its address: who asked for what. */
+const awaitingSchema = z.object({ memberId: z.string(), service: z.string(), wantsWrite: z.boolean(), askedAt: z.string() });
+export type Awaiting = z.infer<typeof awaitingSchema>;
+
+export interface ThreadState {
+  readonly id: string;
+  readonly ref: ThreadRef;
+  readonly awaiting: Awaiting | undefined;
+  /** The last audit entry about this thread, and the last one that it has shown. */
+  readonly lastSeq: bigint;
+  readonly cursor: bigint;
+}
+
+/** Threads, the messages in them that are edited in place, and how far each has shown the trail. */
+export interface Threads {
+  open(tx: Transaction, customerId: CustomerId, ref: ThreadRef): Promise<ThreadState>;
+  get(tx: Transaction, customerId: CustomerId, id: string): Promise<ThreadState | undefined>;
+  setAwaiting(tx: Transaction, customerId: CustomerId, id: string, awaiting: Awaiting | undefined): Promise<void>;
+  behind(tx: Transaction, customerId: CustomerId): Promise<readonly ThreadState[]>;
+  advance(tx: Transaction, customerId: CustomerId, id: string, cursor: bigint): Promise<void>;
+  /** The message that stands for `slot`, with a hash of what it shows. */
+  message(tx: Transaction, customerId: CustomerId, thread: ThreadState, slot: string): Promise<{ ref: MessageRef; shown: string } | undefined>;
+  keepMessage(tx: Transaction, customerId: CustomerId, thread: ThreadState, slot: string, message: MessageRef, shown: string): Promise<void>;
+}
+
+export function createThreads(): Threads {
+  return {
+    async open(tx, customerId, ref) {
+      const { platform, workspaceId } = ref;
+      const unique = { customerId, platform, workspaceId, ref: ref.ref };
+      const where = { customerId_platform_workspaceId_ref: unique };
+      const row = await tx.thread.findUnique({ where });
+      if (row) return toThread(row);
+      await tx.thread.createMany({ data: [{ ...unique, id: newUuid() }], skipDuplicates: true });
+      return toThread(await tx.thread.findUniqueOrThrow({ where }));
+    },
+    get: async (tx, customerId, id) => {
+      const row = await tx.thread.findUnique({ where: { customerId_id: { customerId, id } } });
+      return row ? toThread(row) : undefined;
+    },
+    async setAwaiting(tx, customerId, id, awaiting) {
+      await tx.$executeRaw`UPDATE threads SET awaiting = ${awaiting === undefined ? null : JSON.stringify(awaiting)}::jsonb WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid`;
+    },
+    behind: async (tx, customerId) =>
+      (await tx.thread.findMany({ where: { customerId, cursor: { lt: tx.thread.fields.lastSeq } }, orderBy: { lastSeq: 'asc' } })).map(toThread),
+    async advance(tx, customerId, id, cursor) {
+      await tx.thread.updateMany({ where: { customerId, id, cursor: { lt: cursor } }, data: { cursor } });
+    },
+    async message(tx, customerId, thread, slot) {
+      const row = await tx.threadMessage.findUnique({ where: { customerId_threadId_slot: { customerId, threadId: thread.id, slot } } });
+      return row ? { ref: { thread: thread.ref, ref: row.ref }, shown: row.shown } : undefined;
+    },
+    async keepMessage(tx, customerId, thread, slot, message, shown) {
+      const key = { customerId, threadId: thread.id, slot };
+      await tx.threadMessage.upsert({ where: { customerId_threadId_slot: key }, create: { ...key, ref: message.ref, shown }, update: { ref: message.ref, shown } });
+    },
+  };
+}
+
+function toThread(row: { id: string; platform: string; workspaceId: string; ref: string; awaiting: unknown; lastSeq: bigint; cursor: bigint }): ThreadState {
+  const awaiting = awaitingSchema.safeParse(row.awaiting);
+  return {
+    id: row.id,
+    // Written from a ThreadRef, whose platform is the union.
+    ref: { platform: row.platform as Platform, workspaceId: row.workspaceId, ref: row.ref },
+    awaiting: awaiting.success ? awaiting.data : undefined,
+    lastSeq: row.lastSeq,
+    cursor: row.cursor,
+  };
+}

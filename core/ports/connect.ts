@@ -1,0 +1,40 @@
+/** What the one-time pages under `/connect/:token` show and take. A look spends nothing; a submission spends the link. */
+export interface ConnectPages {
+  /** `undefined`: unknown, spent or expired, which look alike. */
+  look(token: string): Promise<ConnectView | undefined>;
+  submit(token: string, fields: Readonly<Record<string, string>>): Promise<ConnectOutcome>;
+}
+
+export type ConnectView = {
+  /** `op-…` */
+  readonly operationId: string;
+  /** `Create a WooCommerce API key` */
+  readonly title: string;
+  /** The origin that it will be used on, and nowhere else. */
+  readonly origin: string;
+  /** Whom the link is for. */
+  readonly person: string;
+  readonly expiresAt: Date;
+} & ({ readonly kind: 'sign_in'; readonly fields: readonly ConnectField[] } | { readonly kind: 'trail' });
+
+export interface ConnectField {
+  readonly name: string;
+  readonly label: string;
+  readonly help: string;
+  readonly isSecret: boolean;
+  readonly autocomplete: 'username' | 'current-password' | 'off';
+}
+
+export type ConnectOutcome =
+  | { readonly kind: 'entered' }
+  /** Sentences at the fields; the link is not spent. */
+  | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'trail'; readonly operationId: string; readonly trail: TrailExport };
+
+/** A trail to take away: as it is chained, and as a table. */
+export interface TrailExport {
+  readonly document: unknown;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}

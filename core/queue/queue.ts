@@ -1,0 +1,78 @@
+import { fromPrisma, PgBoss } from 'pg-boss';
+import { z } from 'zod';
+import type { Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
+import { customerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { Log } from '../ports/log.ts';
+import { DEADLINES_QUEUE, OPERATIONS_QUEUE, type OperationJob } from './queues.ts';
+
+/** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
+export interface Queue {
+  /** Sends the operation's job with `tx`'s commit; nothing is sent when it is rolled back. @returns the job's id. */
+  sendOperation(tx: Transaction, job: OperationJob): Promise<string>;
+  /** Looks at the operation again at that time, for what expires when nobody clicks. */
+  sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
+  /** Works on operations, `concurrency` at a time. `signal` is aborted when the job is taken away. */
+  workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
+  workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
+  start(): Promise<void>;
+  /** Takes no new job and waits for running ones, at most `timeoutMs`. */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() });
+const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
+const MONITOR_SECONDS = 1; // how soon the heartbeat of a killed worker is missed
+const HEARTBEAT_REFRESH_SECONDS = 3;
+
+export function createQueue(config: { url: string; log: Log }): Queue {
+  const boss = new PgBoss({
+    connectionString: config.url,
+    schema: 'pgboss',
+    application_name: 'countersign queue',
+    max: 4,
+    migrate: false,
+    createSchema: false,
+    useListenNotify: true,
+    supervise: true,
+    schedule: false,
+    reindex: false,
+    monitorIntervalSeconds: MONITOR_SECONDS,
+  });
+  boss.on('error', (error: Error) => config.log.warn({ code: 'queue', cause: error.message }, 'the queue had an error'));
+
+  return {
+    async sendOperation(tx, job) {
+      const id = await boss.send(OPERATIONS_QUEUE, job, { db: fromPrisma(tx), group: { id: job.customerId } });
+      if (!id) throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', { isRetryable: true });
+      return id;
+    },
+    async sendDeadline(tx, job, at) {
+      await boss.send(DEADLINES_QUEUE, job, { db: fromPrisma(tx), startAfter: at });
+    },
+    async workOperations(concurrency, run) {
+      const options = { localConcurrency: concurrency, pollingIntervalSeconds: POLL_SECONDS, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS };
+      await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
+        for (const job of jobs) await run(readJob(job.data), job.signal);
+      });
+    },
+    async workDeadlines(run) {
+      await boss.work(DEADLINES_QUEUE, { pollingIntervalSeconds: POLL_SECONDS, batchSize: 20 }, async (jobs) => {
+        for (const job of jobs) await run(readJob(job.data));
+      });
+    },
+    async start() {
+      await boss.start();
+    },
+    async stop(timeoutMs) {
+      await boss.stop({ graceful: true, timeout: timeoutMs });
+    },
+  };
+}
+
+function readJob(data: unknown): OperationJob {
+  const job = payload.parse(data);
+  const operationId: OperationId | undefined = parseOperationId(job.operationId);
+  if (!operationId) throw new TypeError('job without an operation id');
+  return { customerId: customerId(job.customerId), operationId };
+}

@@ -1,0 +1,35 @@
+import type { CustomerId, OperationId } from '../ids.ts';
+
+/** One job an operation. Its payload holds ids only: pg-boss's tables lie outside row level security. */
+export const OPERATIONS_QUEUE = 'operations';
+/** Delayed moves that nobody clicks: a consent request or a link that expires. */
+export const DEADLINES_QUEUE = 'deadlines';
+
+export interface OperationJob {
+  readonly customerId: CustomerId;
+  readonly operationId: OperationId;
+}
+
+/**
+ * Queues as the migration makes them (pg-boss 12 options). Heartbeats of 10 s are the shortest that pg-boss offers. A
+ * job that lost its worker is handed out again; what it may then repeat is decided by fence and intent, not by the queue.
+ */
+export const QUEUES: readonly { readonly name: string; readonly options: QueueOptions }[] = [
+  {
+    name: OPERATIONS_QUEUE,
+    options: { notify: true, heartbeatSeconds: 10, expireInSeconds: 3600, retryLimit: 20, retryDelay: 0, deleteAfterSeconds: 86_400 },
+  },
+  {
+    name: DEADLINES_QUEUE,
+    options: { notify: true, expireInSeconds: 60, retryLimit: 20, retryDelay: 5, deleteAfterSeconds: 3600 },
+  },
+];
+
+interface QueueOptions {
+  readonly notify: boolean;
+  readonly heartbeatSeconds?: number;
+  readonly expireInSeconds: number;
+  readonly retryLimit: number;
+  readonly retryDelay: number;
+  readonly deleteAfterSeconds: number;
+}

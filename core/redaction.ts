@@ -1,0 +1,241 @@
+import type { Secret } from './secret.ts';
+import { type SecretKind, type SecretShape, SHAPES } from './secret-shapes.ts';
+
+export type { SecretKind } from './secret-shapes.ts';
+
+/** Half-open, in UTF-16 code units. */
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface FoundSecret extends Range {
+  readonly kind: SecretKind;
+}
+
+/** The secrets in use right now, which no sink may print in any encoding. */
+export interface SecretRegistry {
+  add(secret: Secret): void;
+  remove(secret: Secret): void;
+  all(): readonly Secret[];
+}
+
+const REPLACEMENT = '[secret]';
+/** From here on a part of a secret gives it away: the first 8 characters of any encoding are looked for. */
+const PREFIX_LENGTH = 8;
+
+export function createSecretRegistry(): SecretRegistry {
+  const secrets = new Set<Secret>();
+  return {
+    add: (secret) => void secrets.add(secret),
+    remove: (secret) => void secrets.delete(secret),
+    all: () => [...secrets],
+  };
+}
+
+/**
+ * Finds what looks like a secret: key shapes, headers, addresses with a password, PEM, `password: …`.
+ * Ranges are in order and don't overlap. Linear in the text's length.
+ */
+export function findSecrets(text: string): readonly FoundSecret[] {
+  const lower = text.toLowerCase();
+  const found = [...findAddresses(text), ...findPrivateKeys(text)];
+  for (const shape of SHAPES) {
+    if (shape.keywords.some((word) => lower.includes(word))) found.push(...findShape(text, shape));
+  }
+  return merge(found);
+}
+
+/** Replaces every known secret, in whatever encoding, and everything that looks like one, by `[secret]`. */
+export function redact(text: string, known: readonly Secret[]): string {
+  const folded = fold(text);
+  const ranges = merge<Range>([...known.flatMap((secret) => findKnown(folded, secret)), ...findSecrets(text)]);
+  let result = '';
+  let position = 0;
+  for (const { start, end } of ranges) {
+    result += text.slice(position, start) + REPLACEMENT;
+    position = end;
+  }
+  return result + text.slice(position);
+}
+
+function findShape(text: string, shape: SecretShape): FoundSecret[] {
+  const found: FoundSecret[] = [];
+  const pattern = new RegExp(shape.pattern);
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+    const [start, bound] = rangeOf(match);
+    const whole = endOfTail(text, bound, shape.tail);
+    const end = shape.tail ? withoutPunctuation(text, start, whole) : whole;
+    const isSecret = shape.accepts?.(text.slice(start, whole), text.slice(whole, whole + 40)) ?? true;
+    if (isSecret) found.push({ kind: shape.kind, start, end });
+    // What was refused as a value may itself be the label of one.
+    pattern.lastIndex = isSecret ? end : Math.max(start, match.index + 1);
+  }
+  return found;
+}
+
+function endOfTail(text: string, bound: number, tail: RegExp | undefined): number {
+  let end = bound;
+  while (tail && end < text.length && tail.test(text.charAt(end))) end++;
+  return end;
+}
+
+/** The first named group that took part, else the whole match. */
+function rangeOf(match: RegExpExecArray): [number, number] {
+  const groups = match.indices?.groups ?? {};
+  return Object.values(groups).find((range) => range !== undefined) ?? [match.index, match.index + match[0].length];
+}
+
+/** The sentence's own punctuation is no part of the secret, and losing `!` of a password gives nothing away. */
+function withoutPunctuation(text: string, start: number, end: number): number {
+  let last = end;
+  while (last > start + 1 && '.,;:?)]}'.includes(text.charAt(last - 1))) last--;
+  return last;
+}
+
+/** `scheme://name:password@host`: the part before the `@`, also when the password holds a slash. */
+function findAddresses(text: string): FoundSecret[] {
+  const found: FoundSecret[] = [];
+  for (let at = text.indexOf('://'); at >= 0; ) {
+    const start = at + 3;
+    const end = endOfAddress(text, start);
+    const userinfo = userinfoOf(text.slice(start, end));
+    if (userinfo > 0) found.push({ kind: 'url_credentials', start, end: start + userinfo });
+    at = text.indexOf('://', Math.max(end, start));
+  }
+  return found;
+}
+
+function endOfAddress(text: string, start: number): number {
+  let end = start;
+  while (end < text.length && !/[\s"'<>`]/.test(text.charAt(end))) end++;
+  return end;
+}
+
+/** @returns how long `name:password` is, 0 when there is none. */
+function userinfoOf(rest: string): number {
+  const slash = rest.search(/[/?#]/);
+  const authority = slash < 0 ? rest : rest.slice(0, slash);
+  const at = authority.lastIndexOf('@');
+  if (at > 0) return authority.lastIndexOf(':', at) >= 0 || at >= 16 ? at : 0;
+  // `u:pa/ss@host`: no port, for a port is all digits.
+  const hasPort = /^[^:]*(?::[0-9]*)?$/.test(authority);
+  const late = rest.lastIndexOf('@');
+  return !hasPort && late > 0 ? late : 0;
+}
+
+function findPrivateKeys(text: string): FoundSecret[] {
+  const found: FoundSecret[] = [];
+  const begin = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
+  for (let match = begin.exec(text); match; match = begin.exec(text)) {
+    const close = text.indexOf('-----END', match.index);
+    const closed = close < 0 ? -1 : text.indexOf('-----', close + 8);
+    const end = closed < 0 ? text.length : closed + 5;
+    found.push({ kind: 'private_key', start: match.index, end });
+    begin.lastIndex = end;
+  }
+  return found;
+}
+
+function merge<T extends Range>(found: readonly T[]): T[] {
+  const merged: T[] = [];
+  for (const next of found.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = merged.at(-1);
+    if (last && next.start < last.end) merged[merged.length - 1] = { ...last, end: Math.max(last.end, next.end) };
+    else merged.push(next);
+  }
+  return merged;
+}
+
+/** Where a known secret stands, in any of its encodings, broken over lines or cut off after 8 characters. */
+function findKnown(folded: Folded, secret: Secret): Range[] {
+  return encodingsOf(secret).flatMap((needle) => findNeedle(folded, needle));
+}
+
+function findNeedle(folded: Folded, needle: string): Range[] {
+  const found: Range[] = [];
+  const prefix = needle.slice(0, PREFIX_LENGTH);
+  for (let at = folded.text.indexOf(prefix); at >= 0; ) {
+    let length = prefix.length;
+    while (length < needle.length && folded.text[at + length] === needle[length]) length++;
+    const start = folded.positions[at] ?? 0;
+    const end = (folded.positions[at + length - 1] ?? start) + 1;
+    if (needle.length >= 4 || standsAlone(folded.original, start, end)) found.push({ start, end });
+    at = folded.text.indexOf(prefix, at + length);
+  }
+  return found;
+}
+
+/** A secret of one to three characters is only recognised as a word of its own. */
+function standsAlone(text: string, start: number, end: number): boolean {
+  return !/[A-Za-z0-9]/.test(text.charAt(start - 1)) && !/[A-Za-z0-9]/.test(text.charAt(end));
+}
+
+/** A text without white space and in small letters, and where each of its characters stood. */
+interface Folded {
+  readonly original: string;
+  readonly text: string;
+  readonly positions: readonly number[];
+}
+
+const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2060\ufeff]/;
+
+function fold(original: string): Folded {
+  const positions: number[] = [];
+  let text = '';
+  for (let index = 0; index < original.length; index++) {
+    const character = original.charAt(index);
+    const isEscapedBreak = character === '\\' && 'nrt'.includes(original.charAt(index + 1) || ' ');
+    if (isEscapedBreak) index++;
+    if (isEscapedBreak || INVISIBLE.test(character)) continue;
+    // Only ASCII: `toLowerCase` may change how many characters there are.
+    text += character >= 'A' && character <= 'Z' ? character.toLowerCase() : character;
+    positions.push(index);
+  }
+  return { original, text, positions };
+}
+
+const encodings = new WeakMap<Secret, readonly string[]>();
+
+function encodingsOf(secret: Secret): readonly string[] {
+  const cached = encodings.get(secret);
+  if (cached) return cached;
+  const text = secret.reveal().toWellFormed();
+  const spaceless = text.replace(/\s+/g, '');
+  const needles = new Set([text, spaceless].flatMap(encode).map((code) => fold(code).text));
+  needles.delete('');
+  encodings.set(secret, [...needles]);
+  return [...needles];
+}
+
+/** As HTML writers put them. */
+const QUOTES = ['"', '&quot;', '&#34;', '&#x22;'];
+const APOSTROPHES = ["'", '&#39;', '&#x27;', '&apos;'];
+
+function encode(text: string): string[] {
+  const bytes = Buffer.from(text, 'utf8');
+  const json = JSON.stringify(text).slice(1, -1);
+  const html = text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  const base64 = [0, 1, 2].map((offset) => base64Inside(bytes, offset)).filter((code) => code.length >= PREFIX_LENGTH);
+  return [
+    text,
+    encodeURIComponent(text),
+    new URLSearchParams([['', text]]).toString().slice(1),
+    json,
+    JSON.stringify(json).slice(1, -1),
+    ...QUOTES.flatMap((quote) => APOSTROPHES.map((mark) => html.replaceAll('"', quote).replaceAll("'", mark))),
+    ...(bytes.length >= 3 ? [bytes.toString('hex')] : []),
+    ...base64,
+    ...base64.map((code) => code.replaceAll('+', '-').replaceAll('/', '_')),
+  ];
+}
+
+/** The characters of base64 that depend on these bytes alone, when `offset` bytes (modulo 3) stand before them. */
+function base64Inside(bytes: Buffer, offset: number): string {
+  const code = Buffer.concat([Buffer.alloc(offset), bytes])
+    .toString('base64')
+    .replace(/=+$/, '');
+  const head = offset === 0 ? 0 : offset + 1;
+  const loose = (bytes.length + offset) % 3 === 0 ? 0 : 1;
+  return code.slice(head, code.length - loose);
+}

@@ -1,0 +1,10 @@
+import type { Service } from './service.ts';
+import { woocommerce } from './woocommerce/index.ts';
+
+/** Every service, one line each. */
+export const services: readonly Service[] = [woocommerce];
+
+/** The service with this id; `undefined` when there is none. */
+export function getService(id: string): Service | undefined {
+  return services.find((service) => service.id === id);
+}

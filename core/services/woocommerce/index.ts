@@ -1,0 +1,62 @@
+import { defineService } from '../define-service.ts';
+import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { guide } from './guide.ts';
+import { checkPermissions, permissions, values } from './permissions.ts';
+import { parseTarget } from './target.ts';
+import { verify } from './verify.ts';
+
+const signIn: readonly CredentialField[] = [
+  {
+    name: 'admin_username',
+    label: "User name or e-mail address of the shop's admin",
+    help: 'What you enter on the page yourshop/wp-login.php. The account needs the role Administrator or Shop manager.',
+    isSecret: false,
+    autocomplete: 'username',
+    validate: (text) => (text.trim() === '' ? 'Enter the user name or e-mail address.' : tooLong(text)),
+  },
+  {
+    name: 'admin_password',
+    label: 'Password',
+    help: 'It is typed once into your own sign-in page, and deleted when the operation ends.',
+    isSecret: true,
+    autocomplete: 'current-password',
+    validate: (text) => (text === '' ? 'Enter the password.' : tooLong(text)),
+  },
+];
+
+const apiKeyGeneration: OperationTypeDefinition = {
+  type: 'api_key_generation',
+  // The pages were seen as they are; this workflow itself has run on the practice shop alone.
+  standing: 'beta',
+  title: 'Create a WooCommerce API key',
+  workflowId: 'woocommerce_api_key_generation',
+  permissions,
+  checkPermissions,
+  values,
+  credentialType: 'api_key',
+  stores: 'The new key, both halves, goes straight from the page into the encrypted vault; nobody sees it on the way.',
+  reassurance: 'It will not change products, orders, payments or people.',
+  typicalSeconds: 20,
+  result: {
+    consumer_key: { label: 'Consumer key', matches: /^ck_[0-9a-f]{40}$/ },
+    consumer_secret: { label: 'Consumer secret', matches: /^cs_[0-9a-f]{40}$/ },
+  },
+  verify,
+  guide,
+};
+
+/** WooCommerce, by its own settings pages. Pages as seen in WooCommerce 11.0.1 on WordPress 7.1, in English. */
+export const woocommerce = defineService({
+  id: 'woocommerce',
+  name: 'WooCommerce',
+  aliases: ['woo', 'woo commerce', 'woo-commerce', 'woocomerce'],
+  targetWords: 'the address of your shop',
+  parseTarget,
+  signIn,
+  operationTypes: { api_key_generation: apiKeyGeneration },
+});
+
+/** WordPress stores names up to 60 and e-mail addresses up to 100 characters; passwords are cut at 4096 bytes. */
+function tooLong(text: string): string | undefined {
+  return text.length > 4096 ? 'That is too long.' : undefined;
+}

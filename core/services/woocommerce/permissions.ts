@@ -1,0 +1,75 @@
+import type { Permission } from '../service.ts';
+
+export const permissions: readonly Permission[] = [
+  {
+    id: 'sign_in',
+    words: "Sign in to your shop's admin",
+    reason: 'API keys can only be made by somebody who is signed in.',
+    detail: 'once, password deleted afterwards',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+  },
+  {
+    id: 'create_api_key',
+    words: 'Create one API key',
+    reason: 'It is what connects your shop; its name says which operation made it.',
+    detail: 'one, named after this operation',
+    risk: 'creates',
+    isRequired: true,
+    isDefault: true,
+  },
+  {
+    id: 'read_shop',
+    words: 'The key may read products, orders and customers',
+    reason: 'An integration needs to see what is in the shop.',
+    detail: 'read',
+    risk: 'reads',
+    isRequired: false,
+    isDefault: true,
+  },
+  {
+    id: 'write_shop',
+    words: 'The key may change products, orders and customers',
+    reason: 'Only for an integration that writes, such as one that keeps stock up to date.',
+    detail: 'write',
+    risk: 'changes',
+    isRequired: false,
+    isDefault: false,
+  },
+  {
+    id: 'check_key',
+    words: 'Check the key with one request',
+    reason: 'So that you know it works before you rely on it.',
+    detail: 'GET products, one entry',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+  },
+];
+
+/** Refuses what makes no key, and what a granted key could do nothing with. */
+export function checkPermissions(granted: readonly string[]): string | undefined {
+  const unknown = granted.find((id) => !permissions.some((permission) => permission.id === id));
+  if (unknown !== undefined) return `There is no permission “${unknown}” here.`;
+  const missing = permissions.find(({ id, isRequired }) => isRequired && !granted.includes(id));
+  if (missing !== undefined) return `Without “${missing.words}” this can't be done.`;
+  return granted.includes('read_shop') || granted.includes('write_shop')
+    ? undefined
+    : 'Choose at least one of reading and changing: a key that may do neither is of no use.';
+}
+
+export type Scope = 'read' | 'write' | 'read_write';
+
+/** The power of a key, as WooCommerce's form calls it. */
+export function scopeOf(granted: readonly string[]): Scope {
+  if (!granted.includes('write_shop')) return 'read';
+  return granted.includes('read_shop') ? 'read_write' : 'write';
+}
+
+const SCOPE_WORDS: Readonly<Record<Scope, string>> = { read: 'Read', write: 'Write', read_write: 'Read/Write' };
+
+export function values(granted: readonly string[]): Readonly<Record<string, string>> {
+  const scope = scopeOf(granted);
+  return { scope, scopeWords: SCOPE_WORDS[scope] };
+}

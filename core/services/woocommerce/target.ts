@@ -1,0 +1,78 @@
+import type { TargetResult } from '../service.ts';
+
+const EXAMPLE = 'Send it like this: shop.example.com';
+
+/** Pages of a shop that people copy their address from; what comes before is the shop. */
+const KNOWN_TAILS =
+  /\/(?:(?:wp-admin|wp-login\.php|wp-json|wc-auth|wp-content)(?:\/.*)?|(?:index\.php|shop|cart|checkout|my-account)\/?)$/i;
+const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~-]+)*$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i;
+
+/**
+ * Reads a shop's address as people write it. Without a scheme it is https, except for this computer itself, where no
+ * certificate exists; an `http://` that was written is kept. Whether the address may be reached is not decided here.
+ */
+export function parseTarget(text: string): TargetResult {
+  const written = unwrapped(text);
+  if (written === '') return invalid(`The address of the shop is missing. ${EXAMPLE}`);
+  if (/[\s\\\p{Cc}\p{Cf}]/u.test(written))
+    return invalid(`An address has no spaces and no backslashes in it. ${EXAMPLE}`);
+  const scheme = schemeOf(written);
+  if (scheme !== undefined && scheme !== 'http' && scheme !== 'https')
+    return invalid(`A shop's address begins with https:// or http://, not with ${scheme}:. ${EXAMPLE}`);
+  if (scheme !== undefined && !/^https?:\/\/[^/]/i.test(written))
+    return invalid(`That isn't an address that can be opened. ${EXAMPLE}`);
+  const rest = scheme === undefined ? written : written.slice(scheme.length + 3);
+  const chosen = scheme ?? (LOOPBACK.test(rest) ? 'http' : 'https');
+  return parseAuthority(chosen, rest);
+}
+
+function parseAuthority(scheme: string, rest: string): TargetResult {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  if (authority.includes('@'))
+    return invalid(
+      'Leave user name and password out of the address: you will be asked for them on a page of their own. If what you sent was real, change that password.',
+    );
+  const port = /:(\d*)$/.exec(authority)?.[1];
+  if (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))
+    return invalid('The number after the colon is no port: those go from 1 to 65535.');
+  if (!URL.canParse(`${scheme}://${rest}`)) return invalid(`That isn't an address that can be opened. ${EXAMPLE}`);
+  const url = new URL(`${scheme}://${rest}`);
+  const problem = hostProblem(port === undefined ? authority : authority.slice(0, -port.length - 1), url.hostname);
+  if (problem !== undefined) return invalid(problem);
+  url.hostname = url.hostname.replace(/\.$/, '');
+  const folder = url.pathname.replace(/\/+$/, '').replace(KNOWN_TAILS, '').replace(/\/+$/, '');
+  if (!PLAIN_PATH.test(folder)) return invalid(`Send the address of the shop itself, not of a page in it. ${EXAMPLE}`);
+  return { kind: 'target', origin: url.origin, base: url.origin + folder };
+}
+
+/** `written` is the host as it was typed, `host` what a browser makes of it. */
+function hostProblem(written: string, host: string): string | undefined {
+  const isAddress = host.startsWith('[') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+  // 0x7f.1, 2130706433 and the like are ways to write an address so that nobody recognises it.
+  if (isAddress && written.toLowerCase() !== host)
+    return 'Write that address in its usual form, such as 192.0.2.10, or better: send the name of the shop.';
+  if (written.includes('%')) return `A shop's name has no percent sign in it. ${EXAMPLE}`;
+  const name = host.replace(/\.$/, '');
+  const hasDot = name.includes('.') && !name.startsWith('.') && !name.includes('..');
+  if (isAddress || name === 'localhost' || hasDot) return undefined;
+  return `“${name}” isn't the whole name of a shop: there is no dot in it. ${EXAMPLE}`;
+}
+
+/** `localhost:4001` has a port, not a scheme. */
+function schemeOf(written: string): string | undefined {
+  const match = /^([a-z][a-z0-9+.-]*):(?!\d)/i.exec(written);
+  return match?.[1]?.toLowerCase();
+}
+
+/** Quotes, brackets and the full stop of the sentence are not the address's. */
+function unwrapped(text: string): string {
+  return text
+    .trim()
+    .replace(/^[<("'“‘`]+/, '')
+    .replace(/[>)"'”’`.,:;!?]+$/, '');
+}
+
+function invalid(reason: string): TargetResult {
+  return { kind: 'invalid', reason };
+}

@@ -1,0 +1,94 @@
+import { CountersignError } from '../errors.ts';
+import type { Condition, Locator } from '../ports/browser.ts';
+
+/** The value slots of a run, such as `{ base, label, scope }`; never a secret. */
+export type Values = Readonly<Record<string, string>>;
+
+/** Slots that every workflow may use without declaring them; `basePath` is the folder of `base`, empty at the root. */
+export const BUILT_IN_VALUES: readonly string[] = ['base', 'basePath', 'label'];
+
+const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9_]*)\}/g;
+const SECRET_SLOT = /^\{secret:([a-z][a-z0-9_]*)\}$/;
+
+/** Completes a run's values with those that follow from them. */
+export function withDerivedValues(values: Values): Values {
+  const base = values.base;
+  return base === undefined ? values : { ...values, basePath: new URL(base).pathname.replace(/\/+$/, '') };
+}
+
+/** `{secret:admin_password}` → `admin_password`; `undefined` for anything else. */
+export function secretSlot(value: string): string | undefined {
+  return SECRET_SLOT.exec(value)?.[1];
+}
+
+/** The names of the placeholders in a text. */
+export function placeholdersIn(text: string): readonly string[] {
+  return [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? '');
+}
+
+/** Fills the placeholders of a sentence or a value. @throws CountersignError `workflow_invalid` for a slot without a value. */
+export function fillText(text: string, values: Values): string {
+  return fill(text, values, (value) => value);
+}
+
+/** Fills an address: `{base}` stands as it is where the address begins, every other value is percent-encoded. */
+export function fillUrl(url: string, values: Values): string {
+  const rest = url.startsWith('{base}') ? url.slice('{base}'.length) : url;
+  const start = rest === url ? '' : fillText('{base}', values);
+  return start + fill(rest, values, encodeURIComponent);
+}
+
+/** Fills what a locator compares with. CSS selectors stay as recorded: a value must not become syntax. */
+export function fillLocator(locator: Locator, values: Values): Locator {
+  const within = locator.within === undefined ? {} : { within: fillLocator(locator.within, values) };
+  switch (locator.by) {
+    case 'role':
+      return {
+        ...locator,
+        ...(locator.name === undefined ? {} : { name: fillText(locator.name, values) }),
+        ...within,
+      };
+    case 'label':
+    case 'placeholder':
+    case 'text':
+      return { ...locator, text: fillText(locator.text, values), ...within };
+    case 'css':
+      return { ...locator, ...within };
+  }
+}
+
+/** Fills what a condition compares with; patterns stay as recorded. */
+export function fillCondition(condition: Condition, values: Values): Condition {
+  switch (condition.kind) {
+    case 'url':
+      return {
+        ...condition,
+        ...(condition.path === undefined ? {} : { path: fillText(condition.path, values) }),
+        ...(condition.query === undefined ? {} : { query: fillEach(condition.query, values) }),
+      };
+    case 'visible':
+    case 'hidden':
+      return { ...condition, locator: fillLocator(condition.locator, values) };
+    case 'value':
+      return {
+        ...condition,
+        locator: fillLocator(condition.locator, values),
+        ...(condition.equals === undefined ? {} : { equals: fillText(condition.equals, values) }),
+      };
+    case 'all':
+    case 'any':
+      return { ...condition, of: condition.of.map((part) => fillCondition(part, values)) };
+  }
+}
+
+function fillEach(texts: Readonly<Record<string, string>>, values: Values): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, fillText(text, values)]));
+}
+
+function fill(text: string, values: Values, write: (value: string) => string): string {
+  return text.replace(PLACEHOLDER, (_, name: string) => {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined) throw new CountersignError('workflow_invalid', `No value for the placeholder {${name}}`);
+    return write(value);
+  });
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { FAILURES } from '../agent/failures.ts';
+import { conditionSchema, identitySchema, locatorSchema, patternSchema } from './elements.ts';
+
+export const riskSchema = z.enum(['reads', 'creates', 'changes']);
+/** What a step does to the vendor's side, weakest first. */
+export type Risk = z.infer<typeof riskSchema>;
+
+const alternativeSchema = z.union([
+  z.string().min(1),
+  z.strictObject({
+    intent: z.string().min(1),
+    action: z.string().min(1),
+    target: z.string().min(1),
+    value: z.string().exactOptional(),
+  }),
+]);
+
+const failsWhenSchema = z.strictObject({
+  condition: conditionSchema,
+  failure: z.enum(FAILURES),
+  words: z.string().min(1),
+});
+/** A sight that settles at once that the step failed, and the sentence for it. */
+export type FailsWhen = z.infer<typeof failsWhenSchema>;
+
+/** What every step has. `order` to `alternatives` are the reference system's fields, in its order. */
+export const stepBase = {
+  order: z.int().min(1),
+  /** The sentence that merchants read, with `{placeholders}`. */
+  intent: z.string().min(1),
+  expectedResult: z.string().min(1),
+  /** Other ways, for people and for the rungs above replay. */
+  alternatives: z.array(alternativeSchema),
+  /** The permission of the operation type without which the step is refused. */
+  permission: z.string().regex(/^[a-z][a-z0-9_]*$/),
+  risk: riskSchema,
+  /** Repeating it would leave something twice at the vendor's. */
+  isMutating: z.boolean(),
+  /** For locating, acting and checking together; cleared obstacles start it anew. */
+  timeoutMs: z.int().min(100).max(120_000),
+  failsWhen: z.array(failsWhenSchema),
+};
+
+/** What a step has that acts on an element: independent locators, best first, and the identities it was recorded with. */
+export const elementBase = {
+  ...stepBase,
+  /** The CSS selector that the reference system would use; one of the locators. */
+  target: z.string().min(1).exactOptional(),
+  locators: z.array(locatorSchema).min(1),
+  identities: z.array(identitySchema).min(1),
+};
+
+/** Text that is typed or chosen: may hold `{placeholders}`, or be one `{secret:slot}`. */
+export const valueSchema = z.string().min(1);
+
+/** A field of a result: where it stands and what it must look like. */
+export const fieldSchema = z.strictObject({ locators: z.array(locatorSchema).min(1), matches: patternSchema });
+
+/** Words for an operator and the audit trail: `#wp-submit`, or the role and name when no selector was recorded. */
+export function elementWords(step: {
+  readonly target?: string;
+  readonly identities: readonly z.infer<typeof identitySchema>[];
+}): string {
+  const first = step.identities[0];
+  return step.target ?? [first?.role ?? first?.tag, first?.name].filter((word) => word !== undefined).join(' ');
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { check } from '../../agent/check.ts';
+import { takePicture } from '../../agent/picture.ts';
+import type { Ending, Stage } from '../../agent/stage.ts';
+import { conditionSchema } from '../elements.ts';
+import { type Risk, stepBase } from '../step-base.ts';
+
+export const schema = z.strictObject({
+  ...stepBase,
+  kind: z.literal('navigate'),
+  action: z.literal('navigate'),
+  /** The address, beginning with `{base}`. */
+  target: z.string().startsWith('{base}'),
+  postcondition: conditionSchema,
+});
+type NavigateStep = z.infer<typeof schema>;
+
+export const risk: Risk = 'reads';
+
+export function describe(step: NavigateStep): string {
+  return `navigate ${step.target}`;
+}
+
+/** Opens an address, unless the page before led there already. */
+export async function run(step: NavigateStep, stage: Stage): Promise<Ending> {
+  const isThere = (await stage.during(() => stage.run.session.state())).url === new URL(step.target).href;
+  if (!isThere) await open(step, stage);
+  const problem = await check(stage, step.postcondition);
+  if (problem !== undefined) return problem;
+  const note = isThere ? { note: 'the page was open already' } : {};
+  return { kind: 'done', rung: 'none', picture: await takePicture(stage, { rung: 'none' }), ...note };
+}
+
+async function open(step: NavigateStep, stage: Stage): Promise<void> {
+  await stage.during(() => stage.run.guard());
+  await stage.during(() => {
+    stage.hasActed = true;
+    return stage.run.session.navigate(step.target, stage.leftMs());
+  });
+}

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { failed } from '../../agent/failures.ts';
+import type { Ending, Stage } from '../../agent/stage.ts';
+import type { VerifyResult } from '../../services/service.ts';
+import { type Risk, stepBase } from '../step-base.ts';
+
+export const schema = z.strictObject({ ...stepBase, kind: z.literal('verify'), action: z.literal('verify') });
+
+const PAUSES_MS = [500, 1_500]; // between tries: reading twice harms nothing
+
+type Step = z.infer<typeof schema>;
+
+export const risk: Risk = 'reads';
+
+export function describe(): string {
+  return 'verify the stored credential';
+}
+
+/** Proves the kept credential by the service's own reading call, outside the browser. */
+export async function run(_: Step, stage: Stage): Promise<Ending> {
+  const verified = await tryVerify(stage);
+  return verified.kind === 'works'
+    ? { kind: 'done', rung: 'none', verified }
+    : failed('verification_failed', `${verified.reason.replace(/\.$/, '')}. The key stays in the vault.`);
+}
+
+async function tryVerify(stage: Stage): Promise<VerifyResult> {
+  for (let attempt = 0; ; attempt += 1) {
+    await stage.during(() => stage.run.guard());
+    const verified = await stage.during(() => stage.run.verify());
+    const pauseMs = PAUSES_MS[attempt];
+    if (verified.kind === 'works' || !verified.isRetryable || pauseMs === undefined || pauseMs > stage.leftMs())
+      return verified;
+    await stage.pause(pauseMs);
+  }
+}

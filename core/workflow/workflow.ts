@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { conditionSchema, locatorSchema } from './elements.ts';
+import { stepSchema } from './steps/index.ts';
+
+const slug = z.string().regex(/^[a-z][a-z0-9_-]*$/);
+const words = z.string().min(1);
+
+/** What clears an obstacle: a click on its own button, or the step's own address once more (navigate steps alone). */
+const obstacleActionSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('click'), locators: z.array(locatorSchema).min(1) }),
+  z.strictObject({ kind: z.literal('reopen') }),
+]);
+
+const obstacleSchema = z.strictObject({
+  id: slug,
+  when: conditionSchema,
+  /** What is done about it, as a sentence. */
+  intent: words,
+  steps: z.array(obstacleActionSchema).min(1),
+});
+/** A page that is known to come in between, and how it is passed. */
+export type Obstacle = z.infer<typeof obstacleSchema>;
+
+const lookSchema = z.strictObject({
+  target: z.string().startsWith('{base}'),
+  timeoutMs: z.int().min(100).max(120_000),
+});
+
+const probeSchema = z.strictObject({
+  permission: slug,
+  /** Addresses that list what exists; each is one look, and the label must be absent in all of them. */
+  looks: z.array(lookSchema).min(2),
+  /** The label is on the list. */
+  found: conditionSchema,
+  /** The list is shown whole, so that a missing label means something. */
+  complete: conditionSchema,
+});
+
+const provenanceSchema = z.strictObject({
+  /** `hand`: written down from what was seen; `recorded`: by the recorder from a spec. */
+  source: z.enum(['hand', 'recorded']),
+  spec: z.strictObject({ file: words, line: z.int().min(1), commit: words, contentHash: words }).exactOptional(),
+  recorderVersion: words.exactOptional(),
+  recordedOn: z.iso.date(),
+  /** The version of the vendor's pages. */
+  vendorVersion: words,
+});
+
+export const workflowSchema = z.strictObject({
+  id: slug,
+  aliases: z.array(slug),
+  name: words,
+  intent: words,
+  /** Raised by every change of what a run does; standing grants are void then. */
+  version: z.int().min(1),
+  service: slug,
+  /** Value slots beyond `base`, `basePath` and `label`. */
+  inputs: z.array(z.string()),
+  /** Sign-in secrets that fill steps open. */
+  secrets: z.array(z.string()),
+  preconditions: z.array(words),
+  steps: z.array(stepSchema).min(1),
+  postconditions: z.array(words),
+  successIndicators: z.array(words),
+  errorRecovery: z.array(obstacleSchema),
+  /** How to see, by reading alone, whether the one effect happened; needed by a workflow that has one. */
+  probe: probeSchema.exactOptional(),
+  provenance: provenanceSchema,
+});
+/** Ordered steps that achieve an operation type. */
+export type Workflow = z.infer<typeof workflowSchema>;
+
+export const uiElementSchema = z.strictObject({
+  selector: words,
+  semanticName: words,
+  purpose: words,
+  usedInWorkflows: z.array(slug),
+  interactionType: words,
+});
+export const apiEndpointSchema = z.strictObject({
+  endpoint: words,
+  purpose: words,
+  usedInWorkflows: z.array(slug),
+  expectedResponseTime: words.exactOptional(),
+});
+export const commonPatternSchema = z.strictObject({
+  name: words,
+  description: words,
+  example: words,
+  frequency: z.int().min(0),
+});
+
+/** AGENT_KNOWLEDGE_BASE.json, the overlay already merged in. */
+export const knowledgeBaseSchema = z.strictObject({
+  workflows: z.array(workflowSchema),
+  uiCatalog: z.array(uiElementSchema),
+  apiReference: z.array(apiEndpointSchema),
+  commonPatterns: z.array(commonPatternSchema),
+  generatedAt: z.iso.datetime(),
+});
+export type KnowledgeBase = z.infer<typeof knowledgeBaseSchema>;
