@@ -35,11 +35,11 @@ export interface Context {
   readonly model: Model | undefined;
   readonly log: Log;
   /** Where people's browsers reach `/connect/:token`, without a slash at the end. */
-  readonly publicUrl: string;
+  publicUrl(): string;
   chat(platform: Platform): Chat;
 }
 
 /** The address of a one-time page. */
 export function connectUrl(context: Pick<Context, 'publicUrl'>, token: string, format?: 'json' | 'csv'): string {
-  return `${context.publicUrl}/connect/${token}${format ? `?format=${format}` : ''}`;
+  return `${context.publicUrl()}/connect/${token}${format ? `?format=${format}` : ''}`;
 }

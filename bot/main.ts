@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
@@ -12,7 +12,7 @@ import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/we
 import { createAudit } from '../core/audit/audit.ts';
 import { createConsents } from '../core/consent/consent.ts';
 import { createCustomers } from '../core/customers/customers.ts';
-import { createDatabase, type Database } from '../core/database.ts';
+import { createDatabase } from '../core/database.ts';
 import { createDirectory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
@@ -108,15 +108,23 @@ async function wire(config: Config, options: StartOptions, ending: (() => Promis
   const isBot = config.role !== 'worker';
   const progress = createProgress({ database, directory, audit, customers, operations, threads, log, chat, pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}` });
   const model = config.model && createAnthropicModel({ ...config.model, log });
-  const context = (publicUrl: string): Context => ({ database, directory, customers, operations, threads, consents, mover, audit, vault, links, queue, egress, progress, services, model, log, publicUrl, chat });
+  const address = { publicUrl: config.http.publicUrl };
+  const context: Context = {
+    ...{ database, directory, customers, operations, threads, consents, mover, audit, vault, links, queue, egress, progress, services, model, log, chat },
+    publicUrl: () => address.publicUrl,
+  };
 
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
-    urls.http = await openHttp(config, context, pictures, isReady, log, ending);
-    if (options.webChat) urls.webChat = await openWebChat(options.webChat, context(urls.http), pictures, chats, ending);
+    const server = createApiServer({ ...(options.webChat ? { host: '127.0.0.1' } : {}), port: config.http.port, routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures], log, isReady });
+    const { port } = await server.start();
+    ending.push(() => server.stop());
+    if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
+    urls.http = address.publicUrl;
+    if (options.webChat) urls.webChat = await openWebChat(options.webChat, context, pictures, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
@@ -139,27 +147,11 @@ async function openPostgres(config: Config, options: StartOptions, rootKeys: Roo
     if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
     return { url };
   }
-  const server: PostgresServer = await startPostgres({ dir: options.folder ? join(options.folder, 'postgres') : defaultPostgresDir(PROJECT) });
+  const server: PostgresServer = await startPostgres({ dir: defaultPostgresDir(dirname(options.folder ?? join(PROJECT, LOCAL_FOLDER))) });
   ending.push(() => server.stop());
   const urls = await prepareRoles(server, { database: 'countersign' });
   await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
   return { url: urls.programUrl };
-}
-
-async function openHttp(
-  config: Config,
-  context: (publicUrl: string) => Context,
-  pictures: ReturnType<typeof pictureRoutes>,
-  isReady: () => Promise<boolean>,
-  log: Log,
-  ending: (() => Promise<unknown>)[],
-): Promise<string> {
-  const { publicUrl } = config.http;
-  const pages = createConnectPages(context(publicUrl));
-  const server = createApiServer({ port: config.http.port, routes: [connectRoutes({ pages, publicUrl }), pictures], log, isReady });
-  await server.start();
-  ending.push(() => server.stop());
-  return publicUrl;
 }
 
 async function openWebChat(options: NonNullable<StartOptions['webChat']>, context: Context, pictures: ReturnType<typeof pictureRoutes>, chats: Map<Platform, Chat>, ending: (() => Promise<unknown>)[]): Promise<string> {

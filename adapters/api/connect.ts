@@ -10,9 +10,8 @@ const FORM_LIMIT_BYTES = 16_384;
  * The one-time pages. A GET shows what for, where and for whom, and spends nothing, so that link previews do no harm; a
  * POST from the page itself spends the link. Nothing of it is logged or cached.
  */
-export function connectRoutes(deps: { pages: ConnectPages; publicUrl: string }): Router {
+export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }): Router {
   const { pages } = deps;
-  const origin = new URL(deps.publicUrl).origin;
   const css = readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8');
   const router = Router();
   router.get('/connect.css', (_request, response) => {
@@ -21,6 +20,8 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl: string }):
   router.use('/connect', (_request, response, next) => {
     response.set({
       'Content-Security-Policy': "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      // Not `no-referrer`: under that a browser sends `Origin: null` even to the page's own server.
+      'Referrer-Policy': 'same-origin',
       'X-Frame-Options': 'DENY',
       'X-Robots-Tag': 'noindex',
     });
@@ -32,7 +33,7 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl: string }):
     html(response, 200, view.kind === 'trail' ? trailPage(view, formatOf(request)) : signInPage(view, {}, {}));
   });
   router.post('/connect/:token', express.urlencoded({ extended: false, limit: FORM_LIMIT_BYTES, parameterLimit: 20 }), async (request, response) => {
-    if (!isSameOrigin(request, origin)) return html(response, 403, gonePage('This form was sent from another page, so it was not taken. Open your link again.'));
+    if (!isSameOrigin(request, new URL(deps.publicUrl()).origin)) return html(response, 403, gonePage('This form was sent from another page, so it was not taken. Open your link again.'));
     const { token } = request.params;
     if (typeof token !== 'string') return html(response, 410, gonePage());
     const fields = textFields(request.body);

@@ -41,6 +41,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
   });
   boss.on('error', (error: Error) => config.log.warn({ code: 'queue', cause: error.message }, 'the queue had an error'));
 
+  let stopping: Promise<void> | undefined;
   return {
     async sendOperation(tx, job) {
       const id = await boss.send(OPERATIONS_QUEUE, job, { db: fromPrisma(tx), group: { id: job.customerId } });
@@ -64,9 +65,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     async start() {
       await boss.start();
     },
-    async stop(timeoutMs) {
-      await boss.stop({ graceful: true, timeout: timeoutMs });
-    },
+    stop: (timeoutMs) => (stopping ??= boss.stop({ graceful: true, timeout: timeoutMs })),
   };
 }
 

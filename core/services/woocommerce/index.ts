@@ -1,6 +1,6 @@
 import { defineService } from '../define-service.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
-import { guide } from './guide.ts';
+import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
 import { parseTarget } from './target.ts';
 import { verify } from './verify.ts';
@@ -43,6 +43,7 @@ const apiKeyGeneration: OperationTypeDefinition = {
   },
   verify,
   guide,
+  revokeGuide,
 };
 
 /** WooCommerce, by its own settings pages. Pages as seen in WooCommerce 11.0.1 on WordPress 7.1, in English. */

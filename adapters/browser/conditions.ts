@@ -1,0 +1,68 @@
+import type { Page } from 'playwright';
+import type { Condition, Locator } from '../../core/ports/browser.ts';
+import type { Origin } from '../../core/ports/http.ts';
+import { isParsed, liveText } from './in-page.ts';
+import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locators.ts';
+
+/**
+ * Whether the claim holds at this moment. Nothing holds on a page off the origins: an error page of the browser shows
+ * no spinner and no form either, and must not pass for success.
+ */
+export async function holds(page: Page, condition: Condition, origins: readonly Origin[]): Promise<boolean> {
+  if (!isOnOrigins(page.url(), origins)) return false;
+  switch (condition.kind) {
+    case 'url':
+      return urlFits(page.url(), condition);
+    case 'visible':
+      return (await countVisible(searchableFrames(page, origins), condition.locator)) > 0;
+    case 'hidden':
+      return (
+        (await page.evaluate(isParsed)) &&
+        (await countVisible(searchableFrames(page, origins), condition.locator)) === 0
+      );
+    case 'value':
+      return valueFits(await liveValue(page, condition.locator, origins), condition);
+    case 'all':
+      return everyHolds(page, condition.of, origins);
+    case 'any':
+      return (await firstThatHolds(page, condition.of, origins)) !== undefined;
+    default:
+      return condition satisfies never;
+  }
+}
+
+export async function firstThatHolds(
+  page: Page,
+  conditions: readonly Condition[],
+  origins: readonly Origin[],
+): Promise<number | undefined> {
+  for (const [index, condition] of conditions.entries()) {
+    if (await holds(page, condition, origins)) return index;
+  }
+  return undefined;
+}
+
+async function everyHolds(page: Page, conditions: readonly Condition[], origins: readonly Origin[]): Promise<boolean> {
+  for (const condition of conditions) {
+    if (!(await holds(page, condition, origins))) return false;
+  }
+  return true;
+}
+
+function urlFits(url: string, { path, query = {} }: Condition & { kind: 'url' }): boolean {
+  const { pathname, searchParams } = new URL(url);
+  if (path !== undefined && pathname !== path) return false;
+  return Object.entries(query).every(([name, value]) => searchParams.getAll(name).includes(value));
+}
+
+/** `undefined` unless exactly one element is meant; a hidden one counts when none is visible. */
+async function liveValue(page: Page, locator: Locator, origins: readonly Origin[]): Promise<string | undefined> {
+  const match = await matchFirst(searchableFrames(page, origins), [locator], true);
+  return match.kind === 'one' ? match.found.evaluate(liveText, undefined, { timeout: 1_000 }) : undefined;
+}
+
+function valueFits(value: string | undefined, { equals, matches }: Condition & { kind: 'value' }): boolean {
+  if (value === undefined) return false;
+  if (equals !== undefined && value !== equals) return false;
+  return matches === undefined || new RegExp(`^(?:${matches})$`).test(value);
+}

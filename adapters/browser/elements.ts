@@ -1,0 +1,98 @@
+import type { ElementHandle, Page, Locator as PlaywrightLocator } from 'playwright';
+import { CountersignError } from '../../core/errors.ts';
+import type { Action, Box, ElementIdentity } from '../../core/ports/browser.ts';
+import type { Origin } from '../../core/ports/http.ts';
+import { Secret } from '../../core/secret.ts';
+import { bringIntoView, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
+import { isOnOrigins } from './locators.ts';
+
+/** What the element is: tag and type from the element, role and name as assistive technology gets them. */
+export async function identify(handle: ElementHandle, found: PlaywrightLocator): Promise<ElementIdentity> {
+  const [own, tree] = await Promise.all([handle.evaluate(tagAndType), found.ariaSnapshotJSON({ depth: 1 })]);
+  return { ...own, ...roleAndName(tree) };
+}
+
+/** A snapshot of one element is a list with that element alone; a bare text or a group of several has no role of its own. */
+function roleAndName(tree: unknown): { role?: string; name?: string } {
+  const node: unknown = Array.isArray(tree) && tree.length === 1 ? tree[0] : undefined;
+  if (typeof node !== 'object' || node === null) return {};
+  const { role, name } = node as { role?: unknown; name?: unknown }; // any object may be asked for any property
+  if (typeof role !== 'string' || role === 'text' || role === 'generic') return {};
+  return typeof name === 'string' && name !== '' ? { role, name: name.replace(/\s+/g, ' ').trim() } : { role };
+}
+
+/** Scrolls the element, or what stands for it when it is hidden, into view and measures that. */
+export async function visibleBox(handle: ElementHandle): Promise<Box | null> {
+  const shown = (await handle.evaluateHandle(standIn)).asElement();
+  if (!shown) return null;
+  try {
+    await shown.evaluate(bringIntoView);
+    return await shown.boundingBox();
+  } finally {
+    if (shown !== handle) void shown.dispose().catch(() => undefined);
+  }
+}
+
+export async function perform(
+  page: Page,
+  handle: ElementHandle,
+  action: Action,
+  origins: readonly Origin[],
+  timeoutMs: number,
+): Promise<void> {
+  if (!isOnOrigins(page.url(), origins))
+    throw refused('The page is not on one of the allowed addresses, so nothing was done to it.');
+  switch (action.kind) {
+    case 'click':
+      return handle.click({ timeout: timeoutMs });
+    case 'fill':
+      return fill(handle, action.value, origins, timeoutMs);
+    case 'select':
+      return choose(handle, action.option, timeoutMs);
+    case 'check':
+      return handle.setChecked(action.isChecked, { timeout: timeoutMs });
+    case 'press':
+      return handle.press(action.key, { timeout: timeoutMs });
+    default:
+      return action satisfies never;
+  }
+}
+
+async function fill(
+  handle: ElementHandle,
+  value: string | Secret,
+  origins: readonly Origin[],
+  timeoutMs: number,
+): Promise<void> {
+  if (!(value instanceof Secret)) return handle.fill(value, { timeout: timeoutMs });
+  const { tag } = await handle.evaluate(tagAndType);
+  if (tag !== 'input' && tag !== 'textarea') throw refused('A secret is typed into form fields only; this is none.');
+  // A handle belongs to its document: if the frame goes elsewhere after this look, the fill below fails.
+  for (let frame = await handle.ownerFrame(); frame; frame = frame.parentFrame()) {
+    if (!isOnOrigins(frame.url(), origins))
+      throw refused('The field is on a page that is not one of the allowed addresses, so the secret was not typed.');
+  }
+  return handle.fill(value.reveal(), { timeout: timeoutMs });
+}
+
+/** Widgets hide the real `select` and follow its change event, so being visible is not asked for. */
+async function choose(handle: ElementHandle, option: string, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs;
+  let index = await handle.evaluate(optionIndex, option);
+  while (index < 0) {
+    if (Date.now() >= until) throw noSuchOption();
+    await handle.evaluate(nextFrame);
+    index = await handle.evaluate(optionIndex, option);
+  }
+  await handle.selectOption({ index }, { force: true, timeout: Math.max(1, until - Date.now()) });
+}
+
+function noSuchOption(): CountersignError {
+  return new CountersignError('network', 'The list had no such option that can be chosen in time.', {
+    isRetryable: true,
+  });
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('egress_refused', message);
+}

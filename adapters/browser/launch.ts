@@ -1,0 +1,125 @@
+import { type Browser as PlaywrightBrowser, chromium as playwrightChromium } from 'playwright';
+import { CountersignError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Chromium } from './chromium.ts';
+import { within } from './errors.ts';
+import { killGroup, type ProcessMark, processMark } from './process.ts';
+
+/** A browser process that was started. */
+export interface Running {
+  readonly browser: PlaywrightBrowser;
+  /** Ends it, by force when it doesn't go by itself. Never throws. */
+  end(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  /** A door that lets nothing pass: what the browser itself wants to say is refused there. */
+  readonly denyProxyUrl: string;
+  readonly log: Log;
+  /** Refuse to run without Chromium's own sandbox. */
+  readonly requireSandbox: boolean;
+}
+
+/** The list of loopback hosts that bypass a proxy, emptied. Written out, so that no environment variable decides it. */
+export const NO_BYPASS = '<-loopback>';
+
+const LAUNCH_LIMIT_MS = 30_000;
+const CLOSE_LIMIT_MS = 5_000;
+
+/**
+ * Each closes what the proxy cannot see: QUIC and WebRTC speak UDP, and ICE servers were the one name that Chromium
+ * resolved by itself behind a proxy. The WebRTC switch of the same name with `force-` in front has no effect.
+ */
+const CONTAINMENT_ARGS = [
+  '--disable-quic',
+  '--webrtc-ip-handling-policy=disable_non_proxied_udp',
+  '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+];
+
+/**
+ * Starts browsers. The sandbox is on unless the program runs as root or a first start with it fails; what was decided
+ * is said in the log once.
+ */
+export function createLauncher(options: LaunchOptions): (chromium: Chromium) => Promise<Running> {
+  let isSandboxed: boolean | undefined;
+  return async (chromium) => {
+    if (isSandboxed === undefined && process.getuid?.() === 0)
+      isSandboxed = withoutSandbox(options, 'Chromium cannot use it as root');
+    if (isSandboxed !== undefined) return start(chromium, options, isSandboxed);
+    try {
+      const running = await start(chromium, options, true);
+      isSandboxed = true;
+      return running;
+    } catch {
+      const running = await start(chromium, options, false);
+      isSandboxed = withoutSandbox(options, 'this system does not allow it');
+      return running;
+    }
+  };
+}
+
+/** @throws CountersignError `browser_missing` when a sandbox is demanded. */
+function withoutSandbox({ log, requireSandbox }: LaunchOptions, why: string): false {
+  if (requireSandbox) {
+    throw new CountersignError(
+      'browser_missing',
+      `Chromium's sandbox is off (${why}): run as an ordinary account on a system that allows user namespaces.`,
+    );
+  }
+  log.warn({ why }, 'Chromium runs without its own sandbox; the egress proxy still contains its pages');
+  return false;
+}
+
+async function start(
+  chromium: Chromium,
+  { denyProxyUrl, log }: LaunchOptions,
+  chromiumSandbox: boolean,
+): Promise<Running> {
+  const browser = await playwrightChromium
+    .launch({
+      executablePath: chromium.path,
+      chromiumSandbox,
+      handleSIGINT: false,
+      handleSIGTERM: false,
+      handleSIGHUP: false,
+      timeout: LAUNCH_LIMIT_MS,
+      proxy: { server: denyProxyUrl, bypass: NO_BYPASS },
+      args: [...chromium.args, ...CONTAINMENT_ARGS],
+    })
+    .catch((error: unknown) => {
+      throw new CountersignError(
+        'browser_missing',
+        `Chromium at ${chromium.path} does not start: reinstall it, or set CHROMIUM_PATH to one that does.`,
+        { cause: error },
+      );
+    });
+  const mark = await browserProcess(browser);
+  return {
+    browser,
+    async end() {
+      try {
+        await within(CLOSE_LIMIT_MS, 'Closing the browser', browser.close());
+      } catch {
+        log.warn({ pid: mark?.pid }, 'the browser did not close and is killed');
+        if (mark) killGroup(mark);
+      }
+    },
+  };
+}
+
+/** Playwright starts the browser as leader of its own process group, so its id names the whole group. */
+async function browserProcess(browser: PlaywrightBrowser): Promise<ProcessMark | undefined> {
+  try {
+    const session = await browser.newBrowserCDPSession();
+    const { processInfo } = await within(
+      CLOSE_LIMIT_MS,
+      'Asking for the process',
+      session.send('SystemInfo.getProcessInfo'),
+    );
+    await session.detach();
+    const found = processInfo.find((info) => info.type === 'browser');
+    return found && (await processMark(found.id));
+  } catch {
+    return undefined;
+  }
+}

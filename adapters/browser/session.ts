@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import type { ElementHandle, Page } from 'playwright';
+import { CountersignError } from '../../core/errors.ts';
+import type {
+  BrowserSession,
+  BrowserSessionOptions,
+  FindResult,
+  FoundElement,
+  PageState,
+} from '../../core/ports/browser.ts';
+import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
+import { Secret } from '../../core/secret.ts';
+import type { Studio } from './annotate.ts';
+import { firstThatHolds } from './conditions.ts';
+import { identify, perform, visibleBox } from './elements.ts';
+import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
+import { liveText, nextFrame } from './in-page.ts';
+import { describeRefusals } from './incidents.ts';
+import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locators.ts';
+import { checkAddress, goTo } from './navigation.ts';
+import type { Pages } from './pages.ts';
+import { takePicture } from './picture.ts';
+
+export interface SessionParts extends BrowserSessionOptions {
+  readonly pages: Pages;
+  readonly door: EgressDoor;
+  readonly studio: Studio;
+  /** Ends browser and door. */
+  readonly end: () => Promise<void>;
+}
+
+const ANSWER_LIMIT_MS = 5_000;
+
+export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
+  const handles = new Map<string, ElementHandle>();
+  const typed = new Set<Secret>();
+  let lastTold: EgressRefusal | undefined;
+
+  /** The error in our words; a page that didn't answer at all is remembered as hanging. */
+  function told(error: unknown, what: string, page: Page): CountersignError {
+    if (error instanceof TookTooLong) pages.suspect(page);
+    return translated(error, what);
+  }
+
+  async function asked<T>(page: Page, limitMs: number, what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await within(limitMs, what, work);
+    } catch (error) {
+      throw told(error, what, page);
+    }
+  }
+
+  /**
+   * Asks again at each frame of the page until there is an answer: a busy page is asked less often. Errors of a page that
+   * is just changing count as no answer.
+   */
+  async function until<T>(
+    page: Page,
+    timeoutMs: number,
+    what: string,
+    ask: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const deadline = Date.now() + timeoutMs;
+    do {
+      pages.current();
+      const limitMs = Math.max(0, deadline - Date.now()) + GRACE_MS;
+      try {
+        const answer = await within(limitMs, what, ask());
+        if (answer !== undefined) return answer;
+        await within(limitMs, what, page.evaluate(nextFrame));
+      } catch (error) {
+        if (!isPassing(error)) throw told(error, what, page);
+      }
+    } while (Date.now() < deadline);
+    return undefined;
+  }
+
+  async function stateOf(page: Page): Promise<PageState> {
+    return { url: page.url(), title: await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', page.title()) };
+  }
+
+  function handleOf(element: FoundElement): ElementHandle {
+    const handle = handles.get(element.handle);
+    if (handle) return handle;
+    throw new CountersignError('network', 'The element belongs to a page that is gone.', { isRetryable: true });
+  }
+
+  async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
+    const handle = await match.found.elementHandle({ timeout: ANSWER_LIMIT_MS });
+    if (!handle) return undefined;
+    const box = await visibleBox(handle);
+    const identity = await identify(handle, match.found);
+    const key = randomUUID();
+    handles.set(key, handle);
+    return { kind: 'found', element: { handle: key, locator: match.rule, identity, box } };
+  }
+
+  return {
+    async navigate(url, timeoutMs) {
+      checkAddress(url, origins);
+      const page = await pages.alive();
+      handles.clear();
+      try {
+        await goTo(page, url, timeoutMs, { origins, pages, door });
+      } catch (error) {
+        throw told(error, 'Opening the page', page);
+      }
+      return stateOf(page);
+    },
+
+    state: async () => stateOf(pages.current()),
+
+    async find(locators, { timeoutMs, hiddenIsFine = false }) {
+      const page = pages.current();
+      let match: Match = { kind: 'none' };
+      const found = await until(page, timeoutMs, 'Looking for an element', async () => {
+        if (!isOnOrigins(page.url(), origins)) return undefined;
+        match = await matchFirst(searchableFrames(page, origins), locators, hiddenIsFine);
+        return match.kind === 'one' ? keep(match) : undefined;
+      });
+      return found ?? notFound(match);
+    },
+
+    async act(element, action, timeoutMs) {
+      const page = pages.current();
+      const handle = handleOf(element);
+      if (action.kind === 'fill' && action.value instanceof Secret) typed.add(action.value);
+      await asked(
+        page,
+        timeoutMs + GRACE_MS,
+        `The action (${action.kind})`,
+        perform(page, handle, action, origins, timeoutMs),
+      );
+    },
+
+    async read(element) {
+      return asked(pages.current(), ANSWER_LIMIT_MS, 'Reading an element', handleOf(element).evaluate(liveText));
+    },
+
+    async waitFor(conditions, timeoutMs) {
+      const page = pages.current();
+      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins));
+    },
+
+    async picture(options) {
+      const page = pages.current();
+      try {
+        return await takePicture(page, studio, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
+      } catch (error) {
+        const problem = told(error, 'Taking a picture', page);
+        if (problem.code !== 'network') throw problem;
+        return { kind: 'withheld', reason: 'the page did not answer in time' };
+      }
+    },
+
+    incidents() {
+      const all = door.refusals();
+      const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);
+      lastTold = all.at(-1);
+      return [...pages.takeIncidents(), ...describeRefusals(fresh)];
+    },
+
+    close: end,
+  };
+}
+
+function notFound(match: Match): FindResult {
+  return match.kind === 'many' ? { kind: 'ambiguous', locator: match.rule, count: match.count } : { kind: 'missing' };
+}

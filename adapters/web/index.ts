@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Router } from 'express';
+import type {
+  Card,
+  Chat,
+  ChatEvent,
+  ChatListener,
+  Form,
+  MessageRef,
+  Person,
+  PictureLink,
+  ThreadRef,
+} from '../../core/ports/chat.ts';
+import type { Log } from '../../core/ports/log.ts';
+import { createAssets } from './assets.ts';
+import { capabilities, peopleOf, type WebChatOptions, webChatConfig } from './config.ts';
+import { createDelivery } from './delivery.ts';
+import { listenError, unknownReference } from './errors.ts';
+import { ownOrigins } from './guard.ts';
+import { createPages } from './page.ts';
+import { attachPush } from './push.ts';
+import { createReceiver } from './receiver.ts';
+import { createReception, noticeTo } from './reception.ts';
+import { type NewEntry, openStore } from './store.ts';
+import { directThreadId, directTo, messageRef, newId, threadIdOf, userIdOf } from './thread.ts';
+import { createViews } from './views.ts';
+
+export type { WebChatOptions } from './config.ts';
+
+/** A chat platform of our own, for the demo: a page on this computer that looks and behaves like a thread in Slack. */
+export interface WebChat extends Chat {
+  /** Who hears what people say and press; events that came before wait. Called before `start`. */
+  listen(listener: ChatListener): void;
+  /** Opens the page on 127.0.0.1. @throws CountersignError `port_in_use` */
+  start(): Promise<{ readonly url: string }>;
+  stop(): Promise<void>;
+  readonly people: readonly Person[];
+}
+
+export interface WebChatDeps {
+  readonly log: Log;
+  readonly now?: () => Date;
+  /** More routes of the same listener, such as the pictures; they come after the checks of Host and Origin. */
+  readonly extraRoutes?: Router;
+}
+
+/** Replays the store and stands ready; nobody can reach it before `start`. @throws ZodError when the options are wrong. */
+export function createWebChat(
+  options: WebChatOptions,
+  { log, now = () => new Date(), extraRoutes }: WebChatDeps,
+): WebChat {
+  const config = webChatConfig.parse(options);
+  const { workspaceId } = config;
+  const people = peopleOf(config);
+  const store = openStore(config.storeFile, { log, now });
+  const views = createViews(store);
+  let port = config.port;
+
+  const assets = createAssets();
+  const pages = createPages({
+    config,
+    people,
+    views,
+    assetsPath: assets.path,
+    ownOrigins: () => ownOrigins(port),
+    nonce: randomUUID,
+  });
+  const delivery = createDelivery({ store, log, now, onLost });
+  const reception = createReception(workspaceId, store, delivery);
+  const around = { config, people, store, views, pages, log, port: () => port, markSeen };
+  const server = createServer(createReceiver({ ...around, reception, assets: assets.routes, extraRoutes }));
+  const push = attachPush(server, around);
+
+  function onLost({ kind, from, thread }: ChatEvent): void {
+    if (kind !== 'message' && kind !== 'command') return; // who pressed a button has the answer on the page
+    const words = 'Countersign could not take that just now. Please look at the thread, then send it again.';
+    store.append(noticeTo(from.userId, thread.ref, words));
+  }
+
+  function markSeen(threadId: string, userId: string): void {
+    const upTo = views.messages(threadId, userId).findLast(({ from }) => from !== userId)?.n ?? 0;
+    if (upTo > store.seen(userId, threadId)) store.append({ kind: 'seen', userId, threadId, upTo });
+  }
+
+  function knownThread(thread: ThreadRef): string {
+    const id = threadIdOf(thread, workspaceId);
+    const isDirect = people.some(({ userId }) => directThreadId(userId) === id);
+    if (!isDirect && !store.messages().some(({ threadId }) => threadId === id)) throw unknownReference('thread');
+    return id;
+  }
+
+  /** A message from Countersign; in a direct thread it is visible to that person, who sees it where they are now as well. */
+  function fromUs(threadId: string, card: Card, key?: string): NewEntry & { kind: 'message' } {
+    const direct = directTo(threadId);
+    const shownIn = direct === undefined ? undefined : views.liveliest(direct);
+    return {
+      kind: 'message',
+      id: newId('m'),
+      threadId,
+      how: direct === undefined ? 'thread' : 'direct',
+      ...(direct !== undefined && { visibleTo: direct }),
+      ...(shownIn !== undefined && { shownIn }),
+      ...(key !== undefined && { key }),
+      body: { kind: 'card', card },
+    };
+  }
+
+  async function post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef> {
+    const threadId = knownThread(thread);
+    const key = `post:${options.key}`;
+    const first = store.byKey(threadId, key);
+    if (first) return messageRef(workspaceId, threadId, first.id);
+    const message = fromUs(threadId, card, key);
+    store.append(message);
+    return messageRef(workspaceId, threadId, message.id);
+  }
+
+  async function update({ thread, ref }: MessageRef, card: Card): Promise<void> {
+    const message = store.message(ref);
+    const isOurs = message?.threadId === threadIdOf(thread, workspaceId) && message.from === undefined;
+    if (!isOurs || message.body.kind !== 'card') throw unknownReference('message');
+    if (JSON.stringify(message.body.card) !== JSON.stringify(card)) store.append({ kind: 'edit', id: ref, card });
+  }
+
+  async function ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void> {
+    const visibleTo = userIdOf(person, workspaceId, people);
+    store.append({ ...fromUs(knownThread(thread), card), how: 'ephemeral', visibleTo });
+  }
+
+  async function directMessage(person: Person, card: Card): Promise<void> {
+    store.append(fromUs(directThreadId(userIdOf(person, workspaceId, people)), card));
+  }
+
+  async function person(workspace: string, userId: string): Promise<Person> {
+    const known = people.find((each) => each.workspaceId === workspace && each.userId === userId);
+    if (!known) throw unknownReference('person');
+    return known;
+  }
+
+  async function openForm(trigger: string, form: Form): Promise<void> {
+    const event = store.event(trigger)?.event;
+    if (event?.kind !== 'action') throw unknownReference('trigger');
+    const { userId } = event.from;
+    const message = store.message(event.message?.ref ?? '');
+    const closed = store.forms(userId).map(({ id }) => ({ kind: 'form_closed', id }) as const);
+    const threadId = message?.shownIn ?? event.thread.ref;
+    store.append(...closed, { kind: 'form', id: newId('f'), userId, threadId, eventThreadId: event.thread.ref, form });
+  }
+
+  function upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef> {
+    return post(thread, { summary: picture.alt, blocks: [{ kind: 'pictures', items: [picture] }] }, options);
+  }
+
+  async function start(): Promise<{ url: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', (cause) => reject(listenError(cause, config.port)));
+    server.listen(config.port, '127.0.0.1', resolve);
+    await promise;
+    // The cast: a server that listens on an address, and not on a pipe, has an AddressInfo.
+    port = (server.address() as AddressInfo).port;
+    delivery.resume();
+    return { url: `http://localhost:${port}` };
+  }
+
+  async function stop(): Promise<void> {
+    delivery.stop();
+    push.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    server.closeAllConnections();
+    await promise;
+    store.close();
+  }
+
+  return {
+    platform: 'web',
+    capabilities,
+    people,
+    post,
+    update,
+    ephemeral,
+    directMessage,
+    person,
+    openForm,
+    upload,
+    listen: delivery.listen,
+    start,
+    stop,
+  };
+}

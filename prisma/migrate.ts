@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import pg from 'pg';
+import { CountersignError } from '../core/errors.ts';
+import type { RootKeys } from '../core/ports/keys.ts';
+import type { Log } from '../core/ports/log.ts';
+import { applyMigrations } from './apply-migrations.ts';
+import { makeQueues, storeContextKeys } from './provision.ts';
+
+export interface MigrateOptions {
+  /** The owner of the database, see `DATABASE_OWNER_URL`. The roles exist already: an owner may not make any. */
+  readonly ownerUrl: string;
+  readonly rootKeys: RootKeys;
+  readonly log?: Log;
+}
+
+/** The advisory lock that Prisma Migrate takes (schema-engine, sql-schema-connector, postgres flavour). */
+const MIGRATION_LOCK = 72707369;
+const LONGEST_WAIT = '60s';
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/**
+ * Brings a database up to this version: migrations, context keys, queues. Runs at every start; where nothing is to do it
+ * changes nothing, and of several at once one works while the others wait.
+ * @returns the names of the migrations applied.
+ * @throws CountersignError `migration_refused` (edited, failed, or another still running), `database_unavailable`.
+ */
+export async function migrate({ ownerUrl, rootKeys, log }: MigrateOptions): Promise<readonly string[]> {
+  const owner = await connect(ownerUrl);
+  try {
+    await lock(owner);
+    const applied = await applyMigrations(owner, join(import.meta.dirname, 'migrations'));
+    await storeContextKeys(owner, rootKeys);
+    await makeQueues(ownerUrl);
+    if (applied.length > 0) log?.info({ applied }, 'database migrated');
+    return applied;
+  } finally {
+    await owner.end(); // lets go of the lock
+  }
+}
+
+async function connect(ownerUrl: string): Promise<pg.Client> {
+  const owner = new pg.Client({ connectionString: ownerUrl });
+  owner.on('error', () => {}); // the query under way fails with it
+  try {
+    await owner.connect();
+    return owner;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('database_unavailable', `The database can't be reached as its owner: ${reason}`, {
+      isRetryable: true,
+      cause,
+    });
+  }
+}
+
+async function lock(owner: pg.Client): Promise<void> {
+  try {
+    await owner.query(`SET lock_timeout = '${LONGEST_WAIT}'`);
+    await owner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await owner.query('RESET lock_timeout');
+  } catch (cause) {
+    if (!(cause instanceof pg.DatabaseError) || cause.code !== LOCK_NOT_AVAILABLE) throw cause;
+    throw new CountersignError(
+      'migration_refused',
+      `Another migration has been running for ${LONGEST_WAIT}: try again later.`,
+      {
+        isRetryable: true,
+        cause,
+      },
+    );
+  }
+}

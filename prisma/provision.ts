@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { PgBoss } from 'pg-boss';
+import type { RootKeys } from '../core/ports/keys.ts';
+import { QUEUES } from '../core/queue/queues.ts';
+
+/** What `sec.enter` checks the program's signature with; core/database.ts signs with the same key. */
+const CONTEXT_PURPOSE = 'countersign/context/v1';
+/** Program keys are numbered from 1, newest first; the database's own key stands apart. */
+const DATABASE_KEY_ID = 100;
+/** Block of SHA-256, and the two constants of HMAC: RFC 2104, section 2. */
+const BLOCK_BYTES = 64;
+const INNER = 0x36;
+const OUTER = 0x5c;
+
+/** Brings `sec.context_key` in line with the root keys: one row each, and the database's own random key made once. */
+export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Promise<void> {
+  const keys = rootKeys.derive(CONTEXT_PURPOSE);
+  await owner.query('BEGIN');
+  try {
+    for (const [index, key] of keys.entries()) await storeKey(owner, index + 1, 'program', key, REPLACE);
+    await owner.query("DELETE FROM sec.context_key WHERE kind = 'program' AND id > $1", [keys.length]);
+    await storeKey(owner, DATABASE_KEY_ID, 'database', randomBytes(32), KEEP);
+    await owner.query('COMMIT');
+  } catch (error) {
+    await owner.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+const KEEP = 'NOTHING';
+const REPLACE = `UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad
+  WHERE (context_key.inner_pad, context_key.outer_pad) IS DISTINCT FROM (excluded.inner_pad, excluded.outer_pad)`;
+
+/** HMAC with the key's two blocks ready-made: SQL has no exclusive or for bytea. */
+async function storeKey(owner: pg.Client, id: number, kind: string, key: Buffer, onConflict: string): Promise<void> {
+  const block = Buffer.concat([key], BLOCK_BYTES); // filled up with zeros
+  await owner.query(
+    `INSERT INTO sec.context_key (id, kind, inner_pad, outer_pad) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO ${onConflict}`,
+    [id, kind, block.map((byte) => byte ^ INNER), block.map((byte) => byte ^ OUTER)],
+  );
+}
+
+/** Makes the queues of core/queue as the owner, and brings the options of existing ones in line. */
+export async function makeQueues(ownerUrl: string): Promise<void> {
+  const boss = new PgBoss({
+    connectionString: ownerUrl,
+    schema: 'pgboss',
+    max: 1,
+    migrate: false,
+    createSchema: false,
+    supervise: false,
+    schedule: false,
+  });
+  boss.on('error', () => {}); // the call that fails throws it too
+  await boss.start();
+  try {
+    for (const { name, options } of QUEUES) {
+      if (await boss.getQueue(name)) await boss.updateQueue(name, options);
+      else await boss.createQueue(name, options);
+    }
+  } finally {
+    await boss.stop({ graceful: false });
+  }
+}

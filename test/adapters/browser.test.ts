@@ -1,0 +1,382 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findChromium } from '../../adapters/browser/index.ts';
+import { sweepProfiles } from '../../adapters/browser/process.ts';
+import type { Action, BrowserSession, FoundElement, Locator } from '../../core/ports/browser.ts';
+import { Secret } from '../../core/secret.ts';
+import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+
+const FORM = `<title>Key details</title>
+<style>.far { margin-top: 1500px } .gone { display: none }
+  .select2-hidden-accessible { clip: rect(0 0 0 0); height: 1px; width: 1px; overflow: hidden; position: absolute }
+  .widget { display: inline-block; width: 300px; height: 30px }</style>
+<h1>Key details</h1>
+<label for="d">Description</label> <input id="d" type="text" placeholder="What for">
+<div class="gone"><button>Generate</button></div> <button id="go">Generate</button>
+<button>Copy</button> <button>Copy</button>
+<label for="p">Permissions</label>
+<select id="p" class="select2-hidden-accessible" aria-hidden="true" tabindex="-1">
+  <option value="read">Read</option><option value="write">Write</option><option value="read_write">Read/Write</option></select>
+<span class="widget" id="w">Read</span>
+<label><input type="checkbox" id="c"> Remember me</label>
+<table><tr><th>Consumer secret</th><td><input readonly id="s" value="cs_1"></td></tr></table>
+<div id="editable" contenteditable>words</div>
+<div id="out"></div>
+<p class="far"><a id="below" href="#">At the bottom</a></p>
+<script>
+  p.onchange = () => { w.textContent = p.selectedOptions[0].text };
+  go.onclick = () => { out.textContent = 'made'; out.className = 'ready' };
+  d.onkeydown = (event) => { if (event.key === 'Enter') out.textContent = 'entered' };
+</script>`;
+
+let site: LoopbackSite;
+let other: LoopbackSite;
+let test1: TestBrowser;
+let session: BrowserSession;
+
+beforeAll(async () => {
+  other = await serveSite({ '/field': '<input id="x" aria-label="Elsewhere">' });
+  site = await serveSite({
+    '/form': FORM,
+    '/late': `<p>wait</p><script>setTimeout(() => { document.body.innerHTML = '<button>Ready</button>' }, 300)</script>`,
+    '/leave': `<input id="x"><script>onbeforeunload = (event) => { event.preventDefault(); return 'stay?' }</script>`,
+    '/popup': `<button id="b" onclick="window.open('/form'); alert('boo'); done.textContent = 'yes'">Open</button><p id="done"></p>`,
+    '/download': `<a href="/file" download="f.bin" id="a">Get</a>`,
+    '/file': (_asked, response) => {
+      response.setHeader('content-disposition', 'attachment; filename=f.bin');
+      response.end('bytes');
+    },
+    '/frame': `<iframe src="/inner"></iframe>`,
+    '/inner': `<label>Inside <input id="i"></label>`,
+    '/foreign-frame': `<iframe src="http://127.0.0.1:${other.port}/field"></iframe>`,
+    '/away': (_asked, response) => void response.writeHead(302, { location: 'http://elsewhere.test/' }).end(),
+    '/hop': `<script>location.href = '/form'</script>`,
+    '/busy': `<button id="b" onclick="setTimeout(() => { for (;;); }, 200)">Loop</button>`,
+    '/cookie': (_asked, response) =>
+      void response.writeHead(200, { 'set-cookie': 'seen=1', 'content-type': 'text/html' }).end('<p>set</p>'),
+    '/cookies': (asked, response) =>
+      void response
+        .writeHead(200, { 'content-type': 'text/html' })
+        .end(`<p id="c">${asked.headers.cookie ?? 'none'}</p>`),
+  });
+  test1 = openTestBrowser({ privateTargets: [site.authority, `127.0.0.1:${other.port}`] });
+  session = await test1.browser.open({ origins: [site.origin] });
+});
+afterAll(async () => {
+  await test1.close();
+  await Promise.all([site.close(), other.close()]);
+});
+
+const css = (selector: string): Locator => ({ by: 'css', selector });
+
+async function the(locator: Locator, hiddenIsFine = false): Promise<FoundElement> {
+  const result = await session.find([locator], { timeoutMs: 3_000, hiddenIsFine });
+  if (result.kind !== 'found') throw new Error(`${JSON.stringify(locator)} is ${result.kind}`);
+  return result.element;
+}
+
+async function act(locator: Locator, action: Action, hiddenIsFine = false): Promise<void> {
+  await session.act(await the(locator, hiddenIsFine), action, 3_000);
+}
+
+const openPage = (path: string) => session.navigate(`${site.origin}${path}`, 10_000);
+const valueAt = async (selector: string) => session.read(await the(css(selector), true));
+
+describe('finding', () => {
+  test('takes the first locator that finds exactly one visible element, and says what it is', async () => {
+    await openPage('/form');
+    const locators: Locator[] = [
+      css('#nowhere'),
+      { by: 'role', role: 'button', name: 'Copy' },
+      { by: 'role', role: 'button', name: 'Generate' },
+    ];
+    const result = await session.find(locators, { timeoutMs: 3_000 });
+    expect(result).toMatchObject({
+      kind: 'found',
+      element: { locator: locators[2], identity: { tag: 'button', type: 'submit', role: 'button', name: 'Generate' } },
+    });
+  });
+
+  test.each([
+    [
+      { by: 'label', text: 'Description' },
+      { tag: 'input', type: 'text', role: 'textbox', name: 'Description' },
+    ],
+    [
+      { by: 'placeholder', text: 'What for' },
+      { tag: 'input', type: 'text', role: 'textbox', name: 'Description' },
+    ],
+    [
+      { by: 'text', text: 'Key details' },
+      { tag: 'h1', role: 'heading', name: 'Key details' },
+    ],
+    [
+      { by: 'role', role: 'checkbox', name: 'Remember me' },
+      { tag: 'input', type: 'checkbox', role: 'checkbox', name: 'Remember me' },
+    ],
+    [
+      { by: 'role', role: 'textbox', within: { by: 'role', role: 'row', name: 'Consumer secret' } },
+      { tag: 'input', type: 'text', role: 'textbox' },
+    ],
+  ] satisfies [Locator, object][])('by %j', async (locator, identity) => {
+    await openPage('/form');
+    expect((await the(locator)).identity).toEqual(identity);
+  });
+
+  test('says of several that it is ambiguous, and of none that it is missing', async () => {
+    await openPage('/form');
+    const copy: Locator = { by: 'role', role: 'button', name: 'Copy' };
+    expect(await session.find([css('#nowhere'), copy], { timeoutMs: 200 })).toEqual({
+      kind: 'ambiguous',
+      locator: copy,
+      count: 2,
+    });
+    expect(await session.find([css('#nowhere')], { timeoutMs: 200 })).toEqual({ kind: 'missing' });
+  });
+
+  test('keeps looking until a late element is there', async () => {
+    await openPage('/late');
+    expect((await the({ by: 'role', role: 'button', name: 'Ready' })).identity.name).toBe('Ready');
+  });
+
+  test('scrolls to an element far below, so that its box is in the viewport', async () => {
+    await openPage('/form');
+    const { box } = await the(css('#below'));
+    expect(box?.y).toBeGreaterThan(0);
+    expect(box?.y).toBeLessThan(800 - (box?.height ?? 0));
+  });
+
+  test('looks into embedded frames of the allowed origins only', async () => {
+    await openPage('/frame');
+    await act({ by: 'label', text: 'Inside' }, { kind: 'fill', value: new Secret('in a frame') });
+    expect(await valueAt('#i')).toBe('in a frame');
+    await openPage('/foreign-frame');
+    expect(await session.find([{ by: 'label', text: 'Elsewhere' }], { timeoutMs: 300 })).toEqual({ kind: 'missing' });
+  });
+});
+
+describe('acting', () => {
+  test('chooses in a select that a widget hides, by value or exact text, and the widget follows', async () => {
+    await openPage('/form');
+    const select = await the(css('#p'), true);
+    expect(select.box).toMatchObject({ width: 300, height: 30 }); // of the widget, which is what people see
+    await session.act(select, { kind: 'select', option: 'read_write' }, 3_000);
+    expect([await session.read(select), await valueAt('#w')]).toEqual(['read_write', 'Read/Write']);
+    await session.act(select, { kind: 'select', option: 'Write' }, 3_000);
+    expect([await session.read(select), await valueAt('#w')]).toEqual(['write', 'Write']);
+  });
+
+  test('gives up on an option that never comes', async () => {
+    await openPage('/form');
+    await expect(
+      session.act(await the(css('#p'), true), { kind: 'select', option: 'Delete' }, 200),
+    ).rejects.toMatchObject({ code: 'network' });
+  });
+
+  test('fills, checks, presses and clicks', async () => {
+    await openPage('/form');
+    await act(css('#d'), { kind: 'fill', value: 'Countersign op-7k3f9q2m' });
+    await act(css('#c'), { kind: 'check', isChecked: true });
+    await act(css('#d'), { kind: 'press', key: 'Enter' });
+    expect([await valueAt('#d'), await valueAt('#out')]).toEqual(['Countersign op-7k3f9q2m', 'entered']);
+    await act(css('#go'), { kind: 'click' });
+    expect(await session.waitFor([{ kind: 'value', locator: css('#out'), equals: 'made' }], 3_000)).toBe(0);
+  });
+
+  test('puts a secret into form fields only', async () => {
+    await openPage('/form');
+    await act(css('#d'), { kind: 'fill', value: new Secret('hunter2') });
+    expect(await valueAt('#d')).toBe('hunter2');
+    await expect(act(css('#editable'), { kind: 'fill', value: new Secret('hunter2') })).rejects.toMatchObject({
+      code: 'egress_refused',
+    });
+    expect(await valueAt('#editable')).toBe('words');
+  });
+
+  test('does not repeat a secret in the error when the field does not take it', async () => {
+    await openPage('/form');
+    const field = await the(css('#s'));
+    const error = await session
+      .act(field, { kind: 'fill', value: new Secret('hunter2hunter2') }, 300)
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'network', isRetryable: true });
+    expect(`${(error as Error).message} ${(error as Error).stack} ${(error as Error).cause}`).not.toContain('hunter2'); // an Error, as just checked
+  });
+
+  test('says of an element whose page is gone that it is gone', async () => {
+    await openPage('/form');
+    const button = await the(css('#go'));
+    await openPage('/late');
+    await expect(session.act(button, { kind: 'click' }, 500)).rejects.toMatchObject({
+      code: 'network',
+      isRetryable: true,
+    });
+  });
+});
+
+describe('waiting', () => {
+  test.each([
+    ['the whole path and a part of the query', { kind: 'url', path: '/form', query: { tab: 'keys' } }, 0],
+    ['another path', { kind: 'url', path: '/for' }, undefined],
+    ['another query', { kind: 'url', query: { tab: 'key' } }, undefined],
+    ['something visible', { kind: 'visible', locator: css('h1') }, 0],
+    ['something hidden', { kind: 'hidden', locator: css('.gone') }, 0],
+    ['something that is not hidden', { kind: 'hidden', locator: css('h1') }, undefined],
+    ['a value in full', { kind: 'value', locator: css('#s'), equals: 'cs_1' }, 0],
+    ['a pattern, anchored', { kind: 'value', locator: css('#s'), matches: 'cs_' }, undefined],
+    ['a pattern that fits', { kind: 'value', locator: css('#s'), matches: 'cs_\\d' }, 0],
+    [
+      'all of several',
+      {
+        kind: 'all',
+        of: [
+          { kind: 'visible', locator: css('h1') },
+          { kind: 'visible', locator: css('#nowhere') },
+        ],
+      },
+      undefined,
+    ],
+    [
+      'any of several',
+      {
+        kind: 'any',
+        of: [
+          { kind: 'visible', locator: css('#nowhere') },
+          { kind: 'visible', locator: css('h1') },
+        ],
+      },
+      0,
+    ],
+  ] as const)('for %s', async (_what, condition, index) => {
+    await openPage('/form?section=x&tab=keys');
+    expect(await session.waitFor([condition], 150)).toBe(index);
+  });
+
+  test('says which condition held', async () => {
+    await openPage('/late');
+    const ready = { kind: 'visible', locator: { by: 'role', role: 'button', name: 'Ready' } } as const;
+    expect(await session.waitFor([{ kind: 'visible', locator: css('#nowhere') }, ready], 3_000)).toBe(1);
+  });
+
+  test('nothing holds on an error page of the browser', async () => {
+    await expect(openPage('/away')).rejects.toMatchObject({ code: 'egress_refused' });
+    expect(await session.waitFor([{ kind: 'hidden', locator: css('#nowhere') }], 200)).toBeUndefined();
+  });
+});
+
+describe('pages', () => {
+  test.each([
+    'https://example.com/',
+    'file:///etc/passwd',
+    'data:text/html,x',
+    'chrome://version',
+    'view-source:http://localhost/',
+    'javascript:1',
+    'not an address',
+  ])('refuses to go to %s', async (url) => {
+    await expect(session.navigate(url, 2_000)).rejects.toMatchObject({ code: 'egress_refused' });
+  });
+
+  test('follows a page that sends the browser on while it loads', async () => {
+    await openPage('/hop');
+    expect(await session.waitFor([{ kind: 'url', path: '/form' }], 3_000)).toBe(0);
+    expect(await session.state()).toEqual({ url: `${site.origin}/form`, title: 'Key details' });
+  });
+
+  test('leaves a page that asks to stay, closes popups, dismisses dialogs, refuses downloads, and tells', async () => {
+    session.incidents();
+    await openPage('/leave');
+    await act(css('#x'), { kind: 'fill', value: 'edited' });
+    await openPage('/popup');
+    await act(css('#b'), { kind: 'click' });
+    expect(await session.waitFor([{ kind: 'value', locator: css('#done'), equals: 'yes' }], 3_000)).toBe(0);
+    await openPage('/download');
+    await act(css('#a'), { kind: 'click' });
+    const told: string[] = [];
+    await expect
+      .poll(() => told.push(...session.incidents()) && told.toSorted())
+      .toEqual([
+        'A dialog of the page (alert) was dismissed.',
+        'A download was refused.',
+        'A window that the page opened was closed.',
+        'The page asked whether to leave it: yes.',
+      ]);
+    expect(session.incidents()).toEqual([]);
+  });
+
+  test('tells what was refused, with the end of the name alone', async () => {
+    session.incidents();
+    await expect(openPage('/away')).rejects.toMatchObject({ code: 'egress_refused', isRetryable: false });
+    expect(session.incidents()).toEqual(['A connection to elsewhere.test:80 was refused (not on the list).']);
+  });
+
+  test('a page in an endless loop ends each call by its deadline, and another page can be opened', async () => {
+    await openPage('/busy');
+    await act(css('#b'), { kind: 'click' });
+    await expect(session.waitFor([{ kind: 'visible', locator: css('#nowhere') }], 500)).rejects.toMatchObject({
+      code: 'network',
+      isRetryable: true,
+    });
+    expect(await openPage('/form')).toMatchObject({ title: 'Key details' });
+  });
+
+  test('two sessions share no cookie', async () => {
+    await openPage('/cookie');
+    await openPage('/cookies');
+    expect(await valueAt('#c')).toBe('seen=1');
+    const second = await test1.browser.open({ origins: [site.origin] });
+    await second.navigate(`${site.origin}/cookies`, 10_000);
+    expect(await second.waitFor([{ kind: 'value', locator: css('#c'), equals: 'none' }], 3_000)).toBe(0);
+    await second.close();
+  });
+});
+
+describe('the browser', () => {
+  test('a session whose browser was killed says so, and the next one works', async () => {
+    const before = childProcesses();
+    const doomed = await test1.browser.open({ origins: [site.origin] });
+    await doomed.navigate(`${site.origin}/form`, 10_000);
+    const waiting = doomed.waitFor([{ kind: 'visible', locator: css('#nowhere') }], 10_000);
+    for (const pid of childProcesses()) if (!before.has(pid)) process.kill(pid, 'SIGKILL');
+    await expect(waiting).rejects.toMatchObject({ code: 'browser_crashed', isRetryable: true });
+    await expect(doomed.state()).rejects.toMatchObject({ code: 'browser_crashed', isRetryable: true });
+    await doomed.close();
+    const next = await test1.browser.open({ origins: [site.origin] });
+    expect(await next.navigate(`${site.origin}/form`, 10_000)).toMatchObject({ title: 'Key details' });
+    await next.close();
+  });
+
+  test('a configured path without a file is refused in words that name the variable', async () => {
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    await expect(findChromium({ configured: '/nowhere/chromium', log })).rejects.toMatchObject({
+      code: 'browser_missing',
+      message: expect.stringContaining('CHROMIUM_PATH'),
+    });
+  });
+
+  test('sweeps profiles that are older than a day and leaves the others', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-sweep-'));
+    const [old, young, stranger] = [
+      'playwright_chromiumdev_profile-old',
+      'playwright_chromiumdev_profile-young',
+      'something-old',
+    ].map((name) => join(folder, name));
+    for (const path of [old, young, stranger]) mkdirSync(path ?? '');
+    writeFileSync(join(old ?? '', 'Cookies'), '');
+    for (const path of [old, stranger]) utimesSync(path ?? '', new Date(0), new Date(0));
+    expect(await sweepProfiles(folder)).toBe(1);
+    expect([old, young, stranger].map((path) => existsSync(path ?? ''))).toEqual([false, true, true]);
+  });
+});
+
+function childProcesses(): Set<number> {
+  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' }).trim().split('\n');
+  const children = rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, parent, name]) => Number(parent) === process.pid && name !== 'ps');
+  return new Set(children.map(([pid]) => Number(pid)));
+}

@@ -1,0 +1,399 @@
+import { createServer, type Server } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { runStep } from '../../../core/agent/engine.ts';
+import type { BrowserSession, Condition } from '../../../core/ports/browser.ts';
+import { type Step, stepSchema } from '../../../core/workflow/steps/index.ts';
+import { openTestBrowser, type TestBrowser } from '../../support/browser.ts';
+import { type RecordingRunOptions, recordingRun } from './recording-run.ts';
+
+const pages = new Map<string, string>();
+const asked: string[] = [];
+let server: Server;
+let base = '';
+let tools: TestBrowser;
+let session: BrowserSession;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const path = request.url ?? '';
+    asked.push(path);
+    if (path === '/never') return;
+    response.setHeader('content-type', 'text/html');
+    response.end(`<!DOCTYPE html><title>A page</title>${pages.get(path) ?? '<p>Nothing here</p>'}`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('not listening');
+  base = `http://127.0.0.1:${address.port}`;
+  tools = openTestBrowser({ privateTargets: [`127.0.0.1:${address.port}`] });
+  session = await tools.browser.open({ origins: [base] });
+});
+
+afterEach(() => {
+  pages.clear();
+  asked.length = 0;
+});
+
+afterAll(async () => {
+  await tools.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const visible = (selector: string): Condition => ({ kind: 'visible', locator: { by: 'css', selector } });
+
+/** A step of the given kind, on elements with the id `it`. */
+function step(own: Record<string, unknown>): Step {
+  return stepSchema.parse({
+    order: 3,
+    intent: 'Do it',
+    expectedResult: 'It is done',
+    alternatives: [],
+    permission: 'create_api_key',
+    risk: 'reads',
+    isMutating: false,
+    timeoutMs: 3_000,
+    failsWhen: [],
+    ...own,
+  });
+}
+
+const clickStep = (own: Record<string, unknown> = {}) =>
+  step({
+    kind: 'click',
+    action: 'click',
+    locators: [
+      { by: 'css', selector: '#it' },
+      { by: 'role', role: 'button', name: 'Save', exact: true },
+    ],
+    identities: [{ tag: 'button', role: 'button', name: 'Save' }],
+    postcondition: visible('#done'),
+    ...own,
+  });
+
+const SHOWS_DONE = `onclick="document.body.insertAdjacentHTML('beforeend', '<p id=done>Done</p>')"`;
+const SHOWS_WRONG = `onclick="document.body.insertAdjacentHTML('beforeend', '<p id=wrong>Wrong</p>')"`;
+
+async function on(html: string, wanted: Step, options: Partial<RecordingRunOptions> = {}) {
+  pages.set('/page', html);
+  await session.navigate(`${base}/page`, 5_000);
+  const recording = recordingRun({ session, base, ...options });
+  return { ...recording, result: await runStep(wanted, recording.run) };
+}
+
+const sees = (selector: string) => session.waitFor([visible(selector)], 0);
+
+describe('locating', () => {
+  test('passes over a decoy that the first locator finds, and clicks the recorded control', async () => {
+    const { result } = await on(
+      `<button id="it" ${SHOWS_WRONG}>Delete everything</button><button id="other" ${SHOWS_DONE}>Save</button>`,
+      clickStep(),
+    );
+    expect(result).toMatchObject({ kind: 'done', rung: 'replayed' });
+    expect(await sees('#wrong')).toBeUndefined();
+  });
+
+  test.each([
+    { what: 'another name', html: `<button id="it" ${SHOWS_WRONG}>Delete everything</button>` },
+    { what: 'another role', html: `<button role="link" id="it" ${SHOWS_WRONG}>Save</button>` },
+    { what: 'another tag', html: `<a href="#" id="it" role="button" ${SHOWS_WRONG}>Save</a>` },
+  ])('clicks nothing when all that is found has $what', async ({ html }) => {
+    const { result, calls } = await on(html, clickStep());
+    expect(result).toMatchObject({ kind: 'failed', failure: 'identity_mismatch', hasActed: false });
+    expect(result.kind === 'failed' && result.words).toContain('Nothing was clicked or typed');
+    expect(calls).not.toContain('click');
+    expect(await sees('#wrong')).toBeUndefined();
+  });
+
+  test('refuses a password for a field that is no password field', async () => {
+    const { result, calls } = await on(
+      '<label>Password <input id="it" type="text"></label>',
+      step({
+        kind: 'fill',
+        action: 'fill',
+        value: '{secret:admin_password}',
+        locators: [{ by: 'css', selector: '#it' }],
+        identities: [{ tag: 'input', type: 'password', name: 'Password' }],
+        postcondition: { kind: 'value', locator: { by: 'css', selector: '#it' }, matches: '.+' },
+      }),
+      { secrets: { admin_password: 'correct horse' } },
+    );
+    expect(result).toMatchObject({ kind: 'failed', failure: 'identity_mismatch' });
+    expect(calls).not.toContain('secret admin_password');
+  });
+
+  test('tells one control too many from none', async () => {
+    const locators = [{ by: 'role', role: 'button', name: 'Save' }];
+    const two = await on('<button>Save</button><button>Save</button>', clickStep({ locators, timeoutMs: 500 }));
+    expect(two.result).toMatchObject({ kind: 'failed', failure: 'element_ambiguous' });
+    const none = await on('<p>Empty</p>', clickStep({ locators, timeoutMs: 500 }));
+    expect(none.result).toMatchObject({ kind: 'failed', failure: 'element_missing', pageUrl: `${base}/page` });
+    expect(none.result.picture?.kind).toBe('taken');
+  });
+
+  test('waits for a control that is drawn late', async () => {
+    const { result } = await on(
+      `<script>setTimeout(() => { document.body.innerHTML = \`<button id="it" ${SHOWS_DONE}>Save</button>\` }, 400)</script>`,
+      clickStep(),
+    );
+    expect(result).toMatchObject({ kind: 'done' });
+  });
+});
+
+describe('checking', () => {
+  test('does not take a click for success', async () => {
+    const { result } = await on('<button id="it">Save</button>', clickStep({ timeoutMs: 600 }));
+    expect(result).toMatchObject({ kind: 'failed', failure: 'postcondition_failed', hasActed: true });
+  });
+
+  test('tells at once what settles a failure, also before the element is there', async () => {
+    const failsWhen = [
+      {
+        condition: { kind: 'visible', locator: { by: 'text', text: 'Sorry, you are not allowed to access this page' } },
+        failure: 'no_access',
+        words: 'This account may not open the page of {label}.',
+      },
+    ];
+    const { result } = await on(
+      '<div class="wp-die-message">Sorry, you are not allowed to access this page.</div>',
+      clickStep({ failsWhen, timeoutMs: 20_000 }),
+    );
+    expect(result).toMatchObject({
+      kind: 'failed',
+      failure: 'no_access',
+      words: 'This account may not open the page of Countersign op-7k3f9q2m.',
+    });
+    expect(result.durationMs).toBeLessThan(8_000);
+  });
+
+  test('passes an obstacle by opening its own address again, once', async () => {
+    pages.set(
+      '/wanted',
+      `<script>if (!sessionStorage.seen) { sessionStorage.seen = 1; location.replace('/wizard') }</script><p id="done">Keys</p>`,
+    );
+    pages.set('/wizard', '<h1>Welcome</h1>');
+    const wanted = step({
+      kind: 'navigate',
+      action: 'navigate',
+      target: '{base}/wanted',
+      postcondition: { kind: 'all', of: [{ kind: 'url', path: '/wanted' }, visible('#done')] },
+    });
+    const wizard = {
+      id: 'wizard',
+      when: { kind: 'url', path: '/wizard' } as const,
+      intent: 'Open the page again',
+      steps: [{ kind: 'reopen' as const }],
+    };
+    const recording = recordingRun({ session, base, obstacles: [wizard] });
+    const result = await runStep(wanted, recording.run);
+    expect(result).toMatchObject({ kind: 'done', rung: 'none', obstacles: ['wizard'] });
+    expect(recording.calls.filter((call) => call === 'guard')).toHaveLength(2);
+  });
+
+  test('gives up on an obstacle that comes back', async () => {
+    pages.set('/far', `<script>location.replace('/wizard')</script>`);
+    const wanted = step({
+      kind: 'navigate',
+      action: 'navigate',
+      target: '{base}/far',
+      postcondition: visible('#done'),
+      timeoutMs: 1_500,
+    });
+    const wizard = {
+      id: 'wizard',
+      when: { kind: 'url', path: '/wizard' } as const,
+      intent: 'Open the page again',
+      steps: [{ kind: 'reopen' as const }],
+    };
+    const result = await runStep(wanted, recordingRun({ session, base, obstacles: [wizard] }).run);
+    expect(result).toMatchObject({ kind: 'failed', failure: 'wrong_page', obstacles: ['wizard'] });
+    expect(asked.filter((path) => path === '/far')).toHaveLength(2);
+  });
+});
+
+describe('other kinds of step', () => {
+  const own = { locators: [{ by: 'css', selector: '#it' }], postcondition: visible('#done') };
+
+  test('ticks a box and checks by code that it is ticked', async () => {
+    const identities = [{ tag: 'input', type: 'checkbox', role: 'checkbox', name: 'I agree' }];
+    const { result } = await on(
+      '<label><input id="it" type="checkbox"> I agree</label>',
+      step({
+        ...own,
+        kind: 'check',
+        action: 'check',
+        isChecked: true,
+        identities,
+        postcondition: visible('#it:checked'),
+      }),
+    );
+    expect(result).toMatchObject({ kind: 'done', rung: 'replayed' });
+  });
+
+  test('presses a key in a field', async () => {
+    const identities = [{ tag: 'input', type: 'text', name: 'Search' }];
+    const html = `<form onsubmit="event.preventDefault(); document.body.insertAdjacentHTML('beforeend', '<p id=done>Done</p>')"><label>Search <input id="it" type="text"></label></form>`;
+    const { result, calls } = await on(
+      html,
+      step({ ...own, kind: 'press', action: 'press', value: 'Enter', identities }),
+    );
+    expect(result).toMatchObject({ kind: 'done' });
+    expect(calls).toEqual(['picture 3 10:04:09 · replayed', 'guard', 'press']);
+  });
+
+  test('waits for a sight and does nothing', async () => {
+    const { result, calls } = await on(
+      '<p id="done">Done</p>',
+      step({ kind: 'expect', action: 'wait', postcondition: visible('#done') }),
+    );
+    expect(result).toMatchObject({ kind: 'done', rung: 'none' });
+    expect(calls).toEqual(['picture 3 10:04:09']);
+  });
+
+  test('tries a verification again when that may help, and tells why it failed', async () => {
+    const verifyStep = step({ kind: 'verify', action: 'verify', timeoutMs: 5_000 });
+    const answers = [
+      { kind: 'fails', reason: 'Busy', isRetryable: true } as const,
+      { kind: 'works', checked: 'answered 200', method: 'GET' } as const,
+    ];
+    const retried = await on('', verifyStep, {
+      verify: async () => answers.shift() ?? { kind: 'fails', reason: 'asked too often', isRetryable: false },
+    });
+    expect(retried.result).toMatchObject({ kind: 'done', verified: { checked: 'answered 200' } });
+    const refused = await on('', verifyStep, {
+      verify: async () => ({ kind: 'fails', reason: 'The shop knows no such key.', isRetryable: false }),
+    });
+    expect(refused.result).toMatchObject({
+      kind: 'failed',
+      failure: 'verification_failed',
+      words: 'The shop knows no such key. The key stays in the vault.',
+    });
+    expect(refused.calls).toEqual(['guard', 'verify']);
+  });
+});
+
+describe('extracting', () => {
+  const GOOD_KEY = `ck_${'a1'.repeat(20)}`;
+  const GOOD_SECRET = `cs_${'b2'.repeat(20)}`;
+  const field = (selector: string, matches: string) => ({ locators: [{ by: 'css', selector }], matches });
+  const extractStep = step({
+    kind: 'extract',
+    action: 'copy',
+    risk: 'creates',
+    isMutating: true,
+    locators: [{ by: 'css', selector: '#it' }],
+    identities: [{ tag: 'button', role: 'button', name: 'Generate' }],
+    extract: {
+      ready: { kind: 'all', of: [visible('#key'), visible('#secret')] },
+      fields: {
+        consumer_key: field('#key', '^ck_[0-9a-f]{40}$'),
+        consumer_secret: field('#secret', '^cs_[0-9a-f]{40}$'),
+      },
+    },
+  });
+  const page = (key: string, secret: string) =>
+    `<button id="it" onclick="document.body.insertAdjacentHTML('beforeend', '<input id=key readonly value=${key}><input id=secret readonly value=${secret}>')">Generate</button>`;
+
+  test('keeps both halves between the click and the picture', async () => {
+    const { calls, kept } = await on(page(GOOD_KEY, GOOD_SECRET), extractStep);
+    expect(calls).toEqual(['guard', 'intend', 'click', 'keep', 'picture 3 10:04:09 · replayed revealing']);
+    expect([kept.consumer_key?.reveal(), kept.consumer_secret?.reveal()]).toEqual([GOOD_KEY, GOOD_SECRET]);
+  });
+
+  test.each([
+    { what: 'one half is cut', key: GOOD_KEY, secret: GOOD_SECRET.slice(0, -1) },
+    { what: 'the halves are swapped', key: GOOD_SECRET, secret: GOOD_KEY },
+    { what: 'something hangs on', key: `${GOOD_KEY}0`, secret: GOOD_SECRET },
+  ])('keeps nothing and shows nothing when $what', async ({ key, secret }) => {
+    const { result, calls, kept } = await on(page(key, secret), extractStep);
+    expect(result).toMatchObject({ kind: 'failed', failure: 'format_mismatch', hasActed: true });
+    expect(result.picture).toBeUndefined();
+    expect(JSON.stringify(result)).not.toMatch(/c[ks]_[0-9a-f]{8}/);
+    expect(calls).not.toContain('keep');
+    expect(kept).toEqual({});
+  });
+
+  test('does not click when the intent could not be written', async () => {
+    pages.set('/page', page(GOOD_KEY, GOOD_SECRET));
+    await session.navigate(`${base}/page`, 5_000);
+    const recording = recordingRun({ session, base });
+    const outage = new Error('database away');
+    await expect(runStep(extractStep, { ...recording.run, intend: () => Promise.reject(outage) })).rejects.toBe(outage);
+    expect(recording.calls).toEqual(['guard']);
+    expect(await sees('#key')).toBeUndefined();
+  });
+});
+
+describe('stopping', () => {
+  async function abortedAfter(wanted: Step, isUnderWay: (calls: readonly string[]) => boolean): Promise<number> {
+    const controller = new AbortController();
+    const reason = new Error('cancelled');
+    const { run, calls } = recordingRun({ session, base, signal: controller.signal });
+    const ended = expect(runStep(wanted, run)).rejects.toBe(reason);
+    await expect.poll(() => isUnderWay(calls)).toBe(true);
+    const abortedAt = performance.now();
+    controller.abort(reason);
+    await ended;
+    return performance.now() - abortedAt;
+  }
+
+  test('feels an abort within 2 s while it looks for an element', async () => {
+    await session.navigate(`${base}/page`, 5_000);
+    expect(await abortedAfter(clickStep({ timeoutMs: 60_000 }), () => true)).toBeLessThan(2_000);
+  });
+
+  test('feels an abort within 2 s while it waits for a postcondition', async () => {
+    pages.set('/page', '<button id="it">Save</button>');
+    await session.navigate(`${base}/page`, 5_000);
+    const isClicked = (calls: readonly string[]) => calls.includes('click');
+    expect(await abortedAfter(clickStep({ timeoutMs: 60_000 }), isClicked)).toBeLessThan(2_000);
+  });
+
+  test('does nothing at all after an abort', async () => {
+    const { run, calls } = recordingRun({ session, base, signal: AbortSignal.abort(new Error('cancelled')) });
+    await expect(runStep(clickStep(), run)).rejects.toThrow('cancelled');
+    expect(calls).toEqual([]);
+  });
+
+  test('feels an abort within 2 s while a page never answers', async () => {
+    const slow = step({
+      kind: 'navigate',
+      action: 'navigate',
+      target: '{base}/never',
+      postcondition: visible('#done'),
+      timeoutMs: 60_000,
+    });
+    expect(await abortedAfter(slow, () => asked.includes('/never'))).toBeLessThan(2_000);
+  });
+});
+
+describe('outages', () => {
+  test('says that a page did not come in time', async () => {
+    const slow = step({
+      kind: 'navigate',
+      action: 'navigate',
+      target: '{base}/never',
+      postcondition: visible('#done'),
+      timeoutMs: 1_000,
+    });
+    const result = await runStep(slow, recordingRun({ session, base }).run);
+    expect(result).toMatchObject({ kind: 'failed', failure: 'network' });
+  });
+
+  test('goes on without a picture, and says so', async () => {
+    pages.set('/page', `<button id="it" ${SHOWS_DONE}>Save</button>`);
+    await session.navigate(`${base}/page`, 5_000);
+    const { run } = recordingRun({
+      session: { ...session, picture: () => Promise.reject(new Error('no room')) },
+      base,
+    });
+    expect(await runStep(clickStep(), run)).toMatchObject({ kind: 'done', picture: { kind: 'withheld' } });
+  });
+
+  test('tells a crash of the browser from a fault of the page', async () => {
+    const other = await tools.browser.open({ origins: [base] });
+    await other.close();
+    const result = await runStep(clickStep(), recordingRun({ session: other, base }).run);
+    expect(result).toMatchObject({ kind: 'failed', failure: 'browser_crashed', pageUrl: '', hasActed: false });
+  });
+});

@@ -1,0 +1,276 @@
+import { createServer } from 'node:http';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createEgress } from '../../../adapters/browser/index.ts';
+import { createHttp } from '../../../adapters/http/index.ts';
+import { Secret } from '../../../core/secret.ts';
+import { defaultPermissions, defineService } from '../../../core/services/define-service.ts';
+import { getService, services } from '../../../core/services/index.ts';
+import type { VerifyResult } from '../../../core/services/service.ts';
+import { woocommerce } from '../../../core/services/woocommerce/index.ts';
+import { parseTarget } from '../../../core/services/woocommerce/target.ts';
+import { verify } from '../../../core/services/woocommerce/verify.ts';
+import { createWorkflowRegistry } from '../../../core/workflow/registry.ts';
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const found = woocommerce.operationTypes.api_key_generation;
+if (found === undefined) throw new Error('WooCommerce has no API keys');
+const type = found;
+
+describe('the services', () => {
+  test('are found by their id', () => {
+    expect(getService('woocommerce')).toBe(woocommerce);
+    expect(getService('stripe')).toBeUndefined();
+  });
+
+  test('name workflows that exist, for themselves', () => {
+    const registry = createWorkflowRegistry();
+    for (const service of services) {
+      for (const { workflowId } of Object.values(service.operationTypes))
+        expect(registry.getDefinition(workflowId).service).toBe(service.id);
+    }
+  });
+
+  test('are refused when they contradict themselves', () => {
+    const broken = { ...type, type: 'integration_test' as const, permissions: type.permissions.slice(1) };
+    const define = () => defineService({ ...woocommerce, operationTypes: { api_key_generation: broken } });
+    expect(define).toThrow('integration_test is filed under api_key_generation');
+    const repeated = { ...type, permissions: [...type.permissions, ...type.permissions] };
+    expect(() => defineService({ ...woocommerce, operationTypes: { api_key_generation: repeated } })).toThrow(
+      'is there twice',
+    );
+  });
+});
+
+describe('the address of a shop', () => {
+  test.each([
+    ['shop.example.com', 'https://shop.example.com'],
+    ['  Shop.Example.COM/  ', 'https://shop.example.com'],
+    ['HTTPS://shop.example.com', 'https://shop.example.com'],
+    ['http://shop.example.com', 'http://shop.example.com'],
+    ['<https://shop.example.com>.', 'https://shop.example.com'],
+    ['“shop.example.com”', 'https://shop.example.com'],
+    ['shop.example.com:8443', 'https://shop.example.com:8443'],
+    ['https://shop.example.com:443/', 'https://shop.example.com'],
+    ['shop.example.com.', 'https://shop.example.com'],
+    ['http://localhost:4001', 'http://localhost:4001'],
+    ['localhost:4001', 'http://localhost:4001'],
+    ['https://localhost:4001', 'https://localhost:4001'],
+    ['127.0.0.1:4001', 'http://127.0.0.1:4001'],
+    ['http://[::1]:4001/', 'http://[::1]:4001'],
+    ['http://192.168.1.20', 'http://192.168.1.20'],
+    ['localhost.example.com', 'https://localhost.example.com'],
+    ['münchen-shop.example', 'https://xn--mnchen-shop-thb.example'],
+  ])('reads %s as %s', (text, base) => {
+    expect(parseTarget(text)).toEqual({ kind: 'target', origin: base, base });
+  });
+
+  test.each([
+    ['https://example.com/store/', '/store'],
+    ['https://example.com/wp-admin/admin.php?page=wc-settings&tab=advanced', ''],
+    ['https://example.com/store/wp-admin', '/store'],
+    ['https://example.com/a/b/wp-login.php?redirect_to=x', '/a/b'],
+    ['https://example.com/shop/', ''],
+    ['https://example.com/store/shop', '/store'],
+    ['https://example.com/index.php', ''],
+    ['https://example.com/wp-json/wc/v3/products', ''],
+    ['https://example.com/store/../other?x#y', '/other'],
+    ['https://example.com/workshop', '/workshop'],
+  ])('takes from %s the folder "%s"', (text, folder) => {
+    expect(parseTarget(text)).toEqual({
+      kind: 'target',
+      origin: 'https://example.com',
+      base: `https://example.com${folder}`,
+    });
+  });
+
+  test.each([
+    ['', 'is missing'],
+    ['my shop.example.com', 'no spaces'],
+    ['https://good.example\\@evil.example', 'no backslashes'],
+    ['shop\u202emoc.elpmaxe', 'no spaces'],
+    ['ftp://shop.example.com', 'not with ftp:'],
+    ['javascript:alert(1)', 'not with javascript:'],
+    ['file:///etc/passwd', 'not with file:'],
+    ['https:shop.example.com', "isn't an address"],
+    ['https:///shop.example.com', "isn't an address"],
+    ['https://admin:hunter2@shop.example.com', 'Leave user name and password out'],
+    ['https://shop.example.com@evil.example', 'Leave user name and password out'],
+    ['shop.example.com:0', 'no port'],
+    ['shop.example.com:70000', 'no port'],
+    ['shop', 'no dot'],
+    ['http://intranet/', 'no dot'],
+    ['http://2130706433/', 'usual form'],
+    ['http://0x7f.1', 'usual form'],
+    ['http://127.1', 'usual form'],
+    ['http://[::ffff:127.0.0.1]', 'usual form'],
+    ['http://%6c%6fcalhost.example', 'percent sign'],
+    ['https://shop..example.com', 'no dot'],
+    ['https://exa mple.com', 'no spaces'],
+    ['https://shop.example.com/%2e%2e%2f"x', 'the shop itself'],
+  ])('refuses %s', (text, words) => {
+    const result = parseTarget(text);
+    expect(result).toMatchObject({ kind: 'invalid', reason: expect.stringContaining(words) });
+    expect(result.kind === 'invalid' && result.reason).not.toContain('hunter2');
+  });
+});
+
+describe('the permissions', () => {
+  test.each([
+    { granted: ['read_shop'], scope: 'read', scopeWords: 'Read' },
+    { granted: ['write_shop'], scope: 'write', scopeWords: 'Write' },
+    { granted: ['read_shop', 'write_shop'], scope: 'read_write', scopeWords: 'Read/Write' },
+  ])('$granted make a key for $scopeWords', ({ granted, scope, scopeWords }) => {
+    const all = ['sign_in', 'create_api_key', 'check_key', ...granted];
+    expect(type.checkPermissions(all)).toBeUndefined();
+    expect(type.values(all)).toEqual({ scope, scopeWords });
+  });
+
+  test.each([
+    { granted: ['sign_in', 'create_api_key', 'check_key'], words: 'at least one' },
+    { granted: ['sign_in', 'create_api_key', 'read_shop'], words: 'Check the key' },
+    { granted: ['create_api_key', 'check_key', 'read_shop'], words: 'Sign in' },
+    { granted: ['sign_in', 'create_api_key', 'check_key', 'read_shop', 'delete_shop'], words: 'no permission' },
+  ])('$granted are refused', ({ granted, words }) => {
+    expect(type.checkPermissions(granted)).toContain(words);
+  });
+
+  test('ask for no more than reading unless somebody chooses more', () => {
+    expect(type.values(defaultPermissions(type))).toEqual({ scope: 'read', scopeWords: 'Read' });
+  });
+});
+
+test('the guides name the shop, the key and its power', () => {
+  const guide = type.guide('https://shop.example.com', { label: 'Countersign op-1', scopeWords: 'Read' }).join(' ');
+  for (const words of ['https://shop.example.com/wp-login.php', 'Countersign op-1', '“Read”'])
+    expect(guide).toContain(words);
+  expect(type.revokeGuide('https://shop.example.com', 'Countersign op-1').join(' ')).toContain('Countersign op-1');
+});
+
+describe('checking a key', () => {
+  const KEY = `ck_${'0a'.repeat(20)}`;
+  const SECRET = `cs_${'0b'.repeat(20)}`;
+  const closing: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    await Promise.all(closing.splice(0).map((close) => close()));
+  });
+
+  type Answer = { status: number; body: unknown; headers?: Record<string, string> };
+
+  /** Checks against a server that gives these answers, the last one again and again. */
+  async function checked(
+    answers: readonly Answer[],
+    scope = ['read_shop'],
+  ): Promise<{ result: VerifyResult; urls: string[] }> {
+    const urls: string[] = [];
+    const server = createServer((request, response) => {
+      const answer = answers[Math.min(urls.length, answers.length - 1)] ?? { status: 500, body: '' };
+      urls.push(request.url ?? '');
+      response.writeHead(answer.status, answer.headers);
+      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closing.push(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    const address = server.address();
+    const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    const http = createHttp({ egress: createEgress({ privateTargets: [host], log: silent }) });
+    const credential = { consumer_key: new Secret(KEY), consumer_secret: new Secret(SECRET) };
+    const base = `http://${host}`;
+    return { result: await verify({ base, origin: base, credential, permissions: scope, http }), urls };
+  }
+
+  const authError = (message: string) => ({
+    status: 401,
+    body: { code: 'woocommerce_rest_authentication_error', message },
+  });
+  const page = (status: number, headers?: Record<string, string>) => ({
+    status,
+    body: '<html>',
+    ...(headers ? { headers } : {}),
+  });
+
+  test('counts the products with one request that carries no secret in its address', async () => {
+    const { result, urls } = await checked([{ status: 200, body: [{ id: 1 }], headers: { 'X-WP-Total': '1' } }]);
+    expect(result).toMatchObject({
+      kind: 'works',
+      checked: expect.stringMatching(/^127\.0\.0\.1:\d+ answered 200, 1 product$/),
+    });
+    expect(urls).toEqual(['/wp-json/wc/v3/products?per_page=1']);
+  });
+
+  test.each([
+    { what: 'a page instead of products', answer: page(200), words: 'something else than products', retry: false },
+    { what: 'a wrong signature', answer: authError('Invalid signature'), words: 'The key may be good', retry: false },
+    {
+      what: 'an unread signature',
+      answer: { status: 401, body: { code: 'woocommerce_rest_cannot_view' } },
+      words: 'as if no key had been sent',
+      retry: false,
+    },
+    { what: 'plain permalinks', answer: page(404), words: 'Permalinks', retry: false },
+    {
+      what: 'no WooCommerce',
+      answer: { status: 404, body: { code: 'rest_no_route' } },
+      words: 'Is WooCommerce active',
+      retry: false,
+    },
+    {
+      what: 'an owner without rights',
+      answer: { status: 403, body: { code: 'woocommerce_rest_cannot_view' } },
+      words: 'its owner',
+      retry: false,
+    },
+    { what: 'a firewall', answer: page(403), words: 'firewall', retry: false },
+    {
+      what: 'a redirect',
+      answer: page(301, { location: 'https://www.example.com/secret' }),
+      words: '(https://www.example.com)',
+      retry: false,
+    },
+    { what: 'an outage', answer: page(503), words: 'could not be checked now', retry: true },
+    { what: 'too many requests', answer: page(429), words: 'could not be checked now', retry: true },
+  ])('says in words what $what means', async ({ answer, words, retry }) => {
+    const { result } = await checked([answer]);
+    expect(result).toMatchObject({ kind: 'fails', reason: expect.stringContaining(words), isRetryable: retry });
+  });
+
+  test('says that an unreachable shop may be tried again, and a forbidden one may not', async () => {
+    const credential = { consumer_key: new Secret(KEY), consumer_secret: new Secret(SECRET) };
+    const base = 'http://127.0.0.1:1';
+    const input = { base, origin: base, credential, permissions: ['read_shop'] };
+    const open = createHttp({ egress: createEgress({ privateTargets: ['127.0.0.1:1'], log: silent }) });
+    expect(await verify({ ...input, http: open })).toMatchObject({ kind: 'fails', isRetryable: true });
+    const closed = createHttp({ egress: createEgress({ privateTargets: [], log: silent }) });
+    expect(await verify({ ...input, http: closed })).toMatchObject({ kind: 'fails', isRetryable: false });
+  });
+
+  const NO_READ = 'The API key provided does not have read permissions.';
+  test.each([
+    { what: 'refused for its scope', answers: [authError(NO_READ)], works: true, requests: 1 },
+    {
+      what: 'refused in another language than a wrong secret is',
+      answers: [authError('Keine Leserechte'), authError('Falsche Signatur')],
+      works: true,
+      requests: 2,
+    },
+    {
+      what: 'refused just as a wrong secret is',
+      answers: [authError('Falsche Signatur'), authError('Falsche Signatur')],
+      works: false,
+      requests: 2,
+    },
+    {
+      what: 'unknown',
+      answers: [{ status: 401, body: { code: 'woocommerce_rest_cannot_view' } }],
+      works: false,
+      requests: 1,
+    },
+    { what: 'allowed to read, too', answers: [{ status: 200, body: [] }], works: false, requests: 1 },
+  ])('takes a key for writing that is $what for good: $works', async ({ answers, works, requests }) => {
+    const { result, urls } = await checked(answers, ['write_shop']);
+    expect(result.kind).toBe(works ? 'works' : 'fails');
+    expect(urls).toHaveLength(requests);
+  });
+});

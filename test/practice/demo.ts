@@ -1,0 +1,144 @@
+// `npm run demo`: the product as it is, with everything around it on this computer: PostgreSQL from npm, a practice shop
+// instead of a real one, and web chat instead of Slack or Teams. The practice shop is a simulation and says so.
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Config, readConfig } from '../../bot/config.ts';
+import { type App, explain, start, stopOnSignals } from '../../bot/main.ts';
+import type { Log } from '../../core/ports/log.ts';
+import { playScript } from './script.ts';
+import { type PracticeShop, startPracticeShop } from './woocommerce/server.ts';
+
+const CHAT_PORT = 3000;
+const HTTP_PORT = 3001;
+const SHOP_PORT = 4001;
+
+export const PEOPLE = [
+  { userId: 'merchant', name: 'Merchant' },
+  { userId: 'approver', name: 'Approver' },
+  { userId: 'admin', name: 'Admin' },
+] as const;
+
+export interface DemoOptions {
+  readonly folder: string;
+  /** 0 takes any free port. */
+  readonly chatPort: number;
+  readonly httpPort: number;
+  readonly shopPort: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log?: Log;
+  readonly shop?: Parameters<typeof startPracticeShop>[0];
+}
+
+export interface Demo {
+  readonly chatUrl: string;
+  readonly shop: PracticeShop;
+  readonly app: App;
+  stop(): Promise<void>;
+}
+
+/** The same program as `npm start`, with the practice shop beside it and web chat opened. */
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  const shop = await startPracticeShop({ ...options.shop, port: options.shopPort });
+  try {
+    const app = await start(demoConfig(options, shop), {
+      folder: options.folder,
+      ...(options.log ? { log: options.log } : {}),
+      webChat: {
+        port: options.chatPort,
+        workspaceId: 'demo',
+        channelName: 'shop-integrations',
+        people: PEOPLE,
+        installer: 'admin',
+        storeFile: join(options.folder, 'web-chat.jsonl'),
+        examples: [`set up WooCommerce for ${shop.origin}`, 'can you connect my woo store?', 'what can you do?'],
+        commands: [
+          { command: 'audit', hint: 'op-…', help: 'What was done, by whom, and whether the record is intact (admins)' },
+          { command: 'countersign', hint: 'operations', help: 'The latest operations' },
+          { command: 'countersign', hint: 'stop op-…', help: 'Stop an operation' },
+          { command: 'countersign', hint: 'stop all', help: 'Stop everything (admins)' },
+          { command: 'countersign', hint: 'settings', help: 'Who may approve (admins)' },
+          { command: 'countersign', hint: 'help', help: 'What I can do' },
+        ],
+      },
+    });
+    const stop = async () => {
+      await app.stop();
+      await shop.close();
+    };
+    return { chatUrl: app.urls.webChat ?? '', shop, app, stop };
+  } catch (error) {
+    await shop.close();
+    throw error;
+  }
+}
+
+function demoConfig(options: DemoOptions, shop: PracticeShop): Config {
+  const { env, httpPort } = options;
+  const shopHost = new URL(shop.origin).host;
+  const { NODE_ENV: _, ...rest } = env; // a demo is no production, whatever the shell says
+  return readConfig({
+    ...rest,
+    PORT: env.PORT ?? String(httpPort),
+    PUBLIC_URL: env.PUBLIC_URL ?? `http://localhost:${env.PORT ?? httpPort}`,
+    ALLOW_PRIVATE_TARGETS: [env.ALLOW_PRIVATE_TARGETS, shopHost].filter(Boolean).join(','),
+  });
+}
+
+const USAGE = `Usage: npm run demo                                    everything on this computer, until Ctrl-C
+       npm run demo -- --script "set up WooCommerce"   plays the whole conversation by itself, exits 0 or 1
+         --user NAME --password-file FILE              … on the real site that the sentence names`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      script: { type: 'string' },
+      user: { type: 'string' },
+      'password-file': { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
+  const began = performance.now();
+  const folder = join(import.meta.dirname, '../../.countersign');
+  const demo = await startDemo({ folder, chatPort: CHAT_PORT, httpPort: HTTP_PORT, shopPort: SHOP_PORT, env: process.env });
+  const readyAfter = ((performance.now() - began) / 1000).toFixed(1);
+  if (values.script !== undefined) {
+    try {
+      return await playScript(demo, { sentence: values.script, user: values.user, passwordFile: values['password-file'] });
+    } finally {
+      await demo.stop();
+    }
+  }
+  process.stdout.write(welcome(demo, readyAfter));
+  stopOnSignals(demo.stop, (words) => process.stdout.write(`\n${words}\n`));
+  return await new Promise<never>(() => {}); // until a signal
+}
+
+function welcome({ chatUrl, shop }: Demo, readyAfter: string): string {
+  return `
+Countersign is ready (${readyAfter} s). Everything runs on this computer.
+
+  Chat            ${chatUrl}
+  Practice shop   ${shop.origin}/wp-admin/   (a simulation)
+                  user ${shop.username}   password ${shop.password}
+
+  1. Open the chat and write: set up WooCommerce for ${shop.origin}
+  2. Switch to Admin and choose who may approve, then to Approver and press Approve.
+  3. Switch back to Merchant, open the one-time page, enter the user and password above, and watch.
+
+Ctrl-C stops it.
+`;
+}
+
+if (import.meta.main) {
+  main().then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      process.stderr.write(`${explain(error)}\n`);
+      process.exit(1);
+    },
+  );
+}

@@ -1,0 +1,175 @@
+/**
+ * A SIMULATION of the admin pages of a small shop, for the demo and for tests. It is not WordPress and not WooCommerce,
+ * holds none of their code, logos or styles, and is never loaded in production.
+ *
+ * Modelled on pages that were seen (WooCommerce 11.0.1 on WordPress 7.1, administrator, English): the sign-in form and
+ * its failures, the check of the administration email, the setup wizard's redirect, the settings' tabs and sub links,
+ * the list of REST API keys, the form for a key with its two widgets, the result with its pattern on a canvas, and how
+ * the REST API answers to good and bad keys over http and https.
+ * Modelled on documentation and public source, not seen: the messages for an unknown name and for refused cookies, the
+ * order and words of the OAuth checks, paging of the key list, the customer search, the errors for a spent link.
+ * Invented: the lock-out after five wrong passwords (security plugins differ), the products and orders, the dashboard's
+ * boxes, settings that aren't kept, and the pattern beside the keys, which is like a QR code but isn't one.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { createAdminRoutes } from './admin.ts';
+import { createAssetRoutes } from './assets.ts';
+import { type Certificate, createLoopbackCertificate } from './certificate.ts';
+import { field } from './input.ts';
+import type { PracticeKey } from './keys.ts';
+import { createLoginRoutes } from './login.ts';
+import { storefrontPage } from './pages/lists.ts';
+import { diePage } from './pages/shell.ts';
+import { createRestRoutes } from './rest-api.ts';
+import { createShop, type LoggedRequest, type PracticeFault, type Shop } from './state.ts';
+
+export type { Certificate } from './certificate.ts';
+export type { KeyPermissions, PracticeKey } from './keys.ts';
+export type { LoggedRequest, PracticeFault } from './state.ts';
+
+export interface PracticeShopOptions {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  /** The address to listen on; `origin` says `localhost` in any case. */
+  readonly host?: '127.0.0.1';
+  /** Default `store-admin`. */
+  readonly username?: string;
+  /** Default: a random one. */
+  readonly password?: string;
+  readonly obstacles?: {
+    /** Asks after the sign-in whether the administration email is right, until that is answered. Default true. */
+    readonly adminEmailCheck?: boolean;
+    /** Sends the first admin page to the setup wizard, as a fresh shop does. Default false. */
+    readonly setupWizard?: boolean;
+  };
+  /** How long an answer takes to begin, by path; a number holds for everything but styles, scripts and pictures. */
+  readonly latencyMs?: number | ((path: string) => number);
+  /** How many products the shop has. Default 5. */
+  readonly products?: number;
+  readonly storeName?: string;
+  /** True serves TLS with a self-signed certificate, which `certificate` then holds. Default plain http. */
+  readonly https?: boolean | Certificate;
+}
+
+export interface PracticeShop {
+  /** `http://localhost:41234` */
+  readonly origin: string;
+  readonly username: string;
+  readonly password: string;
+  /** PEM, with `https` only. */
+  readonly certificate: string | undefined;
+  /** Every key that was ever made, oldest first. */
+  keys(): readonly PracticeKey[];
+  /** All requests since the start, styles and scripts included; grows while the shop runs. */
+  readonly requests: readonly LoggedRequest[];
+  /** Wrong names and passwords since the last good sign-in. */
+  failedSignIns(): number;
+  /** Lets the next occasion for this fault go wrong, once. */
+  failNext(fault: PracticeFault): void;
+  /** Ends all sessions: the next admin page leads to the sign-in form. */
+  signOutEverybody(): void;
+  close(): Promise<void>;
+}
+
+/** Starts a shop of its own on loopback: nothing is shared with another one and nothing is written to disk. */
+export async function startPracticeShop(options: PracticeShopOptions = {}): Promise<PracticeShop> {
+  const certificate = options.https === true ? createLoopbackCertificate() : options.https || undefined;
+  const server = certificate ? createHttpsServer(certificate) : createHttpServer();
+  const port = await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
+  const username = options.username ?? 'store-admin';
+  const password = options.password ?? randomBytes(12).toString('base64url');
+  const shop = createShop({
+    origin: `${certificate ? 'https' : 'http'}://localhost:${port}`,
+    name: options.storeName ?? 'Practice Shop',
+    username,
+    password,
+    productCount: options.products ?? 5,
+    hasEmailCheck: options.obstacles?.adminEmailCheck ?? true,
+    hasSetupWizard: options.obstacles?.setupWizard ?? false,
+  });
+  server.on('request', createApp(shop, latencyOf(options.latencyMs)));
+  return {
+    origin: shop.origin,
+    username,
+    password,
+    certificate: certificate?.cert,
+    keys: () => shop.keys.all(),
+    requests: shop.requests,
+    failedSignIns: () => shop.failedSignIns,
+    failNext: (fault) => void shop.faults.add(fault),
+    signOutEverybody: () => shop.sessions.closeAll(),
+    close: () => close(server),
+  };
+}
+
+function createApp(shop: Shop, latencyMs: (path: string) => number): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  // 'simple' leaves `key[]` and the like alone.
+  app.set('query parser', 'simple');
+  app.use(express.urlencoded({ extended: false }));
+  app.use((request, _response, next) => {
+    shop.requests.push(logLine(request));
+    next();
+  });
+  app.use(async (request, _response, next) => {
+    const waitMs = latencyMs(request.path);
+    if (waitMs > 0) await delay(waitMs);
+    next();
+  });
+  app.use(createAssetRoutes());
+  app.use((_request, response, next) => {
+    response.set({ 'Cache-Control': 'no-cache, must-revalidate, max-age=0, no-store, private' });
+    response.set({ 'X-Frame-Options': 'SAMEORIGIN', 'Referrer-Policy': 'strict-origin-when-cross-origin' });
+    next();
+  });
+  app.use(createRestRoutes(shop), createLoginRoutes(shop), createAdminRoutes(shop));
+  app.get('/', (_request, response) => {
+    response.set('Link', `<${shop.origin}/wp-json/>; rel="https://api.w.org/"`);
+    response.type('html').send(storefrontPage(shop.name, shop.origin).markup);
+  });
+  app.use((_request, response) => void response.status(404).type('html').send(diePage('Page not found.').markup));
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    response
+      .status(500)
+      .type('html')
+      .send(diePage(`The practice shop itself failed: ${String(error)}`).markup);
+  });
+  return app;
+}
+
+/** Parts of a query that are no secrets. */
+const LOGGED_NAMES = ['page', 'path', 'tab', 'section', 'create-key', 'edit-key', 'revoke-key', 'revoked', 'action'];
+
+function logLine(request: Request): LoggedRequest {
+  const known = LOGGED_NAMES.map((name) => [name, field(request.query, name)] as const);
+  const query = known.filter(([, value]) => value !== '').map(([name, value]) => `${name}=${value}`);
+  const path = request.path + (query.length > 0 ? `?${query.join('&')}` : '');
+  const action = request.path === '/wp-admin/admin-ajax.php' ? field(request.body, 'action') : '';
+  return { method: request.method, path, ...(action && { action }) };
+}
+
+function latencyOf(latencyMs: PracticeShopOptions['latencyMs']): (path: string) => number {
+  if (typeof latencyMs === 'function') return latencyMs;
+  return (path) => (/\.(css|js|png)$/.test(path) ? 0 : (latencyMs ?? 0));
+}
+
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, host, resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('practice shop: not listening on a port');
+  return address.port;
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,107 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Catalogue, createCatalogue } from './catalogue.ts';
+import { createKeyStore, type KeyStore } from './keys.ts';
+import { createSessions, type Sessions } from './sessions.ts';
+
+/**
+ * What goes wrong once, at the next occasion:
+ * - `page-error`: an admin page answers 500, "critical error".
+ * - `signed-out`: the session is gone before the next admin page or request from it.
+ * - `generate-refused`: "Generate API key" answers 500 and makes no key.
+ * - `generate-answer-lost`: the key is made, and then the answer is a 500.
+ * - `generate-connection-dropped`: the key is made, and then the connection breaks.
+ * - `rest-unavailable`: a REST request answers 503.
+ */
+export type PracticeFault =
+  | 'page-error'
+  | 'signed-out'
+  | 'generate-refused'
+  | 'generate-answer-lost'
+  | 'generate-connection-dropped'
+  | 'rest-unavailable';
+
+export interface LoggedRequest {
+  readonly method: string;
+  /** Path and the harmless part of the query (`page`, `tab`, `section`, …): never a nonce, key or signature. */
+  readonly path: string;
+  /** The `action` of a request to admin-ajax.php. */
+  readonly action?: string;
+}
+
+export interface Owner {
+  readonly id: number;
+  readonly username: string;
+  readonly email: string;
+  passwordMatches(password: string): boolean;
+}
+
+/** Everything that one practice shop remembers, from `startPracticeShop` until `close`. */
+export interface Shop {
+  /** As in every link, redirect and signature: `http://localhost:41234`. */
+  readonly origin: string;
+  readonly name: string;
+  readonly isSecure: boolean;
+  readonly owner: Owner;
+  readonly keys: KeyStore;
+  readonly sessions: Sessions;
+  readonly catalogue: Catalogue;
+  readonly requests: LoggedRequest[];
+  readonly faults: Set<PracticeFault>;
+  /** Suffix of WordPress's cookie names: MD5 of the site's address. */
+  readonly cookieHash: string;
+  failedSignIns: number;
+  isEmailCheckDue: boolean;
+  wizard: 'due' | 'open' | 'skipped';
+  isWelcomePanelOpen: boolean;
+}
+
+export interface ShopSettings {
+  readonly origin: string;
+  readonly name: string;
+  readonly username: string;
+  readonly password: string;
+  readonly productCount: number;
+  readonly hasEmailCheck: boolean;
+  readonly hasSetupWizard: boolean;
+}
+
+/** Wrong passwords before the shop stops listening, as a usual security plugin does it. */
+export const SIGN_IN_TRIES = 5;
+
+export function createShop(settings: ShopSettings): Shop {
+  return {
+    origin: settings.origin,
+    name: settings.name,
+    isSecure: settings.origin.startsWith('https:'),
+    owner: createOwner(settings.username, settings.password),
+    keys: createKeyStore(),
+    sessions: createSessions(),
+    catalogue: createCatalogue(settings.productCount),
+    requests: [],
+    faults: new Set(),
+    cookieHash: createHash('md5').update(settings.origin).digest('hex'),
+    failedSignIns: 0,
+    isEmailCheckDue: settings.hasEmailCheck,
+    wizard: settings.hasSetupWizard ? 'due' : 'skipped',
+    isWelcomePanelOpen: true,
+  };
+}
+
+/** @returns whether that fault was due; from now on it isn't. */
+export function takeFault(shop: Shop, fault: PracticeFault): boolean {
+  return shop.faults.delete(fault);
+}
+
+function createOwner(username: string, password: string): Owner {
+  const expected = sha256(password);
+  return {
+    id: 1,
+    username,
+    email: 'owner@practice-shop.example',
+    passwordMatches: (given) => timingSafeEqual(expected, sha256(given)),
+  };
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

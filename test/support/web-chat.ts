@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright';
+import { findChromium } from '../../adapters/browser/index.ts';
+import { createWebChat, type WebChat, type WebChatDeps, type WebChatOptions } from '../../adapters/web/index.ts';
+import type { Person, ThreadRef } from '../../core/ports/chat.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { OpenedChat, ShownMessage } from '../contracts/chat.ts';
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A folder of its own for the store of one chat. */
+export function webChatFolder(): { readonly storeFile: string; remove(): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'web-chat-'));
+  return { storeFile: join(folder, 'chat.jsonl'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export function webChatOptions(storeFile: string): WebChatOptions {
+  return {
+    port: 0,
+    workspaceId: 'demo',
+    storeFile,
+    channelName: 'shop-integrations',
+    people: [
+      { userId: 'merchant', name: 'Merchant' },
+      { userId: 'approver', name: 'Approver' },
+      { userId: 'admin', name: 'Admin' },
+    ],
+    examples: ['Set up WooCommerce for shop.example.com', 'What can you set up?'],
+    commands: [
+      { command: 'audit', hint: 'op-…', help: 'Everything that was done in one request' },
+      { command: 'countersign help', hint: '', help: 'What Countersign can do' },
+      { command: 'countersign stop', hint: 'op-… or all', help: 'Stop what is running' },
+    ],
+  };
+}
+
+export function openWebChat(storeFile: string, deps: Partial<WebChatDeps> & { port?: number } = {}): WebChat {
+  const { port = 0, ...rest } = deps;
+  return createWebChat({ ...webChatOptions(storeFile), port }, { log: silent, ...rest });
+}
+
+export async function launchChromium(): Promise<Browser> {
+  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH, log: silent });
+  return chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
+}
+
+/** The page as that person's browser opens it. */
+export async function openPageAs(
+  browser: Browser,
+  url: string,
+  userId: string,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Page> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(10_000);
+  await context.addCookies([{ name: 'countersign_person', value: userId, url }]);
+  return context.newPage();
+}
+
+/** What stands on the page, message by message. */
+export function readMessages(page: Page): Promise<readonly ShownMessage[]> {
+  return page.locator('.message').evaluateAll((articles) =>
+    articles.map((article) => {
+      const said = article.querySelector('.said')?.cloneNode(true) as Element; // every article has one: page.ts draws it
+      const people = ['Merchant', 'Approver', 'Admin'];
+      for (const hidden of said.querySelectorAll('.by, .unseen')) hidden.remove();
+      for (const block of said.querySelectorAll('p, li, dt, dd, h2, button, .detail')) block.append(' ');
+      return {
+        text: (said.textContent ?? '').replace(/\s+/g, ' ').trim(),
+        buttons: [...said.querySelectorAll('.button')].map((button) => (button.textContent ?? '').trim()),
+        pictures: [...said.querySelectorAll('[data-picture]')].map((link) => link.getAttribute('href') ?? ''),
+        mentions: [...said.querySelectorAll('.person')].flatMap(({ textContent }) =>
+          people.filter((name) => name === textContent?.trim()).map((name) => name.toLowerCase()),
+        ),
+      };
+    }),
+  );
+}
+
+/** Web chat, with hands that use it in Chromium: with the page's script, or by its plain forms. */
+export async function openWebChatByHand(browser: Browser, hasScript: boolean): Promise<OpenedChat> {
+  const folder = webChatFolder();
+  const chat = openWebChat(folder.storeFile);
+  let answer: Parameters<OpenedChat['listen']>[0] = async () => undefined;
+  chat.listen((event) => answer(event));
+  const { url } = await chat.start();
+  const [merchant, approver] = chat.people as [Person, Person]; // the options above name three
+  const pages = new Map<string, Page>();
+  let lastSaid: { body: string; type: string } | undefined;
+
+  async function pageOf(person: Person, path: string): Promise<Page> {
+    const page =
+      pages.get(person.userId) ?? (await openPageAs(browser, url, person.userId, { javaScriptEnabled: hasScript }));
+    if (!pages.has(person.userId)) {
+      pages.set(person.userId, page);
+      page.on('request', (request) => {
+        if (request.method() !== 'POST' || !request.url().endsWith('/messages')) return;
+        lastSaid = { body: request.postData() ?? '', type: request.headers()['content-type'] ?? '' };
+      });
+    }
+    if (new URL(page.url(), url).pathname !== path || !hasScript) await page.goto(url + path);
+    return page;
+  }
+
+  const pathOf = (thread?: ThreadRef): string => `/t/${thread?.ref ?? 'new'}`;
+
+  return {
+    chat,
+    merchant,
+    approver,
+    listen: (listener) => {
+      answer = listener;
+    },
+    async say(person, text, thread) {
+      const page = await pageOf(person, pathOf(thread));
+      await page.getByRole('textbox').or(page.getByRole('combobox')).fill(text);
+      const answered = page.waitForResponse((response) => response.url().endsWith('/messages'));
+      await page.getByRole('button', { name: 'Send' }).click();
+      await answered;
+      if (!thread) await page.waitForURL(/\/t\/t-/);
+    },
+    async repeatLast() {
+      const { body, type } = lastSaid ?? { body: '', type: '' };
+      const response = await fetch(`${url}/messages`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { origin: url, 'content-type': type },
+        body,
+      });
+      if (response.status >= 400) throw new Error(`the repetition was answered with ${response.status}`);
+    },
+    async press(person, thread, message, action) {
+      const page = await pageOf(person, pathOf(thread));
+      const within = message ? page.locator(`[id="${message.ref}"]`) : page.locator('.message.private').last();
+      const answered = page.waitForResponse((response) => response.url().endsWith('/actions'));
+      await within.locator(`form.act:has(input[name="action"][value="${action}"]) button`).click();
+      await answered;
+    },
+    async submit(person, thread, fields) {
+      const page = pages.get(person.userId) ?? (await pageOf(person, pathOf(thread)));
+      const form = page.locator('form.form');
+      await form.waitFor();
+      for (const [name, values] of Object.entries(fields)) await fillIn(form.locator(`[name="field-${name}"]`), values);
+      const answered = page.waitForResponse((response) => /\/forms\/[^/]+$/.test(response.url()));
+      await form.locator('.button.primary').click();
+      if ((await answered).status() !== 422) return undefined;
+      await page.locator('.error:not(:empty)').first().waitFor();
+      const lines = await page
+        .locator('[data-error]')
+        .evaluateAll((found) => found.map((each) => [each.getAttribute('data-error') ?? '', each.textContent ?? '']));
+      return Object.fromEntries(lines.filter(([, words]) => words !== ''));
+    },
+    transcriptFor: async (person, thread) => readMessages(await pageOf(person, pathOf(thread))),
+    directMessagesOf: async (person) => readMessages(await pageOf(person, `/t/dm-${person.userId}`)),
+    async close() {
+      await Promise.all([...pages.values()].map((page) => page.context().close()));
+      await chat.stop();
+      folder.remove();
+    },
+  };
+}
+
+async function fillIn(controls: ReturnType<Page['locator']>, values: readonly string[]): Promise<void> {
+  for (const control of await controls.all()) {
+    const isBox = (await control.getAttribute('type')) === 'checkbox';
+    if (isBox) await control.setChecked(values.includes((await control.getAttribute('value')) ?? ''));
+    else await control.fill(values[0] ?? '');
+  }
+}
