@@ -6,7 +6,7 @@ export interface LogConfig {
   /** Also what `debug` says. */
   readonly isVerbose: boolean;
   /** Takes every secret out of a text; a line that it fails on is dropped. */
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   /** Default: stderr. */
   readonly sink?: LogSink;
 }
@@ -25,7 +25,10 @@ const DEEPEST = 6;
 const MOST_ITEMS = 50;
 const LONGEST_TEXT = 10_000;
 
-/** JSON lines, every word of which went through the redactor: messages, field names, values at any depth, errors with their causes. */
+/**
+ * JSON lines, every word of which went through the redactor: messages, field names, values at any depth, errors with
+ * their causes. A line that the redactor fails on is dropped.
+ */
 export function createLog(config: LogConfig): Log {
   const sink = config.sink ?? process.stderr;
   const destination = sink.isTTY

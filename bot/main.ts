@@ -24,7 +24,7 @@ import type { Chat, Platform } from '../core/ports/chat.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import { createQueue } from '../core/queue/queue.ts';
-import { createSecretRegistry } from '../core/redaction.ts';
+import { createSecretRegistry, redact } from '../core/redaction.ts';
 import { getService, services } from '../core/services/index.ts';
 import { createLinks } from '../core/vault/links.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
@@ -76,7 +76,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
 async function wire(config: Config, options: StartOptions, ending: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
-  const log = options.log ?? createLog({ isVerbose: config.isVerbose, secrets });
+  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
   const rootKeys = createEnvironmentRootKeys({ current: config.keys.current ?? (await loadOrMakeRootKey(join(folder, 'root.key'))), old: config.keys.old });
   const { url: databaseUrl } = await openPostgres(config, options, rootKeys, log, ending);
 

@@ -60,6 +60,9 @@ describe('the house', () => {
 });
 
 /** Planted faults: where, what stands there, and the rule that must speak. `undefined`: it is allowed. */
+/** `#{` stands for a template's `${`, which Biome does not like to see in an ordinary string. */
+const planted = (text: string) => text.replaceAll('#{', '$' + '{');
+
 const PLANTED: readonly (readonly [string, string, string | undefined])[] = [
   ['core/a.ts', "import { x } from '../bot/x.ts';", 'core imports'],
   ['core/a.ts', "import type { x } from '../adapters/web/index.ts';", 'core imports'],
@@ -71,7 +74,7 @@ const PLANTED: readonly (readonly [string, string, string | undefined])[] = [
   ['core/a.ts', "const x = require('express');", 'core imports'],
   ['core/a.ts', 'import {\n  a,\n  b,\n} from\n  "express";', 'core imports'],
   ['core/a.ts', "const r = /'/; import express from 'express';", 'core imports'],
-  ['core/a.ts', "const t = `${`}`}`; import express from 'express';", 'core imports'],
+  ['core/a.ts', "const t = `#{`}`}`; import express from 'express';", 'core imports'],
   ['core/database.ts', "import pg from 'pg'; import { PrismaPg } from '@prisma/adapter-pg';", undefined],
   ['core/audit/feed-listener.ts', "import pg from 'pg';", undefined],
   [
@@ -106,33 +109,35 @@ const PLANTED: readonly (readonly [string, string, string | undefined])[] = [
   ['adapters/web/a.ts', "import { chromium } from 'playwright';", 'a vendor’s package'],
   ['adapters/browser/a.ts', "import { chromium } from 'playwright';", undefined],
   ['adapters/api/a.ts', "import Anthropic from '@anthropic-ai/sdk/helpers/beta/toolsets';", 'a vendor’s package'],
-  ['prisma/a.ts', "import { x } from '../adapters/postgres/index.ts';", 'prisma imports'],
+  ['prisma/a.ts', "import { x } from '../adapters/postgres/index.ts';", 'only the wiring imports adapters'],
+  ['prisma/a.ts', "import { x } from '../bot/x.ts';", 'prisma does not import bot'],
+  ['prisma/a.ts', "import { readFile } from 'node:fs/promises';", undefined],
   ['core/a.ts', "import { x } from './x';", 'imports name files'],
   ['core/a.ts', "import { x } from '../core/folder';", 'imports name files'],
-  ['core/a.ts', 'const name = "x"; await import(name);', 'imports can be read'],
-  ['core/a.ts', 'await import(`./${name}.ts`);', 'imports can be read'],
+  ['core/a.ts', 'const name = "x"; await import(name);', 'imports of core and bot can be read'],
+  ['core/a.ts', 'await import(`./#{name}.ts`);', 'imports of core and bot can be read'],
   ['core/a.ts', "eval('1');", 'no text becomes code'],
   ['core/a.ts', 'globalThis.eval (x);', 'no text becomes code'],
   ['core/a.ts', "const f = new Function('return 1');", 'no text becomes code'],
   ['core/a.ts', 'retrieval(x); medieval.eval2(x); const isFunction = (f: Function) => f;', undefined],
   ['adapters/browser/a.ts', "await page.evaluate('1 + 1');", 'no text becomes code'],
-  ['adapters/browser/a.ts', 'await page.evaluate<string>(`document.${name}`);', 'no text becomes code'],
+  ['adapters/browser/a.ts', 'await page.evaluate<string>(`document.#{name}`);', 'no text becomes code'],
   ['adapters/browser/a.ts', 'await page\n  .evaluate(() => document.title);', undefined],
   ['adapters/browser/a.ts', "await page.evaluate((x) => x, 'text');", undefined],
   ['core/a.ts', "setTimeout('stop()', 1);", 'no text becomes code'],
   ['core/a.ts', 'tx.$queryRaw`SELECT now()`;', 'SQL reads app.now()'],
-  ['core/a.ts', 'tx.$queryRaw`SELECT ${id}, NOW ( )`;', 'SQL reads app.now()'],
+  ['core/a.ts', 'tx.$queryRaw`SELECT #{id}, NOW ( )`;', 'SQL reads app.now()'],
   ['core/a.ts', "const sql = 'DEFAULT CURRENT_TIMESTAMP';", 'SQL reads app.now()'],
   [
     'core/a.ts',
-    'tx.$queryRaw`SELECT ${stage.now()}, app.now(), pg_catalog.now()`; const x = Date.now() + now();',
+    'tx.$queryRaw`SELECT #{stage.now()}, app.now(), pg_catalog.now()`; const x = Date.now() + now();',
     undefined,
   ],
 ];
 
 describe('the rules', () => {
   test.each(PLANTED)('judge %s: %s', (path, text, rule) => {
-    const rules = checkProgram([{ path, text }]).map((violation) => violation.rule);
+    const rules = checkProgram([{ path, text: planted(text) }]).map((violation) => violation.rule);
     if (rule === undefined) expect(rules).toEqual([]);
     else expect(rules.some((name) => name.startsWith(rule))).toBe(true);
   });
@@ -202,11 +207,11 @@ describe('the import scanner', () => {
       "const f = await import('six');",
       "const g = 1 / 2; const h = g / 3; import 'seven';",
       "const i = x ? /[/'\"]/ : y; import 'eight';",
-      "const j = `a ${b ? `c ${'}'} d` : { e: 1 }.e} f`; import 'nine';",
+      "const j = `a #{b ? `c #{'}'} d` : { e: 1 }.e} f`; import 'nine';",
       "const k = 'it\\'s'; // import 'no'",
       "/* import 'no' */ const l = \"import 'no'\"; const m = `import 'no'`;",
     ].join('\n');
-    expect(importsOf(takeApart(text)).toSorted()).toEqual(
+    expect(importsOf(takeApart(planted(text))).toSorted()).toEqual(
       ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'].toSorted(),
     );
   });

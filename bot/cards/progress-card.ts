@@ -11,7 +11,7 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
     const line = { state: state as StepLine['state'], text: step.intent }; // CHECK operation_steps_state_check guarantees the union
     return step.durationMs === null || step.state === 'waiting' ? line : { ...line, detail: seconds(step.durationMs) };
   });
-  const notes = operation.steps.flatMap((step) => (step.note && step.state === 'done' ? [step.note] : []));
+  const notes = operation.steps.flatMap((step) => (step.note && step.state === 'done' ? [`Step ${step.number}: ${step.note}`] : []));
   return {
     summary: title,
     blocks: [
@@ -38,8 +38,15 @@ function heading(operation: Operation): string {
     case 'expired':
       return `Stopped after ${done} of ${total} steps`;
     default:
-      return `Working on it · step ${Math.max(1, operation.currentStep)} of ${total}`;
+      return `Working on it · step ${Math.max(1, operation.currentStep)} of ${total}${elapsed(operation)}`;
   }
+}
+
+/** From the start to the last finished step: what is on record, so that the same record gives the same card. */
+function elapsed(operation: Operation): string {
+  const last = Math.max(...operation.steps.map((step) => step.finishedAt?.getTime() ?? 0));
+  const began = operation.startedAt?.getTime();
+  return began !== undefined && last > began ? ` · ${seconds(last - began)}` : '';
 }
 
 function stop(operation: Operation): Block {

@@ -149,7 +149,7 @@ async function runSteps(deps: RunnerDeps, lease: Lease, workflow: Workflow, step
     const run = stepRun(deps, lease, workflow, step, session, label, known);
     await recordBegin(deps, lease, step);
     const result = await runStep(step, run);
-    await recordEnd(deps, lease, step, fillText(step.intent, run.values), result);
+    await recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result);
     if (result.kind === 'failed') return { kind: 'failed', code: result.failure, words: result.words };
     verified = result.verified ?? verified;
   }

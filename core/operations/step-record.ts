@@ -4,6 +4,7 @@ import { type Database, databaseNow } from '../database.ts';
 import { sha256Hex } from '../canonical.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import type { Step } from '../workflow/steps/index.ts';
+import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
 
 export interface StepRecordDeps {
@@ -24,12 +25,12 @@ export function recordBegin(deps: StepRecordDeps, lease: Lease, step: Step): Pro
 }
 
 /** The outcome of a step: audit entry and step state in one transaction; its picture was sealed just before. */
-export async function recordEnd(deps: StepRecordDeps, lease: Lease, step: Step, sentence: string, result: StepResult): Promise<void> {
+export async function recordEnd(deps: StepRecordDeps, lease: Lease, workflow: Workflow, step: Step, sentence: string, result: StepResult): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
   const shot = result.picture?.kind === 'taken' ? result.picture.picture : undefined;
   const screenshotId = shot && (await deps.screenshots.put(customerId, { operationId, step: step.order, alt: `Step ${step.order}: ${sentence}`, ...shot }));
   const isDone = result.kind === 'done';
-  const note = isDone ? noteOf(result) : result.words;
+  const note = isDone ? noteOf(result, workflow) : result.words;
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
     await tx.operationStep.update({
@@ -61,12 +62,16 @@ export async function recordEnd(deps: StepRecordDeps, lease: Lease, step: Step, 
         ...(isDone ? {} : { failure: result.failure, error: result.words }),
         ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
         ...(note ? { note } : {}),
+        ...(isDone && result.note ? { remark: result.note } : {}),
       },
     });
   });
 }
 
-function noteOf(result: Extract<StepResult, { kind: 'done' }>): string | undefined {
-  const notes = [...result.obstacles, ...(result.note ? [result.note] : []), ...(result.picture?.kind === 'withheld' ? [`No picture: ${result.picture.reason}`] : [])];
+/** What people should know beside the sentence: what stood in the way and was cleared, and why there is no picture. */
+function noteOf(result: Extract<StepResult, { kind: 'done' }>, workflow: Workflow): string | undefined {
+  const cleared = workflow.errorRecovery.filter((obstacle) => result.obstacles.includes(obstacle.id)).map((obstacle) => `${obstacle.intent}.`);
+  const withheld = result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
+  const notes = [...cleared, ...withheld];
   return notes.length === 0 ? undefined : notes.join(' ');
 }

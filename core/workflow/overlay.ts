@@ -7,7 +7,7 @@ const patchSchema = z.looseObject({
 });
 
 /** What people wrote by hand beside the recorded knowledge base; recording never touches it. */
-export const overlaySchema = z.strictObject({ workflows: z.array(patchSchema) });
+const overlaySchema = z.strictObject({ workflows: z.array(patchSchema) });
 
 const recordedSchema = z.looseObject({ workflows: z.array(z.looseObject({ id: z.string() })) });
 const stepsSchema = z.array(z.looseObject({ order: z.number() }));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { FAILURES } from '../agent/failures.ts';
 import { conditionSchema, identitySchema, locatorSchema, patternSchema } from './elements.ts';
 
-export const riskSchema = z.enum(['reads', 'creates', 'changes']);
+const riskSchema = z.enum(['reads', 'creates', 'changes']);
 /** What a step does to the vendor's side, weakest first. */
 export type Risk = z.infer<typeof riskSchema>;
 
@@ -16,13 +16,12 @@ const alternativeSchema = z.union([
   }),
 ]);
 
+/** A sight that settles at once that the step failed, and the sentence for it. */
 const failsWhenSchema = z.strictObject({
   condition: conditionSchema,
   failure: z.enum(FAILURES),
   words: z.string().min(1),
 });
-/** A sight that settles at once that the step failed, and the sentence for it. */
-export type FailsWhen = z.infer<typeof failsWhenSchema>;
 
 /** What every step has. `order` to `alternatives` are the reference system's fields, in its order. */
 export const stepBase = {

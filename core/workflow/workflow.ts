@@ -70,20 +70,20 @@ export const workflowSchema = z.strictObject({
 /** Ordered steps that achieve an operation type. */
 export type Workflow = z.infer<typeof workflowSchema>;
 
-export const uiElementSchema = z.strictObject({
+const uiElementSchema = z.strictObject({
   selector: words,
   semanticName: words,
   purpose: words,
   usedInWorkflows: z.array(slug),
   interactionType: words,
 });
-export const apiEndpointSchema = z.strictObject({
+const apiEndpointSchema = z.strictObject({
   endpoint: words,
   purpose: words,
   usedInWorkflows: z.array(slug),
   expectedResponseTime: words.exactOptional(),
 });
-export const commonPatternSchema = z.strictObject({
+const commonPatternSchema = z.strictObject({
   name: words,
   description: words,
   example: words,

@@ -234,7 +234,7 @@ export function chatContract(
         await opened.chat.update(message, sentence('step 2 of 2'));
         await eventually(opened.approver, thread, (shown) => {
           expect(texts(shown)).not.toContain('step 1 of 2');
-          expect(texts(shown)).toMatch(/step 2 of 2[^]*something after it/);
+          expect(texts(shown)).toMatch(/step 2 of 2[\s\S]*something after it/);
         });
       });
     }

@@ -103,11 +103,21 @@ async function main(): Promise<number> {
   }
   const began = performance.now();
   const folder = join(import.meta.dirname, '../../.countersign');
-  const demo = await startDemo({ folder, chatPort: CHAT_PORT, httpPort: HTTP_PORT, shopPort: SHOP_PORT, env: process.env });
+  const demo = await startDemo({
+    folder,
+    chatPort: CHAT_PORT,
+    httpPort: HTTP_PORT,
+    shopPort: SHOP_PORT,
+    env: process.env,
+  });
   const readyAfter = ((performance.now() - began) / 1000).toFixed(1);
   if (values.script !== undefined) {
     try {
-      return await playScript(demo, { sentence: values.script, user: values.user, passwordFile: values['password-file'] });
+      return await playScript(demo, {
+        sentence: values.script,
+        user: values.user,
+        passwordFile: values['password-file'],
+      });
     } finally {
       await demo.stop();
     }

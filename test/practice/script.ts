@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type BrowserContext, chromium, type Locator, type Page } from 'playwright';
 import { findChromium } from '../../adapters/browser/index.ts';
-import type { Log } from '../../core/ports/log.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { Demo } from './demo.ts';
 
 export interface ScriptOptions {
@@ -14,21 +14,38 @@ export interface ScriptOptions {
 type Role = 'Merchant' | 'Approver' | 'Admin';
 const ROLES: readonly Role[] = ['Merchant', 'Approver', 'Admin'];
 const PATIENCE_MS = 240_000; // a real shop takes tens of seconds
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Who watches: what is printed, and moments at which to look at the pages. */
+export interface Watcher {
+  say(words: string): void;
+  at?(moment: 'asked' | 'link' | 'running'): Promise<void>;
+}
+
+const printer: Watcher = { say: (words) => process.stdout.write(`${words}\n`) };
 
 /**
  * Plays merchant, approver and admin in a real browser on the same pages that people use, and prints the thread.
  * @returns 0 when the key was made, stored, proven to work and the audit chain checks; else 1.
  */
-export async function playScript(demo: Demo, options: ScriptOptions, say: (words: string) => void = (words) => process.stdout.write(`${words}\n`)): Promise<number> {
-  const password = options.passwordFile ? readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '') : demo.shop.password;
+export async function playScript(
+  demo: Demo,
+  options: ScriptOptions,
+  watcher: Watcher = printer,
+): Promise<number> {
+  const password = options.passwordFile
+    ? readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '')
+    : demo.shop.password;
   const user = options.user ?? demo.shop.username;
-  const found = await findChromium({ log: quiet });
-  const browser = await chromium.launch({ executablePath: found.path, chromiumSandbox: process.getuid?.() !== 0, args: [...found.args] });
+  const found = await findChromium({ log: silentLog });
+  const browser = await chromium.launch({
+    executablePath: found.path,
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [...found.args],
+  });
   try {
     const people = new Map<Role, Page>();
     for (const role of ROLES) people.set(role, await enter(await browser.newContext(), demo.chatUrl, role));
-    return await converse({ demo, people, say, printed: new Map() }, options.sentence, { user, password });
+    return await converse({ demo, people, watcher, printed: new Map() }, options.sentence, { user, password });
   } finally {
     await browser.close();
   }
@@ -37,7 +54,7 @@ export async function playScript(demo: Demo, options: ScriptOptions, say: (words
 interface Stage {
   readonly demo: Demo;
   readonly people: ReadonlyMap<Role, Page>;
-  readonly say: (words: string) => void;
+  readonly watcher: Watcher;
   /** Message id → its words as printed last. */
   readonly printed: Map<string, string>;
 }
@@ -49,8 +66,13 @@ async function converse(stage: Stage, sentence: string, signIn: { user: string; 
   for (const role of ['Approver', 'Admin'] as const) await as(stage, role).goto(merchant.url());
 
   const question = card(merchant, 'such as “shop.example.com”');
-  const consent = merchant.getByRole('article').filter({ has: merchant.getByRole('button', { name: 'Show me the steps instead' }) });
-  const other = merchant.locator('article').filter({ hasNotText: sentence }).filter({ hasText: /Nothing was done|I can't/ });
+  const consent = merchant
+    .getByRole('article')
+    .filter({ has: merchant.getByRole('button', { name: 'Show me the steps instead' }) });
+  const other = merchant
+    .locator('article')
+    .filter({ hasNotText: sentence })
+    .filter({ hasText: /Nothing was done|I can't/ });
   await first(consent, question, other);
   await print(stage);
   if ((await question.count()) > 0 && (await consent.count()) === 0) {
@@ -60,11 +82,15 @@ async function converse(stage: Stage, sentence: string, signIn: { user: string; 
   }
   if ((await consent.count()) === 0) return finish(stage, 'There was nothing to approve.');
 
+  await stage.watcher.at?.('asked');
   await chooseApprovers(stage);
   const approver = as(stage, 'Approver');
   await approver.getByRole('button', { name: 'Approve', exact: true }).last().click({ timeout: PATIENCE_MS });
   await enterSignIn(stage, signIn);
-  const result = merchant.getByRole('article').filter({ hasText: /Done in .* is connected|was not set up/ }).last();
+  const result = merchant
+    .getByRole('article')
+    .filter({ hasText: /Done in .* is connected|was not set up/ })
+    .last();
   await result.waitFor({ timeout: PATIENCE_MS });
   await print(stage);
   return conclude(stage, await result.innerText());
@@ -90,13 +116,14 @@ async function enterSignIn(stage: Stage, signIn: { user: string; password: strin
   const link = merchant.getByRole('link', { name: 'Open the one-time page' }).last();
   await link.waitFor({ timeout: PATIENCE_MS });
   await print(stage);
+  await stage.watcher.at?.('link');
   const [page] = await Promise.all([merchant.context().waitForEvent('page'), link.click()]);
   const fields = page.getByRole('textbox');
   await fields.first().fill(signIn.user);
   await page.locator('input[type=password]').fill(signIn.password);
   await page.getByRole('button', { name: 'Send it to the vault' }).click();
   await page.getByRole('heading', { name: 'Thank you' }).waitFor();
-  stage.say('(on the one-time page: user name and password entered, sent to the vault)\n');
+  stage.watcher.say('(on the one-time page: user name and password entered, sent to the vault)\n');
   await page.close();
 }
 
@@ -105,18 +132,26 @@ async function conclude(stage: Stage, result: string): Promise<number> {
   const id = /op-[0-9a-z]{8}/.exec(result)?.[0] ?? '';
   const admin = as(stage, 'Admin');
   await write(admin, `/audit ${id}`);
-  const trail = admin.getByRole('article').filter({ hasText: `Audit trail ${id}` }).last();
+  const trail = admin
+    .getByRole('article')
+    .filter({ hasText: `Audit trail ${id}` })
+    .last();
   await trail.waitFor();
   await print(stage);
   const words = await trail.innerText();
-  const isPractice = result.includes(new URL(stage.demo.shop.origin).host) || words.includes(new URL(stage.demo.shop.origin).host);
+  const isPractice =
+    result.includes(new URL(stage.demo.shop.origin).host) || words.includes(new URL(stage.demo.shop.origin).host);
   const checks: readonly (readonly [string, boolean])[] = [
     ['the key was made and is in the vault', /Done in/.test(result) && /in the vault/.test(result)],
     ['the key was proven to work', /answered 200/.test(result)],
     ['the audit chain checks', /chain verified/.test(words)],
-    ...(isPractice ? ([['the practice shop has exactly one key of this name, and it was used', usedKeys(stage.demo, id) === 1]] as const) : []),
+    ...(isPractice
+      ? ([
+          ['the practice shop has exactly one key of this name, and it was used', usedKeys(stage.demo, id) === 1],
+        ] as const)
+      : []),
   ];
-  for (const [claim, holds] of checks) stage.say(`${holds ? 'ok      ' : 'NOT OK  '}${claim}`);
+  for (const [claim, holds] of checks) stage.watcher.say(`${holds ? 'ok      ' : 'NOT OK  '}${claim}`);
   return finish(stage, checks.every(([, holds]) => holds) ? undefined : 'Not everything holds.');
 }
 
@@ -125,7 +160,9 @@ function usedKeys(demo: Demo, id: string): number {
 }
 
 function finish(stage: Stage, problem: string | undefined): number {
-  stage.say(problem ? `\nThe script ends here: ${problem}` : '\nDone: asked, countersigned, carried out, proven, on record.');
+  stage.watcher.say(
+    problem ? `\nThe script ends here: ${problem}` : '\nDone: asked, countersigned, carried out, proven, on record.',
+  );
   return problem ? 1 : 0;
 }
 
@@ -168,7 +205,7 @@ async function print(stage: Stage): Promise<void> {
       const isPrivate = /Only visible to you/.test(words);
       if (stage.printed.get(id) === words || (!isPrivate && role !== 'Merchant')) continue;
       stage.printed.set(id, words);
-      stage.say(`${isPrivate ? `[${role} alone] ` : ''}${words.replaceAll(/\n+/g, '\n  ')}\n`);
+      stage.watcher.say(`${isPrivate ? `[${role} alone] ` : ''}${words.replaceAll(/\n+/g, '\n  ')}\n`);
     }
   }
 }

@@ -42,7 +42,7 @@ export function openWebChat(storeFile: string, deps: Partial<WebChatDeps> & { po
 }
 
 export async function launchChromium(): Promise<Browser> {
-  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH, log: silent });
+  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH ?? '', log: silent });
   return chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
 }
 
@@ -63,7 +63,7 @@ export async function openPageAs(
 export function readMessages(page: Page): Promise<readonly ShownMessage[]> {
   return page.locator('.message').evaluateAll((articles) =>
     articles.map((article) => {
-      const said = article.querySelector('.said')?.cloneNode(true) as Element; // every article has one: page.ts draws it
+      const said = article.querySelector('.said')?.cloneNode(true);
       const people = ['Merchant', 'Approver', 'Admin'];
       for (const hidden of said.querySelectorAll('.by, .unseen')) hidden.remove();
       for (const block of said.querySelectorAll('p, li, dt, dd, h2, button, .detail')) block.append(' ');
@@ -79,28 +79,43 @@ export function readMessages(page: Page): Promise<readonly ShownMessage[]> {
   );
 }
 
-/** Web chat, with hands that use it in Chromium: with the page's script, or by its plain forms. */
-export async function openWebChatByHand(browser: Browser, hasScript: boolean): Promise<OpenedChat> {
+/** A window for each person, kept from test to test: with the page's script, or without any. */
+export interface Windows {
+  readonly hasScript: boolean;
+  open(userId: string, url: string): Promise<Page>;
+  /** Leaves the chat. */
+  clear(): Promise<void>;
+}
+
+export function createWindows(browser: Browser, hasScript: boolean): Windows {
+  const pages = new Map<string, Page>();
+  return {
+    hasScript,
+    async open(userId, url) {
+      const page = pages.get(userId) ?? (await openPageAs(browser, url, userId, { javaScriptEnabled: hasScript }));
+      pages.set(userId, page);
+      return page;
+    },
+    async clear() {
+      for (const page of pages.values()) await page.goto('about:blank');
+    },
+  };
+}
+
+/** Web chat on a store of its own, used through those windows. */
+export async function openWebChatByHand(windows: Windows): Promise<OpenedChat> {
+  const { hasScript } = windows;
   const folder = webChatFolder();
   const chat = openWebChat(folder.storeFile);
   let answer: Parameters<OpenedChat['listen']>[0] = async () => undefined;
   chat.listen((event) => answer(event));
   const { url } = await chat.start();
   const [merchant, approver] = chat.people as [Person, Person]; // the options above name three
-  const pages = new Map<string, Page>();
   let lastSaid: { body: string; type: string } | undefined;
 
   async function pageOf(person: Person, path: string): Promise<Page> {
-    const page =
-      pages.get(person.userId) ?? (await openPageAs(browser, url, person.userId, { javaScriptEnabled: hasScript }));
-    if (!pages.has(person.userId)) {
-      pages.set(person.userId, page);
-      page.on('request', (request) => {
-        if (request.method() !== 'POST' || !request.url().endsWith('/messages')) return;
-        lastSaid = { body: request.postData() ?? '', type: request.headers()['content-type'] ?? '' };
-      });
-    }
-    if (new URL(page.url(), url).pathname !== path || !hasScript) await page.goto(url + path);
+    const page = await windows.open(person.userId, url);
+    if (page.url() !== url + path || !hasScript) await page.goto(url + path);
     return page;
   }
 
@@ -118,7 +133,8 @@ export async function openWebChatByHand(browser: Browser, hasScript: boolean): P
       await page.getByRole('textbox').or(page.getByRole('combobox')).fill(text);
       const answered = page.waitForResponse((response) => response.url().endsWith('/messages'));
       await page.getByRole('button', { name: 'Send' }).click();
-      await answered;
+      const sent = (await answered).request();
+      lastSaid = { body: sent.postData() ?? '', type: sent.headers()['content-type'] ?? '' };
       if (!thread) await page.waitForURL(/\/t\/t-/);
     },
     async repeatLast() {
@@ -139,7 +155,8 @@ export async function openWebChatByHand(browser: Browser, hasScript: boolean): P
       await answered;
     },
     async submit(person, thread, fields) {
-      const page = pages.get(person.userId) ?? (await pageOf(person, pathOf(thread)));
+      const page = await windows.open(person.userId, url);
+      if (!page.url().startsWith(url)) await pageOf(person, pathOf(thread));
       const form = page.locator('form.form');
       await form.waitFor();
       for (const [name, values] of Object.entries(fields)) await fillIn(form.locator(`[name="field-${name}"]`), values);
@@ -155,7 +172,7 @@ export async function openWebChatByHand(browser: Browser, hasScript: boolean): P
     transcriptFor: async (person, thread) => readMessages(await pageOf(person, pathOf(thread))),
     directMessagesOf: async (person) => readMessages(await pageOf(person, `/t/dm-${person.userId}`)),
     async close() {
-      await Promise.all([...pages.values()].map((page) => page.context().close()));
+      await windows.clear();
       await chat.stop();
       folder.remove();
     },

@@ -24,22 +24,17 @@ export const stepSchema = z.discriminatedUnion('kind', [
   verify.schema,
 ]);
 export type Step = z.infer<typeof stepSchema>;
-export type StepKind = Step['kind'];
+type StepKind = Step['kind'];
 type ExtractPart = z.infer<typeof extract.schema>['extract'];
 
 /** One line a step kind. */
-export const stepKinds = { navigate, click, fill, select, check, press, expect, extract, verify } satisfies {
+const stepKinds = { navigate, click, fill, select, check, press, expect, extract, verify } satisfies {
   [K in StepKind]: StepKindDefinition<Extract<Step, { kind: K }>>;
 };
 
 /** The step for the audit trail, such as `fill #user_pass with {secret:admin_password}`; never a value. */
 export function describeStep(step: Step): string {
   return definitionOf(step).describe(step);
-}
-
-/** The step's sentence for merchants, its placeholders filled. */
-export function stepSentence(step: Step, values: Values): string {
-  return fillText(step.intent, values);
 }
 
 /** Runs a step whose placeholders are filled. */

@@ -162,11 +162,10 @@ describe('the WooCommerce workflow', () => {
   test('says at once that the password was refused, and tries once only', async () => {
     const secrets = { admin_username: 'store-admin', admin_password: 'not the password' };
     const { play, shop } = await scene({}, { secrets });
-    const startedAt = performance.now();
     const result = last(await play(1, 10));
     expect(result).toMatchObject({ kind: 'failed', failure: 'sign_in_refused' });
     expect(result.kind === 'failed' && result.words).toContain('no key was created');
-    expect(performance.now() - startedAt).toBeLessThan(15_000);
+    expect(result.durationMs).toBeLessThan(30_000);
     expect(shop.failedSignIns()).toBe(1);
   });
 
@@ -184,7 +183,7 @@ describe('the WooCommerce workflow', () => {
     shop.failNext('page-error');
     const result = last(await play(6, 6));
     expect(result).toMatchObject({ kind: 'failed', failure: 'wrong_page' });
-    expect(result.durationMs).toBeLessThan(10_000);
+    expect(result.durationMs).toBeLessThan(30_000);
   });
 
   test('does nothing at the shop when the guard refuses, whichever step it is', async () => {
@@ -218,7 +217,7 @@ describe('after a lost answer', () => {
     const { play, kept, shop, run } = await scene({ obstacles: { adminEmailCheck: false } });
     await play(1, 8);
     shop.failNext('generate-answer-lost');
-    const result = last(await play(GENERATE, GENERATE, (step) => ({ ...step, timeoutMs: 2_000 })));
+    const result = last(await play(GENERATE, GENERATE, (step) => ({ ...step, timeoutMs: 6_000 })));
     expect(result).toMatchObject({ kind: 'failed', failure: 'postcondition_failed', hasActed: true });
     expect(result.kind === 'failed' && result.words).toContain('it will not be repeated on a guess');
     expect(result.picture).toBeUndefined();

@@ -1,0 +1,57 @@
+// `npm run pictures`: plays the whole conversation in a demo of its own and photographs it, for the README and for our own eyes.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContextOptions, chromium, type Page } from 'playwright';
+import { findChromium } from '../../adapters/browser/index.ts';
+import { startDemo } from '../practice/demo.ts';
+import { playScript } from '../practice/script.ts';
+import { silentLog } from './silent-log.ts';
+
+const TARGET = join(import.meta.dirname, '../../docs/pictures');
+const WIDE = { viewport: { width: 900, height: 1000 }, deviceScaleFactor: 2 } as const;
+const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } as const;
+
+async function main(): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-pictures-'));
+  const demo = await startDemo({ folder: join(home, '.countersign'), chatPort: 0, httpPort: 0, shopPort: 4001, env: { PATH: process.env.PATH }, log: silentLog });
+  const found = await findChromium({ log: silentLog });
+  const browser = await chromium.launch({ executablePath: found.path, chromiumSandbox: process.getuid?.() !== 0, args: [...found.args] });
+  mkdirSync(TARGET, { recursive: true });
+  const shoot = async (name: string, role: string, look: BrowserContextOptions, prepare?: (page: Page) => Promise<unknown>) => {
+    const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', ...look });
+    const page = await context.newPage();
+    await page.goto(demo.chatUrl);
+    await page.getByRole('navigation', { name: 'Speak as' }).getByRole('button', { name: role }).click();
+    await page.waitForLoadState('load');
+    await prepare?.(page);
+    await page.screenshot({ path: join(TARGET, `${name}.png`), fullPage: true });
+    await context.close();
+  };
+  try {
+    await shoot('welcome', 'Merchant', WIDE);
+    const at: Record<string, () => Promise<void>> = {
+      asked: async () => {
+        await shoot('consent-approver', 'Approver', WIDE);
+        await shoot('consent-phone', 'Approver', PHONE);
+        await shoot('first-admin', 'Admin', WIDE);
+      },
+      link: () => shoot('one-time-link', 'Merchant', WIDE),
+      running: () => shoot('progress', 'Merchant', WIDE),
+    };
+    const code = await playScript(demo, { sentence: `can you set up WooCommerce for ${demo.shop.origin}?` }, { say: () => {}, at: (moment) => at[moment]?.() ?? Promise.resolve() });
+    if (code !== 0) throw new Error('the conversation did not end well, so there are no new pictures');
+    await shoot('thread', 'Merchant', WIDE);
+    await shoot('thread-dark', 'Merchant', { ...WIDE, colorScheme: 'dark' });
+    await shoot('thread-phone', 'Merchant', PHONE);
+    await shoot('audit', 'Admin', WIDE);
+    await shoot('audit-phone', 'Admin', PHONE);
+  } finally {
+    await browser.close();
+    await demo.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+await main();
+process.exit(0);
