@@ -13,7 +13,11 @@ export const APPROVERS_FORM = 'approvers';
 export async function askForApprovers(context: Context, operation: Operation): Promise<void> {
   const { customerId, id, requester } = operation;
   const { approvers, admins, thread } = await context.database.withCustomer(customerId, async (tx) => ({
-    approvers: possibleApprovers(await context.customers.members(tx, customerId, 'approver'), requester, await context.customers.rules(tx, customerId)),
+    approvers: possibleApprovers(
+      await context.customers.members(tx, customerId, 'approver'),
+      requester,
+      await context.customers.rules(tx, customerId),
+    ),
     admins: await context.customers.members(tx, customerId, 'admin'),
     thread: await context.threads.get(tx, customerId, operation.threadId),
   }));
@@ -35,7 +39,15 @@ function firstCard(operationId: string): Card {
           { label: 'I work alone', style: 'plain', action: 'work_alone', value: operationId },
         ],
       },
-      { kind: 'text', tone: 'quiet', text: [text('“I work alone” lets you approve your own requests. It is on record, and you can change it with /countersign settings.')] },
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          text(
+            '“I work alone” lets you approve your own requests. It is on record, and you can change it with /countersign settings.',
+          ),
+        ],
+      },
     ],
   };
 }
@@ -43,8 +55,14 @@ function firstCard(operationId: string): Card {
 type Action = Extract<ChatEvent, { kind: 'action' }>;
 
 /** Opens the form for choosing approvers; admins only. */
-export async function openApproversForm(context: Context, customerId: CustomerId, member: Member, event: Action | Extract<ChatEvent, { kind: 'command' }>): Promise<void> {
-  if (!member.roles.includes('admin')) return whisperWords(context, event, 'Only an admin can choose who approves. Nothing was changed.');
+export async function openApproversForm(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action | Extract<ChatEvent, { kind: 'command' }>,
+): Promise<void> {
+  if (!member.roles.includes('admin'))
+    return whisperWords(context, event, 'Only an admin can choose who approves. Nothing was changed.');
   const { approvers, rules } = await context.database.withCustomer(customerId, async (tx) => ({
     approvers: await context.customers.members(tx, customerId, 'approver'),
     rules: await context.customers.rules(tx, customerId),
@@ -57,12 +75,25 @@ export async function openApproversForm(context: Context, customerId: CustomerId
     submit: 'Save',
     intro: 'An approver countersigns requests of others. Nobody can approve their own request unless you allow it.',
     fields: [
-      { kind: 'people', name: 'approvers', label: 'Approvers', isRequired: true, initial: approvers.map((a) => a.person.userId) },
+      {
+        kind: 'people',
+        name: 'approvers',
+        label: 'Approvers',
+        isRequired: true,
+        initial: approvers.map((a) => a.person.userId),
+      },
       {
         kind: 'checkboxes',
         name: 'rules',
         label: 'Rules',
-        options: [{ value: 'own', label: 'Approvers may approve their own requests', help: 'For people who work alone. It is on record.', isChecked: rules.mayWorkAlone }],
+        options: [
+          {
+            value: 'own',
+            label: 'Approvers may approve their own requests',
+            help: 'For people who work alone. It is on record.',
+            isChecked: rules.mayWorkAlone,
+          },
+        ],
       },
     ],
   });
@@ -73,15 +104,22 @@ function settingsCard(approvers: readonly Member[], mayWorkAlone: boolean): Card
   return {
     summary: who,
     blocks: [
-      { kind: 'text', text: [text(`${who}. ${mayWorkAlone ? 'Own requests, too.' : 'Nobody approves their own request.'}`)] },
-      { kind: 'actions', buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' }] },
+      {
+        kind: 'text',
+        text: [text(`${who}. ${mayWorkAlone ? 'Own requests, too.' : 'Nobody approves their own request.'}`)],
+      },
+      {
+        kind: 'actions',
+        buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' }],
+      },
     ],
   };
 }
 
 /** "I work alone": the admin becomes the approver, also of own requests. */
 export function workAlone(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
-  if (!member.roles.includes('admin')) return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
+  if (!member.roles.includes('admin'))
+    return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
   return saveApprovers(context, customerId, member, event, [member.person], true);
 }
 
@@ -106,11 +144,22 @@ async function peopleOf(context: Context, event: ChatEvent, userIds: readonly st
   return Promise.all(userIds.map((userId) => chat.person(event.thread.workspaceId, userId)));
 }
 
-async function saveApprovers(context: Context, customerId: CustomerId, member: Member, event: ChatEvent, people: readonly Person[], mayWorkAlone: boolean): Promise<void> {
+async function saveApprovers(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+  people: readonly Person[],
+  mayWorkAlone: boolean,
+): Promise<void> {
   const threadId = await context.database.withCustomer(customerId, async (tx) => {
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
     const thread = await context.threads.open(tx, customerId, event.thread);
-    await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { approvers: people.map((p) => p.userId), mayWorkAlone } });
+    await context.audit.append(tx, customerId, {
+      kind: 'rules.changed',
+      actor: member.id,
+      payload: { approvers: people.map((p) => p.userId), mayWorkAlone },
+    });
     return thread.id;
   });
   const who = people.map((p) => p.name).join(', ');

@@ -24,7 +24,13 @@ export function createConnectPages(context: Context): ConnectPages {
 async function signInView(context: Context, token: string): Promise<ConnectView | undefined> {
   const form = await signInForm(context, token);
   if (!form) return undefined;
-  const fields = form.operation.service.signIn.map(({ name, label, help, isSecret, autocomplete }) => ({ name, label, help, isSecret, autocomplete }));
+  const fields = form.operation.service.signIn.map(({ name, label, help, isSecret, autocomplete }) => ({
+    name,
+    label,
+    help,
+    isSecret,
+    autocomplete,
+  }));
   return viewOf(context, form.link, { kind: 'sign_in', fields });
 }
 
@@ -33,7 +39,14 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
     const operation = await context.operations.get(tx, link.customerId, link.operationId);
     if (!operation) return undefined;
     const member = await context.customers.memberById(tx, link.customerId, link.memberId);
-    return { operationId: operation.id, title: operation.type.title, origin: operation.plan.origin, person: member.person.name, expiresAt: link.expiresAt, ...kind };
+    return {
+      operationId: operation.id,
+      title: operation.type.title,
+      origin: operation.plan.origin,
+      person: member.person.name,
+      expiresAt: link.expiresAt,
+      ...kind,
+    };
   });
 }
 
@@ -43,7 +56,12 @@ async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome
     if (!(await context.links.spend(tx, link))) return undefined;
     const entries = await context.audit.entriesOf(tx, customerId, operationId);
     const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
-    await context.audit.append(tx, customerId, { kind: 'trail.read', operationId, actor: link.memberId, payload: { how: 'export' } });
+    await context.audit.append(tx, customerId, {
+      kind: 'trail.read',
+      operationId,
+      actor: link.memberId,
+      payload: { how: 'export' },
+    });
     return trailExport(operationId, entries, chain);
   });
   return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
@@ -58,7 +76,20 @@ interface ChainLine {
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const COLUMNS = ['seq', 'at', 'kind', 'step', 'success', 'duration_ms', 'rung', 'intent', 'page', 'error', 'actor', 'hash'];
+const COLUMNS = [
+  'seq',
+  'at',
+  'kind',
+  'step',
+  'success',
+  'duration_ms',
+  'rung',
+  'intent',
+  'page',
+  'error',
+  'actor',
+  'hash',
+];
 
 function trailExport(operationId: string, entries: readonly AuditEntry[], chain: readonly ChainLine[]): TrailExport {
   const word = (entry: AuditEntry, key: string) => {

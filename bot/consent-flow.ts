@@ -1,6 +1,6 @@
-import type { Member } from '../core/customers/customers.ts';
-import { mayDecide } from '../core/consent/policy.ts';
 import type { Decision } from '../core/consent/consent.ts';
+import { mayDecide } from '../core/consent/policy.ts';
+import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operations.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
@@ -17,7 +17,8 @@ type Action = Extract<ChatEvent, { kind: 'action' }>;
 type Submitted = Extract<ChatEvent, { kind: 'form' }>;
 type Errors = Readonly<Record<string, string>> | undefined;
 
-const OLD_CARD = 'This card is from an earlier version of the plan. Nothing was decided: look at the newest card of this request.';
+const OLD_CARD =
+  'This card is from an earlier version of the plan. Nothing was decided: look at the newest card of this request.';
 
 /** Approve. Who may is decided at the click, in the transaction that records it. */
 export async function approve(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
@@ -25,11 +26,17 @@ export async function approve(context: Context, customerId: CustomerId, member: 
   if (!shown) return whisperWords(context, event, OLD_CARD);
   const decision = await context.consents.grant(customerId, { ...shown, by: member, method: method(event) });
   await afterDecision(context, customerId, event, decision);
-  if (decision.kind === 'granted' && decision.next === 'awaiting_credentials') await sendSignInLink(context, decision.operation);
+  if (decision.kind === 'granted' && decision.next === 'awaiting_credentials')
+    await sendSignInLink(context, decision.operation);
 }
 
 /** Deny asks for the reason first. */
-export async function openDenyForm(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+export async function openDenyForm(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+): Promise<void> {
   const operation = await openQuestion(context, customerId, member, event);
   if (!operation) return;
   await context.chat(event.thread.platform).openForm(event.trigger, {
@@ -42,18 +49,32 @@ export async function openDenyForm(context: Context, customerId: CustomerId, mem
   });
 }
 
-export async function submitDenial(context: Context, customerId: CustomerId, member: Member, event: Submitted): Promise<Errors> {
+export async function submitDenial(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Submitted,
+): Promise<Errors> {
   const shown = readConsentValue(event.value);
   const reason = (event.fields.reason?.[0] ?? '').trim().slice(0, 500);
   if (!reason) return { reason: 'Write a reason: whoever asked will want to know.' };
   if (!shown) return { reason: OLD_CARD };
-  const decision = await context.consents.deny(customerId, { operationId: shown.operationId, by: member, method: method(event) }, reason);
+  const decision = await context.consents.deny(
+    customerId,
+    { operationId: shown.operationId, by: member, method: method(event) },
+    reason,
+  );
   await afterDecision(context, customerId, event, decision);
   return undefined;
 }
 
 /** Fewer or more permissions make another plan: the card changes, and only the new one can be approved. */
-export async function openPermissionsForm(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+export async function openPermissionsForm(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+): Promise<void> {
   const operation = await openQuestion(context, customerId, member, event, 'requester too');
   if (!operation) return;
   const form: Form = {
@@ -80,12 +101,18 @@ export async function openPermissionsForm(context: Context, customerId: Customer
   await context.chat(event.thread.platform).openForm(event.trigger, form);
 }
 
-export async function submitPermissions(context: Context, customerId: CustomerId, member: Member, event: Submitted): Promise<Errors> {
+export async function submitPermissions(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Submitted,
+): Promise<Errors> {
   const shown = readConsentValue(event.value);
   const changed = await context.database.withCustomer(customerId, async (tx): Promise<Operation | string> => {
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
     if (!operation || operation.state !== 'awaiting_consent' || operation.planHash !== shown.planHash) return OLD_CARD;
-    if (!(await mayChange(context, tx, operation, member))) return 'Only an approver or whoever asked can change the plan.';
+    if (!(await mayChange(context, tx, operation, member)))
+      return 'Only an approver or whoever asked can change the plan.';
     const known = operation.type.permissions;
     const chosen = known.filter((p) => p.isRequired || event.fields.permissions?.includes(p.id)).map((p) => p.id);
     const problem = operation.type.checkPermissions(chosen);
@@ -99,17 +126,28 @@ export async function submitPermissions(context: Context, customerId: CustomerId
 }
 
 /** "Show me the steps instead" */
-export async function showGuide(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+export async function showGuide(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+): Promise<void> {
   const operation = await context.database.withCustomer(customerId, async (tx) => {
     const found = await context.operations.get(tx, customerId, event.value);
-    if (found) await context.audit.append(tx, customerId, { kind: 'guide.shown', operationId: found.id, actor: member.id });
+    if (found)
+      await context.audit.append(tx, customerId, { kind: 'guide.shown', operationId: found.id, actor: member.id });
     return found;
   });
   if (!operation) return whisperWords(context, event, 'I know no such operation.');
   await reply(context, event, guideCard(operation), 'guide');
 }
 
-async function afterDecision(context: Context, customerId: CustomerId, event: ChatEvent, decision: Decision): Promise<void> {
+async function afterDecision(
+  context: Context,
+  customerId: CustomerId,
+  event: ChatEvent,
+  decision: Decision,
+): Promise<void> {
   if (decision.kind === 'refused')
     return whisperWords(
       context,
@@ -131,7 +169,13 @@ function staleWords(operation: Operation | undefined): string {
 }
 
 /** The operation behind a card's button, when it still waits and this member may act on it; says why otherwise. */
-async function openQuestion(context: Context, customerId: CustomerId, member: Member, event: Action, who: 'approvers' | 'requester too' = 'approvers'): Promise<Operation | undefined> {
+async function openQuestion(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+  who: 'approvers' | 'requester too' = 'approvers',
+): Promise<Operation | undefined> {
   const shown = readConsentValue(event.value);
   const seen = await context.database.withCustomer(customerId, async (tx) => {
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
@@ -154,7 +198,12 @@ async function openQuestion(context: Context, customerId: CustomerId, member: Me
   return seen.operation;
 }
 
-async function mayChange(context: Context, tx: Parameters<Context['customers']['rules']>[0], operation: Operation, member: Member): Promise<boolean> {
+async function mayChange(
+  context: Context,
+  tx: Parameters<Context['customers']['rules']>[0],
+  operation: Operation,
+  member: Member,
+): Promise<boolean> {
   if (member.id === operation.requester.id) return true;
   return mayDecide(member, operation.requester, await context.customers.rules(tx, operation.customerId)).isPermitted;
 }
@@ -163,4 +212,3 @@ function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {
   const { platform } = event.from;
   return platform === 'slack' ? 'slack_button' : platform === 'teams' ? 'teams_card' : 'web';
 }
-

@@ -9,7 +9,16 @@ import { showAudit } from './commands/audit.ts';
 import { listOperations } from './commands/operations.ts';
 import { revokeResult } from './commands/revoke.ts';
 import { stopAll, stopOperation } from './commands/stop.ts';
-import { approve, DENY_FORM, openDenyForm, openPermissionsForm, PERMISSIONS_FORM, showGuide, submitDenial, submitPermissions } from './consent-flow.ts';
+import {
+  approve,
+  DENY_FORM,
+  openDenyForm,
+  openPermissionsForm,
+  PERMISSIONS_FORM,
+  showGuide,
+  submitDenial,
+  submitPermissions,
+} from './consent-flow.ts';
 import type { Context } from './context.ts';
 import { enterSignIn } from './credential-flow.ts';
 import { type Intent, understand } from './intent.ts';
@@ -60,7 +69,9 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
 }
 
 async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>): Promise<void> {
-  const rules = await context.database.withCustomer(scene.customerId, (tx) => context.customers.rules(tx, scene.customerId));
+  const rules = await context.database.withCustomer(scene.customerId, (tx) =>
+    context.customers.rules(tx, scene.customerId),
+  );
   const intent = await understand(event.text, context.services, rules.allowsModel ? context.model : undefined);
   await answer(context, scene, event, completed(scene, intent));
 }
@@ -68,12 +79,18 @@ async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { 
 /** An address alone, from whoever was asked for one, completes that request. */
 function completed(scene: Scene, intent: Intent): Intent {
   const { awaiting } = scene.thread;
-  const isAnswer = awaiting && awaiting.memberId === scene.member.id && Date.now() - Date.parse(awaiting.askedAt) < AWAITING_MS;
+  const isAnswer =
+    awaiting && awaiting.memberId === scene.member.id && Date.now() - Date.parse(awaiting.askedAt) < AWAITING_MS;
   if (intent.kind !== 'target' || !isAnswer) return intent;
   return { kind: 'set_up', service: awaiting.service, target: intent.target, wantsWrite: awaiting.wantsWrite };
 }
 
-async function answer(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>, intent: Intent): Promise<void> {
+async function answer(
+  context: Context,
+  scene: Scene,
+  event: Extract<ChatEvent, { kind: 'message' }>,
+  intent: Intent,
+): Promise<void> {
   const { customerId, member } = scene;
   switch (intent.kind) {
     case 'set_up':
@@ -89,7 +106,14 @@ async function answer(context: Context, scene: Scene, event: Extract<ChatEvent, 
       await reply(context, event, helpCard(context.services));
       return;
     case 'greeting':
-      await reply(context, event, helpCard(context.services, `Hello ${member.person.name}. I set up store integrations, step by step, where everybody can watch.`));
+      await reply(
+        context,
+        event,
+        helpCard(
+          context.services,
+          `Hello ${member.person.name}. I set up store integrations, step by step, where everybody can watch.`,
+        ),
+      );
       return;
     case 'secret_pasted':
       await whisper(context, event, pasted(intent.what));
@@ -128,7 +152,9 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
       return openApproversForm(context, customerId, member, event);
     case 'stop':
     case 'cancel':
-      return words.toLowerCase() === 'all' ? stopAll(context, customerId, member, event) : stopOperation(context, customerId, member, event, words);
+      return words.toLowerCase() === 'all'
+        ? stopAll(context, customerId, member, event)
+        : stopOperation(context, customerId, member, event, words);
     case 'audit':
       return showAudit(context, customerId, member, event, words);
     case 'set':
@@ -174,7 +200,12 @@ async function submit(context: Context, scene: Scene, event: Extract<ChatEvent, 
   return errors && { fieldErrors: errors };
 }
 
-async function submitted(context: Context, customerId: CustomerId, member: Member, event: Extract<ChatEvent, { kind: 'form' }>) {
+async function submitted(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Extract<ChatEvent, { kind: 'form' }>,
+) {
   switch (event.form) {
     case APPROVERS_FORM:
       return submitApprovers(context, customerId, member, event);

@@ -8,7 +8,7 @@ import { Secret } from '../core/secret.ts';
 import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
 import type { CredentialType } from '../core/vault/vault.ts';
 import { code, place, text } from './cards/text.ts';
-import { connectUrl, type Context } from './context.ts';
+import { type Context, connectUrl } from './context.ts';
 import { whisperWords } from './speak.ts';
 
 /** Sends whoever asked a link of their own to the one-time page. */
@@ -16,8 +16,16 @@ export async function sendSignInLink(context: Context, operation: Operation): Pr
   const { customerId, id: operationId, requester } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
     const thread = await context.threads.get(tx, customerId, operation.threadId);
-    const link = await context.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id });
-    await context.audit.append(tx, customerId, { kind: 'credentials.asked', operationId, payload: { from: requester.id } });
+    const link = await context.links.issue(tx, customerId, {
+      purpose: 'credentials',
+      operationId,
+      memberId: requester.id,
+    });
+    await context.audit.append(tx, customerId, {
+      kind: 'credentials.asked',
+      operationId,
+      payload: { from: requester.id },
+    });
     return { thread, link };
   });
   if (!issued.thread) return;
@@ -31,17 +39,41 @@ function linkCard(operation: Operation, url: string): Card {
     summary: words,
     blocks: [
       { kind: 'text', text: [text(words)] },
-      { kind: 'actions', buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }] },
-      { kind: 'text', tone: 'quiet', text: [text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `), code(operation.id), text(' and deleted afterwards.')] },
+      {
+        kind: 'actions',
+        buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }],
+      },
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `),
+          code(operation.id),
+          text(' and deleted afterwards.'),
+        ],
+      },
     ],
   };
 }
 
 /** "Enter the sign-in": a fresh link, for whoever asked and nobody else. */
-export async function enterSignIn(context: Context, customerId: CustomerId, member: Member, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
-  const operation = await context.database.withCustomer(customerId, (tx) => context.operations.get(tx, customerId, event.value));
-  if (operation?.state !== 'awaiting_credentials') return whisperWords(context, event, 'This request does not wait for a sign-in any more.');
-  if (operation.requester.id !== member.id) return whisperWords(context, event, `Only ${operation.requester.person.name}, who asked, gets the link. Nothing was changed.`);
+export async function enterSignIn(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Extract<ChatEvent, { kind: 'action' }>,
+): Promise<void> {
+  const operation = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.get(tx, customerId, event.value),
+  );
+  if (operation?.state !== 'awaiting_credentials')
+    return whisperWords(context, event, 'This request does not wait for a sign-in any more.');
+  if (operation.requester.id !== member.id)
+    return whisperWords(
+      context,
+      event,
+      `Only ${operation.requester.person.name}, who asked, gets the link. Nothing was changed.`,
+    );
   await sendSignInLink(context, operation);
 }
 
@@ -61,33 +93,54 @@ export type SignInOutcome =
 export async function signInForm(context: Context, token: string): Promise<SignInForm | undefined> {
   const link = await context.links.look(token);
   if (link?.purpose !== 'credentials') return undefined;
-  const operation = await context.database.withCustomer(link.customerId, (tx) => context.operations.get(tx, link.customerId, link.operationId));
+  const operation = await context.database.withCustomer(link.customerId, (tx) =>
+    context.operations.get(tx, link.customerId, link.operationId),
+  );
   return operation?.state === 'awaiting_credentials' ? { link, operation } : undefined;
 }
 
 /** Takes what was entered: spent link, vault, audit entry, move to the queue and its job are one transaction. */
-export async function submitSignIn(context: Context, token: string, fields: Readonly<Record<string, string>>): Promise<SignInOutcome> {
+export async function submitSignIn(
+  context: Context,
+  token: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<SignInOutcome> {
   const form = await signInForm(context, token);
   if (!form) return { kind: 'gone' };
   const { link, operation } = form;
   const errors = invalidFields(operation, fields);
   if (Object.keys(errors).length > 0) return { kind: 'invalid', errors };
   const { customerId, id: operationId } = operation;
-  const isEntered = await context.database.withCustomer(customerId, async (tx) => {
-    if (!(await context.links.spend(tx, link))) return false;
-    for (const field of operation.service.signIn)
+  const isEntered = await context.database
+    .withCustomer(customerId, async (tx) => {
+      if (!(await context.links.spend(tx, link))) return false;
       // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
-      await context.vault.store(tx, customerId, signInPlace(operation, field.name as CredentialType), { value: new Secret(fields[field.name] ?? '') });
-    if (!(await hasSignIn(tx, context.vault, operation))) return false;
-    const jobId = await context.queue.sendOperation(tx, { customerId, operationId });
-    const entry = { kind: 'credentials.entered', actor: link.memberId, payload: { fields: operation.service.signIn.map((f) => f.name) } } as const;
-    const fence = await context.mover.move(tx, customerId, { operationId, from: ['awaiting_credentials'], to: 'queued', fence: operation.fence, set: { jobId }, entry });
-    if (fence === undefined) throw new Stopped('moved', 'the operation moved while its sign-in was entered'); // rolls everything back
-    return true;
-  }).catch((error: unknown) => {
-    if (error instanceof Stopped) return false;
-    throw error;
-  });
+      for (const field of operation.service.signIn)
+        await context.vault.store(tx, customerId, signInPlace(operation, field.name as CredentialType), {
+          value: new Secret(fields[field.name] ?? ''),
+        });
+      if (!(await hasSignIn(tx, context.vault, operation))) return false;
+      const jobId = await context.queue.sendOperation(tx, { customerId, operationId });
+      const entry = {
+        kind: 'credentials.entered',
+        actor: link.memberId,
+        payload: { fields: operation.service.signIn.map((f) => f.name) },
+      } as const;
+      const fence = await context.mover.move(tx, customerId, {
+        operationId,
+        from: ['awaiting_credentials'],
+        to: 'queued',
+        fence: operation.fence,
+        set: { jobId },
+        entry,
+      });
+      if (fence === undefined) throw new Stopped('moved', 'the operation moved while its sign-in was entered'); // rolls everything back
+      return true;
+    })
+    .catch((error: unknown) => {
+      if (error instanceof Stopped) return false;
+      throw error;
+    });
   return isEntered ? { kind: 'entered', operation } : { kind: 'gone' };
 }
 

@@ -73,11 +73,19 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   }
 }
 
-async function wire(config: Config, options: StartOptions, ending: (() => Promise<unknown>)[], stop: () => Promise<void>): Promise<App> {
+async function wire(
+  config: Config,
+  options: StartOptions,
+  ending: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<App> {
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
-  const rootKeys = createEnvironmentRootKeys({ current: config.keys.current ?? (await loadOrMakeRootKey(join(folder, 'root.key'))), old: config.keys.old });
+  const rootKeys = createEnvironmentRootKeys({
+    current: config.keys.current ?? (await loadOrMakeRootKey(join(folder, 'root.key'))),
+    old: config.keys.old,
+  });
   const { url: databaseUrl } = await openPostgres(config, options, rootKeys, log, ending);
 
   const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: 10 });
@@ -106,11 +114,39 @@ async function wire(config: Config, options: StartOptions, ending: (() => Promis
     return found;
   };
   const isBot = config.role !== 'worker';
-  const progress = createProgress({ database, directory, audit, customers, operations, threads, log, chat, pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}` });
+  const progress = createProgress({
+    database,
+    directory,
+    audit,
+    customers,
+    operations,
+    threads,
+    log,
+    chat,
+    pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
+  });
   const model = config.model && createAnthropicModel({ ...config.model, log });
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
-    ...{ database, directory, customers, operations, threads, consents, mover, audit, vault, links, queue, egress, progress, services, model, log, chat },
+    ...{
+      database,
+      directory,
+      customers,
+      operations,
+      threads,
+      consents,
+      mover,
+      audit,
+      vault,
+      links,
+      queue,
+      egress,
+      progress,
+      services,
+      model,
+      log,
+      chat,
+    },
     publicUrl: () => address.publicUrl,
   };
 
@@ -119,7 +155,13 @@ async function wire(config: Config, options: StartOptions, ending: (() => Promis
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
-    const server = createApiServer({ ...(options.webChat ? { host: '127.0.0.1' } : {}), port: config.http.port, routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures], log, isReady });
+    const server = createApiServer({
+      ...(options.webChat ? { host: '127.0.0.1' } : {}),
+      port: config.http.port,
+      routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
+      log,
+      isReady,
+    });
     const { port } = await server.start();
     ending.push(() => server.stop());
     if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
@@ -131,9 +173,30 @@ async function wire(config: Config, options: StartOptions, ending: (() => Promis
   }
   if (config.role !== 'bot') {
     const { chromiumPath } = config.agent;
-    const browser = createBrowser({ egress, log, chromiumFolder: join(folder, 'chromium'), keepWarm: options.webChat !== undefined, ...(chromiumPath ? { chromiumPath } : {}), ...(config.isProduction ? { requireSandbox: true } : {}) });
+    const browser = createBrowser({
+      egress,
+      log,
+      chromiumFolder: join(folder, 'chromium'),
+      keepWarm: options.webChat !== undefined,
+      ...(chromiumPath ? { chromiumPath } : {}),
+      ...(config.isProduction ? { requireSandbox: true } : {}),
+    });
     ending.push(() => browser.close());
-    const runner = createRunner({ database, audit, vault, consents, customers, operations, mover, workflows, browser, http: createHttp({ egress }), screenshots, log, secrets });
+    const runner = createRunner({
+      database,
+      audit,
+      vault,
+      consents,
+      customers,
+      operations,
+      mover,
+      workflows,
+      browser,
+      http: createHttp({ egress }),
+      screenshots,
+      log,
+      secrets,
+    });
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
@@ -141,20 +204,34 @@ async function wire(config: Config, options: StartOptions, ending: (() => Promis
 }
 
 /** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
-async function openPostgres(config: Config, options: StartOptions, rootKeys: RootKeys, log: Log, ending: (() => Promise<unknown>)[]): Promise<{ url: string }> {
+async function openPostgres(
+  config: Config,
+  options: StartOptions,
+  rootKeys: RootKeys,
+  log: Log,
+  ending: (() => Promise<unknown>)[],
+): Promise<{ url: string }> {
   const { url, ownerUrl } = config.database;
   if (url) {
     if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
     return { url };
   }
-  const server: PostgresServer = await startPostgres({ dir: defaultPostgresDir(dirname(options.folder ?? join(PROJECT, LOCAL_FOLDER))) });
+  const server: PostgresServer = await startPostgres({
+    dir: defaultPostgresDir(dirname(options.folder ?? join(PROJECT, LOCAL_FOLDER))),
+  });
   ending.push(() => server.stop());
   const urls = await prepareRoles(server, { database: 'countersign' });
   await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
   return { url: urls.programUrl };
 }
 
-async function openWebChat(options: NonNullable<StartOptions['webChat']>, context: Context, pictures: ReturnType<typeof pictureRoutes>, chats: Map<Platform, Chat>, ending: (() => Promise<unknown>)[]): Promise<string> {
+async function openWebChat(
+  options: NonNullable<StartOptions['webChat']>,
+  context: Context,
+  pictures: ReturnType<typeof pictureRoutes>,
+  chats: Map<Platform, Chat>,
+  ending: (() => Promise<unknown>)[],
+): Promise<string> {
   const { installer, ...webChat } = options;
   const web: WebChat = createWebChat(webChat, { log: context.log, extraRoutes: pictures });
   const admin = web.people.find((person) => person.userId === installer);

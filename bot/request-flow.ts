@@ -3,9 +3,9 @@ import type { CustomerId } from '../core/ids.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
+import { askForApprovers } from './approvers-flow.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
-import { askForApprovers } from './approvers-flow.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
 import { reply } from './speak.ts';
@@ -42,27 +42,54 @@ async function begin(
   wantsWrite: boolean,
 ): Promise<void> {
   const { customerId, member, thread } = asking;
-  const permissions = type.permissions.filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes')).map((p) => p.id);
-  const operation = await context.operations.request(customerId, { threadId: thread.id, requester: member, service, type, ...target, permissions });
-  await context.database.withCustomer(customerId, (tx) => context.threads.setAwaiting(tx, customerId, thread.id, undefined));
+  const permissions = type.permissions
+    .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
+    .map((p) => p.id);
+  const operation = await context.operations.request(customerId, {
+    threadId: thread.id,
+    requester: member,
+    service,
+    type,
+    ...target,
+    permissions,
+  });
+  await context.database.withCustomer(customerId, (tx) =>
+    context.threads.setAwaiting(tx, customerId, thread.id, undefined),
+  );
   await context.progress.refresh(customerId, thread.id);
   await askForApprovers(context, operation);
 }
 
 async function askForTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
   await remember(context, asking, service, wantsWrite);
-  await reply(context, asking.event, note(`Gladly. What is ${service.targetWords}? Write it here, such as “shop.example.com”.`));
+  await reply(
+    context,
+    asking.event,
+    note(`Gladly. What is ${service.targetWords}? Write it here, such as “shop.example.com”.`),
+  );
 }
 
 /** What was asked stays asked: the next address that this person writes in the thread completes it. */
-async function refuseTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean, reason: string): Promise<void> {
+async function refuseTarget(
+  context: Context,
+  asking: Asking,
+  service: Service,
+  wantsWrite: boolean,
+  reason: string,
+): Promise<void> {
   await remember(context, asking, service, wantsWrite);
-  await reply(context, asking.event, note(`${reason} Nothing was done. Write the right address here, and I go on.`, 'warning'));
+  await reply(
+    context,
+    asking.event,
+    note(`${reason} Nothing was done. Write the right address here, and I go on.`, 'warning'),
+  );
 }
 
 function remember(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
   const awaiting = { memberId: asking.member.id, service: service.id, wantsWrite, askedAt: new Date().toISOString() };
-  return context.database.withCustomer(asking.customerId, (tx) => context.threads.setAwaiting(tx, asking.customerId, asking.thread.id, awaiting));
+  return context.database.withCustomer(asking.customerId, (tx) =>
+    context.threads.setAwaiting(tx, asking.customerId, asking.thread.id, awaiting),
+  );
 }
 
 /** The same words for private, unresolvable and closed: the bot is no port scanner. */
@@ -71,6 +98,8 @@ function unreachable(origin: string): string {
 }
 
 async function sayUnknown(context: Context, asking: Asking, intent: SetUp): Promise<void> {
-  const lead = intent.unknownService ? `I can't set up ${intent.unknownService} yet. Nothing was done.` : 'Which service shall I set up?';
+  const lead = intent.unknownService
+    ? `I can't set up ${intent.unknownService} yet. Nothing was done.`
+    : 'Which service shall I set up?';
   await reply(context, asking.event, helpCard(context.services, lead));
 }

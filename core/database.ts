@@ -55,11 +55,16 @@ const HEARTBEAT_MS = 10_000;
 /** Connects lazily. @throws nothing by itself: the first call finds out. */
 export function createDatabase(config: DatabaseConfig): Database {
   const contextKey = config.rootKeys.derive(CONTEXT_PURPOSE)[0];
-  if (!contextKey) throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
+  if (!contextKey)
+    throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
   const names = new Map<string, string>();
   const adapter = new PrismaPg(
     { connectionString: config.url, max: config.poolSize },
-    { statementNameGenerator: ({ sql }) => statementName(names, sql), onPoolError: () => {}, onConnectionError: () => {} },
+    {
+      statementNameGenerator: ({ sql }) => statementName(names, sql),
+      onPoolError: () => {},
+      onConnectionError: () => {},
+    },
   );
   const client = new PrismaClient({ adapter });
   const notifier = new pg.Pool({ connectionString: config.url, max: 1 });
@@ -108,9 +113,16 @@ async function translated<T>(call: () => Promise<T>): Promise<T> {
   } catch (error) {
     const state = sqlState(error);
     if (state === '42501' && /context refused/.test(String(error)))
-      throw new CountersignError('context_refused', 'The database refused the context: the root key differs from the one it was migrated with, or its clock is wrong.', { cause: error });
+      throw new CountersignError(
+        'context_refused',
+        'The database refused the context: the root key differs from the one it was migrated with, or its clock is wrong.',
+        { cause: error },
+      );
     if (isConnectionLoss(state, error))
-      throw new CountersignError('database_unavailable', 'The database did not answer. Nothing was changed.', { isRetryable: true, cause: error });
+      throw new CountersignError('database_unavailable', 'The database did not answer. Nothing was changed.', {
+        isRetryable: true,
+        cause: error,
+      });
     throw error;
   }
 }
@@ -119,7 +131,9 @@ async function translated<T>(call: () => Promise<T>): Promise<T> {
 export function sqlState(error: unknown): string | undefined {
   for (let e = error; e && typeof e === 'object'; e = (e as { cause?: unknown }).cause) {
     const found = e as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }; code?: unknown };
-    const state = found.meta?.driverAdapterError?.cause?.originalCode ?? (typeof found.code === 'string' && /^[0-9A-Z]{5}$/.test(found.code) ? found.code : undefined);
+    const state =
+      found.meta?.driverAdapterError?.cause?.originalCode ??
+      (typeof found.code === 'string' && /^[0-9A-Z]{5}$/.test(found.code) ? found.code : undefined);
     if (state) return state;
   }
   return undefined;
@@ -141,7 +155,13 @@ export function isUniqueViolation(error: unknown): boolean {
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
   if (state && /^(08|57P0)/.test(state)) return true;
   const code = (error as { code?: string } | null)?.code;
-  return code === 'P1001' || code === 'P1017' || code === 'P2024' || code === 'P2028' || /ECONNREFUSED|ENOENT|Connection terminated|Can't reach database/i.test(String(error));
+  return (
+    code === 'P1001' ||
+    code === 'P1017' ||
+    code === 'P2024' ||
+    code === 'P2028' ||
+    /ECONNREFUSED|ENOENT|Connection terminated|Can't reach database/i.test(String(error))
+  );
 }
 
 function listen(url: string, channel: string, onWake: (payload: string | undefined) => void): Listener {
@@ -151,7 +171,11 @@ function listen(url: string, channel: string, onWake: (payload: string | undefin
   let retry: NodeJS.Timeout | undefined;
   const connect = async (): Promise<void> => {
     if (isStopped) return;
-    const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: `countersign ${channel}` });
+    const client = new pg.Client({
+      connectionString: url,
+      keepAlive: true,
+      application_name: `countersign ${channel}`,
+    });
     current = client;
     client.on('notification', (message) => onWake(message.payload));
     client.on('error', () => {}); // `end` follows, and reconnects

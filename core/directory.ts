@@ -21,7 +21,8 @@ export function createDirectory(database: Database): Directory {
   return {
     customerOfWorkspace: async (platform, workspaceId) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_workspace(${platform}, ${workspaceId}) AS id`))[0],
-    customerOfLink: async (tokenHash) => (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
+    customerOfLink: async (tokenHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
   };
 }

@@ -4,7 +4,11 @@ type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
 
 /** The form for a sign-in. What was typed into plain fields is kept when something is wrong; a password never is. */
-export function signInPage(view: SignInView, errors: Readonly<Record<string, string>>, typed: Readonly<Record<string, string>>): string {
+export function signInPage(
+  view: SignInView,
+  errors: Readonly<Record<string, string>>,
+  typed: Readonly<Record<string, string>>,
+): string {
   const wrong = Object.keys(errors).length > 0;
   return page(
     wrong ? `Error: ${view.title}` : view.title,
@@ -30,10 +34,15 @@ export function trailPage(view: TrailView, format: 'json' | 'csv'): string {
 }
 
 export function thanksPage(): string {
-  return page('Thank you', '<h1>Thank you</h1><p>The sign-in is in the vault. The work goes on in the thread, where you can watch it.</p><p class="quiet">You can close this page.</p>');
+  return page(
+    'Thank you',
+    '<h1>Thank you</h1><p>The sign-in is in the vault. The work goes on in the thread, where you can watch it.</p><p class="quiet">You can close this page.</p>',
+  );
 }
 
-export function gonePage(words = 'It was used already, has expired, or never existed. Ask for a new one in the thread.'): string {
+export function gonePage(
+  words = 'It was used already, has expired, or never existed. Ask for a new one in the thread.',
+): string {
   return page('This link does not work', `<h1>This link does not work</h1><p>${escape(words)}</p>`);
 }
 
@@ -48,7 +57,10 @@ function facts(view: ConnectView, targetLabel: string): string {
 }
 
 function firstOf(fields: readonly ConnectField[], errors: Readonly<Record<string, string>>): number {
-  return Math.max(0, fields.findIndex((field) => errors[field.name]));
+  return Math.max(
+    0,
+    fields.findIndex((field) => errors[field.name]),
+  );
 }
 
 function input(field: ConnectField, error: string | undefined, value: string, hasFocus: boolean): string {
@@ -79,7 +91,13 @@ function page(title: string, body: string): string {
 `;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);

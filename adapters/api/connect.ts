@@ -19,7 +19,8 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
   });
   router.use('/connect', (_request, response, next) => {
     response.set({
-      'Content-Security-Policy': "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      'Content-Security-Policy':
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       // Not `no-referrer`: under that a browser sends `Origin: null` even to the page's own server.
       'Referrer-Policy': 'same-origin',
       'X-Frame-Options': 'DENY',
@@ -32,27 +33,38 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
     if (!view) return html(response, 410, gonePage());
     html(response, 200, view.kind === 'trail' ? trailPage(view, formatOf(request)) : signInPage(view, {}, {}));
   });
-  router.post('/connect/:token', express.urlencoded({ extended: false, limit: FORM_LIMIT_BYTES, parameterLimit: 20 }), async (request, response) => {
-    if (!isSameOrigin(request, new URL(deps.publicUrl()).origin)) return html(response, 403, gonePage('This form was sent from another page, so it was not taken. Open your link again.'));
-    const { token } = request.params;
-    if (typeof token !== 'string') return html(response, 410, gonePage());
-    const fields = textFields(request.body);
-    const outcome = await pages.submit(token, fields);
-    switch (outcome.kind) {
-      case 'entered':
-        return html(response, 200, thanksPage());
-      case 'gone':
-        return html(response, 410, gonePage());
-      case 'trail':
-        return download(response, outcome.operationId, outcome.trail, formatOf(request));
-      case 'invalid': {
-        const view = await pages.look(token);
-        return view?.kind === 'sign_in' ? html(response, 422, signInPage(view, outcome.errors, fields)) : html(response, 410, gonePage());
+  router.post(
+    '/connect/:token',
+    express.urlencoded({ extended: false, limit: FORM_LIMIT_BYTES, parameterLimit: 20 }),
+    async (request, response) => {
+      if (!isSameOrigin(request, new URL(deps.publicUrl()).origin))
+        return html(
+          response,
+          403,
+          gonePage('This form was sent from another page, so it was not taken. Open your link again.'),
+        );
+      const { token } = request.params;
+      if (typeof token !== 'string') return html(response, 410, gonePage());
+      const fields = textFields(request.body);
+      const outcome = await pages.submit(token, fields);
+      switch (outcome.kind) {
+        case 'entered':
+          return html(response, 200, thanksPage());
+        case 'gone':
+          return html(response, 410, gonePage());
+        case 'trail':
+          return download(response, outcome.operationId, outcome.trail, formatOf(request));
+        case 'invalid': {
+          const view = await pages.look(token);
+          return view?.kind === 'sign_in'
+            ? html(response, 422, signInPage(view, outcome.errors, fields))
+            : html(response, 410, gonePage());
+        }
+        default:
+          return outcome satisfies never;
       }
-      default:
-        return outcome satisfies never;
-    }
-  });
+    },
+  );
   return router;
 }
 
@@ -67,7 +79,9 @@ function formatOf(request: Request): 'json' | 'csv' {
 }
 
 function textFields(body: unknown): Record<string, string> {
-  return Object.fromEntries(Object.entries(body ?? {}).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
+  return Object.fromEntries(
+    Object.entries(body ?? {}).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  );
 }
 
 function html(response: Response, status: number, page: string): void {
@@ -76,7 +90,13 @@ function html(response: Response, status: number, page: string): void {
 
 /** CSV with cells that a spreadsheet would run as formulas made harmless (OWASP, CSV injection). */
 function download(response: Response, operationId: string, trail: TrailExport, format: 'json' | 'csv'): void {
-  const body = format === 'csv' ? stringify([[...trail.columns], ...trail.rows.map((row) => [...row])], { escape_formulas: true, record_delimiter: 'windows' }) : `${JSON.stringify(trail.document, null, 2)}\n`;
+  const body =
+    format === 'csv'
+      ? stringify([[...trail.columns], ...trail.rows.map((row) => [...row])], {
+          escape_formulas: true,
+          record_delimiter: 'windows',
+        })
+      : `${JSON.stringify(trail.document, null, 2)}\n`;
   response
     .set('Content-Disposition', `attachment; filename="countersign-${operationId}.${format}"`)
     .type(format === 'csv' ? 'text/csv' : 'application/json')

@@ -27,7 +27,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.use((_request, response, next) => {
-    response.set({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store' });
+    response.set({
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      'Cache-Control': 'no-store',
+    });
     next();
   });
   app.get('/healthz', (_request, response) => {
@@ -35,7 +39,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   app.get('/readyz', async (_request, response) => {
     const isReady = await options.isReady().catch(() => false);
-    response.status(isReady ? 200 : 503).type('text/plain').send(isReady ? 'ready\n' : 'not ready\n');
+    response
+      .status(isReady ? 200 : 503)
+      .type('text/plain')
+      .send(isReady ? 'ready\n' : 'not ready\n');
   });
   for (const routes of options.routes) app.use(routes);
   app.use((_request, response) => {
@@ -59,10 +66,20 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 function failed(log: Log): ErrorRequestHandler {
   return (error: unknown, _request, response, next) => {
     const status = Number((error as { status?: unknown } | null)?.status ?? 500);
-    if (status >= 500) log.error({ code: 'http', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' }, 'a request failed');
+    if (status >= 500)
+      log.error(
+        { code: 'http', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' },
+        'a request failed',
+      );
     if (response.headersSent) return next(error);
-    const words = status >= 500 ? 'Something went wrong on our side. Nothing was changed; please try again.\n' : 'This request could not be read. Nothing was changed.\n';
-    response.status(status >= 400 && status < 600 ? status : 500).type('text/plain').send(words);
+    const words =
+      status >= 500
+        ? 'Something went wrong on our side. Nothing was changed; please try again.\n'
+        : 'This request could not be read. Nothing was changed.\n';
+    response
+      .status(status >= 400 && status < 600 ? status : 500)
+      .type('text/plain')
+      .send(words);
   };
 }
 

@@ -12,7 +12,9 @@ export function createScreenshots(deps: { database: Database; sealer: Sealer }):
         const id = newUuid();
         const { operationId, step, mediaType, width, height, alt, bytes } = picture;
         const { record } = await sealer.seal(tx, customerId, placeOf(id, operationId, step), bytes);
-        await tx.screenshot.create({ data: { customerId, id, operationId, step, mediaType, width, height, alt, sealed: Uint8Array.from(record) } });
+        await tx.screenshot.create({
+          data: { customerId, id, operationId, step, mediaType, width, height, alt, sealed: Uint8Array.from(record) },
+        });
         return id;
       }),
     get: (customerId, id) =>
@@ -22,7 +24,16 @@ export function createScreenshots(deps: { database: Database; sealer: Sealer }):
         const bytes = await sealer.open(tx, customerId, placeOf(id, row.operationId, row.step), row.sealed);
         const { step, width, height, alt } = row;
         // Both were written from a NewScreenshot.
-        return { id, operationId: row.operationId as OperationId, step, width, height, alt, bytes, mediaType: row.mediaType as NewScreenshot['mediaType'] };
+        return {
+          id,
+          operationId: row.operationId as OperationId,
+          step,
+          width,
+          height,
+          alt,
+          bytes,
+          mediaType: row.mediaType as NewScreenshot['mediaType'],
+        };
       }),
   };
 }
@@ -30,4 +41,3 @@ export function createScreenshots(deps: { database: Database; sealer: Sealer }):
 function placeOf(id: string, operationId: string, step: number): readonly string[] {
   return ['screenshot', id, operationId, String(step)];
 }
-

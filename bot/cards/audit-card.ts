@@ -1,5 +1,5 @@
-import type { AuditEntry } from '../../core/audit/entry.ts';
 import type { ChainVerdict } from '../../core/audit/chain.ts';
+import type { AuditEntry } from '../../core/audit/entry.ts';
 import type { Operation } from '../../core/operations/operations.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import { clock, code, person, place, seconds, text } from './text.ts';
@@ -21,8 +21,18 @@ export function auditCard(trail: Trail): Card {
     summary: `Audit trail of ${operation.id}: ${verdictWords(trail.verdict)}`,
     blocks: [
       { kind: 'heading', text: [text('Audit trail '), code(operation.id)] },
-      { kind: 'text', tone: 'quiet', text: [text(`${operation.type.title} for ${place(operation.plan.base)} · asked by `), person(operation.requester.person), text(` · ${stateWords(operation.state)}`)] },
-      ...(finished.length > 0 ? [steps(finished)] : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          text(`${operation.type.title} for ${place(operation.plan.base)} · asked by `),
+          person(operation.requester.person),
+          text(` · ${stateWords(operation.state)}`),
+        ],
+      },
+      ...(finished.length > 0
+        ? [steps(finished)]
+        : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
       { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict)] },
       { kind: 'details', summary: `All ${entries.length} entries`, blocks: [record(trail)] },
       ...exports(trail),
@@ -59,7 +69,9 @@ function totals(finished: readonly AuditEntry[]) {
   const done = finished.filter((entry) => entry.success).length;
   const rate = finished.length === 0 ? 0 : Math.round((100 * done) / finished.length);
   const total = finished.reduce((sum, entry) => sum + (entry.durationMs ?? 0), 0);
-  return [{ label: 'Success', value: [text(`${done} of ${finished.length} steps, ${rate} %, ${seconds(total)} in all`)] }];
+  return [
+    { label: 'Success', value: [text(`${done} of ${finished.length} steps, ${rate} %, ${seconds(total)} in all`)] },
+  ];
 }
 
 function chainRow(verdict: ChainVerdict) {
@@ -93,17 +105,24 @@ function record(trail: Trail): Block {
 function exports(trail: Trail): readonly Block[] {
   const urls = trail.exportUrls;
   if (!urls) return [];
-  const button = (label: string, url: string) => ({ label, style: 'plain', action: 'open', value: trail.operation.id, url }) as const;
+  const button = (label: string, url: string) =>
+    ({ label, style: 'plain', action: 'open', value: trail.operation.id, url }) as const;
   return [{ kind: 'actions', buttons: [button('Export JSON', urls.json), button('Export CSV', urls.csv)] }];
 }
 
 export function verdictWords(verdict: ChainVerdict): string {
-  return verdict.isIntact ? `chain verified, ${verdict.entries} entries` : `chain broken at entry #${verdict.seq} (${verdict.fault})`;
+  return verdict.isIntact
+    ? `chain verified, ${verdict.entries} entries`
+    : `chain broken at entry #${verdict.seq} (${verdict.fault})`;
 }
 
 /** A state as people say it: `waiting for approval`. */
 export function stateWords(state: string): string {
-  return state === 'awaiting_consent' ? 'waiting for approval' : state === 'awaiting_credentials' ? 'waiting for the sign-in' : state.replaceAll('_', ' ');
+  return state === 'awaiting_consent'
+    ? 'waiting for approval'
+    : state === 'awaiting_credentials'
+      ? 'waiting for the sign-in'
+      : state.replaceAll('_', ' ');
 }
 
 function word(entry: AuditEntry, key: string): string {

@@ -5,7 +5,10 @@ import type { Permission } from '../../core/services/service.ts';
 import { bold, clock, code, names, person, place, shortHash, text } from './text.ts';
 
 /** The question, and later who answered it, when and how. */
-export function consentCard(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): Card {
+export function consentCard(
+  operation: Operation,
+  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
+): Card {
   const title = `${operation.type.title} for ${place(operation.plan.base)}`;
   return {
     summary: `${title}: ${standing(operation)}`,
@@ -13,15 +16,18 @@ export function consentCard(operation: Operation, people: { readonly approvers: 
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
-      { kind: 'text', tone: 'quiet', text: [text(`${operation.plan.steps.length} steps, about ${operation.type.typicalSeconds} seconds. ${operation.type.reassurance}`)] },
-      ...(operation.type.standing === 'beta' ? [beta] : []),
+      { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
       plan(operation),
       ...decision(operation, people),
     ],
   };
 }
 
-const beta: Block = { kind: 'text', tone: 'warning', text: [bold('Beta. '), text('This way was modelled on documentation and has not been proven on the vendor’s own pages.')] };
+/** How much there is to it, and what it will not do. */
+function outline({ plan, type }: Operation): string {
+  const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
+  return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+}
 
 function provenance(operation: Operation): RichText {
   const { requester, id, planHash, request } = operation;
@@ -60,48 +66,124 @@ function plan(operation: Operation): Block {
   };
 }
 
-function decision(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): readonly Block[] {
+function decision(
+  operation: Operation,
+  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
+): readonly Block[] {
   const { grant, request, decidedBy } = operation;
   if (operation.state === 'awaiting_consent') return question(operation, people);
-  if (grant) return [signature(operation), ...(operation.state === 'awaiting_credentials' ? waitingForSignIn(operation) : [])];
+  if (grant)
+    return [
+      signature(operation),
+      ...(operation.state === 'awaiting_credentials' ? waitingForSignIn(operation) : entered(operation)),
+    ];
   if (operation.state === 'denied' && decidedBy)
-    return [{ kind: 'signature', tone: 'refused', text: [text('Denied by '), person(decidedBy.person), ...at(request?.decidedAt), ...because(request?.reason)] }];
-  return [{ kind: 'signature', tone: 'neutral', text: [text(operation.state === 'expired' ? 'Expired: nobody approved it in time. Nothing was done.' : 'Cancelled before anybody approved it. Nothing was done.')] }];
-}
-
-function signature(operation: Operation): Block {
-  const { grant } = operation;
-  if (!grant) return { kind: 'signature', tone: 'neutral', text: [] };
-  const words: RichText = [text('Countersigned by '), bold(grant.approver.person.name), ...at(grant.grantedAt), text(` · ${accessWords(operation)}`)];
-  return grant.revokedAt
-    ? { kind: 'signature', tone: 'refused', text: [...words, text(' · revoked'), ...at(grant.revokedAt)] }
-    : { kind: 'signature', tone: 'granted', text: words };
-}
-
-function waitingForSignIn(operation: Operation): readonly Block[] {
-  const { requester, id, service } = operation;
+    return [
+      {
+        kind: 'signature',
+        tone: 'refused',
+        text: [text('Denied by '), person(decidedBy.person), ...at(request?.decidedAt), ...because(request?.reason)],
+      },
+    ];
   return [
-    { kind: 'text', text: [text('Waiting for '), person(requester.person), text(` to enter the ${service.name} sign-in on a one-time page. Never write it here.`)] },
     {
-      kind: 'actions',
-      buttons: [
-        { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id },
-        { label: 'Cancel', style: 'danger', action: 'stop', value: id, confirm: { title: 'Cancel this request?', text: 'Nothing was done yet, and nothing will be.', yes: 'Cancel it' } },
+      kind: 'signature',
+      tone: 'neutral',
+      text: [
+        text(
+          operation.state === 'expired'
+            ? 'Expired: nobody approved it in time. Nothing was done.'
+            : 'Cancelled before anybody approved it. Nothing was done.',
+        ),
       ],
     },
   ];
 }
 
-function question(operation: Operation, people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] }): readonly Block[] {
+function signature(operation: Operation): Block {
+  const { grant } = operation;
+  if (!grant) return { kind: 'signature', tone: 'neutral', text: [] };
+  const words: RichText = [
+    text('Countersigned by '),
+    bold(grant.approver.person.name),
+    ...at(grant.grantedAt),
+    text(` · ${accessWords(operation)}`),
+  ];
+  return grant.revokedAt
+    ? { kind: 'signature', tone: 'refused', text: [...words, text(' · revoked'), ...at(grant.revokedAt)] }
+    : { kind: 'signature', tone: 'granted', text: words };
+}
+
+/** Who entered the sign-in, and when: never what. */
+function entered({ signIn }: Operation): readonly Block[] {
+  if (!signIn) return [];
+  const words: RichText = [
+    text('Sign-in entered by '),
+    bold(signIn.by.person.name),
+    ...at(signIn.at),
+    text(', deleted when the operation ends'),
+  ];
+  return [{ kind: 'signature', tone: 'granted', text: words }];
+}
+
+function waitingForSignIn(operation: Operation): readonly Block[] {
+  const { requester, id, service } = operation;
+  return [
+    {
+      kind: 'text',
+      text: [
+        text('Waiting for '),
+        person(requester.person),
+        text(` to enter the ${service.name} sign-in on a one-time page. Never write it here.`),
+      ],
+    },
+    {
+      kind: 'actions',
+      buttons: [
+        { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id },
+        {
+          label: 'Cancel',
+          style: 'danger',
+          action: 'stop',
+          value: id,
+          confirm: {
+            title: 'Cancel this request?',
+            text: 'Nothing was done yet, and nothing will be.',
+            yes: 'Cancel it',
+          },
+        },
+      ],
+    },
+  ];
+}
+
+function question(
+  operation: Operation,
+  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
+): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
   if (people.approvers.length === 0)
     return [
-      { kind: 'text', tone: 'warning', text: [text(`Nobody may approve this yet. ${names(people.admins)} can choose who does.`)] },
-      { kind: 'actions', buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id }, guide] },
+      {
+        kind: 'text',
+        tone: 'warning',
+        text: [text(`Nobody may approve this yet. ${names(people.admins)} can choose who does.`)],
+      },
+      {
+        kind: 'actions',
+        buttons: [
+          { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id },
+          guide,
+        ],
+      },
     ];
   return [
-    { kind: 'text', tone: 'quiet', text: [text(`${names(people.approvers)} may approve. Nothing happens before that.`)] },
+    {
+      kind: 'text',
+      tone: 'quiet',
+      text: [text(`${names(people.approvers)} may approve. Nothing happens before that.`)],
+    },
     {
       kind: 'actions',
       buttons: [
@@ -128,7 +210,13 @@ export function readConsentValue(value: string): { operationId: string; planHash
 /** `read only`, `read and write` */
 export function accessWords(operation: Operation): string {
   const scope = operation.plan.values.scope;
-  return scope === 'read' ? 'read only' : scope === 'write' ? 'write only' : scope === 'read_write' ? 'read and write' : 'as shown';
+  return scope === 'read'
+    ? 'read only'
+    : scope === 'write'
+      ? 'write only'
+      : scope === 'read_write'
+        ? 'read and write'
+        : 'as shown';
 }
 
 function at(moment: Date | null | undefined): RichText {

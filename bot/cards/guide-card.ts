@@ -11,7 +11,11 @@ export function guideCard(operation: Operation): Card {
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'list', isNumbered: true, items: steps.map((step) => ({ text: [text(step)] })) },
-      { kind: 'text', tone: 'quiet', text: [text('Keep the key out of chat. The request above stays open: approve it, deny it, or let it expire.')] },
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [text('Keep the key out of chat. The request above stays open: approve it, deny it, or let it expire.')],
+      },
     ],
   };
 }

@@ -11,7 +11,9 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
     const line = { state: state as StepLine['state'], text: step.intent }; // CHECK operation_steps_state_check guarantees the union
     return step.durationMs === null || step.state === 'waiting' ? line : { ...line, detail: seconds(step.durationMs) };
   });
-  const notes = operation.steps.flatMap((step) => (step.note && step.state === 'done' ? [`Step ${step.number}: ${step.note}`] : []));
+  const notes = operation.steps.flatMap((step) =>
+    step.note && step.state === 'done' ? [`Step ${step.number}: ${step.note}`] : [],
+  );
   return {
     summary: title,
     blocks: [
@@ -50,6 +52,13 @@ function elapsed(operation: Operation): string {
 }
 
 function stop(operation: Operation): Block {
-  const confirm = { title: 'Stop this operation?', text: 'It stops before its next action. What was done already stays, and the thread will say what that was.', yes: 'Stop it' };
-  return { kind: 'actions', buttons: [{ label: 'Stop', style: 'danger', action: 'stop', value: operation.id, confirm }] };
+  const confirm = {
+    title: 'Stop this operation?',
+    text: 'It stops before its next action. What was done already stays, and the thread will say what that was.',
+    yes: 'Stop it',
+  };
+  return {
+    kind: 'actions',
+    buttons: [{ label: 'Stop', style: 'danger', action: 'stop', value: operation.id, confirm }],
+  };
 }

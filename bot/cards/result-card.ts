@@ -13,7 +13,9 @@ export interface OnRecord {
 
 /** How it ended: a message of its own, since an edit notifies nobody. */
 export function resultCard(operation: Operation, record: OnRecord): Card {
-  return operation.state === 'completed' && operation.result ? doneCard(operation, record) : notDoneCard(operation, record);
+  return operation.state === 'completed' && operation.result
+    ? doneCard(operation, record)
+    : notDoneCard(operation, record);
 }
 
 function doneCard(operation: Operation, record: OnRecord): Card {
@@ -32,7 +34,10 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           { label: 'Key', value: [text(key)] },
           { label: 'Its name there', value: [text(`“${data?.label ?? ''}”`)] },
           { label: 'Checked', value: [text(data?.checked ?? '')] },
-          { label: 'Work', value: [text(`${data?.steps ?? 0} steps, ${seconds(data?.durationMs ?? 0)}; the sign-in was deleted`)] },
+          {
+            label: 'Work',
+            value: [text(`${data?.steps ?? 0} steps, ${seconds(data?.durationMs ?? 0)}; the sign-in was deleted`)],
+          },
           onRecord(record),
         ],
       },
@@ -49,7 +54,13 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
       { kind: 'heading', text: [text(title)] },
       ...(operation.errorMessage ? [{ kind: 'text', text: [text(operation.errorMessage)] } satisfies Block] : []),
       { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
-      { kind: 'facts', rows: [{ label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] }, onRecord(record)] },
+      {
+        kind: 'facts',
+        rows: [
+          { label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] },
+          onRecord(record),
+        ],
+      },
       { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
       { kind: 'actions', buttons: [trail(operation, 'plain')] },
     ],
@@ -73,7 +84,8 @@ function endWords(operation: Operation): string {
 /** What is left behind: always said, so that nobody has to wonder. */
 function keptWords(operation: Operation): string {
   if (!operation.grant) return 'Nothing was done.';
-  if (operation.errorCode === 'verification_failed') return 'The new key lies in the vault, but it was not proven to work. The sign-in was deleted.';
+  if (operation.errorCode === 'verification_failed')
+    return 'The new key lies in the vault, but it was not proven to work. The sign-in was deleted.';
   return 'No key was stored. The sign-in was deleted.';
 }
 
@@ -87,7 +99,14 @@ function nextWords(operation: Operation): string {
 
 function onRecord(record: OnRecord) {
   const chain = `#${record.seq} · ${record.hash.slice(0, 4)}…`;
-  return { label: 'On record', value: [text(`${record.entries} entries, chain `), code(chain), text(record.isIntact ? ' verified' : ' NOT intact')] };
+  return {
+    label: 'On record',
+    value: [
+      text(`${record.entries} entries, chain `),
+      code(chain),
+      text(record.isIntact ? ' verified' : ' NOT intact'),
+    ],
+  };
 }
 
 function trail(operation: Operation, style: 'primary' | 'plain'): Button {

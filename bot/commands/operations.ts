@@ -9,8 +9,15 @@ const LATEST = 10;
 
 /** `/countersign operations`: the latest ones of this workspace. */
 export async function listOperations(context: Context, customerId: CustomerId, event: ChatEvent): Promise<void> {
-  const operations = await context.database.withCustomer(customerId, (tx) => context.operations.latest(tx, customerId, LATEST));
-  if (operations.length === 0) return whisperWords(context, event, 'There is no operation yet. Write “set up WooCommerce for shop.example.com” to begin one.');
+  const operations = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.latest(tx, customerId, LATEST),
+  );
+  if (operations.length === 0)
+    return whisperWords(
+      context,
+      event,
+      'There is no operation yet. Write “set up WooCommerce for shop.example.com” to begin one.',
+    );
   await whisper(context, event, {
     summary: `${operations.length} latest operations`,
     blocks: [
@@ -18,7 +25,11 @@ export async function listOperations(context: Context, customerId: CustomerId, e
       {
         kind: 'list',
         items: operations.map((operation) => ({
-          text: [code(operation.id), text(` ${operation.service.name} for ${place(operation.plan.base)} · `), clock(operation.createdAt)],
+          text: [
+            code(operation.id),
+            text(` ${operation.service.name} for ${place(operation.plan.base)} · `),
+            clock(operation.createdAt),
+          ],
           detail: stateWords(operation.state),
         })),
       },

@@ -7,22 +7,42 @@ import type { Context } from '../context.ts';
 import { reply, whisperWords } from '../speak.ts';
 
 /** Revoke on a result: the key leaves the vault for good, the countersignature is taken back; the shop's side is told. */
-export async function revokeResult(context: Context, customerId: CustomerId, member: Member, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
+export async function revokeResult(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Extract<ChatEvent, { kind: 'action' }>,
+): Promise<void> {
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation?.result) return 'unknown';
-    if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin')) return 'not_allowed';
+    if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
+      return 'not_allowed';
     const stored = await context.vault.resultOf(tx, customerId, operation.id);
     if (!stored) return 'gone';
     await context.vault.delete(tx, customerId, stored.id);
     await context.consents.revoke(tx, operation, member);
     const data = { ...operation.result.data, revokedAt: (await databaseNow(tx)).toISOString() };
-    await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result: { ...operation.result, data } } });
-    await context.audit.append(tx, customerId, { kind: 'credential.deleted', operationId: operation.id, actor: member.id, payload: { credentialId: stored.id } });
+    await tx.operation.update({
+      where: { customerId_id: { customerId, id: operation.id } },
+      data: { result: { ...operation.result, data } },
+    });
+    await context.audit.append(tx, customerId, {
+      kind: 'credential.deleted',
+      operationId: operation.id,
+      actor: member.id,
+      payload: { credentialId: stored.id },
+    });
     return operation;
   });
-  if (outcome === 'unknown' || outcome === 'gone') return whisperWords(context, event, 'That key is not in the vault any more. Nothing was changed.');
-  if (outcome === 'not_allowed') return whisperWords(context, event, 'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.');
+  if (outcome === 'unknown' || outcome === 'gone')
+    return whisperWords(context, event, 'That key is not in the vault any more. Nothing was changed.');
+  if (outcome === 'not_allowed')
+    return whisperWords(
+      context,
+      event,
+      'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
+    );
   const label = outcome.result?.data.label ?? outcome.plan.label;
   const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.`;
   await reply(
@@ -33,7 +53,11 @@ export async function revokeResult(context: Context, customerId: CustomerId, mem
       blocks: [
         { kind: 'text', text: [text(words)] },
         { kind: 'text', tone: 'warning', text: [bold('The shop still knows it. '), text('To end it there, too:')] },
-        { kind: 'list', isNumbered: true, items: outcome.type.revokeGuide(outcome.plan.base, label).map((step) => ({ text: [text(step)] })) },
+        {
+          kind: 'list',
+          isNumbered: true,
+          items: outcome.type.revokeGuide(outcome.plan.base, label).map((step) => ({ text: [text(step)] })),
+        },
       ],
     },
     'revoked',

@@ -8,34 +8,74 @@ import { whisperWords } from '../speak.ts';
 const STOPPABLE = STATES.filter((state) => !isEnd(state));
 
 /** Stop: whoever asked, an approver or an admin. A running worker feels it before its next action. */
-export async function stopOperation(context: Context, customerId: CustomerId, member: Member, event: ChatEvent, words: string): Promise<void> {
+export async function stopOperation(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+  words: string,
+): Promise<void> {
   const id = parseOperationId(words);
   const outcome = id ? await stopOne(context, customerId, member, id) : 'unknown';
-  if (outcome === 'unknown') return whisperWords(context, event, 'Say which operation, such as /countersign stop op-7k3f9q2m. Nothing was stopped.');
-  if (outcome === 'not_allowed') return whisperWords(context, event, 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.');
+  if (outcome === 'unknown')
+    return whisperWords(
+      context,
+      event,
+      'Say which operation, such as /countersign stop op-7k3f9q2m. Nothing was stopped.',
+    );
+  if (outcome === 'not_allowed')
+    return whisperWords(
+      context,
+      event,
+      'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
+    );
   if (outcome === 'over') return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
 }
 
 /** `stop all`: every operation of the workspace; admins only. */
-export async function stopAll(context: Context, customerId: CustomerId, member: Member, event: ChatEvent): Promise<void> {
-  if (!member.roles.includes('admin')) return whisperWords(context, event, 'Only an admin can stop everything. Nothing was stopped.');
+export async function stopAll(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+): Promise<void> {
+  if (!member.roles.includes('admin'))
+    return whisperWords(context, event, 'Only an admin can stop everything. Nothing was stopped.');
   const open = await context.database.withCustomer(customerId, (tx) =>
     tx.operation.findMany({ where: { customerId, status: { in: STOPPABLE } }, select: { id: true } }),
   );
   let stopped = 0;
   for (const { id } of open) if ((await stopOne(context, customerId, member, id)) === 'stopped') stopped++;
-  await whisperWords(context, event, stopped === 0 ? 'Nothing was running or waiting.' : `Stopped ${stopped} ${stopped === 1 ? 'operation' : 'operations'}. Every thread says so.`);
+  await whisperWords(
+    context,
+    event,
+    stopped === 0
+      ? 'Nothing was running or waiting.'
+      : `Stopped ${stopped} ${stopped === 1 ? 'operation' : 'operations'}. Every thread says so.`,
+  );
 }
 
-async function stopOne(context: Context, customerId: CustomerId, member: Member, id: string): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown'> {
+async function stopOne(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  id: string,
+): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown'> {
   return context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, id);
     if (!operation) return 'unknown';
-    const isAllowed = operation.requester.id === member.id || member.roles.some((role) => role === 'approver' || role === 'admin');
+    const isAllowed =
+      operation.requester.id === member.id || member.roles.some((role) => role === 'approver' || role === 'admin');
     if (!isAllowed) return 'not_allowed';
     const why = `Stopped by ${member.person.name}.`;
     const entry = { kind: 'operation.cancelled', actor: member.id, payload: { why } } as const;
-    const fence = await context.mover.move(tx, customerId, { operationId: operation.id, from: STOPPABLE, to: 'cancelled', set: { errorMessage: why }, entry });
+    const fence = await context.mover.move(tx, customerId, {
+      operationId: operation.id,
+      from: STOPPABLE,
+      to: 'cancelled',
+      set: { errorMessage: why },
+      entry,
+    });
     return fence === undefined ? 'over' : 'stopped';
   });
 }

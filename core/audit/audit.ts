@@ -5,8 +5,8 @@ import { canonical, type Json } from '../canonical.ts';
 import { afterCommit, type Database, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import type { Sealer } from '../vault/sealer.ts';
+import { type ChainVerdict, checkChain } from './chain.ts';
 import type { AuditEntry, NewEntry } from './entry.ts';
-import { checkChain, type ChainVerdict } from './chain.ts';
 
 /** The channel on which processes tell each other that a customer's trail grew; its payload is the customer's id. */
 export const AUDIT_CHANNEL = 'countersign_audit';
@@ -54,7 +54,14 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       const { payload, attempt, ...rest } = entry;
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
-      const fields = { v: 1, id, customerId, ...rest, ...(attempt === undefined ? {} : { attempt: String(attempt) }), ...(sealed ? { payloadHash: sealed.hash } : {}) };
+      const fields = {
+        v: 1,
+        id,
+        customerId,
+        ...rest,
+        ...(attempt === undefined ? {} : { attempt: String(attempt) }),
+        ...(sealed ? { payloadHash: sealed.hash } : {}),
+      };
       const text = canonical(defined(fields));
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
@@ -66,13 +73,21 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       return Promise.all(rows.map((row) => readEntry(tx, sealer, customerId, row)));
     },
     async isIntactUpTo(tx, customerId, seq) {
-      const rows = await tx.auditEntry.findMany({ where: { customerId, seq: { lte: seq } }, select: chainColumns, orderBy: { seq: 'asc' } });
+      const rows = await tx.auditEntry.findMany({
+        where: { customerId, seq: { lte: seq } },
+        select: chainColumns,
+        orderBy: { seq: 'asc' },
+      });
       return checkChain(rows, rows.at(-1)).isIntact && rows.length === Number(seq);
     },
     verify: (customerId) =>
       database.withCustomer(customerId, async (tx) => {
         const head = await tx.auditHead.findUnique({ where: { customerId } });
-        const rows = await tx.auditEntry.findMany({ where: { customerId }, select: chainColumns, orderBy: { seq: 'asc' } });
+        const rows = await tx.auditEntry.findMany({
+          where: { customerId },
+          select: chainColumns,
+          orderBy: { seq: 'asc' },
+        });
         return checkChain(rows, head ?? undefined);
       }),
   };
@@ -81,10 +96,21 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
 const chainColumns = { seq: true, at: true, header: true, prev: true, hash: true } as const;
 
 /** The salt keeps short payloads (a name, an address) from being guessed from the hash that stays in the chain. */
-async function sealPayload(tx: Transaction, sealer: Sealer, customerId: CustomerId, entryId: string, payload: { readonly [key: string]: Json }) {
+async function sealPayload(
+  tx: Transaction,
+  sealer: Sealer,
+  customerId: CustomerId,
+  entryId: string,
+  payload: { readonly [key: string]: Json },
+) {
   const salt = randomBytes(32).toString('hex');
   const hash = payloadHash(salt, payload);
-  const { record } = await sealer.seal(tx, customerId, ['audit', entryId], Buffer.from(JSON.stringify({ salt, payload })));
+  const { record } = await sealer.seal(
+    tx,
+    customerId,
+    ['audit', entryId],
+    Buffer.from(JSON.stringify({ salt, payload })),
+  );
   return { record: Uint8Array.from(record), hash };
 }
 
@@ -112,7 +138,13 @@ async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId
   });
 }
 
-async function openPayload(tx: Transaction, sealer: Sealer, customerId: CustomerId, entryId: string, record: Uint8Array) {
+async function openPayload(
+  tx: Transaction,
+  sealer: Sealer,
+  customerId: CustomerId,
+  entryId: string,
+  record: Uint8Array,
+) {
   const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
   return sealedPayload.parse(JSON.parse(bytes.toString('utf8'))).payload;
 }
@@ -120,5 +152,7 @@ async function openPayload(tx: Transaction, sealer: Sealer, customerId: Customer
 /** Without the keys whose value is undefined. */
 function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   // Object.fromEntries loses the key types; the filter guarantees what the return type says.
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }

@@ -25,13 +25,17 @@ export function entryHash(prev: Uint8Array, seq: bigint, at: Date, header: strin
 }
 
 /** Checks rows from the first entry on, ordered by seq, against the head that the database keeps. */
-export function checkChain(rows: readonly ChainRow[], head: { seq: bigint; hash: Uint8Array } | undefined): ChainVerdict {
+export function checkChain(
+  rows: readonly ChainRow[],
+  head: { seq: bigint; hash: Uint8Array } | undefined,
+): ChainVerdict {
   let prev: Uint8Array = Buffer.alloc(32);
   let seq = 0n;
   for (const row of rows) {
     if (row.seq !== seq + 1n) return { isIntact: false, seq: seq + 1n, fault: 'gap' };
     const expected = entryHash(prev, row.seq, row.at, row.header);
-    if (!expected.equals(row.hash) || !Buffer.from(row.prev).equals(prev)) return { isIntact: false, seq: row.seq, fault: 'modified' };
+    if (!expected.equals(row.hash) || !Buffer.from(row.prev).equals(prev))
+      return { isIntact: false, seq: row.seq, fault: 'modified' };
     prev = row.hash;
     seq = row.seq;
   }

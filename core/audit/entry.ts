@@ -1,5 +1,5 @@
-import type { MemberId, OperationId } from '../ids.ts';
 import type { Json } from '../canonical.ts';
+import type { MemberId, OperationId } from '../ids.ts';
 
 /** Everything that goes on record. A kind is never renamed: old entries keep it. */
 export type AuditKind =

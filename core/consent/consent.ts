@@ -38,10 +38,17 @@ export interface Consents {
   /** Takes the countersignature back; a running operation stops before its next action. */
   revoke(tx: Transaction, operation: Operation, by: Member): Promise<boolean>;
   /** Whether the operation may act right now: the grant fits this very plan, lives, and holds the permission. */
-  verify(tx: Transaction, customerId: CustomerId, operationId: OperationId, permission?: string): Promise<ConsentVerdict>;
+  verify(
+    tx: Transaction,
+    customerId: CustomerId,
+    operationId: OperationId,
+    permission?: string,
+  ): Promise<ConsentVerdict>;
 }
 
-export type ConsentVerdict = { readonly hasConsent: true; readonly consentId: string } | { readonly hasConsent: false; readonly reason: string };
+export type ConsentVerdict =
+  | { readonly hasConsent: true; readonly consentId: string }
+  | { readonly hasConsent: false; readonly reason: string };
 
 export interface ConsentDeps {
   readonly database: Database;
@@ -55,8 +62,18 @@ export interface ConsentDeps {
 
 export function createConsents(deps: ConsentDeps): Consents {
   const { database, audit, customers, operations, mover } = deps;
-  const refuse = async (tx: Transaction, operation: Operation, by: Member, why: 'not_an_approver' | 'own_request'): Promise<Decision> => {
-    await audit.append(tx, operation.customerId, { kind: 'consent.refused', operationId: operation.id, actor: by.id, payload: { why } });
+  const refuse = async (
+    tx: Transaction,
+    operation: Operation,
+    by: Member,
+    why: 'not_an_approver' | 'own_request',
+  ): Promise<Decision> => {
+    await audit.append(tx, operation.customerId, {
+      kind: 'consent.refused',
+      operationId: operation.id,
+      actor: by.id,
+      payload: { why },
+    });
     return { kind: 'refused', why };
   };
 
@@ -69,10 +86,19 @@ export function createConsents(deps: ConsentDeps): Consents {
         if (!permitted.isPermitted) return refuse(tx, operation, click.by, permitted.why);
         const now = await databaseNow(tx);
         const { request } = operation;
-        if (operation.state !== 'awaiting_consent' || !request || request.decision !== null || request.expiresAt <= now || click.planHash !== operation.planHash)
+        if (
+          operation.state !== 'awaiting_consent' ||
+          !request ||
+          request.decision !== null ||
+          request.expiresAt <= now ||
+          click.planHash !== operation.planHash
+        )
           return { kind: 'stale', operation };
         await insertGrant(tx, operation, request.id, click, now);
-        await tx.consentRequest.update({ where: { customerId_id: { customerId, id: request.id } }, data: { decision: 'granted', decidedAt: now, decidedBy: click.by.id } });
+        await tx.consentRequest.update({
+          where: { customerId_id: { customerId, id: request.id } },
+          data: { decision: 'granted', decidedAt: now, decidedBy: click.by.id },
+        });
         const next = await moveOn(tx, deps, operation, click.by, now);
         const after = await operations.get(tx, customerId, operation.id);
         return next && after ? { kind: 'granted', operation: after, next } : { kind: 'stale', operation };
@@ -83,11 +109,21 @@ export function createConsents(deps: ConsentDeps): Consents {
         if (!operation) return { kind: 'stale', operation: undefined };
         const permitted = mayDecide(click.by, operation.requester, await customers.rules(tx, customerId));
         if (!permitted.isPermitted) return refuse(tx, operation, click.by, permitted.why);
-        if (operation.state !== 'awaiting_consent' || !operation.request || operation.request.decision !== null) return { kind: 'stale', operation };
+        if (operation.state !== 'awaiting_consent' || !operation.request || operation.request.decision !== null)
+          return { kind: 'stale', operation };
         const now = await databaseNow(tx);
-        await tx.consentRequest.update({ where: { customerId_id: { customerId, id: operation.request.id } }, data: { decision: 'denied', decidedAt: now, decidedBy: click.by.id, reason } });
+        await tx.consentRequest.update({
+          where: { customerId_id: { customerId, id: operation.request.id } },
+          data: { decision: 'denied', decidedAt: now, decidedBy: click.by.id, reason },
+        });
         const entry = { kind: 'operation.denied', actor: click.by.id, payload: { reason } } as const;
-        await mover.move(tx, customerId, { operationId: operation.id, from: ['awaiting_consent'], to: 'denied', entry, set: { errorMessage: reason || null } });
+        await mover.move(tx, customerId, {
+          operationId: operation.id,
+          from: ['awaiting_consent'],
+          to: 'denied',
+          entry,
+          set: { errorMessage: reason || null },
+        });
         return { kind: 'denied', operation: (await operations.get(tx, customerId, operation.id)) ?? operation };
       }),
     async revoke(tx, operation, by) {
@@ -99,8 +135,15 @@ export function createConsents(deps: ConsentDeps): Consents {
       return count > 0;
     },
     async verify(tx, customerId, operationId, permission) {
-      const operation = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } }, select: { planHash: true } });
-      const grants = await tx.consent.findMany({ where: { customerId, operationId }, orderBy: { grantedAt: 'desc' }, take: 1 });
+      const operation = await tx.operation.findUnique({
+        where: { customerId_id: { customerId, id: operationId } },
+        select: { planHash: true },
+      });
+      const grants = await tx.consent.findMany({
+        where: { customerId, operationId },
+        orderBy: { grantedAt: 'desc' },
+        take: 1,
+      });
       return judge(operation?.planHash, grants[0], await databaseNow(tx), permission);
     },
   };
@@ -108,12 +151,15 @@ export function createConsents(deps: ConsentDeps): Consents {
 
 function judge(
   planHash: string | undefined,
-  grant: { id: string; planHash: string; revokedAt: Date | null; expiresAt: Date | null; permissions: unknown } | undefined,
+  grant:
+    | { id: string; planHash: string; revokedAt: Date | null; expiresAt: Date | null; permissions: unknown }
+    | undefined,
   now: Date,
   permission: string | undefined,
 ): ConsentVerdict {
   if (!grant || planHash === undefined) return { hasConsent: false, reason: 'No consent granted for this operation' };
-  if (grant.planHash !== planHash) return { hasConsent: false, reason: 'The plan is not the one that was countersigned' };
+  if (grant.planHash !== planHash)
+    return { hasConsent: false, reason: 'The plan is not the one that was countersigned' };
   if (grant.revokedAt) return { hasConsent: false, reason: 'Consent was revoked' };
   if (grant.expiresAt && grant.expiresAt <= now) return { hasConsent: false, reason: 'Consent has expired' };
   if (permission !== undefined && !(Array.isArray(grant.permissions) && grant.permissions.includes(permission)))
@@ -122,12 +168,23 @@ function judge(
 }
 
 /** Locks the operation's row, so that two clicks at once are one after the other. */
-async function lockedOperation(tx: Transaction, operations: Operations, customerId: CustomerId, id: string): Promise<Operation | undefined> {
+async function lockedOperation(
+  tx: Transaction,
+  operations: Operations,
+  customerId: CustomerId,
+  id: string,
+): Promise<Operation | undefined> {
   await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR UPDATE`;
   return operations.get(tx, customerId, id);
 }
 
-async function insertGrant(tx: Transaction, operation: Operation, requestId: string, click: Click, now: Date): Promise<void> {
+async function insertGrant(
+  tx: Transaction,
+  operation: Operation,
+  requestId: string,
+  click: Click,
+  now: Date,
+): Promise<void> {
   const { customerId, plan } = operation;
   await tx.consent.create({
     data: {
@@ -152,7 +209,13 @@ async function insertGrant(tx: Transaction, operation: Operation, requestId: str
 }
 
 /** To the queue when the sign-in lies in the vault already, else to the question for it. */
-async function moveOn(tx: Transaction, deps: ConsentDeps, operation: Operation, by: Member, now: Date): Promise<'queued' | 'awaiting_credentials' | undefined> {
+async function moveOn(
+  tx: Transaction,
+  deps: ConsentDeps,
+  operation: Operation,
+  by: Member,
+  now: Date,
+): Promise<'queued' | 'awaiting_credentials' | undefined> {
   const { customerId, id: operationId } = operation;
   const expires = new Date(now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
   const set = { consentGiven: true, consentTimestamp: now, consentExpiresAt: expires };
@@ -160,8 +223,19 @@ async function moveOn(tx: Transaction, deps: ConsentDeps, operation: Operation, 
   const jobId = isReady ? await deps.queue.sendOperation(tx, { customerId, operationId }) : null;
   if (!isReady) await deps.queue.sendDeadline(tx, { customerId, operationId }, expires);
   const to = isReady ? 'queued' : 'awaiting_credentials';
-  const entry = { kind: 'consent.granted', actor: by.id, planHash: operation.planHash, payload: { permissions: operation.plan.permissions, next: to } } as const;
-  const fence = await deps.mover.move(tx, customerId, { operationId, from: ['awaiting_consent'], to, entry, set: { ...set, jobId } });
+  const entry = {
+    kind: 'consent.granted',
+    actor: by.id,
+    planHash: operation.planHash,
+    payload: { permissions: operation.plan.permissions, next: to },
+  } as const;
+  const fence = await deps.mover.move(tx, customerId, {
+    operationId,
+    from: ['awaiting_consent'],
+    to,
+    entry,
+    set: { ...set, jobId },
+  });
   return fence === undefined ? undefined : to;
 }
 

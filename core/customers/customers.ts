@@ -1,7 +1,7 @@
 import type { Customer, Member as MemberRow } from '../../prisma/generated/client.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
-import { type CustomerId, customerId as asCustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
+import { customerId as asCustomerId, type CustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
 import type { Person, Platform } from '../ports/chat.ts';
 
 export type Role = 'merchant' | 'approver' | 'admin';
@@ -23,7 +23,12 @@ export interface Customers {
   members(tx: Transaction, customerId: CustomerId, role?: Role): Promise<readonly Member[]>;
   rules(tx: Transaction, customerId: CustomerId): Promise<Customer>;
   /** Makes exactly these people approvers. */
-  setApprovers(tx: Transaction, customerId: CustomerId, approvers: readonly Person[], mayWorkAlone: boolean): Promise<void>;
+  setApprovers(
+    tx: Transaction,
+    customerId: CustomerId,
+    approvers: readonly Person[],
+    mayWorkAlone: boolean,
+  ): Promise<void>;
 }
 
 export function createCustomers(deps: { database: Database; directory: Directory }): Customers {
@@ -36,13 +41,17 @@ export function createCustomers(deps: { database: Database; directory: Directory
       try {
         await database.withCustomer(customerId, async (tx) => {
           await tx.customer.create({ data: { customerId, name: workspace.name } });
-          await tx.workspace.create({ data: { customerId, platform: workspace.platform, workspaceId: workspace.workspaceId } });
+          await tx.workspace.create({
+            data: { customerId, platform: workspace.platform, workspaceId: workspace.workspaceId },
+          });
           await insertMember(tx, customerId, installer, ['merchant', 'admin']);
         });
         return customerId;
       } catch (error) {
         // Two processes saw the workspace at once: the first one's customer is the customer.
-        const winner = isUniqueViolation(error) ? await directory.customerOfWorkspace(workspace.platform, workspace.workspaceId) : undefined;
+        const winner = isUniqueViolation(error)
+          ? await directory.customerOfWorkspace(workspace.platform, workspace.workspaceId)
+          : undefined;
         if (winner) return winner;
         throw error;
       }
@@ -55,9 +64,15 @@ export function createCustomers(deps: { database: Database; directory: Directory
       if (row) return toMember(await tx.member.update({ where, data: { name } }));
       return toMember(await insertMember(tx, customerId, person, ['merchant']));
     },
-    memberById: async (tx, customerId, id) => toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
+    memberById: async (tx, customerId, id) =>
+      toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
     members: async (tx, customerId, role) =>
-      (await tx.member.findMany({ where: { customerId, ...(role ? { roles: { has: role } } : {}) }, orderBy: { createdAt: 'asc' } })).map(toMember),
+      (
+        await tx.member.findMany({
+          where: { customerId, ...(role ? { roles: { has: role } } : {}) },
+          orderBy: { createdAt: 'asc' },
+        })
+      ).map(toMember),
     rules: (tx, customerId) => tx.customer.findUniqueOrThrow({ where: { customerId } }),
     async setApprovers(tx, customerId, approvers, mayWorkAlone) {
       const chosen = await Promise.all(approvers.map((person) => this.member(tx, customerId, person)));
@@ -72,10 +87,20 @@ export function createCustomers(deps: { database: Database; directory: Directory
   };
 }
 
-async function insertMember(tx: Transaction, customerId: CustomerId, person: Person, roles: Role[]): Promise<MemberRow> {
+async function insertMember(
+  tx: Transaction,
+  customerId: CustomerId,
+  person: Person,
+  roles: Role[],
+): Promise<MemberRow> {
   const { platform, workspaceId, userId, name } = person;
-  await tx.member.createMany({ data: [{ customerId, id: newUuid(), platform, workspaceId, userId, name, roles }], skipDuplicates: true });
-  return tx.member.findUniqueOrThrow({ where: { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } } });
+  await tx.member.createMany({
+    data: [{ customerId, id: newUuid(), platform, workspaceId, userId, name, roles }],
+    skipDuplicates: true,
+  });
+  return tx.member.findUniqueOrThrow({
+    where: { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } },
+  });
 }
 
 function toMember(row: MemberRow): Member {

@@ -21,7 +21,10 @@ export type EffectState =
 /** Reads where the operation's effect stands. */
 export async function effectState(tx: Transaction, operation: Operation): Promise<EffectState> {
   const { customerId, id } = operation;
-  const intents = await tx.operationIntent.findMany({ where: { customerId, operationId: id }, orderBy: { startedAt: 'asc' } });
+  const intents = await tx.operationIntent.findMany({
+    where: { customerId, operationId: id },
+    orderBy: { startedAt: 'asc' },
+  });
   if (intents.some((intent) => intent.state === 'done')) return { kind: 'done' };
   const open = intents.find((intent) => intent.state === 'started' || intent.state === 'uncertain');
   if (open) return { kind: 'uncertain', intent: open };
@@ -29,17 +32,37 @@ export async function effectState(tx: Transaction, operation: Operation): Promis
   return { kind: 'fresh', label: keyLabel(operation.id, attempt), attempt };
 }
 
-export async function writeIntent(tx: Transaction, audit: Audit, operation: Operation, step: number, label: string, fence: bigint): Promise<void> {
+export async function writeIntent(
+  tx: Transaction,
+  audit: Audit,
+  operation: Operation,
+  step: number,
+  label: string,
+  fence: bigint,
+): Promise<void> {
   const { customerId, id: operationId } = operation;
   await tx.operationIntent.create({ data: { customerId, operationId, step, attempt: fence, label, state: 'started' } });
   await audit.append(tx, customerId, { kind: 'intent.written', operationId, attempt: fence, payload: { label, step } });
 }
 
 /** Settles an intent that a crash left open. */
-export async function settleIntent(tx: Transaction, audit: Audit, intent: OperationIntent, operation: Operation, state: 'absent' | 'uncertain'): Promise<void> {
+export async function settleIntent(
+  tx: Transaction,
+  audit: Audit,
+  intent: OperationIntent,
+  operation: Operation,
+  state: 'absent' | 'uncertain',
+): Promise<void> {
   const { customerId, operationId, step, attempt } = intent;
-  await tx.operationIntent.update({ where: { customerId_operationId_step_attempt: { customerId, operationId, step, attempt } }, data: { state, settledAt: await databaseNow(tx) } });
-  await audit.append(tx, operation.customerId, { kind: 'intent.settled', operationId: operation.id, payload: { label: intent.label, found: state } });
+  await tx.operationIntent.update({
+    where: { customerId_operationId_step_attempt: { customerId, operationId, step, attempt } },
+    data: { state, settledAt: await databaseNow(tx) },
+  });
+  await audit.append(tx, operation.customerId, {
+    kind: 'intent.settled',
+    operationId: operation.id,
+    payload: { label: intent.label, found: state },
+  });
 }
 
 /** The new secret into the vault and the end of its intent: one transaction. */
@@ -53,11 +76,18 @@ export async function keepResult(
   const place = { service: service.id, target: plan.base, type: type.credentialType, operationId: null };
   const lastFour = Object.values(kept.fields).at(-1)?.lastFour() ?? '';
   const replaced = await deps.vault.has(tx, customerId, place);
-  const stored = await deps.vault.store(tx, customerId, place, kept.fields, { metadata: { operationId, label: kept.label, lastFour } });
+  const stored = await deps.vault.store(tx, customerId, place, kept.fields, {
+    metadata: { operationId, label: kept.label, lastFour },
+  });
   await tx.operationIntent.updateMany({
     where: { customerId, operationId, step: kept.step, attempt: kept.fence },
     data: { state: 'done', settledAt: await databaseNow(tx) },
   });
-  await deps.audit.append(tx, customerId, { kind: 'credential.stored', operationId, attempt: kept.fence, payload: { credentialId: stored.id, label: kept.label, replaced } });
+  await deps.audit.append(tx, customerId, {
+    kind: 'credential.stored',
+    operationId,
+    attempt: kept.fence,
+    payload: { credentialId: stored.id, label: kept.label, replaced },
+  });
   return stored;
 }

@@ -1,9 +1,9 @@
 import type { Consents } from '../consent/consent.ts';
+import { mayDecide } from '../consent/policy.ts';
+import type { Customers } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import type { OperationJob } from '../queue/queues.ts';
-import type { Customers } from '../customers/customers.ts';
-import { mayDecide } from '../consent/policy.ts';
 import type { Mover } from './move.ts';
 import type { Operation, Operations } from './operations.ts';
 import { isEnd } from './states.ts';
@@ -33,7 +33,11 @@ export interface LeaseDeps {
 }
 
 /** Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more. @throws Stopped `consent` */
-export async function takeLease(deps: LeaseDeps, job: OperationJob, jobSignal: AbortSignal): Promise<Lease | undefined> {
+export async function takeLease(
+  deps: LeaseDeps,
+  job: OperationJob,
+  jobSignal: AbortSignal,
+): Promise<Lease | undefined> {
   const { customerId, operationId } = job;
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, operationId);
@@ -95,6 +99,10 @@ function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSi
 }
 
 async function checkFence(tx: Transaction, customerId: CustomerId, id: string, fence: bigint): Promise<void> {
-  const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } }, select: { status: true, fence: true } });
-  if (row?.status !== 'in_progress' || row.fence !== fence) throw new Stopped('moved', 'Somebody else moved the operation');
+  const row = await tx.operation.findUnique({
+    where: { customerId_id: { customerId, id } },
+    select: { status: true, fence: true },
+  });
+  if (row?.status !== 'in_progress' || row.fence !== fence)
+    throw new Stopped('moved', 'Somebody else moved the operation');
 }

@@ -29,10 +29,14 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
   return {
     async move(tx, customerId, move) {
       const { operationId, to, fence, set, entry } = move;
-      const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } }, select: { status: true, fence: true } });
+      const row = await tx.operation.findUnique({
+        where: { customerId_id: { customerId, id: operationId } },
+        select: { status: true, fence: true },
+      });
       if (!row) return undefined;
       const from = parseState(row.status);
-      if (!move.from.includes(from) || !isLegalMove(from, to) || (fence !== undefined && fence !== row.fence)) return undefined;
+      if (!move.from.includes(from) || !isLegalMove(from, to) || (fence !== undefined && fence !== row.fence))
+        return undefined;
       const next = row.fence + 1n;
       const now = await databaseNow(tx);
       const { count } = await tx.operation.updateMany({
@@ -48,9 +52,22 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
 }
 
 /** What no ended operation may leave behind: an open question, a sign-in secret, a link that still opens. */
-async function settle(tx: Transaction, customerId: CustomerId, operationId: OperationId, to: OperationState, now: Date, vault: Vault): Promise<void> {
+async function settle(
+  tx: Transaction,
+  customerId: CustomerId,
+  operationId: OperationId,
+  to: OperationState,
+  now: Date,
+  vault: Vault,
+): Promise<void> {
   const decision = to === 'denied' || to === 'expired' ? to : 'cancelled';
-  await tx.consentRequest.updateMany({ where: { customerId, operationId, decision: null }, data: { decision, decidedAt: now } });
-  await tx.connectLink.updateMany({ where: { customerId, operationId, spentAt: null, purpose: 'credentials' }, data: { spentAt: now } });
+  await tx.consentRequest.updateMany({
+    where: { customerId, operationId, decision: null },
+    data: { decision, decidedAt: now },
+  });
+  await tx.connectLink.updateMany({
+    where: { customerId, operationId, spentAt: null, purpose: 'credentials' },
+    data: { spentAt: now },
+  });
   await vault.deleteSignIn(tx, customerId, operationId);
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Consent, ConsentRequest, OperationStep } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
@@ -28,6 +29,8 @@ export interface Operation {
   readonly grant: (Consent & { readonly approver: Member }) | null;
   /** Who decided the newest request, when a person did. */
   readonly decidedBy: Member | null;
+  /** Who entered the sign-in, and when. */
+  readonly signIn: { readonly by: Member; readonly at: Date } | null;
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
   readonly result: OperationResult | null;
@@ -69,8 +72,15 @@ export interface OperationsDeps {
 
 export function createOperations(deps: OperationsDeps): Operations {
   const { database, audit, customers, queue } = deps;
-  const plan = (input: { id: OperationId; service: Service; type: OperationTypeDefinition; origin: string; base: string; permissions: readonly string[]; now: Date }) =>
-    makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
+  const plan = (input: {
+    id: OperationId;
+    service: Service;
+    type: OperationTypeDefinition;
+    origin: string;
+    base: string;
+    permissions: readonly string[];
+    now: Date;
+  }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
 
   const operations: Operations = {
     async request(customerId, input) {
@@ -82,9 +92,23 @@ export function createOperations(deps: OperationsDeps): Operations {
             await insertOperation(tx, customerId, id, input, made);
             await insertRequest(tx, customerId, id, made, queue);
             const actor = input.requester.id;
-            await audit.append(tx, customerId, { kind: 'operation.requested', operationId: id, actor, payload: { service: input.service.id, operation: input.type.type, target: input.base } });
-            await audit.append(tx, customerId, { kind: 'plan.made', operationId: id, planHash: planHash(made), payload: { plan: made } });
-            await audit.append(tx, customerId, { kind: 'consent.requested', operationId: id, planHash: planHash(made) });
+            await audit.append(tx, customerId, {
+              kind: 'operation.requested',
+              operationId: id,
+              actor,
+              payload: { service: input.service.id, operation: input.type.type, target: input.base },
+            });
+            await audit.append(tx, customerId, {
+              kind: 'plan.made',
+              operationId: id,
+              planHash: planHash(made),
+              payload: { plan: made },
+            });
+            await audit.append(tx, customerId, {
+              kind: 'consent.requested',
+              operationId: id,
+              planHash: planHash(made),
+            });
             const operation = await this.get(tx, customerId, id);
             if (!operation) throw new Error('an operation vanished in its own transaction');
             return operation;
@@ -97,16 +121,36 @@ export function createOperations(deps: OperationsDeps): Operations {
     async choosePermissions(tx, operation, permissions, by) {
       const { customerId, id, service, type } = operation;
       const now = await databaseNow(tx);
-      const made = plan({ id, service, type, origin: operation.plan.origin, base: operation.plan.base, permissions, now });
-      await tx.consentRequest.updateMany({ where: { customerId, operationId: id, decision: null }, data: { decision: 'superseded', decidedAt: now, decidedBy: by.id } });
+      const made = plan({
+        id,
+        service,
+        type,
+        origin: operation.plan.origin,
+        base: operation.plan.base,
+        permissions,
+        now,
+      });
+      await tx.consentRequest.updateMany({
+        where: { customerId, operationId: id, decision: null },
+        data: { decision: 'superseded', decidedAt: now, decidedBy: by.id },
+      });
       await tx.operation.update({
         where: { customerId_id: { customerId, id } },
         data: { plan: planText(made), planHash: planHash(made), permissions: made.permissions, updatedAt: now },
       });
       for (const step of made.steps)
-        await tx.operationStep.update({ where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } }, data: { intent: step.intent } });
+        await tx.operationStep.update({
+          where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
+          data: { intent: step.intent },
+        });
       await insertRequest(tx, customerId, id, made, queue);
-      await audit.append(tx, customerId, { kind: 'plan.made', operationId: id, actor: by.id, planHash: planHash(made), payload: { plan: made } });
+      await audit.append(tx, customerId, {
+        kind: 'plan.made',
+        operationId: id,
+        actor: by.id,
+        planHash: planHash(made),
+        payload: { plan: made },
+      });
       await audit.append(tx, customerId, { kind: 'consent.requested', operationId: id, planHash: planHash(made) });
     },
     get: async (tx, customerId, id) => {
@@ -114,11 +158,20 @@ export function createOperations(deps: OperationsDeps): Operations {
       return row ? toOperation(tx, deps, row) : undefined;
     },
     ofThread: async (tx, customerId, threadId) => {
-      const rows = await tx.operation.findMany({ where: { customerId, threadId }, include, orderBy: { createdAt: 'asc' } });
+      const rows = await tx.operation.findMany({
+        where: { customerId, threadId },
+        include,
+        orderBy: { createdAt: 'asc' },
+      });
       return inOrder(rows, (row) => toOperation(tx, deps, row));
     },
     latest: async (tx, customerId, limit) => {
-      const rows = await tx.operation.findMany({ where: { customerId }, include, orderBy: { createdAt: 'desc' }, take: limit });
+      const rows = await tx.operation.findMany({
+        where: { customerId },
+        include,
+        orderBy: { createdAt: 'desc' },
+        take: limit,
+      });
       return inOrder(rows, (row) => toOperation(tx, deps, row));
     },
   };
@@ -129,6 +182,7 @@ const include = {
   consentRequests: { orderBy: { askedAt: 'desc' }, take: 1 },
   consents: { orderBy: { grantedAt: 'desc' }, take: 1 },
   steps: { orderBy: { number: 'asc' } },
+  auditEntries: { where: { kind: 'credentials.entered' }, select: { header: true, at: true }, take: 1 },
 } as const;
 
 type OperationRow = NonNullable<Awaited<ReturnType<typeof findRow>>>;
@@ -158,6 +212,7 @@ async function toOperation(tx: Transaction, deps: OperationsDeps, row: Operation
     request,
     grant: consent ? { ...consent, approver: await deps.customers.memberById(tx, customerId, consent.userId) } : null,
     decidedBy: request?.decidedBy ? await deps.customers.memberById(tx, customerId, request.decidedBy) : null,
+    signIn: await signInOf(tx, deps, customerId, row.auditEntries[0]),
     steps: row.steps,
     currentStep: row.currentStep,
     result: row.result === null ? null : operationResult.parse(row.result),
@@ -169,6 +224,19 @@ async function toOperation(tx: Transaction, deps: OperationsDeps, row: Operation
   };
 }
 
+const entryHeader = z.object({ actor: z.string() });
+
+async function signInOf(
+  tx: Transaction,
+  deps: OperationsDeps,
+  customerId: CustomerId,
+  entry: { header: string; at: Date } | undefined,
+) {
+  if (!entry) return null;
+  const { actor } = entryHeader.parse(JSON.parse(entry.header));
+  return { by: await deps.customers.memberById(tx, customerId, actor), at: entry.at };
+}
+
 /** One transaction is one connection: its queries go one after the other. */
 async function inOrder<A, B>(items: readonly A[], convert: (item: A) => Promise<B>): Promise<readonly B[]> {
   const out: B[] = [];
@@ -176,7 +244,13 @@ async function inOrder<A, B>(items: readonly A[], convert: (item: A) => Promise<
   return out;
 }
 
-async function insertOperation(tx: Transaction, customerId: CustomerId, id: OperationId, input: NewOperation, made: Plan): Promise<void> {
+async function insertOperation(
+  tx: Transaction,
+  customerId: CustomerId,
+  id: OperationId,
+  input: NewOperation,
+  made: Plan,
+): Promise<void> {
   await tx.operation.create({
     data: {
       customerId,
@@ -195,12 +269,21 @@ async function insertOperation(tx: Transaction, customerId: CustomerId, id: Oper
       totalSteps: made.steps.length,
     },
   });
-  await tx.operationStep.createMany({ data: made.steps.map((step) => ({ customerId, operationId: id, number: step.order, intent: step.intent })) });
+  await tx.operationStep.createMany({
+    data: made.steps.map((step) => ({ customerId, operationId: id, number: step.order, intent: step.intent })),
+  });
 }
 
-async function insertRequest(tx: Transaction, customerId: CustomerId, operationId: OperationId, made: Plan, queue: Queue): Promise<void> {
+async function insertRequest(
+  tx: Transaction,
+  customerId: CustomerId,
+  operationId: OperationId,
+  made: Plan,
+  queue: Queue,
+): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
-  await tx.consentRequest.create({ data: { customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt } });
+  await tx.consentRequest.create({
+    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt },
+  });
   await queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
 }
-

@@ -16,8 +16,8 @@ import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
-import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { type Ending, endOperation } from './ending.ts';
+import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
 
@@ -56,7 +56,12 @@ export function createRunner(deps: RunnerDeps): Runner {
 }
 
 /** @returns false when the operation is to be begun again with a fresh browser. */
-async function runOnce(deps: RunnerDeps, job: OperationJob, signal: AbortSignal, mayRestart: boolean): Promise<boolean> {
+async function runOnce(
+  deps: RunnerDeps,
+  job: OperationJob,
+  signal: AbortSignal,
+  mayRestart: boolean,
+): Promise<boolean> {
   let lease: Lease | undefined;
   const ids = { operationId: job.operationId };
   try {
@@ -76,17 +81,31 @@ async function runOnce(deps: RunnerDeps, job: OperationJob, signal: AbortSignal,
   }
 }
 
-async function afterError(deps: RunnerDeps, job: OperationJob, signal: AbortSignal, lease: Lease | undefined, error: unknown): Promise<boolean> {
+async function afterError(
+  deps: RunnerDeps,
+  job: OperationJob,
+  signal: AbortSignal,
+  lease: Lease | undefined,
+  error: unknown,
+): Promise<boolean> {
   const ids = { operationId: job.operationId };
   if (error instanceof Stopped) {
     deps.log.info({ ...ids, why: error.why }, 'an operation was stopped');
-    if (error.why === 'consent') await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message });
+    if (error.why === 'consent')
+      await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message });
     return true;
   }
   // The queue took the job away, or an outage: it is handed out again, and goes on from what is on record.
   if (signal.aborted || (error instanceof CountersignError && error.isRetryable)) throw error;
-  deps.log.error({ ...ids, cause: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'an operation met a fault of ours');
-  await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' });
+  deps.log.error(
+    { ...ids, cause: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    'an operation met a fault of ours',
+  );
+  await endOperation(
+    deps,
+    { ...job, fence: lease?.fence },
+    { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' },
+  );
   return true;
 }
 
@@ -95,11 +114,24 @@ async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
   const { operation } = lease;
   const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
   if (workflow.version !== operation.plan.workflowVersion)
-    return { kind: 'failed', code: 'workflow_changed', words: 'The way to do this has changed since it was approved. Ask again to see the new plan.' };
+    return {
+      kind: 'failed',
+      code: 'workflow_changed',
+      words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
+    };
   const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
   const known: Secret[] = [];
   try {
-    if (effect.kind === 'done') return await runSteps(deps, lease, workflow, workflow.steps.slice(effectIndex(workflow) + 1), noSession, '', known);
+    if (effect.kind === 'done')
+      return await runSteps(
+        deps,
+        lease,
+        workflow,
+        workflow.steps.slice(effectIndex(workflow) + 1),
+        noSession,
+        '',
+        known,
+      );
     const session = await deps.browser.open({ origins: [operation.plan.origin] });
     try {
       return await withBrowser(deps, lease, workflow, effect, session, known);
@@ -111,11 +143,21 @@ async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
   }
 }
 
-async function withBrowser(deps: RunnerDeps, lease: Lease, workflow: Workflow, effect: Exclude<EffectState, { kind: 'done' }>, session: BrowserSession, known: Secret[]): Promise<Outcome> {
+async function withBrowser(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  effect: Exclude<EffectState, { kind: 'done' }>,
+  session: BrowserSession,
+  known: Secret[],
+): Promise<Outcome> {
   const steps = workflow.steps;
   if (effect.kind === 'fresh') return runSteps(deps, lease, workflow, steps, session, effect.label, known);
   // A crash left an intent open: sign in, and look for the label before anything else.
-  const signInSteps = steps.slice(0, steps.findIndex((step) => step.permission !== 'sign_in'));
+  const signInSteps = steps.slice(
+    0,
+    steps.findIndex((step) => step.permission !== 'sign_in'),
+  );
   const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, known);
   if (signedIn.kind === 'failed') return signedIn;
   const found = await probe(workflow, stepRun(deps, lease, workflow, undefined, session, effect.intent.label, known));
@@ -130,7 +172,12 @@ async function withBrowser(deps: RunnerDeps, lease: Lease, workflow: Workflow, e
 }
 
 /** The key was made and its secret is lost, or nobody can tell: never a second click on a guess. */
-async function orphaned(deps: RunnerDeps, lease: Lease, effect: Extract<EffectState, { kind: 'uncertain' }>, found: 'found' | 'unsure'): Promise<Outcome> {
+async function orphaned(
+  deps: RunnerDeps,
+  lease: Lease,
+  effect: Extract<EffectState, { kind: 'uncertain' }>,
+  found: 'found' | 'unsure',
+): Promise<Outcome> {
   await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
     await lease.hold(tx);
     await settleIntent(tx, deps.audit, effect.intent, lease.operation, 'uncertain');
@@ -143,7 +190,15 @@ async function orphaned(deps: RunnerDeps, lease: Lease, effect: Extract<EffectSt
   return { kind: 'failed', code: 'effect_unsure', words };
 }
 
-async function runSteps(deps: RunnerDeps, lease: Lease, workflow: Workflow, steps: readonly Step[], session: BrowserSession, label: string, known: Secret[]): Promise<Outcome> {
+async function runSteps(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  steps: readonly Step[],
+  session: BrowserSession,
+  label: string,
+  known: Secret[],
+): Promise<Outcome> {
   let verified: VerifyResult | undefined;
   for (const step of steps) {
     const run = stepRun(deps, lease, workflow, step, session, label, known);
@@ -153,11 +208,22 @@ async function runSteps(deps: RunnerDeps, lease: Lease, workflow: Workflow, step
     if (result.kind === 'failed') return { kind: 'failed', code: result.failure, words: result.words };
     verified = result.verified ?? verified;
   }
-  return { kind: 'completed', verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false } };
+  return {
+    kind: 'completed',
+    verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
+  };
 }
 
 /** What the engine may use for one step, and nothing else. */
-function stepRun(deps: RunnerDeps, lease: Lease, workflow: Workflow, step: Step | undefined, session: BrowserSession, label: string, known: Secret[]): StepRun {
+function stepRun(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  step: Step | undefined,
+  session: BrowserSession,
+  label: string,
+  known: Secret[],
+): StepRun {
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
@@ -181,7 +247,8 @@ function stepRun(deps: RunnerDeps, lease: Lease, workflow: Workflow, step: Step 
         const place = signInPlace(operation, slot as CredentialType);
         return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: `step ${step?.order ?? 0}` });
       });
-      if (!fields?.value) throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
+      if (!fields?.value)
+        throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
       learn(fields);
       return fields.value;
     },
@@ -198,7 +265,12 @@ function stepRun(deps: RunnerDeps, lease: Lease, workflow: Workflow, step: Step 
       });
     },
     async verify() {
-      const place = { service: operation.service.id, target: operation.plan.base, type: operation.type.credentialType, operationId: null };
+      const place = {
+        service: operation.service.id,
+        target: operation.plan.base,
+        type: operation.type.credentialType,
+        operationId: null,
+      };
       const credential = await deps.database.withCustomer(customerId, async (tx) => {
         await lease.hold(tx);
         return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: 'verify' });

@@ -1,7 +1,7 @@
 import type { StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
-import { type Database, databaseNow } from '../database.ts';
 import { sha256Hex } from '../canonical.ts';
+import { type Database, databaseNow } from '../database.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
@@ -19,16 +19,42 @@ export function recordBegin(deps: StepRecordDeps, lease: Lease, step: Step): Pro
   return deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
     const key = { customerId_operationId_number: { customerId, operationId, number: step.order } };
-    await tx.operationStep.update({ where: key, data: { state: 'running', attempt: lease.fence, startedAt: await databaseNow(tx), finishedAt: null, durationMs: null } });
-    await tx.operation.update({ where: { customerId_id: { customerId, id: operationId } }, data: { currentStep: step.order } });
+    await tx.operationStep.update({
+      where: key,
+      data: {
+        state: 'running',
+        attempt: lease.fence,
+        startedAt: await databaseNow(tx),
+        finishedAt: null,
+        durationMs: null,
+      },
+    });
+    await tx.operation.update({
+      where: { customerId_id: { customerId, id: operationId } },
+      data: { currentStep: step.order },
+    });
   });
 }
 
 /** The outcome of a step: audit entry and step state in one transaction; its picture was sealed just before. */
-export async function recordEnd(deps: StepRecordDeps, lease: Lease, workflow: Workflow, step: Step, sentence: string, result: StepResult): Promise<void> {
+export async function recordEnd(
+  deps: StepRecordDeps,
+  lease: Lease,
+  workflow: Workflow,
+  step: Step,
+  sentence: string,
+  result: StepResult,
+): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
   const shot = result.picture?.kind === 'taken' ? result.picture.picture : undefined;
-  const screenshotId = shot && (await deps.screenshots.put(customerId, { operationId, step: step.order, alt: `Step ${step.order}: ${sentence}`, ...shot }));
+  const screenshotId =
+    shot &&
+    (await deps.screenshots.put(customerId, {
+      operationId,
+      step: step.order,
+      alt: `Step ${step.order}: ${sentence}`,
+      ...shot,
+    }));
   const isDone = result.kind === 'done';
   const note = isDone ? noteOf(result, workflow) : result.words;
   await deps.database.withCustomer(customerId, async (tx) => {
@@ -70,8 +96,11 @@ export async function recordEnd(deps: StepRecordDeps, lease: Lease, workflow: Wo
 
 /** What people should know beside the sentence: what stood in the way and was cleared, and why there is no picture. */
 function noteOf(result: Extract<StepResult, { kind: 'done' }>, workflow: Workflow): string | undefined {
-  const cleared = workflow.errorRecovery.filter((obstacle) => result.obstacles.includes(obstacle.id)).map((obstacle) => `${obstacle.intent}.`);
-  const withheld = result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
+  const cleared = workflow.errorRecovery
+    .filter((obstacle) => result.obstacles.includes(obstacle.id))
+    .map((obstacle) => `${obstacle.intent}.`);
+  const withheld =
+    result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
   const notes = [...cleared, ...withheld];
   return notes.length === 0 ? undefined : notes.join(' ');
 }

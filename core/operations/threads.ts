@@ -4,7 +4,12 @@ import { type CustomerId, newUuid } from '../ids.ts';
 import type { MessageRef, Platform, ThreadRef } from '../ports/chat.ts';
 
 /** A request that lacks its address: who asked for what. */
-const awaitingSchema = z.object({ memberId: z.string(), service: z.string(), wantsWrite: z.boolean(), askedAt: z.string() });
+const awaitingSchema = z.object({
+  memberId: z.string(),
+  service: z.string(),
+  wantsWrite: z.boolean(),
+  askedAt: z.string(),
+});
 export type Awaiting = z.infer<typeof awaitingSchema>;
 
 export interface ThreadState {
@@ -24,8 +29,20 @@ export interface Threads {
   behind(tx: Transaction, customerId: CustomerId): Promise<readonly ThreadState[]>;
   advance(tx: Transaction, customerId: CustomerId, id: string, cursor: bigint): Promise<void>;
   /** The message that stands for `slot`, with a hash of what it shows. */
-  message(tx: Transaction, customerId: CustomerId, thread: ThreadState, slot: string): Promise<{ ref: MessageRef; shown: string } | undefined>;
-  keepMessage(tx: Transaction, customerId: CustomerId, thread: ThreadState, slot: string, message: MessageRef, shown: string): Promise<void>;
+  message(
+    tx: Transaction,
+    customerId: CustomerId,
+    thread: ThreadState,
+    slot: string,
+  ): Promise<{ ref: MessageRef; shown: string } | undefined>;
+  keepMessage(
+    tx: Transaction,
+    customerId: CustomerId,
+    thread: ThreadState,
+    slot: string,
+    message: MessageRef,
+    shown: string,
+  ): Promise<void>;
 }
 
 export function createThreads(): Threads {
@@ -47,22 +64,41 @@ export function createThreads(): Threads {
       await tx.$executeRaw`UPDATE threads SET awaiting = ${awaiting === undefined ? null : JSON.stringify(awaiting)}::jsonb WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid`;
     },
     behind: async (tx, customerId) =>
-      (await tx.thread.findMany({ where: { customerId, cursor: { lt: tx.thread.fields.lastSeq } }, orderBy: { lastSeq: 'asc' } })).map(toThread),
+      (
+        await tx.thread.findMany({
+          where: { customerId, cursor: { lt: tx.thread.fields.lastSeq } },
+          orderBy: { lastSeq: 'asc' },
+        })
+      ).map(toThread),
     async advance(tx, customerId, id, cursor) {
       await tx.thread.updateMany({ where: { customerId, id, cursor: { lt: cursor } }, data: { cursor } });
     },
     async message(tx, customerId, thread, slot) {
-      const row = await tx.threadMessage.findUnique({ where: { customerId_threadId_slot: { customerId, threadId: thread.id, slot } } });
+      const row = await tx.threadMessage.findUnique({
+        where: { customerId_threadId_slot: { customerId, threadId: thread.id, slot } },
+      });
       return row ? { ref: { thread: thread.ref, ref: row.ref }, shown: row.shown } : undefined;
     },
     async keepMessage(tx, customerId, thread, slot, message, shown) {
       const key = { customerId, threadId: thread.id, slot };
-      await tx.threadMessage.upsert({ where: { customerId_threadId_slot: key }, create: { ...key, ref: message.ref, shown }, update: { ref: message.ref, shown } });
+      await tx.threadMessage.upsert({
+        where: { customerId_threadId_slot: key },
+        create: { ...key, ref: message.ref, shown },
+        update: { ref: message.ref, shown },
+      });
     },
   };
 }
 
-function toThread(row: { id: string; platform: string; workspaceId: string; ref: string; awaiting: unknown; lastSeq: bigint; cursor: bigint }): ThreadState {
+function toThread(row: {
+  id: string;
+  platform: string;
+  workspaceId: string;
+  ref: string;
+  awaiting: unknown;
+  lastSeq: bigint;
+  cursor: bigint;
+}): ThreadState {
   const awaiting = awaitingSchema.safeParse(row.awaiting);
   return {
     id: row.id,

@@ -56,7 +56,13 @@ export interface Person {
 
 /** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
 export type ChatEvent =
-  | { readonly kind: 'message'; readonly id: string; readonly thread: ThreadRef; readonly from: Person; readonly text: string }
+  | {
+      readonly kind: 'message';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      readonly text: string;
+    }
   | {
       readonly kind: 'command';
       readonly id: string;
@@ -113,7 +119,11 @@ export type Block =
   | { readonly kind: 'heading'; readonly text: RichText }
   | { readonly kind: 'text'; readonly text: RichText; readonly tone?: 'plain' | 'quiet' | 'warning' }
   /** Rows with an accent dot (or numbers), a hairline between them, a quiet word at the right. */
-  | { readonly kind: 'list'; readonly isNumbered?: boolean; readonly items: readonly { readonly text: RichText; readonly detail?: string }[] }
+  | {
+      readonly kind: 'list';
+      readonly isNumbered?: boolean;
+      readonly items: readonly { readonly text: RichText; readonly detail?: string }[];
+    }
   /** The live list of a running operation: a mark, the sentence, the seconds. */
   | { readonly kind: 'steps'; readonly items: readonly StepLine[] }
   /** Label and value, in two columns. */
@@ -122,7 +132,12 @@ export type Block =
   | { readonly kind: 'signature'; readonly tone: 'granted' | 'refused' | 'neutral'; readonly text: RichText }
   /** The last picture is shown large, earlier ones as small ones to enlarge. */
   | { readonly kind: 'pictures'; readonly items: readonly PictureLink[] }
-  | { readonly kind: 'table'; readonly caption: string; readonly columns: readonly TableColumn[]; readonly rows: readonly (readonly RichText[])[] }
+  | {
+      readonly kind: 'table';
+      readonly caption: string;
+      readonly columns: readonly TableColumn[];
+      readonly rows: readonly (readonly RichText[])[];
+    }
   /** Folded away until asked for. */
   | { readonly kind: 'details'; readonly summary: string; readonly blocks: readonly Block[] }
   | { readonly kind: 'actions'; readonly buttons: readonly Button[] };
@@ -168,13 +183,34 @@ export interface Form {
 
 /** No kind for secrets: these are entered on the one-time page `/connect/:token`. */
 export type FormField =
-  | { readonly kind: 'text'; readonly name: string; readonly label: string; readonly help?: string; readonly isRequired: boolean; readonly initial?: string; readonly isMultiline?: boolean }
+  | {
+      readonly kind: 'text';
+      readonly name: string;
+      readonly label: string;
+      readonly help?: string;
+      readonly isRequired: boolean;
+      readonly initial?: string;
+      readonly isMultiline?: boolean;
+    }
   | {
       readonly kind: 'checkboxes';
       readonly name: string;
       readonly label: string;
       readonly help?: string;
-      readonly options: readonly { readonly value: string; readonly label: string; readonly help?: string; readonly isChecked: boolean; readonly isLocked?: boolean }[];
+      readonly options: readonly {
+        readonly value: string;
+        readonly label: string;
+        readonly help?: string;
+        readonly isChecked: boolean;
+        readonly isLocked?: boolean;
+      }[];
     }
   /** Answers with user ids of this workspace. */
-  | { readonly kind: 'people'; readonly name: string; readonly label: string; readonly help?: string; readonly isRequired: boolean; readonly initial: readonly string[] };
+  | {
+      readonly kind: 'people';
+      readonly name: string;
+      readonly label: string;
+      readonly help?: string;
+      readonly isRequired: boolean;
+      readonly initial: readonly string[];
+    };

@@ -39,20 +39,29 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     reindex: false,
     monitorIntervalSeconds: MONITOR_SECONDS,
   });
-  boss.on('error', (error: Error) => config.log.warn({ code: 'queue', cause: error.message }, 'the queue had an error'));
+  boss.on('error', (error: Error) =>
+    config.log.warn({ code: 'queue', cause: error.message }, 'the queue had an error'),
+  );
 
   let stopping: Promise<void> | undefined;
   return {
     async sendOperation(tx, job) {
       const id = await boss.send(OPERATIONS_QUEUE, job, { db: fromPrisma(tx), group: { id: job.customerId } });
-      if (!id) throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', { isRetryable: true });
+      if (!id)
+        throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {
+          isRetryable: true,
+        });
       return id;
     },
     async sendDeadline(tx, job, at) {
       await boss.send(DEADLINES_QUEUE, job, { db: fromPrisma(tx), startAfter: at });
     },
     async workOperations(concurrency, run) {
-      const options = { localConcurrency: concurrency, pollingIntervalSeconds: POLL_SECONDS, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS };
+      const options = {
+        localConcurrency: concurrency,
+        pollingIntervalSeconds: POLL_SECONDS,
+        heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
+      };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
         for (const job of jobs) await run(readJob(job.data), job.signal);
       });

@@ -17,7 +17,14 @@ export interface OperationJob {
 export const QUEUES: readonly { readonly name: string; readonly options: QueueOptions }[] = [
   {
     name: OPERATIONS_QUEUE,
-    options: { notify: true, heartbeatSeconds: 10, expireInSeconds: 3600, retryLimit: 20, retryDelay: 0, deleteAfterSeconds: 86_400 },
+    options: {
+      notify: true,
+      heartbeatSeconds: 10,
+      expireInSeconds: 3600,
+      retryLimit: 20,
+      retryDelay: 0,
+      deleteAfterSeconds: 86_400,
+    },
   },
   {
     name: DEADLINES_QUEUE,

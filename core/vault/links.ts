@@ -19,7 +19,11 @@ export interface Link {
 
 export interface Links {
   /** @returns the token, 256 random bits in base64url. */
-  issue(tx: Transaction, customerId: CustomerId, link: { purpose: LinkPurpose; operationId: OperationId; memberId: MemberId }): Promise<{ token: string; expiresAt: Date }>;
+  issue(
+    tx: Transaction,
+    customerId: CustomerId,
+    link: { purpose: LinkPurpose; operationId: OperationId; memberId: MemberId },
+  ): Promise<{ token: string; expiresAt: Date }>;
   /** Looks without spending. `undefined`: unknown, spent or expired, which look alike from outside. */
   look(token: string): Promise<Link | undefined>;
   /** Spends the link inside `tx`: true for exactly one caller. */
@@ -33,7 +37,9 @@ export function createLinks(deps: { database: Database; directory: Directory }):
       const token = randomBytes(32).toString('base64url');
       const now = await databaseNow(tx);
       const expiresAt = new Date(now.getTime() + LINK_MINUTES * 60_000);
-      await tx.connectLink.create({ data: { customerId, id: newUuid(), tokenHash: Uint8Array.from(hash(token)), ...link, expiresAt } });
+      await tx.connectLink.create({
+        data: { customerId, id: newUuid(), tokenHash: Uint8Array.from(hash(token)), ...link, expiresAt },
+      });
       return { token, expiresAt };
     },
     async look(token) {

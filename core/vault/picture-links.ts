@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type CustomerId, customerId as asCustomerId } from '../ids.ts';
+import { customerId as asCustomerId, type CustomerId } from '../ids.ts';
 import type { RootKeys } from '../ports/keys.ts';
 
 /** Addresses of pictures: each names one picture and nothing else, and can't be guessed or altered. */
@@ -25,7 +25,9 @@ export function createPictureLinks(rootKeys: RootKeys): PictureLinks {
       if (bytes.length !== 48) return undefined;
       const body = bytes.subarray(0, 32);
       const isOurs = keys.some((key) => timingSafeEqual(mac(key, body), bytes.subarray(32)));
-      return isOurs ? { customerId: asCustomerId(uuidOf(body.subarray(0, 16))), pictureId: uuidOf(body.subarray(16)) } : undefined;
+      return isOurs
+        ? { customerId: asCustomerId(uuidOf(body.subarray(0, 16))), pictureId: uuidOf(body.subarray(16)) }
+        : undefined;
     },
   };
 }

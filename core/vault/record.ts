@@ -27,7 +27,12 @@ export function associatedData(parts: readonly string[]): Buffer {
 }
 
 /** Seals under a customer's 32-byte key; `parts` bind the record to its place and must be given again to open it. */
-export function sealRecord(customerKey: Buffer, keyVersion: number, parts: readonly string[], plaintext: Buffer): Buffer {
+export function sealRecord(
+  customerKey: Buffer,
+  keyVersion: number,
+  parts: readonly string[],
+  plaintext: Buffer,
+): Buffer {
   const aad = associatedData(['vault/v1', ...parts, String(keyVersion)]);
   const dataKey = randomBytes(KEY_BYTES);
   const salt = randomBytes(KEY_BYTES);
@@ -55,7 +60,10 @@ export function sealRecord(customerKey: Buffer, keyVersion: number, parts: reado
 /** Which version of the customer's key opens this record. @throws CountersignError `vault_format_unknown`. */
 export function keyVersionOf(record: Buffer): number {
   if (record.length < HEAD_BYTES || record[0] !== FORMAT || record[1] !== SUITE_AES_256_GCM_HKDF_SHA512)
-    throw new CountersignError('vault_format_unknown', 'This sealed value has a format that this version does not open.');
+    throw new CountersignError(
+      'vault_format_unknown',
+      'This sealed value has a format that this version does not open.',
+    );
   return record.readUInt32BE(2);
 }
 

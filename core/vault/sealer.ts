@@ -35,7 +35,8 @@ export function createSealer(rootKeys: RootKeys): Sealer {
       const bytes = toBuffer(record);
       const version = keyVersionOf(bytes);
       const row = await tx.customerKey.findUnique({ where: { customerId_version: { customerId, version } } });
-      if (!row || row.state === 'destroyed') throw new CountersignError('vault_key_missing', 'The key of this customer is gone.');
+      if (!row || row.state === 'destroyed')
+        throw new CountersignError('vault_key_missing', 'The key of this customer is gone.');
       const key = await unwrap(customerId, version, row.wrapped);
       const plaintext = openRecord(key, [customerId, ...place], bytes);
       key.fill(0);
@@ -53,7 +54,10 @@ async function makeKey(tx: Transaction, customerId: CustomerId, rootKeys: RootKe
   const wrapped = await rootKeys.wrap(key, keyContext(customerId, 1));
   key.fill(0);
   // Two first uses at once: one row wins, and both read it.
-  await tx.customerKey.createMany({ data: [{ customerId, version: 1, wrapped: Uint8Array.from(wrapped), state: 'active' }], skipDuplicates: true });
+  await tx.customerKey.createMany({
+    data: [{ customerId, version: 1, wrapped: Uint8Array.from(wrapped), state: 'active' }],
+    skipDuplicates: true,
+  });
   return tx.customerKey.findUniqueOrThrow({ where: { customerId_version: { customerId, version: 1 } } });
 }
 

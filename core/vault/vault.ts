@@ -6,7 +6,14 @@ import { type CustomerId, type MemberId, newUuid, type OperationId } from '../id
 import { Secret } from '../secret.ts';
 import type { Sealer } from './sealer.ts';
 
-export type CredentialType = 'oauth_token' | 'api_key' | 'password' | 'session' | 'admin_username' | 'admin_password' | 'admin_email';
+export type CredentialType =
+  | 'oauth_token'
+  | 'api_key'
+  | 'password'
+  | 'session'
+  | 'admin_username'
+  | 'admin_password'
+  | 'admin_email';
 
 /** Where a credential belongs; its record opens nowhere else. */
 export interface CredentialPlace {
@@ -30,9 +37,20 @@ export interface StoredCredential {
 /** Sealed secrets of customers. Every opening is an audit entry. A value is a set of named fields. */
 export interface Vault {
   /** Replaces what lies in the same place. Doesn't append to the chain: the caller's own entry says why it was stored. */
-  store(tx: Transaction, customerId: CustomerId, place: CredentialPlace, fields: Readonly<Record<string, Secret>>, options?: { expiresAt?: Date; metadata?: Readonly<Record<string, string>> }): Promise<StoredCredential>;
+  store(
+    tx: Transaction,
+    customerId: CustomerId,
+    place: CredentialPlace,
+    fields: Readonly<Record<string, Secret>>,
+    options?: { expiresAt?: Date; metadata?: Readonly<Record<string, string>> },
+  ): Promise<StoredCredential>;
   /** `undefined` when absent or expired, by the database's clock. The entry names operation and actor. */
-  open(tx: Transaction, customerId: CustomerId, place: CredentialPlace, reader: { operationId?: OperationId; actor?: MemberId; why: string }): Promise<Readonly<Record<string, Secret>> | undefined>;
+  open(
+    tx: Transaction,
+    customerId: CustomerId,
+    place: CredentialPlace,
+    reader: { operationId?: OperationId; actor?: MemberId; why: string },
+  ): Promise<Readonly<Record<string, Secret>> | undefined>;
   has(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<boolean>;
   list(tx: Transaction, customerId: CustomerId): Promise<readonly StoredCredential[]>;
   /** The stored result of an operation, if it is still there. */
@@ -52,7 +70,9 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
       const old = await tx.credential.findFirst({ where: { customerId, ...where(place) } });
       const id = old?.id ?? newUuid();
       const secretVersion = (old?.secretVersion ?? 0) + 1;
-      const plain = Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, s]) => [name, s.reveal()]))));
+      const plain = Buffer.from(
+        JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, s]) => [name, s.reveal()]))),
+      );
       const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion), plain);
       plain.fill(0);
       const now = await databaseNow(tx);
@@ -64,7 +84,14 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
         credentialMetadata: { ...options.metadata },
         lastRotatedAt: old ? now : null,
       };
-      const data = { customerId, id, service: place.service, target: place.target, credentialType: place.type, operationId: place.operationId };
+      const data = {
+        customerId,
+        id,
+        service: place.service,
+        target: place.target,
+        credentialType: place.type,
+        operationId: place.operationId,
+      };
       const stored = old
         ? await tx.credential.update({ where: { customerId_id: { customerId, id } }, data: { ...row, updatedAt: now } })
         : await tx.credential.create({ data: { ...data, ...row } });
@@ -73,7 +100,12 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
     async open(tx, customerId, place, reader) {
       const row = await live(tx, customerId, place);
       if (!row) return undefined;
-      const plain = await sealer.open(tx, customerId, binding(row.id, place, row.secretVersion), row.encryptedCredential);
+      const plain = await sealer.open(
+        tx,
+        customerId,
+        binding(row.id, place, row.secretVersion),
+        row.encryptedCredential,
+      );
       const fields = sealedFields.parse(JSON.parse(plain.toString('utf8')));
       plain.fill(0);
       await audit.append(tx, customerId, {
@@ -86,13 +118,18 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
     },
     has: async (tx, customerId, place) => (await live(tx, customerId, place)) !== undefined,
     list: async (tx, customerId) =>
-      (await tx.credential.findMany({ where: { customerId, operationId: null }, orderBy: { createdAt: 'desc' } })).map(toStored),
+      (await tx.credential.findMany({ where: { customerId, operationId: null }, orderBy: { createdAt: 'desc' } })).map(
+        toStored,
+      ),
     async resultOf(tx, customerId, operationId) {
-      const rows = await tx.credential.findMany({ where: { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } } });
+      const rows = await tx.credential.findMany({
+        where: { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } },
+      });
       return rows[0] && toStored(rows[0]);
     },
     delete: async (tx, customerId, id) => (await tx.credential.deleteMany({ where: { customerId, id } })).count > 0,
-    deleteSignIn: async (tx, customerId, operationId) => (await tx.credential.deleteMany({ where: { customerId, operationId } })).count,
+    deleteSignIn: async (tx, customerId, operationId) =>
+      (await tx.credential.deleteMany({ where: { customerId, operationId } })).count,
   };
 }
 

@@ -98,7 +98,7 @@ export function hostilePages(canaries: Canaries): Readonly<Record<string, string
     (code) => `try { ${filled(code, canaries)} } catch {}`,
   );
   const hostile = `<title>hostile</title>${frames.join('')}<script>const keep = []; ${scripts.map((code) => `{ ${code} }`).join('\n')}
-    onload = () => { document.body.append(Object.assign(document.createElement('p'), { id: 'tried' })) }</script>`;
+    onload = () => { document.body.append(Object.assign(document.createElement('p'), { id: 'tried', textContent: 'tried' })) }</script>`;
   return { ...Object.fromEntries(framed), '/hostile': hostile };
 }
 

@@ -27,11 +27,7 @@ const printer: Watcher = { say: (words) => process.stdout.write(`${words}\n`) };
  * Plays merchant, approver and admin in a real browser on the same pages that people use, and prints the thread.
  * @returns 0 when the key was made, stored, proven to work and the audit chain checks; else 1.
  */
-export async function playScript(
-  demo: Demo,
-  options: ScriptOptions,
-  watcher: Watcher = printer,
-): Promise<number> {
+export async function playScript(demo: Demo, options: ScriptOptions, watcher: Watcher = printer): Promise<number> {
   const password = options.passwordFile
     ? readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '')
     : demo.shop.password;

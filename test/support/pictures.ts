@@ -14,11 +14,27 @@ const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isM
 
 async function main(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-pictures-'));
-  const demo = await startDemo({ folder: join(home, '.countersign'), chatPort: 0, httpPort: 0, shopPort: 4001, env: { PATH: process.env.PATH }, log: silentLog });
+  const demo = await startDemo({
+    folder: join(home, '.countersign'),
+    chatPort: 0,
+    httpPort: 0,
+    shopPort: 4001,
+    env: { PATH: process.env.PATH },
+    log: silentLog,
+  });
   const found = await findChromium({ log: silentLog });
-  const browser = await chromium.launch({ executablePath: found.path, chromiumSandbox: process.getuid?.() !== 0, args: [...found.args] });
+  const browser = await chromium.launch({
+    executablePath: found.path,
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [...found.args],
+  });
   mkdirSync(TARGET, { recursive: true });
-  const shoot = async (name: string, role: string, look: BrowserContextOptions, prepare?: (page: Page) => Promise<unknown>) => {
+  const shoot = async (
+    name: string,
+    role: string,
+    look: BrowserContextOptions,
+    prepare?: (page: Page) => Promise<unknown>,
+  ) => {
     const context = await browser.newContext({ locale: 'en-GB', timezoneId: 'Europe/Berlin', ...look });
     const page = await context.newPage();
     await page.goto(demo.chatUrl);
@@ -39,7 +55,11 @@ async function main(): Promise<void> {
       link: () => shoot('one-time-link', 'Merchant', WIDE),
       running: () => shoot('progress', 'Merchant', WIDE),
     };
-    const code = await playScript(demo, { sentence: `can you set up WooCommerce for ${demo.shop.origin}?` }, { say: () => {}, at: (moment) => at[moment]?.() ?? Promise.resolve() });
+    const code = await playScript(
+      demo,
+      { sentence: `can you set up WooCommerce for ${demo.shop.origin}?` },
+      { say: () => {}, at: (moment) => at[moment]?.() ?? Promise.resolve() },
+    );
     if (code !== 0) throw new Error('the conversation did not end well, so there are no new pictures');
     await shoot('thread', 'Merchant', WIDE);
     await shoot('thread-dark', 'Merchant', { ...WIDE, colorScheme: 'dark' });
