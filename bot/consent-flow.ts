@@ -110,7 +110,7 @@ export async function submitPermissions(
   const shown = readConsentValue(event.value);
   const changed = await context.database.withCustomer(customerId, async (tx): Promise<Operation | string> => {
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
-    if (!operation || operation.state !== 'awaiting_consent' || operation.planHash !== shown.planHash) return OLD_CARD;
+    if (operation?.state !== 'awaiting_consent' || operation.planHash !== shown?.planHash) return OLD_CARD;
     if (!(await mayChange(context, tx, operation, member)))
       return 'Only an approver or whoever asked can change the plan.';
     const known = operation.type.permissions;
@@ -183,7 +183,7 @@ async function openQuestion(
     const permitted = mayDecide(member, operation.requester, await context.customers.rules(tx, customerId));
     return { operation, permitted, mayChange: who === 'requester too' && member.id === operation.requester.id };
   });
-  if (!seen || seen.operation.state !== 'awaiting_consent') {
+  if (seen?.operation.state !== 'awaiting_consent') {
     await whisperWords(context, event, staleWords(seen?.operation));
     return undefined;
   }

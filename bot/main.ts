@@ -252,7 +252,7 @@ export function stopOnSignals(stop: () => Promise<void>, say: (words: string) =>
       if (isStopping) return;
       isStopping = true;
       say('Stopping: running steps are finished first.');
-      stop().finally(() => process.exit(0));
+      void stop().finally(() => process.exit(0));
     });
 }
 

@@ -12,7 +12,7 @@ export function signInPage(
   const wrong = Object.keys(errors).length > 0;
   return page(
     wrong ? `Error: ${view.title}` : view.title,
-    `<h1>${escape(view.title)}</h1>
+    `<h1>${escapeHtml(view.title)}</h1>
     ${facts(view, 'Used on')}
     ${wrong ? '<p class="alarm" role="alert">Something is missing. Nothing was sent yet.</p>' : ''}
     <form method="post" novalidate>
@@ -43,15 +43,15 @@ export function thanksPage(): string {
 export function gonePage(
   words = 'It was used already, has expired, or never existed. Ask for a new one in the thread.',
 ): string {
-  return page('This link does not work', `<h1>This link does not work</h1><p>${escape(words)}</p>`);
+  return page('This link does not work', `<h1>This link does not work</h1><p>${escapeHtml(words)}</p>`);
 }
 
 function facts(view: ConnectView, targetLabel: string): string {
   const expires = view.expiresAt.toISOString().slice(11, 16);
   return `<dl>
-      <div><dt>For</dt><dd>${escape(view.person)}, and nobody else</dd></div>
-      <div><dt>${targetLabel}</dt><dd><code>${escape(view.origin)}</code></dd></div>
-      <div><dt>Operation</dt><dd><code>${escape(view.operationId)}</code></dd></div>
+      <div><dt>For</dt><dd>${escapeHtml(view.person)}, and nobody else</dd></div>
+      <div><dt>${targetLabel}</dt><dd><code>${escapeHtml(view.origin)}</code></dd></div>
+      <div><dt>Operation</dt><dd><code>${escapeHtml(view.operationId)}</code></dd></div>
       <div><dt>Good until</dt><dd>${expires} UTC, once</dd></div>
     </dl>`;
 }
@@ -67,10 +67,10 @@ function input(field: ConnectField, error: string | undefined, value: string, ha
   const id = `field-${field.name}`;
   const described = [`${id}-help`, ...(error ? [`${id}-error`] : [])].join(' ');
   return `<div class="field${error ? ' wrong' : ''}">
-        <label for="${id}">${escape(field.label)}</label>
-        <input id="${id}" name="${escape(field.name)}" type="${field.isSecret ? 'password' : 'text'}" autocomplete="${field.autocomplete}" autocapitalize="none" spellcheck="false" required aria-describedby="${described}"${error ? ' aria-invalid="true"' : ''}${hasFocus ? ' autofocus' : ''} value="${escape(value)}">
-        ${error ? `<p class="alarm" id="${id}-error">${escape(error)}</p>` : ''}
-        <p class="quiet" id="${id}-help">${escape(field.help)}</p>
+        <label for="${id}">${escapeHtml(field.label)}</label>
+        <input id="${id}" name="${escapeHtml(field.name)}" type="${field.isSecret ? 'password' : 'text'}" autocomplete="${field.autocomplete}" autocapitalize="none" spellcheck="false" required aria-describedby="${described}"${error ? ' aria-invalid="true"' : ''}${hasFocus ? ' autofocus' : ''} value="${escapeHtml(value)}">
+        ${error ? `<p class="alarm" id="${id}-error">${escapeHtml(error)}</p>` : ''}
+        <p class="quiet" id="${id}-help">${escapeHtml(field.help)}</p>
       </div>`;
 }
 
@@ -80,7 +80,7 @@ function page(title: string, body: string): string {
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${escape(title)} · Countersign</title>
+    <title>${escapeHtml(title)} · Countersign</title>
     <link rel="stylesheet" href="/connect.css">
   </head>
   <body>
@@ -99,6 +99,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

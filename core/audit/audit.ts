@@ -38,15 +38,14 @@ const appended = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Arr
 export function createAudit(deps: { database: Database; sealer: Sealer }): Audit {
   const { database, sealer } = deps;
   const touched = new Set<CustomerId>();
-  let timer: NodeJS.Timeout | undefined;
+  const flush = () => {
+    const customers = [...touched];
+    touched.clear();
+    database.notify(AUDIT_CHANNEL, customers).catch(() => {}); // the feed's own polling finds what this would have said
+  };
   const wake = (customerId: CustomerId) => {
+    if (touched.size === 0) setTimeout(flush, NOTIFY_EVERY_MS);
     touched.add(customerId);
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      const customers = [...touched];
-      touched.clear();
-      database.notify(AUDIT_CHANNEL, customers).catch(() => {}); // the feed's own polling finds what this would have said
-    }, NOTIFY_EVERY_MS);
   };
 
   return {

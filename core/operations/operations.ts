@@ -71,7 +71,7 @@ export interface OperationsDeps {
 }
 
 export function createOperations(deps: OperationsDeps): Operations {
-  const { database, audit, customers, queue } = deps;
+  const { database, audit, queue } = deps;
   const plan = (input: {
     id: OperationId;
     service: Service;

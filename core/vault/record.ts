@@ -71,7 +71,11 @@ export function keyVersionOf(record: Buffer): number {
 export function openRecord(customerKey: Buffer, parts: readonly string[], record: Buffer): Buffer {
   const aad = associatedData(['vault/v1', ...parts, String(keyVersionOf(record))]);
   let at = 6;
-  const take = (length: number) => record.subarray(at, (at += length));
+  const take = (length: number) => {
+    const part = record.subarray(at, at + length);
+    at += length;
+    return part;
+  };
   const wrapIv = take(IV_BYTES);
   const wrapTag = take(TAG_BYTES);
   const wrappedKey = take(KEY_BYTES);

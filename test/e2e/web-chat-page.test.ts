@@ -164,6 +164,7 @@ async function ask(page: Page, text = 'set up WooCommerce'): Promise<ThreadRef> 
   await page.locator('#text').fill(text);
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/t\/t-/);
+  await page.locator('#thread[data-live]').waitFor({ state: 'attached' });
   const event = await vi.waitFor(
     () => events.find(({ kind }) => kind === 'message') ?? Promise.reject(new Error('nothing heard yet')),
   );
@@ -332,13 +333,13 @@ describe('three people', () => {
   test('begins further threads, and finds the earlier ones in the menu', async () => {
     const page = await open('merchant');
     await ask(page, 'the first request');
-    await page.getByText('Threads').click();
+    await page.locator('.menu > summary').click();
     await page.getByRole('link', { name: 'New thread' }).click();
     await page.locator('#text').fill('the second request');
     await page.keyboard.press('Enter');
     await page.locator('.words', { hasText: 'the second request' }).waitFor();
     expect(await message(page).count()).toBe(1);
-    await page.getByText('Threads').click();
+    await page.locator('.menu > summary').click();
     await page.getByRole('link', { name: 'the first request' }).click();
     await page.locator('.words', { hasText: 'the first request' }).waitFor();
     await page.goto(url);
@@ -443,7 +444,6 @@ describe('a running operation', () => {
   test('is read out step by step, not second by second', async () => {
     const page = await open('merchant');
     const thread = await ask(page);
-    await page.locator('html').evaluate('new Promise((resolve) => setTimeout(resolve))');
     const live = await chat.post(thread, progress(0), { key: 'live' });
     for (const [step, seconds] of [
       [0, 2],
@@ -560,7 +560,7 @@ describe('for everybody', () => {
       const thread = await fullThread();
       const page = await open('approver', pathOf(thread), { colorScheme, reducedMotion: 'reduce' });
       await page.getByText('All steps').click();
-      await page.getByText('Threads').click();
+      await page.locator('.menu > summary').click();
       expect(await seriousViolations(page)).toEqual([]);
       await page.locator('#text').fill('/');
       await page.getByRole('listbox').waitFor();
@@ -587,7 +587,7 @@ describe('for everybody', () => {
     const thread = await fullThread();
     const page = await open('merchant', pathOf(thread), { viewport: { width, height: 640 } });
     await page.getByText('All steps').click();
-    await page.getByText('Threads').click();
+    await page.locator('.menu > summary').click();
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     const menu = await page.locator('.menu-body').boundingBox();
     expect(menu && menu.x >= 0 && menu.x + menu.width <= width).toBe(true);
@@ -606,7 +606,7 @@ describe('for everybody', () => {
   test('is reached by Tab alone, in the order of the page, with a visible focus', async () => {
     const thread = await fullThread();
     const page = await open('approver', pathOf(thread));
-    await page.evaluate('document.activeElement.blur()');
+    await page.evaluate('document.body.tabIndex = -1; document.body.focus()');
     const reached: string[] = [];
     for (let presses = 0; presses < 30 && reached.at(-1) !== 'Send'; presses++) {
       await page.keyboard.press('Tab');

@@ -1,7 +1,7 @@
 /** @file The page's script. Without it the page works too, by plain forms; with it, it is a live thread. */
 
 import { dismiss, press } from './buttons.js';
-import { fill, sendText, startComposer } from './composer.js';
+import { fill, makeWay, sendText, startComposer } from './composer.js';
 import { submitForm, syncForms } from './dialogs.js';
 import { refill } from './dom.js';
 import { enlarge } from './lightbox.js';
@@ -24,7 +24,7 @@ const received = {
     refill(document.querySelector('#menu'), menu);
     refill(document.querySelector('#people'), people);
   },
-  reload: () => location.reload(),
+  reload: makeWay,
   ready: () => undefined,
 };
 

@@ -10,6 +10,7 @@ const send = form.querySelector('.send');
 const draftKey = `draft ${form.elements.thread.value}`;
 
 let isSending = false;
+let isLeaving = false;
 /** Kept until it arrives: what is sent again after a silence is the same message. */
 let pending;
 
@@ -48,7 +49,14 @@ export async function sendText(isLive) {
   pending = undefined;
   if (text.value.trim() === words) text.value = '';
   changed();
-  if (!isLive() || form.elements.thread.value === 'new') location.assign(reply.url);
+  if (isLive() && form.elements.thread.value !== 'new') return;
+  isLeaving = true;
+  location.assign(reply.url);
+}
+
+/** Shows the newest thread in place of the first screen, unless the page is on its way to one that it began itself. */
+export function makeWay() {
+  if (!isSending && !isLeaving) location.reload();
 }
 
 export function startComposer() {

@@ -10,10 +10,9 @@ let socket;
 let last = Number(thread.dataset.last);
 let failures = 0;
 let timer;
-let isReady = false;
 
 export function isLive() {
-  return isReady;
+  return 'live' in thread.dataset;
 }
 
 /** Keeps a connection up; `onMessage` gets each message in the order of its number. */
@@ -41,7 +40,7 @@ function connect(onMessage) {
   });
   mine.addEventListener('close', () => {
     if (socket !== mine) return;
-    isReady = false;
+    delete thread.dataset.live;
     failures++;
     if (failures > 1) setStatus('Reconnecting…');
     if (failures % 4 === 0) void leaveIfGone();
@@ -59,7 +58,7 @@ function retry(onMessage, delayMs) {
 function ready() {
   if (failures > 0) setStatus('');
   failures = 0;
-  isReady = true;
+  thread.dataset.live = '';
   tellSeen();
 }
 
