@@ -61,11 +61,11 @@ export function findMentions(words: readonly Word[], services: readonly ServiceN
 
 /** The service that one of the words resembles, though not closely enough to take it for a slip. */
 export function nearestService(words: readonly Word[], services: readonly ServiceNames[]): string | undefined {
-  const scored = words
-    .filter((word) => !isFiller(word) && !isGeneric(word) && word.lower.length >= 4)
+  const candidates = words.filter((word) => !isFiller(word) && !isGeneric(word) && word.lower.length >= 4);
+  const scored = [...new Set(candidates.map((word) => word.lower))]
     .flatMap((word) =>
       services.flatMap((service) =>
-        namesOf(service).map((name) => ({ id: service.id, share: distance(word.lower, name) / name.length })),
+        namesOf(service).map((name) => ({ id: service.id, share: distance(word, name) / name.length })),
       ),
     )
     .filter(({ share }) => share <= 0.4)

@@ -26,6 +26,9 @@ export class TookTooLong extends CountersignError {
   }
 }
 
+/** A frame changed, or would not be looked into: nothing sure can be said about the picture. */
+export class UnseenFrame extends Error {}
+
 /**
  * Playwright's error in our words. Its message is not passed on: call logs quote typed text and whole addresses.
  */

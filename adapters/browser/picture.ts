@@ -1,41 +1,48 @@
-import type { CDPSession, Frame, Page } from 'playwright';
-import { CountersignError } from '../../core/errors.ts';
+import type { CDPSession, Page } from 'playwright';
 import type { Box, PictureOptions, PictureResult } from '../../core/ports/browser.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { areSame } from './boxes.ts';
-import { isPassing, within } from './errors.ts';
+import { isPassing, UnseenFrame, within } from './errors.ts';
+import { closeParts, openParts, type Part, sure } from './frame-parts.ts';
 import { findMasks } from './masking.ts';
 import { createNeedles, type Needles } from './needles.ts';
-import { framePlace, look } from './snapshot.ts';
+import { look } from './snapshot.ts';
 
 const TRIES = 4; // one and three retakes
-const SHOT_LIMIT_MS = 5_000;
+const CALL_LIMIT_MS = 5_000;
+const WHOLE: Box = { x: 0, y: 0, ...VIEWPORT };
+
+/** Takes the pictures of one session. */
+export interface Camera {
+  take(page: Page, options: PictureOptions): Promise<PictureResult>;
+}
 
 /**
- * Takes a picture between two looks at the page: only when everything to be hidden was at the same place before and
- * after is it sure that the masks cover it. Bytes before masking stay in memory.
+ * Each picture is taken between two looks at the page: only when everything to be hidden was at the same place before
+ * and after is it sure that the masks cover it. Bytes before masking stay in memory.
  */
-export async function takePicture(page: Page, studio: Studio, options: PictureOptions): Promise<PictureResult> {
-  const needles = createNeedles(options.secrets);
-  const session = await page.context().newCDPSession(page);
-  try {
-    const shot = await holdStill(page, session, () => steadyShot(page, session, needles, options.isRevealing));
-    if (!shot) return { kind: 'withheld', reason: 'what must be hidden kept moving' };
-    const { highlight, caption } = options;
-    const address = shownAddress(page.url(), needles);
-    const picture = await studio.finish(shot.png, shot.masks, {
-      address,
-      caption,
-      ...(highlight ? { highlight } : {}),
-    });
-    return { kind: 'taken', picture };
-  } catch (error) {
-    if (error instanceof UnseenFrame)
-      return { kind: 'withheld', reason: 'a part of the page could not be looked into' };
-    throw error;
-  } finally {
-    void session.detach().catch(() => undefined); // gone with its page at the latest
+export function createCamera(studio: Studio): Camera {
+  // One for the page's life: a session that ends while another holds animations still would start them again.
+  const sessions = new WeakMap<Page, Promise<CDPSession>>();
+  function sessionOf(page: Page): Promise<CDPSession> {
+    const known = sessions.get(page);
+    if (known) return known;
+    const opened = within(CALL_LIMIT_MS, 'Looking at the page', page.context().newCDPSession(page));
+    opened.catch(() => sessions.delete(page));
+    sessions.set(page, opened);
+    return opened;
   }
+
+  return {
+    async take(page, { secrets, isRevealing, highlight, caption }) {
+      const needles = createNeedles(secrets);
+      const shot = await steadyShot(page, await sessionOf(page), needles, isRevealing);
+      if (typeof shot === 'string') return { kind: 'withheld', reason: shot };
+      const address = shownAddress(page.url(), needles);
+      const annotation = { address, caption, ...(highlight ? { highlight } : {}) };
+      return { kind: 'taken', picture: await studio.finish(shot.png, shot.masks, annotation) };
+    },
+  };
 }
 
 interface Shot {
@@ -43,99 +50,72 @@ interface Shot {
   readonly masks: readonly Box[];
 }
 
+/** The shot, or the reason why there is none. */
 async function steadyShot(
   page: Page,
   session: CDPSession,
   needles: Needles,
   isRevealing: boolean,
-): Promise<Shot | undefined> {
+): Promise<Shot | string> {
+  let reason = '';
   for (let attempt = 0; attempt < TRIES; attempt++) {
     try {
-      const before = await masksOf(page, session, needles, isRevealing);
-      const { data } = await within(
-        SHOT_LIMIT_MS,
-        'A picture',
-        session.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true }),
-      );
-      const after = await masksOf(page, session, needles, isRevealing);
-      if (areSame(before, after, 1)) return { png: Buffer.from(data, 'base64'), masks: [...before, ...after] };
+      const shot = await oneShot(page, session, needles, isRevealing);
+      if (shot) return shot;
+      reason = 'what must be hidden kept moving';
     } catch (error) {
-      if (!isPassing(error) || attempt === TRIES - 1) throw error; // the page was changing: look again
+      if (error instanceof UnseenFrame) reason = 'a part of the page could not be looked into';
+      else if (isPassing(error)) reason = 'the page kept changing';
+      else throw error;
     }
   }
-  return undefined;
+  return reason;
 }
 
-/** Stops CSS animations meanwhile, without touching the page's document. */
-async function holdStill<T>(page: Page, session: CDPSession, work: () => Promise<T>): Promise<T> {
-  const setRate = (playbackRate: number) =>
-    within(SHOT_LIMIT_MS, 'Holding the page still', session.send('Animation.setPlaybackRate', { playbackRate }));
-  await setRate(0);
-  try {
-    return await work();
-  } finally {
-    if (!page.isClosed()) await setRate(1).catch(() => undefined); // a page that ended needs no animations
-  }
-}
-
-/** A frame that has neither a place in its parent's snapshot nor one of its own. */
-class UnseenFrame extends Error {}
-
-async function masksOf(
+/** `undefined` when something to be hidden moved meanwhile. */
+async function oneShot(
   page: Page,
   session: CDPSession,
   needles: Needles,
   isRevealing: boolean,
-): Promise<readonly Box[]> {
-  const masks: Box[] = [...findMasks(await look(session, { x: 0, y: 0, ...VIEWPORT }), needles, isRevealing)];
-  const parts = new Map<Frame, Part>([[page.mainFrame(), { session, area: { x: 0, y: 0, ...VIEWPORT } }]]);
-  for (const frame of page.frames()) {
-    if (frame === page.mainFrame()) continue;
-    const own = await ownSession(frame);
-    if (!own) continue;
-    try {
-      const place = await placeOf(frame, own, parts);
-      if (!place) continue;
-      parts.set(frame, { session: own, area: place.area });
-      const found = findMasks(await look(own, place.area), needles, isRevealing);
-      masks.push(...(place.isTransformed && found.length > 0 ? [place.area] : found));
-    } finally {
-      if (!parts.has(frame)) void own.detach().catch(() => undefined);
-    }
-  }
-  for (const [frame, part] of parts) if (frame !== page.mainFrame()) void part.session.detach().catch(() => undefined);
-  return masks;
-}
-
-/** Frames of one process: how to ask it, and where its outermost frame lies in the picture. */
-interface Part {
-  readonly session: CDPSession;
-  readonly area: Box;
-}
-
-/** Only frames of another site have a session of their own; the others are in their parent's snapshot. */
-async function ownSession(frame: Frame): Promise<CDPSession | undefined> {
+): Promise<Shot | undefined> {
+  const frames = page.frames();
+  const parts = await openParts(page, session, WHOLE);
+  const masks = () => masksOf(parts, needles, isRevealing);
   try {
-    return await within(SHOT_LIMIT_MS, 'Looking into a frame', frame.page().context().newCDPSession(frame));
-  } catch (error) {
-    if (error instanceof Error && /does not have a separate CDP session/.test(error.message)) return undefined;
-    if (frame.isDetached()) return undefined;
-    throw error instanceof CountersignError ? error : new UnseenFrame();
+    await setPlaybackRate(parts, 0);
+    const before = await masks();
+    const { data } = await within(
+      CALL_LIMIT_MS,
+      'A picture',
+      session.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true }),
+    );
+    const after = await masks();
+    if (page.frames().length !== frames.length || page.frames().some((frame, i) => frame !== frames[i]))
+      throw new UnseenFrame();
+    return areSame(before, after, 1) ? { png: Buffer.from(data, 'base64'), masks: [...before, ...after] } : undefined;
+  } finally {
+    await setPlaybackRate(parts, 1).catch(() => undefined); // a page that ended needs no animations
+    await closeParts(parts);
   }
 }
 
-async function placeOf(frame: Frame, own: CDPSession, parts: ReadonlyMap<Frame, Part>): ReturnType<typeof framePlace> {
-  let above = frame.parentFrame();
-  while (above && !parts.has(above)) above = above.parentFrame();
-  const part = above && parts.get(above);
-  if (!part) throw new UnseenFrame();
-  const { frameTree } = await within(SHOT_LIMIT_MS, 'Naming a frame', own.send('Page.getFrameTree'));
-  const owner = await within(
-    SHOT_LIMIT_MS,
-    'Finding a frame',
-    part.session.send('DOM.getFrameOwner', { frameId: frameTree.frame.id }),
+/** Holds CSS animations still or lets them go on, without touching the page's document. */
+async function setPlaybackRate(parts: readonly Part[], playbackRate: number): Promise<void> {
+  const [main, ...others] = parts.map(({ session }) => session.send('Animation.setPlaybackRate', { playbackRate }));
+  await Promise.all([main && within(CALL_LIMIT_MS, 'Holding the page still', main), ...others.map(sure)]);
+}
+
+async function masksOf(parts: readonly Part[], needles: Needles, isRevealing: boolean): Promise<readonly Box[]> {
+  const masks = await Promise.all(
+    parts.map(async (part, i) => {
+      const place = await part.place();
+      if (!place) return [];
+      const seen = look(part.session, place);
+      return findMasks(await (i === 0 ? seen : sure(seen)), needles, isRevealing);
+    }),
   );
-  return framePlace(part.session, owner.backendNodeId, part.area);
+  return masks.flat();
 }
 
 /** Host and path: a query may hold anything. */
@@ -143,5 +123,13 @@ function shownAddress(url: string, needles: Needles): string {
   const parsed = URL.parse(url);
   if (!parsed || (parsed.protocol !== 'https:' && parsed.protocol !== 'http:')) return 'no page';
   const path = parsed.pathname === '/' ? '' : parsed.pathname;
-  return needles.isIn(path) ? parsed.host : `${parsed.host}${path}`;
+  return needles.isIn(path) || needles.isIn(decoded(path)) ? parsed.host : `${parsed.host}${path}`;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

@@ -19,7 +19,7 @@ import { describeRefusals } from './incidents.ts';
 import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locators.ts';
 import { checkAddress, goTo } from './navigation.ts';
 import type { Pages } from './pages.ts';
-import { takePicture } from './picture.ts';
+import { createCamera } from './picture.ts';
 
 export interface SessionParts extends BrowserSessionOptions {
   readonly pages: Pages;
@@ -34,6 +34,7 @@ const ANSWER_LIMIT_MS = 5_000;
 export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
   const handles = new Map<string, ElementHandle>();
   const typed = new Set<Secret>();
+  const camera = createCamera(studio);
   let lastTold: EgressRefusal | undefined;
 
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
@@ -145,7 +146,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
     async picture(options) {
       const page = pages.current();
       try {
-        return await takePicture(page, studio, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
+        return await camera.take(page, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
       } catch (error) {
         const problem = told(error, 'Taking a picture', page);
         if (problem.code !== 'network') throw problem;

@@ -1,7 +1,7 @@
 import type { CDPSession } from 'playwright';
 import type { Box } from '../../core/ports/browser.ts';
 import { clipped, padded } from './boxes.ts';
-import { within } from './errors.ts';
+import { UnseenFrame, within } from './errors.ts';
 
 /** What is rendered in one process's part of a page, in pixels of the picture. */
 export interface Seen {
@@ -31,10 +31,10 @@ type Document = Snapshot['documents'][number];
 
 const CALL_LIMIT_MS = 5_000;
 
-/** Everything rendered in the session's frames, and where. `area` is where its outermost frame lies in the picture. */
-export async function look(session: CDPSession, area: Box): Promise<Seen> {
+/** Everything rendered in the session's frames, and where. `outermost` is where the first of them lies in the picture. */
+export async function look(session: CDPSession, outermost: Place): Promise<Seen> {
   const snapshot = await capture(session);
-  const places = await placeDocuments(session, snapshot, area);
+  const places = await placeDocuments(session, snapshot, outermost);
   const seen = snapshot.documents.map((document, i) => {
     const place = places[i];
     return place ? readDocument(document, snapshot.strings, place) : { texts: [], elements: [] };
@@ -51,7 +51,7 @@ function capture(session: CDPSession) {
 }
 
 /** Where a document lies; one that is scaled or turned counts as its whole area wherever something is found in it. */
-interface Place {
+export interface Place {
   readonly area: Box;
   readonly isTransformed: boolean;
 }
@@ -60,29 +60,28 @@ interface Place {
 async function placeDocuments(
   session: CDPSession,
   { documents }: Snapshot,
-  area: Box,
+  outermost: Place,
 ): Promise<readonly (Place | undefined)[]> {
-  const places: (Place | undefined)[] = documents.map((_, i) => (i === 0 ? { area, isTransformed: false } : undefined));
+  const places: (Place | undefined)[] = documents.map((_, i) => (i === 0 ? outermost : undefined));
   for (const document of documents) {
     const owned = document.nodes.contentDocumentIndex;
     for (const [k, node] of (owned?.index ?? []).entries()) {
       const content = owned?.value[k];
       const backendNodeId = document.nodes.backendNodeId?.[node];
-      if (content !== undefined && backendNodeId !== undefined)
-        places[content] = await framePlace(session, backendNodeId, area);
+      if (content === undefined || backendNodeId === undefined) continue;
+      places[content] = outermost.isTransformed ? outermost : await framePlace(session, backendNodeId, outermost.area);
     }
   }
   return places;
 }
 
-/** The content box of a frame's element, by CDP: border and padding are in no offset of the snapshot. */
+/**
+ * The content box of a frame's element, by CDP: border and padding are in no offset of the snapshot. `undefined` when it
+ * isn't rendered. @throws UnseenFrame when it went away.
+ */
 export async function framePlace(session: CDPSession, backendNodeId: number, area: Box): Promise<Place | undefined> {
-  const { model } = await within(
-    CALL_LIMIT_MS,
-    'Measuring a frame',
-    session.send('DOM.getBoxModel', { backendNodeId }),
-  ).catch(() => ({ model: undefined }));
-  if (!model) return undefined; // not rendered
+  const model = await boxModel(session, backendNodeId);
+  if (!model) return undefined;
   const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, x3 = 0, y3 = 0, x4 = 0, y4 = 0] = model.content;
   const [x, y] = [Math.min(x1, x2, x3, x4), Math.min(y1, y2, y3, y4)];
   const box = {
@@ -93,6 +92,16 @@ export async function framePlace(session: CDPSession, backendNodeId: number, are
   };
   const outer = model.border[2] === undefined ? 0 : Math.abs(model.border[2] - (model.border[0] ?? 0));
   return { area: box, isTransformed: y1 !== y2 || Math.abs(outer - model.width) > 1 };
+}
+
+async function boxModel(session: CDPSession, backendNodeId: number) {
+  try {
+    const measured = session.send('DOM.getBoxModel', { backendNodeId });
+    return (await within(CALL_LIMIT_MS, 'Measuring a frame', measured)).model;
+  } catch (error) {
+    if (error instanceof Error && /could not compute box model/i.test(error.message)) return undefined;
+    throw new UnseenFrame();
+  }
 }
 
 function readDocument(document: Document, strings: readonly string[], { area, isTransformed }: Place): Seen {

@@ -57,6 +57,7 @@ export function createWebChat(
   const store = openStore(config.storeFile, { log, now });
   const views = createViews(store);
   let port = config.port;
+  let isStopped = false;
 
   const assets = createAssets();
   const pages = createPages({
@@ -165,6 +166,8 @@ export function createWebChat(
   }
 
   async function stop(): Promise<void> {
+    if (isStopped) return;
+    isStopped = true;
     delivery.stop();
     push.close();
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -81,7 +81,7 @@ ${composer(page)}
 
   function document(title: string, content: Html, userId: string): string {
     const { assetsPath } = deps;
-    const styles = ['chat', 'cards', 'dialogs'].map(
+    const styles = ['chat', 'thread', 'cards', 'dialogs'].map(
       (name) => html`<link rel="stylesheet" href="${assetsPath}/${name}.css">`,
     );
     return `<!doctype html>${
@@ -147,6 +147,6 @@ function renderPerson(person: Person, { me }: Page, { addressed, isUnread }: Att
     !isMe &&
     (addressed > 0
       ? html`<span class="badge">${addressed}<span class="unseen"> waiting</span></span>`
-      : isUnread && html`<span class="dot"><span class="unseen">, unread</span></span>`);
+      : isUnread && html`<span class="dot"><span class="unseen"> (unread)</span></span>`);
   return html`<button name="person" value="${person.userId}" aria-pressed="${isMe ? 'true' : 'false'}" title="Speak as ${person.name}">${person.name}${badge}</button>`;
 }

@@ -173,6 +173,7 @@ function send({ socket }: Connection, message: object): void {
 }
 
 function refuse(stream: Duplex, status: number, words: string): void {
+  stream.on('error', () => stream.destroy()); // who is refused may be gone already
   const head = `HTTP/1.1 ${status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close`;
   stream.end(`${head}\r\nContent-Length: ${Buffer.byteLength(words)}\r\n\r\n${words}`);
 }

@@ -74,7 +74,8 @@ export function createViews(store: Store): Views {
       threadId === directThreadId(userId) ||
       store.messages().some((each) => each.threadId === threadId && isFor(each, userId)),
     attention,
-    forms: (userId, threadId) => store.forms(userId).filter((open) => open.threadId === threadId),
+    forms: (userId, threadId) =>
+      store.forms(userId).filter((open) => [open.threadId, open.eventThreadId].includes(threadId)),
     liveliest: (userId) => threads(userId).find(({ id }) => directTo(id) === undefined)?.id,
   };
 }

@@ -278,7 +278,7 @@ describe('three people', () => {
     const thread = await ask(merchant);
     const asked = await chat.post(thread, consent, { key: 'consent' });
     await merchant.getByRole('button', { name: 'Approver 1 waiting' }).waitFor();
-    await merchant.getByRole('button', { name: 'Admin , unread' }).waitFor();
+    await merchant.getByRole('button', { name: 'Admin (unread)' }).waitFor();
 
     const [approver, admin] = [await open('approver'), await open('admin')];
     await merchant.locator('.people .badge').waitFor({ state: 'detached' });

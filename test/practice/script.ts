@@ -83,10 +83,13 @@ async function converse(stage: Stage, sentence: string, signIn: { user: string; 
   const approver = as(stage, 'Approver');
   await approver.getByRole('button', { name: 'Approve', exact: true }).last().click({ timeout: PATIENCE_MS });
   await enterSignIn(stage, signIn);
+  const isRunning = merchant.getByRole('article').filter({ hasText: /step [678] of/ });
   const result = merchant
     .getByRole('article')
     .filter({ hasText: /Done in .* is connected|was not set up/ })
     .last();
+  await first(isRunning, result);
+  await stage.watcher.at?.('running');
   await result.waitFor({ timeout: PATIENCE_MS });
   await print(stage);
   return conclude(stage, await result.innerText());

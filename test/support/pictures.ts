@@ -8,9 +8,20 @@ import { startDemo } from '../practice/demo.ts';
 import { playScript } from '../practice/script.ts';
 import { silentLog } from './silent-log.ts';
 
-const TARGET = join(import.meta.dirname, '../../docs/pictures');
-const WIDE = { viewport: { width: 900, height: 1000 }, deviceScaleFactor: 2 } as const;
+const DOCS = join(import.meta.dirname, '../../docs/pictures');
+/** Pictures that no document shows: for our own eyes. */
+const LOOKS = join(import.meta.dirname, '../../.countersign/pictures');
+const IN_DOCS = ['thread', 'thread-dark', 'thread-phone'];
+const WIDE = { viewport: { width: 900, height: 700 }, deviceScaleFactor: 1.5 } as const;
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } as const;
+
+/** As high as the thread, so that what sticks to the window's edges stands where it belongs. */
+async function tall(page: Page): Promise<void> {
+  const size = page.viewportSize();
+  const box = await page.locator('html').boundingBox();
+  if (size && box)
+    await page.setViewportSize({ width: size.width, height: Math.max(size.height, Math.ceil(box.height)) });
+}
 
 async function main(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-pictures-'));
@@ -28,7 +39,7 @@ async function main(): Promise<void> {
     chromiumSandbox: process.getuid?.() !== 0,
     args: [...found.args],
   });
-  mkdirSync(TARGET, { recursive: true });
+  for (const folder of [DOCS, LOOKS]) mkdirSync(folder, { recursive: true });
   const shoot = async (
     name: string,
     role: string,
@@ -39,9 +50,10 @@ async function main(): Promise<void> {
     const page = await context.newPage();
     await page.goto(demo.chatUrl);
     await page.getByRole('navigation', { name: 'Speak as' }).getByRole('button', { name: role }).click();
-    await page.waitForLoadState('load');
     await prepare?.(page);
-    await page.screenshot({ path: join(TARGET, `${name}.png`), fullPage: true });
+    await page.waitForLoadState('networkidle');
+    await tall(page);
+    await page.screenshot({ path: join(IN_DOCS.includes(name) ? DOCS : LOOKS, `${name}.png`) });
     await context.close();
   };
   try {

@@ -87,5 +87,5 @@ export function keyOf(element) {
   const form = element.closest('form.act');
   if (form) return `act ${form.elements.action.value} ${form.elements.value.value}`;
   if (element.matches('a')) return `a ${element.getAttribute('href')}`;
-  return `${element.localName} ${element.value ?? ''} ${element.matches('button, summary') ? element.textContent : ''}`;
+  return `${element.localName} ${element.value || element.textContent}`;
 }

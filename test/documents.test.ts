@@ -1,0 +1,36 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md'];
+const read = (name: string) => readFileSync(join(ROOT, name), 'utf8');
+const scripts = Object.keys(JSON.parse(read('package.json')).scripts);
+
+describe.each(DOCUMENTS)('%s', (name) => {
+  const text = read(name);
+
+  test('names only files that are there', () => {
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)].map(
+      (m) => m[1] ?? m[2] ?? '',
+    );
+    const paths = [
+      ...text.matchAll(/`((?:\.ci|adapters|bot|core|docs|prisma|test)\/[\w./-]*|[\w-]+\.(?:md|json|ts))`/g),
+    ].map((m) => m[1] ?? '');
+    const missing = [...links, ...paths].filter((path) => !/NAME/.test(path) && !existsSync(join(ROOT, path)));
+    expect(links.length + paths.length).toBeGreaterThan(0);
+    expect(missing).toEqual([]);
+  });
+
+  test('names only npm scripts that exist', () => {
+    const named = [...text.matchAll(/npm (?:run )?(?!ci\b|run\b|install\b)([\w-]+)/g)].map((m) => m[1] ?? '');
+    expect(named.filter((script) => !scripts.includes(script) && script !== 'and')).toEqual([]);
+  });
+});
+
+test('every npm script starts a file that is there', () => {
+  const commands = Object.values<string>(JSON.parse(read('package.json')).scripts);
+  const files = commands.flatMap((command) => command.match(/[\w./-]+\.(?:ts|mjs)/g) ?? []);
+  expect(files.length).toBeGreaterThan(4);
+  expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+});

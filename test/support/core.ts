@@ -1,0 +1,235 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { type Audit, createAudit } from '../../core/audit/audit.ts';
+import type { AuditEntry } from '../../core/audit/entry.ts';
+import { type Click, type Consents, createConsents, type Decision, signInPlace } from '../../core/consent/consent.ts';
+import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
+import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
+import { createDirectory, type Directory } from '../../core/directory.ts';
+import type { CustomerId } from '../../core/ids.ts';
+import type { LeaseDeps } from '../../core/operations/lease.ts';
+import { createMover, type Mover } from '../../core/operations/move.ts';
+import {
+  createOperations,
+  type NewOperation,
+  type Operation,
+  type Operations,
+} from '../../core/operations/operations.ts';
+import { createThreads, type Threads } from '../../core/operations/threads.ts';
+import type { Person } from '../../core/ports/chat.ts';
+import { createQueue, type Queue } from '../../core/queue/queue.ts';
+import { Secret } from '../../core/secret.ts';
+import { defaultPermissions } from '../../core/services/define-service.ts';
+import { getService } from '../../core/services/index.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
+import { createLinks, type Links } from '../../core/vault/links.ts';
+import { createSealer, type Sealer } from '../../core/vault/sealer.ts';
+import { type CredentialType, createVault, type Vault } from '../../core/vault/vault.ts';
+import { createWorkflowRegistry, type WorkflowRegistry } from '../../core/workflow/registry.ts';
+import type { TestDatabase } from './database.ts';
+import { testRootKeys } from './root-keys.ts';
+import { silentLog } from './silent-log.ts';
+
+/** Everything below the conversation, wired as the program wires it, on a database of its own. */
+export interface Core extends LeaseDeps {
+  readonly database: Database;
+  readonly directory: Directory;
+  readonly sealer: Sealer;
+  readonly audit: Audit;
+  readonly vault: Vault;
+  readonly links: Links;
+  readonly customers: Customers;
+  readonly mover: Mover;
+  readonly queue: Queue;
+  readonly threads: Threads;
+  readonly workflows: WorkflowRegistry;
+  readonly operations: Operations;
+  readonly consents: Consents;
+  close(): Promise<void>;
+}
+
+export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
+  const database = createDatabase({ url: programUrl, rootKeys: testRootKeys, poolSize: 10 });
+  const queue = createQueue({ url: programUrl, log: silentLog });
+  const directory = createDirectory(database);
+  const sealer = createSealer(testRootKeys);
+  const audit = createAudit({ database, sealer });
+  const vault = createVault({ sealer, audit });
+  const links = createLinks({ database, directory });
+  const customers = createCustomers({ database, directory });
+  const mover = createMover({ audit, vault });
+  const threads = createThreads();
+  const workflows = createWorkflowRegistry();
+  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
+  await queue.start();
+  return {
+    ...{ database, directory, sealer, audit, vault, links, customers, mover, queue, threads },
+    ...{ workflows, operations, consents },
+    close: async () => {
+      await queue.stop(5_000);
+      await database.close();
+    },
+  };
+}
+
+/** A customer with a workspace of its own and one person for each role; a second approver for races. */
+export interface Shop {
+  readonly customerId: CustomerId;
+  readonly workspaceId: string;
+  /** Installed the bot; no approver. */
+  readonly admin: Member;
+  readonly merchant: Member;
+  readonly approver: Member;
+  readonly secondApprover: Member;
+  readonly threadId: string;
+}
+
+export function somebody(workspaceId: string, name: string): Person {
+  return { platform: 'web', workspaceId, userId: `U-${name}`, name };
+}
+
+export async function installShop(core: Core): Promise<Shop> {
+  const workspaceId = `W-${randomUUID()}`;
+  const person = (name: string) => somebody(workspaceId, name);
+  const customerId = await core.customers.install({ platform: 'web', workspaceId, name: 'Shop' }, person('Ada'));
+  return core.database.withCustomer(customerId, async (tx) => {
+    await core.customers.setApprovers(tx, customerId, [person('Abel'), person('Anna')], false);
+    const member = (name: string) => core.customers.member(tx, customerId, person(name));
+    const thread = await core.threads.open(tx, customerId, { platform: 'web', workspaceId, ref: 'thread' });
+    return {
+      ...{ customerId, workspaceId, threadId: thread.id },
+      admin: await member('Ada'),
+      merchant: await member('Mona'),
+      approver: await member('Abel'),
+      secondApprover: await member('Anna'),
+    };
+  });
+}
+
+/** "set up WooCommerce for shop.example.com", waiting for a countersignature. */
+export function requestOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+  const type = woocommerce.operationTypes.api_key_generation;
+  return core.operations.request(shop.customerId, {
+    threadId: shop.threadId,
+    requester: shop.merchant,
+    service: woocommerce,
+    type,
+    origin: 'https://shop.example.com',
+    base: 'https://shop.example.com',
+    permissions: defaultPermissions(type),
+    ...changes,
+  });
+}
+
+/** A click on Approve of the card as it was shown. */
+export function click(operation: Operation, by: Member, changes: Partial<Click> = {}): Click {
+  return { operationId: operation.id, planHash: operation.planHash, by, method: 'web', ...changes };
+}
+
+export function grant(core: Core, operation: Operation, by: Member): Promise<Decision> {
+  return core.consents.grant(operation.customerId, click(operation, by));
+}
+
+/** Countersigned; waits for the sign-in. */
+export async function grantedOperation(
+  core: Core,
+  shop: Shop,
+  changes: Partial<NewOperation> = {},
+): Promise<Operation> {
+  const decision = await grant(core, await requestOperation(core, shop, changes), shop.approver);
+  if (decision.kind !== 'granted') throw new Error(`expected a grant, got ${decision.kind}`);
+  return decision.operation;
+}
+
+/** Every sign-in secret of the service into the vault. */
+export async function storeSignIn(core: Core, tx: Transaction, operation: Operation): Promise<void> {
+  for (const { name } of operation.service.signIn) {
+    // Sign-in fields are named after credential types.
+    const place = signInPlace(operation, name as CredentialType);
+    await core.vault.store(tx, operation.customerId, place, { value: new Secret(`${name} of ${operation.id}`) });
+  }
+}
+
+/** Countersigned, its sign-in entered, its job sent. */
+export async function queuedOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+  const operation = await grantedOperation(core, shop, changes);
+  const { customerId, id: operationId } = operation;
+  return core.database.withCustomer(customerId, async (tx) => {
+    await storeSignIn(core, tx, operation);
+    const jobId = await core.queue.sendOperation(tx, { customerId, operationId });
+    const entry = { kind: 'credentials.entered', actor: shop.merchant.id } as const;
+    await core.mover.move(tx, customerId, {
+      operationId,
+      from: ['awaiting_credentials'],
+      to: 'queued',
+      set: { jobId },
+      entry,
+    });
+    return reread(core, tx, operation);
+  });
+}
+
+/** The operation as it is now. */
+export function look(core: Core, operation: Operation): Promise<Operation> {
+  return core.database.withCustomer(operation.customerId, (tx) => reread(core, tx, operation));
+}
+
+async function reread(core: Core, tx: Transaction, { customerId, id }: Operation): Promise<Operation> {
+  const found = await core.operations.get(tx, customerId, id);
+  if (!found) throw new Error(`${id} is gone`);
+  return found;
+}
+
+export function trail(core: Core, operation: Operation): Promise<readonly AuditEntry[]> {
+  const { customerId, id } = operation;
+  return core.database.withCustomer(customerId, (tx) => core.audit.entriesOf(tx, customerId, id));
+}
+
+export async function kinds(core: Core, operation: Operation): Promise<readonly string[]> {
+  return (await trail(core, operation)).map(({ kind }) => kind);
+}
+
+/** One statement over a connection of its own. */
+export async function sql<Row extends pg.QueryResultRow>(
+  url: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
+  return connected(url, async (client) => (await client.query<Row>(text, values)).rows);
+}
+
+export async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {}); // the query under way fails with it
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** What `sec.enter` takes, signed as the program signs it. */
+export function contextOf(customerId: string, expires = Math.floor(Date.now() / 1000) + 60): [string, number, Buffer] {
+  const [key] = testRootKeys.derive('countersign/context/v1');
+  if (!key) throw new Error('there is no root key');
+  return [customerId, expires, createHmac('sha256', key).update(`${customerId}|${expires}`).digest()];
+}
+
+export const ENTER = 'SELECT sec.enter($1::uuid, $2::bigint, $3)';
+
+/** Statements in one transaction as the program's role inside the customer's context, as somebody with its connection could send. */
+export function asCustomer<T>(
+  programUrl: string,
+  customerId: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  return connected(programUrl, async (client) => {
+    await client.query('BEGIN');
+    await client.query(ENTER, contextOf(customerId));
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  });
+}
