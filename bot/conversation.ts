@@ -25,6 +25,7 @@ import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 
+const EVERYTHING = /\b(?:all|everything)\b/i;
 const AWAITING_MS = 30 * 60_000; // after that, an address in the thread is no answer to an old question
 
 interface Scene {
@@ -101,6 +102,7 @@ async function answer(
     case 'audit':
       return showAudit(context, customerId, member, event, intent.operationId ?? '');
     case 'cancel':
+      if (!intent.operationId && EVERYTHING.test(event.text)) return stopAll(context, customerId, member, event);
       return stopOperation(context, customerId, member, event, intent.operationId ?? '');
     case 'help':
       await reply(context, event, helpCard(context.services));

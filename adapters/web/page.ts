@@ -121,7 +121,7 @@ function renderMessage(message: Message, view: MessageView): Html {
 }
 
 function dismissal(messageId: string, userId: string): Html {
-  return html`<form class="dismissal" method="post" action="/messages/${messageId}/dismiss" data-dismiss><input type="hidden" name="as" value="${userId}"><button class="quiet-button" aria-label="Dismiss this message">Dismiss</button></form>`;
+  return html`<form class="dismissal" method="post" action="/messages/${messageId}/dismiss" data-dismiss><input type="hidden" name="as" value="${userId}"><button class="quiet-button" aria-label="Dismiss this message" title="Dismiss">${icons.failed}</button></form>`;
 }
 
 function firstScreen({ me, threadId }: Page, config: WebChatConfig): Html {

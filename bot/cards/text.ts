@@ -17,8 +17,9 @@ export function shortHash(hash: string): string {
   return `${hash.slice(0, 4)}…${hash.slice(-4)}`;
 }
 
-/** `0.2 s`, `14 s`, `2 min 5 s` */
+/** `<0.1 s`, `0.2 s`, `14 s`, `2 min 5 s` */
 export function seconds(ms: number): string {
+  if (ms < 100) return '<0.1 s';
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   const whole = Math.round(ms / 1000);
   return whole < 120 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;

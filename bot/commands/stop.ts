@@ -1,5 +1,5 @@
 import type { Member } from '../../core/customers/customers.ts';
-import { type CustomerId, parseOperationId } from '../../core/ids.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { Context } from '../context.ts';
@@ -15,7 +15,8 @@ export async function stopOperation(
   event: ChatEvent,
   words: string,
 ): Promise<void> {
-  const id = parseOperationId(words);
+  const id =
+    parseOperationId(words) ?? (words.trim() === '' ? await onlyOneHere(context, customerId, event) : undefined);
   const outcome = id ? await stopOne(context, customerId, member, id) : 'unknown';
   if (outcome === 'unknown')
     return whisperWords(
@@ -30,6 +31,19 @@ export async function stopOperation(
       'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
     );
   if (outcome === 'over') return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
+}
+
+/** "stop" alone means the one operation of this thread that is not over yet. */
+async function onlyOneHere(
+  context: Context,
+  customerId: CustomerId,
+  event: ChatEvent,
+): Promise<OperationId | undefined> {
+  return context.database.withCustomer(customerId, async (tx) => {
+    const thread = await context.threads.open(tx, customerId, event.thread);
+    const open = (await context.operations.ofThread(tx, customerId, thread.id)).filter(({ state }) => !isEnd(state));
+    return open.length === 1 ? open[0]?.id : undefined;
+  });
 }
 
 /** `stop all`: every operation of the workspace; admins only. */

@@ -34,7 +34,7 @@ const WIRING = ['bot/main.ts', 'bot/cli.ts', 'prisma/author.ts'];
 
 const CORE_PACKAGES = ['zod', 'canonicalize', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];
-const SQL_FILES = ['core/database.ts', 'core/audit/feed-listener.ts'];
+const SQL_FILES = ['core/database.ts'];
 const BOT_PACKAGES = ['zod'];
 /** Vendors that only one room may know; packages without an owner, such as express, are tools. */
 const OWNERS: readonly (readonly [RegExp, string])[] = [

@@ -1,0 +1,28 @@
+import type { Samples } from './samples.ts';
+import type { Rig } from './rig.ts';
+
+/** One thing that is timed: a file each, listed in main.ts. */
+export interface Benchmark {
+  /** What `--only` names. */
+  readonly name: string;
+  /** @throws when it could not run. A benchmark without a single value counts as failed, too. */
+  run(bench: Bench): Promise<readonly Measure[]>;
+}
+
+/** What a benchmark is given. */
+export interface Bench {
+  /** A small part, for CI: few repetitions and little time for them. */
+  readonly isSlice: boolean;
+  /** Core on a durable PostgreSQL of its own, started when the first benchmark asks for it. */
+  rig(): Promise<Rig>;
+  /** Ends at the latest with the run, also with one that is interrupted; the last one first. @returns the same, to be called earlier. */
+  atEnd(end: () => Promise<unknown>): () => Promise<void>;
+}
+
+export interface Measure {
+  readonly what: string;
+  readonly unit: 'ms' | '/s';
+  readonly values: Samples;
+  /** Reported, never asserted: a shared machine has bad days. */
+  readonly target?: { readonly of: 'median' | 'max'; readonly atMost: number };
+}

@@ -1,0 +1,44 @@
+import type { Measure } from './benchmark.ts';
+import { type Summary, summarise } from './samples.ts';
+
+export interface Row extends Summary {
+  readonly what: string;
+  readonly unit: Measure['unit'];
+  /** In words, such as `median ≤ 50 ms`; absent where the figure is for information. */
+  readonly target?: string;
+  readonly isMet?: boolean;
+}
+
+/** @throws RangeError when nothing was measured. */
+export function toRow({ what, unit, values, target }: Measure): Row {
+  const summary = summarise(values);
+  const row = { what, unit, ...summary };
+  if (!target) return row;
+  return { ...row, target: `${target.of} ≤ ${target.atMost} ${unit}`, isMet: summary[target.of] <= target.atMost };
+}
+
+const COLUMNS = ['what', 'n', 'min', 'median', 'p99/max', 'target', 'met'] as const;
+
+/** One line a row under one of headings; of times the worst is p99, of rates the largest is the best. */
+export function renderTable(rows: readonly Row[]): string {
+  const cells = [COLUMNS, ...rows.map(cellsOf)];
+  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
+  const lines = cells.map((line) => line.map((cell, column) => aligned(cell, column, widths[column] ?? 0)).join('  '));
+  return lines.map((line) => line.trimEnd()).join('\n');
+}
+
+function cellsOf(row: Row): readonly string[] {
+  const figures = [row.min, row.median, row.unit === 'ms' ? row.p99 : row.max];
+  const met = row.isMet === undefined ? '' : row.isMet ? 'yes' : 'NO';
+  return [row.what, String(row.n), ...figures.map((value) => `${rounded(value)} ${row.unit}`), row.target ?? '', met];
+}
+
+/** Three digits that count. */
+function rounded(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+}
+
+function aligned(cell: string, column: number, width: number): string {
+  return column >= 1 && column <= 4 ? cell.padStart(width) : cell.padEnd(width);
+}

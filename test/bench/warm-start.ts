@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import type { Bench, Benchmark } from './benchmark.ts';
+import { makeHome } from './folder.ts';
+import { repeat } from './samples.ts';
+
+const PROGRAM = join(import.meta.dirname, 'demo-program.ts');
+const READY_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
+
+/** From the start of a process to the moment at which the demo says that it is ready; npm's own start is not in it. */
+export const warmStart: Benchmark = {
+  name: 'warm-start',
+  async run(bench) {
+    const home = makeHome();
+    const remove = bench.atEnd(() => home.remove());
+    const cold = [await startOnce(bench, home.folder)];
+    const limits = bench.isSlice ? { times: 2, withinMs: 10_000 } : { times: 10, withinMs: 120_000 };
+    const warm = await repeat(limits, () => startOnce(bench, home.folder));
+    await remove();
+    return [
+      { what: 'warm start of the demo, until ready', unit: 'ms', values: warm, target: { of: 'max', atMost: 4_000 } },
+      { what: 'cold start of the demo, until ready', unit: 'ms', values: cold },
+    ];
+  },
+};
+
+async function startOnce(bench: Bench, folder: string): Promise<number> {
+  const began = performance.now();
+  const child = spawn(process.execPath, [PROGRAM, folder], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const stop = bench.atEnd(() => stopped(child));
+  const said: string[] = [];
+  child.stderr.on('data', (text: Buffer) => said.push(text.toString()));
+  const hasEnded = once(child, 'close').then(() => Promise.reject(new Error(`the demo ended: ${said.join('').trim()}`)));
+  hasEnded.catch(() => {}); // after `ready` it is meant to end
+  await Promise.race([sayingReady(child), hasEnded]);
+  const tookMs = performance.now() - began;
+  await stop();
+  return tookMs;
+}
+
+async function sayingReady(child: ChildProcess): Promise<void> {
+  const signal = AbortSignal.timeout(READY_LIMIT_MS);
+  if (!child.stdout) throw new Error('the demo has no output');
+  for await (const [line] of onLines(child.stdout, signal)) if (line === 'ready') return;
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close', { signal: AbortSignal.timeout(STOP_LIMIT_MS) });
+  child.stdin?.end();
+  try {
+    await closed;
+  } catch {
+    child.kill('SIGKILL'); // its server is ended with its folder
+    throw new Error(`the demo did not stop within ${STOP_LIMIT_MS} ms`);
+  }
+}
