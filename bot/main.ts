@@ -274,7 +274,9 @@ if (import.meta.main) {
     // no .env: the environment alone
   }
   try {
-    const app = await start(readConfig(process.env));
+    const config = readConfig(process.env);
+    const app = await start(config);
+    if (config.slack || config.teams) process.stderr.write('Slack and Teams are configured, but this version cannot connect them yet.\n');
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {

@@ -47,12 +47,12 @@ export function gonePage(
 }
 
 function facts(view: ConnectView, targetLabel: string): string {
-  const expires = view.expiresAt.toISOString().slice(11, 16);
+  const minutes = Math.max(1, Math.round((view.expiresAt.getTime() - Date.now()) / 60_000));
   return `<dl>
       <div><dt>For</dt><dd>${escapeHtml(view.person)}, and nobody else</dd></div>
       <div><dt>${targetLabel}</dt><dd><code>${escapeHtml(view.origin)}</code></dd></div>
       <div><dt>Operation</dt><dd><code>${escapeHtml(view.operationId)}</code></dd></div>
-      <div><dt>Good until</dt><dd>${expires} UTC, once</dd></div>
+      <div><dt>Good</dt><dd>once, within ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}</dd></div>
     </dl>`;
 }
 

@@ -89,8 +89,8 @@ export async function draw(drawing: Drawing): Promise<string> {
     pen.beginPath();
     pen.rect(page.x, page.y, page.width, page.height);
     pen.clip();
-    frame(highlight, 9, 6, '#ffffff'); // a white hairline on both sides of the red, so that it shows on any page
-    frame(highlight, 9, 3.5, '#e0174b');
+    frame(highlight, 7.5, 5, '#ffffff'); // a white hairline on both sides of the red, so that it shows on any page
+    frame(highlight, 7.5, 3, '#e0174b');
     pen.restore();
   }
 
@@ -98,6 +98,8 @@ export async function draw(drawing: Drawing): Promise<string> {
   pen.textBaseline = 'middle';
   pen.fillStyle = '#1c2127';
   pen.fillRect(0, 0, width, page.y);
+  pen.fillStyle = '#3b424b'; // a hairline, because many admin pages begin with a dark bar of their own
+  pen.fillRect(0, page.y - 1, width, 1);
   pen.font = `19px ${family}`;
   write(fitted(drawing.address, width - 2 * margin), margin, page.y / 2 + 1, '#ffffff', `19px ${family}`);
 

@@ -2,8 +2,8 @@ import type { Box } from '../../core/ports/browser.ts';
 import { folded, type Needles } from './needles.ts';
 import type { Seen, SeenElement, SeenText } from './snapshot.ts';
 
-/** More than borders, caret and rounding take: four pixels on every side. */
-export const MASK_PADDING = 4;
+/** With the pixel that the look adds: more than borders, caret and rounding take. */
+export const MASK_PADDING = 3;
 
 /** What must be black: every place that shows a secret by its value, and what may show one by its kind. */
 export function findMasks(seen: Seen, needles: Needles, isRevealing: boolean): readonly Box[] {
@@ -69,12 +69,21 @@ const DRAWN = new Set([
 ]);
 
 /** Where a fresh secret may stand in a form that its value cannot be found in, such as a QR code. */
-function mayReveal({ tag, attributes, background }: SeenElement): boolean {
-  if (DRAWN.has(tag)) return true;
+function mayReveal(element: SeenElement): boolean {
+  const { tag, attributes, background } = element;
+  if (DRAWN.has(tag)) return !isControlsIcon(element);
   if (tag === 'input' && /^(submit|button|reset|checkbox|radio)$/i.test(attributes.get('type') ?? '')) return false;
   if ((tag === 'input' || tag === 'textarea') && attributes.has('readonly')) return true;
   if (/url\("?(data|blob):/i.test(background)) return true;
   return [...attributes.keys()].some(isCopyAttribute);
+}
+
+const LARGEST_ICON = 24;
+
+/** The little picture of a link or a button, such as a menu's: nobody hands out a key there. */
+function isControlsIcon({ tag, box, isInControl }: SeenElement): boolean {
+  const isDrawing = tag === 'svg' || tag === 'img';
+  return isDrawing && isInControl && box.width <= LARGEST_ICON && box.height <= LARGEST_ICON;
 }
 
 function isCopyAttribute(name: string): boolean {

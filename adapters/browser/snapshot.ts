@@ -23,6 +23,8 @@ export interface SeenElement {
   readonly value: string;
   /** `background-image` as computed. */
   readonly background: string;
+  /** Whether it is inside a link or a button. */
+  readonly isInControl: boolean;
   readonly box: Box;
 }
 
@@ -141,7 +143,8 @@ function readElements(document: Document, strings: readonly string[], place: Pla
     if (source !== undefined) attributes.set('src', source);
     const tag = (strings[nodes.nodeName?.[node] ?? -1] ?? '').toLowerCase();
     const background = strings[layout.styles[i]?.[0] ?? -1] ?? '';
-    return [{ tag, attributes, value: values.get(node) ?? '', background, box }];
+    const isInControl = ['a', 'button'].some((control) => ancestor(nodes, node, control, strings) !== undefined);
+    return [{ tag, attributes, value: values.get(node) ?? '', background, isInControl, box }];
   });
 }
 

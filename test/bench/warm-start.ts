@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { on, once } from 'node:events';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
@@ -34,7 +34,9 @@ async function startOnce(bench: Bench, folder: string): Promise<number> {
   const stop = bench.atEnd(() => stopped(child));
   const said: string[] = [];
   child.stderr.on('data', (text: Buffer) => said.push(text.toString()));
-  const hasEnded = once(child, 'close').then(() => Promise.reject(new Error(`the demo ended: ${said.join('').trim()}`)));
+  const hasEnded = once(child, 'close').then(() => {
+    throw new Error(`the demo ended before it was ready: ${said.join('').trim()}`);
+  });
   hasEnded.catch(() => {}); // after `ready` it is meant to end
   await Promise.race([sayingReady(child), hasEnded]);
   const tookMs = performance.now() - began;
@@ -42,16 +44,20 @@ async function startOnce(bench: Bench, folder: string): Promise<number> {
   return tookMs;
 }
 
-async function sayingReady(child: ChildProcess): Promise<void> {
+async function sayingReady(child: ChildProcessWithoutNullStreams): Promise<void> {
+  const lines = createInterface({ input: child.stdout });
   const signal = AbortSignal.timeout(READY_LIMIT_MS);
-  if (!child.stdout) throw new Error('the demo has no output');
-  for await (const [line] of onLines(child.stdout, signal)) if (line === 'ready') return;
+  try {
+    for await (const [line] of on(lines, 'line', { signal })) if (line === 'ready') return;
+  } catch {
+    throw new Error(`the demo was not ready within ${READY_LIMIT_MS} ms`);
+  }
 }
 
-async function stopped(child: ChildProcess): Promise<void> {
+async function stopped(child: ChildProcessWithoutNullStreams): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const closed = once(child, 'close', { signal: AbortSignal.timeout(STOP_LIMIT_MS) });
-  child.stdin?.end();
+  child.stdin.end();
   try {
     await closed;
   } catch {

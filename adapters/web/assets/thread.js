@@ -9,13 +9,18 @@ const thread = document.querySelector('#thread');
 const pill = document.querySelector('#newer');
 let isAtBottom = true;
 
-function distanceToBottom() {
-  const page = document.documentElement;
-  return page.scrollHeight - window.scrollY - window.innerHeight;
+const page = document.documentElement;
+/** As the reader last saw the page: a message that came since must not count as their having scrolled up. */
+let height = page.scrollHeight;
+
+function look() {
+  isAtBottom = window.scrollY + window.innerHeight > height - NEAR_PX;
+  if (isAtBottom) pill.hidden = true;
 }
 
 function toBottom() {
-  window.scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+  height = page.scrollHeight;
+  window.scrollTo({ top: height, behavior: 'instant' });
   isAtBottom = true;
   pill.hidden = true;
 }
@@ -75,16 +80,16 @@ export function remove(id) {
 export function watchScrolling() {
   history.scrollRestoration = 'manual';
   localizeTimes(document);
-  window.addEventListener('scroll', () => {
-    isAtBottom = distanceToBottom() < NEAR_PX;
-    if (isAtBottom) pill.hidden = true;
-  });
+  window.addEventListener('scroll', look);
   // Pictures and growing cards move the end of the page: who was there stays there.
-  new ResizeObserver(() => isAtBottom && toBottom()).observe(thread);
+  new ResizeObserver(() => {
+    if (isAtBottom) toBottom();
+    height = page.scrollHeight;
+  }).observe(thread);
   pill.addEventListener('click', () => {
     toBottom();
     document.querySelector('#text').focus({ preventScroll: true });
   });
   if (location.hash === '') toBottom();
-  else isAtBottom = distanceToBottom() < NEAR_PX;
+  else look();
 }

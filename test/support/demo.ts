@@ -1,0 +1,101 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
+import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
+import { type Demo, type DemoOptions, startDemo } from '../practice/demo.ts';
+import { createTestDatabase } from './database.ts';
+import { TEST_ENCRYPTION_KEY } from './root-keys.ts';
+import { silentLog } from './silent-log.ts';
+
+/** A project folder that nothing else uses. */
+export interface Project {
+  /** What `.countersign` is in a real project. */
+  readonly folder: string;
+  /** Where PostgreSQL keeps its data, when it is the demo's own: as root, outside of the project. */
+  readonly postgresDir: string;
+  /** Once nothing runs in it any more. */
+  remove(): void;
+}
+
+export function throwawayProject(): Project {
+  const project = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
+  const postgresDir = defaultPostgresDir(project);
+  return {
+    folder: join(project, '.countersign'),
+    postgresDir,
+    remove: () => {
+      for (const dir of [project, postgresDir]) rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface TestDemo extends Demo {
+  readonly project: Project;
+  /** Looks behind row level security, as the superuser. */
+  sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** Stops the demo and removes everything that it made. */
+  remove(): Promise<void>;
+}
+
+export interface TestDemoOptions extends Partial<Pick<DemoOptions, 'env' | 'log' | 'shop'>> {
+  /** `own`: PostgreSQL in the project's folder, as `npm run demo` has it. `shared`, the default: the run's, which is there already. */
+  readonly postgres?: 'own' | 'shared';
+}
+
+/** The demo on free ports, in a folder of its own. */
+export async function startTestDemo(options: TestDemoOptions = {}): Promise<TestDemo> {
+  const project = throwawayProject();
+  const database = options.postgres === 'own' ? undefined : await createTestDatabase();
+  const removeData = async () => {
+    await database?.drop();
+    project.remove();
+  };
+  try {
+    const demo = await startDemo({
+      folder: project.folder,
+      ...{ chatPort: 0, httpPort: 0, shopPort: 0 },
+      env: { ...demoEnvironment(), ...(database && databaseVariables(database.programUrl)), ...options.env },
+      log: options.log ?? silentLog,
+      ...(options.shop ? { shop: options.shop } : {}),
+    });
+    const admin = new pg.Pool({ connectionString: asAdmin(demo.app.databaseUrl), max: 2 });
+    admin.on('error', () => {}); // the server ends before the pool does when a test failed
+    return {
+      ...demo,
+      project,
+      sql: async (text, values = []) => (await admin.query(text, [...values])).rows,
+      remove: async () => {
+        await admin.end();
+        await demo.stop();
+        await removeData();
+      },
+    };
+  } catch (error) {
+    await removeData();
+    throw error;
+  }
+}
+
+/** Room for every request of a test file, and the browser that the run was told to use. */
+export function demoEnvironment(): Record<string, string> {
+  const { CHROMIUM_PATH } = process.env;
+  return { OPERATIONS_PER_HOUR: '1000', ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
+}
+
+function databaseVariables(programUrl: string): Record<string, string> {
+  return { DATABASE_URL: programUrl, ENCRYPTION_KEY: TEST_ENCRYPTION_KEY };
+}
+
+/** The same database's address for the superuser of a server that a socket in a closed folder admits him to. */
+export function asAdmin(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = ADMIN_ROLE;
+  return url.href;
+}
+
+/** Whether anything of the project is left on the disk. */
+export function isLeft(project: Project): boolean {
+  return existsSync(project.folder) || existsSync(project.postgresDir);
+}
