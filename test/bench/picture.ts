@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { createBrowser, createEgress } from '../../adapters/browser/index.ts';
 import { runStep } from '../../core/agent/engine.ts';
-import type { BrowserSession, Locator } from '../../core/ports/browser.ts';
+import type { Browser, BrowserSession, Locator } from '../../core/ports/browser.ts';
 import { Secret } from '../../core/secret.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 import { recordingRun } from '../core/agent/recording-run.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { silentLog } from '../support/silent-log.ts';
-import type { Bench, Benchmark } from './benchmark.ts';
+import type { Benchmark } from './benchmark.ts';
 import { repeat, timed } from './samples.ts';
 
 const CHROMIUM_FOLDER = join(import.meta.dirname, '../../.countersign/chromium');
@@ -17,26 +17,26 @@ const GENERATE: Locator = { by: 'role', role: 'button', name: 'Generate API key'
 export const picture: Benchmark = {
   name: 'picture',
   async run(bench) {
-    const shop = await startPracticeShop({ obstacles: { adminEmailCheck: false } });
-    const closeShop = bench.atEnd(() => shop.close());
-    const session = await openSession(bench, shop);
+    const start = () => startPracticeShop({ obstacles: { adminEmailCheck: false } });
+    const { it: shop, close: closeShop } = await bench.open(start, (started) => started.close());
+    const makeBrowser = () => openBrowser(shop);
+    const { it: browser, close: closeBrowser } = await bench.open(makeBrowser, (made) => made.close());
+    const session = await browser.open({ origins: [shop.origin] });
     await fillKeyForm(session, shop);
     const limits = bench.isSlice ? { times: 8, withinMs: 6_000 } : { times: 50, withinMs: 60_000 };
     await takeOne(session, shop);
     const values = await repeat(limits, () => timed(() => takeOne(session, shop)));
-    await session.close();
+    await closeBrowser();
     await closeShop();
     return [{ what: 'picture of the key form, masked and annotated', unit: 'ms', values }];
   },
 };
 
-async function openSession(bench: Bench, shop: PracticeShop): Promise<BrowserSession> {
+function openBrowser(shop: PracticeShop): Browser {
   const egress = createEgress({ privateTargets: [new URL(shop.origin).host], log: silentLog });
   const chromiumPath = process.env.CHROMIUM_PATH;
   const options = { egress, log: silentLog, chromiumFolder: CHROMIUM_FOLDER };
-  const browser = createBrowser({ ...options, ...(chromiumPath ? { chromiumPath } : {}) });
-  bench.atEnd(() => browser.close());
-  return browser.open({ origins: [shop.origin] });
+  return createBrowser({ ...options, ...(chromiumPath ? { chromiumPath } : {}) });
 }
 
 /** The workflow's own steps, up to the one that generates the key. */

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
-import { prepareRoles, startPostgres } from '../../adapters/postgres/index.ts';
+import { type PostgresServer, prepareRoles, startPostgres } from '../../adapters/postgres/index.ts';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import { type Consents, createConsents } from '../../core/consent/consent.ts';
-import { createCustomers, type Customers, type Member } from '../../core/customers/customers.ts';
+import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createDatabase, type Database } from '../../core/database.ts';
 import { createDirectory } from '../../core/directory.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
@@ -12,14 +12,15 @@ import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { createMover } from '../../core/operations/move.ts';
 import { createOperations, type Operations } from '../../core/operations/operations.ts';
 import { createThreads } from '../../core/operations/threads.ts';
-import type { OperationJob } from '../../core/queue/queues.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
+import type { OperationJob } from '../../core/queue/queues.ts';
 import { getService } from '../../core/services/index.ts';
 import { createSealer } from '../../core/vault/sealer.ts';
 import { createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { silentLog } from '../support/silent-log.ts';
+import type { Endings } from './endings.ts';
 import { makeHome } from './folder.ts';
 
 /** Core, put together as bot/main.ts does it, on a durable PostgreSQL of its own. */
@@ -44,23 +45,17 @@ export interface RigCustomer {
 }
 
 const POOL_SIZE = 10; // as in bot/main.ts
-const STOP_MS = 5_000;
 
-/** `atEnd` takes each end as soon as there is something to end. */
-export async function createRig(atEnd: (end: () => Promise<unknown>) => void): Promise<Rig> {
-  const home = makeHome();
-  atEnd(() => home.remove());
-  const server = await startPostgres({ dir: home.postgresDir });
-  atEnd(async () => rmSync(server.socketDir, { recursive: true, force: true })); // elsewhere when its path was too long
-  atEnd(() => server.stop());
+export async function createRig({ open }: Endings): Promise<Rig> {
+  const { it: home } = await open(makeHome, (made) => made.remove());
+  const { it: server } = await open(() => startPostgres({ dir: home.postgresDir }), stopServer);
   const rootKeys = createEnvironmentRootKeys({ current: randomBytes(32).toString('base64'), old: [] });
   const urls = await prepareRoles(server, { database: 'countersign' });
   await migrate({ ownerUrl: urls.ownerUrl, rootKeys });
 
-  const database = createDatabase({ url: urls.programUrl, rootKeys, poolSize: POOL_SIZE });
-  atEnd(() => database.close());
+  const connect = () => createDatabase({ url: urls.programUrl, rootKeys, poolSize: POOL_SIZE });
+  const { it: database } = await open(connect, (opened) => opened.close());
   const queue = createQueue({ url: urls.programUrl, log: silentLog });
-  atEnd(() => queue.stop(STOP_MS));
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
   const vault = createVault({ sealer, audit });
@@ -72,6 +67,11 @@ export async function createRig(atEnd: (end: () => Promise<unknown>) => void): P
   const deadlines = createDeadlines({ database, operations, mover });
   const addCustomer = () => makeCustomer(database, customers);
   return { database, audit, vault, operations, consents, queue, deadlines, addCustomer };
+}
+
+async function stopServer(server: PostgresServer): Promise<void> {
+  await server.stop();
+  rmSync(server.socketDir, { recursive: true, force: true }); // lies elsewhere when its path was too long
 }
 
 async function makeCustomer(database: Database, customers: Customers): Promise<RigCustomer> {

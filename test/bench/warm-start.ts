@@ -15,8 +15,7 @@ const STOP_LIMIT_MS = 30_000;
 export const warmStart: Benchmark = {
   name: 'warm-start',
   async run(bench) {
-    const home = makeHome();
-    const remove = bench.atEnd(() => home.remove());
+    const { it: home, close: remove } = await bench.open(makeHome, (made) => made.remove());
     const cold = [await startOnce(bench, home.folder)];
     const limits = bench.isSlice ? { times: 2, withinMs: 10_000 } : { times: 10, withinMs: 120_000 };
     const warm = await repeat(limits, () => startOnce(bench, home.folder));
@@ -30,8 +29,8 @@ export const warmStart: Benchmark = {
 
 async function startOnce(bench: Bench, folder: string): Promise<number> {
   const began = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, folder], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const stop = bench.atEnd(() => stopped(child));
+  const program = () => spawn(process.execPath, [PROGRAM, folder], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const { it: child, close: stop } = await bench.open(program, stopped);
   const said: string[] = [];
   child.stderr.on('data', (text: Buffer) => said.push(text.toString()));
   const hasEnded = once(child, 'close').then(() => {

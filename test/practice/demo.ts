@@ -103,18 +103,18 @@ async function main(): Promise<number> {
   }
   const began = performance.now();
   const folder = join(import.meta.dirname, '../../.countersign');
-  const demo = await startDemo({
-    folder,
-    chatPort: CHAT_PORT,
-    httpPort: HTTP_PORT,
-    shopPort: SHOP_PORT,
-    env: process.env,
-  });
+  const { script } = values;
+  // A script needs no address that anybody remembers, so it takes free ports; the shop's, unless the sentence names it.
+  const ports =
+    script === undefined
+      ? { chatPort: CHAT_PORT, httpPort: HTTP_PORT, shopPort: SHOP_PORT }
+      : { chatPort: 0, httpPort: 0, shopPort: script.includes(`:${SHOP_PORT}`) ? SHOP_PORT : 0 };
+  const demo = await startDemo({ folder, ...ports, env: process.env });
   const readyAfter = ((performance.now() - began) / 1000).toFixed(1);
-  if (values.script !== undefined) {
+  if (script !== undefined) {
     try {
       return await playScript(demo, {
-        sentence: values.script,
+        sentence: script,
         user: values.user,
         passwordFile: values['password-file'],
       });

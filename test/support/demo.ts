@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { type Demo, type DemoOptions, startDemo } from '../practice/demo.ts';
-import { createTestDatabase } from './database.ts';
-import { TEST_ENCRYPTION_KEY } from './root-keys.ts';
+import { createEmptyDatabase, type TestDatabase } from './database.ts';
 import { silentLog } from './silent-log.ts';
 
 /** A project folder that nothing else uses. */
@@ -47,7 +46,7 @@ export interface TestDemoOptions extends Partial<Pick<DemoOptions, 'env' | 'log'
 /** The demo on free ports, in a folder of its own. */
 export async function startTestDemo(options: TestDemoOptions = {}): Promise<TestDemo> {
   const project = throwawayProject();
-  const database = options.postgres === 'own' ? undefined : await createTestDatabase();
+  const database = options.postgres === 'own' ? undefined : await createEmptyDatabase();
   const removeData = async () => {
     await database?.drop();
     project.remove();
@@ -56,7 +55,7 @@ export async function startTestDemo(options: TestDemoOptions = {}): Promise<Test
     const demo = await startDemo({
       folder: project.folder,
       ...{ chatPort: 0, httpPort: 0, shopPort: 0 },
-      env: { ...demoEnvironment(), ...(database && databaseVariables(database.programUrl)), ...options.env },
+      env: { ...demoEnvironment(), ...(database && databaseVariables(database)), ...options.env },
       log: options.log ?? silentLog,
       ...(options.shop ? { shop: options.shop } : {}),
     });
@@ -84,8 +83,8 @@ export function demoEnvironment(): Record<string, string> {
   return { OPERATIONS_PER_HOUR: '1000', ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
 }
 
-function databaseVariables(programUrl: string): Record<string, string> {
-  return { DATABASE_URL: programUrl, ENCRYPTION_KEY: TEST_ENCRYPTION_KEY };
+function databaseVariables({ programUrl, ownerUrl }: TestDatabase): Record<string, string> {
+  return { DATABASE_URL: programUrl, DATABASE_OWNER_URL: ownerUrl };
 }
 
 /** The same database's address for the superuser of a server that a socket in a closed folder admits him to. */
@@ -95,7 +94,19 @@ export function asAdmin(databaseUrl: string): string {
   return url.href;
 }
 
-/** Whether anything of the project is left on the disk. */
-export function isLeft(project: Project): boolean {
-  return existsSync(project.folder) || existsSync(project.postgresDir);
+/** Makes exactly these people approvers, as an admin's form does, so that a test needs no other one before it. */
+export async function appoint(
+  demo: Pick<TestDemo, 'sql'>,
+  approvers: readonly ('merchant' | 'approver' | 'admin')[],
+  { mayWorkAlone = false } = {},
+): Promise<void> {
+  await demo.sql(`UPDATE members SET roles = array_remove(roles, 'approver')`);
+  await demo.sql(
+    `INSERT INTO members (customer_id, id, platform, workspace_id, user_id, name, roles)
+     SELECT w.customer_id, gen_random_uuid(), 'web', 'demo', chosen, initcap(chosen), ARRAY['merchant', 'approver']
+     FROM workspaces w, unnest($1::text[]) chosen WHERE w.workspace_id = 'demo'
+     ON CONFLICT (customer_id, platform, workspace_id, user_id) DO UPDATE SET roles = members.roles || ARRAY['approver']`,
+    [approvers],
+  );
+  await demo.sql('UPDATE customers SET may_work_alone = $1', [mayWorkAlone]);
 }

@@ -56,7 +56,10 @@ export async function openPeople(chatUrl: string): Promise<People> {
 
 /** Writes something into the thread that the page shows, and sends it. */
 export async function say(page: Page, words: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Message as' }).or(page.getByRole('combobox', { name: 'Message as' })).fill(words);
+  await page
+    .getByRole('textbox', { name: 'Message as' })
+    .or(page.getByRole('combobox', { name: 'Message as' }))
+    .fill(words);
   await page.getByRole('button', { name: 'Send' }).click();
 }
 
@@ -100,14 +103,20 @@ export async function follow(page: Page, name: string): Promise<Page> {
 }
 
 /** Fills in the one-time page that `page`'s person was sent, and closes it. */
-export async function enterSignIn(page: Page, signIn: { readonly user: string; readonly password: string }): Promise<void> {
+export async function enterSignIn(
+  page: Page,
+  signIn: { readonly user: string; readonly password: string },
+): Promise<void> {
   const form = await follow(page, 'Open the one-time page');
   await fillSignIn(form, signIn);
   await form.getByRole('heading', { name: 'Thank you' }).waitFor();
   await form.close();
 }
 
-export async function fillSignIn(form: Page, signIn: { readonly user: string; readonly password: string }): Promise<void> {
+export async function fillSignIn(
+  form: Page,
+  signIn: { readonly user: string; readonly password: string },
+): Promise<void> {
   await form.getByRole('textbox', { name: 'User name or e-mail address' }).fill(signIn.user);
   await form.getByLabel('Password', { exact: true }).fill(signIn.password);
   await form.getByRole('button', { name: 'Send it to the vault' }).click();

@@ -10,7 +10,10 @@ const pill = document.querySelector('#newer');
 let isAtBottom = true;
 
 const page = document.documentElement;
-/** As the reader last saw the page: a message that came since must not count as their having scrolled up. */
+/**
+ * As the reader last saw the page: a message that came since must not count as their having scrolled up. Asked whenever
+ * it matters, for the browser tells of scrolling a frame late.
+ */
 let height = page.scrollHeight;
 
 function look() {
@@ -27,6 +30,7 @@ function toBottom() {
 
 /** Shows a message, new or changed; a new one keeps its place in the order in which they were posted. */
 export function show({ id, html, isOwn, announce: words }) {
+  look();
   const next = parse(html);
   localizeTimes(next);
   const old = document.getElementById(id);
@@ -83,6 +87,7 @@ export function watchScrolling() {
   window.addEventListener('scroll', look);
   // Pictures and growing cards move the end of the page: who was there stays there.
   new ResizeObserver(() => {
+    look();
     if (isAtBottom) toBottom();
     height = page.scrollHeight;
   }).observe(thread);

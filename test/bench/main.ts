@@ -1,0 +1,111 @@
+/**
+ * `npm run bench`: how long it takes what people wait for, and what stands behind it. Prints one table; figures are reported and never
+ * asserted, so that only a benchmark that could not run, or measured nothing, makes it fail.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { approveToWorker } from './approve-to-worker.ts';
+import { auditAppend } from './audit-append.ts';
+import type { Bench, Benchmark } from './benchmark.ts';
+import { credentialOpen } from './credential-open.ts';
+import { egressOverhead } from './egress-overhead.ts';
+import { createEndings, type Endings } from './endings.ts';
+import { removeAbandonedHomes } from './folder.ts';
+import { machineFacts, renderMachine } from './machine.ts';
+import { picture } from './picture.ts';
+import { createRig, type Rig } from './rig.ts';
+import { type Row, renderTable, toRow } from './table.ts';
+import { warmStart } from './warm-start.ts';
+
+/** The demo's start comes first, while nothing else of ours is running. */
+const BENCHMARKS: readonly Benchmark[] = [
+  ...[warmStart, approveToWorker, credentialOpen, auditAppend],
+  ...[egressOverhead, picture],
+];
+
+const USAGE = `Usage: npm run bench [-- OPTIONS]
+  --slice        a small part, in less than a minute
+  --only NAME    one of: ${BENCHMARKS.map(({ name }) => name).join(', ')}
+  --json FILE    also as JSON`;
+
+interface Report {
+  readonly rows: readonly Row[];
+  /** Of benchmarks that could not run or measured nothing. */
+  readonly problems: readonly string[];
+}
+
+async function main(endings: Endings): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      slice: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  const chosen = BENCHMARKS.filter(({ name }) => values.only === undefined || values.only === name);
+  if (values.help || chosen.length === 0) {
+    (values.help ? process.stdout : process.stderr).write(`${USAGE}\n`);
+    return values.help ? 0 : 2;
+  }
+  const machine = machineFacts();
+  await removeAbandonedHomes().catch((error: unknown) =>
+    complain(`What an earlier run left could not be removed: ${error}`),
+  );
+  const report = await runAll(chosen, createBench(values.slice, endings));
+  process.stdout.write(`${renderMachine(machine)}\n\n${renderTable(report.rows)}\n`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, ...report }, null, 2)}\n`);
+  return report.problems.length === 0 ? 0 : 1;
+}
+
+function createBench(isSlice: boolean, endings: Endings): Bench {
+  let rig: Promise<Rig> | undefined;
+  return {
+    isSlice,
+    rig: () => (rig ??= createRig(endings)),
+    open: endings.open,
+  };
+}
+
+/** One after the other; one that fails doesn't keep the next from running. */
+async function runAll(benchmarks: readonly Benchmark[], bench: Bench): Promise<Report> {
+  const rows: Row[] = [];
+  const problems: string[] = [];
+  for (const { name, run } of benchmarks) {
+    const began = performance.now();
+    try {
+      const found = (await run(bench)).map(toRow);
+      if (found.length === 0) throw new RangeError('nothing was measured');
+      rows.push(...found);
+      complain(`${name} took ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    } catch (error) {
+      problems.push(`${name} could not run: ${error instanceof Error ? error.message : error}`);
+      complain(problems.at(-1) ?? '');
+    }
+  }
+  return { rows, problems };
+}
+
+/** Progress and problems; the table alone goes to the standard output. */
+function complain(words: string): void {
+  process.stderr.write(`${words}\n`);
+}
+
+async function finish(endings: Endings, code: number): Promise<never> {
+  for (const problem of await endings.endAll()) complain(`Not ended in order: ${problem}`);
+  process.exit(code);
+}
+
+const endings = createEndings();
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
+  process.once(signal, () => void finish(endings, code));
+try {
+  await finish(endings, await main(endings));
+} catch (error) {
+  complain(error instanceof Error ? error.message : String(error));
+  await finish(endings, 2);
+}
