@@ -72,3 +72,32 @@ export function isParsed(): boolean {
   const { document } = globalThis as unknown as { document: { readyState: string } }; // as above
   return document.readyState !== 'loading';
 }
+
+interface PeerConnection {
+  readonly iceGatheringState: string;
+  onicegatheringstatechange: (() => void) | null;
+  createDataChannel(name: string): unknown;
+  createOffer(): Promise<unknown>;
+  setLocalDescription(description: unknown): Promise<void>;
+  close(): void;
+}
+
+/** Asks a STUN server for our address, as a page could; resolves when the browser has tried all it would try. */
+export async function gatherCandidates(server: string): Promise<void> {
+  const { RTCPeerConnection } = globalThis as unknown as {
+    RTCPeerConnection?: new (options: {
+      iceServers: { urls: string }[];
+    }) => PeerConnection; // as above; some builds leave it out
+  };
+  if (!RTCPeerConnection) return;
+  const connection = new RTCPeerConnection({ iceServers: [{ urls: server }] });
+  const gathered = new Promise<void>((done) => {
+    connection.onicegatheringstatechange = () => {
+      if (connection.iceGatheringState === 'complete') done();
+    };
+  });
+  connection.createDataChannel('probe');
+  await connection.setLocalDescription(await connection.createOffer());
+  await gathered;
+  connection.close();
+}

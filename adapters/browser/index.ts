@@ -8,6 +8,7 @@ import { createLauncher, NO_BYPASS, type Running } from './launch.ts';
 import { createPages } from './pages.ts';
 import { sweepProfiles } from './process.ts';
 import { createSession } from './session.ts';
+import { refuseUdpLeak } from './udp-probe.ts';
 
 export { type Chromium, findChromium } from './chromium.ts';
 export { createEgress } from './egress-proxy.ts';
@@ -44,8 +45,14 @@ export function createBrowser(options: BrowserOptions): Browser {
   let spare: Promise<Ready> | undefined;
 
   async function start(): Promise<Ready> {
-    const { launch, chromium, deny } = await setUp();
+    const { launch, chromium, deny, probe } = await setUp();
     const running = await launch(chromium);
+    try {
+      await probe(running);
+    } catch (error) {
+      await running.end();
+      throw error;
+    }
     const studio = openStudio(running.browser, deny.proxyUrl, options.pictureType ?? 'image/jpeg');
     return { running, studio };
   }
@@ -85,6 +92,8 @@ interface SetUp {
   readonly chromium: Chromium;
   readonly deny: EgressDoor;
   readonly launch: (chromium: Chromium) => Promise<Running>;
+  /** Proves of the first browser that nothing of it goes past the proxy. */
+  readonly probe: (running: Running) => Promise<void>;
 }
 
 async function prepare({
@@ -101,7 +110,16 @@ async function prepare({
     ...(chromiumFolder === undefined ? {} : { folder: chromiumFolder }),
   });
   const deny = await egress.open([]);
-  return { chromium, deny, launch: createLauncher({ denyProxyUrl: deny.proxyUrl, log, requireSandbox }) };
+  const { proxyUrl } = deny;
+  let isProven: Promise<void> | undefined;
+  const probe = ({ browser }: Running) => {
+    isProven ??= refuseUdpLeak(browser, proxyUrl).catch((error: unknown) => {
+      isProven = undefined; // the next browser is tried again
+      throw error;
+    });
+    return isProven;
+  };
+  return { chromium, deny, probe, launch: createLauncher({ denyProxyUrl: deny.proxyUrl, log, requireSandbox }) };
 }
 
 async function openSession(

@@ -28,11 +28,13 @@ const CLOSE_LIMIT_MS = 5_000;
 
 /**
  * Each closes what the proxy cannot see: QUIC and WebRTC speak UDP, and ICE servers were the one name that Chromium
- * resolved by itself behind a proxy. The WebRTC switch of the same name with `force-` in front has no effect.
+ * resolved by itself behind a proxy. Full builds obey the WebRTC switch without `force-` and headless shells the one with it;
+ * neither minds the other.
  */
 const CONTAINMENT_ARGS = [
   '--disable-quic',
   '--webrtc-ip-handling-policy=disable_non_proxied_udp',
+  '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
 ];
 

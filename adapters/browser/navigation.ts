@@ -1,4 +1,4 @@
-import type { Page } from 'playwright';
+import type { Page, Response } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
 import type { EgressDoor } from '../../core/ports/egress.ts';
 import type { Origin } from '../../core/ports/http.ts';
@@ -26,13 +26,17 @@ export async function goTo(page: Page, url: string, timeoutMs: number, way: Way)
   const startedAt = new Date();
   const limitMs = timeoutMs + GRACE_MS;
   const options = { waitUntil: 'domcontentloaded', timeout: timeoutMs } as const;
+  let response: Response | null = null;
   try {
-    await within(limitMs, 'Opening the page', page.goto(url, options));
+    response = await within(limitMs, 'Opening the page', page.goto(url, options));
   } catch (error) {
     // A page may send the browser elsewhere while it loads: then wait for what it led to.
     if (!isInterrupted(error)) throw await explained(error, page, url, startedAt, way);
     await within(limitMs, 'Opening the page', page.waitForLoadState(options.waitUntil, options));
   }
+  // Some builds show the proxy's empty answer as a page.
+  const shown = response?.status() === 403 && refusalOf(response.url(), startedAt, way.door);
+  if (shown) throw shown;
   if (!isOnOrigins(page.url(), way.origins)) {
     throw offOrigins('The page led to an address that is not one of the allowed ones.');
   }
@@ -49,10 +53,14 @@ async function explained(
   if (!(error instanceof Error) || !error.message.includes('net::')) return error;
   // The old page stays until the error page has replaced it, and must not be taken for what was asked for.
   await page.waitForURL(ERROR_PAGE, { waitUntil: 'commit', timeout: ERROR_PAGE_LIMIT_MS }).catch(() => undefined);
-  const failed = authorityOf(pages.lastFailedUrl() ?? url);
-  const refusal = door.refusals().findLast((one) => one.at >= startedAt && one.authority === failed);
-  if (!refusal || refusal.reason === 'unresolvable') return error;
-  return offOrigins(`${failed} may not be reached (${refusal.reason.replace('_', ' ')}); nothing was sent.`);
+  return refusalOf(pages.lastFailedUrl() ?? url, startedAt, door) ?? error;
+}
+
+function refusalOf(url: string, since: Date, door: EgressDoor): CountersignError | undefined {
+  const authority = authorityOf(url);
+  const refusal = door.refusals().findLast((one) => one.at >= since && one.authority === authority);
+  if (!refusal || refusal.reason === 'unresolvable') return undefined;
+  return offOrigins(`${authority} may not be reached (${refusal.reason.replace('_', ' ')}); nothing was sent.`);
 }
 
 function isInterrupted(error: unknown): boolean {

@@ -43,7 +43,7 @@ function renderBlocks(blocks: readonly Block[], view: CardView): readonly Html[]
   });
 }
 
-export function renderText(text: RichText, view: CardView): readonly Html[] {
+function renderText(text: RichText, view: CardView): readonly Html[] {
   return text.map((span) => renderSpan(span, view));
 }
 

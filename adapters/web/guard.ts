@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { Refusal } from './errors.ts';
 
 /** The three names under which this computer, and nobody else, reaches the listener. */
-export function ownHosts(port: number): ReadonlySet<string> {
+function ownHosts(port: number): ReadonlySet<string> {
   return new Set([`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]);
 }
 

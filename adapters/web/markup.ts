@@ -15,7 +15,7 @@ export function html(pieces: TemplateStringsArray, ...parts: readonly Part[]): H
   return { markup } as Html;
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

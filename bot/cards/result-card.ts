@@ -54,6 +54,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
       { kind: 'heading', text: [text(title)] },
       ...(operation.errorMessage ? [{ kind: 'text', text: [text(operation.errorMessage)] } satisfies Block] : []),
       { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
+      ...orphan(operation),
       {
         kind: 'facts',
         rows: [
@@ -83,17 +84,33 @@ function endWords(operation: Operation): string {
 
 /** What is left behind: always said, so that nobody has to wonder. */
 function keptWords(operation: Operation): string {
-  if (!operation.grant) return 'Nothing was done.';
-  if (operation.errorCode === 'verification_failed')
-    return 'The new key lies in the vault, but it was not proven to work. The sign-in was deleted.';
-  return 'No key was stored. The sign-in was deleted.';
+  const { grant, intent, signIn } = operation;
+  if (!grant) return 'Nothing was done.';
+  const key =
+    intent?.state === 'done'
+      ? `The new key “${intent.label}” lies in the vault, but it was not proven to work.`
+      : 'No key was stored.';
+  return signIn ? `${key} The sign-in was deleted.` : key;
+}
+
+/** A key that may live on at the shop although nobody holds it. */
+function orphan(operation: Operation): readonly Block[] {
+  const label = unseenLabel(operation);
+  if (label === undefined || operation.errorCode === 'effect_unsure') return []; // whose own words say it
+  const words = `A key named “${label}” may have been made in the shop, and nobody holds it. Look for it in the shop's list of keys; if it is there, revoke it.`;
+  return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
+}
+
+/** The name of what was begun at the shop and never seen to its end. */
+function unseenLabel({ intent }: Operation): string | undefined {
+  return intent?.state === 'started' || intent?.state === 'uncertain' ? intent.label : undefined;
 }
 
 function nextWords(operation: Operation): string {
   const again = `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in the shop, then ${again}.`;
   if (operation.errorCode === 'no_access') return `use an account that may manage the shop, then ${again}.`;
-  if (operation.errorCode === 'effect_unsure') return `look at the shop's list of keys first, then ${again}.`;
+  if (unseenLabel(operation) !== undefined) return `look at the shop's list of keys first, then ${again}.`;
   return `${again}.`;
 }
 

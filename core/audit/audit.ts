@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AuditEntry as AuditRow } from '../../prisma/generated/client.ts';
 import { canonical, type Json } from '../canonical.ts';
 import { afterCommit, type Database, type Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import type { Sealer } from '../vault/sealer.ts';
 import { type ChainVerdict, checkChain } from './chain.ts';
@@ -26,11 +27,17 @@ export interface Audit {
 }
 
 const header = z.object({
-  actor: z.string().optional(),
   id: z.string(),
-  payloadHash: z.string().optional(),
-  planHash: z.string().optional(),
+  kind: z.string(),
+  actor: z.string().optional(),
+  operationId: z.string().optional(),
+  stepNumber: z.number().optional(),
+  attempt: z.string().transform(BigInt).optional(),
+  success: z.boolean().optional(),
+  durationMs: z.number().optional(),
   rung: z.string().optional(),
+  planHash: z.string().optional(),
+  payloadHash: z.string().optional(),
 });
 const sealedPayload = z.object({ salt: z.string(), payload: z.record(z.string(), z.json()) });
 const appended = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array) })).length(1);
@@ -69,30 +76,29 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
     },
     async entriesOf(tx, customerId, operationId) {
       const rows = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
-      return Promise.all(rows.map((row) => readEntry(tx, sealer, customerId, row)));
+      const entries: AuditEntry[] = [];
+      // One transaction is one connection: its queries go one after the other.
+      for (const row of rows) entries.push(await readEntry(tx, sealer, customerId, row));
+      return entries;
     },
     async isIntactUpTo(tx, customerId, seq) {
-      const rows = await tx.auditEntry.findMany({
-        where: { customerId, seq: { lte: seq } },
-        select: chainColumns,
-        orderBy: { seq: 'asc' },
-      });
+      const rows = await chainRows(tx, customerId, { lte: seq });
       return checkChain(rows, rows.at(-1)).isIntact && rows.length === Number(seq);
     },
     verify: (customerId) =>
       database.withCustomer(customerId, async (tx) => {
+        const rows = await chainRows(tx, customerId, {});
         const head = await tx.auditHead.findUnique({ where: { customerId } });
-        const rows = await tx.auditEntry.findMany({
-          where: { customerId },
-          select: chainColumns,
-          orderBy: { seq: 'asc' },
-        });
-        return checkChain(rows, head ?? undefined);
+        // Somebody may have appended between the two: as far as the head says, and no further.
+        const late = head ? await chainRows(tx, customerId, { gt: rows.at(-1)?.seq ?? 0n, lte: head.seq }) : [];
+        return checkChain([...rows, ...late], head ?? undefined);
       }),
   };
 }
 
-const chainColumns = { seq: true, at: true, header: true, prev: true, hash: true } as const;
+function chainRows(tx: Transaction, customerId: CustomerId, seq: { gt?: bigint; lte?: bigint }) {
+  return tx.auditEntry.findMany({ where: { customerId, seq }, omit: { payload: true }, orderBy: { seq: 'asc' } });
+}
 
 /** The salt keeps short payloads (a name, an address) from being guessed from the hash that stays in the chain. */
 async function sealPayload(
@@ -118,23 +124,13 @@ function payloadHash(salt: string, payload: Json): string {
 }
 
 async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId, row: AuditRow): Promise<AuditEntry> {
-  const fields = header.parse(JSON.parse(row.header));
-  const payload = row.payload === null ? undefined : await openPayload(tx, sealer, customerId, fields.id, row.payload);
-  return defined({
-    seq: row.seq,
-    at: row.at,
-    kind: row.kind,
-    operationId: row.operationId ?? undefined,
-    actor: fields.actor,
-    stepNumber: row.stepNumber ?? undefined,
-    attempt: row.attempt ?? undefined,
-    success: row.success ?? undefined,
-    durationMs: row.durationMs ?? undefined,
-    rung: fields.rung,
-    planHash: fields.planHash,
-    hash: Buffer.from(row.hash).toString('hex'),
-    payload,
-  });
+  // The header is what is chained; the columns beside it are for queries.
+  const { id, payloadHash: expected, ...fields } = header.parse(JSON.parse(row.header));
+  const sealed = row.payload && sealedPayload.parse(await openPayload(tx, sealer, customerId, id, row.payload));
+  if (sealed && payloadHash(sealed.salt, sealed.payload) !== expected)
+    throw new CountersignError('audit_chain_broken', `The words of audit entry ${row.seq} are not those on record.`);
+  const { seq, at } = row;
+  return defined({ seq, at, ...fields, hash: Buffer.from(row.hash).toString('hex'), payload: sealed?.payload });
 }
 
 async function openPayload(
@@ -143,9 +139,9 @@ async function openPayload(
   customerId: CustomerId,
   entryId: string,
   record: Uint8Array,
-) {
+): Promise<unknown> {
   const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
-  return sealedPayload.parse(JSON.parse(bytes.toString('utf8'))).payload;
+  return JSON.parse(bytes.toString('utf8'));
 }
 
 /** Without the keys whose value is undefined. */

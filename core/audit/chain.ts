@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 
 /** What the chain needs of a row. */
 export interface ChainRow {
@@ -7,6 +8,13 @@ export interface ChainRow {
   readonly header: string;
   readonly prev: Uint8Array;
   readonly hash: Uint8Array;
+  /** Read from the header by app.append_audit; queries go by them, so they must still say the same. */
+  readonly kind: string;
+  readonly operationId: string | null;
+  readonly stepNumber: number | null;
+  readonly attempt: bigint | null;
+  readonly success: boolean | null;
+  readonly durationMs: number | null;
 }
 
 export type ChainVerdict =
@@ -34,7 +42,7 @@ export function checkChain(
   for (const row of rows) {
     if (row.seq !== seq + 1n) return { isIntact: false, seq: seq + 1n, fault: 'gap' };
     const expected = entryHash(prev, row.seq, row.at, row.header);
-    if (!expected.equals(row.hash) || !Buffer.from(row.prev).equals(prev))
+    if (!expected.equals(row.hash) || !Buffer.from(row.prev).equals(prev) || !saysItsHeader(row))
       return { isIntact: false, seq: row.seq, fault: 'modified' };
     prev = row.hash;
     seq = row.seq;
@@ -42,4 +50,15 @@ export function checkChain(
   if (seq !== (head?.seq ?? 0n)) return { isIntact: false, seq: seq + 1n, fault: 'truncated' };
   if (head && !Buffer.from(head.hash).equals(prev)) return { isIntact: false, seq, fault: 'modified' };
   return { isIntact: true, entries: rows.length, seq, hash: Buffer.from(prev).toString('hex') };
+}
+
+const COLUMNS = ['kind', 'operationId', 'stepNumber', 'attempt', 'success', 'durationMs'] as const;
+
+function saysItsHeader(row: ChainRow): boolean {
+  try {
+    const header = z.record(z.string(), z.unknown()).parse(JSON.parse(row.header));
+    return COLUMNS.every((name) => String(row[name] ?? '') === String(header[name] ?? ''));
+  } catch {
+    return false;
+  }
 }

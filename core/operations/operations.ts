@@ -31,6 +31,8 @@ export interface Operation {
   readonly decidedBy: Member | null;
   /** Who entered the sign-in, and when. */
   readonly signIn: { readonly by: Member; readonly at: Date } | null;
+  /** The last time that it set out to make something at the vendor's. `started` and `uncertain`: nobody saw what came of it. */
+  readonly intent: { readonly label: string; readonly state: string } | null;
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
   readonly result: OperationResult | null;
@@ -182,6 +184,7 @@ const include = {
   consentRequests: { orderBy: { askedAt: 'desc' }, take: 1 },
   consents: { orderBy: { grantedAt: 'desc' }, take: 1 },
   steps: { orderBy: { number: 'asc' } },
+  intents: { orderBy: { startedAt: 'desc' }, select: { label: true, state: true }, take: 1 },
   auditEntries: { where: { kind: 'credentials.entered' }, select: { header: true, at: true }, take: 1 },
 } as const;
 
@@ -213,6 +216,7 @@ async function toOperation(tx: Transaction, deps: OperationsDeps, row: Operation
     grant: consent ? { ...consent, approver: await deps.customers.memberById(tx, customerId, consent.userId) } : null,
     decidedBy: request?.decidedBy ? await deps.customers.memberById(tx, customerId, request.decidedBy) : null,
     signIn: await signInOf(tx, deps, customerId, row.auditEntries[0]),
+    intent: row.intents[0] ?? null,
     steps: row.steps,
     currentStep: row.currentStep,
     result: row.result === null ? null : operationResult.parse(row.result),

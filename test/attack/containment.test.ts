@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser, createEgress, findChromium } from '../../adapters/browser/index.ts';
+import { refuseUdpLeak } from '../../adapters/browser/udp-probe.ts';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
@@ -106,6 +107,11 @@ function refusedWays(doors: readonly EgressDoor[]): Set<string> {
   );
 }
 
+function configured(): { configured?: string } {
+  const path = process.env.CHROMIUM_PATH;
+  return path === undefined ? {} : { configured: path };
+}
+
 function openBrowser(egress: Egress): Browser {
   const chromiumPath = process.env.CHROMIUM_PATH;
   return createBrowser({ egress, log, ...(chromiumPath === undefined ? {} : { chromiumPath }) });
@@ -114,10 +120,7 @@ function openBrowser(egress: Egress): Browser {
 describe('a hostile page', () => {
   test('reaches every canary when nothing contains it, so that each way is known to work', async () => {
     hits.clear();
-    const { path } = await findChromium({
-      log,
-      ...(process.env.CHROMIUM_PATH === undefined ? {} : { configured: process.env.CHROMIUM_PATH }),
-    });
+    const { path } = await findChromium({ log, ...configured() });
     const args = [`--host-resolver-rules=MAP *.${CANARY_DOMAIN} 127.0.0.1`];
     const browser = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0, args });
     await (await browser.newPage()).goto(`${site.origin}/hostile`);
@@ -137,6 +140,16 @@ describe('a hostile page', () => {
     await expect.poll(() => WAYS.filter((way) => !refusedWays(doors).has(way)), { timeout: 30_000 }).toEqual([]);
     await browser.close();
     expect([...hits]).toEqual([]);
+  });
+
+  test('does not even get a browser that lets WebRTC past the proxy: the first start finds out', async () => {
+    const { path } = await findChromium({ log, ...configured() });
+    const deny = await createEgress({ privateTargets: [], log }).open([]);
+    const leaky = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0 });
+    const refusal = { code: 'browser_missing', message: expect.stringContaining('WebRTC') };
+    await expect(refuseUdpLeak(leaky, deny.proxyUrl)).rejects.toMatchObject(refusal);
+    await leaky.close();
+    await deny.close();
   });
 
   test('cannot take the whole page elsewhere by a redirect', async () => {

@@ -1,5 +1,5 @@
 import type { Measure } from './benchmark.ts';
-import { type Summary, summarise } from './samples.ts';
+import { type Samples, type Summary, summarise } from './samples.ts';
 
 export interface Row extends Summary {
   readonly what: string;
@@ -7,12 +7,14 @@ export interface Row extends Summary {
   /** In words, such as `median ≤ 50 ms`; absent where the figure is for information. */
   readonly target?: string;
   readonly isMet?: boolean;
+  /** As they came, to see a drift. */
+  readonly values: Samples;
 }
 
 /** @throws RangeError when nothing was measured. */
 export function toRow({ what, unit, values, target }: Measure): Row {
   const summary = summarise(values);
-  const row = { what, unit, ...summary };
+  const row = { what, unit, ...summary, values };
   if (!target) return row;
   return { ...row, target: `${target.of} ≤ ${target.atMost} ${unit}`, isMet: summary[target.of] <= target.atMost };
 }

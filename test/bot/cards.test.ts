@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'vitest';
+import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
+import { progressCard } from '../../bot/cards/progress-card.ts';
+import { resultCard } from '../../bot/cards/result-card.ts';
+import { names, place, seconds } from '../../bot/cards/text.ts';
+import type { Operation } from '../../core/operations/operations.ts';
+import type { Block, Card, RichText } from '../../core/ports/chat.ts';
+import { granted, memberNamed, NOW, operationWith } from '../support/operation.ts';
+
+const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
+const admin = memberNamed('Admin', '4', ['merchant', 'admin']);
+const record = { entries: 12, seq: 412n, hash: '5be0aa', isIntact: true };
+
+function words(text: RichText): string {
+  return text
+    .map((span) =>
+      span.kind === 'time' ? span.at.toISOString() : span.kind === 'person' ? span.person.name : span.text,
+    )
+    .join('');
+}
+
+/** Everything that a card says, folded parts included. */
+function saidBy(blocks: readonly Block[]): string {
+  return blocks
+    .map((block) => {
+      switch (block.kind) {
+        case 'heading':
+        case 'text':
+        case 'signature':
+          return words(block.text);
+        case 'list':
+          return block.items.map((item) => `${words(item.text)} ${item.detail ?? ''}`).join('\n');
+        case 'facts':
+          return block.rows.map((row) => `${row.label} ${words(row.value)}`).join('\n');
+        case 'steps':
+          return block.items.map((item) => `${item.state} ${item.text}`).join('\n');
+        case 'details':
+          return `${block.summary}\n${saidBy(block.blocks)}`;
+        default:
+          return '';
+      }
+    })
+    .join('\n');
+}
+
+const said = (card: Card) => saidBy(card.blocks);
+const buttonsOf = (card: Card) => card.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
+const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
+
+describe('consent card', () => {
+  const card = (operation: Operation, approvers = [approver]) => consentCard(operation, { approvers, admins: [admin] });
+  const open = operationWith();
+  const countersigned = { grant: granted(open) };
+
+  test.each([
+    {
+      title: 'waiting for approval',
+      operation: open,
+      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead'],
+    },
+    {
+      title: 'waiting for the sign-in',
+      operation: operationWith({ state: 'awaiting_credentials', grant: granted(open) }),
+      buttons: ['Enter the sign-in', 'Cancel'],
+    },
+    { title: 'running', operation: operationWith({ state: 'in_progress', grant: granted(open) }), buttons: [] },
+    { title: 'denied', operation: operationWith({ state: 'denied', decidedBy: approver }), buttons: [] },
+    { title: 'expired', operation: operationWith({ state: 'expired' }), buttons: [] },
+  ])('has the buttons of an operation that is $title', ({ operation, buttons }) => {
+    expect(labels(card(operation))).toEqual(buttons);
+  });
+
+  test('says what will be done, why, what is stored, who may approve and until when', () => {
+    const text = said(card(open));
+    for (const permission of open.type.permissions.filter((p) => open.plan.permissions.includes(p.id))) {
+      expect(text).toContain(permission.words);
+      expect(text).toContain(permission.reason);
+    }
+    for (const step of open.plan.steps) expect(text).toContain(step.intent);
+    expect(text).toContain(open.plan.stores);
+    expect(text).toContain('Approver may approve');
+    expect(text).toContain('2026-03-04T10:17:00.000Z');
+    expect(text).toContain('Asked by Merchant');
+  });
+
+  test('leaves out what is not asked for', () => {
+    expect(said(card(open))).not.toContain('may change');
+  });
+
+  test('offers no approval while nobody may approve', () => {
+    expect(labels(card(open, []))).toEqual(['Choose approvers', 'Show me the steps instead']);
+    expect(said(card(open, []))).toContain('Nobody may approve this yet. Admin can choose who does.');
+  });
+
+  test('binds its buttons to the plan that it shows', () => {
+    const approve = buttonsOf(card(open)).find((button) => button.action === 'approve');
+    expect(readConsentValue(approve?.value ?? '')).toEqual({ operationId: open.id, planHash: open.planHash });
+    expect(readConsentValue('op-7k3f9q2m')).toBeUndefined();
+  });
+
+  test('says who countersigned and that it was revoked', () => {
+    const grant = { ...granted(open), revokedAt: NOW };
+    expect(said(card(operationWith({ ...countersigned, state: 'cancelled', grant })))).toMatch(
+      /Countersigned by Approver at .* · read only · revoked/,
+    );
+  });
+});
+
+describe('progress card', () => {
+  test('shows where it is and offers Stop while it runs', () => {
+    const base = operationWith();
+    const steps = base.steps.map((step, at) => ({
+      ...step,
+      state: at < 2 ? 'done' : at === 2 ? 'running' : 'waiting',
+      durationMs: at < 2 ? 1_100 : null,
+    }));
+    const card = progressCard(operationWith({ state: 'in_progress', currentStep: 3, steps, startedAt: NOW }), []);
+    expect(card.summary).toBe('Working on it · step 3 of 10');
+    expect(said(card)).toMatch(/^.*\ndone Open the sign-in page\ndone .*\nrunning /);
+    expect(labels(card)).toEqual(['Stop']);
+  });
+
+  test('never says running once the operation is over', () => {
+    const base = operationWith();
+    const steps = base.steps.map((step, at) => ({ ...step, state: at === 0 ? 'running' : 'waiting' }));
+    const card = progressCard(operationWith({ state: 'cancelled', currentStep: 1, steps }), []);
+    expect(said(card)).not.toContain('running');
+    expect(labels(card)).toEqual([]);
+  });
+});
+
+describe('result card', () => {
+  const data = {
+    credentialId: 'c',
+    label: 'Countersign op-7k3f9q2m',
+    lastFour: '47a9',
+    checked: 'shop.example.com answered 200, 5 products',
+    method: 'GET',
+    steps: 10,
+    durationMs: 14_000,
+  };
+
+  test('says what was made, its last four characters, how it was checked, and where it is on record', () => {
+    const open = operationWith();
+    const card = resultCard(
+      operationWith({ state: 'completed', grant: granted(open), result: { success: true, data } }),
+      record,
+    );
+    expect(card.summary).toContain('Done in 14 s. WooCommerce is connected.');
+    expect(said(card)).toContain('…47a9, read only, in the vault');
+    expect(said(card)).toContain('shop.example.com answered 200, 5 products');
+    expect(said(card)).toContain('12 entries, chain #412 · 5be0… verified');
+    expect(labels(card)).toEqual(['Audit trail', 'Revoke']);
+  });
+
+  test('offers no second revocation', () => {
+    const revoked = { ...data, revokedAt: NOW.toISOString() };
+    const card = resultCard(operationWith({ state: 'completed', result: { success: true, data: revoked } }), record);
+    expect(labels(card)).toEqual(['Audit trail']);
+    expect(said(card)).toContain('deleted from the vault');
+  });
+
+  const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state });
+
+  test.each([
+    { state: 'denied', errorCode: null, intent: null, kept: 'Nothing was done.', next: 'to ask again' },
+    {
+      state: 'failed',
+      errorCode: 'sign_in_refused',
+      intent: null,
+      kept: 'No key was stored.',
+      next: 'check the user name and password',
+    },
+    {
+      state: 'failed',
+      errorCode: 'effect_unsure',
+      intent: made('uncertain'),
+      kept: 'No key was stored.',
+      next: "look at the shop's list of keys first",
+    },
+    {
+      state: 'cancelled',
+      errorCode: null,
+      intent: made('started'),
+      kept: 'may have been made in the shop',
+      next: "look at the shop's list of keys first",
+    },
+    {
+      state: 'failed',
+      errorCode: 'verification_failed',
+      intent: made('done'),
+      kept: 'not proven to work',
+      next: 'to ask again',
+    },
+  ] as const)(
+    'says what was not done and what to do next: $state $errorCode',
+    ({ state, errorCode, intent, kept, next }) => {
+      const open = operationWith();
+      const grant = state === 'denied' ? null : granted(open);
+      const card = resultCard(
+        operationWith({ state, errorCode, errorMessage: 'It went wrong.', grant, intent }),
+        record,
+      );
+      expect(said(card)).toContain(kept);
+      expect(said(card)).toContain(next);
+      expect(said(card)).toContain('op-7k3f9q2m');
+    },
+  );
+
+  test('does not call a broken chain verified', () => {
+    expect(said(resultCard(operationWith({ state: 'denied' }), { ...record, isIntact: false }))).toContain(
+      'NOT intact',
+    );
+  });
+});
+
+test.each([
+  [40, '<0.1 s'],
+  [220, '0.2 s'],
+  [14_200, '14 s'],
+  [125_000, '2 min 5 s'],
+])('%i ms reads %s', (ms, words) => {
+  expect(seconds(ms)).toBe(words);
+});
+
+test('names and places read as people say them', () => {
+  expect(names([approver, admin])).toBe('Approver or Admin');
+  expect(names([])).toBe('nobody');
+  expect(place('http://localhost:4001/shop')).toBe('localhost:4001/shop');
+});

@@ -1,0 +1,142 @@
+// Stop, pressed in the thread at the worst moments: what has happened by then is said, and nothing happens afterwards.
+import type { Page } from 'playwright';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
+import {
+  enterSignIn,
+  openPeople,
+  operationIdIn,
+  type People,
+  press,
+  pressAndConfirm,
+  say,
+  seen,
+} from '../support/people.ts';
+
+/** A stop is felt within two seconds, whatever the page does; the rest is room for a busy computer. */
+const FELT_WITHIN_MS = 2_000 + 1_500;
+
+let demo: TestDemo;
+let people: People;
+let merchant: Page;
+let approver: Page;
+/** How long the shop thinks about each path. */
+let latencyMs: (path: string) => number = () => 0;
+
+beforeAll(async () => {
+  demo = await startTestDemo({ shop: { latencyMs: (path) => latencyMs(path) } });
+  people = await openPeople(demo.chatUrl);
+  [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
+});
+afterAll(async () => {
+  await people?.close();
+  await demo?.remove();
+});
+beforeEach(async () => {
+  latencyMs = () => 0;
+  await appoint(demo, ['approver']);
+});
+
+/** Asks, approves and enters the sign-in: the run begins. @returns the operation's id. */
+async function begin(): Promise<string> {
+  await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
+  const id = await operationIdIn(merchant);
+  await press(approver, 'Approve');
+  await enterSignIn(merchant, { user: demo.shop.username, password: demo.shop.password });
+  return id;
+}
+
+const keysOf = (id: string) => demo.shop.keys().filter(({ description }) => description.includes(id));
+
+/** The row that says whether a worker still has the operation. */
+async function isHeld(id: string): Promise<boolean> {
+  const jobs = await demo.sql(
+    `SELECT state::text FROM pgboss.job WHERE name = 'operations' AND data->>'operationId' = $1`,
+    [id],
+  );
+  return jobs.some(({ state }) => state !== 'completed');
+}
+
+/** Presses Stop as that person, and waits until the worker has let go. @returns how long that took, in milliseconds. */
+async function stopAndWait(page: Page, id: string): Promise<number> {
+  await press(page, 'Stop');
+  const yes = page.getByRole('dialog').getByRole('button', { name: 'Stop it' });
+  await yes.waitFor();
+  const began = performance.now();
+  await yes.click();
+  await expect.poll(() => isHeld(id), { timeout: 20_000, interval: 50 }).toBe(false);
+  return performance.now() - began;
+}
+
+const chainOf = async (id: string) =>
+  (await demo.sql('SELECT kind FROM autonomous_operations_audit WHERE operation_id = $1 ORDER BY seq', [id])).map(
+    ({ kind }) => kind,
+  );
+
+describe('Stop', () => {
+  it('ends a run while the shop is slow to answer: no key is made, then or later', async () => {
+    latencyMs = (path) => (path === '/wp-admin/admin.php' ? 15_000 : 0);
+    const id = await begin();
+    const asked = () => demo.shop.requests.some(({ path }) => path.includes('section=keys'));
+    await expect.poll(asked, { timeout: 20_000 }).toBe(true);
+    expect(await stopAndWait(approver, id)).toBeLessThan(FELT_WITHIN_MS);
+    const end = await seen(merchant, 'Stopped: WooCommerce for');
+    expect(await end.innerText()).toMatch(/Stopped by Approver\.[\s\S]*No key was stored\. The sign-in was deleted\./);
+    expect(await end.innerText()).not.toMatch(/may have been made/);
+    await seen(merchant, /Stopped after [34] of 10 steps/);
+    expect(await merchant.getByRole('button', { name: 'Stop', exact: true }).count()).toBe(0);
+    const kinds = await chainOf(id);
+    expect(kinds.at(-1)).toBe('operation.cancelled');
+    expect(kinds).not.toContain('intent.written');
+    expect(keysOf(id)).toEqual([]);
+    expect(await demo.sql('SELECT id FROM autonomous_credentials WHERE operation_id = $1', [id])).toEqual([]);
+  });
+
+  it('says which key may be left at the shop when it comes between the click and the vault', async () => {
+    demo.shop.failNext('generate-answer-lost');
+    const id = await begin();
+    await expect.poll(() => keysOf(id).length, { timeout: 45_000, interval: 50 }).toBe(1);
+    expect(await stopAndWait(merchant, id)).toBeLessThan(FELT_WITHIN_MS);
+    const end = await seen(approver, 'Stopped: WooCommerce for');
+    const words = await end.innerText();
+    expect(words).toContain(`A key named “Countersign ${id}” may have been made in the shop`);
+    expect(words).toMatch(/No key was stored\./);
+    expect(words).toMatch(/revoke it/i);
+    expect(keysOf(id)).toHaveLength(1);
+  });
+
+  it('says that the key lies in the vault when it comes after that', async () => {
+    latencyMs = (path) => (path.startsWith('/wp-json') ? 15_000 : 0);
+    const id = await begin();
+    await seen(merchant, /step 10 of 10/);
+    expect(await stopAndWait(merchant, id)).toBeLessThan(FELT_WITHIN_MS);
+    const words = await (await seen(approver, 'Stopped: WooCommerce for')).innerText();
+    expect(words).toContain(`The new key “Countersign ${id}” lies in the vault`);
+    expect(words).not.toContain('No key was stored');
+  });
+
+  it('is refused to a merchant who did not ask, and ends everything at an admin’s word', async () => {
+    const admin = people.page('Admin');
+    await people.begin('Approver', `set up WooCommerce for ${demo.shop.origin}`);
+    const id = await operationIdIn(merchant);
+    await say(merchant, `/countersign stop ${id}`);
+    await seen(merchant, 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.');
+    await say(merchant, '/countersign stop all');
+    await seen(merchant, 'Only an admin can stop everything. Nothing was stopped.');
+    await say(admin, '/countersign stop all');
+    await seen(admin, /Stopped \d+ operations?\. Every thread says so\./);
+    const words = await (await seen(merchant, 'Stopped: WooCommerce for')).innerText();
+    expect(words).toMatch(/Stopped by Admin\.[\s\S]*Nothing was done\./);
+  });
+
+  it('takes back a request that waits for its sign-in, and its link with it', async () => {
+    await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
+    await press(approver, 'Approve');
+    const link = merchant.getByRole('link', { name: 'Open the one-time page' });
+    const url = (await link.getAttribute('href')) ?? '';
+    expect((await fetch(url)).status).toBe(200);
+    await pressAndConfirm(merchant, 'Cancel', 'Cancel it');
+    await seen(approver, 'Stopped: WooCommerce for');
+    expect((await fetch(url)).status).toBe(410);
+  });
+});

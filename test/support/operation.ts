@@ -1,0 +1,113 @@
+import type { Member } from '../../core/customers/customers.ts';
+import { customerId, memberId, type OperationId } from '../../core/ids.ts';
+import type { Operation } from '../../core/operations/operations.ts';
+import { makePlan, planHash } from '../../core/operations/plan.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
+import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
+
+const CUSTOMER = customerId('5a6c2f0e-0000-4000-8000-000000000001');
+/** `op-` and eight characters by hand: the type's promise. */
+export const OPERATION_ID = 'op-7k3f9q2m' as OperationId;
+export const NOW = new Date('2026-03-04T10:02:00Z');
+
+export function memberNamed(name: string, last: string, roles: Member['roles'] = ['merchant']): Member {
+  const person = { platform: 'web', workspaceId: 'demo', userId: name.toLowerCase(), name } as const;
+  return { id: memberId(`5a6c2f0e-0000-4000-8000-00000000000${last}`), person, roles };
+}
+
+/** An operation as the core would read it, for cards: pure functions of it. */
+export function operationWith(changes: Partial<Operation> = {}): Operation {
+  const type = woocommerce.operationTypes.api_key_generation;
+  if (!type) throw new Error('WooCommerce makes API keys');
+  const permissions = type.permissions.filter((p) => p.isDefault).map((p) => p.id);
+  const base = 'https://shop.example.com';
+  const plan = makePlan({
+    operationId: OPERATION_ID,
+    service: woocommerce,
+    type,
+    origin: base,
+    base,
+    workflow: createWorkflowRegistry().getDefinition(type.workflowId),
+    permissions,
+    now: NOW,
+  });
+  return {
+    customerId: CUSTOMER,
+    id: OPERATION_ID,
+    threadId: '5a6c2f0e-0000-4000-8000-0000000000aa',
+    state: 'awaiting_consent',
+    fence: 0n,
+    service: woocommerce,
+    type,
+    plan,
+    planHash: planHash(plan),
+    requester: memberNamed('Merchant', '2'),
+    request: {
+      customerId: CUSTOMER,
+      id: '5a6c2f0e-0000-4000-8000-0000000000bb',
+      operationId: OPERATION_ID,
+      planHash: planHash(plan),
+      askedAt: NOW,
+      expiresAt: new Date(plan.expiresAt),
+      decision: null,
+      decidedAt: null,
+      decidedBy: null,
+      reason: null,
+    },
+    grant: null,
+    decidedBy: null,
+    signIn: null,
+    intent: null,
+    steps: plan.steps.map((step) => ({
+      customerId: CUSTOMER,
+      operationId: OPERATION_ID,
+      number: step.order,
+      intent: step.intent,
+      state: 'waiting',
+      attempt: 0n,
+      rung: null,
+      startedAt: null,
+      finishedAt: null,
+      durationMs: null,
+      screenshotId: null,
+      note: null,
+    })),
+    currentStep: 0,
+    result: null,
+    errorCode: null,
+    errorMessage: null,
+    createdAt: NOW,
+    startedAt: null,
+    completedAt: null,
+    ...changes,
+  };
+}
+
+/** What an approver's countersignature looks like on the operation. */
+export function granted(
+  operation: Operation,
+  approver = memberNamed('Approver', '3', ['merchant', 'approver']),
+): NonNullable<Operation['grant']> {
+  return {
+    customerId: CUSTOMER,
+    id: '5a6c2f0e-0000-4000-8000-0000000000cc',
+    requestId: '5a6c2f0e-0000-4000-8000-0000000000bb',
+    operationId: OPERATION_ID,
+    userId: approver.id,
+    service: 'woocommerce',
+    operation: 'api_key_generation',
+    target: operation.plan.base,
+    permissions: operation.plan.permissions,
+    planHash: operation.planHash,
+    grantedAt: NOW,
+    expiresAt: new Date(NOW.getTime() + 3_600_000),
+    revokedAt: null,
+    revokedBy: null,
+    collectionMethod: 'web',
+    ipAddress: null,
+    userAgent: null,
+    consentVersion: '1.0',
+    createdAt: NOW,
+    approver,
+  };
+}
