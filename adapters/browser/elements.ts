@@ -6,9 +6,15 @@ import { Secret } from '../../core/secret.ts';
 import { bringIntoView, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
 import { isOnOrigins } from './locators.ts';
 
+/** An element that was there a moment ago is waited for no longer; it is then looked for anew. */
+export const SETTLE_LIMIT_MS = 1_000;
+
 /** What the element is: tag and type from the element, role and name as assistive technology gets them. */
 export async function identify(handle: ElementHandle, found: PlaywrightLocator): Promise<ElementIdentity> {
-  const [own, tree] = await Promise.all([handle.evaluate(tagAndType), found.ariaSnapshotJSON({ depth: 1 })]);
+  const [own, tree] = await Promise.all([
+    handle.evaluate(tagAndType),
+    found.ariaSnapshotJSON({ depth: 1, timeout: SETTLE_LIMIT_MS }),
+  ]);
   return { ...own, ...roleAndName(tree) };
 }
 

@@ -12,7 +12,7 @@ import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Studio } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
-import { identify, perform, visibleBox } from './elements.ts';
+import { identify, perform, SETTLE_LIMIT_MS, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
 import { liveText, nextFrame } from './in-page.ts';
 import { describeRefusals } from './incidents.ts';
@@ -87,7 +87,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   }
 
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
-    const handle = await match.found.elementHandle({ timeout: ANSWER_LIMIT_MS });
+    const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
     const box = await visibleBox(handle);
     const identity = await identify(handle, match.found);

@@ -350,6 +350,21 @@ describe('the browser', () => {
     await next.close();
   });
 
+  test('a session whose renderers crashed goes on with a new page, its cookies and its pictures', async () => {
+    const before = childProcesses();
+    const hurt = await test1.browser.open({ origins: [site.origin] });
+    await hurt.navigate(`${site.origin}/cookie`, 10_000);
+    const [browserPid] = [...childProcesses()].filter((pid) => !before.has(pid));
+    const waiting = hurt.waitFor([{ kind: 'visible', locator: css('#nowhere') }], 10_000);
+    for (const pid of renderersOf(browserPid)) process.kill(pid, 'SIGKILL');
+    await expect(waiting).rejects.toMatchObject({ code: 'browser_crashed', isRetryable: true });
+    await hurt.navigate(`${site.origin}/cookies`, 10_000);
+    expect(await hurt.waitFor([{ kind: 'value', locator: css('#c'), equals: 'seen=1' }], 3_000)).toBe(0);
+    const caption = { number: 1, sentence: 'Go on', detail: '' };
+    expect(await hurt.picture({ secrets: [], isRevealing: false, caption })).toMatchObject({ kind: 'taken' });
+    await hurt.close();
+  });
+
   test('a configured path without a file is refused in words that name the variable', async () => {
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     await expect(findChromium({ configured: '/nowhere/chromium', log })).rejects.toMatchObject({
@@ -373,10 +388,30 @@ describe('the browser', () => {
   });
 });
 
+interface ProcessRow {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+function processes(): ProcessRow[] {
+  const rows = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).trim().split('\n');
+  return rows.map((row) => {
+    const [, pid, parent, command = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(row) ?? [];
+    return { pid: Number(pid), parent: Number(parent), command };
+  });
+}
+
 function childProcesses(): Set<number> {
-  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' }).trim().split('\n');
-  const children = rows
-    .map((row) => row.trim().split(/\s+/))
-    .filter(([, parent, name]) => Number(parent) === process.pid && name !== 'ps');
-  return new Set(children.map(([pid]) => Number(pid)));
+  const own = processes().filter(({ parent, command }) => parent === process.pid && !command.startsWith('ps '));
+  return new Set(own.map(({ pid }) => pid));
+}
+
+function renderersOf(browser: number | undefined): number[] {
+  const all = processes();
+  const isBelow = (pid: number): boolean => {
+    const parent = all.find((row) => row.pid === pid)?.parent;
+    return parent !== undefined && parent !== 0 && (parent === browser || isBelow(parent));
+  };
+  return all.filter(({ pid, command }) => command.includes('--type=renderer') && isBelow(pid)).map(({ pid }) => pid);
 }

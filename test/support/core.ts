@@ -233,3 +233,16 @@ export function asCustomer<T>(
     return result;
   });
 }
+
+/** Waits until a connection of the database waits for a lock; stops waiting when `work` is over without that. */
+export async function untilBlocked(database: TestDatabase, work: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  work.then(over, over);
+  const waiting = "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+  await connected(database.adminUrl, async (client) => {
+    while (!isOver && (await client.query(waiting, [database.name])).rowCount === 0);
+  });
+}
