@@ -1,7 +1,7 @@
 import { possibleApprovers } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
-import type { Operation } from '../core/operations/operations.ts';
+import type { Operation } from '../core/operations/operation.ts';
 import type { Card, ChatEvent, Person } from '../core/ports/chat.ts';
 import { names, note, text } from './cards/text.ts';
 import type { Context } from './context.ts';

@@ -2,7 +2,7 @@ import type { Decision } from '../core/consent/consent.ts';
 import { mayDecide } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
-import type { Operation } from '../core/operations/operations.ts';
+import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
 import { readConsentValue } from './cards/consent-card.ts';
 import { guideCard } from './cards/guide-card.ts';

@@ -1,7 +1,7 @@
 import { hasSignIn, signInPlace } from '../core/consent/consent.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
-import type { Operation } from '../core/operations/operations.ts';
+import type { Operation } from '../core/operations/operation.ts';
 import { Stopped } from '../core/operations/stopped.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { Secret } from '../core/secret.ts';

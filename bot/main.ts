@@ -276,7 +276,8 @@ if (import.meta.main) {
   try {
     const config = readConfig(process.env);
     const app = await start(config);
-    if (config.slack || config.teams) process.stderr.write('Slack and Teams are configured, but this version cannot connect them yet.\n');
+    if (config.slack || config.teams)
+      process.stderr.write('Slack and Teams are configured, but this version cannot connect them yet.\n');
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {

@@ -76,7 +76,6 @@ const PLANTED: readonly (readonly [string, string, string | undefined])[] = [
   ['core/a.ts', "const r = /'/; import express from 'express';", 'core imports'],
   ['core/a.ts', "const t = `#{`}`}`; import express from 'express';", 'core imports'],
   ['core/database.ts', "import pg from 'pg'; import { PrismaPg } from '@prisma/adapter-pg';", undefined],
-  ['core/audit/feed-listener.ts', "import pg from 'pg';", undefined],
   [
     'core/a.ts',
     "import { z } from 'zod'; import c from 'canonicalize'; import { PgBoss } from 'pg-boss'; import 'node:fs';",

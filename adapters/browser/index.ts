@@ -1,3 +1,4 @@
+import { CountersignError } from '../../core/errors.ts';
 import type { Browser, BrowserSession, BrowserSessionOptions } from '../../core/ports/browser.ts';
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
 import type { Log } from '../../core/ports/log.ts';
@@ -43,6 +44,7 @@ export function createBrowser(options: BrowserOptions): Browser {
   const sessions = new Set<BrowserSession>();
   const setUp = once(() => prepare(options));
   let spare: Promise<Ready> | undefined;
+  let isClosed = false;
 
   async function start(): Promise<Ready> {
     const { launch, chromium, deny, probe } = await setUp();
@@ -57,15 +59,25 @@ export function createBrowser(options: BrowserOptions): Browser {
     return { running, studio };
   }
 
-  async function take(): Promise<Ready> {
-    const warm = await spare?.catch(() => undefined);
+  /** The warm browser goes to one session only, so it is taken away before anything is waited for. */
+  async function takeSpare(): Promise<Ready | undefined> {
+    const taken = spare;
     spare = undefined;
+    return taken?.catch(() => undefined);
+  }
+
+  async function take(): Promise<Ready> {
+    const warm = await takeSpare();
     return warm?.running.browser.isConnected() ? warm : start();
   }
 
   return {
     async open(sessionOptions) {
       const ready = await take();
+      if (isClosed) {
+        await ready.running.end();
+        throw new CountersignError('browser_crashed', 'The browser was closed while a session was opening.');
+      }
       if (options.keepWarm) {
         spare = start();
         spare.catch(() => undefined); // the next session tries again and tells
@@ -75,8 +87,8 @@ export function createBrowser(options: BrowserOptions): Browser {
       return session;
     },
     async close() {
-      const warm = await spare?.catch(() => undefined);
-      spare = undefined;
+      isClosed = true;
+      const warm = await takeSpare();
       await Promise.all([...[...sessions].map((session) => session.close()), warm?.running.end()]);
       if (setUp.wasCalled())
         await setUp().then(

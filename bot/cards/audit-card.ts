@@ -1,6 +1,6 @@
 import type { ChainVerdict } from '../../core/audit/chain.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import { clock, code, person, place, seconds, text } from './text.ts';
 

@@ -1,5 +1,5 @@
 import type { Member } from '../../core/customers/customers.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission } from '../../core/services/service.ts';
 import { bold, clock, code, names, person, place, shortHash, text } from './text.ts';

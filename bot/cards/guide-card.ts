@@ -1,4 +1,4 @@
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { Card } from '../../core/ports/chat.ts';
 import { place, text } from './text.ts';
 

@@ -1,4 +1,4 @@
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Card, PictureLink, StepLine } from '../../core/ports/chat.ts';
 import { seconds, text } from './text.ts';

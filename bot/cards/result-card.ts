@@ -1,4 +1,4 @@
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Button, Card } from '../../core/ports/chat.ts';
 import { accessWords } from './consent-card.ts';
 import { bold, code, person, place, seconds, text } from './text.ts';

@@ -1,10 +1,12 @@
 import type { Audit } from '../audit/audit.ts';
+import { sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import type { Mover } from '../operations/move.ts';
-import type { Operation, Operations } from '../operations/operations.ts';
-import { CONSENT_GRANT_MINUTES } from '../operations/plan.ts';
+import type { Operation } from '../operations/operation.ts';
+import type { Operations } from '../operations/operations.ts';
+import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { CredentialType, Vault } from '../vault/vault.ts';
 import { mayDecide } from './policy.ts';
@@ -82,8 +84,9 @@ export function createConsents(deps: ConsentDeps): Consents {
       database.withCustomer(customerId, async (tx): Promise<Decision> => {
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);
         if (!operation) return { kind: 'stale', operation: undefined };
-        const permitted = mayDecide(click.by, operation.requester, await customers.rules(tx, customerId));
-        if (!permitted.isPermitted) return refuse(tx, operation, click.by, permitted.why);
+        const by = await asOfNow(tx, customers, customerId, click.by);
+        const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));
+        if (!permitted.isPermitted) return refuse(tx, operation, by, permitted.why);
         const now = await databaseNow(tx);
         const { request } = operation;
         if (
@@ -91,7 +94,8 @@ export function createConsents(deps: ConsentDeps): Consents {
           !request ||
           request.decision !== null ||
           request.expiresAt <= now ||
-          click.planHash !== operation.planHash
+          click.planHash !== operation.planHash ||
+          click.planHash !== planHash(operation.plan)
         )
           return { kind: 'stale', operation };
         await insertGrant(tx, operation, request.id, click, now);
@@ -101,14 +105,15 @@ export function createConsents(deps: ConsentDeps): Consents {
         });
         const next = await moveOn(tx, deps, operation, click.by, now);
         const after = await operations.get(tx, customerId, operation.id);
-        return next && after ? { kind: 'granted', operation: after, next } : { kind: 'stale', operation };
+        return { kind: 'granted', operation: after ?? operation, next };
       }),
     deny: (customerId, click, reason) =>
       database.withCustomer(customerId, async (tx): Promise<Decision> => {
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);
         if (!operation) return { kind: 'stale', operation: undefined };
-        const permitted = mayDecide(click.by, operation.requester, await customers.rules(tx, customerId));
-        if (!permitted.isPermitted) return refuse(tx, operation, click.by, permitted.why);
+        const by = await asOfNow(tx, customers, customerId, click.by);
+        const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));
+        if (!permitted.isPermitted) return refuse(tx, operation, by, permitted.why);
         if (operation.state !== 'awaiting_consent' || !operation.request || operation.request.decision !== null)
           return { kind: 'stale', operation };
         const now = await databaseNow(tx);
@@ -137,28 +142,29 @@ export function createConsents(deps: ConsentDeps): Consents {
     async verify(tx, customerId, operationId, permission) {
       const operation = await tx.operation.findUnique({
         where: { customerId_id: { customerId, id: operationId } },
-        select: { planHash: true },
+        select: { plan: true, planHash: true },
       });
       const grants = await tx.consent.findMany({
         where: { customerId, operationId },
         orderBy: { grantedAt: 'desc' },
         take: 1,
       });
-      return judge(operation?.planHash, grants[0], await databaseNow(tx), permission);
+      return judge(operation ?? undefined, grants[0], await databaseNow(tx), permission);
     },
   };
 }
 
 function judge(
-  planHash: string | undefined,
+  operation: { plan: string; planHash: string } | undefined,
   grant:
     | { id: string; planHash: string; revokedAt: Date | null; expiresAt: Date | null; permissions: unknown }
     | undefined,
   now: Date,
   permission: string | undefined,
 ): ConsentVerdict {
-  if (!grant || planHash === undefined) return { hasConsent: false, reason: 'No consent granted for this operation' };
-  if (grant.planHash !== planHash)
+  if (!grant || !operation) return { hasConsent: false, reason: 'No consent granted for this operation' };
+  // The text itself is what is carried out, so its own hash counts beside the one in the row.
+  if (grant.planHash !== operation.planHash || grant.planHash !== sha256Hex(operation.plan))
     return { hasConsent: false, reason: 'The plan is not the one that was countersigned' };
   if (grant.revokedAt) return { hasConsent: false, reason: 'Consent was revoked' };
   if (grant.expiresAt && grant.expiresAt <= now) return { hasConsent: false, reason: 'Consent has expired' };
@@ -167,14 +173,23 @@ function judge(
   return { hasConsent: true, consentId: grant.id };
 }
 
-/** Locks the operation's row, so that two clicks at once are one after the other. */
+/** What a card or a form knew of a person may be old: whoever is no approver any more comes back without the role. */
+async function asOfNow(tx: Transaction, customers: Customers, customerId: CustomerId, by: Member): Promise<Member> {
+  const approvers = await customers.members(tx, customerId, 'approver');
+  return approvers.find(({ id }) => id === by.id) ?? { ...by, roles: by.roles.filter((role) => role !== 'approver') };
+}
+
+/**
+ * Locks the operation's row, so that two clicks at once are one after the other. Not FOR UPDATE: an append holds the
+ * chain's head while its foreign key looks at this row, and whoever locked the row waits for that head next.
+ */
 async function lockedOperation(
   tx: Transaction,
   operations: Operations,
   customerId: CustomerId,
   id: string,
 ): Promise<Operation | undefined> {
-  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR UPDATE`;
+  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
   return operations.get(tx, customerId, id);
 }
 
@@ -215,7 +230,7 @@ async function moveOn(
   operation: Operation,
   by: Member,
   now: Date,
-): Promise<'queued' | 'awaiting_credentials' | undefined> {
+): Promise<'queued' | 'awaiting_credentials'> {
   const { customerId, id: operationId } = operation;
   const expires = new Date(now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
   const set = { consentGiven: true, consentTimestamp: now, consentExpiresAt: expires };
@@ -236,7 +251,8 @@ async function moveOn(
     entry,
     set: { ...set, jobId },
   });
-  return fence === undefined ? undefined : to;
+  if (fence === undefined) throw new Error('an operation moved although its row was locked'); // rolls the grant back
+  return to;
 }
 
 /** Whether every sign-in field of the service lies in the vault for this operation. */

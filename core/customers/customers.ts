@@ -75,7 +75,9 @@ export function createCustomers(deps: { database: Database; directory: Directory
       ).map(toMember),
     rules: (tx, customerId) => tx.customer.findUniqueOrThrow({ where: { customerId } }),
     async setApprovers(tx, customerId, approvers, mayWorkAlone) {
-      const chosen = await Promise.all(approvers.map((person) => this.member(tx, customerId, person)));
+      const chosen: Member[] = [];
+      // One transaction is one connection: its queries go one after the other.
+      for (const person of approvers) chosen.push(await this.member(tx, customerId, person));
       for (const member of await this.members(tx, customerId)) {
         const isChosen = chosen.some((c) => c.id === member.id);
         const roles: Role[] = member.roles.filter((role) => role !== 'approver');

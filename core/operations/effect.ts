@@ -3,7 +3,7 @@ import type { Audit } from '../audit/audit.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { Secret } from '../secret.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import { keyLabel } from './plan.ts';
 
 /**

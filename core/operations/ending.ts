@@ -5,7 +5,8 @@ import type { VerifyResult } from '../services/service.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Lease } from './lease.ts';
 import type { Mover } from './move.ts';
-import type { Operation, Operations } from './operations.ts';
+import type { Operation } from './operation.ts';
+import type { Operations } from './operations.ts';
 import type { OperationResult } from './result.ts';
 
 export interface EndingDeps {

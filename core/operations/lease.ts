@@ -5,7 +5,8 @@ import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Mover } from './move.ts';
-import type { Operation, Operations } from './operations.ts';
+import type { Operation } from './operation.ts';
+import type { Operations } from './operations.ts';
 import { isEnd } from './states.ts';
 import { Stopped } from './stopped.ts';
 

@@ -25,6 +25,9 @@ const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed
 const MONITOR_SECONDS = 1; // how soon the heartbeat of a killed worker is missed
 const HEARTBEAT_REFRESH_SECONDS = 3;
 
+/** pg-boss looks every 30 s while LISTEN is up unless told otherwise, also for jobs that are delayed. */
+const POLLING = { pollingIntervalSeconds: POLL_SECONDS, notifyPollingIntervalSeconds: POLL_SECONDS } as const;
+
 export function createQueue(config: { url: string; log: Log }): Queue {
   const boss = new PgBoss({
     connectionString: config.url,
@@ -58,8 +61,8 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     },
     async workOperations(concurrency, run) {
       const options = {
+        ...POLLING,
         localConcurrency: concurrency,
-        pollingIntervalSeconds: POLL_SECONDS,
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
@@ -67,7 +70,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       });
     },
     async workDeadlines(run) {
-      await boss.work(DEADLINES_QUEUE, { pollingIntervalSeconds: POLL_SECONDS, batchSize: 20 }, async (jobs) => {
+      await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
         for (const job of jobs) await run(readJob(job.data));
       });
     },

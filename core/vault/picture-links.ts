@@ -22,7 +22,7 @@ export function createPictureLinks(rootKeys: RootKeys): PictureLinks {
     },
     read(token) {
       const bytes = Buffer.from(token, 'base64url');
-      if (bytes.length !== 48) return undefined;
+      if (bytes.length !== 48 || bytes.toString('base64url') !== token) return undefined; // one spelling, too
       const body = bytes.subarray(0, 32);
       const isOurs = keys.some((key) => timingSafeEqual(mac(key, body), bytes.subarray(32)));
       return isOurs

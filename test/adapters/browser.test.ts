@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium } from '../../adapters/browser/index.ts';
+import { createBrowser, findChromium } from '../../adapters/browser/index.ts';
 import { sweepProfiles } from '../../adapters/browser/process.ts';
 import type { Action, BrowserSession, FoundElement, Locator } from '../../core/ports/browser.ts';
 import { Secret } from '../../core/secret.ts';
@@ -336,6 +336,22 @@ describe('pages', () => {
 });
 
 describe('the browser', () => {
+  test('gives a browser that was kept warm to one session only', async () => {
+    const { egress } = test1;
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const warm = createBrowser({ egress, log, keepWarm: true, ...configured() });
+    await (await warm.open({ origins: [site.origin] })).close();
+    const [one, two] = await Promise.all([
+      warm.open({ origins: [site.origin] }),
+      warm.open({ origins: [site.origin] }),
+    ]);
+    await one.navigate(`${site.origin}/form`, 10_000);
+    await one.close();
+    expect(await two.navigate(`${site.origin}/form`, 10_000)).toMatchObject({ title: 'Key details' });
+    await warm.close();
+    await expect(two.state()).rejects.toMatchObject({ code: 'browser_crashed' });
+  });
+
   test('a session whose browser was killed says so, and the next one works', async () => {
     const before = childProcesses();
     const doomed = await test1.browser.open({ origins: [site.origin] });
@@ -387,6 +403,11 @@ describe('the browser', () => {
     expect([old, young, stranger].map((path) => existsSync(path ?? ''))).toEqual([false, true, true]);
   });
 });
+
+function configured(): { chromiumPath?: string } {
+  const chromiumPath = process.env.CHROMIUM_PATH;
+  return chromiumPath === undefined ? {} : { chromiumPath };
+}
 
 interface ProcessRow {
   readonly pid: number;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Member } from '../../core/customers/customers.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { takeLease } from '../../core/operations/lease.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { planHash, planText } from '../../core/operations/plan.ts';
 import {
   asCustomer,

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { readConfig } from '../../bot/config.ts';
 import { signInPlace } from '../../core/consent/consent.ts';
 import type { OperationId } from '../../core/ids.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import type { CredentialType } from '../../core/vault/vault.ts';

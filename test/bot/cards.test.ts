@@ -3,7 +3,7 @@ import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import { granted, memberNamed, NOW, operationWith } from '../support/operation.ts';
 

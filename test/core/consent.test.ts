@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Member } from '../../core/customers/customers.ts';
 import { takeLease } from '../../core/operations/lease.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { Stopped } from '../../core/operations/stopped.ts';
 import {
   type Core,

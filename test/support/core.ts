@@ -9,12 +9,8 @@ import { createDirectory, type Directory } from '../../core/directory.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
-import {
-  createOperations,
-  type NewOperation,
-  type Operation,
-  type Operations,
-} from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';

@@ -10,12 +10,13 @@ export interface Pixels {
 }
 
 /** Decodes a picture of any type, by the browser. */
-export async function decode(browser: Browser, bytes: Buffer, mediaType: string, size: { width: number; height: number }): Promise<Pixels> {
-  const page = await browser.newPage({ viewport: size });
+export async function decode(browser: Browser, bytes: Buffer, mediaType: string): Promise<Pixels> {
+  const page = await browser.newPage();
   try {
-    await page.setContent(`<body style="margin: 0"><img style="display: block" src="data:${mediaType};base64,${bytes.toString('base64')}">`);
-    await page.locator('img').evaluate('(image) => image.decode()');
-    return PNG.sync.read(await page.screenshot());
+    await page.setContent(
+      `<body style="margin: 0"><img style="display: block" src="data:${mediaType};base64,${bytes.toString('base64')}">`,
+    );
+    return PNG.sync.read(await page.screenshot({ fullPage: true }));
   } finally {
     await page.close();
   }

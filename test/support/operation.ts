@@ -1,6 +1,6 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { customerId, memberId, type OperationId } from '../../core/ids.ts';
-import type { Operation } from '../../core/operations/operations.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { makePlan, planHash } from '../../core/operations/plan.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';

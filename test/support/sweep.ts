@@ -16,7 +16,7 @@ interface Form {
 }
 
 /** The ways in which a secret may be written down, and still be read by whoever finds it. */
-export function formsOf(secret: string | Buffer): readonly Form[] {
+function formsOf(secret: string | Buffer): readonly Form[] {
   const raw = Buffer.from(secret);
   const text = typeof secret === 'string' ? secret : raw.toString('base64');
   const forms: Record<string, string | Buffer> = {
@@ -25,24 +25,23 @@ export function formsOf(secret: string | Buffer): readonly Form[] {
     reversed: [...text].reverse().join(''),
     'UTF-16': Buffer.from(text, 'utf16le'),
     hex: raw.toString('hex'),
-    'HEX': raw.toString('hex').toUpperCase(),
+    HEX: raw.toString('hex').toUpperCase(),
     'URL-encoded': encodeURIComponent(text),
     'form-encoded': new URLSearchParams({ '': text }).toString().slice(1),
     JSON: JSON.stringify(text).slice(1, -1),
     HTML: text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`),
-    'HTML by name': text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+    'HTML by name': text
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;'),
   };
   for (const offset of [0, 1, 2]) {
     const inside = base64Inside(raw, offset);
     forms[`base64 at ${offset}`] = inside;
     forms[`base64url at ${offset}`] = inside.replaceAll('+', '-').replaceAll('/', '_');
   }
-  const seen = new Set<string>();
-  return Object.entries(forms).flatMap(([name, form]) => {
-    const bytes = Buffer.from(form);
-    const key = bytes.toString('latin1');
-    return seen.has(key) ? [] : (seen.add(key), [{ name, bytes }]);
-  });
+  return Object.entries(forms).map(([name, form]) => ({ name, bytes: Buffer.from(form) }));
 }
 
 /** The letters of base64 that depend on the secret alone when `offset` other bytes come before it and others after it. */

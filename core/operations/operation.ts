@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type {
+  Consent,
+  ConsentRequest,
+  Operation as OperationRow,
+  OperationStep,
+} from '../../prisma/generated/client.ts';
+import type { Customers, Member } from '../customers/customers.ts';
+import type { Transaction } from '../database.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
+import { type Plan, readPlan } from './plan.ts';
+import { type OperationResult, operationResult } from './result.ts';
+import { type OperationState, parseState } from './states.ts';
+
+/** One request for one operation type on one target, with all that people are shown of it. */
+export interface Operation {
+  readonly customerId: CustomerId;
+  readonly id: OperationId;
+  readonly threadId: string;
+  readonly state: OperationState;
+  readonly fence: bigint;
+  readonly service: Service;
+  readonly type: OperationTypeDefinition;
+  readonly plan: Plan;
+  readonly planHash: string;
+  readonly requester: Member;
+  /** The newest consent request. */
+  readonly request: ConsentRequest | null;
+  /** Its countersignature, revoked or not. */
+  readonly grant: (Consent & { readonly approver: Member }) | null;
+  /** Who decided the newest request, when a person did. */
+  readonly decidedBy: Member | null;
+  /** Who entered the sign-in, and when. */
+  readonly signIn: { readonly by: Member; readonly at: Date } | null;
+  /** The last time that it set out to make something at the vendor's. `started` and `uncertain`: nobody saw what came of it. */
+  readonly intent: { readonly label: string; readonly state: string } | null;
+  readonly steps: readonly OperationStep[];
+  readonly currentStep: number;
+  readonly result: OperationResult | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+}
+
+export interface ReadOperationDeps {
+  readonly customers: Customers;
+  getService(id: string): Service | undefined;
+}
+
+/** Reads what belongs to a row, one query after the other: one transaction is one connection. */
+export async function readOperation(tx: Transaction, deps: ReadOperationDeps, row: OperationRow): Promise<Operation> {
+  const customerId = row.customerId as CustomerId; // a row of this customer's own transaction
+  const { service, type, id } = named(deps, row);
+  const where = { customerId, operationId: id };
+  const member = (memberId: string) => deps.customers.memberById(tx, customerId, memberId);
+  const request = await tx.consentRequest.findFirst({ where, orderBy: { askedAt: 'desc' } });
+  const consent = await tx.consent.findFirst({ where, orderBy: { grantedAt: 'desc' } });
+  const intent = await tx.operationIntent.findFirst({ where, orderBy: { startedAt: 'desc' } });
+  const entered = await tx.auditEntry.findFirst({
+    where: { ...where, kind: 'credentials.entered' },
+    select: { header: true, at: true },
+  });
+  return {
+    customerId,
+    id,
+    threadId: row.threadId,
+    state: parseState(row.status),
+    fence: row.fence,
+    service,
+    type,
+    plan: readPlan(row.plan),
+    planHash: row.planHash,
+    requester: await member(row.userId),
+    request,
+    grant: consent ? { ...consent, approver: await member(consent.userId) } : null,
+    decidedBy: request?.decidedBy ? await member(request.decidedBy) : null,
+    signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
+    intent: intent && { label: intent.label, state: intent.state },
+    steps: await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
+    currentStep: row.currentStep,
+    result: row.result === null ? null : operationResult.parse(row.result),
+    errorCode: row.errorCode,
+    errorMessage: row.errorMessage,
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    completedAt: row.completedAt,
+  };
+}
+
+function named(deps: ReadOperationDeps, row: OperationRow) {
+  const service = deps.getService(row.service);
+  // A word that names no type of this service finds none.
+  const type = service?.operationTypes[row.operation as OperationType];
+  const id = parseOperationId(row.id);
+  if (!service || !type || !id) throw new Error(`operation ${row.id} names a service that this version does not have`);
+  return { service, type, id };
+}
+
+const entryHeader = z.object({ actor: z.string() });
+
+function actorOf(header: string): string {
+  return entryHeader.parse(JSON.parse(header)).actor;
+}

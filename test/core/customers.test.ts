@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CustomerId } from '../../core/ids.ts';
+import type { Person } from '../../core/ports/chat.ts';
+import { asCustomer, type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+});
+
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+const member = (customerId: CustomerId, person: Person) =>
+  core.database.withCustomer(customerId, (tx) => core.customers.member(tx, customerId, person));
+
+const members = (customerId: CustomerId, role?: 'merchant' | 'approver' | 'admin') =>
+  core.database.withCustomer(customerId, (tx) => core.customers.members(tx, customerId, role));
+
+const setApprovers = (customerId: CustomerId, people: readonly Person[], mayWorkAlone = false) =>
+  core.database.withCustomer(customerId, (tx) => core.customers.setApprovers(tx, customerId, people, mayWorkAlone));
+
+describe('installing', () => {
+  test('makes a customer whose installer is its first admin, and no approver', async () => {
+    const workspaceId = `W-${randomUUID()}`;
+    const id = await core.customers.install(
+      { platform: 'web', workspaceId, name: 'Shop' },
+      somebody(workspaceId, 'Ada'),
+    );
+    expect(await core.directory.customerOfWorkspace('web', workspaceId)).toBe(id);
+    expect(await members(id)).toMatchObject([
+      { person: { name: 'Ada', userId: 'U-Ada' }, roles: ['merchant', 'admin'] },
+    ]);
+    expect(await members(id, 'approver')).toEqual([]);
+    const rules = await core.database.withCustomer(id, (tx) => core.customers.rules(tx, id));
+    expect(rules).toMatchObject({ name: 'Shop', mayWorkAlone: false, allowsModel: true });
+  });
+
+  test('a second time gives the same customer, and the second installer nothing', async () => {
+    const workspaceId = `W-${randomUUID()}`;
+    const install = (name: string) =>
+      core.customers.install({ platform: 'web', workspaceId, name }, somebody(workspaceId, name));
+    const first = await install('Ada');
+    expect(await install('Eve')).toBe(first);
+    expect((await members(first)).map(({ person }) => person.name)).toEqual(['Ada']);
+  });
+
+  test('by ten processes at once makes one customer with one admin', async () => {
+    const workspaceId = `W-${randomUUID()}`;
+    const installs = Array.from({ length: 10 }, (_, n) =>
+      core.customers.install({ platform: 'web', workspaceId, name: `try ${n}` }, somebody(workspaceId, 'Ada')),
+    );
+    const [id, ...others] = [...new Set(await Promise.all(installs))];
+    expect(others).toEqual([]);
+    expect(id && (await members(id, 'admin'))).toHaveLength(1);
+    const rows = await sql(testDatabase.adminUrl, "SELECT FROM customers WHERE name LIKE 'try %'");
+    expect(rows).toHaveLength(1);
+  });
+
+  test('the same workspace id on another platform is another customer', async () => {
+    const workspaceId = `W-${randomUUID()}`;
+    const install = (platform: 'web' | 'slack') =>
+      core.customers.install(
+        { platform, workspaceId, name: platform },
+        { platform, workspaceId, userId: 'U', name: 'Ada' },
+      );
+    expect(await install('web')).not.toBe(await install('slack'));
+  });
+});
+
+describe('a person', () => {
+  test('is a merchant when seen first, and the same member ever after, whatever they are called', async () => {
+    const { customerId, workspaceId } = await installShop(core);
+    const first = await member(customerId, somebody(workspaceId, 'Neo'));
+    expect(first.roles).toEqual(['merchant']);
+    const renamed = await member(customerId, { ...somebody(workspaceId, 'Neo'), name: 'Ada' });
+    expect(renamed).toEqual({ ...first, person: { ...first.person, name: 'Ada' } });
+    expect((await members(customerId)).filter(({ id }) => id === first.id)).toHaveLength(1);
+  });
+
+  test('is known by platform, workspace and user id together: a name gives nobody a role', async () => {
+    const { customerId, workspaceId, approver } = await installShop(core);
+    for (const changes of [{ userId: 'U-Other' }, { workspaceId: `${workspaceId}2` }, { platform: 'slack' as const }]) {
+      const other = await member(customerId, { ...approver.person, ...changes });
+      expect(other.id).not.toBe(approver.id);
+      expect(other.roles).toEqual(['merchant']);
+    }
+  });
+
+  test('seen by many events at once is one member', async () => {
+    const { customerId, workspaceId } = await installShop(core);
+    const seen = await Promise.all(Array.from({ length: 8 }, () => member(customerId, somebody(workspaceId, 'Neo'))));
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(1);
+  });
+
+  test('of two customers is two members, and neither sees the other', async () => {
+    const [a, b] = [await installShop(core), await installShop(core)];
+    const person = somebody('W-shared', 'Neo');
+    const [inA, inB] = [await member(a.customerId, person), await member(b.customerId, person)];
+    expect(inA.id).not.toBe(inB.id);
+    const foreign = core.database.withCustomer(a.customerId, (tx) =>
+      core.customers.memberById(tx, a.customerId, inB.id),
+    );
+    await expect(foreign).rejects.toMatchObject({ code: 'P2025' });
+  });
+});
+
+describe('approvers', () => {
+  test('are exactly those who were chosen; other roles stay', async () => {
+    const { customerId, workspaceId, admin, approver } = await installShop(core);
+    await setApprovers(customerId, [admin.person, somebody(workspaceId, 'Newcomer')], true);
+    const now = await members(customerId, 'approver');
+    expect(now.map(({ person, roles }) => [person.name, [...roles].sort()]).sort()).toEqual([
+      ['Ada', ['admin', 'approver', 'merchant']],
+      ['Newcomer', ['approver', 'merchant']],
+    ]);
+    expect((await member(customerId, approver.person)).roles).toEqual(['merchant']);
+    const rules = await core.database.withCustomer(customerId, (tx) => core.customers.rules(tx, customerId));
+    expect(rules.mayWorkAlone).toBe(true);
+    await setApprovers(customerId, []);
+    expect(await members(customerId, 'approver')).toEqual([]);
+    expect(await members(customerId, 'admin')).toHaveLength(1);
+  });
+
+  test('named twice are approvers once', async () => {
+    const { customerId, approver } = await installShop(core);
+    await setApprovers(customerId, [approver.person, approver.person]);
+    expect((await members(customerId, 'approver')).map(({ roles }) => roles)).toEqual([['merchant', 'approver']]);
+  });
+
+  test('of another customer are not touched', async () => {
+    const [a, b] = [await installShop(core), await installShop(core)];
+    await setApprovers(a.customerId, []);
+    expect(await members(b.customerId, 'approver')).toHaveLength(2);
+  });
+
+  test('with a role that nobody knows are refused by the database', async () => {
+    const { customerId, merchant } = await installShop(core);
+    const attempt = asCustomer(testDatabase.programUrl, customerId, (client) =>
+      client.query("UPDATE members SET roles = '{owner}' WHERE id = $1", [merchant.id]),
+    );
+    await expect(attempt).rejects.toMatchObject({ code: '23514' });
+  });
+});
+
+test('the directory knows nobody who is not there', async () => {
+  expect(await core.directory.customerOfWorkspace('web', 'W-nowhere')).toBeUndefined();
+  expect(await core.directory.customerOfWorkspace('slack', "' OR true --")).toBeUndefined();
+  expect(await core.directory.customerOfLink(Buffer.alloc(32))).toBeUndefined();
+});

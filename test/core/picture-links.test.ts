@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { customerId, newUuid } from '../../core/ids.ts';
+import { createPictureLinks } from '../../core/vault/picture-links.ts';
+import { TEST_ENCRYPTION_KEY, testRootKeys } from '../support/root-keys.ts';
+
+const links = createPictureLinks(testRootKeys);
+const customer = customerId(newUuid());
+const pictureId = newUuid();
+const token = links.token(customer, pictureId);
+const other = Buffer.alloc(32, 9).toString('base64');
+
+describe('the address of a picture', () => {
+  test('names one picture of one customer, in 64 characters that an address may hold', () => {
+    expect(links.read(token)).toEqual({ customerId: customer, pictureId });
+    expect(token).toMatch(/^[A-Za-z0-9_-]{64}$/);
+  });
+
+  test('is read by no other key, and by a later key only as long as this one is kept', () => {
+    const rotated = (old: readonly string[]) => createPictureLinks(createEnvironmentRootKeys({ current: other, old }));
+    expect(rotated([]).read(token)).toBeUndefined();
+    expect(rotated([TEST_ENCRYPTION_KEY]).read(token)).toEqual({ customerId: customer, pictureId });
+    expect(links.read(rotated([TEST_ENCRYPTION_KEY]).token(customer, pictureId))).toBeUndefined();
+  });
+
+  test('is refused with any bit changed', () => {
+    const bytes = Buffer.from(token, 'base64url');
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const changed = Buffer.from(bytes);
+      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      expect(links.read(changed.toString('base64url')), `bit ${bit}`).toBeUndefined();
+    }
+  });
+
+  test('is refused longer, shorter, empty, or as bytes without a signature', () => {
+    const bytes = Buffer.from(token, 'base64url');
+    for (let length = 0; length < 48; length++)
+      expect(links.read(bytes.toString('base64url', 0, length)), `${length} bytes`).toBeUndefined();
+    expect(links.read(Buffer.concat([bytes, Buffer.of(0)]).toString('base64url'))).toBeUndefined();
+    expect(links.read(Buffer.concat([bytes.subarray(0, 32), Buffer.alloc(16)]).toString('base64url'))).toBeUndefined();
+  });
+
+  test('has one spelling', () => {
+    for (const spelling of [`${token}=`, ` ${token}`, `${token.slice(0, 9)}!${token.slice(9)}`, `${token}\n`])
+      expect(links.read(spelling), JSON.stringify(spelling)).toBeUndefined();
+    const plain = links.token(customerId('ffffffff-ffff-4fff-bfff-ffffffffffff'), pictureId);
+    expect(plain).toMatch(/[-_]/);
+    expect(links.read(plain)).toBeDefined();
+    expect(links.read(plain.replaceAll('-', '+').replaceAll('_', '/'))).toBeUndefined();
+  });
+
+  test('does not let customer and picture change places', () => {
+    const swapped = links.token(customerId(pictureId), customer);
+    const [one, two] = [Buffer.from(token, 'base64url'), Buffer.from(swapped, 'base64url')];
+    const mixed = Buffer.concat([one.subarray(16, 32), one.subarray(0, 16), one.subarray(32)]);
+    expect(mixed.subarray(0, 32)).toEqual(two.subarray(0, 32));
+    expect(links.read(mixed.toString('base64url'))).toBeUndefined();
+  });
+});
