@@ -20,7 +20,7 @@ export interface Lease {
   readonly signal: AbortSignal;
   /** Fence, consent, plan hash and permission, as of now. @throws Stopped */
   guard(permission: string): Promise<void>;
-  /** The same inside a transaction that is about to write. @throws Stopped */
+  /** The fence, inside a transaction that is about to write: until it ends nobody takes over. @throws Stopped */
   hold(tx: Transaction): Promise<void>;
   release(): void;
 }
@@ -94,9 +94,20 @@ function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSi
         const verdict = await consents.verify(tx, customerId, id, permission);
         if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
       }),
-    hold: check,
+    hold: async (tx) => {
+      await lock(tx, customerId, id);
+      await check(tx);
+    },
     release: () => clearInterval(watch),
   };
+}
+
+/**
+ * Until the transaction ends, nobody takes the operation over: they wait, and then see what was written. Not FOR UPDATE,
+ * which an append's foreign key would wait for.
+ */
+async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
+  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
 async function checkFence(tx: Transaction, customerId: CustomerId, id: string, fence: bigint): Promise<void> {

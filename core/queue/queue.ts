@@ -22,7 +22,7 @@ export interface Queue {
 
 const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() });
 const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
-const MONITOR_SECONDS = 1; // how soon the heartbeat of a killed worker is missed
+const MONITOR_SECONDS = 2; // how soon it is seen that the heartbeat of a killed worker has stopped
 const HEARTBEAT_REFRESH_SECONDS = 3;
 
 /** pg-boss looks every 30 s while LISTEN is up unless told otherwise, also for jobs that are delayed. */
@@ -40,6 +40,8 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     supervise: true,
     schedule: false,
     reindex: false,
+    // Both: the first is how often it looks at all (60 s unless told otherwise), the second how often at one queue.
+    superviseIntervalSeconds: MONITOR_SECONDS,
     monitorIntervalSeconds: MONITOR_SECONDS,
   });
   boss.on('error', (error: Error) =>

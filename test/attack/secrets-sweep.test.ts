@@ -46,7 +46,8 @@ beforeAll(async () => {
     env: { DEBUG_AUTONOMOUS: 'true' },
   });
   const watcher = { say: (words: string) => void transcript.push(words) };
-  expect(await playScript(demo, { sentence: 'set up WooCommerce' }, watcher)).toBe(0);
+  const exitCode = await playScript(demo, { sentence: 'set up WooCommerce' }, watcher);
+  expect(exitCode, transcript.join('\n')).toBe(0);
   browser = await launchChromium();
   const rootKey = readFileSync(rootKeyFile(), 'utf8').trim();
   key = await openKey(rootKey);

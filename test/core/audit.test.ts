@@ -9,6 +9,7 @@ import {
   grantedOperation,
   installShop,
   openCore,
+  patiently,
   requestOperation,
   type Shop,
   sql,
@@ -126,11 +127,11 @@ describe('the chain', () => {
     let isDone = false;
     const watching = (async () => {
       const verdicts = [];
-      while (!isDone) verdicts.push(await core.audit.verify(customerId));
+      while (!isDone) verdicts.push(await patiently(() => core.audit.verify(customerId)));
       return verdicts;
     })();
     const appends = Array.from({ length: 100 }, (_, n) =>
-      append(customerId, { kind: 'rules.changed', payload: { n } }),
+      patiently(() => append(customerId, { kind: 'rules.changed', payload: { n } })),
     );
     const seqs = (await Promise.all(appends)).map(({ seq }) => Number(seq));
     isDone = true;

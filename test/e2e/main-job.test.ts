@@ -12,6 +12,7 @@ import {
   type People,
   press,
   pressAndConfirm,
+  RUN_MS,
   say,
   seen,
   shows,
@@ -202,57 +203,61 @@ describe('deciding', () => {
 });
 
 describe('the one-time page', () => {
-  it('is for one person, spends nothing when looked at, keeps its link after a mistake, and works once', async () => {
-    await people.begin('Merchant', request());
-    const id = await operationIdIn(merchant);
-    await press(approver, 'Approve');
-    await press(approver, 'Enter the sign-in');
-    await seen(approver, 'Only Merchant, who asked, gets the link. Nothing was changed.');
-    const form = await follow(merchant, 'Open the one-time page');
-    const url = form.url();
-    for (const page of [approver, admin]) {
-      expect(await shows(page, 'Countersigned by Approver')).toBe(true);
-      expect(await page.getByRole('link', { name: 'Open the one-time page' }).count()).toBe(0);
-      expect(await page.content()).not.toContain(new URL(url).pathname);
-    }
-    const looks = [await fetch(url), await fetch(url)];
-    expect(looks.map(({ status }) => status)).toEqual([200, 200]);
-    expect(await form.getByRole('definition').allInnerTexts()).toEqual([
-      'Merchant, and nobody else',
-      demo.shop.origin,
-      id,
-      expect.stringContaining('once'),
-    ]);
+  it(
+    'is for one person, spends nothing when looked at, keeps its link after a mistake, and works once',
+    async () => {
+      await people.begin('Merchant', request());
+      const id = await operationIdIn(merchant);
+      await press(approver, 'Approve');
+      await press(approver, 'Enter the sign-in');
+      await seen(approver, 'Only Merchant, who asked, gets the link. Nothing was changed.');
+      const form = await follow(merchant, 'Open the one-time page');
+      const url = form.url();
+      for (const page of [approver, admin]) {
+        expect(await shows(page, 'Countersigned by Approver')).toBe(true);
+        expect(await page.getByRole('link', { name: 'Open the one-time page' }).count()).toBe(0);
+        expect(await page.content()).not.toContain(new URL(url).pathname);
+      }
+      const looks = [await fetch(url), await fetch(url)];
+      expect(looks.map(({ status }) => status)).toEqual([200, 200]);
+      expect(await form.getByRole('definition').allInnerTexts()).toEqual([
+        'Merchant, and nobody else',
+        demo.shop.origin,
+        id,
+        expect.stringContaining('once'),
+      ]);
 
-    const body = new URLSearchParams({ admin_username: 'thief', admin_password: 'guess' });
-    const foreign = await fetch(url, { method: 'POST', body, headers: { origin: 'http://evil.example' } });
-    expect(foreign.status).toBe(403);
-    const anonymous = await fetch(url, { method: 'POST', body });
-    expect(anonymous.status).toBe(403);
+      const body = new URLSearchParams({ admin_username: 'thief', admin_password: 'guess' });
+      const foreign = await fetch(url, { method: 'POST', body, headers: { origin: 'http://evil.example' } });
+      expect(foreign.status).toBe(403);
+      const anonymous = await fetch(url, { method: 'POST', body });
+      expect(anonymous.status).toBe(403);
 
-    await fillSignIn(form, { user: demo.shop.username, password: '' });
-    await form.getByText('Enter the password.').waitFor();
-    expect(await form.getByRole('textbox', { name: 'User name' }).inputValue()).toBe(demo.shop.username);
-    expect(await stateOf(id)).toBe('awaiting_credentials');
+      await fillSignIn(form, { user: demo.shop.username, password: '' });
+      await form.getByText('Enter the password.').waitFor();
+      expect(await form.getByRole('textbox', { name: 'User name' }).inputValue()).toBe(demo.shop.username);
+      expect(await stateOf(id)).toBe('awaiting_credentials');
 
-    const wrong = 'not the password';
-    await fillSignIn(form, { user: demo.shop.username, password: wrong });
-    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
-    expect((await form.goto(url))?.status()).toBe(410);
-    await form.getByRole('heading', { name: 'This link does not work' }).waitFor();
-    const again = await fetch(url, { method: 'POST', body, headers: { origin: new URL(url).origin } });
-    expect(again.status).toBe(410);
-    await form.close();
+      const wrong = 'not the password';
+      await fillSignIn(form, { user: demo.shop.username, password: wrong });
+      await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+      expect((await form.goto(url))?.status()).toBe(410);
+      await form.getByRole('heading', { name: 'This link does not work' }).waitFor();
+      const again = await fetch(url, { method: 'POST', body, headers: { origin: new URL(url).origin } });
+      expect(again.status).toBe(410);
+      await form.close();
 
-    // The password was wrong: said clearly, and tried once.
-    const end = await seen(merchant, `WooCommerce for ${host()} was not set up.`);
-    const words = await end.innerText();
-    expect(words).toMatch(/user name or (the )?password/i);
-    expect(words).toMatch(/No key was stored\. The sign-in was deleted\.[\s\S]*check the user name and password/);
-    expect(demo.shop.failedSignIns()).toBe(1);
-    expect(demo.shop.keys().filter((key) => key.description.includes(id))).toEqual([]);
-    expect(await demo.sql('SELECT id FROM autonomous_credentials WHERE operation_id = $1', [id])).toEqual([]);
-  });
+      // The password was wrong: said clearly, and tried once.
+      const end = await seen(merchant, `WooCommerce for ${host()} was not set up.`, RUN_MS);
+      const words = await end.innerText();
+      expect(words).toMatch(/user name or (the )?password/i);
+      expect(words).toMatch(/No key was stored\. The sign-in was deleted\.[\s\S]*check the user name and password/);
+      expect(demo.shop.failedSignIns()).toBe(1);
+      expect(demo.shop.keys().filter((key) => key.description.includes(id))).toEqual([]);
+      expect(await demo.sql('SELECT id FROM autonomous_credentials WHERE operation_id = $1', [id])).toEqual([]);
+    },
+    2 * RUN_MS,
+  );
 });
 
 describe('a request that was carried out', () => {
@@ -265,8 +270,8 @@ describe('a request that was carried out', () => {
     id = await operationIdIn(merchant);
     await press(approver, 'Approve');
     await enterSignIn(merchant, { user: demo.shop.username, password: demo.shop.password });
-    await seen(merchant, 'Done in');
-  }, 120_000);
+    await seen(merchant, 'Done in', RUN_MS);
+  }, 2 * RUN_MS);
   beforeEach(() => people.open(thread));
 
   it('shows everybody who decided, every step with its picture, and a key that was proven to work', async () => {

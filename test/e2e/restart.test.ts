@@ -2,13 +2,12 @@
 import { createServer } from 'node:net';
 import pg from 'pg';
 import type { Page } from 'playwright';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { appoint, asAdmin, type Project, throwawayProject } from '../support/demo.ts';
-import { type DemoProcess, processesOf, startDemoProcess, tryDemoProcess } from '../support/demo-process.ts';
-import { enterSignIn, openPeople, operationIdIn, type People, press, seen } from '../support/people.ts';
-
-const RUN_MS = 150_000;
+import { type DemoProcess, runningOf, startDemoProcess, tryDemoProcess } from '../support/demo-process.ts';
+import { enterSignIn, openPeople, operationIdIn, type People, press, RUN_MS, seen } from '../support/people.ts';
+import { removeAbandonedServer } from '../support/run-postgres.ts';
 
 let shop: PracticeShop;
 let shopHost: string;
@@ -19,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.close());
 
-describe('killed in the middle of things', () => {
+describe('ended', () => {
   let project: Project;
   let demo: DemoProcess;
   let admin: pg.Pool;
@@ -28,7 +27,7 @@ describe('killed in the middle of things', () => {
   let approver: Page;
 
   beforeAll(async () => {
-    project = throwawayProject();
+    project = await throwawayProject();
     demo = await startDemoProcess(project, { shopHost });
     admin = new pg.Pool({ connectionString: asAdmin(demo.databaseUrl), max: 1 });
     admin.on('error', () => {}); // the server ends before the pool does when a test failed
@@ -39,17 +38,26 @@ describe('killed in the middle of things', () => {
   afterAll(async () => {
     await people?.close();
     await admin?.end();
-    await demo?.interrupt();
-    project.remove();
+    // A test that failed may have left its database alone.
+    await demo?.interrupt().catch(() => removeAbandonedServer(project.postgresDir));
+    project?.remove();
+  });
+
+  beforeEach(async () => {
+    if (!demo.isRunning()) await start();
   });
 
   /** Kills the demo, starts it again on the same data, and has everybody come back to the thread. */
   async function killAndStart(thread: string): Promise<void> {
     await demo.kill();
-    await expect.poll(() => processesOf(project).filter((command) => !command.startsWith('postgres'))).toEqual([]);
+    await expect.poll(() => runningOf(project).programs, { timeout: 10_000 }).toEqual([]);
+    await start();
+    await people.open(thread);
+  }
+
+  async function start(): Promise<void> {
     demo = await startDemoProcess(project, { shopHost });
     people.moveTo(demo.chatUrl);
-    await people.open(thread);
   }
 
   const liveKeysOf = (id: string) =>
@@ -57,7 +65,7 @@ describe('killed in the middle of things', () => {
   const rowsOf = async (text: string, id: string) => (await admin.query<Record<string, unknown>>(text, [id])).rows;
 
   it(
-    'while it waits for the approver, while it waits for the sign-in, and while it signs in: goes on to the end',
+    'by kill -9 while it waits for the approver, while it waits for the sign-in, and while it signs in: goes on to the end',
     async () => {
       const thread = await people.begin('Merchant', `set up WooCommerce for ${shop.origin}`);
       const id = await operationIdIn(merchant);
@@ -73,10 +81,10 @@ describe('killed in the middle of things', () => {
       await enterSignIn(merchant, { user: shop.username, password: shop.password });
       const isSigningIn = () =>
         shop.requests.slice(before).some(({ method, path }) => method === 'POST' && path.startsWith('/wp-login.php'));
-      await expect.poll(isSigningIn, { timeout: 30_000, interval: 5 }).toBe(true);
+      await expect.poll(isSigningIn, { timeout: RUN_MS, interval: 5 }).toBe(true);
 
       await killAndStart(thread);
-      const result = await seen(merchant, 'Done in');
+      const result = await seen(merchant, 'Done in', RUN_MS);
       expect(await result.innerText()).toMatch(/WooCommerce is connected\.[\s\S]*answered 200[\s\S]* verified/);
       expect(liveKeysOf(id)).toMatchObject([{ description: `Countersign ${id}`, lastAccess: expect.any(Date) }]);
       expect(shop.failedSignIns()).toBe(0);
@@ -86,11 +94,11 @@ describe('killed in the middle of things', () => {
       for (const words of ['Create a WooCommerce API key', 'All 10 steps done', 'Done in'])
         expect(await approver.getByRole('article').filter({ hasText: words }).count()).toBe(1);
     },
-    RUN_MS,
+    3 * RUN_MS,
   );
 
   it(
-    'when the shop has made the key and before it is stored: makes no second one, and names the one that is left',
+    'by kill -9 when the shop has made the key and before it is stored: makes no second one, and names the one that is left',
     async () => {
       const thread = await people.begin('Merchant', `set up WooCommerce for ${shop.origin}`);
       const id = await operationIdIn(merchant);
@@ -98,10 +106,10 @@ describe('killed in the middle of things', () => {
       // The shop's answer, which brings the key, does not arrive: so the kill can't come too late.
       shop.failNext('generate-answer-lost');
       await enterSignIn(merchant, { user: shop.username, password: shop.password });
-      await expect.poll(() => liveKeysOf(id).length, { timeout: 60_000, interval: 5 }).toBe(1);
+      await expect.poll(() => liveKeysOf(id).length, { timeout: RUN_MS, interval: 5 }).toBe(1);
 
       await killAndStart(thread);
-      const end = await (await seen(merchant, `WooCommerce for ${shopHost} was not set up.`)).innerText();
+      const end = await (await seen(merchant, `WooCommerce for ${shopHost} was not set up.`, RUN_MS)).innerText();
       expect(end).toContain(`just after a key named “Countersign ${id}” was made, before it could be stored`);
       expect(end).toMatch(/No second key was made\. Revoke “Countersign op-[0-9a-z]{8}” in the shop's list of keys/);
       expect(end).toMatch(/No key was stored\. The sign-in was deleted\.[\s\S]*Next: look at the shop's list of keys/);
@@ -110,21 +118,37 @@ describe('killed in the middle of things', () => {
       expect(operation).toEqual({ status: 'failed', error_code: 'effect_unsure' });
       expect(await rowsOf('SELECT id FROM autonomous_credentials WHERE operation_id = $1', id)).toEqual([]);
     },
-    RUN_MS,
+    3 * RUN_MS,
+  );
+
+  it(
+    'by Ctrl-C when there is nothing to do: exits with 0, and leaves neither PostgreSQL nor a browser behind',
+    async () => {
+      await people.begin('Merchant', `set up WooCommerce for ${shop.origin}`);
+      await press(approver, 'Approve');
+      await enterSignIn(merchant, { user: shop.username, password: 'not the password' });
+      await seen(merchant, `WooCommerce for ${shopHost} was not set up.`, RUN_MS);
+      const { databases, programs } = runningOf(project);
+      expect(databases.join()).toMatch(/postgres/);
+      expect(programs.join()).toMatch(/chrom/);
+      expect(await demo.interrupt()).toBe(0);
+      expect(runningOf(project)).toEqual({ databases: [], programs: [] });
+    },
+    3 * RUN_MS,
   );
 });
 
-describe('started and stopped', () => {
+describe('a start', () => {
   let project: Project;
   const running: DemoProcess[] = [];
 
-  beforeAll(() => {
-    project = throwawayProject();
+  beforeAll(async () => {
+    project = await throwawayProject();
   });
   afterEach(async () => {
     for (const demo of running.splice(0)) await demo.interrupt().catch(() => undefined); // it may have ended in the test
   });
-  afterAll(() => project.remove());
+  afterAll(() => project?.remove());
 
   async function start(): Promise<DemoProcess> {
     const demo = await startDemoProcess(project, { shopHost });
@@ -156,17 +180,10 @@ describe('started and stopped', () => {
           said: expect.stringMatching(/^Port \d+ is (already )?in use[^\n]*$/),
         });
         expect(started).toMatchObject({ said: expect.stringContaining(String(port)) });
-        expect(processesOf(project)).toEqual([]);
+        expect(runningOf(project)).toEqual({ databases: [], programs: [] });
       } finally {
         taken.close();
       }
     },
   );
-
-  it('ends at Ctrl-C with exit code 0, and leaves neither PostgreSQL nor a browser behind', async () => {
-    const demo = await start();
-    expect(processesOf(project).some((command) => command.includes('postgres'))).toBe(true);
-    expect(await demo.interrupt()).toBe(0);
-    expect(processesOf(project)).toEqual([]);
-  });
 });

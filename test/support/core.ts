@@ -1,11 +1,13 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { vi } from 'vitest';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
 import { type Click, type Consents, createConsents, type Decision, signInPlace } from '../../core/consent/consent.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
 import { createDirectory, type Directory } from '../../core/directory.ts';
+import { CountersignError } from '../../core/errors.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
@@ -238,7 +240,20 @@ export async function untilBlocked(database: TestDatabase, work: Promise<unknown
   };
   work.then(over, over);
   const waiting = "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
-  await connected(database.adminUrl, async (client) => {
-    while (!isOver && (await client.query(waiting, [database.name])).rowCount === 0);
-  });
+  await connected(database.adminUrl, (client) =>
+    vi.waitUntil(async () => isOver || (await client.query(waiting, [database.name])).rowCount !== 0, {
+      timeout: 10_000,
+    }),
+  );
+}
+
+/** Asks again as long as the answer is that it may succeed later: of a hundred at once, some wait too long for a connection. */
+export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof CountersignError && error.isRetryable)) throw error;
+    }
+  }
 }

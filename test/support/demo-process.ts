@@ -8,6 +8,7 @@ import type { RunDemoOptions, RunDemoReady } from './run-demo.ts';
 
 /** The demo in a process, and a process group, of its own. */
 export interface DemoProcess extends RunDemoReady {
+  isRunning(): boolean;
   /** `kill -9` of the program alone, as the kernel's out-of-memory killer does it. */
   kill(): Promise<void>;
   /** Ctrl-C: the signal goes to the whole process group. @returns the exit code. */
@@ -49,10 +50,14 @@ export async function tryDemoProcess(
     said += text.toString();
   });
   const ended = once(child, 'close');
-  const ready = await Promise.race([readyOf(child), ended.then(() => undefined)]);
-  if (!ready) return { exitCode: child.exitCode, said: withoutLog(said) };
+  const ready = await readyOf(child);
+  if (!ready) {
+    await ended;
+    return { exitCode: child.exitCode, said: withoutLog(said) };
+  }
   return {
     ...ready,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async kill() {
       child.kill('SIGKILL');
       await ended;
@@ -65,13 +70,15 @@ export async function tryDemoProcess(
   };
 }
 
+/** The line that run-demo.ts writes, among lines of the log; `undefined` when there is none to come. */
 async function readyOf({ stdout }: ChildProcess): Promise<RunDemoReady | undefined> {
   if (!stdout) return undefined;
-  for await (const line of createInterface({ input: stdout })) {
-    // run-demo.ts writes this line; the log writes lines with a level.
-    if (line.startsWith('{"chatUrl"')) return JSON.parse(line) as RunDemoReady;
-  }
-  return undefined;
+  const lines = createInterface({ input: stdout }); // goes on reading afterwards, so that the program never waits for us
+  const { promise, resolve } = Promise.withResolvers<RunDemoReady | undefined>();
+  // Nothing but run-demo.ts writes such a line.
+  lines.on('line', (line) => line.startsWith('{"chatUrl"') && resolve(JSON.parse(line) as RunDemoReady));
+  lines.on('close', () => resolve(undefined));
+  return promise;
 }
 
 function withoutLog(said: string): string {
@@ -81,21 +88,26 @@ function withoutLog(said: string): string {
     .join('\n');
 }
 
-/**
- * What still runs of a project: PostgreSQL, which works in the project's data, and whatever has inherited the
- * environment of one of its programs, such as browsers. Empty where there is no /proc.
- */
-export function processesOf(project: Project): readonly string[] {
-  if (process.platform !== 'linux') return [];
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
+/** What still runs of a project: command lines. Nothing where there is no /proc. */
+export interface Running {
+  /** PostgreSQL, which works in the project's data. */
+  readonly databases: readonly string[];
+  /** Whatever has inherited the environment of one of its programs, such as browsers. */
+  readonly programs: readonly string[];
+}
+
+export function runningOf(project: Project): Running {
+  const ids = process.platform === 'linux' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : [];
+  const commandsOf = (isWanted: (pid: string) => boolean) =>
+    ids.flatMap((pid) => {
       try {
-        const isPostgres = readlinkSync(`/proc/${pid}/cwd`).startsWith(project.postgresDir);
-        const isMarked = readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`${MARK}=${project.folder}`);
-        return isPostgres || isMarked ? [readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')] : [];
+        return isWanted(pid) ? [readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')] : [];
       } catch {
         return []; // it has ended meanwhile, or is a zombie
       }
     });
+  return {
+    databases: commandsOf((pid) => readlinkSync(`/proc/${pid}/cwd`).startsWith(project.postgresDir)),
+    programs: commandsOf((pid) => readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`${MARK}=${project.folder}`)),
+  };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,6 +6,7 @@ import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { type Demo, type DemoOptions, startDemo } from '../practice/demo.ts';
 import { createEmptyDatabase, type TestDatabase } from './database.ts';
+import { removeAbandonedServer } from './run-postgres.ts';
 import { silentLog } from './silent-log.ts';
 
 /** A project folder that nothing else uses. */
@@ -18,8 +19,16 @@ export interface Project {
   remove(): void;
 }
 
-export function throwawayProject(): Project {
-  const project = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
+const PREFIX = 'countersign-e2e-';
+const ABANDONED_MS = 30 * 60_000; // no test takes as long
+
+/** Makes one, and removes what killed test runs left. */
+export async function throwawayProject(): Promise<Project> {
+  await removeAbandoned();
+  return projectIn(mkdtempSync(join(tmpdir(), PREFIX)));
+}
+
+function projectIn(project: string): Project {
   const postgresDir = defaultPostgresDir(project);
   return {
     folder: join(project, '.countersign'),
@@ -28,6 +37,21 @@ export function throwawayProject(): Project {
       for (const dir of [project, postgresDir]) rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function removeAbandoned(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
+    const dir = join(tmpdir(), name);
+    const { mtimeMs } = statSync(dir, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    if (Date.now() - mtimeMs < ABANDONED_MS) continue;
+    const project = projectIn(dir);
+    try {
+      if (existsSync(project.postgresDir)) await removeAbandonedServer(project.postgresDir);
+      project.remove();
+    } catch {
+      // it is in use, or another test removes it
+    }
+  }
 }
 
 export interface TestDemo extends Demo {
@@ -45,7 +69,7 @@ export interface TestDemoOptions extends Partial<Pick<DemoOptions, 'env' | 'log'
 
 /** The demo on free ports, in a folder of its own. */
 export async function startTestDemo(options: TestDemoOptions = {}): Promise<TestDemo> {
-  const project = throwawayProject();
+  const project = await throwawayProject();
   const database = options.postgres === 'own' ? undefined : await createEmptyDatabase();
   const removeData = async () => {
     await database?.drop();

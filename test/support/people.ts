@@ -63,10 +63,18 @@ export async function say(page: Page, words: string): Promise<void> {
   await page.getByRole('button', { name: 'Send' }).click();
 }
 
-/** The last message on the page with these words in it, once it is there. */
-export async function seen(page: Page, words: string | RegExp): Promise<Locator> {
+/** As long as a whole run may take on a computer that is busy with other tests. */
+export const RUN_MS = 120_000;
+
+/** The last message on the page with these words in it, once it is there. @throws Error with what the page shows instead. */
+export async function seen(page: Page, words: string | RegExp, timeoutMs = PATIENCE_MS): Promise<Locator> {
   const message = page.getByRole('article').filter({ hasText: words }).last();
-  await message.waitFor();
+  try {
+    await message.waitFor({ timeout: timeoutMs });
+  } catch (cause) {
+    const shown = await page.getByRole('main').innerText();
+    throw new Error(`no message says ${words} after ${timeoutMs} ms; there is:\n${shown}`, { cause });
+  }
   return message;
 }
 

@@ -1,0 +1,348 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Core, click, installShop, openCore, queuedOperation, requestOperation, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+/**
+ * Reads PostgreSQL's own catalogue, so that a table, function or grant of tomorrow is held to the rules of today without
+ * anybody thinking of it. An exception is written down here, with its reason, or it is none.
+ */
+let testDatabase: TestDatabase;
+let admin: pg.Client;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  admin = new pg.Client({ connectionString: testDatabase.adminUrl });
+  await admin.connect();
+});
+
+afterAll(async () => {
+  await admin.end();
+  await testDatabase.drop();
+});
+
+async function found(text: string): Promise<string[]> {
+  return (await admin.query<{ found: string }>(text)).rows.map((row) => row.found);
+}
+
+const OURS = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
+const TABLES = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname = 'public'`;
+const IN_PUBLIC = `${TABLES} AND c.relname <> '_prisma_migrations'`; // names of migrations; the program has no right to it
+const ROLES = ['countersign', 'countersign_program'];
+const POLICY = '(customer_id = ( SELECT sec.customer() AS customer))';
+
+/** What each rule finds wrong; a list, because the rules are tried on broken copies below. */
+const rules: Readonly<Record<string, () => Promise<string[]>>> = {
+  'every table says whose its rows are': () =>
+    found(`SELECT c.relname AS found FROM ${IN_PUBLIC} AND NOT EXISTS (
+      SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'customer_id' AND a.attnotnull
+        AND a.atttypid = 'uuid'::regtype AND NOT a.attisdropped)`),
+
+  'every table has row level security, forced': () =>
+    found(`SELECT c.relname AS found FROM ${IN_PUBLIC} AND NOT (c.relrowsecurity AND c.relforcerowsecurity)`),
+
+  'every table has the one policy, for reading and writing, for everybody': () =>
+    found(`SELECT c.relname AS found FROM ${IN_PUBLIC} AND NOT EXISTS (
+      SELECT FROM pg_policies p WHERE p.schemaname = 'public' AND p.tablename = c.relname AND p.policyname = 'own_rows'
+        AND p.permissive = 'PERMISSIVE' AND p.cmd = 'ALL' AND p.roles = '{public}'
+        AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
+
+  // The directory's functions run as the owner; for the program these policies do not exist.
+  'no other policy shows rows to the program': () =>
+    found(`SELECT tablename || ' ' || policyname AS found FROM pg_policies WHERE policyname <> 'own_rows'
+      AND NOT (policyname = 'directory' AND cmd = 'SELECT' AND roles = '{countersign_owner}')`),
+
+  'customers are the first column of every primary key': () =>
+    found(`SELECT c.relname AS found FROM ${IN_PUBLIC} AND NOT EXISTS (
+      SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+      WHERE i.indrelid = c.oid AND i.indisprimary AND a.attname = 'customer_id')`),
+
+  // Names from outside that lead to a customer have to be unique over all of them: a workspace belongs to one customer,
+  // and the hash of a link's 256 random bits tells nobody anything.
+  'no unique index tells one customer of another': () =>
+    found(`SELECT i.indexrelid::regclass::text AS found FROM pg_index i JOIN ${IN_PUBLIC.replace('WHERE', 'ON i.indrelid = c.oid WHERE')}
+      AND i.indisunique AND NOT EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = 'customer_id')
+      AND i.indexrelid::regclass::text NOT IN ('workspaces_platform_workspace_id_key', 'connect_links_token_hash_key')`),
+
+  'every foreign key takes the customer along, and none erases by itself': () =>
+    found(`SELECT k.conname AS found FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+      WHERE k.contype = 'f' AND n.nspname = 'public' AND NOT (k.confdeltype = 'r' AND EXISTS (
+        SELECT FROM unnest(k.conkey, k.confkey) AS pair (mine, theirs)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = mine
+        JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = theirs
+        WHERE a.attname = 'customer_id' AND b.attname = 'customer_id'))`),
+
+  'the program owns nothing': () =>
+    found(`SELECT o.kind || ' ' || o.name AS found FROM (
+        SELECT 'relation' AS kind, relname::text AS name, relowner AS role FROM pg_class
+        UNION ALL SELECT 'function', proname, proowner FROM pg_proc
+        UNION ALL SELECT 'schema', nspname, nspowner FROM pg_namespace
+        UNION ALL SELECT 'type', typname, typowner FROM pg_type
+        UNION ALL SELECT 'database', datname, datdba FROM pg_database
+        UNION ALL SELECT 'default privilege', defaclobjtype::text, defaclrole FROM pg_default_acl) o
+      WHERE o.role = ANY (SELECT oid FROM pg_roles WHERE rolname IN ('${ROLES.join("', '")}'))`),
+
+  'the program is no superuser, passes no policy by, and makes no roles or databases': () =>
+    found(`SELECT rolname::text AS found FROM pg_roles WHERE rolname IN ('${ROLES.join("', '")}')
+      AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)`),
+
+  'the program is a member of its group, and of nothing else': () =>
+    found(`SELECT m.roleid::regrole::text AS found FROM pg_auth_members m
+      WHERE m.member IN (SELECT oid FROM pg_roles WHERE rolname IN ('${ROLES.join("', '")}'))
+        AND NOT (m.roleid = 'countersign_program'::regrole AND m.member = 'countersign'::regrole)`),
+
+  'nobody but the owner may empty, refer to or put triggers on a table': () =>
+    found(`SELECT table_name || ' ' || grantee || ' ' || privilege_type AS found FROM information_schema.role_table_grants
+      WHERE table_schema IN ('public', 'sec', 'app', 'directory', 'pgboss') AND grantee <> 'countersign_owner'
+        AND privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')`),
+
+  'no right at all goes to everybody, or to the login by name': () =>
+    found(`SELECT table_name || ' ' || grantee AS found FROM information_schema.role_table_grants
+      WHERE table_schema IN ('public', 'sec', 'app', 'directory', 'pgboss') AND grantee IN ('PUBLIC', 'countersign')`),
+
+  'the program deletes sign-in secrets, and nothing else of ours': () =>
+    found(`SELECT table_name::text AS found FROM information_schema.role_table_grants
+      WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type = 'DELETE'
+        AND table_name <> 'autonomous_credentials'`),
+
+  'the program only reads the chain': () =>
+    found(`SELECT table_name || ' ' || privilege_type AS found FROM information_schema.role_table_grants
+      WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type <> 'SELECT'
+        AND table_name IN ('autonomous_operations_audit', 'audit_heads')`),
+
+  'the program changes nothing of a countersignature but its revocation': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'autonomous_consent' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name NOT IN ('revoked_at', 'revoked_by')`),
+
+  'the program can not see the keys of contexts, nor the list of migrations': () =>
+    found(`SELECT c.relname || ' ' || right_ AS found FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) right_
+      WHERE c.oid IN ('sec.context_key'::regclass, '_prisma_migrations'::regclass)
+        AND has_table_privilege('countersign', c.oid, right_)`),
+
+  'nobody but the owner makes anything in our schemas': () =>
+    found(`SELECT n.nspname || ' ' || r.rolname AS found FROM pg_namespace n, pg_roles r
+      WHERE ${OURS} AND r.rolname IN ('${ROLES.join("', '")}') AND has_schema_privilege(r.oid, n.oid, 'CREATE')`),
+
+  'every function that runs with the rights of its owner pins its search path, temporary tables last': () =>
+    found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE ${OURS} AND p.prosecdef
+        AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)`),
+
+  'every function of a trigger pins its search path, too': () =>
+    found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname IN ('app', 'sec', 'public') AND p.prorettype = 'trigger'::regtype
+        AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)`),
+
+  'no function is for everybody': () =>
+    found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE ${OURS} AND (p.proacl IS NULL OR EXISTS (
+        SELECT FROM aclexplode(p.proacl) acl WHERE acl.grantee = 0 AND acl.privilege_type = 'EXECUTE'))`),
+
+  // Functions of schema directory answer without a context: whatever they give away, they give to everyone who has
+  // the program's connection. So they give ids.
+  'the directory gives ids and nothing else': () =>
+    found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = 'directory' AND (p.prorettype <> 'uuid'::regtype OR p.proargmodes IS NOT NULL)`),
+
+  'no view shows rows with the rights of its owner': () =>
+    found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE ${OURS} AND (c.relkind = 'm' OR (c.relkind = 'v' AND NOT coalesce(c.reloptions @> ARRAY['security_invoker=true'], false)))`),
+
+  'nothing but the one clock is asked for the time': () =>
+    found(`SELECT what AS found FROM (
+        SELECT c.relname || '.' || a.attname AS what, pg_get_expr(d.adbin, d.adrelid) AS text
+        FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum JOIN ${IN_PUBLIC.replace('WHERE', 'ON c.oid = d.adrelid WHERE')}
+        UNION ALL SELECT p.oid::regprocedure::text, p.prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname IN ('app', 'directory', 'public') AND p.proname NOT IN ('now', 'clock')) s
+      WHERE s.text ~* '(^|[^.a-z_])(now\\(\\)|clock_timestamp|current_timestamp|localtimestamp|statement_timestamp|transaction_timestamp)'`),
+
+  'the audit refuses every change, for every statement': () =>
+    found(`SELECT 'autonomous_operations_audit' AS found WHERE NOT EXISTS (
+      SELECT FROM pg_trigger t WHERE t.tgrelid = 'autonomous_operations_audit'::regclass AND t.tgname = 'append_only'
+        AND t.tgenabled = 'O' AND t.tgfoid = 'app.refuse_change'::regproc
+        AND t.tgtype & 1 = 0 AND t.tgtype & 2 = 2 AND t.tgtype & 56 = 56)`), // a statement's; before; delete, update, truncate
+};
+
+describe('in the catalogue', () => {
+  test.each(Object.entries(rules))('%s', async (_, rule) => {
+    expect(await rule()).toEqual([]);
+  });
+});
+
+/** Each of these is a slip that a migration could bring; the rule beside it has to find it. */
+const slips: readonly [rule: string, statement: string, finding: string][] = [
+  ['every table says whose its rows are', 'CREATE TABLE slip (id int)', 'slip'],
+  ['every table says whose its rows are', 'CREATE TABLE slip (customer_id uuid)', 'slip'],
+  ['every table has row level security, forced', 'CREATE TABLE slip (customer_id uuid NOT NULL)', 'slip'],
+  ['every table has row level security, forced', 'ALTER TABLE members NO FORCE ROW LEVEL SECURITY', 'members'],
+  ['every table has row level security, forced', 'ALTER TABLE members DISABLE ROW LEVEL SECURITY', 'members'],
+  [
+    'every table has the one policy, for reading and writing, for everybody',
+    'DROP POLICY own_rows ON threads',
+    'threads',
+  ],
+  [
+    'every table has the one policy, for reading and writing, for everybody',
+    'ALTER POLICY own_rows ON threads WITH CHECK (true)',
+    'threads',
+  ],
+  ['no other policy shows rows to the program', 'CREATE POLICY more ON threads USING (true)', 'threads more'],
+  ['no other policy shows rows to the program', 'ALTER POLICY directory ON threads TO PUBLIC', 'threads directory'],
+  [
+    'customers are the first column of every primary key',
+    'CREATE TABLE slip (customer_id uuid NOT NULL, id int PRIMARY KEY)',
+    'slip',
+  ],
+  ['no unique index tells one customer of another', 'CREATE UNIQUE INDEX slip ON members (user_id)', 'slip'],
+  [
+    'no unique index tells one customer of another',
+    'CREATE UNIQUE INDEX slip ON members (user_id, customer_id)',
+    'slip',
+  ],
+  [
+    'every foreign key takes the customer along, and none erases by itself',
+    'ALTER TABLE threads ADD UNIQUE (id); ALTER TABLE thread_messages ADD CONSTRAINT slip FOREIGN KEY (thread_id) REFERENCES threads (id) ON DELETE RESTRICT',
+    'slip',
+  ],
+  [
+    'every foreign key takes the customer along, and none erases by itself',
+    'ALTER TABLE thread_messages ADD CONSTRAINT slip FOREIGN KEY (customer_id, thread_id) REFERENCES threads (customer_id, id) ON DELETE CASCADE',
+    'slip',
+  ],
+  ['the program owns nothing', 'ALTER TABLE members OWNER TO countersign_program', 'relation members'],
+  ['the program owns nothing', 'ALTER FUNCTION sec.customer() OWNER TO countersign', 'function customer'],
+  [
+    'the program is no superuser, passes no policy by, and makes no roles or databases',
+    'ALTER ROLE countersign BYPASSRLS',
+    'countersign',
+  ],
+  [
+    'the program is a member of its group, and of nothing else',
+    'GRANT countersign_owner TO countersign',
+    'countersign_owner',
+  ],
+  [
+    'nobody but the owner may empty, refer to or put triggers on a table',
+    'GRANT TRUNCATE ON screenshots TO countersign_program',
+    'screenshots countersign_program TRUNCATE',
+  ],
+  [
+    'nobody but the owner may empty, refer to or put triggers on a table',
+    'GRANT ALL ON screenshots TO countersign_program',
+    'screenshots countersign_program REFERENCES',
+  ],
+  ['no right at all goes to everybody, or to the login by name', 'GRANT SELECT ON members TO PUBLIC', 'members PUBLIC'],
+  [
+    'no right at all goes to everybody, or to the login by name',
+    'GRANT SELECT ON members TO countersign',
+    'members countersign',
+  ],
+  [
+    'the program deletes sign-in secrets, and nothing else of ours',
+    'GRANT DELETE ON members TO countersign_program',
+    'members',
+  ],
+  [
+    'the program only reads the chain',
+    'GRANT INSERT ON autonomous_operations_audit TO countersign_program',
+    'autonomous_operations_audit INSERT',
+  ],
+  [
+    'the program changes nothing of a countersignature but its revocation',
+    'GRANT UPDATE (permissions) ON autonomous_consent TO countersign_program',
+    'permissions',
+  ],
+  [
+    'the program can not see the keys of contexts, nor the list of migrations',
+    'GRANT SELECT ON sec.context_key TO countersign_program',
+    'context_key SELECT',
+  ],
+  [
+    'nobody but the owner makes anything in our schemas',
+    'GRANT CREATE ON SCHEMA app TO countersign_program',
+    'app countersign',
+  ],
+  [
+    'every function that runs with the rights of its owner pins its search path, temporary tables last',
+    'ALTER FUNCTION sec.customer() RESET search_path',
+    'sec.customer()',
+  ],
+  [
+    'every function that runs with the rights of its owner pins its search path, temporary tables last',
+    'ALTER FUNCTION sec.customer() SET search_path = public',
+    'sec.customer()',
+  ],
+  [
+    'every function that runs with the rights of its owner pins its search path, temporary tables last',
+    'CREATE FUNCTION app.slip() RETURNS int LANGUAGE sql SECURITY DEFINER RETURN 1',
+    'app.slip()',
+  ],
+  [
+    'every function of a trigger pins its search path, too',
+    'ALTER FUNCTION app.refuse_change() RESET search_path',
+    'app.refuse_change()',
+  ],
+  [
+    'no function is for everybody',
+    'GRANT EXECUTE ON FUNCTION sec.hmac(bytea, bytea, text) TO PUBLIC',
+    'sec.hmac(bytea,bytea,text)',
+  ],
+  [
+    'the directory gives ids and nothing else',
+    'CREATE FUNCTION directory.slip() RETURNS text LANGUAGE sql RETURN 1',
+    'directory.slip()',
+  ],
+  ['no view shows rows with the rights of its owner', 'CREATE VIEW slip AS SELECT * FROM members', 'slip'],
+  [
+    'nothing but the one clock is asked for the time',
+    'ALTER TABLE members ALTER created_at SET DEFAULT now()',
+    'members.created_at',
+  ],
+  [
+    'nothing but the one clock is asked for the time',
+    "CREATE FUNCTION app.slip() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'",
+    'app.slip()',
+  ],
+  [
+    'the audit refuses every change, for every statement',
+    'ALTER TABLE autonomous_operations_audit DISABLE TRIGGER append_only',
+    'autonomous_operations_audit',
+  ],
+  [
+    'the audit refuses every change, for every statement',
+    'DROP TRIGGER append_only ON autonomous_operations_audit',
+    'autonomous_operations_audit',
+  ],
+];
+
+describe('a slip is found', () => {
+  test.each(slips)('%s: %s', async (rule, statement, finding) => {
+    await admin.query('BEGIN');
+    try {
+      await admin.query(statement);
+      expect(await rules[rule]?.()).toContain(finding);
+    } finally {
+      await admin.query('ROLLBACK');
+    }
+  });
+});
+
+test('jobs hold ids and nothing else: the tables of the queue lie outside row level security', async () => {
+  const core: Core = await openCore(testDatabase);
+  const shop = await installShop(core);
+  await queuedOperation(core, shop);
+  const denied = await requestOperation(core, shop);
+  await core.consents.deny(shop.customerId, click(denied, shop.approver), 'canary of a reason');
+  const jobs = await sql<{ name: string; data: Record<string, string>; rest: string }>(
+    testDatabase.adminUrl,
+    "SELECT name, data, (to_jsonb(j) - 'data')::text AS rest FROM pgboss.job j",
+  );
+  expect(new Set(jobs.map(({ name }) => name))).toEqual(new Set(['operations', 'deadlines']));
+  for (const { data, rest } of jobs) {
+    expect(data).toEqual({ customerId: shop.customerId, operationId: expect.stringMatching(/^op-[0-9a-z]{8}$/) });
+    expect(rest).not.toMatch(/example\.com|canary|woocommerce|Mona/);
+  }
+  await core.close();
+});

@@ -1,0 +1,258 @@
+import { once } from 'node:events';
+import { PgBoss } from 'pg-boss';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { newOperationId } from '../../core/ids.ts';
+import { createQueue, type Queue } from '../../core/queue/queue.ts';
+import { OPERATIONS_QUEUE, type OperationJob, QUEUES } from '../../core/queue/queues.ts';
+import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  shop = await installShop(core);
+});
+
+// Nobody works here between tests: what one of them left behind is not the next one's.
+beforeEach(() => sql(testDatabase.adminUrl, 'DELETE FROM pgboss.job'));
+
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+interface JobRow {
+  readonly id: string;
+  readonly state: string;
+  readonly data: object;
+  readonly retry_count: number;
+  readonly start_after: Date;
+}
+
+const jobsOf = ({ operationId }: Pick<OperationJob, 'operationId'>) =>
+  sql<JobRow>(
+    testDatabase.adminUrl,
+    "SELECT id, state, data, retry_count, start_after FROM pgboss.job WHERE data ->> 'operationId' = $1",
+    [operationId],
+  );
+
+const newJob = (): OperationJob => ({ customerId: shop.customerId, operationId: newOperationId() });
+const send = (job: OperationJob) =>
+  core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job));
+
+/** Looks until it is so: what is waited for happens in another connection. */
+async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean): Promise<T> {
+  const seen = await vi.waitUntil(
+    async () => {
+      const value = await read();
+      return isSo(value) && { value };
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+  return seen.value;
+}
+
+/** A worker of its own on the same queues; stopped before the file ends. */
+async function withWorker<T>(work: (queue: Queue) => Promise<T>): Promise<T> {
+  const queue = createQueue({ url: testDatabase.programUrl, log: silentLog });
+  await queue.start();
+  try {
+    return await work(queue);
+  } finally {
+    await queue.stop(5_000);
+  }
+}
+
+describe('a job', () => {
+  test('is there with the commit that makes it true, and not before', async () => {
+    const job = newJob();
+    const id = await core.database.withCustomer(job.customerId, async (tx) => {
+      const sent = await core.queue.sendOperation(tx, job);
+      expect(await jobsOf(job)).toEqual([]);
+      return sent;
+    });
+    expect(await jobsOf(job)).toMatchObject([{ id, state: 'created', data: job }]);
+  });
+
+  test('is not there when its transaction was rolled back', async () => {
+    const job = newJob();
+    const rolledBack = core.database.withCustomer(job.customerId, async (tx) => {
+      await core.queue.sendOperation(tx, job);
+      await core.queue.sendDeadline(tx, job, new Date());
+      throw new Error('no');
+    });
+    await expect(rolledBack).rejects.toThrow('no');
+    expect(await jobsOf(job)).toEqual([]);
+  });
+
+  test('for later waits for its time', async () => {
+    const job = newJob();
+    const at = new Date(Date.now() + 900_000);
+    await core.database.withCustomer(job.customerId, (tx) => core.queue.sendDeadline(tx, job, at));
+    expect(await jobsOf(job)).toMatchObject([{ state: 'created', start_after: at }]);
+  });
+});
+
+describe('a worker', () => {
+  test('gets ids, as they were sent, once', async () => {
+    await withWorker(async (queue) => {
+      const got: OperationJob[] = [];
+      await queue.workOperations(2, async (job) => {
+        got.push(job);
+      });
+      const jobs = [newJob(), newJob(), newJob()];
+      for (const job of jobs) await send(job);
+      for (const job of jobs)
+        await until(
+          () => jobsOf(job),
+          ([row]) => row?.state === 'completed',
+        );
+      const ours = got.filter(({ operationId }) => jobs.some((job) => job.operationId === operationId));
+      expect(ours.sort(byId)).toEqual([...jobs].sort(byId));
+    });
+  });
+
+  const byId = (a: OperationJob, b: OperationJob) => a.operationId.localeCompare(b.operationId);
+
+  test('that fails gets the job again', async () => {
+    await withWorker(async (queue) => {
+      const job = newJob();
+      let tries = 0;
+      await queue.workOperations(1, async ({ operationId }) => {
+        if (operationId === job.operationId && ++tries < 3) throw new Error('an outage');
+      });
+      await send(job);
+      const [row] = await until(
+        () => jobsOf(job),
+        ([found]) => found?.state === 'completed',
+      );
+      expect([tries, row?.retry_count]).toEqual([3, 2]);
+    });
+  });
+
+  test('does as many at a time as it was told, and no more', async () => {
+    await withWorker(async (queue) => {
+      let [running, most] = [0, 0];
+      let go = () => {};
+      const both = new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      await queue.workOperations(2, async () => {
+        most = Math.max(most, ++running);
+        if (running === 2) go();
+        await both;
+        running--;
+      });
+      const jobs = [newJob(), newJob(), newJob(), newJob()];
+      for (const job of jobs) await send(job);
+      for (const job of jobs)
+        await until(
+          () => jobsOf(job),
+          ([row]) => row?.state === 'completed',
+        );
+      expect(most).toBe(2);
+    });
+  });
+
+  test('that stops waits for the job at hand, and takes no other', async () => {
+    const [first, second] = [newJob(), newJob()];
+    const seen: string[] = [];
+    const finished = new EventTarget();
+    await withWorker(async (queue) => {
+      let began = () => {};
+      const isBegun = new Promise<void>((resolve) => {
+        began = resolve;
+      });
+      await queue.workOperations(1, async ({ operationId }) => {
+        seen.push(operationId);
+        began();
+        await once(finished, 'go');
+      });
+      await send(first);
+      await isBegun;
+      const stopped = queue.stop(20_000);
+      await send(second);
+      finished.dispatchEvent(new Event('go'));
+      await stopped;
+    });
+    expect(seen).toEqual([first.operationId]);
+    expect((await jobsOf(first))[0]?.state).toBe('completed');
+    expect((await jobsOf(second))[0]?.state).toBe('created');
+  });
+
+  test('is not handed what is no job of ours: more than ids, or ids of another shape', async () => {
+    const boss = new PgBoss({
+      connectionString: testDatabase.programUrl,
+      schema: 'pgboss',
+      migrate: false,
+      createSchema: false,
+      supervise: false,
+      schedule: false,
+    });
+    await boss.start();
+    const good = newJob();
+    const bad: object[] = [
+      { ...newJob(), password: 'x' },
+      { ...newJob(), customerId: "x' OR true" },
+      { ...newJob(), operationId: '../op-12345678' },
+      {},
+    ];
+    const ids: (string | null)[] = [];
+    for (const data of bad) ids.push(await boss.send(OPERATIONS_QUEUE, data, { retryLimit: 0 }));
+    await boss.stop({ graceful: false });
+    const got: OperationJob[] = [];
+    await withWorker(async (queue) => {
+      await queue.workOperations(4, async (job) => {
+        got.push(job);
+      });
+      await send(good);
+      const states = () =>
+        sql<{ state: string }>(testDatabase.adminUrl, 'SELECT state FROM pgboss.job WHERE id = ANY($1)', [ids]);
+      await until(states, (rows) => rows.length === bad.length && rows.every(({ state }) => state === 'failed'));
+      await until(
+        () => jobsOf(good),
+        ([row]) => row?.state === 'completed',
+      );
+    });
+    expect(got).toEqual([good]);
+  });
+});
+
+test('the queues are there as they are described, made by the migration', async () => {
+  const rows = await sql(
+    testDatabase.adminUrl,
+    'SELECT name, notify, heartbeat_seconds, expire_seconds, retry_limit, retry_delay, deletion_seconds FROM pgboss.queue WHERE name = ANY($1) ORDER BY name DESC',
+    [QUEUES.map(({ name }) => name)],
+  );
+  expect(rows).toEqual(
+    QUEUES.map(({ name, options }) => ({
+      name,
+      notify: options.notify,
+      heartbeat_seconds: options.heartbeatSeconds ?? null,
+      expire_seconds: options.expireInSeconds,
+      retry_limit: options.retryLimit,
+      retry_delay: options.retryDelay,
+      deletion_seconds: options.deleteAfterSeconds,
+    })),
+  );
+});
+
+test('the id of the job stands in its operation', async () => {
+  const operation = await queuedOperation(core, shop);
+  const [row] = await sql<{ job_id: string }>(
+    testDatabase.adminUrl,
+    'SELECT job_id FROM autonomous_operations WHERE id = $1',
+    [operation.id],
+  );
+  const jobs = await sql<{ id: string }>(
+    testDatabase.adminUrl,
+    "SELECT id FROM pgboss.job WHERE name = 'operations' AND data ->> 'operationId' = $1",
+    [operation.id],
+  );
+  expect(jobs).toEqual([{ id: row?.job_id }]);
+});
