@@ -15,7 +15,7 @@ export class Refusal extends Error {
 export function listenError(cause: unknown, port: number): CountersignError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code === 'EADDRINUSE') {
-    const message = `Port ${port} is already in use: stop the program that uses it, or set PORT to a free one.`;
+    const message = `Port ${port} is already in use: stop the program that uses it, then start again.`;
     return new CountersignError('port_in_use', message, { cause });
   }
   return new CountersignError('chat_unavailable', `Web chat could not listen on port ${port}.`, { cause });

@@ -63,7 +63,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
         ],
       },
       { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
-      { kind: 'actions', buttons: [trail(operation, 'plain')] },
+      { kind: 'actions', buttons: [trail(operation, 'plain'), ...(isKept(operation) ? [revoke(operation)] : [])] },
     ],
   };
 }
@@ -86,11 +86,17 @@ function endWords(operation: Operation): string {
 function keptWords(operation: Operation): string {
   const { grant, intent, signIn } = operation;
   if (!grant) return 'Nothing was done.';
-  const key =
-    intent?.state === 'done'
-      ? `The new key “${intent.label}” lies in the vault, but it was not proven to work.`
+  const key = isKept(operation)
+    ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work.`
+    : intent?.state === 'done'
+      ? `The new key “${intent.label}” was stored and has been deleted from the vault since.`
       : 'No key was stored.';
   return signIn ? `${key} The sign-in was deleted.` : key;
+}
+
+/** A key of an operation that did not complete, still in the vault. */
+function isKept({ intent, result }: Operation): boolean {
+  return intent?.state === 'done' && result?.data.revokedAt === undefined;
 }
 
 /** A key that may live on at the shop although nobody holds it. */

@@ -1,7 +1,10 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { databaseNow } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import type { OperationResult } from '../../core/operations/result.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
+import type { StoredCredential } from '../../core/vault/vault.ts';
 import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { reply, whisperWords } from '../speak.ts';
@@ -15,18 +18,15 @@ export async function revokeResult(
 ): Promise<void> {
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
-    if (!operation?.result) return 'unknown';
+    if (!operation) return 'unknown';
     if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
       return 'not_allowed';
     const stored = await context.vault.resultOf(tx, customerId, operation.id);
     if (!stored) return 'gone';
     await context.vault.delete(tx, customerId, stored.id);
     await context.consents.revoke(tx, operation, member);
-    const data = { ...operation.result.data, revokedAt: (await databaseNow(tx)).toISOString() };
-    await tx.operation.update({
-      where: { customerId_id: { customerId, id: operation.id } },
-      data: { result: { ...operation.result, data } },
-    });
+    const result = revoked(operation, stored, await databaseNow(tx));
+    await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
     await context.audit.append(tx, customerId, {
       kind: 'credential.deleted',
       operationId: operation.id,
@@ -63,4 +63,12 @@ export async function revokeResult(
     'revoked',
   );
   await context.progress.refresh(customerId, outcome.threadId);
+}
+
+/** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */
+function revoked(operation: Operation, stored: StoredCredential, at: Date): OperationResult {
+  const label = stored.metadata.label ?? operation.plan.label;
+  const unproven = { credentialId: stored.id, label, lastFour: null, checked: '', method: '', steps: 0, durationMs: 0 };
+  const { success, data } = operation.result ?? { success: false, data: unproven };
+  return { success, data: { ...data, revokedAt: at.toISOString() } };
 }

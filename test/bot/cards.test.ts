@@ -207,6 +207,16 @@ describe('result card', () => {
     },
   );
 
+  test('lets people revoke a key that was stored and not proven, once', () => {
+    const open = operationWith();
+    const stored = { state: 'failed', grant: granted(open), intent: made('done') } as const;
+    expect(labels(resultCard(operationWith(stored), record))).toEqual(['Audit trail', 'Revoke']);
+    const result = { success: false, data: { ...data, revokedAt: NOW.toISOString() } };
+    const after = resultCard(operationWith({ ...stored, result }), record);
+    expect(labels(after)).toEqual(['Audit trail']);
+    expect(said(after)).toContain('has been deleted from the vault since');
+  });
+
   test('does not call a broken chain verified', () => {
     expect(said(resultCard(operationWith({ state: 'denied' }), { ...record, isIntact: false }))).toContain(
       'NOT intact',

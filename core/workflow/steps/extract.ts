@@ -40,7 +40,7 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   if (problem !== undefined) return problem;
   const read = await readFields(step, stage);
   if (read.kind === 'failed') return read;
-  await stage.run.keep(read.found); // not raced with the abort: what exists at the vendor's must reach the vault
+  await stage.run.keep(read.found); // not raced with the abort: a write that has begun is not left half-way
   return { kind: 'done', rung: 'replayed', picture: await takePicture(stage, { rung: 'replayed', isRevealing: true }) };
 }
 
