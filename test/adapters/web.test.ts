@@ -381,7 +381,7 @@ test('names the port that is taken, and what to do, in one sentence', async () =
   const other = openWebChat(second.storeFile, { port });
   await expect(other.start()).rejects.toMatchObject({
     code: 'port_in_use',
-    message: `Port ${port} is already in use: stop the program that uses it, or set PORT to a free one.`,
+    message: `Port ${port} is already in use: stop the program that uses it, then start again.`,
   });
   second.remove();
 });
