@@ -303,6 +303,16 @@ describe('a run is stopped', () => {
     await heard(lease, 'consent');
   });
 
+  test('by a state that was written by hand, under the same fence', async () => {
+    const operation = await queuedOperation(core, shop);
+    const lease = await taken(operation);
+    await sql(testDatabase.adminUrl, "UPDATE autonomous_operations SET status = 'paused' WHERE id = $1", [
+      operation.id,
+    ]);
+    await expect(lease.guard('sign_in')).rejects.toMatchObject({ why: 'moved' });
+    expect(await held(lease)).toBe(false);
+  });
+
   test('by the queue, through the signal that came with the job', async () => {
     const operation = await queuedOperation(core, shop);
     const job = new AbortController();
