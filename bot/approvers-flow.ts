@@ -116,10 +116,24 @@ function settingsCard(approvers: readonly Member[], mayWorkAlone: boolean): Card
   };
 }
 
-/** "I work alone": the admin becomes the approver, also of own requests. */
-export function workAlone(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
+/** "I work alone": the admin becomes the approver, also of own requests; only while nobody else was chosen. */
+export async function workAlone(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+): Promise<void> {
   if (!member.roles.includes('admin'))
     return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
+  const approvers = await context.database.withCustomer(customerId, (tx) =>
+    context.customers.members(tx, customerId, 'approver'),
+  );
+  if (approvers.length > 0)
+    return whisperWords(
+      context,
+      event,
+      `${names(approvers)} may approve already. Nothing was changed; /countersign settings changes it.`,
+    );
   return saveApprovers(context, customerId, member, event, [member.person], true);
 }
 
@@ -152,17 +166,18 @@ async function saveApprovers(
   people: readonly Person[],
   mayWorkAlone: boolean,
 ): Promise<void> {
-  const threadId = await context.database.withCustomer(customerId, async (tx) => {
+  const threads = await context.database.withCustomer(customerId, async (tx) => {
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
-    const thread = await context.threads.open(tx, customerId, event.thread);
     await context.audit.append(tx, customerId, {
       kind: 'rules.changed',
       actor: member.id,
       payload: { approvers: people.map((p) => p.userId), mayWorkAlone },
     });
-    return thread.id;
+    // Every card that asks says who may approve.
+    const asking = { customerId, status: 'awaiting_consent' };
+    return tx.operation.findMany({ where: asking, select: { threadId: true }, distinct: ['threadId'] });
   });
   const who = people.map((p) => p.name).join(', ');
   await whisper(context, event, note(`Saved. ${who} may approve${mayWorkAlone ? ', own requests, too' : ''}.`));
-  await context.progress.refresh(customerId, threadId);
+  for (const { threadId } of threads) await context.progress.refresh(customerId, threadId);
 }

@@ -117,8 +117,8 @@ export async function submitPermissions(
     const chosen = known.filter((p) => p.isRequired || event.fields.permissions?.includes(p.id)).map((p) => p.id);
     const problem = operation.type.checkPermissions(chosen);
     if (problem) return problem;
-    await context.operations.choosePermissions(tx, operation, chosen, member);
-    return operation;
+    const isChanged = await context.operations.choosePermissions(tx, operation, chosen, member);
+    return isChanged ? operation : OLD_CARD;
   });
   if (typeof changed === 'string') return { permissions: changed };
   await context.progress.refresh(customerId, changed.threadId);

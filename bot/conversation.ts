@@ -25,6 +25,8 @@ import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 
+/** What people write when they mean a button. */
+const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
 const EVERYTHING = /\b(?:all|everything)\b/i;
 const AWAITING_MS = 30 * 60_000; // after that, an address in the thread is no answer to an old question
 
@@ -121,6 +123,8 @@ async function answer(
       await whisper(context, event, pasted(intent.what));
       return;
     case 'unsure':
+      if (DECIDING.test(event.text))
+        return whisperWords(context, event, 'Words decide nothing here. Press Approve or Deny on the card above.');
       await reply(context, event, helpCard(context.services, unsureWords(context, intent.nearest)));
       return;
     default:
@@ -130,7 +134,7 @@ async function answer(
 
 function pasted(what: string) {
   return note(
-    `That looks like ${what}. I did not use it and did not keep it. Delete your message, and make a new one in its place: whoever read this channel could have seen it. I only ever ask for such things on a one-time page.`,
+    `That looks like ${what}. I did not use it. It now stands in this conversation for everybody who reads it, so change that password or key where it belongs, and delete your message if you can. I only ever ask for such things on a one-time page.`,
     'warning',
   );
 }

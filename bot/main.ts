@@ -276,8 +276,12 @@ if (import.meta.main) {
   try {
     const config = readConfig(process.env);
     const app = await start(config);
+    if (config.role !== 'worker')
+      process.stderr.write(
+        'No chat platform is connected: this version has web chat alone, which npm run demo opens.\n',
+      );
     if (config.slack || config.teams)
-      process.stderr.write('Slack and Teams are configured, but this version cannot connect them yet.\n');
+      process.stderr.write('Slack or Teams is configured, but this version cannot connect to it yet.\n');
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {

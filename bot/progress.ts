@@ -48,6 +48,19 @@ export function createProgress(deps: ProgressDeps): Progress {
   let poll: NodeJS.Timeout | undefined;
   let isStopped = false;
   const pending = new Set<Promise<void>>();
+  const turns = new Map<string, Promise<void>>();
+
+  /** One at a time in a thread: of two, the one that read first must not show last. */
+  const inTurn = async (customerId: CustomerId, threadId: string): Promise<void> => {
+    const before = turns.get(threadId);
+    const turn = (before ?? Promise.resolve()).catch(() => {}).then(() => refresh(deps, customerId, threadId));
+    turns.set(threadId, turn);
+    try {
+      await turn;
+    } finally {
+      if (turns.get(threadId) === turn) turns.delete(threadId);
+    }
+  };
 
   /** One pass a customer at a time; a wake during a pass asks for one more. */
   const wake = (customerId: CustomerId) => {
@@ -61,7 +74,7 @@ export function createProgress(deps: ProgressDeps): Progress {
     const work = (async () => {
       do {
         state.again = false;
-        await catchUp(deps, customerId);
+        await catchUp(deps, customerId, inTurn);
       } while (state.again && !isStopped);
     })()
       .catch((error: unknown) => {
@@ -98,14 +111,14 @@ export function createProgress(deps: ProgressDeps): Progress {
       await listener?.stop();
       await Promise.allSettled([...pending]);
     },
-    refresh: (customerId, threadId) => refresh(deps, customerId, threadId),
+    refresh: inTurn,
   };
 }
 
-async function catchUp(deps: ProgressDeps, customerId: CustomerId): Promise<void> {
+async function catchUp(deps: ProgressDeps, customerId: CustomerId, showThread: Progress['refresh']): Promise<void> {
   const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
   for (const thread of behind) {
-    await refresh(deps, customerId, thread.id);
+    await showThread(customerId, thread.id);
     await deps.database.withCustomer(customerId, (tx) =>
       deps.threads.advance(tx, customerId, thread.id, thread.lastSeq),
     );
@@ -174,16 +187,27 @@ async function onRecord(tx: Transaction, deps: ProgressDeps, operation: Operatio
   return { entries, seq: last?.seq ?? 0n, hash: Buffer.from(last?.hash ?? []).toString('hex'), isIntact };
 }
 
+/** Stands for a message that was about to be posted: whoever finds it after a crash can't know what the thread shows. */
+const NOT_POSTED = '';
+
 async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
-  const shown = sha256Hex(canonical(JSON.parse(JSON.stringify(message.card)) as Json)); // JSON.parse gives nothing but Json
+  const { slot, card } = message;
+  const shown = sha256Hex(canonical(JSON.parse(JSON.stringify(card)) as Json)); // JSON.parse gives nothing but Json
+  const keep = (ref: string, hash: string) =>
+    deps.database.withCustomer(customerId, (tx) =>
+      deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref }, hash),
+    );
   const known = await deps.database.withCustomer(customerId, (tx) =>
-    deps.threads.message(tx, customerId, thread, message.slot),
+    deps.threads.message(tx, customerId, thread, slot),
   );
   if (known?.shown === shown) return;
   const chat = deps.chat(thread.ref.platform);
-  const ref = known?.ref ?? (await chat.post(thread.ref, message.card, { key: message.slot }));
-  if (known) await chat.update(known.ref, message.card);
-  await deps.database.withCustomer(customerId, (tx) =>
-    deps.threads.keepMessage(tx, customerId, thread, message.slot, ref, shown),
-  );
+  if (known && known.ref.ref !== NOT_POSTED) {
+    await chat.update(known.ref, card);
+    return keep(known.ref.ref, shown);
+  }
+  if (!known) await keep(NOT_POSTED, '');
+  const posted = await chat.post(thread.ref, card, { key: slot });
+  if (known) await chat.update(posted, card); // the crash may have come after an earlier post of this key
+  await keep(posted.ref, shown);
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
+import { CountersignError } from '../core/errors.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import { QUEUES } from '../core/queue/queues.ts';
 
@@ -18,6 +19,7 @@ export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Pr
   const keys = rootKeys.derive(CONTEXT_PURPOSE);
   await owner.query('BEGIN');
   try {
+    await requireKnownKey(owner, keys);
     for (const [index, key] of keys.entries()) await storeKey(owner, index + 1, 'program', key, REPLACE);
     await owner.query("DELETE FROM sec.context_key WHERE kind = 'program' AND id > $1", [keys.length]);
     await storeKey(owner, DATABASE_KEY_ID, 'database', randomBytes(32), KEEP);
@@ -28,16 +30,32 @@ export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Pr
   }
 }
 
+/** A root key that the database has never seen opens nothing that lies in it: better no start than a silent one. */
+async function requireKnownKey(owner: pg.Client, keys: readonly Buffer[]): Promise<void> {
+  const { rows } = await owner.query<{ inner_pad: Buffer }>(
+    "SELECT inner_pad FROM sec.context_key WHERE kind = 'program'",
+  );
+  const isKnown = rows.some(({ inner_pad }) => keys.some((key) => pad(key, INNER).equals(inner_pad)));
+  if (rows.length > 0 && !isKnown)
+    throw new CountersignError(
+      'vault_key_missing',
+      'The root key is not the one that this database was made with, so nothing in it could be opened. Nothing was changed. Give the earlier key as ENCRYPTION_KEY (or, while you rotate, in ENCRYPTION_KEYS_OLD); without it, start with an empty database.',
+    );
+}
+
+function pad(key: Buffer, by: number): Buffer {
+  return Buffer.from(Buffer.concat([key], BLOCK_BYTES).map((byte) => byte ^ by));
+}
+
 const KEEP = 'NOTHING';
 const REPLACE = `UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad
   WHERE (context_key.inner_pad, context_key.outer_pad) IS DISTINCT FROM (excluded.inner_pad, excluded.outer_pad)`;
 
 /** HMAC with the key's two blocks ready-made: SQL has no exclusive or for bytea. */
 async function storeKey(owner: pg.Client, id: number, kind: string, key: Buffer, onConflict: string): Promise<void> {
-  const block = Buffer.concat([key], BLOCK_BYTES); // filled up with zeros
   await owner.query(
     `INSERT INTO sec.context_key (id, kind, inner_pad, outer_pad) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO ${onConflict}`,
-    [id, kind, block.map((byte) => byte ^ INNER), block.map((byte) => byte ^ OUTER)],
+    [id, kind, pad(key, INNER), pad(key, OUTER)],
   );
 }
 

@@ -17,6 +17,7 @@ export function consentCard(
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
       { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
+      ...replaced(operation),
       plan(operation),
       ...decision(operation, people),
     ],
@@ -27,6 +28,13 @@ export function consentCard(
 function outline({ plan, type }: Operation): string {
   const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
   return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+}
+
+/** Said before anybody approves: the key that is there now leaves the vault. */
+function replaced({ plan: { replaces } }: Operation): readonly Block[] {
+  if (replaces === null) return [];
+  const words = `It takes the place of “${replaces}” in the vault. The shop goes on knowing that one until somebody revokes it there.`;
+  return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
 function provenance(operation: Operation): RichText {

@@ -20,9 +20,10 @@ export function resultCard(operation: Operation, record: OnRecord): Card {
 
 function doneCard(operation: Operation, record: OnRecord): Card {
   const data = operation.result?.data;
-  const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${operation.service.name} is connected.`;
-  const isRevoked = data?.revokedAt !== undefined;
-  const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${isRevoked ? 'deleted from the vault' : 'in the vault'}`;
+  const isOver = data?.revokedAt !== undefined;
+  const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${operation.service.name} ${isOver ? 'was connected; the key is revoked' : 'is connected'}.`;
+  const isGone = data?.revokedAt !== undefined || data?.replacedBy !== undefined;
+  const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${data?.replacedBy ? `replaced by the key of ${data.replacedBy}` : isGone ? 'deleted from the vault' : 'in the vault'}`;
   return {
     summary: `${title} Asked by ${operation.requester.person.name}.`,
     blocks: [
@@ -33,6 +34,14 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           { label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] },
           { label: 'Key', value: [text(key)] },
           { label: 'Its name there', value: [text(`“${data?.label ?? ''}”`)] },
+          ...(data?.replaced
+            ? [
+                {
+                  label: 'In place of',
+                  value: [text(`“${data.replaced}”, which the shop still knows: revoke it there if nothing uses it`)],
+                },
+              ]
+            : []),
           { label: 'Checked', value: [text(data?.checked ?? '')] },
           {
             label: 'Work',
@@ -41,7 +50,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           onRecord(record),
         ],
       },
-      { kind: 'actions', buttons: [trail(operation, 'primary'), ...(isRevoked ? [] : [revoke(operation)])] },
+      { kind: 'actions', buttons: [trail(operation, 'primary'), ...(isGone ? [] : [revoke(operation)])] },
     ],
   };
 }

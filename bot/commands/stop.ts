@@ -18,6 +18,12 @@ export async function stopOperation(
   const id =
     parseOperationId(words) ?? (words.trim() === '' ? await onlyOneHere(context, customerId, event) : undefined);
   const outcome = id ? await stopOne(context, customerId, member, id) : 'unknown';
+  if (outcome === 'unknown' && words.trim() !== '')
+    return whisperWords(
+      context,
+      event,
+      `There is no operation “${words.trim().slice(0, 40)}” here. Nothing was stopped.`,
+    );
   if (outcome === 'unknown')
     return whisperWords(
       context,

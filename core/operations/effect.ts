@@ -1,10 +1,12 @@
 import type { OperationIntent } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import { databaseNow, type Transaction } from '../database.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Secret } from '../secret.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
 import type { Operation } from './operation.ts';
 import { keyLabel } from './plan.ts';
+import { operationResult } from './result.ts';
 
 /**
  * One effect. Creating a key is not idempotent: before the click the intent is committed with a unique label that
@@ -74,10 +76,15 @@ export async function keepResult(
 ): Promise<StoredCredential> {
   const { customerId, id: operationId, type, service, plan } = operation;
   const place = { service: service.id, target: plan.base, type: type.credentialType, operationId: null };
-  const lastFour = Object.values(kept.fields).at(-1)?.lastFour() ?? '';
-  const replaced = await deps.vault.has(tx, customerId, place);
+  const lastFour = Object.values(kept.fields)[0]?.lastFour() ?? '';
+  const earlier = await deps.vault.find(tx, customerId, place);
   const stored = await deps.vault.store(tx, customerId, place, kept.fields, {
-    metadata: { operationId, label: kept.label, lastFour },
+    metadata: {
+      operationId,
+      label: kept.label,
+      lastFour,
+      ...(earlier?.metadata.label ? { replaced: earlier.metadata.label } : {}),
+    },
   });
   await tx.operationIntent.updateMany({
     where: { customerId, operationId, step: kept.step, attempt: kept.fence },
@@ -87,7 +94,32 @@ export async function keepResult(
     kind: 'credential.stored',
     operationId,
     attempt: kept.fence,
-    payload: { credentialId: stored.id, label: kept.label, replaced },
+    payload: { credentialId: stored.id, label: kept.label, replaced: earlier?.metadata.label ?? null },
   });
+  if (earlier) await noteReplaced(tx, deps.audit, customerId, earlier, operationId);
   return stored;
+}
+
+/** The earlier operation's thread says that its key has left the vault; the service goes on knowing it. */
+async function noteReplaced(
+  tx: Transaction,
+  audit: Audit,
+  customerId: CustomerId,
+  earlier: StoredCredential,
+  by: OperationId,
+): Promise<void> {
+  const id = parseOperationId(earlier.metadata.operationId ?? '');
+  const row = id && (await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } }));
+  if (!row) return;
+  const result = operationResult.safeParse(row.result).data;
+  if (result)
+    await tx.operation.update({
+      where: { customerId_id: { customerId, id } },
+      data: { result: { ...result, data: { ...result.data, replacedBy: by } } },
+    });
+  await audit.append(tx, customerId, {
+    kind: 'credential.deleted',
+    operationId: id,
+    payload: { credentialId: earlier.id, replacedBy: by },
+  });
 }

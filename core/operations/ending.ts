@@ -91,6 +91,7 @@ async function resultOf(
       lastFour: stored?.metadata.lastFour || null,
       checked,
       method,
+      ...(stored?.metadata.replaced ? { replaced: stored.metadata.replaced } : {}),
       steps: operation.steps.filter((step) => step.state === 'done').length,
       durationMs: now.getTime() - (operation.startedAt ?? now).getTime(),
     },

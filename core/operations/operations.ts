@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
@@ -54,6 +55,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     origin: string;
     base: string;
     permissions: readonly string[];
+    replaces: string | null;
     now: Date;
   }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
 
@@ -63,7 +65,8 @@ export function createOperations(deps: OperationsDeps): Operations {
         try {
           return await database.withCustomer(customerId, async (tx) => {
             const id = newOperationId();
-            const made = plan({ ...input, id, now: await databaseNow(tx) });
+            const replaces = await nameInPlace(tx, customerId, input);
+            const made = plan({ ...input, id, replaces, now: await databaseNow(tx) });
             await insertOperation(tx, customerId, id, input, made);
             await insertRequest(tx, customerId, id, made, queue);
             const actor = input.requester.id;
@@ -95,16 +98,10 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
     async choosePermissions(tx, operation, permissions, by) {
       const { customerId, id, service, type } = operation;
+      const { origin, base } = operation.plan;
       const now = await databaseNow(tx);
-      const made = plan({
-        id,
-        service,
-        type,
-        origin: operation.plan.origin,
-        base: operation.plan.base,
-        permissions,
-        now,
-      });
+      const replaces = await nameInPlace(tx, customerId, { service, type, base });
+      const made = plan({ id, service, type, origin, base, permissions, replaces, now });
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },
@@ -150,6 +147,21 @@ export function createOperations(deps: OperationsDeps): Operations {
   };
   return operations;
 }
+
+/** The name of the key that lies where the new one will lie. */
+async function nameInPlace(
+  tx: Transaction,
+  customerId: CustomerId,
+  { service, type, base }: Pick<NewOperation, 'service' | 'type' | 'base'>,
+): Promise<string | null> {
+  const row = await tx.credential.findFirst({
+    where: { customerId, service: service.id, target: base, credentialType: type.credentialType, operationId: null },
+    select: { credentialMetadata: true },
+  });
+  return row ? (keyName.safeParse(row.credentialMetadata).data?.label ?? 'an earlier key') : null;
+}
+
+const keyName = z.object({ label: z.string() });
 
 async function insertOperation(
   tx: Transaction,

@@ -26,6 +26,8 @@ export const planSchema = z.strictObject({
   values: z.record(z.string(), z.string()),
   steps: z.array(z.strictObject({ order: z.int(), intent: z.string(), permission: z.string(), risk: z.string() })),
   stores: z.string(),
+  /** The name of the key that the new one takes the place of in the vault; the service goes on knowing that one. */
+  replaces: z.string().nullable(),
   /** ISO 8601: when the question lapses, and when a countersigned operation must be over. */
   expiresAt: z.string(),
   runsUntil: z.string(),
@@ -39,6 +41,7 @@ export interface PlanInput {
   readonly base: string;
   readonly workflow: Workflow;
   readonly permissions: readonly string[];
+  readonly replaces: string | null;
   /** Ids as the database's clock has it. */
   readonly now: Date;
 }
@@ -67,6 +70,7 @@ export function makePlan(input: PlanInput): Plan {
       risk: step.risk,
     })),
     stores: type.stores,
+    replaces: input.replaces,
     expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),
     runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
   };

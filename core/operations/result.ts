@@ -13,6 +13,10 @@ export const operationResult = z.object({
     steps: z.int(),
     durationMs: z.int(),
     revokedAt: z.string().optional(),
+    /** The operation whose key took this one's place in the vault. */
+    replacedBy: z.string().optional(),
+    /** The name of the key that this one took the place of. */
+    replaced: z.string().optional(),
   }),
 });
 export type OperationResult = z.infer<typeof operationResult>;

@@ -52,6 +52,8 @@ export interface Vault {
     reader: { operationId?: OperationId; actor?: MemberId; why: string },
   ): Promise<Readonly<Record<string, Secret>> | undefined>;
   has(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<boolean>;
+  /** What lies in a place, without opening it; `undefined` when absent or expired. */
+  find(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<StoredCredential | undefined>;
   list(tx: Transaction, customerId: CustomerId): Promise<readonly StoredCredential[]>;
   /** The stored result of an operation, if it is still there. */
   resultOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | undefined>;
@@ -116,6 +118,10 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
         payload: { credentialId: row.id, type: row.credentialType, why: reader.why },
       });
       return Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, new Secret(text)]));
+    },
+    find: async (tx, customerId, place) => {
+      const row = await live(tx, customerId, place);
+      return row && toStored(row);
     },
     has: async (tx, customerId, place) => (await live(tx, customerId, place)) !== undefined,
     list: async (tx, customerId) =>

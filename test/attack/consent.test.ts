@@ -120,7 +120,7 @@ describe('approve exactly what was shown', () => {
 
   test('a plan that was changed under its hash can not be approved', async () => {
     const operation = await readyRequest();
-    await byHand(`UPDATE autonomous_operations SET ${EVIL} WHERE id = $1`, operation);
+    await withoutCheck(`UPDATE autonomous_operations SET ${EVIL} WHERE id = $1`, operation);
     expect(await grant(core, operation, shop.approver)).toMatchObject({ kind: 'stale' });
     expect(await count(operation)).toEqual(NOTHING);
   });
@@ -134,7 +134,7 @@ describe('approve exactly what was shown', () => {
     ],
   ])('a plan that was changed %s after the grant is not carried out', async (_, set) => {
     const operation = await queuedOperation(core, shop);
-    await byHand(`UPDATE autonomous_operations SET ${set} WHERE id = $1`, operation);
+    await withoutCheck(`UPDATE autonomous_operations SET ${set} WHERE id = $1`, operation);
     const verdict = await core.database.withCustomer(shop.customerId, (tx) =>
       core.consents.verify(tx, shop.customerId, operation.id),
     );
@@ -143,6 +143,13 @@ describe('approve exactly what was shown', () => {
     await expect(takeLease(core, job, new AbortController().signal)).rejects.toMatchObject({ why: 'consent' });
   });
 });
+
+/** Somebody who owns the database: its own check is gone, and the program's must hold alone. */
+async function withoutCheck(statement: string, { id }: Operation): Promise<void> {
+  const CHECK = 'autonomous_operations_plan_hash_check';
+  await sql(testDatabase.adminUrl, `ALTER TABLE autonomous_operations DROP CONSTRAINT IF EXISTS ${CHECK}`, []);
+  await sql(testDatabase.adminUrl, statement, [id]);
+}
 
 function byHand(statement: string, { id }: Operation) {
   return asCustomer(testDatabase.programUrl, shop.customerId, (client) => client.query(statement, [id]));
@@ -319,6 +326,34 @@ describe('by hand, as the role of the program, in the right context', () => {
       planHash(granted.plan),
     ]);
     await expect(byHand(RUN, other)).rejects.toMatchObject(refused);
+  });
+
+  test('a revocation can not be undone', async () => {
+    const operation = await grantedOperation(core, shop);
+    const revoke = 'UPDATE autonomous_consent SET revoked_at = app.now() WHERE operation_id = $1';
+    expect((await byHand(revoke, operation)).rowCount).toBe(1);
+    for (const undo of ['NULL', "app.now() + interval '1 day'"])
+      await expect(byHand(revoke.replace('app.now()', undo), operation)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('a decided question can not be opened again', async () => {
+    const operation = await grantedOperation(core, shop);
+    const reopen = 'UPDATE consent_requests SET decision = NULL, decided_by = NULL WHERE operation_id = $1';
+    await expect(byHand(reopen, operation)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('a plan can not be put under the hash of another one', async () => {
+    const fresh = await createTestDatabase(); // other tests here take the check out
+    try {
+      const [row] = await sql<{ def: string }>(
+        fresh.adminUrl,
+        "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE conname = 'autonomous_operations_plan_hash_check'",
+        [],
+      );
+      expect(row?.def).toMatch(/plan_hash = encode\(sha256\(convert_to\(plan/);
+    } finally {
+      await fresh.drop();
+    }
   });
 
   test.each([

@@ -98,6 +98,16 @@ describe('a record opens nowhere but in its own place', () => {
     await expect(open(one)).rejects.toMatchObject(REFUSED);
   });
 
+  test('a deleted secret is refused in the row that took its place', async () => {
+    const one = await place(shop);
+    const old = await recordOf(one);
+    await core.database.withCustomer(shop.customerId, (tx) => core.vault.delete(tx, shop.customerId, one.stored.id));
+    const next = await place(shop, one.place);
+    expect(await open(next)).toBe(CANARY);
+    await putRecord(old, next);
+    await expect(open(next)).rejects.toMatchObject(REFUSED);
+  });
+
   test.each<[string, string, Partial<CredentialPlace>]>([
     ['target', "target = 'https://evil.example.net'", { target: 'https://evil.example.net' }],
     ['service', "service = 'shopify'", { service: 'shopify' }],
@@ -138,6 +148,10 @@ describe('a record opens nowhere but in its own place', () => {
       [a.customerId, b.customerId],
     );
     await expect(open(ofA)).rejects.toMatchObject({ code: 'vault_authentication_failed' });
+    const sealed = core.database.withCustomer(a.customerId, (tx) =>
+      core.sealer.seal(tx, a.customerId, ['x'], Buffer.from(CANARY)),
+    );
+    await expect(sealed).rejects.toMatchObject({ code: 'vault_authentication_failed' });
     await tamper('UPDATE customer_keys SET version = 2 WHERE customer_id = $1', [b.customerId]);
     const record = await recordOf(ofB);
     record.writeUInt32BE(2, AT.version);

@@ -153,6 +153,21 @@ describe('result card', () => {
     expect(labels(card)).toEqual(['Audit trail', 'Revoke']);
   });
 
+  test('says that its key was replaced, and which key it replaced', () => {
+    const state = 'completed';
+    const by = resultCard(
+      operationWith({ state, result: { success: true, data: { ...data, replacedBy: 'op-22222222' } } }),
+      record,
+    );
+    expect(said(by)).toContain('replaced by the key of op-22222222');
+    expect(labels(by)).toEqual(['Audit trail']);
+    const of = resultCard(
+      operationWith({ state, result: { success: true, data: { ...data, replaced: 'Countersign op-1' } } }),
+      record,
+    );
+    expect(said(of)).toContain('In place of “Countersign op-1”, which the shop still knows');
+  });
+
   test('offers no second revocation', () => {
     const revoked = { ...data, revokedAt: NOW.toISOString() };
     const card = resultCard(operationWith({ state: 'completed', result: { success: true, data: revoked } }), record);

@@ -17,6 +17,7 @@ const input = {
   base: 'https://shop.example.com/store',
   workflow: createWorkflowRegistry().getDefinition(type.workflowId),
   permissions: ['sign_in', 'create_api_key', 'read_shop', 'check_key'],
+  replaces: 'Countersign op-earlier',
   now: new Date('2026-11-23T07:30:00.000Z'),
 };
 const plan = makePlan(input);
@@ -36,6 +37,7 @@ const FIXED: Plan = {
   values: { scope: 'read', ä: '“€😀”\u2028\\"' },
   steps: [{ order: 1, intent: 'Sign in', permission: 'sign_in', risk: 'reads' }],
   stores: 'In the vault.',
+  replaces: null,
   expiresAt: '2026-11-23T07:45:00.000Z',
   runsUntil: '2026-11-23T08:45:00.000Z',
 };
@@ -45,7 +47,7 @@ describe('the hash of a plan', () => {
     const text =
       '{"base":"https://shop.example.com","expiresAt":"2026-11-23T07:45:00.000Z","label":"Countersign op-7k3f9q2m",' +
       '"operationId":"op-7k3f9q2m","operationType":"api_key_generation","origin":"https://shop.example.com",' +
-      '"permissions":["create_api_key","sign_in"],"runsUntil":"2026-11-23T08:45:00.000Z","service":"woocommerce",' +
+      '"permissions":["create_api_key","sign_in"],"replaces":null,"runsUntil":"2026-11-23T08:45:00.000Z","service":"woocommerce",' +
       '"steps":[{"intent":"Sign in","order":1,"permission":"sign_in","risk":"reads"}],"stores":"In the vault.","v":1,' +
       '"values":{"scope":"read","ä":"“€😀”\u2028\\\\\\""},"workflowId":"woocommerce_api_key_generation","workflowVersion":3}';
     expect(planText(FIXED)).toBe(text);

@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 // Stop, pressed in the thread at the worst moments: what has happened by then is said, and nothing happens afterwards.
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,7 +16,7 @@ import {
 } from '../support/people.ts';
 
 /** A stop is felt within two seconds, whatever the page does; the rest is room for a busy computer. */
-const FELT_WITHIN_MS = 2_000 + 2_000;
+const FELT_WITHIN_MS = (2_000 + 2_000) * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
 
 let demo: TestDemo;
 let people: People;

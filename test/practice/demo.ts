@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../../bot/config.ts';
 import { type App, explain, start, stopOnSignals } from '../../bot/main.ts';
+import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { playScript } from './script.ts';
 import { type PracticeShop, startPracticeShop } from './woocommerce/server.ts';
@@ -38,7 +39,9 @@ export interface Demo {
 
 /** The same program as `npm start`, with the practice shop beside it and web chat opened. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
-  const shop = await startPracticeShop({ ...options.shop, port: options.shopPort });
+  const shop = await startPracticeShop({ ...options.shop, port: options.shopPort }).catch((error: unknown) => {
+    throw inUse(error, options.shopPort);
+  });
   try {
     const app = await start(demoConfig(options, shop), {
       folder: options.folder,
@@ -53,11 +56,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
         examples: [`set up WooCommerce for ${shop.origin}`, 'can you connect my woo store?', 'what can you do?'],
         commands: [
           { command: 'audit', hint: 'op-…', help: 'What was done, by whom, and whether the record is intact (admins)' },
-          { command: 'countersign', hint: 'operations', help: 'The latest operations' },
-          { command: 'countersign', hint: 'stop op-…', help: 'Stop an operation' },
-          { command: 'countersign', hint: 'stop all', help: 'Stop everything (admins)' },
-          { command: 'countersign', hint: 'settings', help: 'Who may approve (admins)' },
-          { command: 'countersign', hint: 'help', help: 'What I can do' },
+          { command: 'countersign operations', hint: '', help: 'The latest operations' },
+          { command: 'countersign stop', hint: 'op-…', help: 'Stop an operation' },
+          { command: 'countersign stop all', hint: '', help: 'Stop everything (admins)' },
+          { command: 'countersign settings', hint: '', help: 'Who may approve (admins)' },
+          { command: 'countersign help', hint: '', help: 'What I can do' },
         ],
       },
     });
@@ -70,6 +73,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     await shop.close();
     throw error;
   }
+}
+
+/** One sentence instead of a stack trace when the practice shop's port is taken. */
+function inUse(error: unknown, port: number): unknown {
+  const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  const words = `Port ${port}, where the practice shop opens, is in use by another program. Stop that one and start again.`;
+  return isTaken ? new CountersignError('port_in_use', words, { cause: error }) : error;
 }
 
 function demoConfig(options: DemoOptions, shop: PracticeShop): Config {

@@ -29,6 +29,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     base,
     workflow: createWorkflowRegistry().getDefinition(type.workflowId),
     permissions,
+    replaces: null,
     now: NOW,
   });
   return {

@@ -35,7 +35,7 @@ const apiKeyGeneration: OperationTypeDefinition = {
   values,
   credentialType: 'api_key',
   stores: 'The new key, both halves, goes straight from the page into the encrypted vault; nobody sees it on the way.',
-  reassurance: 'It will not change products, orders, payments or people.',
+  reassurance: 'The work itself changes no products, orders, payments or people.',
   typicalSeconds: 20,
   result: {
     consumer_key: { label: 'Consumer key', matches: /^ck_[0-9a-f]{40}$/ },

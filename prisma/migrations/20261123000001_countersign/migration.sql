@@ -390,7 +390,7 @@ ALTER TABLE members
   ADD CONSTRAINT members_roles_check CHECK (roles <@ ARRAY['merchant', 'approver', 'admin']);
 ALTER TABLE autonomous_operations
   ADD CONSTRAINT autonomous_operations_id_check CHECK (id ~ '^op-[0-9a-z]{8}$'),
-  ADD CONSTRAINT autonomous_operations_plan_hash_check CHECK (plan_hash ~ '^[0-9a-f]{64}$'),
+  ADD CONSTRAINT autonomous_operations_plan_hash_check CHECK (plan_hash = encode(sha256(convert_to(plan, 'UTF8')), 'hex')),
   ADD CONSTRAINT valid_status CHECK (status IN ('pending', 'awaiting_consent', 'awaiting_credentials', 'queued', 'in_progress',
     'waiting_for_human', 'paused', 'completed', 'denied', 'expired', 'cancelled', 'failed')),
   ADD CONSTRAINT consent_required CHECK (status <> 'in_progress' OR consent_given);
@@ -433,6 +433,27 @@ BEGIN
 END $$;
 CREATE TRIGGER require_live_consent BEFORE INSERT OR UPDATE OF status, plan_hash ON autonomous_operations
   FOR EACH ROW EXECUTE FUNCTION app.require_live_consent();
+
+-- What was taken back stays taken back, and what was decided stays decided.
+CREATE FUNCTION app.keep_revocation() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF OLD.revoked_at IS NOT NULL AND (NEW.revoked_at, NEW.revoked_by) IS DISTINCT FROM (OLD.revoked_at, OLD.revoked_by) THEN
+    RAISE EXCEPTION 'a revocation cannot be undone' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_revocation BEFORE UPDATE ON autonomous_consent
+  FOR EACH ROW EXECUTE FUNCTION app.keep_revocation();
+
+CREATE FUNCTION app.keep_decision() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF OLD.decision IS NOT NULL THEN
+    RAISE EXCEPTION 'a decided consent request cannot be changed' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_decision BEFORE UPDATE ON consent_requests
+  FOR EACH ROW EXECUTE FUNCTION app.keep_decision();
 
 -- The signed context -------------------------------------------------------------------------------------------------
 -- The program proves itself once a transaction with HMAC(program key, customer|expiry); the database then binds the
@@ -483,7 +504,7 @@ BEGIN
   PERFORM set_config('app.context', sec.bound(customer::text), true);
 END $$;
 
-GRANT EXECUTE ON FUNCTION app.now(), app.clock(), app.require_live_consent(), sec.customer(), sec.enter(uuid, bigint, bytea)
+GRANT EXECUTE ON FUNCTION app.now(), app.clock(), app.require_live_consent(), app.keep_revocation(), app.keep_decision(), sec.customer(), sec.enter(uuid, bigint, bytea)
   TO countersign_program;
 
 -- Customers apart ----------------------------------------------------------------------------------------------------
