@@ -62,7 +62,8 @@ async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome
       actor: link.memberId,
       payload: { how: 'export' },
     });
-    return trailExport(operationId, entries, chain);
+    const members = await context.customers.members(tx, customerId);
+    return trailExport(operationId, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
   });
   return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
 }
@@ -91,7 +92,12 @@ const COLUMNS = [
   'hash',
 ];
 
-function trailExport(operationId: string, entries: readonly AuditEntry[], chain: readonly ChainLine[]): TrailExport {
+function trailExport(
+  operationId: string,
+  entries: readonly AuditEntry[],
+  chain: readonly ChainLine[],
+  people: ReadonlyMap<string, string>,
+): TrailExport {
   const word = (entry: AuditEntry, key: string) => {
     const value = entry.payload?.[key];
     return typeof value === 'string' ? value : '';
@@ -100,13 +106,16 @@ function trailExport(operationId: string, entries: readonly AuditEntry[], chain:
     document: {
       format: 'countersign-trail/1',
       operationId,
-      hash: 'SHA-256("audit-v1\\0" || prev || seq as 8 bytes || milliseconds since 1970 as 8 bytes || header)',
+      hash: 'SHA-256("audit-v1\\0" || prev (32 bytes) || seq || milliseconds since 1970 (both 8 bytes, big-endian) || header as UTF-8)',
+      payloadHash: 'SHA-256(salt (32 bytes) || payload as RFC 8785 text), as named in the header',
+      people: Object.fromEntries(people),
       entries: chain.map((line, at) => ({
         seq: String(line.seq),
         at: line.at.toISOString(),
         prev: hex(line.prev),
         hash: hex(line.hash),
         header: line.header,
+        salt: entries[at]?.salt ?? null,
         payload: entries[at]?.payload ?? null,
       })),
     },
@@ -122,7 +131,7 @@ function trailExport(operationId: string, entries: readonly AuditEntry[], chain:
       word(entry, 'intent'),
       word(entry, 'pageUrl'),
       word(entry, 'error'),
-      entry.actor ?? '',
+      entry.actor ? (people.get(entry.actor) ?? entry.actor) : 'Countersign',
       entry.hash,
     ]),
   };

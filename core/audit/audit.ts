@@ -130,7 +130,14 @@ async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId
   if (sealed && payloadHash(sealed.salt, sealed.payload) !== expected)
     throw new CountersignError('audit_chain_broken', `The words of audit entry ${row.seq} are not those on record.`);
   const { seq, at } = row;
-  return defined({ seq, at, ...fields, hash: Buffer.from(row.hash).toString('hex'), payload: sealed?.payload });
+  return defined({
+    seq,
+    at,
+    ...fields,
+    hash: Buffer.from(row.hash).toString('hex'),
+    salt: sealed?.salt,
+    payload: sealed?.payload,
+  });
 }
 
 async function openPayload(

@@ -63,5 +63,7 @@ export interface AuditEntry {
   readonly planHash?: string;
   /** Hex, 64 characters. */
   readonly hash: string;
+  /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */
+  readonly salt?: string;
   readonly payload?: { readonly [key: string]: Json };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
 
 /** `Export JSON`, as far as its chain goes. */
 export interface ExportedTrail {
@@ -10,6 +11,8 @@ export interface ExportedTrail {
     readonly prev: string;
     readonly hash: string;
     readonly header: string;
+    readonly salt: string | null;
+    readonly payload: Readonly<Record<string, unknown>> | null;
   }[];
 }
 
@@ -32,6 +35,23 @@ export function brokenLinks(trail: ExportedTrail): readonly string[] {
       const before = trail.entries[index - 1];
       const isNext = before !== undefined && BigInt(before.seq) + 1n === BigInt(entry.seq);
       return hash !== entry.hash || (isNext && before.hash !== entry.prev);
+    })
+    .map(({ seq }) => seq);
+}
+
+/** The numbers of the entries whose words are not those that the chained header vouches for. */
+export function brokenPayloads(trail: ExportedTrail): readonly string[] {
+  return trail.entries
+    .filter(({ header, salt, payload }) => {
+      const { payloadHash } = JSON.parse(header) as { payloadHash?: string }; // compared, and nothing else
+      if (payload === null) return payloadHash !== undefined;
+      const bytes = Buffer.from(salt ?? '', 'hex');
+      return (
+        createHash('sha256')
+          .update(bytes)
+          .update(canonicalize(payload) ?? '')
+          .digest('hex') !== payloadHash
+      );
     })
     .map(({ seq }) => seq);
 }
