@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
 import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
 import { possibleApprovers } from '../core/consent/policy.ts';
@@ -99,9 +100,7 @@ export function createProgress(deps: ProgressDeps): Progress {
 
   return {
     start() {
-      listener = deps.database.listen(AUDIT_CHANNEL, (payload) =>
-        payload === undefined ? look() : wake(asCustomerId(payload)),
-      );
+      listener = deps.database.listen(AUDIT_CHANNEL, (payload) => heard(payload, look, wake));
       poll = setInterval(look, POLL_MS);
       poll.unref();
     },
@@ -113,6 +112,13 @@ export function createProgress(deps: ProgressDeps): Progress {
     },
     refresh: inTurn,
   };
+}
+
+/** A payload is a hint that any role can send: what names no customer is only a reason to look. */
+function heard(payload: string | undefined, look: () => void, wake: (customerId: CustomerId) => void): void {
+  const named = z.uuid().safeParse(payload);
+  if (named.success) wake(asCustomerId(named.data.toLowerCase()));
+  else look();
 }
 
 async function catchUp(deps: ProgressDeps, customerId: CustomerId, showThread: Progress['refresh']): Promise<void> {
