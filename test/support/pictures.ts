@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContextOptions, chromium, type Page } from 'playwright';
 import { findChromium } from '../../adapters/browser/index.ts';
+import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { startDemo } from '../practice/demo.ts';
 import { playScript } from '../practice/script.ts';
 import { silentLog } from './silent-log.ts';
@@ -81,7 +82,8 @@ async function main(): Promise<void> {
   } finally {
     await browser.close();
     await demo.stop();
-    rmSync(home, { recursive: true, force: true });
+    // As root the database lies elsewhere, in a folder named after this one.
+    for (const folder of [defaultPostgresDir(home), home]) rmSync(folder, { recursive: true, force: true });
   }
 }
 
