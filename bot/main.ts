@@ -1,3 +1,4 @@
+import { existsSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
@@ -82,10 +83,11 @@ async function wire(
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
-  const rootKeys = createEnvironmentRootKeys({
-    current: config.keys.current ?? (await loadOrMakeRootKey(join(folder, 'root.key'))),
-    old: config.keys.old,
-  });
+  const keyFile = join(folder, 'root.key');
+  const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
+  if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
+  const current = config.keys.current ?? (await loadOrMakeRootKey(keyFile));
+  const rootKeys = createEnvironmentRootKeys({ current, old: config.keys.old });
   const { url: databaseUrl } = await openPostgres(config, options, rootKeys, log, ending);
 
   const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: 10 });
@@ -201,6 +203,18 @@ async function wire(
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
+}
+
+/** A database whose root key is gone can't be opened by anybody: it is kept beside, and a new one is begun. */
+async function setAside(dir: string, log: Log): Promise<void> {
+  if (!existsSync(join(dir, 'data', 'PG_VERSION'))) return;
+  await (await startPostgres({ dir })).stop(); // it may still be running for a program that was killed
+  const aside = `${dir}.without-key-${new Date()
+    .toISOString()
+    .replaceAll(/[^0-9]/g, '')
+    .slice(0, 14)}`;
+  renameSync(dir, aside);
+  log.warn({ aside }, 'the root key of the earlier database is gone: it was set aside, and an empty one is begun');
 }
 
 /** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
