@@ -56,7 +56,9 @@ export async function submitDenial(
   event: Submitted,
 ): Promise<Errors> {
   const shown = readConsentValue(event.value);
-  const reason = (event.fields.reason?.[0] ?? '').trim().slice(0, 500);
+  const reason = [...(event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed().trim()]
+    .slice(0, 500)
+    .join('');
   if (!reason) return { reason: 'Write a reason: whoever asked will want to know.' };
   if (!shown) return { reason: OLD_CARD };
   const decision = await context.consents.deny(
