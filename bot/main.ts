@@ -1,55 +1,31 @@
-import { existsSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
 import { createBrowser, createEgress } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
-import { createEnvironmentRootKeys, loadOrMakeRootKey } from '../adapters/keys/index.ts';
 import { createAnthropicModel } from '../adapters/model/index.ts';
-import { defaultPostgresDir, type PostgresServer, prepareRoles, startPostgres } from '../adapters/postgres/index.ts';
-import { createScreenshots } from '../adapters/screenshots/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
-import { createAudit } from '../core/audit/audit.ts';
-import { createConsents } from '../core/consent/consent.ts';
-import { createCustomers } from '../core/customers/customers.ts';
-import { createDatabase } from '../core/database.ts';
-import { createDirectory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
-import { createMover } from '../core/operations/move.ts';
-import { createOperations } from '../core/operations/operations.ts';
 import { createRunner } from '../core/operations/run.ts';
-import { createThreads } from '../core/operations/threads.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
-import type { RootKeys } from '../core/ports/keys.ts';
-import type { Log } from '../core/ports/log.ts';
-import { createQueue } from '../core/queue/queue.ts';
-import { createSecretRegistry, redact } from '../core/redaction.ts';
-import { getService, services } from '../core/services/index.ts';
-import { createLinks } from '../core/vault/links.ts';
+import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
-import { createSealer } from '../core/vault/sealer.ts';
-import { createVault } from '../core/vault/vault.ts';
-import { createWorkflowRegistry } from '../core/workflow/registry.ts';
-import { migrate } from '../prisma/migrate.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConnectPages } from './connect.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
-import { createLog } from './log.ts';
+import { explain } from './explain.ts';
+import { type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const DRAIN_MS = 20_000;
-const LOCAL_FOLDER = '.countersign';
 
-export interface StartOptions {
+export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
   /** Opens web chat on 127.0.0.1: the demo alone does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
-  /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
-  readonly folder?: string;
-  readonly log?: Log;
 }
 
 export interface App {
@@ -80,31 +56,9 @@ async function wire(
   ending: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<App> {
-  const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
-  const secrets = createSecretRegistry();
-  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
-  const keyFile = join(folder, 'root.key');
-  const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
-  if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
-  const current = config.keys.current ?? (await loadOrMakeRootKey(keyFile));
-  const rootKeys = createEnvironmentRootKeys({ current, old: config.keys.old });
-  const { url: databaseUrl } = await openPostgres(config, options, rootKeys, log, ending);
-
-  const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: 10 });
-  ending.push(() => database.close());
-  const queue = createQueue({ url: databaseUrl, log });
-  const directory = createDirectory(database);
-  const sealer = createSealer(rootKeys);
-  const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
-  const links = createLinks({ database, directory });
-  const customers = createCustomers({ database, directory });
-  const mover = createMover({ audit, vault });
-  const threads = createThreads();
-  const workflows = createWorkflowRegistry();
-  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
-  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
-  const screenshots = createScreenshots({ database, sealer });
+  const foundation = await openFoundation(config, options, ending);
+  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
+  const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
@@ -205,40 +159,6 @@ async function wire(
   return { urls, databaseUrl, stop };
 }
 
-/** A database whose root key is gone can't be opened by anybody: it is kept beside, and a new one is begun. */
-async function setAside(dir: string, log: Log): Promise<void> {
-  if (!existsSync(join(dir, 'data', 'PG_VERSION'))) return;
-  await (await startPostgres({ dir })).stop(); // it may still be running for a program that was killed
-  const aside = `${dir}.without-key-${new Date()
-    .toISOString()
-    .replaceAll(/[^0-9]/g, '')
-    .slice(0, 14)}`;
-  renameSync(dir, aside);
-  log.warn({ aside }, 'the root key of the earlier database is gone: it was set aside, and an empty one is begun');
-}
-
-/** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
-async function openPostgres(
-  config: Config,
-  options: StartOptions,
-  rootKeys: RootKeys,
-  log: Log,
-  ending: (() => Promise<unknown>)[],
-): Promise<{ url: string }> {
-  const { url, ownerUrl } = config.database;
-  if (url) {
-    if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
-    return { url };
-  }
-  const server: PostgresServer = await startPostgres({
-    dir: defaultPostgresDir(dirname(options.folder ?? join(PROJECT, LOCAL_FOLDER))),
-  });
-  ending.push(() => server.stop());
-  const urls = await prepareRoles(server, { database: 'countersign' });
-  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
-  return { url: urls.programUrl };
-}
-
 async function openWebChat(
   options: NonNullable<StartOptions['webChat']>,
   context: Context,
@@ -268,12 +188,6 @@ export function stopOnSignals(stop: () => Promise<void>, say: (words: string) =>
       say('Stopping: running steps are finished first.');
       void stop().finally(() => process.exit(0));
     });
-}
-
-/** What an operator reads when a start fails: the sentence, and no stack trace for what is no fault of ours. */
-export function explain(error: unknown): string {
-  if (error instanceof CountersignError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 export { type DatabaseUrls, prepareRoles } from './roles.ts';
-export { type PostgresOptions, type PostgresServer, startPostgres } from './server.ts';
+export { joinPostgres, type PostgresOptions, type PostgresServer, startPostgres } from './server.ts';
 
 /**
  * Where this project's server keeps its data: `.countersign/postgres` in the project. As root, a folder of the project's

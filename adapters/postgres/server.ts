@@ -29,6 +29,7 @@ export interface PostgresServer {
 }
 
 const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+const JOIN_MS = 10_000;
 const LONGEST_LOG_BYTES = 10 * 1024 * 1024;
 
 /**
@@ -51,6 +52,25 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     throw new CountersignError('database_unavailable', `PostgreSQL did not start in ${folder.dir}: ${reason}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Starts PostgreSQL, or uses the server that another living process of ours runs in this folder; `stop` then leaves that
+ * one alone. For command lines beside a running program. @throws CountersignError `database_unavailable`.
+ */
+export async function joinPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  try {
+    return await startPostgres(options);
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'already_running') throw error;
+    const folder = openFolder(options.dir, await osUser());
+    if (await answers(folder, JOIN_MS)) return { ...addressOf(folder), isAdopted: true, stop: async () => {} };
+    throw new CountersignError(
+      'database_unavailable',
+      `Another process is just starting or stopping the database in ${folder.dir}: try again in a moment.`,
+      { isRetryable: true, cause: error },
+    );
   }
 }
 
@@ -106,15 +126,21 @@ async function stop(folder: Folder, programs: Programs): Promise<void> {
 function serverOf(folder: Folder, programs: Programs, lock: Lock, isAdopted: boolean): PostgresServer {
   let stopping: Promise<void> | undefined;
   return {
-    socketDir: folder.socketDir,
+    ...addressOf(folder),
     isAdopted,
-    url: (role, database) => {
-      const [as, to, at] = [role, database, folder.socketDir].map(encodeURIComponent);
-      return `postgresql://${as}@localhost:5432/${to}?host=${at}&sslmode=disable`;
-    },
     stop: () => {
       stopping ??= stop(folder, programs).finally(() => lock.release());
       return stopping;
+    },
+  };
+}
+
+function addressOf({ socketDir }: Folder): Pick<PostgresServer, 'socketDir' | 'url'> {
+  return {
+    socketDir,
+    url: (role, database) => {
+      const [as, to, at] = [role, database, socketDir].map(encodeURIComponent);
+      return `postgresql://${as}@localhost:5432/${to}?host=${at}&sslmode=disable`;
     },
   };
 }

@@ -89,7 +89,7 @@ describe('a record opens nowhere but in its own place', () => {
     return [one, await place(shop, { target: one.place.target, ...changes })];
   }
 
-  test('an earlier version of the same secret is refused in the row of the newer one', async () => {
+  test('2 an earlier version of the same secret is refused in the row of the newer one', async () => {
     const one = await place(shop);
     const old = await recordOf(one);
     await place(shop, one.place);

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../../bot/config.ts';
-import { type App, explain, start, stopOnSignals } from '../../bot/main.ts';
+import { explain } from '../../bot/explain.ts';
+import { type App, start, stopOnSignals } from '../../bot/main.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { playScript } from './script.ts';

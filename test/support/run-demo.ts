@@ -1,6 +1,7 @@
 // The demo as a program of its own, to be killed: `node test/support/run-demo.ts '{"folder": …}'`. Its first line on
 // standard output says where it is.
-import { explain, stopOnSignals } from '../../bot/main.ts';
+import { explain } from '../../bot/explain.ts';
+import { stopOnSignals } from '../../bot/main.ts';
 import { startDemo } from '../practice/demo.ts';
 
 /** What a test tells the program. */

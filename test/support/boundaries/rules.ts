@@ -30,7 +30,7 @@ const ADAPTERS = ['api', 'browser', 'http', 'keys', 'model', 'postgres', 'screen
 const CHAT_ADAPTERS = ['slack', 'teams', 'web'];
 const CHAT_FILES = ['index.ts', 'config.ts', 'receiver.ts', 'cards.ts', 'thread.ts', 'errors.ts'];
 /** Programs that are started by themselves and put rooms together; the last one is for developers, to write a migration. */
-const WIRING = ['bot/main.ts', 'bot/cli.ts', 'prisma/author.ts'];
+const WIRING = ['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'prisma/author.ts'];
 
 const CORE_PACKAGES = ['zod', 'canonicalize', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];

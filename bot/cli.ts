@@ -1,0 +1,105 @@
+// `npm run countersign -- <command>`: the operator's command line. It works beside a running program, on the same database.
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { type Config, readConfig } from './config.ts';
+import { explain } from './explain.ts';
+import { type Foundation, openFoundation } from './foundation.ts';
+
+const COMMANDS: readonly Command[] = [];
+
+export interface CliOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly say: (line: string) => void;
+  readonly complain: (line: string) => void;
+  /** Where an embedded database lies; the project's `.countersign` by default. */
+  readonly folder?: string;
+  readonly commands?: readonly Command[];
+}
+
+/** Runs one command line. @returns the exit code; never throws: what went wrong is one sentence on the standard error. */
+export async function runCli(argv: readonly string[], options: CliOptions): Promise<number> {
+  const { say, complain, commands = COMMANDS } = options;
+  const command = commands.find((candidate) => nameOf(candidate).every((word, index) => argv[index] === word));
+  if (!command) return explainCommands(argv, commands, say, complain);
+  const ending: (() => Promise<unknown>)[] = [];
+  try {
+    const { values, positionals } = read(command, argv.slice(nameOf(command).length));
+    const { least, most } = argumentsOf(command);
+    if (values.help || positionals.length < least || positionals.length > most) {
+      (values.help ? say : complain)(usageOf(command));
+      return values.help ? 0 : 2;
+    }
+    return await command.run(callOf(options, positionals, values, ending));
+  } catch (error) {
+    complain(isMisuse(error) ? `${error.message}\n\n${usageOf(command)}` : explain(error));
+    return isMisuse(error) ? 2 : 1;
+  } finally {
+    for (const end of ending.splice(0).reverse()) await end().catch(() => {});
+  }
+}
+
+function callOf(
+  { env, folder, say, complain }: CliOptions,
+  args: readonly string[],
+  values: Call['values'],
+  ending: (() => Promise<unknown>)[],
+): Call {
+  let opened: Promise<Foundation> | undefined;
+  const config = (): Config => readConfig(env);
+  const open = () =>
+    (opened ??= openFoundation(config(), { mayJoin: true, ...(folder === undefined ? {} : { folder }) }, ending));
+  return { args, values, config, open, say, complain };
+}
+
+function read(command: Command, argv: readonly string[]) {
+  const options = Object.fromEntries(
+    Object.entries(command.options ?? {}).map(([name, { help: _, ...option }]) => [name, option]),
+  );
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    options: { ...options, help: { type: 'boolean', short: 'h' } },
+    allowPositionals: true,
+  });
+  // No option of a command is `multiple`, so a value is a string or a boolean.
+  return { values: values as Call['values'], positionals };
+}
+
+function isMisuse(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}
+
+function usageOf({ usage, summary, options = {} }: Command): string {
+  const rows = Object.entries(options).map(([name, option]) => {
+    const value = option.type === 'string' ? ' VALUE' : '';
+    return `  ${`--${name}${value}`.padEnd(22)} ${option.help}`;
+  });
+  return [`Usage: npm run countersign -- ${usage}${rows.length > 0 ? ' [OPTIONS]' : ''}`, summary, ...rows].join('\n');
+}
+
+function explainCommands(
+  argv: readonly string[],
+  commands: readonly Command[],
+  say: (line: string) => void,
+  complain: (line: string) => void,
+): number {
+  const isHelp = argv.length === 0 || ['help', '--help', '-h'].includes(argv[0] ?? '');
+  const width = Math.max(0, ...commands.map(({ usage }) => usage.length));
+  const list = commands.map(({ usage, summary }) => `  ${usage.padEnd(width)}   ${summary}`);
+  if (!isHelp) complain(`There is no command “${argv.slice(0, 2).join(' ')}”.`);
+  (isHelp ? say : complain)(['Usage: npm run countersign -- COMMAND', '', ...list].join('\n'));
+  return isHelp ? 0 : 2;
+}
+
+if (import.meta.main) {
+  try {
+    process.loadEnvFile(join(import.meta.dirname, '..', '.env'));
+  } catch {
+    // no .env: the environment alone
+  }
+  process.exitCode = await runCli(process.argv.slice(2), {
+    env: process.env,
+    say: (line) => process.stdout.write(`${line}\n`),
+    complain: (line) => process.stderr.write(`${line}\n`),
+  });
+}

@@ -1,0 +1,39 @@
+import type { ParseArgsOptionsConfig } from 'node:util';
+import type { Config } from '../config.ts';
+import type { Foundation } from '../foundation.ts';
+
+/** One command of the operator's line; bot/cli.ts lists them. */
+export interface Command {
+  /** What follows `countersign` up to the first option, such as `audit verify FILE`: lower-case words are its name. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Options besides `--help`, in the form of node:util's parseArgs, each with the words that explain it. */
+  readonly options?: Readonly<Record<string, ParseArgsOptionsConfig[string] & { readonly help: string }>>;
+  /** @returns the exit code: 0 done, 1 found something wrong, 2 used wrongly. @throws CountersignError, whose sentence is shown. */
+  run(call: Call): Promise<number>;
+}
+
+export interface Call {
+  /** What stands for the capital words of the usage. */
+  readonly args: readonly string[];
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  /** The configuration of environment and `.env`. @throws CountersignError `config_invalid`. */
+  config(): Config;
+  /** The database and what stands on it, opened on first use and closed after the command. */
+  open(): Promise<Foundation>;
+  /** A line for the standard output: the result. */
+  say(line: string): void;
+  /** A line for the standard error: progress and problems. */
+  complain(line: string): void;
+}
+
+/** The words that name a command: those of its usage in lower case. */
+export function nameOf({ usage }: Pick<Command, 'usage'>): readonly string[] {
+  return usage.split(' ').filter((word) => /^[a-z-]+$/.test(word));
+}
+
+/** How many capital words a usage has; one in brackets may be left out. */
+export function argumentsOf({ usage }: Pick<Command, 'usage'>): { readonly least: number; readonly most: number } {
+  const words = usage.split(' ').filter((word) => /^\[?[A-Z]+\]?$/.test(word));
+  return { least: words.filter((word) => !word.startsWith('[')).length, most: words.length };
+}

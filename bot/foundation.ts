@@ -1,0 +1,140 @@
+import { existsSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createEnvironmentRootKeys, loadOrMakeRootKey } from '../adapters/keys/index.ts';
+import {
+  defaultPostgresDir,
+  joinPostgres,
+  type PostgresServer,
+  prepareRoles,
+  startPostgres,
+} from '../adapters/postgres/index.ts';
+import { createScreenshots } from '../adapters/screenshots/index.ts';
+import { type Audit, createAudit } from '../core/audit/audit.ts';
+import { type Consents, createConsents } from '../core/consent/consent.ts';
+import { type Customers, createCustomers } from '../core/customers/customers.ts';
+import { createDatabase, type Database } from '../core/database.ts';
+import { createDirectory, type Directory } from '../core/directory.ts';
+import { createMover, type Mover } from '../core/operations/move.ts';
+import { createOperations, type Operations } from '../core/operations/operations.ts';
+import { createThreads, type Threads } from '../core/operations/threads.ts';
+import type { RootKeys } from '../core/ports/keys.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Screenshots } from '../core/ports/screenshots.ts';
+import { createQueue, type Queue } from '../core/queue/queue.ts';
+import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
+import { getService } from '../core/services/index.ts';
+import { createLinks, type Links } from '../core/vault/links.ts';
+import { createSealer, type Sealer } from '../core/vault/sealer.ts';
+import { createVault, type Vault } from '../core/vault/vault.ts';
+import { createWorkflowRegistry, type WorkflowRegistry } from '../core/workflow/registry.ts';
+import { migrate } from '../prisma/migrate.ts';
+import type { Config } from './config.ts';
+import { createLog } from './log.ts';
+
+const PROJECT = join(import.meta.dirname, '..');
+const LOCAL_FOLDER = '.countersign';
+const POOL_SIZE = 10;
+
+export interface FoundationOptions {
+  /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
+  readonly folder?: string;
+  readonly log?: Log;
+  /** Uses an embedded database that another process of ours is running, instead of refusing to. */
+  readonly mayJoin?: boolean;
+}
+
+/** Rules and records on their database, without anything that speaks, browses or listens: for the program and its command line. */
+export interface Foundation {
+  readonly folder: string;
+  readonly log: Log;
+  /** The secrets in use right now, which no log line may show. */
+  readonly secrets: SecretRegistry;
+  readonly rootKeys: RootKeys;
+  /** The database's login of the program. */
+  readonly databaseUrl: string;
+  readonly database: Database;
+  readonly directory: Directory;
+  readonly sealer: Sealer;
+  readonly audit: Audit;
+  readonly vault: Vault;
+  readonly links: Links;
+  readonly customers: Customers;
+  readonly mover: Mover;
+  readonly threads: Threads;
+  readonly workflows: WorkflowRegistry;
+  /** Not started. */
+  readonly queue: Queue;
+  readonly operations: Operations;
+  readonly consents: Consents;
+  readonly screenshots: Screenshots;
+}
+
+/** Configuration → database → core. What was opened is pushed onto `ending`, to be ended in reverse order. */
+export async function openFoundation(
+  config: Config,
+  options: FoundationOptions,
+  ending: (() => Promise<unknown>)[],
+): Promise<Foundation> {
+  const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
+  const secrets = createSecretRegistry();
+  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
+  const keyFile = join(folder, 'root.key');
+  const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
+  if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
+  const current = config.keys.current ?? (await loadOrMakeRootKey(keyFile));
+  const rootKeys = createEnvironmentRootKeys({ current, old: config.keys.old });
+  const databaseUrl = await openPostgres(config, { ...options, folder, log }, rootKeys, ending);
+
+  const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: POOL_SIZE });
+  ending.push(() => database.close());
+  const queue = createQueue({ url: databaseUrl, log });
+  const directory = createDirectory(database);
+  const sealer = createSealer(rootKeys);
+  const audit = createAudit({ database, sealer });
+  const vault = createVault({ sealer, audit });
+  const links = createLinks({ database, directory });
+  const customers = createCustomers({ database, directory });
+  const mover = createMover({ audit, vault });
+  const threads = createThreads();
+  const workflows = createWorkflowRegistry();
+  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
+  const screenshots = createScreenshots({ database, sealer });
+  return {
+    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, vault, links },
+    ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
+  };
+}
+
+/** A database whose root key is gone can't be opened by anybody: it is kept beside, and a new one is begun. */
+async function setAside(dir: string, log: Log): Promise<void> {
+  if (!existsSync(join(dir, 'data', 'PG_VERSION'))) return;
+  await (await startPostgres({ dir })).stop(); // it may still be running for a program that was killed
+  const aside = `${dir}.without-key-${new Date()
+    .toISOString()
+    .replaceAll(/[^0-9]/g, '')
+    .slice(0, 14)}`;
+  renameSync(dir, aside);
+  log.warn({ aside }, 'the root key of the earlier database is gone: it was set aside, and an empty one is begun');
+}
+
+/** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
+async function openPostgres(
+  config: Config,
+  options: { readonly folder: string; readonly log: Log; readonly mayJoin?: boolean },
+  rootKeys: RootKeys,
+  ending: (() => Promise<unknown>)[],
+): Promise<string> {
+  const { log, mayJoin } = options;
+  const { url, ownerUrl } = config.database;
+  if (url) {
+    if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
+    return url;
+  }
+  const dir = defaultPostgresDir(dirname(options.folder));
+  const server: PostgresServer = await (mayJoin ? joinPostgres({ dir }) : startPostgres({ dir }));
+  ending.push(() => server.stop());
+  const urls = await prepareRoles(server, { database: 'countersign' });
+  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
+  return urls.programUrl;
+}

@@ -1,0 +1,143 @@
+/**
+ * `npm run attacks`: carries out every numbered attack, and then each again with its guard taken out, by a patch kept in
+ * `guards/`. An attack that still "holds" without its guard tests nothing, so that counts as a failure, too.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Guard, readGuards } from './guards.ts';
+import { createScratch } from './scratch.ts';
+import { runAttacks } from './vitest-run.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const SLICE_GUARDS = 5;
+const COPIES = 2; // as many as there are cores on a small machine
+
+const USAGE = `Usage: npm run attacks [-- OPTIONS]
+  --only 5,17    these numbers
+  --slice        a few guards, chosen by the seed, in less than a minute
+  --seed N       which ones; printed, so that a run can be repeated`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      slice: { type: 'boolean', default: false },
+      seed: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const seed = Number(values.seed ?? Date.now() % 100_000);
+  const wanted = values.only?.split(',').map(Number);
+  const guards = readGuards(join(import.meta.dirname, 'guards')).filter(
+    ({ number }) => wanted === undefined || wanted.includes(number),
+  );
+  const chosen = values.slice ? shuffled(guards, seed).slice(0, SLICE_GUARDS) : guards;
+  // A slice leaves the attacks themselves to `npm test`, which has just carried them out.
+  const held = values.slice ? new Map<number, boolean>() : await carryOut(wanted);
+  const noticed = await takeOut(chosen);
+  return report({ held, noticed, guards, wanted, isSlice: values.slice, seed });
+}
+
+/** Number → whether every test of that number passed. */
+async function carryOut(wanted: readonly number[] | undefined): Promise<Map<number, boolean>> {
+  const results = await runAttacks(ROOT, ['test/attack'], wanted);
+  const held = new Map<number, boolean>();
+  for (const { number, isPassed } of results) held.set(number, (held.get(number) ?? true) && isPassed);
+  return held;
+}
+
+/** Guard → whether a test of its number failed while it was out. */
+async function takeOut(guards: readonly Guard[]): Promise<Map<Guard, boolean>> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-attacks-'));
+  const noticed = new Map<Guard, boolean>();
+  const waiting = [...guards];
+  try {
+    const work = async (name: string) => {
+      const scratch = createScratch(ROOT, join(folder, name));
+      for (let guard = waiting.shift(); guard !== undefined; guard = waiting.shift()) {
+        const took = performance.now();
+        noticed.set(guard, await isNoticed(guard, scratch));
+        const seconds = ((performance.now() - took) / 1000).toFixed(1);
+        complain(`${guard.name}: ${noticed.get(guard) ? 'noticed' : 'NOT NOTICED'} (${seconds} s)`);
+      }
+    };
+    await Promise.all(Array.from({ length: COPIES }, (_, index) => work(String(index))));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return noticed;
+}
+
+async function isNoticed(guard: Guard, scratch: ReturnType<typeof createScratch>): Promise<boolean> {
+  scratch.apply(guard.path);
+  try {
+    const results = await runAttacks(scratch.root, [guard.test], [guard.number]);
+    // A test that could not even begin notices nothing.
+    return results.some(({ isPassed }) => !isPassed);
+  } finally {
+    scratch.restore(guard.path);
+  }
+}
+
+interface Findings {
+  readonly held: ReadonlyMap<number, boolean>;
+  readonly noticed: ReadonlyMap<Guard, boolean>;
+  readonly guards: readonly Guard[];
+  readonly wanted: readonly number[] | undefined;
+  readonly isSlice: boolean;
+  readonly seed: number;
+}
+
+function report({ held, noticed, guards, wanted, isSlice, seed }: Findings): number {
+  const numbers = [...new Set([...held.keys(), ...[...noticed.keys()].map(({ number }) => number)])];
+  let problems = 0;
+  for (const number of numbers.sort((a, b) => a - b)) {
+    const own = [...noticed].filter(([guard]) => guard.number === number);
+    const missed = own.filter(([, isSeen]) => !isSeen);
+    const result = held.get(number);
+    const hasGuard = guards.some((guard) => guard.number === number);
+    const isBad = result === false || missed.length > 0 || !hasGuard;
+    if (isBad) problems++;
+    const first = result === undefined ? 'not run' : result ? 'held' : 'BROKEN';
+    const second = !hasGuard
+      ? 'HAS NO GUARD TO TAKE OUT'
+      : `${own.length - missed.length} of ${own.length} guards noticed when taken out${missed.map(([guard]) => `, NOT: ${guard.what}`).join('')}`;
+    say(`${String(number).padStart(3)}  ${first.padEnd(7)}  ${second}`);
+  }
+  const absent = wanted?.filter((number) => !numbers.includes(number)) ?? [];
+  for (const number of absent) say(`${String(number).padStart(3)}  there is no such attack`);
+  problems += absent.length;
+  if (numbers.length === 0) problems++;
+  const kind = isSlice ? `a slice of ${noticed.size} guards, seed ${seed}` : `${noticed.size} guards`;
+  say(`\n${numbers.length} attacks, ${kind}: ${problems === 0 ? 'all well' : `${problems} NOT WELL`}`);
+  return problems === 0 ? 0 : 1;
+}
+
+/** Fisher-Yates with a linear congruential generator (Numerical Recipes' constants): the same seed, the same order. */
+function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const result = [...items];
+  let state = seed >>> 0;
+  for (let index = result.length - 1; index > 0; index--) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const other = state % (index + 1);
+    const [a, b] = [result[index], result[other]];
+    if (a !== undefined && b !== undefined) [result[index], result[other]] = [b, a];
+  }
+  return result;
+}
+
+function say(words: string): void {
+  process.stdout.write(`${words}\n`);
+}
+
+function complain(words: string): void {
+  process.stderr.write(`${words}\n`);
+}
+
+process.exitCode = await main();
