@@ -1,12 +1,13 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { databaseNow } from '../../core/database.ts';
-import type { CustomerId } from '../../core/ids.ts';
+import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { OperationResult } from '../../core/operations/result.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
 import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
+import { refuse } from '../refusal.ts';
 import { reply, whisperWords } from '../speak.ts';
 
 /** Revoke on a result: the key leaves the vault for good, the countersignature is taken back; the shop's side is told. */
@@ -37,12 +38,14 @@ export async function revokeResult(
   });
   if (outcome === 'unknown' || outcome === 'gone')
     return whisperWords(context, event, 'That key is not in the vault any more. Nothing was changed.');
-  if (outcome === 'not_allowed')
-    return whisperWords(
-      context,
-      event,
-      'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
-    );
+  if (outcome === 'not_allowed') {
+    const about = parseOperationId(event.value);
+    return refuse(context, customerId, member, event, {
+      asked: 'revoke',
+      words: 'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
+      ...(about ? { about } : {}),
+    });
+  }
   const label = outcome.result?.data.label ?? outcome.plan.label;
   const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.`;
   await reply(

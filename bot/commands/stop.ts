@@ -3,6 +3,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../../core/
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { Context } from '../context.ts';
+import { refuse } from '../refusal.ts';
 import { whisperWords } from '../speak.ts';
 
 const STOPPABLE = STATES.filter((state) => !isEnd(state));
@@ -31,11 +32,11 @@ export async function stopOperation(
       'Say which operation, such as /countersign stop op-7k3f9q2m. Nothing was stopped.',
     );
   if (outcome === 'not_allowed')
-    return whisperWords(
-      context,
-      event,
-      'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
-    );
+    return refuse(context, customerId, member, event, {
+      asked: 'stop',
+      words: 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
+      ...(id ? { about: id } : {}),
+    });
   if (outcome === 'over') return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
 }
 
@@ -60,7 +61,10 @@ export async function stopAll(
   event: ChatEvent,
 ): Promise<void> {
   if (!member.roles.includes('admin'))
-    return whisperWords(context, event, 'Only an admin can stop everything. Nothing was stopped.');
+    return refuse(context, customerId, member, event, {
+      asked: 'stop_all',
+      words: 'Only an admin can stop everything. Nothing was stopped.',
+    });
   const open = await context.database.withCustomer(customerId, (tx) =>
     tx.operation.findMany({ where: { customerId, status: { in: STOPPABLE } }, select: { id: true } }),
   );

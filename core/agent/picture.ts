@@ -14,7 +14,7 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
   const { run, step, sentence } = stage;
   const time = stage.now().toISOString().slice(11, 19);
   const options = {
-    secrets: [...run.maskedSecrets(), ...stage.secrets],
+    secrets: run.knownSecrets(),
     isRevealing: wish.isRevealing ?? false,
     ...(wish.highlight ? { highlight: wish.highlight } : {}),
     caption: { number: step.order, sentence, detail: wish.rung === 'none' ? time : `${time} · ${wish.rung}` },

@@ -8,6 +8,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import type { OperationResult } from './result.ts';
+import type { RunSecrets } from './run-secrets.ts';
 
 export interface EndingDeps {
   readonly database: Database;
@@ -30,17 +31,34 @@ type Held =
   | Pick<Lease, 'operation' | 'fence'>
   | { readonly customerId: CustomerId; readonly operationId: OperationId; readonly fence: bigint | undefined };
 
-/** Moves the operation to the end that says the truth; does nothing when somebody else has moved it since. */
-export async function endOperation(deps: EndingDeps, held: Held, ending: Ending): Promise<void> {
+/**
+ * Moves the operation to the end that says the truth, in words without any of the run's secrets; does nothing when somebody
+ * else has moved it since.
+ */
+export async function endOperation(
+  deps: EndingDeps,
+  held: Held,
+  ending: Ending,
+  secrets: Pick<RunSecrets, 'hideIn'>,
+): Promise<void> {
   const { customerId, id } =
     'operation' in held ? held.operation : { customerId: held.customerId, id: held.operationId };
   await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, id);
     if (!operation) return;
-    const move = await moveFor(tx, deps, operation, ending);
+    const move = await moveFor(tx, deps, operation, withoutSecrets(ending, secrets));
     const fence = held.fence === undefined ? {} : { fence: held.fence };
     await deps.mover.move(tx, customerId, { operationId: id, from: ['queued', 'in_progress'], ...fence, ...move });
   });
+}
+
+function withoutSecrets(ending: Ending, secrets: Pick<RunSecrets, 'hideIn'>): Ending {
+  if (ending.kind !== 'completed') return { ...ending, words: secrets.hideIn(ending.words) };
+  const { verified } = ending;
+  if (verified.kind === 'fails')
+    return { ...ending, verified: { ...verified, reason: secrets.hideIn(verified.reason) } };
+  const { checked, method } = secrets.hideIn({ checked: verified.checked, method: verified.method });
+  return { ...ending, verified: { ...verified, checked, method } };
 }
 
 async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, ending: Ending) {

@@ -11,6 +11,7 @@ import {
   installShop,
   kinds,
   look,
+  noSecrets,
   openCore,
   queuedOperation,
   type Shop,
@@ -214,9 +215,14 @@ describe('a zombie with an old fence', () => {
           return attempt(tx);
         }),
       ).rejects.toMatchObject({ why: 'moved' });
-    await endOperation(core, old, { kind: 'failed', code: 'internal', words: 'zombie' });
-    await endOperation(core, old, { kind: 'stopped', words: 'zombie' });
-    await endOperation(core, old, { kind: 'completed', verified: { kind: 'works', checked: '', method: '' } });
+    await endOperation(core, old, { kind: 'failed', code: 'internal', words: 'zombie' }, noSecrets);
+    await endOperation(core, old, { kind: 'stopped', words: 'zombie' }, noSecrets);
+    await endOperation(
+      core,
+      old,
+      { kind: 'completed', verified: { kind: 'works', checked: '', method: '' } },
+      noSecrets,
+    );
     expect(await rows(operation)).toEqual(before);
     expect(await held(current)).toBe(true);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { auditCard } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
@@ -68,6 +69,20 @@ describe('consent card', () => {
     { title: 'expired', operation: operationWith({ state: 'expired' }), buttons: [] },
   ])('has the buttons of an operation that is $title', ({ operation, buttons }) => {
     expect(labels(card(operation))).toEqual(buttons);
+  });
+
+  test.each([
+    ['http://shop.example.com', true],
+    ['http://192.168.1.20:8080', true],
+    ['http://127.0.0.1.example.com', true],
+    ['https://shop.example.com', false],
+    ['http://localhost:4001', false],
+    ['http://127.0.0.1:4001', false],
+    ['http://[::1]:4001', false],
+  ])('warns before anybody approves that a password for %s travels unencrypted: %s', (origin, isWarned) => {
+    const operation = operationWith({ plan: { ...open.plan, origin, base: origin } });
+    const warnings = card(operation).blocks.filter((block) => block.kind === 'text' && block.tone === 'warning');
+    expect(saidBy(warnings).includes('the password and the new key would travel unencrypted')).toBe(isWarned);
   });
 
   test('says what will be done, why, what is stored, who may approve and until when', () => {
@@ -252,4 +267,16 @@ test('names and places read as people say them', () => {
   expect(names([approver, admin])).toBe('Approver or Admin');
   expect(names([])).toBe('nobody');
   expect(place('http://localhost:4001/shop')).toBe('localhost:4001/shop');
+});
+
+test('the audit card says in one line whose request it was and who countersigned it', () => {
+  const open = operationWith();
+  const verdict = { isIntact: true, entries: 3, seq: 3n, hash: '5be0aa' } as const;
+  const summary = (operation: Operation) => auditCard({ operation, entries: [], verdict, nameOf: () => '' }).summary;
+  expect(summary(open)).toBe(
+    `Audit trail of ${open.id}, asked by Merchant, not countersigned: chain verified, 3 entries`,
+  );
+  expect(summary(operationWith({ state: 'in_progress', grant: granted(open) }))).toContain(
+    'asked by Merchant, countersigned by Approver:',
+  );
 });

@@ -13,6 +13,7 @@ import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
+import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
@@ -70,6 +71,9 @@ export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
     },
   };
 }
+
+/** Of a run that has opened and found nothing. */
+export const noSecrets = createRunSecrets({ add() {}, remove() {} });
 
 /** A customer with a workspace of its own and one person for each role; a second approver for races. */
 export interface Shop {

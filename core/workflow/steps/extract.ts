@@ -62,7 +62,7 @@ async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
     const result = await stage.during(() => session.find(field.locators, { timeoutMs: stage.leftMs() }));
     if (result.kind !== 'found') return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
     const value = new Secret(await stage.during(() => session.read(result.element)));
-    stage.secrets.push(value);
+    stage.run.learn(value);
     found[name] = value;
     if (!wholePattern(field.matches).test(value.reveal())) misfits.push(words(name));
   }

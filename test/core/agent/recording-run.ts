@@ -27,6 +27,7 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
   const kept: Record<string, Secret> = {};
   const opened = Object.entries(options.secrets ?? {}).map(([slot, text]) => [slot, new Secret(text)] as const);
   const secrets = new Map(opened);
+  const learned: Secret[] = [];
   const run: StepRun = {
     session: watched(options.session, calls),
     values: {
@@ -60,7 +61,8 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       calls.push('verify');
       return options.verify?.(kept) ?? { kind: 'fails', reason: 'nothing to ask', isRetryable: false };
     },
-    maskedSecrets: () => [...secrets.values(), ...Object.values(kept)],
+    learn: (secret) => void learned.push(secret),
+    knownSecrets: () => [...secrets.values(), ...learned],
   };
   return { run, calls, kept };
 }
