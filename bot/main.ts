@@ -17,6 +17,7 @@ import { createDatabase } from '../core/database.ts';
 import { createDirectory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
+import { endGivenUp } from '../core/operations/ending.ts';
 import { createMover } from '../core/operations/move.ts';
 import { createOperations } from '../core/operations/operations.ts';
 import { createRunner } from '../core/operations/run.ts';
@@ -45,7 +46,7 @@ const DRAIN_MS = 20_000;
 const LOCAL_FOLDER = '.countersign';
 
 export interface StartOptions {
-  /** Opens web chat on 127.0.0.1: the demo alone does this. `installer` becomes the first admin. */
+  /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
   /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
   readonly folder?: string;
@@ -158,7 +159,7 @@ async function wire(
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
     const server = createApiServer({
-      ...(options.webChat ? { host: '127.0.0.1' } : {}),
+      isLocal: options.webChat !== undefined,
       port: config.http.port,
       routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
       log,
@@ -172,6 +173,7 @@ async function wire(
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
   }
   if (config.role !== 'bot') {
     const { chromiumPath } = config.agent;
