@@ -8,6 +8,7 @@ import { createAnthropicModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
+import { endGivenUp } from '../core/operations/ending.ts';
 import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
 import { services } from '../core/services/index.ts';
@@ -24,7 +25,7 @@ const PROJECT = join(import.meta.dirname, '..');
 const DRAIN_MS = 20_000;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
-  /** Opens web chat on 127.0.0.1: the demo alone does this. `installer` becomes the first admin. */
+  /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
 }
 
@@ -112,7 +113,7 @@ async function wire(
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
     const server = createApiServer({
-      ...(options.webChat ? { host: '127.0.0.1' } : {}),
+      isLocal: options.webChat !== undefined,
       port: config.http.port,
       routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
       log,
@@ -126,6 +127,7 @@ async function wire(
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
   }
   if (config.role !== 'bot') {
     const { chromiumPath } = config.agent;

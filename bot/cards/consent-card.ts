@@ -13,6 +13,7 @@ export function consentCard(
   const title = `${operation.type.title} for ${place(operation.plan.base)}`;
   return {
     summary: `${title}: ${standing(operation)}`,
+    ...waiting(operation),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
@@ -243,6 +244,13 @@ function at(moment: Date | null | undefined): RichText {
 
 function because(reason: string | null | undefined): RichText {
   return reason ? [text(`: “${reason}”`)] : [];
+}
+
+/** Later on it is the operation's other messages that say where it stands. */
+function waiting({ state }: Operation): Pick<Card, 'status'> {
+  if (state === 'awaiting_consent') return { status: { tone: 'waiting', words: 'Waiting for approval' } };
+  if (state === 'awaiting_credentials') return { status: { tone: 'waiting', words: 'Waiting for the sign-in' } };
+  return {};
 }
 
 function standing(operation: Operation): string {

@@ -16,6 +16,7 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
   );
   return {
     summary: title,
+    status: { tone: 'running', words: 'Running' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'steps', items: lines },

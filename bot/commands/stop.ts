@@ -1,10 +1,11 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
-import { whisperWords } from '../speak.ts';
+import { eventRef, whisperWords } from '../speak.ts';
 
 const STOPPABLE = STATES.filter((state) => !isEnd(state));
 
@@ -18,7 +19,7 @@ export async function stopOperation(
 ): Promise<void> {
   const id =
     parseOperationId(words) ?? (words.trim() === '' ? await onlyOneHere(context, customerId, event) : undefined);
-  const outcome = id ? await stopOne(context, customerId, member, id) : 'unknown';
+  const outcome = id ? await stopOne(context, customerId, member, id, event) : 'unknown';
   if (outcome === 'unknown' && words.trim() !== '')
     return whisperWords(
       context,
@@ -84,8 +85,10 @@ async function stopOne(
   customerId: CustomerId,
   member: Member,
   id: string,
-): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown'> {
+  event?: ChatEvent,
+): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown' | 'repeated'> {
   return context.database.withCustomer(customerId, async (tx) => {
+    if (event && !(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
     const operation = await context.operations.get(tx, customerId, id);
     if (!operation) return 'unknown';
     const isAllowed =

@@ -22,6 +22,11 @@ export interface Lease {
   guard(permission: string): Promise<void>;
   /** The fence, inside a transaction that is about to write: until it ends nobody takes over. @throws Stopped */
   hold(tx: Transaction): Promise<void>;
+  /**
+   * The same for a result that was read already, which is lost if it isn't written: also once somebody stopped the
+   * operation, but never once another worker took it. @throws Stopped
+   */
+  holdToKeep(tx: Transaction): Promise<void>;
   release(): void;
 }
 
@@ -98,6 +103,10 @@ function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSi
       await lock(tx, customerId, id);
       await check(tx);
     },
+    holdToKeep: async (tx) => {
+      await lock(tx, customerId, id);
+      await checkUntaken(tx, customerId, id, fence);
+    },
     release: () => clearInterval(watch),
   };
 }
@@ -106,7 +115,7 @@ function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSi
  * Until the transaction ends, nobody takes the operation over: they wait, and then see what was written. Not FOR UPDATE,
  * which an append's foreign key would wait for.
  */
-async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
+export async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
   await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
@@ -117,4 +126,14 @@ async function checkFence(tx: Transaction, customerId: CustomerId, id: string, f
   });
   if (row?.status !== 'in_progress' || row.fence !== fence)
     throw new Stopped('moved', 'Somebody else moved the operation');
+}
+
+/** Every move takes one fence number, and a worker that takes over leaves it `in_progress`. */
+async function checkUntaken(tx: Transaction, customerId: CustomerId, id: string, fence: bigint): Promise<void> {
+  const row = await tx.operation.findUnique({
+    where: { customerId_id: { customerId, id } },
+    select: { status: true, fence: true },
+  });
+  const isOurs = row?.status === 'in_progress' ? row.fence === fence : row?.fence === fence + 1n;
+  if (!isOurs) throw new Stopped('moved', 'Somebody else moved the operation');
 }

@@ -268,7 +268,7 @@ function stepRun(
     async keep(found) {
       for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
       await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
+        await lease.holdToKeep(tx);
         await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
       });
     },
@@ -281,8 +281,14 @@ function stepRun(
       };
       const credential = await deps.database.withCustomer(customerId, async (tx) => {
         await lease.hold(tx);
+        const owner = (await deps.vault.find(tx, customerId, place))?.metadata.operationId;
+        if (owner !== undefined && owner !== operation.id) return owner;
         return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: 'verify' });
       });
+      if (typeof credential === 'string') {
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || operation.plan.label}” there if nothing uses it.`;
+        return { kind: 'fails', reason, isRetryable: false };
+      }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
       for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
       const { base, origin, permissions } = operation.plan;

@@ -110,9 +110,13 @@ export async function installShop(core: Core): Promise<Shop> {
 }
 
 /** "set up WooCommerce for shop.example.com", waiting for a countersignature. */
-export function requestOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+export async function requestOperation(
+  core: Core,
+  shop: Shop,
+  changes: Partial<NewOperation> = {},
+): Promise<Operation> {
   const type = woocommerce.operationTypes.api_key_generation;
-  return core.operations.request(shop.customerId, {
+  const operation = await core.operations.request(shop.customerId, {
     threadId: shop.threadId,
     requester: shop.merchant,
     service: woocommerce,
@@ -122,6 +126,8 @@ export function requestOperation(core: Core, shop: Shop, changes: Partial<NewOpe
     permissions: defaultPermissions(type),
     ...changes,
   });
+  if (!operation) throw new Error('the event was taken before');
+  return operation;
 }
 
 /** A click on Approve of the card as it was shown. */
