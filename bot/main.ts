@@ -22,6 +22,7 @@ import { createOperations } from '../core/operations/operations.ts';
 import { createRunner } from '../core/operations/run.ts';
 import { createThreads } from '../core/operations/threads.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Egress } from '../core/ports/egress.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import { createQueue } from '../core/queue/queue.ts';
@@ -127,7 +128,7 @@ async function wire(
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });
-  const model = config.model && createAnthropicModel({ ...config.model, log });
+  const model = config.model && createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log });
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
     ...{
@@ -203,6 +204,14 @@ async function wire(
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
+}
+
+/** The model's own way out: a configured address may be private, which no page and no other call may reach for that. */
+function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egress {
+  if (baseUrl === undefined) return createEgress({ privateTargets: [], log });
+  const { host, port, protocol } = new URL(baseUrl);
+  const standard = protocol === 'https:' ? 443 : 80;
+  return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
 }
 
 /** A database whose root key is gone can't be opened by anybody: it is kept beside, and a new one is begun. */
