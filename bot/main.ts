@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
-import { createBrowser, createEgress } from '../adapters/browser/index.ts';
+import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createEnvironmentRootKeys, loadOrMakeRootKey } from '../adapters/keys/index.ts';
 import { createAnthropicModel } from '../adapters/model/index.ts';
@@ -82,8 +82,14 @@ async function wire(
   stop: () => Promise<void>,
 ): Promise<App> {
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
+  const isDemo = options.webChat !== undefined;
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
+  const { chromiumPath } = config.agent;
+  const chromium = { mayInstall: isDemo && !config.isProduction, folder: join(folder, 'chromium') };
+  // An operator hears of a missing browser now, not from the first merchant.
+  if (config.role !== 'bot' && !chromium.mayInstall)
+    await findChromium({ ...chromium, log, ...(chromiumPath ? { configured: chromiumPath } : {}) });
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
@@ -175,12 +181,12 @@ async function wire(
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
   }
   if (config.role !== 'bot') {
-    const { chromiumPath } = config.agent;
     const browser = createBrowser({
       egress,
       log,
-      chromiumFolder: join(folder, 'chromium'),
-      keepWarm: options.webChat !== undefined,
+      chromiumFolder: chromium.folder,
+      mayInstall: chromium.mayInstall,
+      keepWarm: isDemo,
       ...(chromiumPath ? { chromiumPath } : {}),
       ...(config.isProduction ? { requireSandbox: true } : {}),
     });
