@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
-import { createBrowser, createEgress } from '../adapters/browser/index.ts';
+import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
@@ -11,6 +11,8 @@ import { createDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Egress } from '../core/ports/egress.ts';
+import type { Log } from '../core/ports/log.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { type Config, readConfig } from './config.ts';
@@ -60,6 +62,12 @@ async function wire(
   const foundation = await openFoundation(config, options, ending);
   const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
+  const isDemo = options.webChat !== undefined;
+  const { chromiumPath } = config.agent;
+  const chromium = { mayInstall: isDemo && !config.isProduction, folder: join(folder, 'chromium') };
+  // An operator hears of a missing browser now, not from the first merchant.
+  if (config.role !== 'bot' && !chromium.mayInstall)
+    await findChromium({ ...chromium, log, ...(chromiumPath ? { configured: chromiumPath } : {}) });
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
@@ -82,7 +90,7 @@ async function wire(
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });
-  const model = config.model && createAnthropicModel({ ...config.model, log });
+  const model = config.model && createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log });
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
     ...{
@@ -130,12 +138,12 @@ async function wire(
     await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
   }
   if (config.role !== 'bot') {
-    const { chromiumPath } = config.agent;
     const browser = createBrowser({
       egress,
       log,
-      chromiumFolder: join(folder, 'chromium'),
-      keepWarm: options.webChat !== undefined,
+      chromiumFolder: chromium.folder,
+      mayInstall: chromium.mayInstall,
+      keepWarm: isDemo,
       ...(chromiumPath ? { chromiumPath } : {}),
       ...(config.isProduction ? { requireSandbox: true } : {}),
     });
@@ -159,6 +167,14 @@ async function wire(
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
+}
+
+/** The model's own way out: a configured address may be private, which no page and no other call may reach for that. */
+function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egress {
+  if (baseUrl === undefined) return createEgress({ privateTargets: [], log });
+  const { host, port, protocol } = new URL(baseUrl);
+  const standard = protocol === 'https:' ? 443 : 80;
+  return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
 }
 
 async function openWebChat(

@@ -473,8 +473,8 @@ describe('a key that was read from the page', () => {
     expect((await later)?.metadata).toMatchObject({ label: labelOf(second), replaced: labelOf(first) });
 
     const works = { kind: 'completed', verified: { kind: 'works', checked: 'answered 200', method: 'rest' } } as const;
-    await endOperation(core, first, works);
-    await endOperation(core, second, works);
+    await endOperation(core, first, works, noSecrets);
+    await endOperation(core, second, works, noSecrets);
     const [one, two] = [await look(core, operations[0]), await look(core, operations[1])];
     expect(one.result?.data).toMatchObject({ label: labelOf(first), lastFour: 'cdef', replacedBy: two.id });
     expect(two.result?.data).toMatchObject({ label: labelOf(second), replaced: labelOf(first) });
@@ -492,7 +492,7 @@ describe('a key that was read from the page', () => {
     await Promise.all(
       leases.map(async (lease) => {
         await keep(lease, lease.operation.plan.label);
-        await endOperation(core, lease, { kind: 'failed', code: 'internal', words: 'not checked' });
+        await endOperation(core, lease, { kind: 'failed', code: 'internal', words: 'not checked' }, noSecrets);
       }),
     );
     const ended = await Promise.all(leases.map(({ operation }) => look(core, operation)));

@@ -10,6 +10,7 @@ import {
   grant,
   grantedOperation,
   installShop,
+  noSecrets,
   openCore,
   queuedOperation,
   requestOperation,
@@ -102,7 +103,12 @@ describe('a thread', () => {
     const progress = progressOf(core, chat);
     const operation = await queuedOperation(core, shop);
     const { customerId, id } = operation;
-    await endOperation(core, { customerId, operationId: id, fence: undefined }, { kind: 'stopped', words: 'Stopped.' });
+    await endOperation(
+      core,
+      { customerId, operationId: id, fence: undefined },
+      { kind: 'stopped', words: 'Stopped.' },
+      noSecrets,
+    );
     await progress.refresh(customerId, shop.threadId);
     const before = chat.calls.length;
     await progress.refresh(customerId, shop.threadId);

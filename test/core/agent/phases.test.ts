@@ -8,6 +8,7 @@ import { type RecordingRunOptions, recordingRun } from './recording-run.ts';
 
 const pages = new Map<string, string>();
 const asked: string[] = [];
+const held: (() => void)[] = [];
 let server: Server;
 let base = '';
 let tools: TestBrowser;
@@ -18,6 +19,7 @@ beforeAll(async () => {
     const path = request.url ?? '';
     asked.push(path);
     if (path === '/never') return;
+    if (path === '/held') return void held.push(() => response.end());
     response.setHeader('content-type', 'text/html');
     response.end(`<!DOCTYPE html><title>A page</title>${pages.get(path) ?? '<p>Nothing here</p>'}`);
   });
@@ -32,6 +34,7 @@ beforeAll(async () => {
 afterEach(() => {
   pages.clear();
   asked.length = 0;
+  held.length = 0;
 });
 
 afterAll(async () => {
@@ -77,11 +80,75 @@ const SHOWS_WRONG = `onclick="document.body.insertAdjacentHTML('beforeend', '<p 
 async function on(html: string, wanted: Step, options: Partial<RecordingRunOptions> = {}) {
   pages.set('/page', html);
   await session.navigate(`${base}/page`, 5_000);
+  if (html.includes('/held')) await expect.poll(() => held.length).toBe(1);
   const recording = recordingRun({ session, base, ...options });
   return { ...recording, result: await runStep(wanted, recording.run) };
 }
 
 const sees = (selector: string) => session.waitFor([visible(selector)], 0);
+
+/** Draws its form anew, once, when the answer to `/held` comes. */
+const redrawn = (form: string) => `<div id="form">${form}</div><script>
+  fetch('/held').then(() => { document.getElementById('form').innerHTML = ${JSON.stringify(`${form}<p id="anew">anew</p>`)} })</script>`;
+
+/** The session of a page that redraws right after the first element was found on it. */
+function redrawing(): BrowserSession {
+  return {
+    ...session,
+    async find(locators, options) {
+      const found = await session.find(locators, options);
+      const redraw = found.kind === 'found' ? held.shift() : undefined;
+      redraw?.();
+      if (redraw) await session.waitFor([visible('#anew')], 5_000);
+      return found;
+    },
+  };
+}
+
+describe('a page that draws its form anew right after the element was found', () => {
+  const COUNTS = `onclick="document.title += '!'; document.body.insertAdjacentHTML('beforeend', '<p id=done>Done</p>')"`;
+
+  test('gets a secret typed into the new field: opened once, guarded twice', async () => {
+    const field = { locators: [{ by: 'css', selector: '#it' }], identities: [{ tag: 'input', type: 'password' }] };
+    const value = { kind: 'value', locator: { by: 'css', selector: '#it' }, equals: 'correct horse' };
+    const fill = { kind: 'fill', action: 'fill', value: '{secret:admin_password}', postcondition: value };
+    const { result, calls } = await on(redrawn('<input id="it" type="password">'), step({ ...fill, ...field }), {
+      session: redrawing(),
+      secrets: { admin_password: 'correct horse' },
+    });
+    expect(result).toMatchObject({ kind: 'done', rung: 'replayed' });
+    const done = calls.filter((call) => !call.startsWith('picture'));
+    expect(done).toEqual(['guard', 'secret admin_password', 'guard', 'fill', 'guard', 'fill']);
+  });
+
+  test('gets its new button clicked, once', async () => {
+    const { result, calls } = await on(redrawn(`<button id="it" ${COUNTS}>Save</button>`), clickStep(), {
+      session: redrawing(),
+    });
+    expect(result).toMatchObject({ kind: 'done' });
+    expect(calls.filter((call) => !call.startsWith('picture'))).toEqual(['guard', 'click', 'guard', 'click']);
+    expect((await session.state()).title).toBe('A page!');
+  });
+
+  test('is not acted on when the guard refuses meanwhile', async () => {
+    const guard = (calls: readonly string[]) => {
+      if (calls.includes('click')) throw new Error('revoked');
+    };
+    const trying = on(redrawn(`<button id="it" ${COUNTS}>Save</button>`), clickStep(), { session: redrawing(), guard });
+    await expect(trying).rejects.toThrow('revoked');
+    expect(await sees('#done')).toBeUndefined();
+  });
+
+  test('never gets a second try of a click that leaves something at the vendor', async () => {
+    const effect = clickStep({ isMutating: true, risk: 'creates' });
+    const { result, calls } = await on(redrawn(`<button id="it" ${COUNTS}>Save</button>`), effect, {
+      session: redrawing(),
+    });
+    expect(result).toMatchObject({ kind: 'failed', failure: 'timeout', hasActed: true });
+    expect(calls.filter((call) => call === 'click')).toHaveLength(1);
+    expect(await sees('#done')).toBeUndefined();
+  });
+});
 
 describe('locating', () => {
   test('passes over a decoy that the first locator finds, and clicks the recorded control', async () => {
