@@ -92,6 +92,11 @@ export interface BrowserSession {
   state(): Promise<PageState>;
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
   find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
+  /**
+   * Waits until the element would take the action at once (a click: it shows, is enabled, rests, and nothing lies over
+   * it). Points at it and does nothing else. @throws CountersignError `network` when that isn't so in time.
+   */
+  ready(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
   /** Refuses to put a Secret into anything but a field on one of `origins`. @throws CountersignError `network` when the element didn't take it in time. */
   act(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
   /** The live value of a field, else the rendered text. */
