@@ -46,6 +46,50 @@ export async function visibleBox(handle: ElementHandle): Promise<Box | null> {
   }
 }
 
+/** Waits until the action would be taken at once, and does nothing to the element: whatever replaced it, nothing was sent. */
+export async function awaitReady(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+  try {
+    await readiness(handle, action, timeoutMs);
+  } catch (error) {
+    const isReplaced = error instanceof Error && !(error instanceof CountersignError) && isGone(error.message);
+    throw isReplaced ? staleElement() : error;
+  }
+}
+
+async function readiness(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+  switch (action.kind) {
+    case 'click':
+      return awaitClickable(handle, timeoutMs);
+    case 'fill':
+      return handle.waitForElementState('editable', { timeout: timeoutMs });
+    case 'select':
+      await choosable(handle, action.option, timeoutMs);
+      return;
+    case 'check':
+    case 'press':
+      return handle.waitForElementState('enabled', { timeout: timeoutMs });
+    default:
+      return action satisfies never;
+  }
+}
+
+/**
+ * A trial of pointing, not of clicking: Playwright's trial click presses the mouse button and stops the event inside the
+ * page, where a page that changes just then, or that listens first, is clicked in earnest.
+ */
+async function awaitClickable(handle: ElementHandle, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs;
+  do {
+    await handle.waitForElementState('enabled', { timeout: leftUntil(until) });
+    await handle.hover({ trial: true, timeout: leftUntil(until) });
+  } while (!(await handle.isEnabled()));
+}
+
+/** For Playwright 0 is no limit at all. */
+function leftUntil(until: number): number {
+  return Math.max(1, until - Date.now());
+}
+
 export async function perform(
   page: Page,
   handle: ElementHandle,
@@ -119,13 +163,20 @@ async function fill(
 /** Widgets hide the real `select` and follow its change event, so being visible is not asked for. */
 async function choose(handle: ElementHandle, option: string, timeoutMs: number): Promise<void> {
   const until = Date.now() + timeoutMs;
+  const index = await choosable(handle, option, timeoutMs);
+  await handle.selectOption({ index }, { force: true, timeout: leftUntil(until) });
+}
+
+/** Waits for the option. @returns its index. */
+async function choosable(handle: ElementHandle, option: string, timeoutMs: number): Promise<number> {
+  const until = Date.now() + timeoutMs;
   let index = await handle.evaluate(optionIndex, option);
   while (index < 0) {
     if (Date.now() >= until) throw noSuchOption();
     await handle.evaluate(nextFrame);
     index = await handle.evaluate(optionIndex, option);
   }
-  await handle.selectOption({ index }, { force: true, timeout: Math.max(1, until - Date.now()) });
+  return index;
 }
 
 function noSuchOption(): CountersignError {

@@ -12,7 +12,7 @@ import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Studio } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
-import { identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
+import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
 import { LONGEST_TEXT, liveText, nextFrame, titleStart } from './in-page.ts';
 import { describeRefusals } from './incidents.ts';
@@ -124,6 +124,11 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
         return match.kind === 'one' ? keep(match) : undefined;
       });
       return found ?? notFound(match);
+    },
+
+    async ready(element, action, timeoutMs) {
+      const work = awaitReady(handleOf(element), action, timeoutMs);
+      await asked(pages.current(), timeoutMs + GRACE_MS, `Getting ready (${action.kind})`, work);
     },
 
     async act(element, action, timeoutMs) {

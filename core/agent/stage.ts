@@ -20,6 +20,8 @@ export interface StepRun {
   secret(slot: string): Promise<Secret>;
   /** Fence, consent, plan hash, permission. Called immediately before every action; throws when it may not happen. */
   guard(): Promise<void>;
+  /** Throws when what the guard saw is too old to act upon, as after a freeze of this process. Asks nobody. */
+  requireSight(): void;
   /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
   intend(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */

@@ -35,6 +35,17 @@ export async function effectState(tx: Transaction, operation: Operation): Promis
   return { kind: 'fresh', label: keyLabel(operation.id, attempt), attempt };
 }
 
+/**
+ * How long after its step's time-out an intent may still come true: 30 s for its own transaction, which dates it by its
+ * beginning; 5 s that its worker may act upon what it last saw, and 2 s for the click; the rest for the vendor's side.
+ */
+const LATE_MS = 40_000;
+
+/** From when on, by the database's clock, a label that nobody sees is one that nobody will make. */
+export function absentFrom(intent: Pick<OperationIntent, 'startedAt'>, stepTimeoutMs: number): Date {
+  return new Date(intent.startedAt.getTime() + stepTimeoutMs + LATE_MS);
+}
+
 export async function writeIntent(
   tx: Transaction,
   audit: Audit,
@@ -48,7 +59,7 @@ export async function writeIntent(
   await audit.append(tx, customerId, { kind: 'intent.written', operationId, attempt: fence, payload: { label, step } });
 }
 
-/** Settles an intent that a crash left open. */
+/** Settles an intent that a crash left open; as `absent` only by what was read after `absentFrom`. */
 export async function settleIntent(
   tx: Transaction,
   audit: Audit,

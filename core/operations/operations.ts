@@ -81,9 +81,10 @@ export function createOperations(deps: OperationsDeps): Operations {
             if (!(await takeEvent(tx, customerId, input.event))) return undefined;
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
-            const made = plan({ ...input, id, replaces, now: await databaseNow(tx) });
+            const now = await databaseNow(tx);
+            const made = plan({ ...input, id, replaces, now });
             await insertOperation(tx, customerId, id, input, made);
-            await insertRequest(tx, customerId, id, made, queue);
+            await insertRequest(tx, customerId, id, made, now, queue);
             const actor = input.requester.id;
             await audit.append(tx, customerId, {
               kind: 'operation.requested',
@@ -132,7 +133,7 @@ export function createOperations(deps: OperationsDeps): Operations {
           where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
           data: { intent: step.intent },
         });
-      await insertRequest(tx, customerId, id, made, queue);
+      await insertRequest(tx, customerId, id, made, now, queue);
       await audit.append(tx, customerId, {
         kind: 'plan.made',
         operationId: id,
@@ -218,11 +219,13 @@ async function insertRequest(
   customerId: CustomerId,
   operationId: OperationId,
   made: Plan,
+  askedAt: Date,
   queue: Queue,
 ): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
   await tx.consentRequest.create({
-    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt },
+    // Both from one reading of the clock: the database would round the microseconds of its own default.
+    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), askedAt, expiresAt },
   });
   await queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
 }

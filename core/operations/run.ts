@@ -1,7 +1,8 @@
-import { probe, runStep, type StepRun } from '../agent/engine.ts';
+import { type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
+import { databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Http } from '../ports/http.ts';
@@ -15,7 +16,7 @@ import { fillText } from '../workflow/placeholders.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
+import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { planText } from './plan.ts';
@@ -172,7 +173,8 @@ async function withBrowser(
   );
   const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, secrets);
   if (signedIn.kind === 'failed') return signedIn;
-  const found = await probe(workflow, stepRun(deps, lease, workflow, undefined, session, effect.intent.label, secrets));
+  const run = stepRun(deps, lease, workflow, undefined, session, effect.intent.label, secrets);
+  const found = await lookFor(deps, lease, workflow, effect, run);
   if (found !== 'absent') return orphaned(deps, lease, effect, found);
   await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
     await lease.hold(tx);
@@ -181,6 +183,33 @@ async function withBrowser(
   const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
   if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
   return runSteps(deps, lease, workflow, steps.slice(signInSteps.length), session, next.label, secrets);
+}
+
+const WAIT_MS = 1_000; // between two looks at the database's clock
+
+/**
+ * Looks for the label of an intent that was left open. One sighting settles it at once; its absence counts only when it
+ * was read after whoever wrote the intent can no longer act on it: that worker may be alive, and only cut off from here.
+ */
+async function lookFor(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  { intent }: Extract<EffectState, { kind: 'uncertain' }>,
+  run: StepRun,
+): Promise<ProbeResult> {
+  const { customerId, id: operationId } = lease.operation;
+  const timeoutMs = workflow.steps[effectIndex(workflow)]?.timeoutMs ?? 0;
+  const settledAt = absentFrom(intent, timeoutMs);
+  const leftMs = async () =>
+    settledAt.getTime() - (await deps.database.withCustomer(customerId, databaseNow)).getTime();
+  for (;;) {
+    const isSettled = (await leftMs()) <= 0;
+    const found = await probe(workflow, run);
+    if (found !== 'absent' || isSettled) return found;
+    deps.log.info({ operationId, until: settledAt }, 'an interrupted effect is waited for before it counts as absent');
+    for (let left = await leftMs(); left > 0; left = await leftMs()) await pause(run.signal, Math.min(left, WAIT_MS));
+  }
 }
 
 /** The key was made and its secret is lost, or nobody can tell: never a second click on a guess. */
@@ -245,6 +274,7 @@ function stepRun(
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     signal: lease.signal,
     guard: () => lease.guard(permission),
+    requireSight: () => lease.requireSight(),
     learn: (secret) => secrets.learn(secret, 'secret'),
     knownSecrets: () => secrets.all(),
     async secret(slot) {

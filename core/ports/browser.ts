@@ -95,6 +95,12 @@ export interface BrowserSession {
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
   find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
   /**
+   * Waits until the element would take the action at once (a click: it shows, is enabled, rests, and nothing lies over
+   * it). Points at it and does nothing else. @throws CountersignError `network` when that isn't so in time,
+   * `element_stale` when the page has replaced it.
+   */
+  ready(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
+  /**
    * Refuses to put a Secret into anything but a field on one of `origins`. @throws CountersignError `network` when the
    * element didn't take it in time, `element_stale` when the page had replaced it before anything was sent to it.
    */

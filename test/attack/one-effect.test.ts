@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import type { Transaction } from '../../core/database.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { effectState, keepResult, settleIntent, writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { type Lease, takeLease } from '../../core/operations/lease.ts';
@@ -14,6 +15,7 @@ import {
   look,
   noSecrets,
   openCore,
+  patiently,
   queuedOperation,
   type Shop,
   sql,
@@ -21,6 +23,7 @@ import {
   untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { openPostgresRelay, type PostgresRelay } from '../support/postgres-relay.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -340,6 +343,62 @@ describe('a run is stopped', () => {
     });
     await expect(lease.guard('sign_in')).resolves.toBeUndefined();
     expect(await held(lease)).toBe(true);
+  });
+});
+
+describe('a worker that does not see PostgreSQL', () => {
+  let relay: PostgresRelay;
+  let remote: Core;
+
+  beforeAll(async () => {
+    relay = await openPostgresRelay(testDatabase.programUrl);
+    remote = await openCore({ ...testDatabase, programUrl: relay.url });
+  });
+
+  afterEach(() => relay.mend());
+
+  afterAll(async () => {
+    await remote.close();
+    await relay.close();
+  });
+
+  async function takenRemotely(): Promise<Lease> {
+    const lease = await takeLease(remote, jobOf(await queuedOperation(core, shop)), never);
+    if (!lease) throw new Error('the lease was not to be had');
+    leases.push(lease);
+    return lease;
+  }
+
+  test('lets go of its operation after five seconds, as an outage that a later try may survive', async () => {
+    const lease = await takenRemotely();
+    await lease.guard('sign_in');
+    relay.cut();
+    const cutAt = performance.now();
+    await new Promise((done) => lease.signal.addEventListener('abort', done));
+    const tookMs = performance.now() - cutAt;
+    expect(lease.signal.reason).toMatchObject({ code: 'database_unavailable', isRetryable: true });
+    expect(() => lease.requireSight()).toThrow(CountersignError);
+    expect(tookMs).toBeGreaterThan(4_000);
+    expect(tookMs).toBeLessThan(8_000);
+  });
+
+  test('may not act after a freeze of as long, before any timer had its turn', async () => {
+    const lease = await takenRemotely();
+    await lease.guard('sign_in');
+    expect(() => lease.requireSight()).not.toThrow();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_100); // the whole process stands still
+    expect(() => lease.requireSight()).toThrow(CountersignError);
+  });
+
+  test('keeps its operation through a shorter outage', async () => {
+    const lease = await takenRemotely();
+    relay.cut();
+    const asked = lease.guard('sign_in').catch(() => undefined);
+    relay.mend();
+    await asked;
+    await patiently(() => lease.guard('sign_in'));
+    expect(lease.signal.aborted).toBe(false);
+    expect(() => lease.requireSight()).not.toThrow();
   });
 });
 

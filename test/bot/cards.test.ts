@@ -135,6 +135,18 @@ describe('progress card', () => {
     expect(labels(card)).toEqual(['Stop']);
   });
 
+  test.each([
+    { what: 'looks for the key of an interrupted attempt', attempt: 1n, isSaid: true },
+    { what: 'makes a key itself', attempt: 2n, isSaid: false },
+  ])('says so exactly while it $what', ({ attempt, isSaid }) => {
+    const intent = { label: 'Countersign op-7k3f9q2m', state: 'started', attempt };
+    const shown = (changes: object) => said(progressCard(operationWith({ fence: 2n, intent, ...changes }), []));
+    const words = 'interrupted while “Countersign op-7k3f9q2m” was being made. I look for it';
+    expect(shown({ state: 'in_progress' }).includes(words)).toBe(isSaid);
+    expect(shown({ state: 'failed' })).not.toContain(words);
+    expect(shown({ state: 'in_progress', intent: { ...intent, state: 'absent' } })).not.toContain(words);
+  });
+
   test('never says running once the operation is over', () => {
     const base = operationWith();
     const steps = base.steps.map((step, at) => ({ ...step, state: at === 0 ? 'running' : 'waiting' }));
@@ -190,7 +202,7 @@ describe('result card', () => {
     expect(said(card)).toContain('deleted from the vault');
   });
 
-  const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state });
+  const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state, attempt: 0n });
 
   test.each([
     { state: 'denied', errorCode: null, intent: null, kept: 'Nothing was done.', next: 'to ask again' },

@@ -150,21 +150,33 @@ export async function grantedOperation(
   return decision.operation;
 }
 
-/** Every sign-in secret of the service into the vault. */
-export async function storeSignIn(core: Core, tx: Transaction, operation: Operation): Promise<void> {
+/** Every sign-in secret of the service into the vault: those given, else made-up ones. */
+export async function storeSignIn(
+  core: Core,
+  tx: Transaction,
+  operation: Operation,
+  signIn: Readonly<Record<string, string>> = {},
+): Promise<void> {
   for (const { name } of operation.service.signIn) {
     // Sign-in fields are named after credential types.
     const place = signInPlace(operation, name as CredentialType);
-    await core.vault.store(tx, operation.customerId, place, { value: new Secret(`${name} of ${operation.id}`) });
+    await core.vault.store(tx, operation.customerId, place, {
+      value: new Secret(signIn[name] ?? `${name} of ${operation.id}`),
+    });
   }
 }
 
 /** Countersigned, its sign-in entered, its job sent. */
-export async function queuedOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+export async function queuedOperation(
+  core: Core,
+  shop: Shop,
+  changes: Partial<NewOperation> = {},
+  signIn: Readonly<Record<string, string>> = {},
+): Promise<Operation> {
   const operation = await grantedOperation(core, shop, changes);
   const { customerId, id: operationId } = operation;
   return core.database.withCustomer(customerId, async (tx) => {
-    await storeSignIn(core, tx, operation);
+    await storeSignIn(core, tx, operation, signIn);
     const jobId = await core.queue.sendOperation(tx, { customerId, operationId });
     const entry = { kind: 'credentials.entered', actor: shop.merchant.id } as const;
     await core.mover.move(tx, customerId, {

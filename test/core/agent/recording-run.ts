@@ -19,6 +19,7 @@ export interface RecordingRunOptions {
   readonly obstacles?: readonly Obstacle[];
   readonly signal?: AbortSignal;
   guard?(calls: readonly string[]): void;
+  intend?(): Promise<void>;
   verify?(kept: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
 }
 
@@ -50,8 +51,10 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       calls.push('guard');
       options.guard?.(calls);
     },
+    requireSight() {},
     async intend() {
       calls.push('intend');
+      await options.intend?.();
     },
     async keep(found) {
       calls.push('keep');
