@@ -1,4 +1,5 @@
 import type { AuditEntry } from '../core/audit/entry.ts';
+import { bundleLines, exportTrail as exportChain, TRAIL_COLUMNS, trailRow } from '../core/audit/export.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
 import type { Link } from '../core/vault/links.ts';
 import type { Context } from './context.ts';
@@ -52,20 +53,26 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
 
 async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
-  const trail = await context.database.withCustomer(customerId, async (tx): Promise<TrailExport | undefined> => {
-    if (!(await context.links.spend(tx, link))) return undefined;
-    const entries = await context.audit.entriesOf(tx, customerId, operationId);
-    const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
-    await context.audit.append(tx, customerId, {
-      kind: 'trail.read',
-      operationId,
-      actor: link.memberId,
-      payload: { how: 'export' },
-    });
-    const members = await context.customers.members(tx, customerId);
-    return trailExport(operationId, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
-  });
-  return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
+  const trail = await context.database.withCustomer(
+    customerId,
+    async (tx): Promise<Omit<TrailExport, 'lines'> | undefined> => {
+      if (!(await context.links.spend(tx, link))) return undefined;
+      const entries = await context.audit.entriesOf(tx, customerId, operationId);
+      const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
+      await context.audit.append(tx, customerId, {
+        kind: 'trail.read',
+        operationId,
+        actor: link.memberId,
+        payload: { how: 'export' },
+      });
+      const members = await context.customers.members(tx, customerId);
+      return trailExport(operationId, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
+    },
+  );
+  const lines = async function* () {
+    yield* bundleLines(await exportChain(context, customerId, { operationId }));
+  };
+  return trail ? { kind: 'trail', operationId, trail: { ...trail, lines } } : { kind: 'gone' };
 }
 
 interface ChainLine {
@@ -77,31 +84,13 @@ interface ChainLine {
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const COLUMNS = [
-  'seq',
-  'at',
-  'kind',
-  'step',
-  'success',
-  'duration_ms',
-  'rung',
-  'intent',
-  'page',
-  'error',
-  'actor',
-  'hash',
-];
 
 function trailExport(
   operationId: string,
   entries: readonly AuditEntry[],
   chain: readonly ChainLine[],
   people: ReadonlyMap<string, string>,
-): TrailExport {
-  const word = (entry: AuditEntry, key: string) => {
-    const value = entry.payload?.[key];
-    return typeof value === 'string' ? value : '';
-  };
+): Omit<TrailExport, 'lines'> {
   return {
     document: {
       format: 'countersign-trail/1',
@@ -119,20 +108,7 @@ function trailExport(
         payload: entries[at]?.payload ?? null,
       })),
     },
-    columns: COLUMNS,
-    rows: entries.map((entry) => [
-      String(entry.seq),
-      entry.at.toISOString(),
-      entry.kind,
-      String(entry.stepNumber ?? ''),
-      entry.success === undefined ? '' : String(entry.success),
-      String(entry.durationMs ?? ''),
-      entry.rung ?? '',
-      word(entry, 'intent'),
-      word(entry, 'pageUrl'),
-      word(entry, 'error'),
-      entry.actor ? (people.get(entry.actor) ?? entry.actor) : 'Countersign',
-      entry.hash,
-    ]),
+    columns: TRAIL_COLUMNS,
+    rows: entries.map((entry) => trailRow(entry, (id) => people.get(id) ?? id)),
   };
 }

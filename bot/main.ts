@@ -57,7 +57,8 @@ async function wire(
   stop: () => Promise<void>,
 ): Promise<App> {
   const foundation = await openFoundation(config, options, ending);
-  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
+  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue, checkpoints } =
+    foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
@@ -93,6 +94,7 @@ async function wire(
       consents,
       mover,
       audit,
+      checkpoints,
       vault,
       links,
       queue,
@@ -106,6 +108,8 @@ async function wire(
     publicUrl: () => address.publicUrl,
   };
 
+  checkpoints.start();
+  ending.push(() => checkpoints.stop());
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
@@ -126,6 +130,8 @@ async function wire(
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workCheckpoints(checkpoints.makeAll);
+    await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
   if (config.role !== 'bot') {
     const { chromiumPath } = config.agent;

@@ -26,7 +26,19 @@ interface Scanned {
 /** Rooms at the root; the last ones may be absent. */
 const FOLDERS = ['.ci', 'adapters', 'bot', 'core', 'prisma', 'test'];
 const MAYBE_FOLDERS = ['docs', '.github'];
-const ADAPTERS = ['api', 'browser', 'http', 'keys', 'model', 'postgres', 'screenshots', 'slack', 'teams', 'web'];
+const ADAPTERS = [
+  'api',
+  'browser',
+  'checkpoints',
+  'http',
+  'keys',
+  'model',
+  'postgres',
+  'screenshots',
+  'slack',
+  'teams',
+  'web',
+];
 const CHAT_ADAPTERS = ['slack', 'teams', 'web'];
 const CHAT_FILES = ['index.ts', 'config.ts', 'receiver.ts', 'cards.ts', 'thread.ts', 'errors.ts'];
 /** Programs that are started by themselves and put rooms together; the last one is for developers, to write a migration. */
