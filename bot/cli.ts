@@ -1,12 +1,14 @@
 // `npm run countersign -- <command>`: the operator's command line. It works beside a running program, on the same database.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
+import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 
-const COMMANDS: readonly Command[] = [];
+const COMMANDS: readonly Command[] = [auditVerify, auditExport, auditHold, auditRelease];
 
 export interface CliOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -49,7 +51,8 @@ function callOf(
   const config = (): Config => readConfig(env);
   const open = () =>
     (opened ??= openFoundation(config(), { mayJoin: true, ...(folder === undefined ? {} : { folder }) }, ending));
-  return { args, values, config, open, say, complain };
+  const checkpoints = (dir: string) => createFileCheckpoints({ dir });
+  return { args, values, config, open, checkpoints, say, complain };
 }
 
 function read(command: Command, argv: readonly string[]) {

@@ -1,4 +1,5 @@
 import type { AuditEntry } from '../core/audit/entry.ts';
+import { bundleLines, exportTrail as exportChain, TRAIL_COLUMNS, trailRow } from '../core/audit/export.ts';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -71,25 +72,31 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
 
 async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
-  const trail = await context.database.withCustomer(customerId, async (tx): Promise<TrailExport | undefined> => {
-    if (!(await isStillAdmin(tx, context, link))) {
-      await recordRefusal(tx, context.audit, customerId, { by: link.memberId, asked: 'export', about: operationId });
-      return undefined;
-    }
-    const operation = await context.operations.get(tx, customerId, operationId);
-    if (!operation || !(await context.links.spend(tx, link))) return undefined;
-    const entries = await context.audit.entriesOf(tx, customerId, operationId);
-    const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
-    await context.audit.append(tx, customerId, {
-      kind: 'trail.read',
-      operationId,
-      actor: link.memberId,
-      payload: { how: 'export' },
-    });
-    const members = await context.customers.members(tx, customerId);
-    return trailExport(operation, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
-  });
-  return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
+  const trail = await context.database.withCustomer(
+    customerId,
+    async (tx): Promise<Omit<TrailExport, 'lines'> | undefined> => {
+      if (!(await isStillAdmin(tx, context, link))) {
+        await recordRefusal(tx, context.audit, customerId, { by: link.memberId, asked: 'export', about: operationId });
+        return undefined;
+      }
+      const operation = await context.operations.get(tx, customerId, operationId);
+      if (!operation || !(await context.links.spend(tx, link))) return undefined;
+      const entries = await context.audit.entriesOf(tx, customerId, operationId);
+      const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
+      await context.audit.append(tx, customerId, {
+        kind: 'trail.read',
+        operationId,
+        actor: link.memberId,
+        payload: { how: 'export' },
+      });
+      const members = await context.customers.members(tx, customerId);
+      return trailExport(operation, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
+    },
+  );
+  const lines = async function* () {
+    yield* bundleLines(await exportChain(context, customerId, { operationId }));
+  };
+  return trail ? { kind: 'trail', operationId, trail: { ...trail, lines } } : { kind: 'gone' };
 }
 
 interface ChainLine {
@@ -101,31 +108,13 @@ interface ChainLine {
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-const COLUMNS = [
-  'seq',
-  'at',
-  'kind',
-  'step',
-  'success',
-  'duration_ms',
-  'rung',
-  'intent',
-  'page',
-  'error',
-  'actor',
-  'hash',
-];
 
 function trailExport(
   operation: Operation,
   entries: readonly AuditEntry[],
   chain: readonly ChainLine[],
   people: ReadonlyMap<string, string>,
-): TrailExport {
-  const word = (entry: AuditEntry, key: string) => {
-    const value = entry.payload?.[key];
-    return typeof value === 'string' ? value : '';
-  };
+): Omit<TrailExport, 'lines'> {
   return {
     document: {
       format: 'countersign-trail/1',
@@ -144,20 +133,7 @@ function trailExport(
         payload: entries[at]?.payload ?? null,
       })),
     },
-    columns: COLUMNS,
-    rows: entries.map((entry) => [
-      String(entry.seq),
-      entry.at.toISOString(),
-      entry.kind,
-      String(entry.stepNumber ?? ''),
-      entry.success === undefined ? '' : String(entry.success),
-      String(entry.durationMs ?? ''),
-      entry.rung ?? '',
-      word(entry, 'intent'),
-      word(entry, 'pageUrl'),
-      word(entry, 'error'),
-      entry.actor ? (people.get(entry.actor) ?? entry.actor) : 'Countersign',
-      entry.hash,
-    ]),
+    columns: TRAIL_COLUMNS,
+    rows: entries.map((entry) => trailRow(entry, (id) => people.get(id) ?? id)),
   };
 }

@@ -1,4 +1,5 @@
 import type { Audit } from '../core/audit/audit.ts';
+import type { Checkpoints } from '../core/audit/checkpoints.ts';
 import type { Consents } from '../core/consent/consent.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
@@ -26,6 +27,7 @@ export interface Context {
   readonly consents: Consents;
   readonly mover: Mover;
   readonly audit: Audit;
+  readonly checkpoints: Checkpoints;
   readonly vault: Vault;
   readonly links: Links;
   readonly queue: Queue;
@@ -40,6 +42,10 @@ export interface Context {
 }
 
 /** The address of a one-time page. */
-export function connectUrl(context: Pick<Context, 'publicUrl'>, token: string, format?: 'json' | 'csv'): string {
+export function connectUrl(
+  context: Pick<Context, 'publicUrl'>,
+  token: string,
+  format?: 'json' | 'csv' | 'jsonl',
+): string {
   return `${context.publicUrl()}/connect/${token}${format ? `?format=${format}` : ''}`;
 }

@@ -1,5 +1,6 @@
 import { existsSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { createEnvironmentRootKeys, loadOrMakeRootKey } from '../adapters/keys/index.ts';
 import {
   defaultPostgresDir,
@@ -10,6 +11,8 @@ import {
 } from '../adapters/postgres/index.ts';
 import { createScreenshots } from '../adapters/screenshots/index.ts';
 import { type Audit, createAudit } from '../core/audit/audit.ts';
+import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
+import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { type Consents, createConsents } from '../core/consent/consent.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createDatabase, type Database } from '../core/database.ts';
@@ -56,6 +59,9 @@ export interface Foundation {
   readonly directory: Directory;
   readonly sealer: Sealer;
   readonly audit: Audit;
+  /** Not started. */
+  readonly checkpoints: Checkpoints;
+  readonly retention: Retention;
   readonly vault: Vault;
   readonly links: Links;
   readonly customers: Customers;
@@ -91,6 +97,10 @@ export async function openFoundation(
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
+  // A relative folder lies beside the local one, wherever the program was started.
+  const store = createFileCheckpoints({ dir: resolve(dirname(folder), config.checkpointDir) });
+  const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log });
+  const retention = createRetention({ database, directory, audit, checkpoints, log });
   const vault = createVault({ sealer, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
@@ -101,7 +111,8 @@ export async function openFoundation(
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   const screenshots = createScreenshots({ database, sealer });
   return {
-    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, vault, links },
+    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, checkpoints, retention },
+    ...{ vault, links },
     ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }
@@ -128,13 +139,13 @@ async function openPostgres(
   const { log, mayJoin } = options;
   const { url, ownerUrl } = config.database;
   if (url) {
-    if (ownerUrl) await migrate({ ownerUrl, rootKeys, log });
+    if (ownerUrl) await migrate({ ownerUrl, rootKeys, auditDays: config.retention.auditDays, log });
     return url;
   }
   const dir = defaultPostgresDir(dirname(options.folder));
   const server: PostgresServer = await (mayJoin ? joinPostgres({ dir }) : startPostgres({ dir }));
   ending.push(() => server.stop());
   const urls = await prepareRoles(server, { database: 'countersign' });
-  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, log });
+  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, auditDays: config.retention.auditDays, log });
   return urls.programUrl;
 }

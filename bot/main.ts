@@ -60,7 +60,8 @@ async function wire(
   stop: () => Promise<void>,
 ): Promise<App> {
   const foundation = await openFoundation(config, options, ending);
-  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
+  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue, checkpoints } =
+    foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const isDemo = options.webChat !== undefined;
   const { chromiumPath } = config.agent;
@@ -102,6 +103,7 @@ async function wire(
       consents,
       mover,
       audit,
+      checkpoints,
       vault,
       links,
       queue,
@@ -115,6 +117,8 @@ async function wire(
     publicUrl: () => address.publicUrl,
   };
 
+  checkpoints.start();
+  ending.push(() => checkpoints.stop());
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
@@ -136,6 +140,8 @@ async function wire(
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
     await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
+    await queue.workCheckpoints(checkpoints.makeAll);
+    await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
   if (config.role !== 'bot') {
     const browser = createBrowser({

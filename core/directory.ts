@@ -13,6 +13,10 @@ export interface Directory {
   customerOfLink(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
+  /** Customers with an audit trail. */
+  customersOnRecord(): Promise<readonly CustomerId[]>;
+  /** Customers whose audit trail has grown since its last checkpoint. */
+  customersPastCheckpoint(): Promise<readonly CustomerId[]>;
 }
 
 export function createDirectory(database: Database): Directory {
@@ -24,5 +28,7 @@ export function createDirectory(database: Database): Directory {
     customerOfLink: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
+    customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
+    customersPastCheckpoint: () => ids(Prisma.sql`SELECT id FROM directory.customers_past_checkpoint() AS id`),
   };
 }

@@ -4,12 +4,14 @@ import { CountersignError } from '../core/errors.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import { applyMigrations } from './apply-migrations.ts';
-import { makeQueues, storeContextKeys } from './provision.ts';
+import { makeQueues, storeContextKeys, storeRetention } from './provision.ts';
 
 export interface MigrateOptions {
   /** The owner of the database, see `DATABASE_OWNER_URL`. The roles exist already: an owner may not make any. */
   readonly ownerUrl: string;
   readonly rootKeys: RootKeys;
+  /** Audit entries are kept for so many days at least; absent: as it was. */
+  readonly auditDays?: number;
   readonly log?: Log;
 }
 
@@ -24,12 +26,13 @@ const LOCK_NOT_AVAILABLE = '55P03';
  * @returns the names of the migrations applied.
  * @throws CountersignError `migration_refused` (edited, failed, or another still running), `database_unavailable`.
  */
-export async function migrate({ ownerUrl, rootKeys, log }: MigrateOptions): Promise<readonly string[]> {
+export async function migrate({ ownerUrl, rootKeys, auditDays, log }: MigrateOptions): Promise<readonly string[]> {
   const owner = await connect(ownerUrl);
   try {
     await lock(owner);
     const applied = await applyMigrations(owner, join(import.meta.dirname, 'migrations'));
     await storeContextKeys(owner, rootKeys);
+    if (auditDays !== undefined) await storeRetention(owner, auditDays);
     await makeQueues(ownerUrl);
     if (applied.length > 0) log?.info({ applied }, 'database migrated');
     return applied;

@@ -30,6 +30,11 @@ export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Pr
   }
 }
 
+/** No audit entry goes sooner than this, whatever the program asks for. */
+export async function storeRetention(owner: pg.Client, auditDays: number): Promise<void> {
+  await owner.query('UPDATE sec.retention SET audit_days = $1 WHERE audit_days <> $1', [auditDays]);
+}
+
 /** A root key that the database has never seen opens nothing that lies in it: better no start than a silent one. */
 async function requireKnownKey(owner: pg.Client, keys: readonly Buffer[]): Promise<void> {
   const { rows } = await owner.query<{ inner_pad: Buffer }>(

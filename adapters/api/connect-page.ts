@@ -27,12 +27,12 @@ export function signInPage(
   );
 }
 
-export function trailPage(view: TrailView, format: 'json' | 'csv'): string {
+export function trailPage(view: TrailView, format: 'json' | 'csv' | 'jsonl'): string {
   return page(
     'Audit trail',
     `<h1>Audit trail</h1>
     ${facts(view, 'Target')}
-    <form method="post" action="?format=${format}"><button class="primary" type="submit">Download ${format.toUpperCase()}</button></form>
+    <form method="post" action="?format=${format}"><button class="primary" type="submit">Download ${format === 'jsonl' ? 'JSON Lines' : format.toUpperCase()}</button></form>
     <p class="quiet">This link works once.</p>`,
   );
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { stringify } from 'csv-stringify/sync';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
+import { csvLine } from '../../core/audit/csv.ts';
 import type { ConnectPages, TrailExport } from '../../core/ports/connect.ts';
 import { gonePage, signInPage, thanksPage, trailPage } from './connect-page.ts';
 
@@ -74,8 +76,12 @@ function isSameOrigin(request: Request, origin: string): boolean {
   return request.get('origin') === origin && (site === undefined || site === 'same-origin');
 }
 
-function formatOf(request: Request): 'json' | 'csv' {
-  return request.query.format === 'csv' ? 'csv' : 'json';
+export type TrailFormat = keyof typeof FORMATS;
+
+const FORMATS = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
+
+function formatOf(request: Request): TrailFormat {
+  return request.query.format === 'csv' ? 'csv' : request.query.format === 'jsonl' ? 'jsonl' : 'json';
 }
 
 function textFields(body: unknown): Record<string, string> {
@@ -88,17 +94,23 @@ function html(response: Response, status: number, page: string): void {
   response.status(status).type('text/html').send(page);
 }
 
-/** CSV with cells that a spreadsheet would run as formulas made harmless (OWASP, CSV injection). */
-function download(response: Response, operationId: string, trail: TrailExport, format: 'json' | 'csv'): void {
-  const body =
-    format === 'csv'
-      ? stringify([[...trail.columns], ...trail.rows.map((row) => [...row])], {
-          escape_formulas: true,
-          record_delimiter: 'windows',
-        })
-      : `${JSON.stringify(trail.document, null, 2)}\n`;
+async function download(
+  response: Response,
+  operationId: string,
+  trail: TrailExport,
+  format: TrailFormat,
+): Promise<void> {
   response
     .set('Content-Disposition', `attachment; filename="countersign-${operationId}.${format}"`)
-    .type(format === 'csv' ? 'text/csv' : 'application/json')
-    .send(body);
+    .type(FORMATS[format]);
+  switch (format) {
+    case 'json':
+      return void response.send(`${JSON.stringify(trail.document, null, 2)}\n`);
+    case 'csv':
+      return void response.send([trail.columns, ...trail.rows].map(csvLine).join(''));
+    case 'jsonl':
+      return pipeline(Readable.from(trail.lines()), response);
+    default:
+      return format satisfies never;
+  }
 }

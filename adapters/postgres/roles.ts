@@ -12,6 +12,8 @@ export interface DatabaseUrls {
 export const OWNER_ROLE = 'countersign_owner';
 export const PROGRAM_GROUP = 'countersign_program';
 export const PROGRAM_ROLE = 'countersign';
+/** Drops and erases what the audit trail may lose; its functions belong to it, and nobody logs in as it. */
+export const RETENTION_ROLE = 'countersign_retention';
 
 /** Makes the roles and the database where they are missing; the same result however often it runs. */
 export async function prepareRoles(server: PostgresServer, { database }: { database: string }): Promise<DatabaseUrls> {
@@ -21,7 +23,9 @@ export async function prepareRoles(server: PostgresServer, { database }: { datab
     await makeRole(admin, OWNER_ROLE, 'LOGIN CREATEDB NOSUPERUSER NOCREATEROLE NOBYPASSRLS');
     await makeRole(admin, PROGRAM_GROUP, 'NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS');
     await makeRole(admin, PROGRAM_ROLE, 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS');
+    await makeRole(admin, RETENTION_ROLE, 'NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS');
     await admin.query(`GRANT ${PROGRAM_GROUP} TO ${PROGRAM_ROLE}`);
+    await admin.query(`GRANT ${RETENTION_ROLE} TO ${OWNER_ROLE}`); // whoever hands a function over is a member
     await makeDatabase(admin, database);
   } finally {
     await admin.end();

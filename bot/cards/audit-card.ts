@@ -8,9 +8,13 @@ export interface Trail {
   readonly operation: Operation;
   readonly entries: readonly AuditEntry[];
   readonly verdict: ChainVerdict;
+  /** The newest signed checkpoint that the chain was compared with. */
+  readonly checkpoint?: { readonly seq: bigint; readonly at: Date } | undefined;
+  /** What is wrong with the checkpoints themselves. */
+  readonly problems?: readonly string[];
   /** A member's name by id. */
   nameOf(memberId: string): string;
-  readonly exportUrls?: { readonly json: string; readonly csv: string };
+  readonly exportUrls?: { readonly json: string; readonly csv: string; readonly jsonl: string };
 }
 
 /** `/audit op-…`: what was done, by whom, how long it took, and whether the record is intact. */
@@ -34,7 +38,7 @@ export function auditCard(trail: Trail): Card {
       ...(finished.length > 0
         ? [steps(finished)]
         : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
-      { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict)] },
+      { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict), checkpointRow(trail)] },
       { kind: 'details', summary: `All ${entries.length} entries`, blocks: [record(trail)] },
       ...exports(trail),
     ],
@@ -78,8 +82,17 @@ function totals(finished: readonly AuditEntry[]) {
 function chainRow(verdict: ChainVerdict) {
   const value = verdict.isIntact
     ? [text('chain verified, '), code(`#${verdict.seq} · ${verdict.hash.slice(0, 8)}`)]
-    : [text(`chain broken at entry #${verdict.seq}: ${verdict.fault}`)];
+    : [text(`chain broken. ${faultWords(verdict)}`)];
   return { label: 'Record', value };
+}
+
+function checkpointRow({ checkpoint, problems = [] }: Trail) {
+  const value = problems[0]
+    ? [text(problems[0])]
+    : checkpoint
+      ? [text('signed up to '), code(`#${checkpoint.seq}`), text(' at '), clock(checkpoint.at)]
+      : [text('no checkpoint is signed yet')];
+  return { label: 'Checkpoint', value };
 }
 
 function record(trail: Trail): Block {
@@ -108,7 +121,36 @@ function exports(trail: Trail): readonly Block[] {
   if (!urls) return [];
   const button = (label: string, url: string) =>
     ({ label, style: 'plain', action: 'open', value: trail.operation.id, url }) as const;
-  return [{ kind: 'actions', buttons: [button('Export JSON', urls.json), button('Export CSV', urls.csv)] }];
+  return [
+    {
+      kind: 'actions',
+      buttons: [
+        button('Export JSON', urls.json),
+        button('Export CSV', urls.csv),
+        button('Export lines (JSONL)', urls.jsonl),
+      ],
+    },
+  ];
+}
+
+/** What is wrong, and where it begins, in one sentence. */
+export function faultWords({ seq, fault, fits }: Extract<ChainVerdict, { isIntact: false }>): string {
+  switch (fault) {
+    case 'modified':
+      return `Entry #${seq} was modified: it is not what was put on record.`;
+    case 'gap':
+      return `There is a gap: entry #${seq} is missing.`;
+    case 'truncated':
+      return `The trail was truncated: entry #${seq} and whatever followed it are missing.`;
+    case 'reordered':
+      return `Entries were reordered: #${seq} stands in another place.`;
+    case 'duplicated':
+      return `Entry #${seq} is there twice (duplicated).`;
+    case 'forked':
+      return `The trail forked: entry #${seq} is another one than was signed${fits === undefined ? '' : `; the last one that agrees with its checkpoint is #${fits}`}.`;
+    default:
+      return fault satisfies never;
+  }
 }
 
 export function verdictWords(verdict: ChainVerdict): string {

@@ -3,6 +3,9 @@ import type { Block, Button, Card } from '../../core/ports/chat.ts';
 import { accessWords } from './consent-card.ts';
 import { bold, code, person, place, seconds, text } from './text.ts';
 
+/** Of the hash in hex: 64 bits, so that nobody makes another chain that the thread would still agree with. */
+const WITNESS_DIGITS = 16;
+
 /** Where the operation's last word stands in the chain. */
 export interface OnRecord {
   readonly entries: number;
@@ -140,7 +143,7 @@ function nextWords(operation: Operation): string {
 }
 
 function onRecord(record: OnRecord) {
-  const chain = `#${record.seq} · ${record.hash.slice(0, 4)}…`;
+  const chain = `#${record.seq} · ${record.hash.slice(0, WITNESS_DIGITS)}`;
   return {
     label: 'On record',
     value: [

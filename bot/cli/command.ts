@@ -1,4 +1,5 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
+import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import type { Config } from '../config.ts';
 import type { Foundation } from '../foundation.ts';
 
@@ -21,6 +22,8 @@ export interface Call {
   config(): Config;
   /** The database and what stands on it, opened on first use and closed after the command. */
   open(): Promise<Foundation>;
+  /** A folder of checkpoints, without any database. */
+  checkpoints(dir: string): CheckpointStore;
   /** A line for the standard output: the result. */
   say(line: string): void;
   /** A line for the standard error: progress and problems. */

@@ -42,7 +42,8 @@ async function latestId(context: Context, customerId: CustomerId) {
 
 /** Reading is itself on record. */
 async function readTrail(context: Context, customerId: CustomerId, member: Member, id: string) {
-  const verdict = await context.audit.verify(customerId);
+  const { checkpoints, problems } = await context.checkpoints.held(customerId);
+  const verdict = await context.audit.verify(customerId, checkpoints);
   return context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, id);
     if (!operation) return undefined;
@@ -55,12 +56,15 @@ async function readTrail(context: Context, customerId: CustomerId, member: Membe
     const exportUrls = {
       json: connectUrl(context, (await issue()).token, 'json'),
       csv: connectUrl(context, (await issue()).token, 'csv'),
+      jsonl: connectUrl(context, (await issue()).token, 'jsonl'),
     };
     await context.audit.append(tx, customerId, { kind: 'trail.read', operationId: operation.id, actor: member.id });
     return {
       operation,
       entries,
       verdict,
+      checkpoint: checkpoints.at(-1),
+      problems,
       exportUrls,
       nameOf: (memberId: string) => members.get(memberId) ?? 'somebody',
     };

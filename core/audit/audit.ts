@@ -6,8 +6,9 @@ import { afterCommit, type Database, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import type { Sealer } from '../vault/sealer.ts';
-import { type ChainVerdict, checkChain } from './chain.ts';
-import type { AuditEntry, NewEntry } from './entry.ts';
+import type { ChainPoint, ChainVerdict } from './chain.ts';
+import type { AuditEntry, AuditKind, NewEntry } from './entry.ts';
+import { isIntactUpTo, verifyChain } from './rows.ts';
 
 /** The channel on which processes tell each other that a customer's trail grew; its payload is the customer's id. */
 export const AUDIT_CHANNEL = 'countersign_audit';
@@ -20,10 +21,20 @@ export interface Audit {
   append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
-  /** Whether the chain from its first entry to this one is what its hashes say. */
+  /** As it reads in a list of rows; the words are opened where they are still there. */
+  read(tx: Transaction, customerId: CustomerId, row: AuditRow): Promise<AuditEntry>;
+  /** Whether this entry and those before it hold together, back to the last checkpoint before its operation began. */
   isIntactUpTo(tx: Transaction, customerId: CustomerId, seq: bigint): Promise<boolean>;
-  /** Recomputes the customer's whole chain from the rows. */
-  verify(customerId: CustomerId): Promise<ChainVerdict>;
+  /** Recomputes the customer's whole chain from the rows, and compares it with what was signed. */
+  verify(customerId: CustomerId, anchors?: readonly ChainPoint[]): Promise<ChainVerdict>;
+  /** Hears of every entry that this process appended, once it is committed. */
+  onAppend(listener: (appended: Appended) => void): void;
+}
+
+export interface Appended {
+  readonly customerId: CustomerId;
+  readonly seq: bigint;
+  readonly kind: AuditKind;
 }
 
 const header = z.object({
@@ -36,6 +47,7 @@ const header = z.object({
   success: z.boolean().optional(),
   durationMs: z.number().optional(),
   rung: z.string().optional(),
+  tokens: z.object({ input: z.number(), output: z.number() }).optional(),
   planHash: z.string().optional(),
   asked: z.string().optional(),
   payloadHash: z.string().optional(),
@@ -46,6 +58,7 @@ const appended = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Arr
 export function createAudit(deps: { database: Database; sealer: Sealer }): Audit {
   const { database, sealer } = deps;
   const touched = new Set<CustomerId>();
+  const listeners: ((appended: Appended) => void)[] = [];
   const flush = () => {
     const customers = [...touched];
     touched.clear();
@@ -62,18 +75,19 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
       const fields = {
-        v: 1,
-        id,
-        customerId,
         ...rest,
         ...(attempt === undefined ? {} : { attempt: String(attempt) }),
         ...(sealed ? { payloadHash: sealed.hash } : {}),
       };
-      const text = canonical(defined(fields));
+      const text = headerText(customerId, id, fields);
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
-      afterCommit(tx, () => wake(customerId));
-      return { seq: row?.seq ?? 0n, hash: Buffer.from(row?.hash ?? []).toString('hex') };
+      const seq = row?.seq ?? 0n;
+      afterCommit(tx, () => {
+        wake(customerId);
+        for (const listener of listeners) listener({ customerId, seq, kind: entry.kind });
+      });
+      return { seq, hash: Buffer.from(row?.hash ?? []).toString('hex') };
     },
     async entriesOf(tx, customerId, operationId) {
       const rows = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
@@ -82,23 +96,16 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       for (const row of rows) entries.push(await readEntry(tx, sealer, customerId, row));
       return entries;
     },
-    async isIntactUpTo(tx, customerId, seq) {
-      const rows = await chainRows(tx, customerId, { lte: seq });
-      return checkChain(rows, rows.at(-1)).isIntact && rows.length === Number(seq);
-    },
-    verify: (customerId) =>
-      database.withCustomer(customerId, async (tx) => {
-        const rows = await chainRows(tx, customerId, {});
-        const head = await tx.auditHead.findUnique({ where: { customerId } });
-        // Somebody may have appended between the two: as far as the head says, and no further.
-        const late = head ? await chainRows(tx, customerId, { gt: rows.at(-1)?.seq ?? 0n, lte: head.seq }) : [];
-        return checkChain([...rows, ...late], head ?? undefined);
-      }),
+    read: (tx, customerId, row) => readEntry(tx, sealer, customerId, row),
+    isIntactUpTo,
+    verify: (customerId, anchors = []) => verifyChain(database, customerId, anchors),
+    onAppend: (listener) => void listeners.push(listener),
   };
 }
 
-function chainRows(tx: Transaction, customerId: CustomerId, seq: { gt?: bigint; lte?: bigint }) {
-  return tx.auditEntry.findMany({ where: { customerId, seq }, omit: { payload: true }, orderBy: { seq: 'asc' } });
+/** The header of an entry as it is chained. */
+export function headerText(customerId: CustomerId, id: string, fields: { readonly [name: string]: Json | undefined }) {
+  return canonical(defined({ v: 1, id, customerId, ...fields }));
 }
 
 /** The salt keeps short payloads (a name, an address) from being guessed from the hash that stays in the chain. */
@@ -127,7 +134,7 @@ function payloadHash(salt: string, payload: Json): string {
 async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId, row: AuditRow): Promise<AuditEntry> {
   // The header is what is chained; the columns beside it are for queries.
   const { id, payloadHash: expected, ...fields } = header.parse(JSON.parse(row.header));
-  const sealed = row.payload && sealedPayload.parse(await openPayload(tx, sealer, customerId, id, row.payload));
+  const sealed = row.payload && (await openPayload(tx, sealer, customerId, id, row.payload));
   if (sealed && payloadHash(sealed.salt, sealed.payload) !== expected)
     throw new CountersignError('audit_chain_broken', `The words of audit entry ${row.seq} are not those on record.`);
   const { seq, at } = row;
@@ -136,20 +143,31 @@ async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId
     at,
     ...fields,
     hash: Buffer.from(row.hash).toString('hex'),
+    gone: sealed || expected === undefined ? undefined : row.payload ? ('key destroyed' as const) : ('erased' as const),
     salt: sealed?.salt,
     payload: sealed?.payload,
   });
 }
 
+/** `undefined`: the key was destroyed, so that nobody can open it. */
 async function openPayload(
   tx: Transaction,
   sealer: Sealer,
   customerId: CustomerId,
   entryId: string,
   record: Uint8Array,
-): Promise<unknown> {
-  const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
-  return JSON.parse(bytes.toString('utf8'));
+): Promise<z.infer<typeof sealedPayload> | undefined> {
+  try {
+    const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
+    return sealedPayload.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    const isKeyMissing = error instanceof CountersignError && error.code === 'vault_key_missing';
+    // A root key that isn't configured is missing, too: that is an operator's slip, and no erasure.
+    const isErased =
+      isKeyMissing && (await tx.customerKey.count({ where: { customerId, NOT: { state: 'destroyed' } } })) === 0;
+    if (isErased) return undefined;
+    throw error;
+  }
 }
 
 /** Without the keys whose value is undefined. */

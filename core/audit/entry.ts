@@ -28,6 +28,11 @@ export type AuditKind =
   | 'guide.shown'
   | 'trail.read'
   | 'access.refused'
+  | 'question.answered'
+  | 'retention.dropped'
+  | 'erasure.completed'
+  | 'hold.placed'
+  | 'hold.released'
   | 'rules.changed';
 
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
@@ -43,6 +48,8 @@ export interface NewEntry {
   readonly success?: boolean;
   readonly durationMs?: number;
   readonly rung?: string;
+  /** What the model read and wrote for it; its reply is in the payload. */
+  readonly tokens?: Tokens;
   readonly screenshotSha256?: string;
   readonly planHash?: string;
   /** Only of `access.refused`: what was asked for. */
@@ -50,6 +57,8 @@ export interface NewEntry {
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
   readonly payload?: { readonly [key: string]: Json };
 }
+
+export type Tokens = { readonly input: number; readonly output: number };
 
 /** An entry as read back; `payload` is undefined when it was erased. */
 export interface AuditEntry {
@@ -63,10 +72,13 @@ export interface AuditEntry {
   readonly success?: boolean;
   readonly durationMs?: number;
   readonly rung?: string;
+  readonly tokens?: Tokens;
   readonly planHash?: string;
   readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;
+  /** The header names words that are gone: `erased`, or the key of the customer is destroyed. */
+  readonly gone?: 'erased' | 'key destroyed';
   /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */
   readonly salt?: string;
   readonly payload?: { readonly [key: string]: Json };

@@ -40,9 +40,11 @@ export type ConnectOutcome =
   | { readonly kind: 'gone' }
   | { readonly kind: 'trail'; readonly operationId: string; readonly trail: TrailExport };
 
-/** A trail to take away: as it is chained, and as a table. */
+/** A trail to take away: as it is chained, as a table, and as lines to check offline. */
 export interface TrailExport {
   readonly document: unknown;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  /** As JSON Lines that prove themselves, made while they are read. */
+  lines(): AsyncIterable<string>;
 }

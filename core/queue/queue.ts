@@ -4,7 +4,14 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { customerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Log } from '../ports/log.ts';
-import { DEADLINES_QUEUE, GIVEN_UP_QUEUE, OPERATIONS_QUEUE, type OperationJob } from './queues.ts';
+import {
+  CHECKPOINTS_QUEUE,
+  DEADLINES_QUEUE,
+  GIVEN_UP_QUEUE,
+  OPERATIONS_QUEUE,
+  type OperationJob,
+  RETENTION_QUEUE,
+} from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
@@ -17,6 +24,10 @@ export interface Queue {
   /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
   workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
+  /** Every ten minutes, in one process of all. */
+  workCheckpoints(run: () => Promise<void>): Promise<void>;
+  /** Once a day, in one process of all. */
+  workRetention(run: () => Promise<void>): Promise<void>;
   start(): Promise<void>;
   /** Takes no new job and waits for running ones, at most `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
@@ -40,7 +51,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     createSchema: false,
     useListenNotify: true,
     supervise: true,
-    schedule: false,
+    schedule: true,
     reindex: false,
     // Both: the first is how often it looks at all (60 s unless told otherwise), the second how often at one queue.
     superviseIntervalSeconds: MONITOR_SECONDS,
@@ -83,11 +94,19 @@ export function createQueue(config: { url: string; log: Log }): Queue {
         for (const job of jobs) await run(readJob(job.data));
       });
     },
+    workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),
+    workRetention: (run) => workByClock(boss, RETENTION_QUEUE, '17 3 * * *', run),
     async start() {
       await boss.start();
     },
     stop: (timeoutMs) => (stopping ??= boss.stop({ graceful: true, timeout: timeoutMs })),
   };
+}
+
+/** @param cron minute, hour, day, month, weekday, in UTC. */
+async function workByClock(boss: PgBoss, queue: string, cron: string, run: () => Promise<void>): Promise<void> {
+  await boss.work(queue, POLLING, () => run());
+  await boss.schedule(queue, cron, null, { tz: 'UTC' });
 }
 
 function readJob(data: unknown): OperationJob {

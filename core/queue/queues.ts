@@ -7,6 +7,10 @@ export const GIVEN_UP_QUEUE = 'operations_given_up';
 /** Delayed moves that nobody clicks: a consent request or a link that expires. */
 export const DEADLINES_QUEUE = 'deadlines';
 
+/** What is done by the clock for all customers: checkpoints of the audit trail, and dropping what is too old. Empty payloads. */
+export const CHECKPOINTS_QUEUE = 'checkpoints';
+export const RETENTION_QUEUE = 'retention';
+
 export interface OperationJob {
   readonly customerId: CustomerId;
   readonly operationId: OperationId;
@@ -36,6 +40,14 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
   {
     name: DEADLINES_QUEUE,
     options: { notify: true, expireInSeconds: 60, retryLimit: 20, retryDelay: 5, deleteAfterSeconds: 3600 },
+  },
+  {
+    name: CHECKPOINTS_QUEUE,
+    options: { notify: true, expireInSeconds: 600, retryLimit: 0, retryDelay: 0, deleteAfterSeconds: 3600 },
+  },
+  {
+    name: RETENTION_QUEUE,
+    options: { notify: true, expireInSeconds: 3600, retryLimit: 3, retryDelay: 600, deleteAfterSeconds: 86_400 },
   },
 ];
 

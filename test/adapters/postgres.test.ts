@@ -310,6 +310,7 @@ describe('roles', () => {
       { rolname: 'countersign', login: true, mighty: false, rolcreatedb: false },
       { rolname: 'countersign_owner', login: true, mighty: false, rolcreatedb: true },
       { rolname: 'countersign_program', login: false, mighty: false, rolcreatedb: false },
+      { rolname: 'countersign_retention', login: false, mighty: false, rolcreatedb: false },
     ]);
   });
 

@@ -1,6 +1,11 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { entryHash } from '../../core/audit/chain.ts';
+import { checkNotes } from '../../core/audit/checkpoints.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { exportLines, type Keeper, keepTrails, tamper as tamperWith, verifyLines } from '../support/audit.ts';
 import {
   asCustomer,
   type Core,
@@ -19,13 +24,16 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
+let keeper: Keeper;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
+  keeper = keepTrails(core);
 });
 
 afterAll(async () => {
+  keeper.remove();
   await core.close();
   await testDatabase.drop();
 });
@@ -47,20 +55,9 @@ async function victim() {
   return { shop, operation };
 }
 
-/** As a superuser with triggers off: what somebody does who owns the server. */
-async function tamper(shop: Shop, ...statements: string[]): Promise<void> {
-  await connected(testDatabase.adminUrl, async (client) => {
-    await client.query('BEGIN');
-    await client.query('SET LOCAL session_replication_role = replica');
-    for (const statement of statements) {
-      const { rowCount } = await client.query(statement.replaceAll('ME', `customer_id = '${shop.customerId}'`));
-      if (rowCount === 0) throw new Error(`no row was hit by: ${statement}`);
-    }
-    await client.query('COMMIT');
-  });
-}
+const tamper = (shop: Shop, ...statements: string[]) => tamperWith(testDatabase, shop, ...statements);
 
-describe('verify names the first wrong entry after', () => {
+describe('45 verify names the first wrong entry in the database after', () => {
   const swap = (column: string) => [
     `UPDATE ${AUDIT} a SET ${column} = b.${column} FROM ${AUDIT} b
      WHERE a.customer_id = b.customer_id AND a.ME AND (a.seq, b.seq) IN ((2, 3), (3, 2))`,
@@ -105,7 +102,7 @@ describe('verify names the first wrong entry after', () => {
       1n,
       'modified',
     ],
-    ['two headers that changed places', swap('header'), 2n, 'modified'],
+    ['two headers that changed places', swap('header'), 2n, 'reordered'],
     [
       'two whole entries that changed places',
       [
@@ -113,7 +110,7 @@ describe('verify names the first wrong entry after', () => {
         `UPDATE ${AUDIT} SET seq = 5 + seq WHERE ME AND seq IN (-2, -3)`,
       ],
       2n,
-      'modified',
+      'reordered',
     ],
     ['a missing first entry', [`DELETE FROM ${AUDIT} WHERE ME AND seq = 1`], 1n, 'gap'],
     ['a missing entry', [`DELETE FROM ${AUDIT} WHERE ME AND seq = 4`], 4n, 'gap'],
@@ -157,6 +154,262 @@ describe('verify names the first wrong entry after', () => {
   });
 });
 
+/** The lines of an export, changed as a forger would; the head is line 0, entry #n line n. */
+const edited = (lines: string[], at: number, change: (entry: Record<string, unknown>) => void) =>
+  lines.map((line, index) => {
+    if (index !== at) return line;
+    const entry = JSON.parse(line) as Record<string, unknown>; // changed, and written back
+    change(entry);
+    return JSON.stringify(entry);
+  });
+const field = (lines: string[], at: number, name: string) =>
+  (JSON.parse(lines[at] ?? '{}') as Record<string, unknown>)[name];
+const without = (lines: string[], ...numbers: number[]) => lines.filter((_, index) => !numbers.includes(index));
+
+describe('45 audit verify names the first wrong entry of an export after', () => {
+  const forgedEntry = (lines: string[]) =>
+    edited([lines[4] ?? ''], 0, (entry) => {
+      entry.header = String(entry.header).replace('guide.shown', 'trail.read');
+      const prev = Buffer.from(String(entry.prev), 'hex');
+      entry.hash = entryHash(prev, 4n, new Date(String(entry.at)), String(entry.header)).toString('hex');
+    });
+  const cases: [string, (lines: string[]) => string[], string][] = [
+    [
+      'a changed header',
+      (lines) => edited(lines, 2, (e) => (e.header = String(e.header).replace('plan.made', 'plan.mode'))),
+      'Entry #2 was modified',
+    ],
+    ['changed words', (lines) => edited(lines, 5, (e) => (e.payload = { words: 'other' })), 'Entry #5 was modified'],
+    ['words that were made up', (lines) => edited(lines, 3, (e) => (e.payload = { a: 1 })), 'Entry #3 was modified'],
+    ['words that were taken away', (lines) => edited(lines, 5, (e) => (e.payload = null)), 'Entry #5 was modified'],
+    [
+      'words that are called erased, and no erasure is on record',
+      (lines) => edited(lines, 5, (e) => (e.payload = 'erased')),
+      'Entry #5 was modified',
+    ],
+    ['another salt', (lines) => edited(lines, 6, (e) => (e.salt = '00'.repeat(32))), 'Entry #6 was modified'],
+    ['another time', (lines) => edited(lines, 3, (e) => (e.at = '2020-01-01T00:00:00.000Z')), 'Entry #3 was modified'],
+    ['a line that is no entry', (lines) => lines.with(4, '{"seq":"4"}'), 'Entry #4 was modified'],
+    ['a missing entry', (lines) => without(lines, 4), 'There is a gap: entry #4 is missing.'],
+    ['a missing first entry', (lines) => without(lines, 1), 'There is a gap: entry #1 is missing.'],
+    [
+      'an entry that was inserted',
+      (lines) => lines.toSpliced(4, 0, ...forgedEntry(lines)),
+      'Entry #4 is there twice (duplicated).',
+    ],
+    [
+      'an entry that was replaced by a forged one with a right hash',
+      (lines) => lines.with(4, forgedEntry(lines)[0] ?? ''),
+      'Entry #5 was modified',
+    ],
+    [
+      'two entries that changed places',
+      (lines) => lines.with(2, lines[3] ?? '').with(3, lines[2] ?? ''),
+      'Entries were reordered: #2 stands in another place.',
+    ],
+    ['an entry that was moved to the end', (lines) => [...without(lines, 2), lines[2] ?? ''], 'reordered: #2'],
+    [
+      'an entry that is there twice',
+      (lines) => lines.toSpliced(4, 0, lines[3] ?? ''),
+      'Entry #3 is there twice (duplicated).',
+    ],
+    ['a missing tail', (lines) => lines.slice(0, 5), 'The trail was truncated: entry #5 and whatever followed it'],
+    [
+      'a last line that was torn off',
+      (lines) => [...lines.slice(0, 6), (lines[6] ?? '').slice(0, 40)],
+      'The trail was truncated: entry #6',
+    ],
+  ];
+  test.each(cases)('%s', async (_, change, sentence) => {
+    const { shop } = await victim();
+    const lines = await exportLines(core, keeper, shop.customerId);
+    const before = await verifyLines(lines);
+    expect([before.code, before.out]).toEqual([0, expect.stringContaining('is intact: 6 entries, the last one #6')]);
+    const { code, out } = await verifyLines(change(lines));
+    expect(out).toContain(sentence);
+    expect(code).toBe(1);
+  });
+});
+
+/** Cuts the newest entries off an export, and makes its head say that there never were any. */
+function rewrittenHead(lines: string[], entries: number): string[] {
+  const last = { seq: String(entries), hash: field(lines, entries, 'hash') };
+  return edited(lines.slice(0, entries + 1), 0, (head) => Object.assign(head, { upTo: last.seq, head: last }));
+}
+
+describe('45 a missing tail under a rewritten head', () => {
+  test('passes by itself, which is said; a checkpoint tells of it, and names the entry', async () => {
+    const { shop } = await victim();
+    const alone = rewrittenHead(await exportLines(core, keeper, shop.customerId), 4);
+    const believed = await verifyLines(alone);
+    expect(believed.code).toBe(0);
+    expect(believed.out).toContain('it cannot be excluded that the newest entries were cut off');
+
+    await keeper.checkpoints.make(shop.customerId);
+    const forged = rewrittenHead(await exportLines(core, keeper, shop.customerId), 4);
+    for (const options of [[], ['--checkpoints', keeper.dir]]) {
+      const { code, out } = await verifyLines(forged, ...options);
+      expect([code, out]).toEqual([1, expect.stringContaining('The trail was truncated: entry #5')]);
+    }
+  });
+
+  test('the same in the database', async () => {
+    const { shop } = await victim();
+    await keeper.checkpoints.make(shop.customerId);
+    const { checkpoints } = await keeper.checkpoints.held(shop.customerId);
+    await tamper(
+      shop,
+      `DELETE FROM ${AUDIT} WHERE ME AND seq > 4`,
+      `UPDATE audit_heads h SET seq = 4, hash = a.hash FROM ${AUDIT} a WHERE a.customer_id = h.customer_id AND h.ME AND a.seq = 4`,
+    );
+    expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true, entries: 4 });
+    expect(await core.audit.verify(shop.customerId, checkpoints)).toEqual({
+      isIntact: false,
+      seq: 5n,
+      fault: 'truncated',
+    });
+  });
+});
+
+/** What only the owner of the server can do: another fact at `seq`, and every hash from there on made anew, the head's too. */
+async function rewriteFrom(shop: Shop, seq: bigint): Promise<void> {
+  const rows = await sql<{ seq: string; at: Date; header: string; prev: Buffer; hash: Buffer }>(
+    testDatabase.adminUrl,
+    `SELECT seq, at, header, prev, hash FROM ${AUDIT} WHERE customer_id = $1 ORDER BY seq`,
+    [shop.customerId],
+  );
+  const statements: string[] = [];
+  let prev = rows.find((row) => BigInt(row.seq) === seq)?.prev ?? Buffer.alloc(32);
+  for (const row of rows.filter((candidate) => BigInt(candidate.seq) >= seq)) {
+    const header = BigInt(row.seq) === seq ? row.header.replace('"id":"', '"id":"0') : row.header;
+    const hash = entryHash(prev, BigInt(row.seq), row.at, header);
+    statements.push(
+      `UPDATE ${AUDIT} SET header = '${header}', prev = '\\x${prev.toString('hex')}', hash = '\\x${hash.toString('hex')}' WHERE ME AND seq = ${row.seq}`,
+    );
+    prev = hash;
+  }
+  await tamper(shop, ...statements, `UPDATE audit_heads SET hash = '\\x${prev.toString('hex')}' WHERE ME`);
+}
+
+describe('46 a chain that was written anew', () => {
+  test('holds together, and forks from what was signed: verify names the place, and nothing more is signed', async () => {
+    const { shop } = await victim();
+    await keeper.checkpoints.make(shop.customerId);
+    const append = () =>
+      core.database.withCustomer(shop.customerId, (tx) =>
+        core.audit.append(tx, shop.customerId, { kind: 'rules.changed' }),
+      );
+    for (let n = 0; n < 3; n++) await append();
+    await keeper.checkpoints.make(shop.customerId);
+    const { checkpoints, problems } = await keeper.checkpoints.held(shop.customerId);
+    expect([checkpoints.map(({ seq }) => seq), problems]).toEqual([[6n, 9n], []]);
+    expect(await core.audit.verify(shop.customerId, checkpoints)).toMatchObject({ isIntact: true, entries: 9 });
+
+    await rewriteFrom(shop, 8n);
+    expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true, entries: 9 });
+    expect(await core.audit.verify(shop.customerId, checkpoints)).toEqual({
+      isIntact: false,
+      seq: 9n,
+      fault: 'forked',
+      fits: 6n,
+    });
+    const lines = await exportLines(core, keeper, shop.customerId);
+    const { code, out } = await verifyLines(lines, '--checkpoints', keeper.dir);
+    expect(out).toContain(
+      'The trail forked: entry #9 is another one than was signed; the last one that agrees with its checkpoint is #6.',
+    );
+    expect(code).toBe(1);
+    await append();
+    await expect(keeper.checkpoints.make(shop.customerId)).rejects.toMatchObject({ code: 'audit_chain_broken' });
+  });
+
+  test('and brings checkpoints that it signed itself is not believed by whoever has the keys', async () => {
+    const { shop } = await victim();
+    await keeper.checkpoints.make(shop.customerId);
+    await rewriteFrom(shop, 3n);
+    const rootKeys = createEnvironmentRootKeys({ current: Buffer.alloc(32, 9).toString('base64'), old: [] });
+    const forger = keepTrails(core, { rootKeys });
+    try {
+      await tamper(shop, 'DELETE FROM audit_checkpoints WHERE ME');
+      await forger.checkpoints.make(shop.customerId);
+      const lines = await exportLines(core, forger, shop.customerId);
+      const believed = await verifyLines(lines);
+      expect([believed.code, believed.out]).toEqual([
+        0,
+        expect.stringContaining('keys that the export itself brought'),
+      ]);
+      const withKeys = await verifyLines(lines, '--keys', join(keeper.dir, 'keys.txt'));
+      expect([withKeys.code, withKeys.out]).toEqual([1, expect.stringContaining('no good signature of a known key')]);
+      const withNotes = await verifyLines(lines, '--checkpoints', keeper.dir);
+      expect([withNotes.code, withNotes.out]).toEqual([1, expect.stringContaining('The trail forked: entry #6')]);
+    } finally {
+      forger.remove();
+    }
+  });
+});
+
+describe('46 checkpoints themselves', () => {
+  const damages: [string, (notes: string[]) => string[], string][] = [
+    ['one that was taken out', (notes) => notes.toSpliced(1, 1), 'Checkpoint 2 (entry #8) does not follow on'],
+    ['two that changed places', (notes) => [notes[1] ?? '', notes[0] ?? '', notes[2] ?? ''], 'goes back behind entry'],
+    [
+      'another number',
+      (notes) => notes.with(1, (notes[1] ?? '').replace('\n7\n', '\n70\n')),
+      'Checkpoint 2 (entry #70) bears no good signature',
+    ],
+    [
+      'another time',
+      (notes) => notes.with(2, (notes[2] ?? '').replace(/time 2/, 'time 3')),
+      'Checkpoint 3 (entry #8) bears no good signature',
+    ],
+    [
+      'the signature of another',
+      (notes) => notes.with(2, `${(notes[2] ?? '').split('\n\n')[0]}\n\n${(notes[1] ?? '').split('\n\n')[1]}`),
+      'Checkpoint 3 (entry #8) bears no good signature',
+    ],
+  ];
+  test.each(damages)('tell of %s', async (_, damage, sentence) => {
+    const { shop } = await victim();
+    for (let n = 0; n < 3; n++) {
+      await keeper.checkpoints.make(shop.customerId);
+      await core.database.withCustomer(shop.customerId, (tx) =>
+        core.audit.append(tx, shop.customerId, { kind: 'rules.changed' }),
+      );
+    }
+    const notes = await keeper.store.read(shop.customerId);
+    const verifiers = await keeper.checkpoints.keys();
+    expect(checkNotes(notes, verifiers, shop.customerId).problems).toEqual([]);
+    expect(checkNotes(damage([...notes]), verifiers, shop.customerId).problems[0]).toContain(sentence);
+  });
+
+  test('of another customer vouch for nothing', async () => {
+    const [a, b] = [await victim(), await victim()];
+    await keeper.checkpoints.make(a.shop.customerId);
+    const notes = await keeper.store.read(a.shop.customerId);
+    const { checkpoints, problems } = checkNotes(notes, await keeper.checkpoints.keys(), b.shop.customerId);
+    expect([checkpoints, problems]).toEqual([[], [expect.stringContaining('is about another customer')]]);
+  });
+});
+
+test('53 the owner of the tables can drop them, and the checkpoints outside tell of it', async () => {
+  const { shop } = await victim();
+  await keeper.checkpoints.make(shop.customerId);
+  const { checkpoints } = await keeper.checkpoints.held(shop.customerId);
+  const other = await createTestDatabase();
+  const there = await openCore(other);
+  try {
+    await connected(other.ownerUrl, (client) => client.query(`DROP TABLE ${AUDIT} CASCADE`));
+    await expect(there.audit.verify(shop.customerId, checkpoints)).rejects.toThrow();
+    // Emptied instead, with all that the database itself knows of it: as if there had never been anything.
+    await tamper(shop, `DELETE FROM ${AUDIT} WHERE ME`, 'DELETE FROM audit_heads WHERE ME');
+    expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true, entries: 0 });
+    expect(await core.audit.verify(shop.customerId, checkpoints)).toMatchObject({ seq: 1n, fault: 'truncated' });
+  } finally {
+    await there.close();
+    await other.drop();
+  }
+});
+
 test('an entry is read from what is chained, not from the columns beside it', async () => {
   const { shop, operation } = await victim();
   await tamper(
@@ -191,7 +444,7 @@ test('a payload does not open in another entry, and one that was sealed anew doe
   await expect(trail(core, operation)).rejects.toMatchObject({ code: 'audit_chain_broken' });
 });
 
-describe('append-only', () => {
+describe('53 append-only', () => {
   let shop: Shop;
   let operation: Operation;
 
@@ -242,6 +495,13 @@ describe('append-only', () => {
     ['turn the trigger off', `ALTER TABLE ${AUDIT} DISABLE TRIGGER ALL`],
     ['turn all triggers off', 'SET session_replication_role = replica'],
     ['drop the table', `DROP TABLE ${AUDIT}`],
+    ['drop the checkpoints', 'DROP TABLE audit_checkpoints'],
+    ['change a checkpoint', "UPDATE audit_checkpoints SET note = ''"],
+    ['remove checkpoints', 'DELETE FROM audit_checkpoints'],
+    ['make a checkpoint by hand', "INSERT INTO audit_checkpoints VALUES (sec.customer(), 1, sha256(''), '')"],
+    ['become the role of retention', 'SET ROLE countersign_retention'],
+    ['become the owner', 'SET ROLE countersign_owner'],
+    ['shorten the retention period', 'UPDATE sec.retention SET audit_days = 1'],
   ])('keeps the program from this by hand: %s', async (_, statement) => {
     const attempt = asCustomer(testDatabase.programUrl, shop.customerId, (client) => client.query(statement));
     await expect(attempt).rejects.toMatchObject({ code: '42501' });

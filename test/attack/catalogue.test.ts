@@ -29,6 +29,7 @@ const OURS = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
 const TABLES = `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname = 'public'`;
 const IN_PUBLIC = `${TABLES} AND c.relname <> '_prisma_migrations'`; // names of migrations; the program has no right to it
 const ROLES = ['countersign', 'countersign_program'];
+const RETENTION = 'countersign_retention';
 const POLICY = '(customer_id = ( SELECT sec.customer() AS customer))';
 
 /** What each rule finds wrong; a list, because the rules are tried on broken copies below. */
@@ -48,6 +49,23 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
 
   // The directory's functions run as the owner; for the program these policies do not exist.
+  'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions': () =>
+    found(`SELECT m.member::regrole::text AS found FROM pg_auth_members m
+        WHERE m.roleid = '${RETENTION}'::regrole AND m.member <> 'countersign_owner'::regrole
+      UNION ALL SELECT rolname FROM pg_roles WHERE rolname = '${RETENTION}'
+        AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
+      UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
+        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads')
+      UNION ALL SELECT relname FROM pg_class WHERE relowner = '${RETENTION}'::regrole`),
+
+  'only the role of retention takes anything from the chain, and then entries or words': () =>
+    found(`SELECT grantee || ' ' || privilege_type || ' ' || column_name AS found FROM information_schema.column_privileges
+        WHERE table_name IN ('autonomous_operations_audit', 'audit_checkpoints') AND grantee <> 'countersign_owner'
+          AND privilege_type <> 'SELECT' AND NOT (grantee = '${RETENTION}' AND privilege_type = 'UPDATE' AND column_name = 'payload')
+      UNION ALL SELECT grantee || ' ' || privilege_type FROM information_schema.role_table_grants
+        WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type <> 'SELECT'
+          AND NOT (table_name = 'autonomous_operations_audit' AND privilege_type = 'DELETE')`),
+
   'no other policy shows rows to the program': () =>
     found(`SELECT tablename || ' ' || policyname AS found FROM pg_policies WHERE policyname <> 'own_rows'
       AND NOT (policyname = 'directory' AND cmd = 'SELECT' AND roles = '{countersign_owner}')`),
@@ -109,7 +127,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
   'the program only reads the chain': () =>
     found(`SELECT table_name || ' ' || privilege_type AS found FROM information_schema.role_table_grants
       WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type <> 'SELECT'
-        AND table_name IN ('autonomous_operations_audit', 'audit_heads')`),
+        AND table_name IN ('autonomous_operations_audit', 'audit_heads', 'audit_checkpoints')`),
 
   'the program changes nothing of a countersignature but its revocation': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
@@ -159,8 +177,8 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE s.text ~* '(^|[^.a-z_])(now\\(\\)|clock_timestamp|current_timestamp|localtimestamp|statement_timestamp|transaction_timestamp)'`),
 
   'the audit refuses every change, for every statement': () =>
-    found(`SELECT 'autonomous_operations_audit' AS found WHERE NOT EXISTS (
-      SELECT FROM pg_trigger t WHERE t.tgrelid = 'autonomous_operations_audit'::regclass AND t.tgname = 'append_only'
+    found(`SELECT name AS found FROM unnest(ARRAY['autonomous_operations_audit', 'audit_checkpoints']) AS name WHERE NOT EXISTS (
+      SELECT FROM pg_trigger t WHERE t.tgrelid = name::regclass AND t.tgname = 'append_only'
         AND t.tgenabled = 'O' AND t.tgfoid = 'app.refuse_change'::regproc
         AND t.tgtype & 1 = 0 AND t.tgtype & 2 = 2 AND t.tgtype & 56 = 56)`), // a statement's; before; delete, update, truncate
 };
@@ -248,6 +266,31 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'the program only reads the chain',
     'GRANT INSERT ON autonomous_operations_audit TO countersign_program',
     'autonomous_operations_audit INSERT',
+  ],
+  [
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions',
+    'GRANT countersign_retention TO countersign_program',
+    'countersign_program',
+  ],
+  [
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions',
+    'ALTER ROLE countersign_retention LOGIN',
+    'countersign_retention',
+  ],
+  [
+    'only the role of retention takes anything from the chain, and then entries or words',
+    'GRANT UPDATE (header) ON autonomous_operations_audit TO countersign_retention',
+    'countersign_retention UPDATE header',
+  ],
+  [
+    'only the role of retention takes anything from the chain, and then entries or words',
+    'GRANT DELETE ON audit_checkpoints TO countersign_retention',
+    'countersign_retention DELETE',
+  ],
+  [
+    'the audit refuses every change, for every statement',
+    'DROP TRIGGER append_only ON audit_checkpoints',
+    'audit_checkpoints',
   ],
   [
     'the program changes nothing of a countersignature but its revocation',

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { approveToWorker } from './approve-to-worker.ts';
 import { auditAppend } from './audit-append.ts';
+import { auditVerify } from './audit-verify.ts';
 import type { Bench, Benchmark } from './benchmark.ts';
 import { credentialOpen } from './credential-open.ts';
 import { egressOverhead } from './egress-overhead.ts';
@@ -19,7 +20,7 @@ import { warmStart } from './warm-start.ts';
 
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
-  ...[warmStart, approveToWorker, credentialOpen, auditAppend],
+  ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
   ...[egressOverhead, picture],
 ];
 

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileCheckpoints } from '../../adapters/checkpoints/index.ts';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { type PostgresServer, prepareRoles, startPostgres } from '../../adapters/postgres/index.ts';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
+import { type Checkpoints, createCheckpoints } from '../../core/audit/checkpoints.ts';
 import { type Consents, createConsents } from '../../core/consent/consent.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createDatabase, type Database } from '../../core/database.ts';
@@ -27,6 +30,7 @@ import { makeHome } from './folder.ts';
 export interface Rig {
   readonly database: Database;
   readonly audit: Audit;
+  readonly checkpoints: Checkpoints;
   readonly vault: Vault;
   readonly operations: Operations;
   readonly consents: Consents;
@@ -59,14 +63,17 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
   const vault = createVault({ sealer, audit });
-  const customers = createCustomers({ database, directory: createDirectory(database) });
+  const directory = createDirectory(database);
+  const store = createFileCheckpoints({ dir: join(home.folder, 'checkpoints') });
+  const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log: silentLog });
+  const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   const deadlines = createDeadlines({ database, operations, mover });
   const addCustomer = () => makeCustomer(database, customers);
-  return { database, audit, vault, operations, consents, queue, deadlines, addCustomer };
+  return { database, audit, checkpoints, vault, operations, consents, queue, deadlines, addCustomer };
 }
 
 async function stopServer(server: PostgresServer): Promise<void> {

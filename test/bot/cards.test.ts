@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { auditCard } from '../../bot/cards/audit-card.ts';
+import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
@@ -10,7 +10,7 @@ import { granted, memberNamed, NOW, operationWith } from '../support/operation.t
 
 const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
 const admin = memberNamed('Admin', '4', ['merchant', 'admin']);
-const record = { entries: 12, seq: 412n, hash: '5be0aa', isIntact: true };
+const record = { entries: 12, seq: 412n, hash: `5be0aa${'0'.repeat(58)}`, isIntact: true };
 
 function words(text: RichText): string {
   return text
@@ -176,7 +176,7 @@ describe('result card', () => {
     expect(card.summary).toContain('Done in 14 s. WooCommerce is connected.');
     expect(said(card)).toContain('…47a9, read only, in the vault');
     expect(said(card)).toContain('shop.example.com answered 200, 5 products');
-    expect(said(card)).toContain('12 entries, chain #412 · 5be0… verified');
+    expect(said(card)).toContain('12 entries, chain #412 · 5be0aa0000000000 verified');
     expect(labels(card)).toEqual(['Audit trail', 'Revoke']);
   });
 
@@ -266,6 +266,38 @@ describe('result card', () => {
   });
 });
 
+describe('audit card', () => {
+  const intact = { isIntact: true, entries: 412, seq: 412n, hash: record.hash, erased: 0, droppedUpTo: 0n } as const;
+  const trail = (changes: Partial<Trail> = {}): Trail => ({
+    ...{ operation: operationWith(), entries: [], verdict: intact, nameOf: () => 'somebody' },
+    exportUrls: { json: 'https://x/j', csv: 'https://x/c', jsonl: 'https://x/l' },
+    ...changes,
+  });
+
+  test('says that the chain is verified, and how far a checkpoint vouches for it', () => {
+    const card = auditCard(trail({ checkpoint: { seq: 400n, at: NOW } }));
+    expect(said(card)).toContain('chain verified, #412 · 5be0aa00');
+    expect(said(card)).toContain(`signed up to #400 at ${NOW.toISOString()}`);
+    expect(labels(card)).toEqual(['Export JSON', 'Export CSV', 'Export lines (JSONL)']);
+    expect(said(auditCard(trail()))).toContain('no checkpoint is signed yet');
+    const problems = ['Checkpoint 2 (entry #300) bears no good signature of a known key.'];
+    expect(said(auditCard(trail({ problems, checkpoint: { seq: 400n, at: NOW } })))).toContain(problems[0]);
+  });
+
+  test.each([
+    ['modified', 'Entry #5 was modified'],
+    ['gap', 'entry #5 is missing'],
+    ['truncated', 'entry #5 and whatever followed it are missing'],
+    ['reordered', '#5 stands in another place'],
+    ['duplicated', 'Entry #5 is there twice'],
+    ['forked', 'entry #5 is another one than was signed; the last one that agrees with its checkpoint is #3'],
+  ] as const)('says of a chain that is %s where it begins', (fault, words) => {
+    const card = auditCard(trail({ verdict: { isIntact: false, seq: 5n, fault, fits: 3n } }));
+    expect(said(card)).toContain('chain broken. ');
+    expect(said(card)).toContain(words);
+  });
+});
+
 test.each([
   [40, '<0.1 s'],
   [220, '0.2 s'],
@@ -283,7 +315,7 @@ test('names and places read as people say them', () => {
 
 test('the audit card says in one line whose request it was and who countersigned it', () => {
   const open = operationWith();
-  const verdict = { isIntact: true, entries: 3, seq: 3n, hash: '5be0aa' } as const;
+  const verdict = { isIntact: true, entries: 3, seq: 3n, hash: '5be0aa', erased: 0, droppedUpTo: 0n } as const;
   const summary = (operation: Operation) => auditCard({ operation, entries: [], verdict, nameOf: () => '' }).summary;
   expect(summary(open)).toBe(
     `Audit trail of ${open.id}, asked by Merchant, not countersigned: chain verified, 3 entries`,

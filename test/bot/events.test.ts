@@ -6,6 +6,7 @@ import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
+import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
@@ -14,16 +15,20 @@ import { silentLog } from '../support/silent-log.ts';
 /** The same event, delivered many times to two processes at once, has one effect. */
 let testDatabase: TestDatabase;
 const cores: Core[] = [];
+let keeper: Keeper;
 const DELIVERIES = 20;
 const TARGET = '127.0.0.1:4999';
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  cores.push(await openCore(testDatabase), await openCore(testDatabase));
+  const first = await openCore(testDatabase);
+  cores.push(first, await openCore(testDatabase));
+  keeper = keepTrails(first);
 });
 afterAll(async () => {
   for (const core of cores) await core.close();
   await testDatabase.drop();
+  keeper.remove();
 });
 
 function contextOf(core: Core, chat: RecordingChat): Context {
@@ -31,7 +36,18 @@ function contextOf(core: Core, chat: RecordingChat): Context {
   const progress = createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl });
   const egress = createEgress({ privateTargets: [TARGET], log: silentLog });
   const publicUrl = () => 'http://localhost:3000';
-  return { ...core, progress, egress, services, model: undefined, log: silentLog, publicUrl, chat: () => chat };
+  const { checkpoints } = keeper;
+  return {
+    ...core,
+    progress,
+    egress,
+    checkpoints,
+    services,
+    model: undefined,
+    log: silentLog,
+    publicUrl,
+    chat: () => chat,
+  };
 }
 
 interface Scene {

@@ -290,8 +290,38 @@ test('the queues are there as they are described, made by the migration', async 
       retry_delay: options.retryDelay,
       deletion_seconds: options.deleteAfterSeconds,
       dead_letter: options.deadLetter ?? null,
-    })),
+    })).toSorted((a, b) => (a.name < b.name ? 1 : -1)),
   );
+});
+
+test('what goes by the clock is on the schedule, and its job does the work', async () => {
+  const done: string[] = [];
+  const queue = createQueue({ url: testDatabase.programUrl, log: silentLog });
+  await queue.start();
+  const boss = new PgBoss({
+    connectionString: testDatabase.programUrl,
+    schema: 'pgboss',
+    migrate: false,
+    createSchema: false,
+  });
+  try {
+    await queue.workCheckpoints(async () => void done.push('checkpoints'));
+    await queue.workRetention(async () => void done.push('retention'));
+    expect(await sql(testDatabase.adminUrl, 'SELECT name, cron, timezone FROM pgboss.schedule ORDER BY name')).toEqual([
+      { name: 'checkpoints', cron: '*/10 * * * *', timezone: 'UTC' },
+      { name: 'retention', cron: '17 3 * * *', timezone: 'UTC' },
+    ]);
+    boss.on('error', () => {});
+    await boss.start();
+    for (const name of ['checkpoints', 'retention']) await boss.send(name);
+    await until(
+      async () => done,
+      (seen) => new Set(seen).size === 2,
+    );
+  } finally {
+    await boss.stop({ graceful: false });
+    await queue.stop(5_000);
+  }
 });
 
 test('the id of the job stands in its operation', async () => {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { verifyLines } from '../support/audit.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
 import {
   enterSignIn,
@@ -292,7 +293,7 @@ describe('a request that was carried out', () => {
       expect(result).toMatch(/WooCommerce is connected\./);
       expect(result).toContain(`“Countersign ${id}”`);
       expect(result).toContain(`${host()} answered 200, 5 products`);
-      expect(result).toMatch(/\d+ entries, chain #\d+ · [0-9a-f]{4}… verified/);
+      expect(result).toMatch(/\d+ entries, chain #\d+ · [0-9a-f]{16} verified/);
     }
     const made = demo.shop.keys().filter((key) => key.description === `Countersign ${id}`);
     expect(made).toMatchObject([{ permissions: 'read', isRevoked: false, lastAccess: expect.any(Date) }]);
@@ -320,6 +321,11 @@ describe('a request that was carried out', () => {
     const forged = structuredClone(document);
     Object.assign(forged.entries[3] ?? {}, { at: '2020-01-01T00:00:00.000Z' });
     expect(brokenLinks(forged)).toEqual([forged.entries[3]?.seq]);
+
+    const lines = (await download('Export lines (JSONL)')).split('\n');
+    const intact = await verifyLines(lines);
+    expect([intact.code, intact.out]).toEqual([0, expect.stringContaining(`The export about ${id}`)]);
+    expect((await verifyLines(lines.toSpliced(5, 1))).out).toMatch(/There is a gap: entry #\d+ is missing/);
 
     const csv = readCsv(await download('Export CSV'));
     expect(csv.columns.slice(0, 3)).toEqual(['seq', 'at', 'kind']);

@@ -64,8 +64,8 @@ const MAKE_SHIFTABLE = `
   CREATE SCHEMA IF NOT EXISTS test;
   CREATE TABLE IF NOT EXISTS test.clock (ahead interval NOT NULL);
   INSERT INTO test.clock SELECT '0' WHERE NOT EXISTS (SELECT FROM test.clock);
-  GRANT USAGE ON SCHEMA test TO countersign_program;
-  GRANT SELECT ON test.clock TO countersign_program;
+  GRANT USAGE ON SCHEMA test TO countersign_program, countersign_retention;
+  GRANT SELECT ON test.clock TO countersign_program, countersign_retention;
   CREATE OR REPLACE FUNCTION app.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT pg_catalog.now() + ahead FROM test.clock);
   CREATE OR REPLACE FUNCTION pgboss.job_now() RETURNS timestamptz LANGUAGE sql STABLE RETURN app.now();

@@ -26,13 +26,25 @@ interface Scanned {
 /** Rooms at the root; the last ones may be absent. */
 const FOLDERS = ['.ci', 'adapters', 'bot', 'core', 'prisma', 'test'];
 const MAYBE_FOLDERS = ['docs', '.github'];
-const ADAPTERS = ['api', 'browser', 'http', 'keys', 'model', 'postgres', 'screenshots', 'slack', 'teams', 'web'];
+const ADAPTERS = [
+  'api',
+  'browser',
+  'checkpoints',
+  'http',
+  'keys',
+  'model',
+  'postgres',
+  'screenshots',
+  'slack',
+  'teams',
+  'web',
+];
 const CHAT_ADAPTERS = ['slack', 'teams', 'web'];
 const CHAT_FILES = ['index.ts', 'config.ts', 'receiver.ts', 'cards.ts', 'thread.ts', 'errors.ts'];
 /** Programs that are started by themselves and put rooms together; the last one is for developers, to write a migration. */
 const WIRING = ['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'prisma/author.ts'];
 
-const CORE_PACKAGES = ['zod', 'canonicalize', 'pg-boss'];
+const CORE_PACKAGES = ['zod', 'canonicalize', 'csv-stringify', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];
 const SQL_FILES = ['core/database.ts'];
 const BOT_PACKAGES = ['zod'];
@@ -54,7 +66,7 @@ const adapterOf = (path: string) => /^adapters\/([^/]+)\//.exec(path)?.[1];
 
 /** Each rule says what is wrong with a file, in words, or nothing. Tests may import everything. */
 const RULES = {
-  'core imports core, node, zod, canonicalize, pg-boss and the generated client': ({ path, imports }) =>
+  'core imports core, node, zod, canonicalize, csv-stringify, pg-boss and the generated client': ({ path, imports }) =>
     isIn(path, 'core')
       ? imports.filter(
           (name) =>

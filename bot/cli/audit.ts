@@ -1,0 +1,297 @@
+import { createReadStream } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { type BundleReport, verifyBundle } from '../../core/audit/bundle.ts';
+import type { ChainVerdict } from '../../core/audit/chain.ts';
+import { csvLine } from '../../core/audit/csv.ts';
+import { bundleLines, exportTrail, TRAIL_COLUMNS, type TrailExport, trailRow } from '../../core/audit/export.ts';
+import { CountersignError } from '../../core/errors.ts';
+import { type CustomerId, customerId, parseOperationId } from '../../core/ids.ts';
+import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
+import { faultWords } from '../cards/audit-card.ts';
+import type { Foundation } from '../foundation.ts';
+import type { Call, Command } from './command.ts';
+
+const CUSTOMER = { type: 'string', help: "the customer's id, a UUID" } as const;
+
+/** `audit verify`: offline on an export, or on the database. Needs neither for the other. */
+export const auditVerify: Command = {
+  usage: 'audit verify [FILE]',
+  summary: 'Checks a trail: an export by itself, without any database, or (--customer) the one in the database.',
+  options: {
+    checkpoints: {
+      type: 'string',
+      help: 'a folder of signed checkpoints to compare with, such as CHECKPOINT_DIR or a copy',
+    },
+    keys: { type: 'string', help: 'a file of public keys to trust; by default keys.txt of that folder' },
+    customer: CUSTOMER,
+  },
+  run: (call) => (call.args[0] === undefined ? verifyDatabase(call) : verifyFile(call, call.args[0])),
+};
+
+/** `audit export`: the trail of a customer, or of one operation, into a file. */
+export const auditExport: Command = {
+  usage: 'audit export',
+  summary: 'Writes a trail into a file. JSON Lines and JSON prove themselves (audit verify FILE); CSV is for reading.',
+  options: {
+    customer: CUSTOMER,
+    operation: { type: 'string', help: 'only this operation, op-…' },
+    from: { type: 'string', help: 'entries from this day or time on, such as 2026-01-31 or 2026-01-31T12:00:00Z' },
+    to: { type: 'string', help: 'entries up to this day or time, which is included' },
+    format: { type: 'string', help: 'jsonl (the default), json or csv' },
+    out: { type: 'string', help: 'the file to write' },
+  },
+  run: writeExport,
+};
+
+export const auditHold: Command = {
+  usage: 'audit hold',
+  summary: 'Places a legal hold: nothing of the trail is dropped or erased until audit release.',
+  options: { customer: CUSTOMER, why: { type: 'string', help: 'the reason, which goes on record' } },
+  run: (call) => changeHold(call, 'placeHold', 'A legal hold keeps the trail as it is from now on.'),
+};
+
+export const auditRelease: Command = {
+  usage: 'audit release',
+  summary: 'Releases a legal hold.',
+  options: { customer: CUSTOMER, why: { type: 'string', help: 'the reason, which goes on record' } },
+  run: (call) => changeHold(call, 'releaseHold', 'The legal hold is released.'),
+};
+
+async function changeHold(call: Call, change: 'placeHold' | 'releaseHold', done: string): Promise<number> {
+  const customer = customerOf(call);
+  const why = text(call, 'why');
+  if (!customer || !why) return misused(call, 'Say which customer (--customer ID) and the reason (--why TEXT).');
+  const { retention } = await call.open();
+  await retention[change](customer, { why });
+  call.say(done);
+  return 0;
+}
+
+async function verifyDatabase(call: Call): Promise<number> {
+  const customer = customerOf(call);
+  if (!customer) return misused(call, 'Name the export to check, or the customer in the database (--customer ID).');
+  const { audit, checkpoints } = await call.open();
+  const store = storeOf(call);
+  const held = await checkpoints.held(customer, store, await keysOf(call, store));
+  const verdict = await audit.verify(customer, held.checkpoints);
+  const newest = held.checkpoints.at(-1);
+  if (verdict.isIntact) {
+    call.say(`The chain in the database is intact: ${verdict.entries} entries${lastWords(verdict)}.`);
+    for (const words of lossWords(verdict)) call.say(words);
+    if (newest)
+      call.say(`It agrees with ${held.checkpoints.length} signed checkpoints${signedWords(newest, verdict.seq)}`);
+    else call.say(NO_CHECKPOINT);
+  }
+  return conclude(call, verdict, held.problems);
+}
+
+async function verifyFile(call: Call, file: string): Promise<number> {
+  const store = storeOf(call);
+  const keys = await keysOf(call, store);
+  const options = { ...(store ? { notes: (id: CustomerId) => store.read(id) } : {}), ...(keys ? { keys } : {}) };
+  let report: BundleReport | undefined;
+  try {
+    report = (await verifyBundle(linesOf(file), options)) ?? (await verifyBundle(entriesOf(file), options));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && 'syscall' in error)) throw error;
+    return misused(call, `${file} could not be read: ${error.code}.`);
+  }
+  if (!report) return misused(call, `${file} is no audit export: give one in JSON Lines or JSON (CSV is for reading).`);
+  const { head, verdict, checkpoint, checkpoints, keysFrom } = report;
+  if (verdict.isIntact) {
+    const what = head.operationId ? ` about ${head.operationId}` : '';
+    call.say(`The export${what} of ${head.exportedAt} is intact: ${verdict.entries} entries${lastWords(verdict)}.`);
+    if (BigInt(head.after.seq) > 0n && !head.isAfterDropped)
+      call.say(`It begins behind entry #${head.after.seq}: what lies before was not asked for.`);
+    if (head.upTo !== head.head.seq) call.say(`It ends before the trail did, which then stood at #${head.head.seq}.`);
+    for (const words of lossWords(verdict)) call.say(words);
+    if (report.unopenable > 0)
+      call.say(`${report.unopenable} payloads are erased: the customer's key was destroyed, and nobody can open them.`);
+    if (report.withheld > 0) call.say(`${report.withheld} payloads are withheld: they belong to other operations.`);
+    if (!checkpoint) call.say(NO_CHECKPOINT);
+    else call.say(`It agrees with ${checkpoints} signed checkpoints${signedWords(checkpoint, verdict.seq)}`);
+    if (checkpoint && keysFrom === 'the export')
+      call.say(
+        `The signatures were checked with keys that the export itself brought (${checkpoint.keyId}): compare with keys that you got elsewhere (--keys FILE).`,
+      );
+  }
+  return conclude(call, verdict, report.problems);
+}
+
+const NO_CHECKPOINT =
+  'There is no signed checkpoint to compare with: without one it cannot be excluded that the newest entries were cut off and the head was rewritten.';
+
+function conclude(call: Call, verdict: ChainVerdict, problems: readonly string[]): number {
+  if (!verdict.isIntact) call.say(faultWords(verdict));
+  for (const problem of problems) call.say(problem);
+  return verdict.isIntact && problems.length === 0 ? 0 : 1;
+}
+
+function lastWords({ seq, hash, entries }: Extract<ChainVerdict, { isIntact: true }>): string {
+  return entries === 0 ? '' : `, the last one #${seq} · ${hash.slice(0, 8)}`;
+}
+
+/** What is gone, and may be. */
+function lossWords({ droppedUpTo, erased }: Extract<ChainVerdict, { isIntact: true }>): readonly string[] {
+  return [
+    ...(droppedUpTo > 0n
+      ? [`Entries up to #${droppedUpTo} are retention-dropped: their time was over, and an entry says so.`]
+      : []),
+    ...(erased > 0 ? [`${erased} payloads are erased; their entries are not.`] : []),
+  ];
+}
+
+function signedWords({ seq, at }: { readonly seq: bigint; readonly at: Date }, end: bigint): string {
+  const rest = end > seq ? ` No checkpoint vouches for what came after it.` : '';
+  return `, the last one at #${seq} of ${at.toISOString()}.${rest}`;
+}
+
+async function writeExport(call: Call): Promise<number> {
+  const { operation, from, to } = {
+    operation: text(call, 'operation'),
+    from: text(call, 'from'),
+    to: text(call, 'to'),
+  };
+  const customer = customerOf(call);
+  const out = text(call, 'out');
+  const format = text(call, 'format') ?? 'jsonl';
+  const operationId = operation === undefined ? undefined : parseOperationId(operation);
+  const times = { from: timeOf(from, '00:00:00.000Z'), to: timeOf(to, '23:59:59.999Z') };
+  if (!customer || !out) return misused(call, 'Say which customer (--customer ID) and where to write (--out FILE).');
+  if (format !== 'jsonl' && format !== 'json' && format !== 'csv')
+    return misused(call, 'The format is jsonl, json or csv.');
+  if (operation !== undefined && !operationId) return misused(call, 'An operation looks like op-7k3f9q2m.');
+  if (times.from === null || times.to === null)
+    return misused(call, 'A time looks like 2026-01-31 or 2026-01-31T12:00:00Z.');
+  const foundation = await call.open();
+  const { database, audit } = foundation;
+  await database.withCustomer(customer, (tx) =>
+    audit.append(tx, customer, {
+      kind: 'trail.read',
+      ...(operationId ? { operationId } : {}),
+      payload: { how: 'export', by: 'the operator', format },
+    }),
+  );
+  const trail = await exportTrail(foundation, customer, {
+    ...(times.from ? { from: times.from } : {}),
+    ...(times.to ? { to: times.to } : {}),
+    ...(operationId ? { operationId } : {}),
+  });
+  const count = await writeLines(
+    out,
+    format === 'csv'
+      ? csvLines(foundation, customer, trail)
+      : format === 'json'
+        ? jsonLines(trail)
+        : bundleLines(trail),
+  );
+  const { after, upTo } = trail.head;
+  const range = after.seq === upTo ? 'no entry is asked for' : `entries #${BigInt(after.seq) + 1n} to #${upTo}`;
+  call.say(`Wrote ${count} lines to ${out}: ${range}.`);
+  return 0;
+}
+
+async function writeLines(file: string, lines: AsyncIterable<string>): Promise<number> {
+  const handle = await open(file, 'w', 0o600);
+  try {
+    let count = 0;
+    for await (const line of lines) {
+      await handle.write(line);
+      count++;
+    }
+    await handle.sync();
+    return count;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** One document of the same content as the lines. */
+async function* jsonLines({ head, entries }: TrailExport): AsyncIterable<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"entries":[`;
+  let separator = '\n';
+  for await (const { line } of entries()) {
+    yield `${separator}${JSON.stringify(line)}`;
+    separator = ',\n';
+  }
+  yield '\n]}\n';
+}
+
+async function* csvLines(
+  { database, customers }: Foundation,
+  customer: CustomerId,
+  trail: TrailExport,
+): AsyncIterable<string> {
+  const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
+  const names = new Map(members.map(({ id, person }) => [id as string, person.name]));
+  yield csvLine(TRAIL_COLUMNS);
+  for await (const { entry, isAsked } of trail.entries())
+    if (isAsked) yield csvLine(trailRow(entry, (id) => names.get(id) ?? id));
+}
+
+/** The lines of a file, piece by piece. */
+async function* linesOf(file: string): AsyncIterable<readonly string[]> {
+  let rest = '';
+  for await (const piece of createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    yield lines;
+  }
+  yield [rest];
+}
+
+/** A JSON document as the lines that it stands for. */
+async function* entriesOf(file: string): AsyncIterable<readonly string[]> {
+  let document: unknown;
+  try {
+    document = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return;
+    throw error;
+  }
+  if (document === null || typeof document !== 'object' || !('entries' in document)) return;
+  const { entries, ...head } = document;
+  yield [JSON.stringify(head), ...(Array.isArray(entries) ? entries : []).map((entry) => JSON.stringify(entry))];
+}
+
+function storeOf(call: Call): CheckpointStore | undefined {
+  const dir = text(call, 'checkpoints');
+  return dir === undefined ? undefined : call.checkpoints(dir);
+}
+
+/** The keys to trust: those of a file, or those that lie beside the checkpoints. */
+async function keysOf(call: Call, store: CheckpointStore | undefined): Promise<readonly string[] | undefined> {
+  const file = text(call, 'keys');
+  if (file === undefined) return store?.keys();
+  try {
+    return (await readFile(file, 'utf8')).split('\n').filter((line) => line.trim() !== '');
+  } catch (cause) {
+    throw new CountersignError('config_invalid', `The file of public keys ${file} could not be read.`, { cause });
+  }
+}
+
+function customerOf(call: Call): CustomerId | undefined {
+  try {
+    return customerId((text(call, 'customer') ?? '').toLowerCase());
+  } catch {
+    return undefined;
+  }
+}
+
+/** `null`: no time at all. A day stands for its first or last moment. */
+function timeOf(words: string | undefined, ofDay: string): Date | undefined | null {
+  if (words === undefined) return undefined;
+  if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?Z)?$/.test(words)) return null;
+  const time = new Date(words.length === 10 ? `${words}T${ofDay}` : words);
+  return Number.isNaN(time.getTime()) ? null : time;
+}
+
+function text(call: Call, name: string): string | undefined {
+  const value = call.values[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function misused(call: Call, words: string): number {
+  call.complain(words);
+  return 2;
+}

@@ -1,0 +1,208 @@
+import { hash as digest } from 'node:crypto';
+import { z } from 'zod';
+import { canonical, type Json } from '../canonical.ts';
+import { customerId as asCustomerId, type CustomerId } from '../ids.ts';
+import { type ChainRow, type ChainVerdict, createChainCheck } from './chain.ts';
+import { checkNotes, type HeldCheckpoints } from './checkpoints.ts';
+import { parseVerifier } from './note.ts';
+
+/**
+ * An export that proves itself: JSON Lines, a head and then an entry a line. It needs no database and no key: whoever has it
+ * can recompute every hash, and compare with checkpoints that lie elsewhere.
+ */
+export const BUNDLE_FORMAT = 'countersign-audit/1';
+
+const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
+const seq = z.string().regex(/^\d{1,19}$/);
+const point = z.object({ seq, hash: hex32 });
+
+export const bundleHead = z.object({
+  format: z.literal(BUNDLE_FORMAT),
+  customerId: z.uuid(),
+  /** Whose words are shown; absent: all. */
+  operationId: z.string().optional(),
+  exportedAt: z.iso.datetime(),
+  /** How to recompute `hash` and `payloadHash`, in words. */
+  hash: z.string(),
+  payloadHash: z.string(),
+  /** The entry before the first one here. */
+  after: point,
+  /** What lies before was dropped after its retention period, as an entry says; absent: it was not asked for. */
+  isAfterDropped: z.boolean(),
+  upTo: seq,
+  /** Where the chain ended at that time. */
+  head: point,
+  keys: z.array(z.string()),
+  checkpoints: z.array(z.string()),
+});
+export type BundleHead = z.infer<typeof bundleHead>;
+
+export const bundleEntry = z.object({
+  seq,
+  at: z.iso.datetime(),
+  prev: hex32,
+  hash: hex32,
+  header: z.string(),
+  salt: hex32.optional(),
+  /** The words; `null`: there never were any. `withheld`: of another operation than was asked for. */
+  payload: z.union([z.record(z.string(), z.json()), z.enum(['erased', 'key destroyed', 'withheld']), z.null()]),
+});
+export type BundleEntry = z.infer<typeof bundleEntry>;
+
+/** For lines by the ten thousand: `bundleEntry` in as many words as it takes, and no more. */
+function readEntry(line: string): BundleEntry | undefined {
+  try {
+    const entry: unknown = JSON.parse(line);
+    if (entry === null || typeof entry !== 'object') return undefined;
+    const { seq, at, prev, hash, header, salt, payload } = entry as { [name: string]: unknown }; // looked at below
+    const isRight =
+      typeof seq === 'string' &&
+      /^\d{1,19}$/.test(seq) &&
+      typeof at === 'string' &&
+      !Number.isNaN(Date.parse(at)) &&
+      isHash(prev) &&
+      isHash(hash) &&
+      typeof header === 'string' &&
+      (salt === undefined || isHash(salt)) &&
+      (payload === null || typeof payload === 'object' || WORDLESS.has(payload));
+    return isRight ? (entry as BundleEntry) : undefined; // every field was looked at
+  } catch {
+    return undefined;
+  }
+}
+
+const WORDLESS: ReadonlySet<unknown> = new Set(['erased', 'key destroyed', 'withheld']);
+const HASH = /^[0-9a-f]{64}$/;
+
+function isHash(value: unknown): boolean {
+  return typeof value === 'string' && HASH.test(value);
+}
+
+export interface BundleReport {
+  readonly head: BundleHead;
+  readonly verdict: ChainVerdict;
+  /** Payloads that nobody can open, because the customer's key was destroyed. */
+  readonly unopenable: number;
+  /** Payloads that this export leaves out. */
+  readonly withheld: number;
+  /** The entry and time of the newest checkpoint that was compared. */
+  readonly checkpoint: { readonly seq: bigint; readonly at: Date; readonly keyId: string } | undefined;
+  readonly checkpoints: number;
+  /** Whose word the signatures are: keys that were given, or those that the export itself brought. */
+  readonly keysFrom: 'given' | 'the export';
+  readonly problems: readonly string[];
+}
+
+export interface BundleCheckOptions {
+  /** Notes kept elsewhere; absent: those that the export brought. */
+  readonly notes?: (customerId: CustomerId) => Promise<readonly string[]>;
+  /** Public keys that are trusted, as texts; absent: those that the export brought. */
+  readonly keys?: readonly string[];
+}
+
+/** Checks an export by itself. `lines` in pieces, as a file is read. @returns `undefined`: it is no export at all. */
+export async function verifyBundle(
+  lines: AsyncIterable<readonly string[]>,
+  options: BundleCheckOptions = {},
+): Promise<BundleReport | undefined> {
+  let state: Awaited<ReturnType<typeof begin>> | undefined;
+  let unreadable: bigint | undefined;
+  let isLastUnreadable = false;
+  const counts = { unopenable: 0, withheld: 0 };
+  for await (const piece of lines) {
+    for (const line of piece) {
+      if (line === '') continue;
+      if (!state) {
+        state = await begin(line, options);
+        if (!state) return undefined;
+        continue;
+      }
+      const entry = readEntry(line);
+      isLastUnreadable = entry === undefined;
+      if (!entry) unreadable ??= state.check.last().seq + 1n;
+      else if (unreadable === undefined) {
+        if (entry.payload === 'key destroyed') counts.unopenable++;
+        if (entry.payload === 'withheld') counts.withheld++;
+        state.check.add(rowOf(entry));
+      }
+    }
+  }
+  if (!state) return undefined;
+  const { head, check, held, keysFrom, anchors } = state;
+  const end = { seq: BigInt(head.upTo), hash: Buffer.from(head.head.hash, 'hex') };
+  const verdict: ChainVerdict =
+    unreadable !== undefined
+      ? { isIntact: false, seq: unreadable, fault: isLastUnreadable ? 'truncated' : 'modified' }
+      : check.finish(head.upTo === head.head.seq ? end : { ...end, hash: check.last().hash });
+  const newest = anchors.at(-1);
+  return {
+    head,
+    verdict,
+    ...counts,
+    checkpoint: newest && { seq: newest.seq, at: newest.at, keyId: newest.keyId ?? '' },
+    checkpoints: anchors.length,
+    keysFrom,
+    problems: held.problems,
+  };
+}
+
+async function begin(line: string, options: BundleCheckOptions) {
+  let head: BundleHead;
+  try {
+    head = bundleHead.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+  const customerId = asCustomerId(head.customerId);
+  const notes = (await options.notes?.(customerId)) ?? head.checkpoints;
+  const verifiers = (options.keys ?? head.keys).flatMap((text) => parseVerifier(text) ?? []);
+  const held: HeldCheckpoints = checkNotes(notes, verifiers, customerId);
+  const isPart = head.upTo !== head.head.seq;
+  const [after, upTo, exportedAt] = [BigInt(head.after.seq), BigInt(head.upTo), new Date(head.exportedAt)];
+  // What was signed after the export says nothing about it, nor does what lies outside of its range.
+  const anchors = held.checkpoints.filter(
+    ({ seq, at }) => at <= exportedAt && seq >= after && (!isPart || seq <= upTo),
+  );
+  const start = { seq: after, hash: Buffer.from(head.after.hash, 'hex') };
+  const check = createChainCheck({ start, isDropped: head.isAfterDropped, anchors, isPart });
+  return { head, check, held, anchors, keysFrom: options.keys ? ('given' as const) : ('the export' as const) };
+}
+
+function rowOf({ seq, at, prev, hash, header, salt, payload }: BundleEntry): ChainRow {
+  const row = {
+    seq: BigInt(seq),
+    at: new Date(at),
+    header,
+    prev: Buffer.from(prev, 'hex'),
+    hash: Buffer.from(hash, 'hex'),
+  };
+  if (payload === null || payload === 'erased') return { ...row, words: 'none' };
+  if (typeof payload === 'string') return { ...row, words: 'not shown' };
+  return { ...row, words: 'there', wordsHash: wordsHash(salt ?? '', payload) };
+}
+
+/** SHA-256 of the salt's bytes and the payload's RFC 8785 text. */
+export function wordsHash(salt: string, payload: Json): string {
+  return digest('sha256', Buffer.concat([Buffer.from(salt, 'hex'), Buffer.from(spelling(payload), 'utf8')]));
+}
+
+/** What is spelled canonically already stays as it is, which spares the sorting: RFC 8785 spells as JSON.stringify does. */
+function spelling(payload: Json): string {
+  try {
+    return isSorted(payload) ? JSON.stringify(payload) : canonical(payload);
+  } catch {
+    return ''; // such as a lone surrogate, which nothing of ours holds
+  }
+}
+
+function isSorted(value: Json): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (value === null || typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.every(isSorted);
+  let before = '';
+  for (const [name, field] of Object.entries(value)) {
+    if (name < before || !isSorted(field)) return false;
+    before = name;
+  }
+  return true;
+}

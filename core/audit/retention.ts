@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import type { Database, Transaction } from '../database.ts';
+import type { Directory } from '../directory.ts';
+import { type CustomerId, type MemberId, newUuid, type OperationId } from '../ids.ts';
+import type { Log } from '../ports/log.ts';
+import { type Audit, headerText } from './audit.ts';
+import type { Checkpoints } from './checkpoints.ts';
+
+/** Whose words are erased: of everything, of one operation, or of one person: what they did, and the operations they asked for. */
+export type ErasureScope = 'all' | { readonly operationId: OperationId } | { readonly memberId: MemberId };
+
+/** What may go from a trail, and what keeps it. Each of these is an entry itself. */
+export interface Retention {
+  /**
+   * Drops entries older than `days`, and never sooner than the owner of the database allows, up to the last one that a
+   * checkpoint reaches; one is signed first. @returns how many went; 0 under a legal hold.
+   */
+  drop(customerId: CustomerId, days: number): Promise<number>;
+  /** For every customer; one that fails is logged and keeps the others from nothing. */
+  dropAll(days: number): Promise<void>;
+  /**
+   * Takes words away; their entries stay, and the chain with them.
+   * @returns how many payloads went, or that a legal hold keeps them.
+   */
+  erase(
+    customerId: CustomerId,
+    scope: ErasureScope,
+    by?: MemberId,
+  ): Promise<{ readonly kind: 'erased'; readonly payloads: number } | { readonly kind: 'held' }>;
+  /** Nothing is dropped or erased until the hold is released. */
+  placeHold(customerId: CustomerId, hold: { readonly by?: MemberId; readonly why: string }): Promise<void>;
+  releaseHold(customerId: CustomerId, release: { readonly by?: MemberId; readonly why: string }): Promise<void>;
+  isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean>;
+}
+
+const counted = z.tuple([z.object({ count: z.bigint() })]);
+const lastDue = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array), checkpoint: z.bigint() })).max(1);
+const seqs = z.array(z.object({ seq: z.bigint() }));
+
+export function createRetention(deps: {
+  database: Database;
+  directory: Directory;
+  audit: Audit;
+  checkpoints: Checkpoints;
+  log: Log;
+}): Retention {
+  const { database, directory, audit, checkpoints, log } = deps;
+  const isHeld = async (tx: Transaction, customerId: CustomerId) => {
+    const last = await tx.auditEntry.findFirst({
+      where: { customerId, kind: { in: ['hold.placed', 'hold.released'] } },
+      orderBy: { seq: 'desc' },
+      select: { kind: true },
+    });
+    return last?.kind === 'hold.placed';
+  };
+  const hold =
+    (kind: 'hold.placed' | 'hold.released') =>
+    async (customerId: CustomerId, { by, why }: Reason) => {
+      await database.withCustomer(customerId, (tx) =>
+        audit.append(tx, customerId, { kind, ...(by ? { actor: by } : {}), payload: { why } }),
+      );
+    };
+  const drop = async (customerId: CustomerId, days: number) => {
+    if ((await database.withCustomer(customerId, (tx) => due(tx, customerId, days))).length === 0) return 0;
+    await checkpoints.make(customerId);
+    return database.withCustomer(customerId, async (tx) => {
+      const [last] = await due(tx, customerId, days);
+      if (!last || (await isHeld(tx, customerId))) return 0;
+      const header = headerText(customerId, newUuid(), {
+        kind: 'retention.dropped',
+        days,
+        droppedSeq: String(last.seq),
+        droppedHash: Buffer.from(last.hash).toString('hex'),
+        checkpointSeq: String(last.checkpoint),
+      });
+      const [{ count }] = counted.parse(await tx.$queryRaw`SELECT dropped AS count FROM app.drop_audit(${header})`);
+      return Number(count);
+    });
+  };
+
+  return {
+    drop,
+    isHeld,
+    placeHold: hold('hold.placed'),
+    releaseHold: hold('hold.released'),
+    async dropAll(days) {
+      for (const customerId of await directory.customersOnRecord()) {
+        try {
+          const count = await drop(customerId, days);
+          if (count > 0) log.info({ customerId, count }, 'old audit entries were dropped');
+        } catch (error) {
+          const cause = error instanceof Error ? error.message : String(error);
+          log.error({ code: 'retention', customerId, cause }, 'old audit entries could not be dropped');
+        }
+      }
+    },
+    erase: (customerId, scope, by) =>
+      database.withCustomer(customerId, async (tx) => {
+        if (await isHeld(tx, customerId)) return { kind: 'held' };
+        const found = seqs.parse(await sealedEntries(tx, customerId, scope)).map(({ seq }) => seq);
+        if (found.length === 0) return { kind: 'erased', payloads: 0 };
+        const header = headerText(customerId, newUuid(), {
+          kind: 'erasure.completed',
+          actor: by,
+          erased: ranges(found),
+        });
+        const [{ count }] = counted.parse(
+          await tx.$queryRaw`SELECT erased AS count FROM app.erase_payloads(${header})`,
+        );
+        return { kind: 'erased', payloads: Number(count) };
+      }),
+  };
+}
+
+interface Reason {
+  readonly by?: MemberId;
+  readonly why: string;
+}
+
+/** The last entry that is old enough and that a checkpoint of this very chain reaches. */
+async function due(tx: Transaction, customerId: CustomerId, days: number) {
+  return lastDue.parse(
+    await tx.$queryRaw`
+      WITH reached AS (
+        SELECT c.seq FROM audit_checkpoints c JOIN autonomous_operations_audit a USING (customer_id, seq, hash)
+        WHERE c.customer_id = ${customerId}::uuid ORDER BY c.seq DESC LIMIT 1)
+      SELECT a.seq, a.hash, coalesce((SELECT seq FROM reached), 0) AS checkpoint FROM autonomous_operations_audit a
+      WHERE a.customer_id = ${customerId}::uuid AND a.at < app.now() - make_interval(days => app.audit_days(${days}::int))
+        AND a.seq <= coalesce((SELECT seq FROM reached), a.seq)
+      ORDER BY a.seq DESC LIMIT 1`,
+  );
+}
+
+function sealedEntries(tx: Transaction, customerId: CustomerId, scope: ErasureScope): Promise<unknown> {
+  if (scope === 'all')
+    return tx.$queryRaw`
+      SELECT seq FROM autonomous_operations_audit
+      WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL ORDER BY seq`;
+  if ('operationId' in scope)
+    return tx.$queryRaw`
+      SELECT seq FROM autonomous_operations_audit
+      WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND operation_id = ${scope.operationId} ORDER BY seq`;
+  return tx.$queryRaw`
+    SELECT seq FROM autonomous_operations_audit a
+    WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND (header::jsonb ->> 'actor' = ${scope.memberId}
+      OR operation_id IN (SELECT o.id FROM autonomous_operations o
+        WHERE o.customer_id = a.customer_id AND o.user_id = ${scope.memberId}::uuid)) ORDER BY seq`;
+}
+
+/** `1 2 3 7` → `[["1","3"],["7","7"]]`: numbers as texts, since JSON's end at 2^53. */
+function ranges(sorted: readonly bigint[]): [string, string][] {
+  const found: { from: bigint; to: bigint }[] = [];
+  for (const seq of sorted) {
+    const open = found.at(-1);
+    if (open && open.to + 1n === seq) open.to = seq;
+    else found.push({ from: seq, to: seq });
+  }
+  return found.map(({ from, to }) => [String(from), String(to)]);
+}

@@ -1,0 +1,294 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { csvLine } from '../../core/audit/csv.ts';
+import { exportTrail, trailRow } from '../../core/audit/export.ts';
+import type { CustomerId } from '../../core/ids.ts';
+import { exportLines, type Keeper, keepTrails, tamper, verifyLines } from '../support/audit.ts';
+import { asCustomer, type Core, installShop, openCore, requestOperation, sql, trail } from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let keeper: Keeper;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  keeper = keepTrails(core);
+});
+
+afterAll(async () => {
+  keeper.remove();
+  await core.close();
+  await testDatabase.drop();
+});
+
+const AUDIT = 'autonomous_operations_audit';
+const CANARY = 'mona.lisa+canary@example.com';
+
+const append = (customerId: CustomerId, payload?: { words: string }) =>
+  core.database.withCustomer(customerId, (tx) =>
+    core.audit.append(tx, customerId, { kind: 'rules.changed', ...(payload ? { payload } : {}) }),
+  );
+
+/** A customer with an operation of three entries, one more with the canary in its words, and one of somebody else. */
+async function person() {
+  const shop = await installShop(core);
+  const { customerId } = shop;
+  const operation = await requestOperation(core, shop);
+  await core.database.withCustomer(customerId, async (tx) => {
+    const said = { kind: 'guide.shown', operationId: operation.id, payload: { words: CANARY } } as const;
+    await core.audit.append(tx, customerId, { ...said, actor: shop.merchant.id });
+    await core.audit.append(tx, customerId, {
+      kind: 'rules.changed',
+      actor: shop.admin.id,
+      payload: { words: 'kept' },
+    });
+  });
+  return { shop, customerId, operation };
+}
+
+describe('49 an erased subject', () => {
+  test('leaves a chain that is intact, and an export that says erased', async () => {
+    const { shop, customerId, operation } = await person();
+    await keeper.checkpoints.make(customerId);
+    const erased = await keeper.retention.erase(customerId, { memberId: shop.merchant.id }, shop.admin.id);
+    expect(erased).toEqual({ kind: 'erased', payloads: 3 });
+    const { checkpoints } = await keeper.checkpoints.held(customerId);
+    expect(await core.audit.verify(customerId, checkpoints)).toMatchObject({ isIntact: true, entries: 6, erased: 3 });
+    const entries = await trail(core, operation);
+    expect(entries.map(({ kind, gone, payload }) => [kind, gone, payload])).toEqual([
+      ['operation.requested', 'erased', undefined],
+      ['plan.made', 'erased', undefined],
+      ['consent.requested', undefined, undefined],
+      ['guide.shown', 'erased', undefined],
+    ]);
+
+    const lines = await exportLines(core, keeper, customerId);
+    const payloads = lines.slice(1).map((line) => (JSON.parse(line) as { payload: unknown }).payload);
+    expect(payloads).toEqual(['erased', 'erased', null, 'erased', { words: 'kept' }, null]);
+    const { code, out } = await verifyLines(lines, '--checkpoints', keeper.dir);
+    expect([code, out]).toEqual([0, expect.stringContaining('3 payloads are erased; their entries are not.')]);
+    const table: string[] = [];
+    const exported = await exportTrail({ ...core, checkpoints: keeper.checkpoints }, customerId);
+    for await (const { entry } of exported.entries()) table.push(csvLine(trailRow(entry, () => 'somebody')));
+    expect(table.filter((row) => row.includes(',erased,'))).toHaveLength(3);
+    expect(`${lines}${table}`).not.toContain(CANARY);
+  });
+
+  test('has its words nowhere in the rows any more, and the erasure is an entry itself', async () => {
+    const { customerId, operation, shop } = await person();
+    await keeper.retention.erase(customerId, { operationId: operation.id }, shop.admin.id);
+    const rows = await sql<{ seq: string; header: string; payload: Buffer | null }>(
+      testDatabase.adminUrl,
+      `SELECT seq, header, payload FROM ${AUDIT} WHERE customer_id = $1 ORDER BY seq`,
+      [customerId],
+    );
+    expect(rows.map(({ payload }) => payload === null)).toEqual([true, true, true, true, false, true]);
+    expect(JSON.parse(rows.at(-1)?.header ?? '{}')).toMatchObject({
+      kind: 'erasure.completed',
+      actor: shop.admin.id,
+      erased: [
+        ['1', '2'],
+        ['4', '4'],
+      ],
+    });
+  });
+
+  test('is told from words that somebody took away', async () => {
+    const { customerId, shop } = await person();
+    await keeper.retention.erase(customerId, { memberId: shop.merchant.id });
+    await tamper(testDatabase, shop, `UPDATE ${AUDIT} SET payload = NULL WHERE ME AND seq = 5`);
+    expect(await core.audit.verify(customerId)).toEqual({ isIntact: false, seq: 5n, fault: 'modified' });
+    const { code, out } = await verifyLines(await exportLines(core, keeper, customerId));
+    expect([code, out]).toEqual([1, expect.stringContaining('Entry #5 was modified')]);
+  });
+
+  test('whose key was destroyed leaves an intact chain, too', async () => {
+    const { customerId, shop } = await person();
+    await tamper(testDatabase, shop, "UPDATE customer_keys SET state = 'destroyed' WHERE ME");
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 5, erased: 0 });
+    const lines = await exportLines(core, keeper, customerId);
+    expect(lines.join('\n')).toContain('"payload":"key destroyed"');
+    const { code, out } = await verifyLines(lines);
+    expect([code, out]).toEqual([
+      0,
+      expect.stringContaining("4 payloads are erased: the customer's key was destroyed"),
+    ]);
+  });
+});
+
+describe('50 retention', () => {
+  /** Six entries, of which the first four are past their time, and a checkpoint. */
+  async function aged() {
+    const { shop, customerId } = await person();
+    await shiftClock(testDatabase.ownerUrl, '91 days');
+    await append(customerId);
+    return { shop, customerId };
+  }
+
+  test('drops what is too old behind a signed checkpoint, says so, and verifies', async () => {
+    const { customerId } = await aged();
+    expect(await keeper.retention.drop(customerId, 90)).toBe(5);
+    const rows = await sql<{ seq: string; kind: string }>(
+      testDatabase.adminUrl,
+      `SELECT seq, kind FROM ${AUDIT} WHERE customer_id = $1 ORDER BY seq`,
+      [customerId],
+    );
+    expect(rows.map(({ seq, kind }) => `${seq} ${kind}`)).toEqual(['6 rules.changed', '7 retention.dropped']);
+    const { checkpoints } = await keeper.checkpoints.held(customerId);
+    expect(checkpoints.map(({ seq }) => seq)).toEqual([6n]);
+    const intact = { isIntact: true, entries: 2, droppedUpTo: 5n };
+    expect(await core.audit.verify(customerId, checkpoints)).toMatchObject(intact);
+    await append(customerId);
+    await keeper.checkpoints.make(customerId);
+    const lines = await exportLines(core, keeper, customerId);
+    const { code, out } = await verifyLines(lines, '--checkpoints', keeper.dir);
+    expect([code, out]).toEqual([0, expect.stringContaining('Entries up to #5 are retention-dropped')]);
+    expect(await keeper.retention.drop(customerId, 90)).toBe(0);
+  });
+
+  test('goes on from what it dropped before', async () => {
+    const { customerId } = await aged();
+    await keeper.retention.drop(customerId, 90);
+    await shiftClock(testDatabase.ownerUrl, '91 days');
+    await append(customerId, { words: 'later' });
+    expect(await keeper.retention.drop(customerId, 90)).toBe(2);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 2, droppedUpTo: 7n });
+    await keeper.retention.dropAll(90);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 2, droppedUpTo: 7n });
+  });
+
+  test('is told from entries that somebody removed', async () => {
+    const { shop, customerId } = await aged();
+    await keeper.retention.drop(customerId, 90);
+    await append(customerId);
+    await tamper(testDatabase, shop, `DELETE FROM ${AUDIT} WHERE ME AND seq = 6`);
+    expect(await core.audit.verify(customerId)).toEqual({ isIntact: false, seq: 1n, fault: 'gap' });
+    const { code, out } = await verifyLines(await exportLines(core, keeper, customerId));
+    expect([code, out]).toEqual([1, expect.stringContaining('There is a gap')]);
+  });
+
+  test('is kept from the trail by a legal hold, as is erasure, until that is released; all of it on record', async () => {
+    const { shop, customerId } = await aged();
+    await keeper.retention.placeHold(customerId, { by: shop.admin.id, why: 'a court asked for it' });
+    expect(await keeper.retention.drop(customerId, 90)).toBe(0);
+    expect(await keeper.retention.erase(customerId, 'all')).toEqual({ kind: 'held' });
+    await expect(dropByHand(customerId, {})).rejects.toMatchObject({ code: '23514', constraint: 'legal_hold' });
+    await expect(eraseByHand(customerId)).rejects.toMatchObject({ code: '23514', constraint: 'legal_hold' });
+    await keeper.retention.releaseHold(customerId, { by: shop.admin.id, why: 'it is over' });
+    expect(await keeper.retention.drop(customerId, 90)).toBe(5);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, droppedUpTo: 5n });
+  });
+
+  /** What the program could send by itself: the function with a header of its own. */
+  async function dropByHand(customerId: CustomerId, changes: Record<string, unknown>, upTo = 5) {
+    const [row] = await sql<{ hash: string }>(
+      testDatabase.adminUrl,
+      `SELECT encode(hash, 'hex') AS hash FROM ${AUDIT} WHERE customer_id = $1 AND seq = $2`,
+      [customerId, upTo],
+    );
+    const header = {
+      kind: 'retention.dropped',
+      days: 1,
+      droppedSeq: String(upTo),
+      droppedHash: row?.hash,
+      checkpointSeq: '6',
+      ...changes,
+    };
+    return asCustomer(testDatabase.programUrl, customerId, (client) =>
+      client.query('SELECT dropped FROM app.drop_audit($1)', [JSON.stringify(header)]),
+    );
+  }
+  const eraseByHand = (customerId: CustomerId, kind = 'erasure.completed') =>
+    asCustomer(testDatabase.programUrl, customerId, (client) =>
+      client.query('SELECT erased FROM app.erase_payloads($1)', [JSON.stringify({ kind, erased: [['1', '9']] })]),
+    );
+
+  test('drops nothing that no checkpoint reaches, that is not old enough, or that it does not name truly', async () => {
+    const { customerId } = await aged();
+    await expect(dropByHand(customerId, {})).rejects.toMatchObject({ message: /no signed checkpoint reaches/ });
+    await keeper.checkpoints.make(customerId);
+    await expect(dropByHand(customerId, { checkpointSeq: '4' })).rejects.toMatchObject({ code: '23514' });
+    await expect(dropByHand(customerId, {}, 6)).rejects.toMatchObject({ message: /not to be dropped yet/ });
+    await expect(dropByHand(customerId, { droppedHash: '00' })).rejects.toMatchObject({ code: '23514' });
+    await expect(dropByHand(customerId, { kind: 'rules.changed' })).rejects.toMatchObject({ code: '23514' });
+    await expect(dropByHand(customerId, { days: null })).resolves.toMatchObject({ rows: [{ dropped: '5' }] });
+    await expect(eraseByHand(customerId, 'rules.changed')).rejects.toMatchObject({ code: '23514' });
+  });
+
+  test('never takes what is younger than the owner of the database allows, whatever the program asks for', async () => {
+    const { customerId } = await person();
+    await shiftClock(testDatabase.ownerUrl, '80 days');
+    await append(customerId);
+    expect(await keeper.retention.drop(customerId, 1)).toBe(0);
+    await keeper.checkpoints.make(customerId);
+    await expect(dropByHand(customerId, { days: -1 })).rejects.toMatchObject({ message: /not to be dropped yet/ });
+  });
+
+  test("drops and erases in its own customer's trail alone", async () => {
+    const [a, b] = [await aged(), await person()];
+    await shiftClock(testDatabase.ownerUrl, '91 days');
+    await keeper.checkpoints.make(a.customerId);
+    await dropByHand(a.customerId, {});
+    await eraseByHand(a.customerId);
+    expect(await core.audit.verify(b.customerId)).toMatchObject({
+      isIntact: true,
+      entries: 5,
+      erased: 0,
+      droppedUpTo: 0n,
+    });
+  });
+});
+
+describe('54 when the root key is rotated', () => {
+  const base64 = (fill: number) => Buffer.alloc(32, fill).toString('base64');
+
+  test('the newest key signs, and what older ones signed still verifies, also once they are gone', async () => {
+    const { customerId } = await person();
+    const first = keepTrails(core, { rootKeys: createEnvironmentRootKeys({ current: base64(1), old: [] }) });
+    try {
+      const { dir } = first;
+      await first.checkpoints.make(customerId);
+      await append(customerId);
+      const rotating = createEnvironmentRootKeys({ current: base64(2), old: [base64(1)] });
+      const second = keepTrails(core, { dir, rootKeys: rotating });
+      await second.checkpoints.make(customerId);
+      const during = await second.checkpoints.held(customerId);
+      expect([during.problems, new Set(during.checkpoints.map(({ keyId }) => keyId)).size]).toEqual([[], 2]);
+
+      await append(customerId);
+      const rotated = createEnvironmentRootKeys({ current: base64(2), old: [] });
+      const third = keepTrails(core, { dir, rootKeys: rotated });
+      await third.checkpoints.make(customerId);
+      const after = await third.checkpoints.held(customerId);
+      expect([after.problems, after.checkpoints.length]).toEqual([[], 3]);
+      expect(await core.audit.verify(customerId, after.checkpoints)).toMatchObject({ isIntact: true });
+      const lines = await exportLines(core, third, customerId);
+      expect(readFileSync(join(dir, 'keys.txt'), 'utf8').trim().split('\n')).toHaveLength(2);
+      for (const options of [['--checkpoints', dir], ['--keys', join(dir, 'keys.txt')], []]) {
+        const { code, out } = await verifyLines(lines, ...options);
+        expect([code, out]).toEqual([0, expect.stringContaining('It agrees with 3 signed checkpoints')]);
+      }
+    } finally {
+      first.remove();
+    }
+  });
+
+  test('a key that nobody trusts vouches for nothing', async () => {
+    const { customerId } = await person();
+    const own = keepTrails(core, { rootKeys: createEnvironmentRootKeys({ current: base64(3), old: [] }) });
+    try {
+      await own.checkpoints.make(customerId);
+      const lines = await exportLines(core, own, customerId);
+      const keysFile = join(own.dir, 'trusted.txt');
+      writeFileSync(keysFile, (await keeper.checkpoints.keys()).map(({ text }) => `${text}\n`).join(''));
+      const { code, out } = await verifyLines(lines, '--keys', keysFile);
+      expect([code, out]).toEqual([1, expect.stringContaining('Checkpoint 1 (entry #5) bears no good signature')]);
+    } finally {
+      own.remove();
+    }
+  });
+});
