@@ -9,7 +9,7 @@ import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/we
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
 import { createRunner } from '../core/operations/run.ts';
-import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { type Config, readConfig } from './config.ts';
@@ -56,19 +56,20 @@ async function wire(
   ending: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<App> {
-  const foundation = await openFoundation(config, options, ending);
-  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
-  const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
-  const egress = createEgress({ privateTargets: config.targets.private, log });
-  const pictureLinks = createPictureLinks(rootKeys);
-  const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
-
   const chats = new Map<Platform, Chat>();
   const chat = (platform: Platform): Chat => {
     const found = chats.get(platform);
     if (!found) throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
     return found;
   };
+  const identify = async (person: Person, group?: string) => chat(person.platform).standing(person, group);
+  const foundation = await openFoundation(config, { ...options, identify }, ending);
+  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
+  const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
+  const egress = createEgress({ privateTargets: config.targets.private, log });
+  const pictureLinks = createPictureLinks(rootKeys);
+  const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
+
   const isBot = config.role !== 'worker';
   const progress = createProgress({
     database,
@@ -125,7 +126,7 @@ async function wire(
     if (options.webChat) urls.webChat = await openWebChat(options.webChat, context, pictures, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
-    await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workDeadlines(createDeadlines({ database, audit, operations, mover, vault }));
   }
   if (config.role !== 'bot') {
     const { chromiumPath } = config.agent;
@@ -143,7 +144,6 @@ async function wire(
       audit,
       vault,
       consents,
-      customers,
       operations,
       mover,
       workflows,

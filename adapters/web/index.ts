@@ -11,6 +11,7 @@ import type {
   MessageRef,
   Person,
   PictureLink,
+  Standing,
   ThreadRef,
 } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
@@ -140,6 +141,12 @@ export function createWebChat(
     return known;
   }
 
+  /** Web chat has no groups and no guests: whoever the page offers is a member. */
+  async function standing({ platform, workspaceId: workspace, userId }: Person): Promise<Standing> {
+    const isKnown = platform === 'web' && people.some((p) => p.workspaceId === workspace && p.userId === userId);
+    return isKnown ? { kind: 'member', isInGroup: false } : { kind: 'unknown' };
+  }
+
   async function openForm(trigger: string, form: Form): Promise<void> {
     const event = store.event(trigger)?.event;
     if (event?.kind !== 'action') throw unknownReference('trigger');
@@ -186,6 +193,7 @@ export function createWebChat(
     ephemeral,
     directMessage,
     person,
+    standing,
     openForm,
     upload,
     listen: delivery.listen,

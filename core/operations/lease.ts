@@ -1,6 +1,4 @@
 import type { Consents } from '../consent/consent.ts';
-import { mayDecide } from '../consent/policy.ts';
-import type { Customers } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import type { OperationJob } from '../queue/queues.ts';
@@ -28,7 +26,6 @@ export interface Lease {
 export interface LeaseDeps {
   readonly database: Database;
   readonly consents: Consents;
-  readonly customers: Customers;
   readonly operations: Operations;
   readonly mover: Mover;
 }
@@ -43,7 +40,8 @@ export async function takeLease(
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, operationId);
     if (!operation || isEnd(operation.state)) return undefined;
-    await requireConsent(tx, deps, operation);
+    const verdict = await deps.consents.verifyToBegin(tx, operation);
+    if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
     const fence = await deps.mover.move(tx, customerId, {
       operationId,
@@ -56,16 +54,6 @@ export async function takeLease(
     return fence === undefined ? undefined : { operation, fence };
   });
   return taken && createLease(deps, taken.operation, taken.fence, jobSignal);
-}
-
-/** The countersignature as it stands at this moment, and whether its giver still may give it. */
-async function requireConsent(tx: Transaction, deps: LeaseDeps, operation: Operation): Promise<void> {
-  const verdict = await deps.consents.verify(tx, operation.customerId, operation.id);
-  if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
-  const approver = operation.grant?.approver;
-  const rules = await deps.customers.rules(tx, operation.customerId);
-  if (!approver || !mayDecide(approver, operation.requester, rules).isPermitted)
-    throw new Stopped('consent', 'Whoever countersigned may no longer approve');
 }
 
 function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSignal: AbortSignal): Lease {

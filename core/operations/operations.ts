@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
-import { type CustomerId, newOperationId, newUuid, type OperationId } from '../ids.ts';
+import { type CustomerId, type MemberId, newOperationId, newUuid, type OperationId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
-import { type Operation, readOperation } from './operation.ts';
-import { makePlan, type Plan, planHash, planText } from './plan.ts';
+import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
+import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
 
 export interface NewOperation {
   readonly threadId: string;
@@ -68,8 +68,9 @@ export function createOperations(deps: OperationsDeps): Operations {
             const replaces = await nameInPlace(tx, customerId, input);
             const made = plan({ ...input, id, replaces, now: await databaseNow(tx) });
             await insertOperation(tx, customerId, id, input, made);
-            await insertRequest(tx, customerId, id, made, queue);
             const actor = input.requester.id;
+            const asked = { by: actor, askedFor: made.permissions, widened: {} };
+            await insertRequest(tx, customerId, id, made, asked, queue);
             await audit.append(tx, customerId, {
               kind: 'operation.requested',
               operationId: id,
@@ -109,7 +110,7 @@ export function createOperations(deps: OperationsDeps): Operations {
       });
       if (count === 0) return false;
       await tx.consentRequest.updateMany({
-        where: { customerId, operationId: id, decision: null },
+        where: { customerId, operationId: id, decision: null, terms: null },
         data: { decision: 'superseded', decidedAt: now, decidedBy: by.id },
       });
       for (const step of made.steps)
@@ -117,7 +118,7 @@ export function createOperations(deps: OperationsDeps): Operations {
           where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
           data: { intent: step.intent },
         });
-      await insertRequest(tx, customerId, id, made, queue);
+      await insertRequest(tx, customerId, id, made, askedBy(operation, made, by), queue);
       await audit.append(tx, customerId, {
         kind: 'plan.made',
         operationId: id,
@@ -193,23 +194,39 @@ async function insertOperation(
   });
 }
 
+interface Asked {
+  readonly by: MemberId;
+  /** What the requester wants, by their own hand; and who added each permission beyond that. */
+  readonly askedFor: readonly string[];
+  readonly widened: Readonly<Record<string, string>>;
+}
+
+/** Whoever asked may ask for more; what somebody else adds stays theirs for as long as it is in the plan. */
+function askedBy({ request, requester }: Operation, { permissions }: Plan, by: Member): Asked {
+  const askedFor = by.personId === requester.personId ? permissions : names.parse(request?.askedFor ?? []);
+  const before = widenedBy.parse(request?.widened ?? {});
+  const more = permissions.filter((permission) => !askedFor.includes(permission));
+  return { by: by.id, askedFor, widened: Object.fromEntries(more.map((added) => [added, before[added] ?? by.id])) };
+}
+
+const names = z.array(z.string());
+
 async function insertRequest(
   tx: Transaction,
   customerId: CustomerId,
   operationId: OperationId,
   made: Plan,
+  { by, askedFor, widened }: Asked,
   queue: Queue,
 ): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
   await tx.consentRequest.create({
-    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt },
+    data: {
+      ...{ customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt },
+      ...{ askedBy: by, askedFor: [...askedFor], widened },
+    },
   });
-  await queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
-}
-
-/** One transaction is one connection: its queries go one after the other. */
-async function inOrder<A, B>(items: readonly A[], convert: (item: A) => Promise<B>): Promise<readonly B[]> {
-  const out: B[] = [];
-  for (const item of items) out.push(await convert(item));
-  return out;
+  const job = { customerId, operationId };
+  await queue.sendDeadline(tx, job, new Date(expiresAt.getTime() - CONSENT_REQUEST_MINUTES * 30_000)); // the reminder
+  await queue.sendDeadline(tx, job, expiresAt);
 }

@@ -18,6 +18,7 @@ import type { Workflow } from '../workflow/workflow.ts';
 import { type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
+import { fitsPlan } from './plan.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
 
@@ -113,7 +114,7 @@ async function afterError(
 async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
   const { operation } = lease;
   const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
-  if (workflow.version !== operation.plan.workflowVersion)
+  if (!fitsPlan(workflow, operation.plan))
     return {
       kind: 'failed',
       code: 'workflow_changed',

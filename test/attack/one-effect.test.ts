@@ -284,7 +284,10 @@ describe('a run is stopped', () => {
     const lease = await taken(operation);
     await shiftClock(testDatabase.ownerUrl, '61 minutes');
     try {
-      await expect(lease.guard('sign_in')).rejects.toMatchObject({ why: 'consent', message: 'Consent has expired' });
+      await expect(lease.guard('sign_in')).rejects.toMatchObject({
+        why: 'consent',
+        message: 'Consent required: Consent has expired',
+      });
       await heard(lease, 'consent');
     } finally {
       await shiftClock(testDatabase.ownerUrl, '-61 minutes');

@@ -48,7 +48,9 @@ const buttonsOf = (card: Card) => card.blocks.flatMap((block) => (block.kind ===
 const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
 
 describe('consent card', () => {
-  const card = (operation: Operation, approvers = [approver]) => consentCard(operation, { approvers, admins: [admin] });
+  const rules = { approvalsRequired: 1, approverGroup: null };
+  const card = (operation: Operation, approvers = [approver]) =>
+    consentCard(operation, { approvers, admins: [admin], rules });
   const open = operationWith();
   const countersigned = { grant: granted(open) };
 
