@@ -330,7 +330,7 @@ describe('a run is stopped', () => {
     const lease = await taken(await queuedOperation(core, shop));
     await expect(lease.guard('write_shop')).rejects.toMatchObject({
       why: 'consent',
-      message: 'Permission write_shop was not granted',
+      message: 'Consent required: Permission write_shop was not granted',
     });
     await expect(lease.guard('sign_in')).resolves.toBeUndefined();
     expect(await held(lease)).toBe(true);
