@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Router } from 'express';
+import { withoutTricks } from '../../core/plain-text.ts';
 import type {
   Card,
   Chat,
@@ -105,7 +106,7 @@ export function createWebChat(
       ...(direct !== undefined && { visibleTo: direct }),
       ...(shownIn !== undefined && { shownIn }),
       ...(key !== undefined && { key }),
-      body: { kind: 'card', card },
+      body: { kind: 'card', card: withoutTricks(card) },
     };
   }
 
@@ -119,7 +120,8 @@ export function createWebChat(
     return messageRef(workspaceId, threadId, message.id);
   }
 
-  async function update({ thread, ref }: MessageRef, card: Card): Promise<void> {
+  async function update({ thread, ref }: MessageRef, given: Card): Promise<void> {
+    const card = withoutTricks(given);
     const message = store.message(ref);
     const isOurs = message?.threadId === threadIdOf(thread, workspaceId) && message.from === undefined;
     if (!isOurs || message.body.kind !== 'card') throw unknownReference('message');
@@ -147,7 +149,8 @@ export function createWebChat(
     return isKnown ? { kind: 'member', isInGroup: false } : { kind: 'unknown' };
   }
 
-  async function openForm(trigger: string, form: Form): Promise<void> {
+  async function openForm(trigger: string, given: Form): Promise<void> {
+    const form = withoutTricks(given);
     const event = store.event(trigger)?.event;
     if (event?.kind !== 'action') throw unknownReference('trigger');
     const { userId } = event.from;

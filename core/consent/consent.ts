@@ -177,6 +177,8 @@ export function createConsents(deps: ConsentDeps): Consents {
         if (until > latest) return { kind: 'beyond_plan', latest };
         const prolonged = { permissions: shown.permissions, expiresAt: until, extends: grant.id };
         await insertConsent(tx, ready, click, prolonged);
+        const where = { customerId_id: { customerId, id: operation.id } };
+        await tx.operation.update({ where, data: { consentExpiresAt: until } });
         await deps.queue.sendDeadline(tx, { customerId, operationId: operation.id }, until);
         await audit.append(tx, customerId, {
           kind: 'consent.extended',
