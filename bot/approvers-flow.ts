@@ -254,7 +254,7 @@ export async function submitApprovers(
     approvalsRequired: Number(event.fields.required?.[0] ?? '1'),
   };
   if (chosen.length === 0 && !rules.adminsApprove && rules.approverGroup === null)
-    return { approvers: 'Choose at least one person.' };
+    return { approvers: 'Choose at least one.' };
   if (!Number.isInteger(rules.approvalsRequired) || rules.approvalsRequired < 1 || rules.approvalsRequired > 9)
     return { required: 'Write a number from 1 to 9.' };
   return saveApprovers(context, customerId, member, event, { people: await peopleOf(context, event, chosen), rules });

@@ -173,6 +173,7 @@ function waitingForSignIn(operation: Operation): readonly Block[] {
 
 function question(operation: Operation, people: Deciders): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
+  const change: Button = { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
   if (people.approvers.length === 0 && people.rules.approverGroup === null)
     return [
@@ -186,6 +187,8 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
         kind: 'actions',
         buttons: [
           { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id },
+          // Whoever added too much can take it away again, and then decide.
+          ...(operation.widened.length > 0 ? [change] : []),
           guide,
         ],
       },
@@ -199,7 +202,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
       buttons: [
         { label: 'Approve', style: 'primary', action: 'approve', value },
         { label: 'Deny', style: 'danger', action: 'deny', value },
-        { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value },
+        change,
         guide,
       ],
     },
