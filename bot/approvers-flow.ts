@@ -1,29 +1,32 @@
 import { recordRefusal } from '../core/audit/refusal.ts';
-import { possibleApprovers } from '../core/consent/policy.ts';
+import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
+import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Card, ChatEvent, Person } from '../core/ports/chat.ts';
-import { names, note, text } from './cards/text.ts';
+import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { refuse } from './refusal.ts';
 import { whisper, whisperWords } from './speak.ts';
 
 export const APPROVERS_FORM = 'approvers';
+export const LINK_FORM = 'link_accounts';
 
 /** The first time, nobody is an approver yet: the admins are asked, each alone. */
 export async function askForApprovers(context: Context, operation: Operation): Promise<void> {
-  const { customerId, id, requester } = operation;
-  const { approvers, admins, thread } = await context.database.withCustomer(customerId, async (tx) => ({
+  const { customerId, id } = operation;
+  const { approvers, group, admins, thread } = await context.database.withCustomer(customerId, async (tx) => ({
     approvers: possibleApprovers(
-      await context.customers.members(tx, customerId, 'approver'),
-      requester,
+      await context.customers.members(tx, customerId),
+      operation,
       await context.customers.rules(tx, customerId),
     ),
+    group: (await context.customers.rules(tx, customerId)).approverGroup,
     admins: await context.customers.members(tx, customerId, 'admin'),
     thread: await context.threads.get(tx, customerId, operation.threadId),
   }));
-  if (approvers.length > 0 || !thread) return;
+  if (approvers.length > 0 || group !== null || !thread) return;
   const chat = context.chat(thread.ref.platform);
   for (const admin of admins) await chat.ephemeral(thread.ref, admin.person, firstCard(id));
 }
@@ -55,8 +58,10 @@ function firstCard(operationId: string): Card {
 }
 
 type Action = Extract<ChatEvent, { kind: 'action' }>;
+type Submitted = Extract<ChatEvent, { kind: 'form' }>;
+type Errors = Readonly<Record<string, string>> | undefined;
 
-/** Opens the form for choosing approvers; admins only. */
+/** Shows the rules, or opens the form for changing them; admins only. */
 export async function openApproversForm(
   context: Context,
   customerId: CustomerId,
@@ -68,12 +73,14 @@ export async function openApproversForm(
       asked: 'settings',
       words: 'Only an admin can choose who approves. Nothing was changed.',
     });
-  const { approvers, rules } = await context.database.withCustomer(customerId, async (tx) => ({
-    approvers: await context.customers.members(tx, customerId, 'approver'),
+  const { members, rules } = await context.database.withCustomer(customerId, async (tx) => ({
+    members: await context.customers.members(tx, customerId),
     rules: await context.customers.rules(tx, customerId),
   }));
-  if (event.kind === 'command') return whisper(context, event, settingsCard(approvers, rules.mayWorkAlone));
-  await context.chat(event.thread.platform).openForm(event.trigger, {
+  if (event.kind === 'command') return whisper(context, event, settingsCard(members, rules));
+  const chat = context.chat(event.thread.platform);
+  const approvers = members.filter(({ roles }) => roles.includes('approver'));
+  await chat.openForm(event.trigger, {
     form: APPROVERS_FORM,
     value: event.value,
     title: 'Who may approve?',
@@ -84,14 +91,39 @@ export async function openApproversForm(
         kind: 'people',
         name: 'approvers',
         label: 'Approvers',
-        isRequired: true,
+        isRequired: false,
         initial: approvers.map((a) => a.person.userId),
+      },
+      ...(chat.capabilities.groups
+        ? [
+            {
+              kind: 'text' as const,
+              name: 'group',
+              label: 'And everybody in this group',
+              help: 'Its id. Whether somebody is in it is asked when they decide.',
+              isRequired: false,
+              initial: rules.approverGroup ?? '',
+            },
+          ]
+        : []),
+      {
+        kind: 'text',
+        name: 'required',
+        label: 'How many of them have to approve',
+        help: 'Different people; two accounts of one person count once. One of them is enough to deny.',
+        isRequired: true,
+        initial: String(rules.approvalsRequired),
       },
       {
         kind: 'checkboxes',
         name: 'rules',
         label: 'Rules',
         options: [
+          {
+            value: 'admins',
+            label: 'Every admin may approve, too',
+            isChecked: rules.adminsApprove,
+          },
           {
             value: 'own',
             label: 'Approvers may approve their own requests',
@@ -104,21 +136,88 @@ export async function openApproversForm(
   });
 }
 
-function settingsCard(approvers: readonly Member[], mayWorkAlone: boolean): Card {
-  const who = approvers.length === 0 ? 'Nobody may approve yet' : `${names(approvers)} may approve`;
+function settingsCard(members: readonly Member[], rules: Rules): Card {
+  const approvers = members.filter(({ roles }) => roles.includes('approver'));
+  const all = [
+    ...approvers.map(({ person }) => person.name),
+    ...(rules.adminsApprove ? ['any admin'] : []),
+    ...(rules.approverGroup === null ? [] : [`anybody in the group ${rules.approverGroup}`]),
+  ];
+  const who = all.length === 0 ? 'Nobody may approve yet' : `${oneOf(all)} may approve`;
+  const linked = Map.groupBy(members, ({ personId }) => personId);
+  const same = [...linked.values()].filter((accounts) => accounts.length > 1);
   return {
     summary: who,
     blocks: [
+      { kind: 'text', text: [text(`${who}.`)] },
       {
-        kind: 'text',
-        text: [text(`${who}. ${mayWorkAlone ? 'Own requests, too.' : 'Nobody approves their own request.'}`)],
+        kind: 'facts',
+        rows: [
+          { label: 'Approvals needed', value: [text(String(rules.approvalsRequired))] },
+          {
+            label: 'Own requests',
+            value: [text(rules.mayWorkAlone ? 'may be approved' : 'nobody approves their own')],
+          },
+          {
+            label: 'Accounts of one person',
+            value: [text(same.length === 0 ? 'none' : same.map(accountWords).join('; '))],
+          },
+        ],
       },
       {
         kind: 'actions',
-        buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' }],
+        buttons: [
+          { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' },
+          { label: 'Link accounts', style: 'plain', action: 'link_accounts', value: '' },
+        ],
       },
     ],
   };
+}
+
+/** `Abel and Abby` */
+function accountWords(accounts: readonly Member[]): string {
+  return accounts.map(({ person }) => person.name).join(' and ');
+}
+
+/** Several accounts, one person: they can't approve for each other, and count once. */
+export async function openLinkForm(context: Context, member: Member, event: Action): Promise<void> {
+  if (!member.roles.includes('admin'))
+    return whisperWords(context, event, 'Only an admin can link accounts. Nothing was changed.');
+  await context.chat(event.thread.platform).openForm(event.trigger, {
+    form: LINK_FORM,
+    value: '',
+    title: 'Which accounts belong to one person?',
+    submit: 'Link them',
+    intro: 'They then count once, and none of them approves what another one asked for. One account alone is unlinked.',
+    fields: [{ kind: 'people', name: 'accounts', label: 'Accounts', isRequired: true, initial: [] }],
+  });
+}
+
+/** @returns messages at the form's fields when it can't be saved. */
+export async function submitLink(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Submitted,
+): Promise<Errors> {
+  if (!member.roles.includes('admin')) return { accounts: 'Only an admin can link accounts.' };
+  const chosen = event.fields.accounts ?? [];
+  if (chosen.length === 0) return { accounts: 'Choose the accounts of one person.' };
+  const people = await peopleOf(context, event, chosen);
+  const threads = await context.database.withCustomer(customerId, async (tx) => {
+    const accounts: Member[] = [];
+    for (const person of people) accounts.push(await context.customers.member(tx, customerId, person));
+    await context.customers.link(tx, customerId, accounts);
+    const linked = accounts.map(({ id }) => id);
+    await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
+    return asking(tx, customerId);
+  });
+  const who = people.map(({ name }) => name).join(' and ');
+  const words = people.length === 1 ? `${who} is nobody else’s account now.` : `${who} are one person now.`;
+  await whisper(context, event, note(`Saved. ${words}`));
+  for (const threadId of threads) await context.progress.refresh(customerId, threadId);
+  return undefined;
 }
 
 /** "I work alone": the admin becomes the approver, also of own requests; only while nobody else was chosen. */
@@ -142,7 +241,8 @@ export async function workAlone(
       event,
       `${names(approvers)} may approve already. Nothing was changed; /countersign settings changes it.`,
     );
-  return saveApprovers(context, customerId, member, event, [member.person], true);
+  const rules = { mayWorkAlone: true, approvalsRequired: 1, adminsApprove: false, approverGroup: null };
+  await saveApprovers(context, customerId, member, event, { people: [member.person], rules });
 }
 
 /** @returns messages at the form's fields when it can't be saved. */
@@ -150,8 +250,8 @@ export async function submitApprovers(
   context: Context,
   customerId: CustomerId,
   member: Member,
-  event: Extract<ChatEvent, { kind: 'form' }>,
-): Promise<Readonly<Record<string, string>> | undefined> {
+  event: Submitted,
+): Promise<Errors> {
   if (!member.roles.includes('admin')) {
     await context.database.withCustomer(customerId, (tx) =>
       recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
@@ -159,10 +259,18 @@ export async function submitApprovers(
     return { approvers: 'Only an admin can choose who approves.' };
   }
   const chosen = event.fields.approvers ?? [];
-  if (chosen.length === 0) return { approvers: 'Choose at least one person.' };
-  const people = await peopleOf(context, event, chosen);
-  await saveApprovers(context, customerId, member, event, people, (event.fields.rules ?? []).includes('own'));
-  return undefined;
+  const boxes = event.fields.rules ?? [];
+  const rules: Rules = {
+    mayWorkAlone: boxes.includes('own'),
+    adminsApprove: boxes.includes('admins'),
+    approverGroup: event.fields.group?.[0]?.trim() || null,
+    approvalsRequired: Number(event.fields.required?.[0] ?? '1'),
+  };
+  if (chosen.length === 0 && !rules.adminsApprove && rules.approverGroup === null)
+    return { approvers: 'Choose at least one.' };
+  if (!Number.isInteger(rules.approvalsRequired) || rules.approvalsRequired < 1 || rules.approvalsRequired > 9)
+    return { required: 'Write a number from 1 to 9.' };
+  return saveApprovers(context, customerId, member, event, { people: await peopleOf(context, event, chosen), rules });
 }
 
 /** The form names user ids; the platform knows their names. */
@@ -176,21 +284,51 @@ async function saveApprovers(
   customerId: CustomerId,
   member: Member,
   event: ChatEvent,
-  people: readonly Person[],
-  mayWorkAlone: boolean,
-): Promise<void> {
-  const threads = await context.database.withCustomer(customerId, async (tx) => {
+  { people, rules }: { readonly people: readonly Person[]; readonly rules: Rules },
+): Promise<Errors> {
+  const { mayWorkAlone, ...others } = rules;
+  const saved = await context.database.withCustomer(customerId, async (tx) => {
+    const able = await distinctPeople(tx, context, customerId, people, rules);
+    if (rules.approverGroup === null && able < rules.approvalsRequired) return able;
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
+    await context.customers.setRules(tx, customerId, others);
     await context.audit.append(tx, customerId, {
       kind: 'rules.changed',
       actor: member.id,
-      payload: { approvers: people.map((p) => p.userId), mayWorkAlone },
+      payload: { approvers: people.map((p) => p.userId), ...rules },
     });
-    // Every card that asks says who may approve.
-    const asking = { customerId, status: 'awaiting_consent' };
-    return tx.operation.findMany({ where: asking, select: { threadId: true }, distinct: ['threadId'] });
+    return asking(tx, customerId);
   });
-  const who = people.map((p) => p.name).join(', ');
-  await whisper(context, event, note(`Saved. ${who} may approve${mayWorkAlone ? ', own requests, too' : ''}.`));
-  for (const { threadId } of threads) await context.progress.refresh(customerId, threadId);
+  if (typeof saved === 'number')
+    return {
+      required: `Only ${saved} ${saved === 1 ? 'person' : 'people'} could approve: choose more, or a smaller number.`,
+    };
+  const who = [...people.map((p) => p.name), ...(rules.adminsApprove ? ['every admin'] : [])].join(', ');
+  const group = rules.approverGroup === null ? '' : ` Also everybody in the group ${rules.approverGroup}.`;
+  const several = rules.approvalsRequired > 1 ? ` It takes ${rules.approvalsRequired} of them.` : '';
+  const words = who === '' ? '' : ` ${who} may approve${mayWorkAlone ? ', own requests, too' : ''}.`;
+  await whisper(context, event, note(`Saved.${words}${group}${several}`));
+  for (const threadId of saved) await context.progress.refresh(customerId, threadId);
+  return undefined;
+}
+
+/** How many different people could approve by these rules, groups apart. */
+async function distinctPeople(
+  tx: Transaction,
+  context: Context,
+  customerId: CustomerId,
+  people: readonly Person[],
+  { adminsApprove }: Rules,
+): Promise<number> {
+  const members: Member[] = [];
+  for (const person of people) members.push(await context.customers.member(tx, customerId, person));
+  if (adminsApprove) members.push(...(await context.customers.members(tx, customerId, 'admin')));
+  return new Set(members.map(({ personId }) => personId)).size;
+}
+
+/** The threads whose card asks: it says who may approve. */
+async function asking(tx: Transaction, customerId: CustomerId): Promise<readonly string[]> {
+  const where = { customerId, status: 'awaiting_consent' };
+  const rows = await tx.operation.findMany({ where, select: { threadId: true }, distinct: ['threadId'] });
+  return rows.map(({ threadId }) => threadId);
 }

@@ -1,5 +1,5 @@
 import type { Decision } from '../core/consent/consent.ts';
-import { mayDecide } from '../core/consent/policy.ts';
+import type { Refusal } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -42,7 +42,7 @@ export async function openDenyForm(
   member: Member,
   event: Action,
 ): Promise<void> {
-  const operation = await openQuestion(context, customerId, member, event);
+  const operation = await openQuestion(context, customerId, member, event, 'deny');
   if (!operation) return;
   await context.chat(event.thread.platform).openForm(event.trigger, {
     form: DENY_FORM,
@@ -82,14 +82,19 @@ export async function openPermissionsForm(
   member: Member,
   event: Action,
 ): Promise<void> {
-  const operation = await openQuestion(context, customerId, member, event, 'requester too');
+  const operation = await openQuestion(context, customerId, member, event, 'change');
   if (!operation) return;
+  const asker = operation.requester.person.name;
+  const widening =
+    member.personId === operation.requester.personId
+      ? ''
+      : ` What you add to what ${asker} asked for, somebody else has to approve; what you take away, nobody.`;
   const form: Form = {
     form: PERMISSIONS_FORM,
     value: event.value,
     title: 'Choose permissions',
     submit: 'Make the new plan',
-    intro: 'The card then shows the new plan, and an approver decides on that one.',
+    intro: `The card then shows the new plan, and an approver decides on that one.${widening}`,
     fields: [
       {
         kind: 'checkboxes',
@@ -115,11 +120,15 @@ export async function submitPermissions(
   event: Submitted,
 ): Promise<Errors> {
   const shown = readConsentValue(event.value);
+  const seen = await context.database.withCustomer(
+    customerId,
+    async (tx) => shown && context.operations.get(tx, customerId, shown.operationId),
+  );
+  const mayChange = seen && (await mayChangePlan(context, seen, member));
   const changed = await context.database.withCustomer(customerId, async (tx): Promise<Operation | string> => {
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
     if (operation?.state !== 'awaiting_consent' || operation.planHash !== shown?.planHash) return OLD_CARD;
-    if (!(await mayChange(context, tx, operation, member)))
-      return 'Only an approver or whoever asked can change the plan.';
+    if (!mayChange) return 'Only an approver or whoever asked can change the plan.';
     const known = operation.type.permissions;
     const chosen = known.filter((p) => p.isRequired || event.fields.permissions?.includes(p.id)).map((p) => p.id);
     const problem = operation.type.checkPermissions(chosen);
@@ -156,17 +165,21 @@ async function afterDecision(
   decision: Decision,
 ): Promise<void> {
   if (decision.kind === 'refused')
-    return whisperWords(
-      context,
-      event,
-      decision.why === 'own_request'
-        ? 'You asked for this yourself, so somebody else has to decide. Nothing was changed.'
-        : 'You may not decide on this request. An admin chooses who may, with /countersign settings. Nothing was changed.',
-    );
+    return whisperWords(context, event, `${REFUSALS[decision.why]} Nothing was changed.`);
   if (decision.kind === 'stale') return whisperWords(context, event, staleWords(decision.operation));
+  if (decision.kind === 'already_approved')
+    return whisperWords(context, event, 'You have approved this. It now takes the approval of somebody else.');
   if (!decision.operation) return;
   await context.progress.refresh(customerId, decision.operation.threadId);
 }
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  own_request: 'You asked for this yourself, so somebody else has to decide.',
+  own_widening:
+    'You added permissions that were not asked for, so somebody else has to approve this plan. With “Choose permissions” you can take them away again.',
+  not_an_approver: 'You may not decide on this request. An admin chooses who may, with /countersign settings.',
+  not_verified: 'I could not make sure who you are just now, so this does not count. Please try again in a moment.',
+};
 
 function staleWords(operation: Operation | undefined): string {
   if (!operation) return 'I know no such operation.';
@@ -182,38 +195,35 @@ async function openQuestion(
   customerId: CustomerId,
   member: Member,
   event: Action,
-  who: 'approvers' | 'requester too' = 'approvers',
+  what: 'deny' | 'change',
 ): Promise<Operation | undefined> {
   const shown = readConsentValue(event.value);
   const seen = await context.database.withCustomer(customerId, async (tx) => {
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
     if (!operation) return undefined;
-    const permitted = mayDecide(member, operation.requester, await context.customers.rules(tx, customerId));
-    return { operation, permitted, mayChange: who === 'requester too' && member.id === operation.requester.id };
+    return operation;
   });
-  if (seen?.operation.state !== 'awaiting_consent') {
-    await whisperWords(context, event, staleWords(seen?.operation));
+  if (seen?.state !== 'awaiting_consent') {
+    await whisperWords(context, event, staleWords(seen));
     return undefined;
   }
-  if (!seen.permitted.isPermitted && !seen.mayChange) {
-    await afterDecision(context, customerId, event, { kind: 'refused', why: seen.permitted.why });
+  const mayChange = what === 'change' && member.id === seen.requester.id;
+  const permitted = await context.consents.mayDecide(customerId, member, seen, 'deny');
+  if (!permitted.isPermitted && !mayChange) {
+    await afterDecision(context, customerId, event, { kind: 'refused', why: permitted.why });
     return undefined;
   }
-  if (seen.operation.planHash !== shown?.planHash) {
+  if (seen.planHash !== shown?.planHash) {
     await whisperWords(context, event, OLD_CARD);
     return undefined;
   }
-  return seen.operation;
+  return seen;
 }
 
-async function mayChange(
-  context: Context,
-  tx: Parameters<Context['customers']['rules']>[0],
-  operation: Operation,
-  member: Member,
-): Promise<boolean> {
+/** Whoever asked, and whoever could decide. */
+async function mayChangePlan(context: Context, operation: Operation, member: Member): Promise<boolean> {
   if (member.id === operation.requester.id) return true;
-  return mayDecide(member, operation.requester, await context.customers.rules(tx, operation.customerId)).isPermitted;
+  return (await context.consents.mayDecide(operation.customerId, member, operation, 'deny')).isPermitted;
 }
 
 function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {

@@ -2,11 +2,20 @@ import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent, ChatReply } from '../core/ports/chat.ts';
-import { APPROVERS_FORM, openApproversForm, submitApprovers, workAlone } from './approvers-flow.ts';
+import {
+  APPROVERS_FORM,
+  LINK_FORM,
+  openApproversForm,
+  openLinkForm,
+  submitApprovers,
+  submitLink,
+  workAlone,
+} from './approvers-flow.ts';
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
 import { showAudit } from './commands/audit.ts';
+import { listConsents, revokeConsent } from './commands/consents.ts';
 import { listOperations } from './commands/operations.ts';
 import { revokeResult } from './commands/revoke.ts';
 import { stopAll, stopOperation } from './commands/stop.ts';
@@ -167,6 +176,8 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
   switch (verb.toLowerCase()) {
     case 'operations':
       return listOperations(context, customerId, event);
+    case 'consents':
+      return listConsents(context, customerId, member, event);
     case 'settings':
       return openApproversForm(context, customerId, member, event);
     case 'stop':
@@ -198,6 +209,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':
       return openApproversForm(context, customerId, member, event);
+    case 'link_accounts':
+      return openLinkForm(context, member, event);
     case 'work_alone':
       return workAlone(context, customerId, member, event);
     case 'enter_sign_in':
@@ -206,6 +219,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return stopOperation(context, customerId, member, event, event.value);
     case 'audit':
       return showAudit(context, customerId, member, event, event.value);
+    case 'revoke_consent':
+      return revokeConsent(context, customerId, member, event);
     case 'revoke':
       return revokeResult(context, customerId, member, event);
     default:
@@ -228,6 +243,8 @@ async function submitted(
   switch (event.form) {
     case APPROVERS_FORM:
       return submitApprovers(context, customerId, member, event);
+    case LINK_FORM:
+      return submitLink(context, customerId, member, event);
     case DENY_FORM:
       return submitDenial(context, customerId, member, event);
     case PERMISSIONS_FORM:

@@ -13,7 +13,7 @@ import { createScreenshots } from '../adapters/screenshots/index.ts';
 import { type Audit, createAudit } from '../core/audit/audit.ts';
 import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
 import { createRetention, type Retention } from '../core/audit/retention.ts';
-import { type Consents, createConsents } from '../core/consent/consent.ts';
+import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
@@ -42,6 +42,8 @@ export interface FoundationOptions {
   /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
   readonly folder?: string;
   readonly log?: Log;
+  /** What a chat platform says of somebody who is about to decide. */
+  readonly identify?: ConsentDeps['identify'];
   /** Uses an embedded database that another process of ours is running, instead of refusing to. */
   readonly mayJoin?: boolean;
 }
@@ -108,7 +110,9 @@ export async function openFoundation(
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
-  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
+  // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
+  const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
+  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
   const screenshots = createScreenshots({ database, sealer });
   return {
     ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, checkpoints, retention },

@@ -10,7 +10,7 @@ import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createRunner } from '../core/operations/run.ts';
-import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { services } from '../core/services/index.ts';
@@ -59,7 +59,14 @@ async function wire(
   ending: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<App> {
-  const foundation = await openFoundation(config, options, ending);
+  const chats = new Map<Platform, Chat>();
+  const chat = (platform: Platform): Chat => {
+    const found = chats.get(platform);
+    if (!found) throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
+    return found;
+  };
+  const identify = async (person: Person, group?: string) => chat(person.platform).standing(person, group);
+  const foundation = await openFoundation(config, { ...options, identify }, ending);
   const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue, checkpoints } =
     foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
@@ -73,12 +80,6 @@ async function wire(
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
 
-  const chats = new Map<Platform, Chat>();
-  const chat = (platform: Platform): Chat => {
-    const found = chats.get(platform);
-    if (!found) throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
-    return found;
-  };
   const isBot = config.role !== 'worker';
   const progress = createProgress({
     database,
@@ -138,7 +139,7 @@ async function wire(
     if (options.webChat) urls.webChat = await openWebChat(options.webChat, context, pictures, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
-    await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workDeadlines(createDeadlines({ database, audit, operations, mover, vault }));
     await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
     await queue.workCheckpoints(checkpoints.makeAll);
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
@@ -159,7 +160,6 @@ async function wire(
       audit,
       vault,
       consents,
-      customers,
       operations,
       mover,
       workflows,

@@ -12,7 +12,7 @@ import { isEnd } from '../core/operations/states.ts';
 import type { ThreadState, Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
-import { consentCard } from './cards/consent-card.ts';
+import { consentCard, reminderCard } from './cards/consent-card.ts';
 import { closedLinkCard, linkSlot } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
@@ -167,13 +167,11 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   const wanted: Wanted[] = [];
   if (operation.request) {
     const rules = await deps.customers.rules(tx, customerId);
-    const approvers = possibleApprovers(
-      await deps.customers.members(tx, customerId, 'approver'),
-      operation.requester,
-      rules,
-    );
+    const approvers = possibleApprovers(await deps.customers.members(tx, customerId), operation, rules);
     const admins = await deps.customers.members(tx, customerId, 'admin');
-    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, { approvers, admins }) });
+    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, { approvers, admins, rules }) });
+    if (operation.remindedAt)
+      wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, approvers) });
   }
   if (operation.startedAt || operation.state === 'queued')
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });

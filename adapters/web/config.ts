@@ -34,6 +34,7 @@ export const capabilities: ChatCapabilities = {
   form: true,
   upload: true,
   mention: true,
+  groups: false,
   picturesInCards: true,
 };
 

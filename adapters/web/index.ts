@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Router } from 'express';
 import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { withoutTricks } from '../../core/plain-text.ts';
 import type {
   Card,
   Chat,
@@ -11,6 +12,7 @@ import type {
   MessageRef,
   Person,
   PictureLink,
+  Standing,
   ThreadRef,
 } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
@@ -105,7 +107,7 @@ export function createWebChat(
       ...(direct !== undefined && { visibleTo: direct }),
       ...(shownIn !== undefined && { shownIn }),
       ...(key !== undefined && { key }),
-      body: { kind: 'card', card },
+      body: { kind: 'card', card: withoutTricks(card) },
     };
   }
 
@@ -119,7 +121,8 @@ export function createWebChat(
     return messageRef(workspaceId, threadId, message.id);
   }
 
-  async function update({ thread, ref }: MessageRef, card: Card): Promise<void> {
+  async function update({ thread, ref }: MessageRef, given: Card): Promise<void> {
+    const card = withoutTricks(given);
     const message = store.message(ref);
     const isOurs = message?.threadId === threadIdOf(thread, workspaceId) && message.from === undefined;
     if (!isOurs || message.body.kind !== 'card') throw unknownReference('message');
@@ -150,7 +153,14 @@ export function createWebChat(
     return known;
   }
 
-  async function openForm(trigger: string, form: Form): Promise<void> {
+  /** Web chat has no groups and no guests: whoever the page offers is a member. */
+  async function standing({ platform, workspaceId: workspace, userId }: Person): Promise<Standing> {
+    const isKnown = platform === 'web' && people.some((p) => p.workspaceId === workspace && p.userId === userId);
+    return isKnown ? { kind: 'member', isInGroup: false } : { kind: 'unknown' };
+  }
+
+  async function openForm(trigger: string, given: Form): Promise<void> {
+    const form = withoutTricks(given);
     const event = store.event(trigger)?.event;
     if (event?.kind !== 'action') throw unknownReference('trigger');
     const { userId } = event.from;
@@ -195,6 +205,7 @@ export function createWebChat(
     ephemeral,
     directMessage,
     person,
+    standing,
     openForm,
     upload,
     listen: delivery.listen,

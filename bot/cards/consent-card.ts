@@ -1,15 +1,20 @@
+import type { Rules } from '../../core/consent/policy.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission } from '../../core/services/service.ts';
-import { bold, clock, code, names, person, place, shortHash, text } from './text.ts';
+import { bold, clock, code, names, oneOf, person, place, shortHash, text } from './text.ts';
+
+/** Who could decide as things stand, who can change that, and how many it takes. */
+export interface Deciders {
+  readonly approvers: readonly Member[];
+  readonly admins: readonly Member[];
+  readonly rules: Pick<Rules, 'approvalsRequired' | 'approverGroup'>;
+}
 
 /** The question, and later who answered it, when and how. */
-export function consentCard(
-  operation: Operation,
-  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
-): Card {
+export function consentCard(operation: Operation, people: Deciders): Card {
   const title = `${operation.type.title} for ${place(operation.plan.base)}`;
   return {
     summary: `${title}: ${standing(operation)}`,
@@ -85,10 +90,7 @@ function plan(operation: Operation): Block {
   };
 }
 
-function decision(
-  operation: Operation,
-  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
-): readonly Block[] {
+function decision(operation: Operation, people: Deciders): readonly Block[] {
   const { grant, request, decidedBy } = operation;
   if (operation.state === 'awaiting_consent') return question(operation, people);
   if (grant)
@@ -122,8 +124,12 @@ function decision(
 function signature(operation: Operation): Block {
   const { grant } = operation;
   if (!grant) return { kind: 'signature', tone: 'neutral', text: [] };
+  const others = operation.approvals.filter(({ by }) => by.id !== grant.approver.id);
   const words: RichText = [
     text('Countersigned by '),
+    ...others.flatMap(
+      ({ by }, index): RichText => [bold(by.person.name), text(index === others.length - 1 ? ' and ' : ', ')],
+    ),
     bold(grant.approver.person.name),
     ...at(grant.grantedAt),
     text(` · ${accessWords(operation)}`),
@@ -176,14 +182,13 @@ function waitingForSignIn(operation: Operation): readonly Block[] {
   ];
 }
 
-function question(
-  operation: Operation,
-  people: { readonly approvers: readonly Member[]; readonly admins: readonly Member[] },
-): readonly Block[] {
+function question(operation: Operation, people: Deciders): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
+  const change: Button = { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
-  if (people.approvers.length === 0)
+  if (people.approvers.length === 0 && people.rules.approverGroup === null)
     return [
+      ...widening(operation),
       {
         kind: 'text',
         tone: 'warning',
@@ -193,26 +198,89 @@ function question(
         kind: 'actions',
         buttons: [
           { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id },
+          // Whoever added too much can take it away again, and then decide.
+          ...(operation.widened.length > 0 ? [change] : []),
           guide,
         ],
       },
     ];
   return [
-    {
-      kind: 'text',
-      tone: 'quiet',
-      text: [text(`${names(people.approvers)} may approve. Nothing happens before that.`)],
-    },
+    ...widening(operation),
+    ...soFar(operation, people),
+    { kind: 'text', tone: 'quiet', text: [text(whoMay(people))] },
     {
       kind: 'actions',
       buttons: [
         { label: 'Approve', style: 'primary', action: 'approve', value },
         { label: 'Deny', style: 'danger', action: 'deny', value },
-        { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value },
+        change,
         guide,
       ],
     },
   ];
+}
+
+/** `Abel, Anna or Cem may approve; 2 of them have to. Nothing happens before that.` */
+function whoMay({ approvers, rules }: Deciders): string {
+  const group = rules.approverGroup === null ? [] : [`anybody in the group ${rules.approverGroup}`];
+  const who = oneOf([...approvers.map(({ person: { name } }) => name), ...group]);
+  const several = rules.approvalsRequired > 1 ? `; ${rules.approvalsRequired} of them have to` : '';
+  return `${who} may approve${several}. Nothing happens before that.`;
+}
+
+/** `1 of 2: Abel at 09:14`, and whether the rest can be had at all. */
+function soFar({ approvals }: Operation, { approvers, admins, rules }: Deciders): readonly Block[] {
+  const required = rules.approvalsRequired;
+  if (required === 1) return [];
+  const given = approvals.flatMap(
+    ({ by, at: moment }, index): RichText => [text(index === 0 ? ': ' : ', '), bold(by.person.name), ...at(moment)],
+  );
+  const count: Block = {
+    kind: 'signature',
+    tone: approvals.length > 0 ? 'granted' : 'neutral',
+    text: [text(`${approvals.length} of ${required} approvals`), ...given],
+  };
+  const isPossible = rules.approverGroup !== null || new Set(approvers.map((a) => a.personId)).size >= required;
+  const words = `There are fewer people who may approve this than it takes. ${names(admins)} can change that, with /countersign settings.`;
+  return isPossible ? [count] : [count, { kind: 'text', tone: 'warning', text: [text(words)] }];
+}
+
+/** More than was asked for: said, with whose wish it is. */
+function widening({ widened, requester, type }: Operation): readonly Block[] {
+  return [...new Set(widened.map(({ by }) => by.id))].map((id) => {
+    const theirs = widened.filter(({ by }) => by.id === id);
+    const added = theirs.map(
+      ({ permission }) => type.permissions.find((p) => p.id === permission)?.words ?? permission,
+    );
+    const who = theirs[0]?.by.person.name ?? 'Somebody';
+    const words = `${who} added “${added.join('”, “')}”, which ${requester.person.name} did not ask for. So somebody other than ${who} has to approve.`;
+    return { kind: 'text', tone: 'warning', text: [text(words)] };
+  });
+}
+
+/** Half of the time is over: those who may approve are named once more. */
+export function reminderCard(operation: Operation, approvers: readonly Member[]): Card {
+  const title = `${operation.type.title} for ${place(operation.plan.base)}`;
+  const { request } = operation;
+  if (operation.state !== 'awaiting_consent' || !request) {
+    const words = `The reminder about ${operation.id} is settled: see its card above.`;
+    return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
+  }
+  const called = approvers.flatMap(({ person: who }, index): RichText => [text(index === 0 ? '' : ', '), person(who)]);
+  return {
+    summary: `Still waiting for approval: ${title}`,
+    blocks: [
+      {
+        kind: 'text',
+        text: [
+          ...called,
+          text(`${called.length > 0 ? ': ' : ''}“${title}” still waits for approval. It lapses`),
+          ...at(request.expiresAt),
+          text('. The card above has the buttons.'),
+        ],
+      },
+    ],
+  };
 }
 
 /** What a button of the consent card carries: the operation and the plan that was shown. */

@@ -27,7 +27,11 @@ export function seconds(ms: number): string {
 
 /** `Ana`, `Ana or Ben`, `Ana, Ben or Cem` */
 export function names(people: readonly { readonly person: Person }[]): string {
-  const all = people.map((member) => member.person.name);
+  return oneOf(people.map((member) => member.person.name));
+}
+
+/** The same of any words. */
+export function oneOf(all: readonly string[]): string {
   return all.length <= 1 ? (all[0] ?? 'nobody') : `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
 }
 

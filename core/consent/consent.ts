@@ -1,49 +1,73 @@
-import type { Audit } from '../audit/audit.ts';
-import { sha256Hex } from '../canonical.ts';
-import type { Customers, Member } from '../customers/customers.ts';
-import { type Database, databaseNow, type Transaction } from '../database.ts';
-import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
-import { takeEvent } from '../operations/events.ts';
+import type { Prisma } from '../../prisma/generated/client.ts';
+import type { Member } from '../customers/customers.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import type { CustomerId, OperationId } from '../ids.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
-import type { Operations } from '../operations/operations.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
-import type { EventRef } from '../ports/chat.ts';
+import { isEnd } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { CredentialType, Vault } from '../vault/vault.ts';
-import { mayDecide } from './policy.ts';
+import {
+  type Approved,
+  type Click,
+  collected,
+  createDecisions,
+  type DecisionDeps,
+  type Decisions,
+  type Ready,
+  type Refused,
+  type Repeated,
+  type Stale,
+  type Subject,
+} from './decisions.ts';
+import {
+  type ConsentRecord,
+  type ConsentStats,
+  closeRequest,
+  consentById,
+  consentStats,
+  insertConsent,
+  listConsents,
+} from './records.ts';
+import { deleteUnkept } from './standing.ts';
+import { type ConsentVerdict, stillApproved, verdictOn } from './verdict.ts';
 
-/** The version of the words that a person agreed to. */
-export const CONSENT_VERSION = '1.0';
+export type { Click } from './decisions.ts';
+export type { ConsentVerdict } from './verdict.ts';
 
 export type Decision =
   /** `next` is where the operation went. */
   | { readonly kind: 'granted'; readonly operation: Operation; readonly next: 'queued' | 'awaiting_credentials' }
   | { readonly kind: 'denied'; readonly operation: Operation }
-  | { readonly kind: 'refused'; readonly why: 'not_an_approver' | 'own_request' }
-  /** This very click was delivered before, and what came of it stands. */
-  | { readonly kind: 'repeated'; readonly operation: Operation | undefined }
-  /** Somebody was faster, or it lapsed, or the plan is another one by now. */
-  | { readonly kind: 'stale'; readonly operation: Operation | undefined };
+  | Approved
+  | Refused
+  | Repeated
+  | Stale;
 
-export interface Click {
-  readonly operationId: string;
-  /** The hash of the plan that the card showed. */
-  readonly planHash: string;
-  readonly by: Member;
-  /** How the countersignature was given, truthfully. */
-  readonly method: 'web' | 'slack_button' | 'teams_card';
-  readonly ipAddress?: string;
-  readonly userAgent?: string;
-  readonly event?: EventRef;
-}
+export type Extension =
+  | { readonly kind: 'extended'; readonly expiresAt: Date }
+  /** Longer than the plan said that it may run: that takes a new request. */
+  | { readonly kind: 'beyond_plan'; readonly latest: Date }
+  /** One person's word doesn't prolong what takes several: that takes a new request. */
+  | { readonly kind: 'several_required' }
+  | Refused
+  | Repeated
+  | Stale;
 
-/** Countersignatures. Each call is one transaction { consent, audit entry, state }. */
-export interface Consents {
+/** Countersignatures. A decision is one transaction { events, consent, audit entry, state }. */
+export interface Consents extends Pick<Decisions, 'mayDecide'> {
+  /** One approval; the one that makes them enough is the countersignature. @throws TypeError for a plan without permissions. */
   grant(customerId: CustomerId, click: Click): Promise<Decision>;
+  /** Ends the question, whoever has approved it so far. */
   deny(customerId: CustomerId, click: Omit<Click, 'planHash'>, reason: string): Promise<Decision>;
-  /** Takes the countersignature back; a running operation stops before its next action. */
+  /** Lets an operation run longer, as far as its plan said that it may. */
+  extend(customerId: CustomerId, click: Omit<Click, 'planHash'>, until: Date): Promise<Extension>;
+  /** Takes back every countersignature of the operation, standing ones included; a running one stops before its next action. */
   revoke(tx: Transaction, operation: Operation, by: Member): Promise<boolean>;
+  revokeById(tx: Transaction, customerId: CustomerId, id: string, by: Member): Promise<boolean>;
+  /** @returns how many were taken back. */
+  revokeAllForService(tx: Transaction, customerId: CustomerId, service: string, by: Member): Promise<number>;
   /** Whether the operation may act right now: the grant fits this very plan, lives, and holds the permission. */
   verify(
     tx: Transaction,
@@ -51,86 +75,89 @@ export interface Consents {
     operationId: OperationId,
     permission?: string,
   ): Promise<ConsentVerdict>;
+  /** Before it begins, also: whether those who countersigned still may, and whether they are enough by today's rules. */
+  verifyToBegin(tx: Transaction, operation: Operation): Promise<ConsentVerdict>;
+  hasPermission(
+    tx: Transaction,
+    customerId: CustomerId,
+    operationId: OperationId,
+    permission: string,
+  ): Promise<boolean>;
+  list(
+    tx: Transaction,
+    customerId: CustomerId,
+    filter?: { readonly activeOnly?: boolean; readonly service?: string },
+  ): Promise<readonly ConsentRecord[]>;
+  getById(tx: Transaction, customerId: CustomerId, id: string): Promise<ConsentRecord | undefined>;
+  getStats(tx: Transaction, customerId: CustomerId): Promise<ConsentStats>;
 }
 
-export type ConsentVerdict =
-  | { readonly hasConsent: true; readonly consentId: string }
-  | { readonly hasConsent: false; readonly reason: string };
-
-export interface ConsentDeps {
-  readonly database: Database;
-  readonly audit: Audit;
-  readonly customers: Customers;
-  readonly operations: Operations;
+export interface ConsentDeps extends DecisionDeps {
   readonly mover: Mover;
   readonly queue: Queue;
   readonly vault: Vault;
 }
 
+/** The question about the operation's own plan. */
+const plan: Subject = {
+  find: async (_tx, { state, request, planHash: hash, plan }) =>
+    state === 'awaiting_consent' && request?.decision === null && hash === planHash(plan) ? request : undefined,
+};
+
+/** The same, decided and granted. */
+const grantedPlan: Subject = {
+  find: async (_tx, { request, grant }) => (grant && request?.id === grant.requestId ? request : undefined),
+};
+
 export function createConsents(deps: ConsentDeps): Consents {
-  const { database, audit, customers, operations, mover } = deps;
-  const refuse = async (
+  const { audit, operations, mover, vault } = deps;
+  const decisions = createDecisions(deps);
+
+  const verify = async (
     tx: Transaction,
-    operation: Operation,
-    by: Member,
-    why: 'not_an_approver' | 'own_request',
-  ): Promise<Decision> => {
-    await audit.append(tx, operation.customerId, {
-      kind: 'consent.refused',
-      operationId: operation.id,
-      actor: by.id,
-      payload: { why },
+    customerId: CustomerId,
+    operationId: OperationId,
+    permission?: string,
+  ): Promise<ConsentVerdict> => {
+    const operation = await tx.operation.findUnique({
+      where: { customerId_id: { customerId, id: operationId } },
+      select: { plan: true, planHash: true, updatedAt: true },
     });
-    return { kind: 'refused', why };
+    const grant = await tx.consent.findFirst({
+      where: { customerId, operationId, templateHash: null },
+      orderBy: [{ grantedAt: 'desc' }, { expiresAt: 'desc' }],
+    });
+    return verdictOn(operation, grant, await databaseNow(tx), permission);
+  };
+
+  /** What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. */
+  const revokeWhere = async (tx: Transaction, customerId: CustomerId, by: Member, which: Prisma.ConsentWhereInput) => {
+    const live = { customerId, revokedAt: null, ...which };
+    const rows = await tx.consent.findMany({ where: live, select: { operationId: true, templateHash: true } });
+    const revokedAt = await databaseNow(tx);
+    const { count } = await tx.consent.updateMany({ where: live, data: { revokedAt, revokedBy: by.id } });
+    for (const operationId of new Set(rows.map((row) => row.operationId as OperationId))) {
+      const isStanding = rows.some((row) => row.operationId === operationId && row.templateHash !== null);
+      if (isStanding) await deleteUnkept(tx, vault, customerId, operationId);
+      await audit.append(tx, customerId, { kind: 'consent.revoked', operationId, actor: by.id });
+    }
+    return count;
   };
 
   return {
+    mayDecide: decisions.mayDecide,
     grant: (customerId, click) =>
-      database.withCustomer(customerId, async (tx): Promise<Decision> => {
-        const isFirst = await takeEvent(tx, customerId, click.event);
-        const operation = await lockedOperation(tx, operations, customerId, click.operationId);
-        if (!isFirst) return { kind: 'repeated', operation };
-        if (!operation) return { kind: 'stale', operation: undefined };
-        const by = await asOfNow(tx, customers, customerId, click.by);
-        const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));
-        if (!permitted.isPermitted) return refuse(tx, operation, by, permitted.why);
-        const now = await databaseNow(tx);
-        const { request } = operation;
-        if (
-          operation.state !== 'awaiting_consent' ||
-          !request ||
-          request.decision !== null ||
-          request.expiresAt <= now ||
-          click.planHash !== operation.planHash ||
-          click.planHash !== planHash(operation.plan)
-        )
-          return { kind: 'stale', operation };
-        await insertGrant(tx, operation, request.id, click, now);
-        await tx.consentRequest.update({
-          where: { customerId_id: { customerId, id: request.id } },
-          data: { decision: 'granted', decidedAt: now, decidedBy: click.by.id },
-        });
-        const next = await moveOn(tx, deps, operation, click.by, now);
-        const after = await operations.get(tx, customerId, operation.id);
-        return { kind: 'granted', operation: after ?? operation, next };
+      decisions.approve(customerId, click, plan, async (tx, ready) => {
+        const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
+        await insertConsent(tx, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
+        const next = await moveOn(tx, deps, ready, click, expiresAt);
+        const after = await operations.get(tx, customerId, ready.operation.id);
+        return { kind: 'granted', operation: after ?? ready.operation, next } as const;
       }),
     deny: (customerId, click, reason) =>
-      database.withCustomer(customerId, async (tx): Promise<Decision> => {
-        const isFirst = await takeEvent(tx, customerId, click.event);
-        const operation = await lockedOperation(tx, operations, customerId, click.operationId);
-        if (!isFirst) return { kind: 'repeated', operation };
-        if (!operation) return { kind: 'stale', operation: undefined };
-        const by = await asOfNow(tx, customers, customerId, click.by);
-        const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));
-        if (!permitted.isPermitted) return refuse(tx, operation, by, permitted.why);
-        if (operation.state !== 'awaiting_consent' || !operation.request || operation.request.decision !== null)
-          return { kind: 'stale', operation };
-        const now = await databaseNow(tx);
-        await tx.consentRequest.update({
-          where: { customerId_id: { customerId, id: operation.request.id } },
-          data: { decision: 'denied', decidedAt: now, decidedBy: click.by.id, reason },
-        });
-        const entry = { kind: 'operation.denied', actor: click.by.id, payload: { reason } } as const;
+      decisions.decide(customerId, click, 'deny', plan, async (tx, { operation, request, by, now }) => {
+        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, reason, now });
+        const entry = { kind: 'operation.denied', actor: by.id, payload: { reason, ...collected(click) } } as const;
         await mover.move(tx, customerId, {
           operationId: operation.id,
           from: ['awaiting_consent'],
@@ -138,110 +165,59 @@ export function createConsents(deps: ConsentDeps): Consents {
           entry,
           set: { errorMessage: reason || null },
         });
-        return { kind: 'denied', operation: (await operations.get(tx, customerId, operation.id)) ?? operation };
+        const after = await operations.get(tx, customerId, operation.id);
+        return { kind: 'denied', operation: after ?? operation } as const;
       }),
-    async revoke(tx, operation, by) {
-      const { customerId, id: operationId } = operation;
-      const count = await tx.$executeRaw`
-        UPDATE autonomous_consent SET revoked_at = app.now(), revoked_by = ${by.id}::uuid
-        WHERE customer_id = ${customerId}::uuid AND operation_id = ${operationId} AND revoked_at IS NULL`;
-      if (count > 0) await audit.append(tx, customerId, { kind: 'consent.revoked', operationId, actor: by.id });
-      return count > 0;
+    extend: (customerId, click, until) =>
+      decisions.decide(customerId, click, 'approve', grantedPlan, async (tx, ready): Promise<Extension> => {
+        const { operation, rules, by } = ready;
+        const { grant, plan: shown } = operation;
+        const verdict = await verify(tx, customerId, operation.id);
+        const isLonger = grant?.expiresAt != null && until > grant.expiresAt;
+        if (!grant || !verdict.hasConsent || isEnd(operation.state) || !isLonger) return { kind: 'stale', operation };
+        if (rules.approvalsRequired > 1) return { kind: 'several_required' };
+        const latest = new Date(shown.runsUntil);
+        if (until > latest) return { kind: 'beyond_plan', latest };
+        const prolonged = { permissions: shown.permissions, expiresAt: until, extends: grant.id };
+        await insertConsent(tx, ready, click, prolonged);
+        const where = { customerId_id: { customerId, id: operation.id } };
+        await tx.operation.update({ where, data: { consentExpiresAt: until } });
+        await deps.queue.sendDeadline(tx, { customerId, operationId: operation.id }, until);
+        await audit.append(tx, customerId, {
+          kind: 'consent.extended',
+          operationId: operation.id,
+          actor: by.id,
+          planHash: operation.planHash,
+          payload: { until: until.toISOString(), ...collected(click) },
+        });
+        return { kind: 'extended', expiresAt: until };
+      }),
+    revoke: async (tx, { customerId, id }, by) => (await revokeWhere(tx, customerId, by, { operationId: id })) > 0,
+    revokeById: async (tx, customerId, id, by) =>
+      (await consentById(tx, customerId, id)) !== undefined && (await revokeWhere(tx, customerId, by, { id })) > 0,
+    revokeAllForService: (tx, customerId, service, by) => revokeWhere(tx, customerId, by, { service }),
+    verify,
+    async verifyToBegin(tx, { customerId, id, grant }) {
+      const verdict = await verify(tx, customerId, id);
+      return grant && verdict.hasConsent ? stillApproved(tx, deps.customers, grant, verdict) : verdict;
     },
-    async verify(tx, customerId, operationId, permission) {
-      const operation = await tx.operation.findUnique({
-        where: { customerId_id: { customerId, id: operationId } },
-        select: { plan: true, planHash: true },
-      });
-      const grants = await tx.consent.findMany({
-        where: { customerId, operationId },
-        orderBy: { grantedAt: 'desc' },
-        take: 1,
-      });
-      return judge(operation ?? undefined, grants[0], await databaseNow(tx), permission);
-    },
+    hasPermission: async (tx, customerId, operationId, permission) =>
+      (await verify(tx, customerId, operationId, permission)).hasConsent,
+    list: (tx, customerId, filter = {}) => listConsents(tx, customerId, filter),
+    getById: consentById,
+    getStats: consentStats,
   };
-}
-
-function judge(
-  operation: { plan: string; planHash: string } | undefined,
-  grant:
-    | { id: string; planHash: string; revokedAt: Date | null; expiresAt: Date | null; permissions: unknown }
-    | undefined,
-  now: Date,
-  permission: string | undefined,
-): ConsentVerdict {
-  if (!grant || !operation) return { hasConsent: false, reason: 'No consent granted for this operation' };
-  // The text itself is what is carried out, so its own hash counts beside the one in the row.
-  if (grant.planHash !== operation.planHash || grant.planHash !== sha256Hex(operation.plan))
-    return { hasConsent: false, reason: 'The plan is not the one that was countersigned' };
-  if (grant.revokedAt) return { hasConsent: false, reason: 'Consent was revoked' };
-  if (grant.expiresAt && grant.expiresAt <= now) return { hasConsent: false, reason: 'Consent has expired' };
-  if (permission !== undefined && !(Array.isArray(grant.permissions) && grant.permissions.includes(permission)))
-    return { hasConsent: false, reason: `Permission ${permission} was not granted` };
-  return { hasConsent: true, consentId: grant.id };
-}
-
-/** What a card or a form knew of a person may be old: whoever is no approver any more comes back without the role. */
-async function asOfNow(tx: Transaction, customers: Customers, customerId: CustomerId, by: Member): Promise<Member> {
-  const approvers = await customers.members(tx, customerId, 'approver');
-  return approvers.find(({ id }) => id === by.id) ?? { ...by, roles: by.roles.filter((role) => role !== 'approver') };
-}
-
-/**
- * Locks the operation's row, so that two clicks at once are one after the other. Not FOR UPDATE: an append holds the
- * chain's head while its foreign key looks at this row, and whoever locked the row waits for that head next.
- */
-async function lockedOperation(
-  tx: Transaction,
-  operations: Operations,
-  customerId: CustomerId,
-  id: string,
-): Promise<Operation | undefined> {
-  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
-  return operations.get(tx, customerId, id);
-}
-
-async function insertGrant(
-  tx: Transaction,
-  operation: Operation,
-  requestId: string,
-  click: Click,
-  now: Date,
-): Promise<void> {
-  const { customerId, plan } = operation;
-  await tx.consent.create({
-    data: {
-      customerId,
-      id: newUuid(),
-      requestId,
-      operationId: operation.id,
-      userId: click.by.id,
-      service: plan.service,
-      operation: plan.operationType,
-      target: plan.base,
-      permissions: plan.permissions,
-      planHash: operation.planHash,
-      grantedAt: now,
-      expiresAt: new Date(now.getTime() + CONSENT_GRANT_MINUTES * 60_000),
-      collectionMethod: click.method,
-      ipAddress: click.ipAddress ?? null,
-      userAgent: click.userAgent ?? null,
-      consentVersion: CONSENT_VERSION,
-    },
-  });
 }
 
 /** To the queue when the sign-in lies in the vault already, else to the question for it. */
 async function moveOn(
   tx: Transaction,
   deps: ConsentDeps,
-  operation: Operation,
-  by: Member,
-  now: Date,
+  { operation, by, now }: Ready,
+  click: Click,
+  expires: Date,
 ): Promise<'queued' | 'awaiting_credentials'> {
   const { customerId, id: operationId } = operation;
-  const expires = new Date(now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
   const set = { consentGiven: true, consentTimestamp: now, consentExpiresAt: expires };
   const isReady = await hasSignIn(tx, deps.vault, operation);
   const jobId = isReady ? await deps.queue.sendOperation(tx, { customerId, operationId }) : null;
@@ -251,7 +227,7 @@ async function moveOn(
     kind: 'consent.granted',
     actor: by.id,
     planHash: operation.planHash,
-    payload: { permissions: operation.plan.permissions, next: to },
+    payload: { permissions: operation.plan.permissions, next: to, ...collected(click) },
   } as const;
   const fence = await deps.mover.move(tx, customerId, {
     operationId,

@@ -10,6 +10,8 @@ export type Role = 'merchant' | 'approver' | 'admin';
 export interface Member {
   readonly id: MemberId;
   readonly person: Person;
+  /** The same for accounts that an admin linked: one person, however many accounts. */
+  readonly personId: string;
   readonly roles: readonly Role[];
 }
 
@@ -20,6 +22,8 @@ export interface Customers {
   /** The member behind a person; a merchant when seen for the first time. */
   member(tx: Transaction, customerId: CustomerId, person: Person): Promise<Member>;
   memberById(tx: Transaction, customerId: CustomerId, id: string): Promise<Member>;
+  /** `undefined`: this customer has no such member. */
+  find(tx: Transaction, customerId: CustomerId, id: string): Promise<Member | undefined>;
   members(tx: Transaction, customerId: CustomerId, role?: Role): Promise<readonly Member[]>;
   rules(tx: Transaction, customerId: CustomerId): Promise<Customer>;
   /** Makes exactly these people approvers. */
@@ -29,6 +33,17 @@ export interface Customers {
     approvers: readonly Person[],
     mayWorkAlone: boolean,
   ): Promise<void>;
+  setRules(tx: Transaction, customerId: CustomerId, rules: ApprovalRules): Promise<void>;
+  /** From now on exactly these accounts belong to one person; one account alone is nobody else's any more. */
+  link(tx: Transaction, customerId: CustomerId, accounts: readonly Member[]): Promise<void>;
+}
+
+/** How many different people approve, and who may besides those who were named. */
+export interface ApprovalRules {
+  readonly approvalsRequired: number;
+  readonly adminsApprove: boolean;
+  /** The id of a group of the chat platform. */
+  readonly approverGroup: string | null;
 }
 
 export function createCustomers(deps: { database: Database; directory: Directory }): Customers {
@@ -66,6 +81,10 @@ export function createCustomers(deps: { database: Database; directory: Directory
     },
     memberById: async (tx, customerId, id) =>
       toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
+    async find(tx, customerId, id) {
+      const row = await tx.member.findUnique({ where: { customerId_id: { customerId, id } } });
+      return row ? toMember(row) : undefined;
+    },
     members: async (tx, customerId, role) =>
       (
         await tx.member.findMany({
@@ -85,6 +104,16 @@ export function createCustomers(deps: { database: Database; directory: Directory
         await tx.member.update({ where: { customerId_id: { customerId, id: member.id } }, data: { roles } });
       }
       await tx.customer.update({ where: { customerId }, data: { mayWorkAlone } });
+    },
+    async setRules(tx, customerId, rules) {
+      await tx.customer.update({ where: { customerId }, data: rules });
+    },
+    async link(tx, customerId, accounts) {
+      const personId = accounts.length > 1 ? newUuid() : null;
+      await tx.member.updateMany({
+        where: { customerId, id: { in: accounts.map(({ id }) => id) } },
+        data: { personId },
+      });
     },
   };
 }
@@ -108,6 +137,7 @@ async function insertMember(
 function toMember(row: MemberRow): Member {
   return {
     id: memberId(row.id),
+    personId: row.personId ?? row.id,
     // CHECK members_roles_check and the adapters' own names guarantee both unions.
     person: { platform: row.platform as Platform, workspaceId: row.workspaceId, userId: row.userId, name: row.name },
     roles: row.roles as Role[],

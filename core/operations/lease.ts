@@ -1,6 +1,4 @@
 import type { Consents } from '../consent/consent.ts';
-import { mayDecide } from '../consent/policy.ts';
-import type { Customers } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
@@ -41,7 +39,6 @@ export interface Lease {
 export interface LeaseDeps {
   readonly database: Database;
   readonly consents: Consents;
-  readonly customers: Customers;
   readonly operations: Operations;
   readonly mover: Mover;
 }
@@ -56,7 +53,8 @@ export async function takeLease(
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, operationId);
     if (!operation || isEnd(operation.state)) return undefined;
-    await requireConsent(tx, deps, operation);
+    const verdict = await deps.consents.verifyToBegin(tx, operation);
+    if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
     const fence = await deps.mover.move(tx, customerId, {
       operationId,
@@ -69,16 +67,6 @@ export async function takeLease(
     return fence === undefined ? undefined : { operation, fence, seenAt: performance.now() };
   });
   return taken && createLease(deps, taken, jobSignal);
-}
-
-/** The countersignature as it stands at this moment, and whether its giver still may give it. */
-async function requireConsent(tx: Transaction, deps: LeaseDeps, operation: Operation): Promise<void> {
-  const verdict = await deps.consents.verify(tx, operation.customerId, operation.id);
-  if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
-  const approver = operation.grant?.approver;
-  const rules = await deps.customers.rules(tx, operation.customerId);
-  if (!approver || !mayDecide(approver, operation.requester, rules).isPermitted)
-    throw new Stopped('consent', 'Whoever countersigned may no longer approve');
 }
 
 interface Taken {

@@ -2,7 +2,7 @@ import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { NewEntry } from '../audit/entry.ts';
 import { databaseNow, type Transaction } from '../database.ts';
-import type { CustomerId, OperationId } from '../ids.ts';
+import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import type { Vault } from '../vault/vault.ts';
 import { isEnd, isLegalMove, type OperationState, parseState } from './states.ts';
 
@@ -44,7 +44,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
         data: { ...set, status: to, fence: next, updatedAt: now, ...(isEnd(to) ? { completedAt: now } : {}) },
       });
       if (count === 0) return undefined;
-      if (isEnd(to)) await settle(tx, customerId, operationId, to, now, vault);
+      if (isEnd(to)) await settle(tx, customerId, operationId, { to, now, actor: entry.actor }, vault);
       await audit.append(tx, customerId, { ...entry, operationId });
       return next;
     },
@@ -56,14 +56,13 @@ async function settle(
   tx: Transaction,
   customerId: CustomerId,
   operationId: OperationId,
-  to: OperationState,
-  now: Date,
+  { to, now, actor }: { to: OperationState; now: Date; actor: MemberId | undefined },
   vault: Vault,
 ): Promise<void> {
   const decision = to === 'denied' || to === 'expired' ? to : 'cancelled';
   await tx.consentRequest.updateMany({
-    where: { customerId, operationId, decision: null },
-    data: { decision, decidedAt: now },
+    where: { customerId, operationId, decision: null, terms: null },
+    data: { decision, decidedAt: now, decidedBy: actor ?? null },
   });
   await tx.connectLink.updateMany({
     where: { customerId, operationId, spentAt: null, purpose: 'credentials' },

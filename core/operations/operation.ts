@@ -5,9 +5,11 @@ import type {
   Operation as OperationRow,
   OperationStep,
 } from '../../prisma/generated/client.ts';
+import { approvalsOf } from '../consent/events.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
@@ -25,8 +27,16 @@ export interface Operation {
   readonly plan: Plan;
   readonly planHash: string;
   readonly requester: Member;
+  /** Where it was asked for. */
+  readonly workspace: { readonly platform: Platform; readonly workspaceId: string };
   /** The newest consent request. */
   readonly request: ConsentRequest | null;
+  /** Who has approved it, oldest first; while it is open, those whose approval counts as things stand, one a person. */
+  readonly approvals: readonly { readonly by: Member; readonly at: Date }[];
+  /** Permissions beyond what the requester asked for, and who added each. */
+  readonly widened: readonly { readonly permission: string; readonly by: Member }[];
+  /** When the thread was reminded of it. */
+  readonly remindedAt: Date | null;
   /** Its countersignature, revoked or not. */
   readonly grant: (Consent & { readonly approver: Member }) | null;
   /** Who decided the newest request, when a person did. */
@@ -56,8 +66,13 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
   const { service, type, id } = named(deps, row);
   const where = { customerId, operationId: id };
   const member = (memberId: string) => deps.customers.memberById(tx, customerId, memberId);
-  const request = await tx.consentRequest.findFirst({ where, orderBy: { askedAt: 'desc' } });
-  const consent = await tx.consent.findFirst({ where, orderBy: { grantedAt: 'desc' } });
+  const thread = await tx.thread.findUniqueOrThrow({ where: { customerId_id: { customerId, id: row.threadId } } });
+  const request = await tx.consentRequest.findFirst({ where: { ...where, terms: null }, orderBy: { askedAt: 'desc' } });
+  const consent = await tx.consent.findFirst({
+    where: { ...where, templateHash: null },
+    orderBy: { grantedAt: 'desc' },
+  });
+  const given = request ? await approvalsOf(tx, request) : { approvals: [], remindedAt: null };
   const intent = await tx.operationIntent.findFirst({ where, orderBy: { startedAt: 'desc' } });
   const entered = await tx.auditEntry.findFirst({
     where: { ...where, kind: 'credentials.entered' },
@@ -74,7 +89,15 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     plan: readPlan(row.plan),
     planHash: row.planHash,
     requester: await member(row.userId),
+    // Written from a ThreadRef, whose platform is the union.
+    workspace: { platform: thread.platform as Platform, workspaceId: thread.workspaceId },
     request,
+    approvals: await inOrder(given.approvals, async ({ memberId, at }) => ({ by: await member(memberId), at })),
+    widened: await inOrder(Object.entries(widenedBy.parse(request?.widened ?? {})), async ([permission, by]) => ({
+      permission,
+      by: await member(by),
+    })),
+    remindedAt: given.remindedAt,
     grant: consent ? { ...consent, approver: await member(consent.userId) } : null,
     decidedBy: request?.decidedBy ? await member(request.decidedBy) : null,
     signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
@@ -88,6 +111,16 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     startedAt: row.startedAt,
     completedAt: row.completedAt,
   };
+}
+
+/** Permission → the member who added it. */
+export const widenedBy = z.record(z.string(), z.uuid());
+
+/** One transaction is one connection: its queries go one after the other. */
+export async function inOrder<A, B>(items: readonly A[], convert: (item: A) => Promise<B>): Promise<readonly B[]> {
+  const out: B[] = [];
+  for (const item of items) out.push(await convert(item));
+  return out;
 }
 
 function named(deps: ReadOperationDeps, row: OperationRow) {

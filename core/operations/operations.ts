@@ -2,14 +2,14 @@ import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
-import { type CustomerId, newOperationId, newUuid, type OperationId } from '../ids.ts';
+import { type CustomerId, type MemberId, newOperationId, newUuid, type OperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
-import { type Operation, readOperation } from './operation.ts';
-import { makePlan, type Plan, planHash, planText } from './plan.ts';
+import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
+import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
 import { isEnd, STATES } from './states.ts';
 
 export interface NewOperation {
@@ -84,8 +84,9 @@ export function createOperations(deps: OperationsDeps): Operations {
             const now = await databaseNow(tx);
             const made = plan({ ...input, id, replaces, now });
             await insertOperation(tx, customerId, id, input, made);
-            await insertRequest(tx, customerId, id, made, now, queue);
             const actor = input.requester.id;
+            const asked = { by: actor, askedFor: made.permissions, widened: {} };
+            await insertRequest(tx, customerId, id, made, asked, now, queue);
             await audit.append(tx, customerId, {
               kind: 'operation.requested',
               operationId: id,
@@ -125,7 +126,7 @@ export function createOperations(deps: OperationsDeps): Operations {
       });
       if (count === 0) return false;
       await tx.consentRequest.updateMany({
-        where: { customerId, operationId: id, decision: null },
+        where: { customerId, operationId: id, decision: null, terms: null },
         data: { decision: 'superseded', decidedAt: now, decidedBy: by.id },
       });
       for (const step of made.steps)
@@ -133,7 +134,7 @@ export function createOperations(deps: OperationsDeps): Operations {
           where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
           data: { intent: step.intent },
         });
-      await insertRequest(tx, customerId, id, made, now, queue);
+      await insertRequest(tx, customerId, id, made, askedBy(operation, made, by), now, queue);
       await audit.append(tx, customerId, {
         kind: 'plan.made',
         operationId: id,
@@ -214,25 +215,41 @@ async function insertOperation(
   });
 }
 
+interface Asked {
+  readonly by: MemberId;
+  /** What the requester wants, by their own hand; and who added each permission beyond that. */
+  readonly askedFor: readonly string[];
+  readonly widened: Readonly<Record<string, string>>;
+}
+
+/** Whoever asked may ask for more; what somebody else adds stays theirs for as long as it is in the plan. */
+function askedBy({ request, requester }: Operation, { permissions }: Plan, by: Member): Asked {
+  const askedFor = by.personId === requester.personId ? permissions : names.parse(request?.askedFor ?? []);
+  const before = widenedBy.parse(request?.widened ?? {});
+  const more = permissions.filter((permission) => !askedFor.includes(permission));
+  return { by: by.id, askedFor, widened: Object.fromEntries(more.map((added) => [added, before[added] ?? by.id])) };
+}
+
+const names = z.array(z.string());
+
 async function insertRequest(
   tx: Transaction,
   customerId: CustomerId,
   operationId: OperationId,
   made: Plan,
+  { by, askedFor, widened }: Asked,
   askedAt: Date,
   queue: Queue,
 ): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
   await tx.consentRequest.create({
     // Both from one reading of the clock: the database would round the microseconds of its own default.
-    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), askedAt, expiresAt },
+    data: {
+      ...{ customerId, id: newUuid(), operationId, planHash: planHash(made), askedAt, expiresAt },
+      ...{ askedBy: by, askedFor: [...askedFor], widened },
+    },
   });
-  await queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
-}
-
-/** One transaction is one connection: its queries go one after the other. */
-async function inOrder<A, B>(items: readonly A[], convert: (item: A) => Promise<B>): Promise<readonly B[]> {
-  const out: B[] = [];
-  for (const item of items) out.push(await convert(item));
-  return out;
+  const job = { customerId, operationId };
+  await queue.sendDeadline(tx, job, new Date(expiresAt.getTime() - CONSENT_REQUEST_MINUTES * 30_000)); // the reminder
+  await queue.sendDeadline(tx, job, expiresAt);
 }

@@ -77,6 +77,13 @@ export function makePlan(input: PlanInput): Plan {
   return plan;
 }
 
+/** Whether the workflow does what the plan shows: the same steps with the same permissions, whatever its version says. */
+export function fitsPlan(workflow: Workflow, plan: Plan): boolean {
+  const shape = (steps: readonly { order: number; permission: string; risk: string }[]) =>
+    canonical(steps.map(({ order, permission, risk }) => ({ order, permission, risk })));
+  return workflow.version === plan.workflowVersion && shape(workflow.steps) === shape(plan.steps);
+}
+
 /** SHA-256 of the plan's RFC 8785 form, in hex. */
 export function planHash(plan: Plan): string {
   return sha256Hex(planText(plan));

@@ -19,7 +19,7 @@ import type { Workflow } from '../workflow/workflow.ts';
 import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
-import { planText } from './plan.ts';
+import { fitsPlan, planText } from './plan.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
@@ -137,7 +137,7 @@ function forQueue(error: unknown, secrets: RunSecrets): Error {
 async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Promise<Outcome> {
   const { operation } = lease;
   const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
-  if (workflow.version !== operation.plan.workflowVersion)
+  if (!fitsPlan(workflow, operation.plan))
     return {
       kind: 'failed',
       code: 'workflow_changed',

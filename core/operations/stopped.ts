@@ -3,7 +3,7 @@ export class Stopped extends Error {
   readonly why: StopReason;
 
   constructor(why: StopReason, message: string) {
-    super(message);
+    super(why === 'consent' ? `Consent required: ${message}` : message);
     this.name = 'Stopped';
     this.why = why;
   }

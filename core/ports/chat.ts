@@ -17,6 +17,11 @@ export interface Chat {
   directMessage(person: Person, card: Card): Promise<void>;
   /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
   person(workspaceId: string, userId: string): Promise<Person>;
+  /**
+   * What the platform itself says of somebody at this moment; asked when they decide. `group`: the id of a group of the
+   * workspace; a platform without groups has nobody in one. @throws CountersignError `chat_unavailable`.
+   */
+  standing(person: Person, group?: string): Promise<Standing>;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
@@ -32,6 +37,8 @@ export interface ChatCapabilities {
   readonly form: boolean;
   readonly upload: boolean;
   readonly mention: boolean;
+  /** People are in groups that have ids, such as a user group. */
+  readonly groups: boolean;
   /** Cards show pictures by themselves, so nothing is uploaded. */
   readonly picturesInCards: boolean;
 }
@@ -56,6 +63,13 @@ export interface Person {
   /** For people to read. */
   readonly name: string;
 }
+
+export type Standing =
+  | { readonly kind: 'member'; readonly isInGroup: boolean }
+  /** Of another workspace, in a shared channel, or with rights for a few channels only. */
+  | { readonly kind: 'guest' }
+  /** Nobody there, or not to be told apart. */
+  | { readonly kind: 'unknown' };
 
 /** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
 export type ChatEvent =

@@ -60,7 +60,10 @@ export interface Vault {
   /** The stored result of an operation, if it is still there. */
   resultOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | undefined>;
   delete(tx: Transaction, customerId: CustomerId, id: string): Promise<boolean>;
-  /** @returns how many sign-in secrets of the operation were deleted. */
+  /**
+   * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names.
+   * @returns how many were deleted.
+   */
   deleteSignIn(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<number>;
 }
 
@@ -139,8 +142,10 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
       return rows[0] && toStored(rows[0]);
     },
     delete: async (tx, customerId, id) => (await tx.credential.deleteMany({ where: { customerId, id } })).count > 0,
-    deleteSignIn: async (tx, customerId, operationId) =>
-      (await tx.credential.deleteMany({ where: { customerId, operationId } })).count,
+    deleteSignIn: (tx, customerId, operationId) => tx.$executeRaw`
+      DELETE FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
+        AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
+          AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`,
   };
 }
 

@@ -129,6 +129,17 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type <> 'SELECT'
         AND table_name IN ('autonomous_operations_audit', 'audit_heads', 'audit_checkpoints')`),
 
+  'the program adds to the events of consents, and changes none': () =>
+    found(`SELECT privilege_type::text AS found FROM information_schema.role_table_grants
+      WHERE table_name = 'consent_events' AND grantee = 'countersign_program' AND privilege_type NOT IN ('SELECT', 'INSERT')
+      UNION SELECT column_name FROM information_schema.column_privileges
+      WHERE table_name = 'consent_events' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'`),
+
+  'the program decides a question, and changes nothing else of it': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'consent_requests' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name NOT IN ('decision', 'decided_at', 'decided_by', 'reason', 'method')`),
+
   'the program changes nothing of a countersignature but its revocation': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'autonomous_consent' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
@@ -176,9 +187,9 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         WHERE n.nspname IN ('app', 'directory', 'public') AND p.proname NOT IN ('now', 'clock')) s
       WHERE s.text ~* '(^|[^.a-z_])(now\\(\\)|clock_timestamp|current_timestamp|localtimestamp|statement_timestamp|transaction_timestamp)'`),
 
-  'the audit refuses every change, for every statement': () =>
-    found(`SELECT name AS found FROM unnest(ARRAY['autonomous_operations_audit', 'audit_checkpoints']) AS name WHERE NOT EXISTS (
-      SELECT FROM pg_trigger t WHERE t.tgrelid = name::regclass AND t.tgname = 'append_only'
+  'audit and events refuse every change, for every statement': () =>
+    found(`SELECT kept.name AS found FROM (VALUES ('autonomous_operations_audit'), ('audit_checkpoints'), ('consent_events')) kept (name) WHERE NOT EXISTS (
+      SELECT FROM pg_trigger t WHERE t.tgrelid = kept.name::regclass AND t.tgname = 'append_only'
         AND t.tgenabled = 'O' AND t.tgfoid = 'app.refuse_change'::regproc
         AND t.tgtype & 1 = 0 AND t.tgtype & 2 = 2 AND t.tgtype & 56 = 56)`), // a statement's; before; delete, update, truncate
 };
@@ -298,6 +309,21 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'permissions',
   ],
   [
+    'the program adds to the events of consents, and changes none',
+    'GRANT UPDATE (kind) ON consent_events TO countersign_program',
+    'kind',
+  ],
+  [
+    'the program decides a question, and changes nothing else of it',
+    'GRANT UPDATE (widened) ON consent_requests TO countersign_program',
+    'widened',
+  ],
+  [
+    'audit and events refuse every change, for every statement',
+    'ALTER TABLE consent_events DISABLE TRIGGER append_only',
+    'consent_events',
+  ],
+  [
     'the program can not see the keys of contexts, nor the list of migrations',
     'GRANT SELECT ON sec.context_key TO countersign_program',
     'context_key SELECT',
@@ -349,12 +375,12 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'app.slip()',
   ],
   [
-    'the audit refuses every change, for every statement',
+    'audit and events refuse every change, for every statement',
     'ALTER TABLE autonomous_operations_audit DISABLE TRIGGER append_only',
     'autonomous_operations_audit',
   ],
   [
-    'the audit refuses every change, for every statement',
+    'audit and events refuse every change, for every statement',
     'DROP TRIGGER append_only ON autonomous_operations_audit',
     'autonomous_operations_audit',
   ],

@@ -80,7 +80,7 @@ const setApprovers = (who: Shop, approvers: readonly Member[]) =>
   );
 
 describe('approve exactly what was shown', () => {
-  test('one changed character of the hash is stale, at every place', async () => {
+  test('35 one changed character of the hash is stale, at every place', async () => {
     const operation = await readyRequest();
     for (let at = 0; at < 64; at += 9) {
       const other = operation.planHash[at] === '0' ? '1' : '0';
@@ -98,7 +98,7 @@ describe('approve exactly what was shown', () => {
     expect(await count(operation)).toEqual(NOTHING);
   });
 
-  test('a click that belongs to another operation, or names an unknown one, is stale', async () => {
+  test('36 a click that belongs to another operation, or names an unknown one, is stale', async () => {
     const [one, two] = [await readyRequest(), await readyRequest()];
     const swapped = click(one, shop.approver, { planHash: two.planHash });
     expect(await core.consents.grant(shop.customerId, swapped)).toMatchObject({ kind: 'stale' });
@@ -107,7 +107,7 @@ describe('approve exactly what was shown', () => {
     expect([await count(one), await count(two)]).toEqual([NOTHING, NOTHING]);
   });
 
-  test("another customer's operation and an absent one get the same answer", async () => {
+  test("36 another customer's operation and an absent one get the same answer", async () => {
     const operation = await requestOperation(core, shop);
     const stranger = await installShop(core);
     const forged = click(operation, stranger.approver);
@@ -118,7 +118,7 @@ describe('approve exactly what was shown', () => {
 
   const EVIL = "plan = replace(plan, 'shop.example.com', 'evil.example.net')";
 
-  test('a plan that was changed under its hash can not be approved', async () => {
+  test('35 a plan that was changed under its hash can not be approved', async () => {
     const operation = await readyRequest();
     await withoutCheck(`UPDATE autonomous_operations SET ${EVIL} WHERE id = $1`, operation);
     expect(await grant(core, operation, shop.approver)).toMatchObject({ kind: 'stale' });
@@ -132,7 +132,7 @@ describe('approve exactly what was shown', () => {
       'together with its hash',
       `${EVIL}, plan_hash = encode(sha256(convert_to(replace(plan, 'shop.example.com', 'evil.example.net'), 'UTF8')), 'hex')`,
     ],
-  ])('a plan that was changed %s after the grant is not carried out', async (_, set) => {
+  ])('35 a plan that was changed %s after the grant is not carried out', async (_, set) => {
     const operation = await queuedOperation(core, shop);
     await withoutCheck(`UPDATE autonomous_operations SET ${set} WHERE id = $1`, operation);
     const verdict = await core.database.withCustomer(shop.customerId, (tx) =>
@@ -156,7 +156,7 @@ function byHand(statement: string, { id }: Operation) {
 }
 
 describe('an approver', () => {
-  test('who was removed between request and click is refused, whatever their client still says', async () => {
+  test('32 who was removed between request and click is refused, whatever their client still says', async () => {
     const own = await installShop(core);
     const operation = await requestOperation(core, own);
     await setApprovers(own, [own.secondApprover]);
@@ -172,16 +172,16 @@ describe('an approver', () => {
     ]);
   });
 
-  test('is not made by saying so', async () => {
+  test('39 is not made by saying so', async () => {
     const operation = await requestOperation(core, shop);
     const self: Member = { ...shop.merchant, roles: ['merchant', 'approver', 'admin'] };
     expect(await grant(core, operation, self)).toEqual({ kind: 'refused', why: 'not_an_approver' });
     const renamed: Member = { ...shop.merchant, id: shop.admin.id, roles: ['approver'] };
-    expect(await grant(core, operation, renamed)).toEqual({ kind: 'refused', why: 'not_an_approver' });
+    expect(await grant(core, operation, renamed)).toEqual({ kind: 'refused', why: 'not_verified' });
     expect(await count(operation)).toEqual(NOTHING);
   });
 
-  test('of another customer, or of another workspace of this one, is none', async () => {
+  test('36 of another customer, or of another workspace of this one, is none', async () => {
     const [own, stranger] = [await installShop(core), await installShop(core)];
     const operation = await requestOperation(core, own);
     expect(await grant(core, operation, stranger.approver)).toEqual({ kind: 'refused', why: 'not_an_approver' });
@@ -195,7 +195,7 @@ describe('an approver', () => {
     expect(await count(operation)).toEqual(NOTHING);
   });
 
-  test('who was removed between click and run has countersigned nothing that runs', async () => {
+  test('32 who was removed between click and run has countersigned nothing that runs', async () => {
     const own = await installShop(core);
     const operation = await queuedOperation(core, own);
     await setApprovers(own, [own.secondApprover]);
@@ -205,7 +205,7 @@ describe('an approver', () => {
   });
 });
 
-describe('however many click at once', () => {
+describe('33 however many click at once', () => {
   test('a hundred approvals of two approvers make one grant, one job and one entry', async () => {
     const operation = await readyRequest();
     const clicks = Array.from({ length: 100 }, (_, n) =>
@@ -216,6 +216,35 @@ describe('however many click at once', () => {
     expect(decisions.filter((kind) => kind === 'stale')).toHaveLength(99);
     expect(await count(operation)).toEqual(ONCE);
     expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true });
+  });
+
+  test('where two have to approve, a hundred clicks of two people are two approvals and one grant', async () => {
+    const own = await installShop(core);
+    await core.database.withCustomer(own.customerId, (tx) =>
+      core.customers.setRules(tx, own.customerId, {
+        approvalsRequired: 2,
+        adminsApprove: false,
+        approverGroup: null,
+      }),
+    );
+    const operation = await requestOperation(core, own);
+    await core.database.withCustomer(own.customerId, (tx) => storeSignIn(core, tx, operation));
+    const clicks = Array.from({ length: 100 }, (_, n) =>
+      patiently(() => grant(core, operation, n % 2 ? own.approver : own.secondApprover)),
+    );
+    const decisions = (await Promise.all(clicks)).map(({ kind }) => kind);
+    expect(decisions.filter((kind) => kind === 'approved')).toHaveLength(1);
+    expect(decisions.filter((kind) => kind === 'granted')).toHaveLength(1);
+    expect(
+      decisions.filter((kind) => kind !== 'approved' && kind !== 'granted' && kind !== 'already_approved'),
+    ).toEqual(decisions.filter((kind) => kind === 'stale'));
+    expect(await count(operation)).toEqual(ONCE);
+    const events = await sql<{ kind: string }>(
+      testDatabase.adminUrl,
+      'SELECT kind FROM consent_events WHERE operation_id = $1 ORDER BY n',
+      [operation.id],
+    );
+    expect(events.map(({ kind }) => kind)).toEqual(['requested', 'approved', 'approved', 'granted']);
   });
 
   test('approve and deny: one of them is the decision, and only one', async () => {
@@ -245,11 +274,18 @@ describe('however many click at once', () => {
   });
 });
 
-describe('an approval comes too late', () => {
+describe('34 an approval comes too late', () => {
   const STATES: [string, (operation: Operation) => Promise<unknown>][] = [
     ['a denial', (operation) => core.consents.deny(shop.customerId, click(operation, shop.secondApprover), 'no')],
     ['a cancellation', cancel],
     ['an approval', (operation) => grant(core, operation, shop.secondApprover)],
+    [
+      'a revocation',
+      async (operation) => {
+        await grant(core, operation, shop.secondApprover);
+        await core.database.withCustomer(shop.customerId, (tx) => core.consents.revoke(tx, operation, shop.approver));
+      },
+    ],
   ];
   test.each(STATES)('after %s', async (_, end) => {
     const operation = await readyRequest();
@@ -282,7 +318,7 @@ describe('an approval comes too late', () => {
   });
 });
 
-describe('by hand, as the role of the program, in the right context', () => {
+describe('35 by hand, as the role of the program, in the right context', () => {
   const RUN = "UPDATE autonomous_operations SET status = 'in_progress', consent_given = true WHERE id = $1";
   const refused = { code: '23514', constraint: 'consent_required' };
 
@@ -364,5 +400,66 @@ describe('by hand, as the role of the program, in the right context', () => {
     ['deleted', 'DELETE FROM autonomous_consent WHERE operation_id = $1'],
   ])('a countersignature can not be %s', async (_, statement) => {
     await expect(byHand(statement, await grantedOperation(core, shop))).rejects.toMatchObject({ code: '42501' });
+  });
+
+  const EVENT = `INSERT INTO consent_events (customer_id, request_id, operation_id, kind, member_id, method, basis, plan_hash)
+    SELECT customer_id, id, operation_id, $2, $3::uuid, 'web', 'approver', plan_hash FROM consent_requests WHERE operation_id = $1`;
+  const GRANT = `INSERT INTO autonomous_consent (customer_id, id, request_id, operation_id, user_id, service, operation, target,
+      permissions, plan_hash, granted_at, expires_at, collection_method, consent_version)
+    SELECT r.customer_id, gen_random_uuid(), r.id, o.id, $2::uuid, o.service, o.operation, o.target, o.permissions, o.plan_hash,
+      app.now(), app.now() + interval '1 hour', 'web', '1.0'
+    FROM consent_requests r JOIN autonomous_operations o ON o.id = r.operation_id WHERE o.id = $1`;
+  const write = (operation: Operation, statement: string, ...values: unknown[]) =>
+    asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+      client.query(statement, [operation.id, ...values]),
+    );
+
+  test('a countersignature can not be put there without its approvals, nor with those of whoever asked', async () => {
+    const lacks = { code: '23514', constraint: 'approvals_required' };
+    const operation = await requestOperation(core, shop);
+    await expect(write(operation, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
+    await write(operation, EVENT, 'approved', shop.merchant.id);
+    await write(operation, EVENT, 'approved', shop.admin.id);
+    await expect(write(operation, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
+    const own = await requestOperation(core, shop, { requester: shop.approver });
+    await write(own, EVENT, 'approved', shop.approver.id);
+    await expect(write(own, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
+    expect([await count(operation), await count(own)]).toEqual([NOTHING, NOTHING]);
+  });
+
+  test.each([
+    ['of more permissions', '\'["write_shop"]\'::jsonb', 'o.permissions'],
+    ['for longer than its plan said', "app.now() + interval '80 minutes'", "app.now() + interval '1 hour'"],
+    ['without an end', 'NULL', "app.now() + interval '1 hour'"],
+  ])('an approved countersignature %s can not be put there', async (_, put, instead) => {
+    const operation = await requestOperation(core, shop);
+    await write(operation, EVENT, 'approved', shop.approver.id);
+    await expect(write(operation, GRANT.replace(instead, put), shop.approver.id)).rejects.toMatchObject({
+      code: '23514',
+    });
+    expect((await write(operation, GRANT, shop.approver.id)).rowCount).toBe(1); // as shown, it can
+  });
+
+  test('what happened to a question can not be changed, removed or made up', async () => {
+    const operation = await grantedOperation(core, shop);
+    const refusal = { code: '42501' };
+    for (const statement of [
+      "UPDATE consent_events SET kind = 'denied' WHERE operation_id = $1",
+      'DELETE FROM consent_events WHERE operation_id = $1',
+    ]) {
+      await expect(byHand(statement, operation)).rejects.toMatchObject(refusal);
+      for (const url of [testDatabase.ownerUrl, testDatabase.adminUrl])
+        await expect(sql(url, statement, [operation.id])).rejects.toMatchObject(refusal);
+    }
+    for (const url of [testDatabase.programUrl, testDatabase.ownerUrl, testDatabase.adminUrl])
+      await expect(sql(url, 'TRUNCATE consent_events')).rejects.toMatchObject(refusal);
+    const open = await requestOperation(core, shop);
+    for (const kind of ['granted', 'denied', 'revoked', 'expired', 'extended', 'superseded', 'withdrawn', 'requested'])
+      await expect(write(open, EVENT, kind, shop.approver.id)).rejects.toMatchObject(refusal);
+    await expect(write(operation, EVENT, 'approved', shop.approver.id)).rejects.toMatchObject(refusal); // it is closed
+    for (const set of ["expires_at = app.now() + interval '1 day'", "decision = 'granted'", "widened = '{}'"])
+      await expect(byHand(`UPDATE consent_requests SET ${set} WHERE operation_id = $1`, open)).rejects.toMatchObject(
+        refusal,
+      );
   });
 });

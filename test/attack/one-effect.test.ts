@@ -296,7 +296,10 @@ describe('a run is stopped', () => {
     const lease = await taken(operation);
     await shiftClock(testDatabase.ownerUrl, '61 minutes');
     try {
-      await expect(lease.guard('sign_in')).rejects.toMatchObject({ why: 'consent', message: 'Consent has expired' });
+      await expect(lease.guard('sign_in')).rejects.toMatchObject({
+        why: 'consent',
+        message: 'Consent required: Consent has expired',
+      });
       await heard(lease, 'consent');
     } finally {
       await shiftClock(testDatabase.ownerUrl, '-61 minutes');
@@ -339,7 +342,7 @@ describe('a run is stopped', () => {
     const lease = await taken(await queuedOperation(core, shop));
     await expect(lease.guard('write_shop')).rejects.toMatchObject({
       why: 'consent',
-      message: 'Permission write_shop was not granted',
+      message: 'Consent required: Permission write_shop was not granted',
     });
     await expect(lease.guard('sign_in')).resolves.toBeUndefined();
     expect(await held(lease)).toBe(true);

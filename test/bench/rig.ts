@@ -70,8 +70,9 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const mover = createMover({ audit, vault });
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
-  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
-  const deadlines = createDeadlines({ database, operations, mover });
+  const identify = async () => ({ kind: 'member', isInGroup: false }) as const;
+  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
+  const deadlines = createDeadlines({ database, audit, operations, mover, vault });
   const addCustomer = () => makeCustomer(database, customers);
   return { database, audit, checkpoints, vault, operations, consents, queue, deadlines, addCustomer };
 }

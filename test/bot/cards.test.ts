@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
-import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
+import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
@@ -49,7 +49,9 @@ const buttonsOf = (card: Card) => card.blocks.flatMap((block) => (block.kind ===
 const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
 
 describe('consent card', () => {
-  const card = (operation: Operation, approvers = [approver]) => consentCard(operation, { approvers, admins: [admin] });
+  const rules = { approvalsRequired: 1, approverGroup: null };
+  const card = (operation: Operation, approvers = [approver]) =>
+    consentCard(operation, { approvers, admins: [admin], rules });
   const open = operationWith();
   const countersigned = { grant: granted(open) };
 
@@ -105,6 +107,41 @@ describe('consent card', () => {
   test('offers no approval while nobody may approve', () => {
     expect(labels(card(open, []))).toEqual(['Choose approvers', 'Show me the steps instead']);
     expect(said(card(open, []))).toContain('Nobody may approve this yet. Admin can choose who does.');
+  });
+
+  test('says how many approvals it takes, and who has given one', () => {
+    const second = memberNamed('Anna', '6', ['merchant', 'approver']);
+    const asking = operationWith({ approvals: [{ by: approver, at: NOW }] });
+    const shown = (approvers: (typeof approver)[], approverGroup: string | null = null) =>
+      said(consentCard(asking, { approvers, admins: [admin], rules: { approvalsRequired: 2, approverGroup } }));
+    expect(shown([approver, second])).toContain(`1 of 2 approvals: Approver at ${NOW.toISOString()}`);
+    expect(shown([approver, second])).toContain('Approver or Anna may approve; 2 of them have to.');
+    expect(shown([approver])).toContain(
+      'There are fewer people who may approve this than it takes. Admin can change that',
+    );
+    expect(shown([approver], 'S1')).toContain('Approver or anybody in the group S1 may approve; 2 of them have to.');
+    const both = [approver, second].map((by) => ({ by, at: NOW }));
+    const done = operationWith({ ...countersigned, state: 'queued', grant: granted(asking, second), approvals: both });
+    expect(said(card(done))).toContain('Countersigned by Approver and Anna at');
+  });
+
+  test('says whose wish it is when the plan holds more than was asked for, and lets them take it away again', () => {
+    const widened = operationWith({ widened: [{ permission: 'write_shop', by: approver }] });
+    expect(said(card(widened, []))).toMatch(
+      /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
+    );
+    expect(labels(card(widened, []))).toEqual([
+      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead'],
+    ]);
+  });
+
+  test('is remembered by naming those who may approve, and once it is decided by nobody', () => {
+    expect(said(reminderCard(open, [approver]))).toMatch(
+      /^Approver: “Create a WooCommerce API key for .*” still waits/,
+    );
+    expect(said(reminderCard(operationWith({ state: 'denied' }), [approver]))).toBe(
+      'The reminder about op-7k3f9q2m is settled: see its card above.',
+    );
   });
 
   test('binds its buttons to the plan that it shows', () => {

@@ -231,7 +231,7 @@ describe('verify', () => {
         hasConsent: false,
         reason: `Permission ${permission} was not granted`,
       });
-    expect(await verify(operation)).toMatchObject({ hasConsent: true, consentId: operation.grant?.id });
+    expect(await verify(operation)).toMatchObject({ hasConsent: true, consentRecord: { id: operation.grant?.id } });
   });
 
   test('finds no consent before the click, and none for an unknown operation', async () => {

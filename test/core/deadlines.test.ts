@@ -133,7 +133,7 @@ describe('a deadline comes, and', () => {
     const job = { customerId: shop.customerId, operationId: operation.id };
     await expect(takeLease(core, job, new AbortController().signal)).rejects.toMatchObject({
       why: 'consent',
-      message: 'Consent has expired',
+      message: 'Consent required: Consent has expired',
     });
   });
 

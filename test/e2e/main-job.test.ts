@@ -147,8 +147,8 @@ describe('deciding', () => {
     const stale = await frozen.newPage();
     await stale.goto(thread);
 
-    await press(approver, 'Choose permissions');
-    const form = approver.getByRole('dialog', { name: 'Choose permissions' });
+    await press(merchant, 'Choose permissions');
+    const form = merchant.getByRole('dialog', { name: 'Choose permissions' });
     expect(await form.getByRole('checkbox', { name: 'Create one API key' }).isDisabled()).toBe(true);
     await form.getByRole('checkbox', { name: 'The key may read' }).uncheck();
     await form.getByRole('button', { name: 'Make the new plan' }).click();

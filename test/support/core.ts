@@ -4,6 +4,7 @@ import { vi } from 'vitest';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
 import { type Click, type Consents, createConsents, type Decision, signInPlace } from '../../core/consent/consent.ts';
+import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
 import { createDirectory, type Directory } from '../../core/directory.ts';
@@ -15,7 +16,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
-import type { Person } from '../../core/ports/chat.ts';
+import type { Person, Standing } from '../../core/ports/chat.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { Secret } from '../../core/secret.ts';
 import { defaultPermissions } from '../../core/services/define-service.ts';
@@ -44,10 +45,21 @@ export interface Core extends LeaseDeps {
   readonly workflows: WorkflowRegistry;
   readonly operations: Operations;
   readonly consents: Consents;
+  readonly standingGrants: StandingGrants;
   close(): Promise<void>;
 }
 
-export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
+/** What the chat platform says of people: members of everything, unless a test has it say something else. */
+export type TestPlatform = (person: Person, group: string | undefined) => Standing | Promise<Standing>;
+
+function identifiedBy(platform: TestPlatform) {
+  return async (person: Person, group?: string) => platform(person, group);
+}
+
+export async function openCore(
+  { programUrl }: TestDatabase,
+  platform: TestPlatform = () => ({ kind: 'member', isInGroup: false }),
+): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys: testRootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
   const directory = createDirectory(database);
@@ -60,11 +72,14 @@ export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
-  const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
+  const identify = identifiedBy(platform);
+  const deciding = { database, audit, customers, operations, queue, identify };
+  const consents = createConsents({ ...deciding, mover, vault });
+  const standingGrants = createStandingGrants(deciding);
   await queue.start();
   return {
     ...{ database, directory, sealer, audit, vault, links, customers, mover, queue, threads },
-    ...{ workflows, operations, consents },
+    ...{ workflows, operations, consents, standingGrants },
     close: async () => {
       await queue.stop(5_000);
       await database.close();

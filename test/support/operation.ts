@@ -12,7 +12,8 @@ export const NOW = new Date('2026-03-04T10:02:00Z');
 
 export function memberNamed(name: string, last: string, roles: Member['roles'] = ['merchant']): Member {
   const person = { platform: 'web', workspaceId: 'demo', userId: name.toLowerCase(), name } as const;
-  return { id: memberId(`5a6c2f0e-0000-4000-8000-00000000000${last}`), person, roles };
+  const id = memberId(`5a6c2f0e-0000-4000-8000-00000000000${last}`);
+  return { id, personId: id, person, roles };
 }
 
 /** An operation as the core would read it, for cards: pure functions of it. */
@@ -43,6 +44,10 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     plan,
     planHash: planHash(plan),
     requester: memberNamed('Merchant', '2'),
+    workspace: { platform: 'web', workspaceId: 'demo' },
+    approvals: [],
+    widened: [],
+    remindedAt: null,
     request: {
       customerId: CUSTOMER,
       id: '5a6c2f0e-0000-4000-8000-0000000000bb',
@@ -54,6 +59,11 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
       decidedAt: null,
       decidedBy: null,
       reason: null,
+      method: null,
+      askedBy: null,
+      askedFor: plan.permissions,
+      widened: {},
+      terms: null,
     },
     grant: null,
     decidedBy: null,
@@ -108,6 +118,9 @@ export function granted(
     ipAddress: null,
     userAgent: null,
     consentVersion: '1.0',
+    extends: null,
+    templateHash: null,
+    keeps: [],
     createdAt: NOW,
     approver,
   };

@@ -34,7 +34,7 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
     platform: 'web',
     capabilities: {
       ...{ ephemeral: true, directMessage: true, updateInPlace: true, form: true },
-      ...{ upload: false, mention: true, picturesInCards: true },
+      ...{ upload: false, mention: true, groups: false, picturesInCards: true },
     },
     calls,
     shown: () => [...messages.values()],
@@ -47,6 +47,7 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
       record({ call: 'ephemeral', card, ...options }),
     directMessage: (_person: Person, card: Card) => record({ call: 'ephemeral', card }),
     person: async (workspaceId, userId) => ({ platform: 'web', workspaceId, userId, name: userId }),
+    standing: async () => ({ kind: 'member', isInGroup: false }),
     openForm: (_trigger: string, _form: Form) => record({ call: 'openForm' }),
     upload: (thread, picture, options) => post(thread, { summary: picture.alt, blocks: [] }, options),
   };

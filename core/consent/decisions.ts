@@ -1,0 +1,221 @@
+import type { ConsentRequest } from '../../prisma/generated/client.ts';
+import type { Audit } from '../audit/audit.ts';
+import type { Customers, Member } from '../customers/customers.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
+import type { CustomerId } from '../ids.ts';
+import { takeEvent } from '../operations/events.ts';
+import type { Operation } from '../operations/operation.ts';
+import type { Operations } from '../operations/operations.ts';
+import type { EventRef, Person, Standing } from '../ports/chat.ts';
+import { addEvent, type CollectionMethod, countedApprovals } from './events.ts';
+import { mayDecide, type Permitted, type Question, type Refusal, type Rules } from './policy.ts';
+
+export interface Click {
+  readonly operationId: string;
+  /** The hash of what the card showed. */
+  readonly planHash: string;
+  readonly by: Member;
+  /** How it was given, truthfully. */
+  readonly method: CollectionMethod;
+  /** Only where the person's own browser gave them. */
+  readonly ipAddress?: string;
+  readonly userAgent?: string;
+  /** What brought it, so that a second delivery decides nothing. */
+  readonly event?: EventRef;
+}
+
+export type Refused = { readonly kind: 'refused'; readonly why: Refusal };
+/** This very click was delivered before, and what came of it stands. */
+export type Repeated = { readonly kind: 'repeated'; readonly operation: Operation | undefined };
+/** Somebody was faster, or it lapsed, or it is another plan by now. */
+export type Stale = { readonly kind: 'stale'; readonly operation: Operation | undefined };
+
+/** What is decided on: a question of the operation. */
+export interface Subject {
+  /** `undefined`: there is none that could be decided. */
+  find(tx: Transaction, operation: Operation): Promise<ConsentRequest | undefined>;
+  /** By whom and where it was asked; the operation itself unless this says otherwise. */
+  question?(tx: Transaction, operation: Operation, request: ConsentRequest): Promise<Question>;
+}
+
+/** Somebody who may decide, on something that can be decided, under the operation's lock. */
+export interface Ready {
+  readonly operation: Operation;
+  readonly request: ConsentRequest;
+  readonly by: Member;
+  readonly basis: string;
+  readonly rules: Rules;
+  readonly now: Date;
+}
+
+export type Approved =
+  /** It counts; more are needed before anything happens. */
+  | { readonly kind: 'approved'; readonly operation: Operation; readonly approvals: number; readonly required: number }
+  /** This person has approved it, by this account or another one; others are needed. */
+  | { readonly kind: 'already_approved'; readonly operation: Operation };
+
+export interface DecisionDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly customers: Customers;
+  readonly operations: Operations;
+  /** What the chat platform says of somebody right now. Whatever goes wrong there, nobody decides. */
+  identify(person: Person, group?: string): Promise<Standing>;
+}
+
+export interface Decisions {
+  mayDecide(
+    customerId: CustomerId,
+    member: Member,
+    question: Question,
+    decision: 'approve' | 'deny',
+  ): Promise<Permitted>;
+  /** Who is refused is on record; `carryOut` runs in the transaction that found that they may. */
+  decide<T>(
+    customerId: CustomerId,
+    click: Omit<Click, 'planHash'>,
+    decision: 'approve' | 'deny',
+    subject: Subject,
+    carryOut: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<T | Refused | Repeated | Stale>;
+  /** One approval; `complete` runs with the one that makes them enough. */
+  approve<T>(
+    customerId: CustomerId,
+    click: Click,
+    subject: Subject,
+    complete: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<T | Approved | Refused | Repeated | Stale>;
+}
+
+/** The way of every decision: who it is, by the platform's word; then, under the operation's lock, whether they may. */
+export function createDecisions(deps: DecisionDeps): Decisions {
+  const { database, audit, customers, operations } = deps;
+
+  /** Outside of any transaction: a platform takes its time. */
+  const standingOf = async (customerId: CustomerId, person: Person): Promise<Vouched> => {
+    const rules = await database.withCustomer(customerId, (tx) => customers.rules(tx, customerId));
+    const group = rules.approverGroup;
+    try {
+      return { standing: await deps.identify(person, group ?? undefined), group };
+    } catch {
+      return { standing: { kind: 'unknown' }, group };
+    }
+  };
+
+  const decisions: Decisions = {
+    async mayDecide(customerId, member, question, decision) {
+      const vouched = await standingOf(customerId, member.person);
+      return database.withCustomer(customerId, async (tx) => {
+        const rules = await customers.rules(tx, customerId);
+        return judge(await asOfNow(tx, customers, customerId, member), question, rules, vouched, decision);
+      });
+    },
+    async decide(customerId, click, decision, subject, carryOut) {
+      const vouched = await standingOf(customerId, click.by.person);
+      return database.withCustomer(customerId, async (tx) => {
+        const isFirst = await takeEvent(tx, customerId, click.event);
+        const operation = await lockedOperation(tx, operations, customerId, click.operationId);
+        if (!isFirst) return { kind: 'repeated', operation };
+        if (!operation) return { kind: 'stale', operation };
+        const request = await subject.find(tx, operation);
+        const question = (request && (await subject.question?.(tx, operation, request))) ?? operation;
+        const rules = await customers.rules(tx, customerId);
+        const by = await asOfNow(tx, customers, customerId, click.by);
+        const permitted = judge(by, question, rules, vouched, decision);
+        if (!permitted.isPermitted || typeof by === 'string') {
+          const why = permitted.isPermitted ? 'not_verified' : permitted.why;
+          const memberId = typeof by === 'string' ? undefined : by.id;
+          const asked = request ?? operation.request;
+          if (asked) await addEvent(tx, asked, { kind: 'refused', memberId, method: click.method, reason: why });
+          const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
+          await audit.append(tx, customerId, { ...entry, payload: { why } });
+          return { kind: 'refused', why };
+        }
+        if (!request) return { kind: 'stale', operation };
+        const now = await databaseNow(tx);
+        return carryOut(tx, { operation, request, by, basis: permitted.basis, rules, now });
+      });
+    },
+    approve: (customerId, click, subject, complete) =>
+      decisions.decide(customerId, click, 'approve', subject, async (tx, ready) => {
+        const { operation, request, by, basis, rules } = ready;
+        if (request.decision !== null || request.expiresAt <= ready.now || click.planHash !== request.planHash)
+          return { kind: 'stale', operation } as const;
+        const before = await countedApprovals(tx, customerId, request.id);
+        const isNew = !before.some(({ personId }) => personId === by.personId);
+        if (isNew) {
+          const { method } = click;
+          const { permissions } = operation.plan;
+          await addEvent(tx, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
+        }
+        const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;
+        if (approvals.length >= rules.approvalsRequired) return complete(tx, ready);
+        if (!isNew) return { kind: 'already_approved', operation } as const;
+        const required = rules.approvalsRequired;
+        await audit.append(tx, customerId, {
+          kind: 'consent.approved',
+          operationId: operation.id,
+          actor: by.id,
+          planHash: request.planHash,
+          payload: { approvals: approvals.length, required, ...collected(click) },
+        });
+        const after = (await operations.get(tx, customerId, operation.id)) ?? operation;
+        return { kind: 'approved', operation: after, approvals: approvals.length, required } as const;
+      }),
+  };
+  return decisions;
+}
+
+/** For the sealed part of an audit entry: who gave it how is personal. */
+export function collected({ method, ipAddress, userAgent }: Omit<Click, 'operationId' | 'planHash' | 'by'>) {
+  return { method, ...(ipAddress ? { ipAddress } : {}), ...(userAgent ? { userAgent } : {}) };
+}
+
+interface Vouched {
+  readonly standing: Standing;
+  /** The group that was asked about. */
+  readonly group: string | null;
+}
+
+function judge(
+  by: Member | 'nobody' | 'ambiguous',
+  question: Question,
+  rules: Rules,
+  { standing, group }: Vouched,
+  decision: 'approve' | 'deny',
+): Permitted {
+  if (by === 'nobody') return { isPermitted: false, why: 'not_an_approver' };
+  if (by === 'ambiguous') return { isPermitted: false, why: 'not_verified' };
+  // The group may be another one since the platform was asked.
+  const isInGroup = standing.kind === 'member' && standing.isInGroup && group === rules.approverGroup;
+  return mayDecide(by, question, rules, standing.kind === 'member' ? { ...standing, isInGroup } : standing, decision);
+}
+
+/** What a card or a form knew of a person may be old, or put together: the row counts, and it has to be that person's. */
+async function asOfNow(
+  tx: Transaction,
+  customers: Customers,
+  customerId: CustomerId,
+  by: Member,
+): Promise<Member | 'nobody' | 'ambiguous'> {
+  const now = await customers.find(tx, customerId, by.id);
+  if (!now) return 'nobody';
+  const { platform, workspaceId, userId } = now.person;
+  const isSame =
+    by.person.platform === platform && by.person.workspaceId === workspaceId && by.person.userId === userId;
+  return isSame ? now : 'ambiguous';
+}
+
+/**
+ * Locks the operation's row, so that two clicks at once are one after the other. Not FOR UPDATE: an append holds the
+ * chain's head while its foreign key looks at this row, and whoever locked the row waits for that head next.
+ */
+export async function lockedOperation(
+  tx: Transaction,
+  operations: Operations,
+  customerId: CustomerId,
+  id: string,
+): Promise<Operation | undefined> {
+  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
+  return operations.get(tx, customerId, id);
+}

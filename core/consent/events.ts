@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import type { ConsentRequest } from '../../prisma/generated/client.ts';
+import type { Transaction } from '../database.ts';
+import type { CustomerId, MemberId } from '../ids.ts';
+
+/** How a decision was given, truthfully. */
+export type CollectionMethod = 'web' | 'slack_button' | 'teams_card';
+
+export interface Approval {
+  readonly memberId: string;
+  readonly at: Date;
+}
+
+export interface CountedApproval extends Approval {
+  readonly personId: string;
+}
+
+/** What the program itself adds to a question's events; decisions are added by the rows that they change. */
+export type OwnEvent =
+  | {
+      readonly kind: 'approved';
+      readonly memberId: MemberId;
+      readonly method: CollectionMethod;
+      readonly basis: string;
+      readonly permissions: readonly string[];
+    }
+  | {
+      readonly kind: 'refused';
+      /** Absent: the customer has no such member. */
+      readonly memberId: MemberId | undefined;
+      readonly method: CollectionMethod;
+      readonly reason: string;
+    }
+  | { readonly kind: 'reminded' };
+
+type AskedQuestion = Pick<ConsentRequest, 'customerId' | 'id' | 'operationId' | 'planHash'>;
+
+/** The database numbers the event, gives it its time, and refuses it when the question is closed. */
+export async function addEvent(tx: Transaction, question: AskedQuestion, event: OwnEvent): Promise<void> {
+  const { customerId, id, operationId, planHash } = question;
+  const { memberId, method, basis, permissions, reason } = { ...nothing, ...event };
+  await tx.$executeRaw`
+    INSERT INTO consent_events (customer_id, request_id, operation_id, kind, member_id, method, basis, plan_hash, permissions, reason)
+    VALUES (${customerId}::uuid, ${id}::uuid, ${operationId}, ${event.kind}, ${memberId ?? null}::uuid, ${method}, ${basis},
+      ${planHash}, ${permissions && JSON.stringify(permissions)}::jsonb, ${reason})`;
+}
+
+const nothing = { memberId: null, method: null, basis: null, permissions: null, reason: null };
+
+/** The approvals that count as things stand, one a person, oldest first: the database's own count, which guards the grant. */
+export async function countedApprovals(
+  tx: Transaction,
+  customerId: CustomerId,
+  requestId: string,
+): Promise<readonly CountedApproval[]> {
+  return counted.parse(
+    await tx.$queryRaw`SELECT member_id AS "memberId", person_id AS "personId", at FROM app.counted_approvals(${customerId}::uuid, ${requestId}::uuid) ORDER BY at`,
+  );
+}
+
+const counted = z.array(z.object({ memberId: z.uuid(), personId: z.uuid(), at: z.date() }));
+
+/** Who has approved a question, and when its thread was reminded. */
+export async function approvalsOf(
+  tx: Transaction,
+  question: Pick<ConsentRequest, 'customerId' | 'id' | 'decision'>,
+): Promise<{ readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }> {
+  const customerId = question.customerId as CustomerId; // a row of this customer's own transaction
+  const events = await tx.consentEvent.findMany({
+    where: { customerId, requestId: question.id, kind: { in: ['approved', 'reminded'] } },
+    orderBy: { n: 'asc' },
+  });
+  const given = events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
+  const isOpen = question.decision === null && given.length > 0;
+  return {
+    approvals: isOpen ? await countedApprovals(tx, customerId, question.id) : given,
+    remindedAt: events.find(({ kind }) => kind === 'reminded')?.at ?? null,
+  };
+}

@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import { canonical, sha256Hex } from '../canonical.ts';
+import type { Customers, Member } from '../customers/customers.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import type { Operation } from '../operations/operation.ts';
+import { CONSENT_REQUEST_MINUTES, type Plan } from '../operations/plan.ts';
+import { isEnd, parseState } from '../operations/states.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Vault } from '../vault/vault.ts';
+import {
+  type Approved,
+  type Click,
+  collected,
+  createDecisions,
+  type DecisionDeps,
+  lockedOperation,
+  type Refused,
+  type Repeated,
+  type Stale,
+  type Subject,
+} from './decisions.ts';
+import { closeRequest, insertConsent } from './records.ts';
+import { type ConsentVerdict, liveness, refusal, stillApproved } from './verdict.ts';
+
+/** The permission that a standing grant adds to those of its plan, and that nothing else gives. */
+export const REPAIR_PERMISSION = 'repair';
+
+/** The longest that a standing grant lasts: as long as a key is trusted between two rotations. */
+export const STANDING_DAYS_MAX = 90;
+
+/** Exactly what is shown for a standing grant: repairs of what, how, until when, and which sign-in secrets stay for them. */
+export type StandingTerms = z.infer<typeof standingTerms>;
+const standingTerms = z.strictObject({
+  v: z.literal(1),
+  operationId: z.string(),
+  service: z.string(),
+  operationType: z.string(),
+  target: z.string(),
+  workflowId: z.string(),
+  workflowVersion: z.int(),
+  templateHash: z.string(),
+  permissions: z.array(z.string()),
+  /** Types of the sign-in secrets. */
+  keeps: z.array(z.string()),
+  /** ISO 8601 */
+  until: z.string(),
+});
+
+/**
+ * SHA-256, in hex, of the plan without what is another one each time: ids, label, expiry, the key that it replaces. Another
+ * version of the workflow, another permission or another step makes another template.
+ */
+export function templateHash(plan: Plan): string {
+  const { operationId: _, label, expiresAt: __, runsUntil: ___, replaces: ____, ...rest } = plan;
+  const steps = plan.steps.map((step) => ({ ...step, intent: step.intent.replaceAll(label, '{label}') }));
+  return sha256Hex(canonical({ ...rest, steps }));
+}
+
+function termsOf({ plan, id }: Operation, until: Date, keeps: readonly string[]): StandingTerms {
+  return {
+    v: 1,
+    operationId: id,
+    service: plan.service,
+    operationType: plan.operationType,
+    target: plan.base,
+    workflowId: plan.workflowId,
+    workflowVersion: plan.workflowVersion,
+    templateHash: templateHash(plan),
+    permissions: [...plan.permissions, REPAIR_PERMISSION].sort(),
+    keeps: [...keeps].sort(),
+    until: until.toISOString(),
+  };
+}
+
+/** RFC 8785 text. */
+function termsText(terms: StandingTerms): string {
+  return canonical(terms);
+}
+
+function termsHash(terms: StandingTerms): string {
+  return sha256Hex(termsText(terms));
+}
+
+/** Consents for repairs to come. */
+export interface StandingGrants {
+  /**
+   * Asks for one: repairs by this operation's plan until then; its sign-in secrets of the types in `keeps` outlive it for
+   * that. @returns `undefined` while another such question is open, or when there is no such operation.
+   * @throws RangeError for a time that is past or more than 90 days away, or a type that is no sign-in field.
+   */
+  ask(customerId: CustomerId, operationId: string, asked: AskedRepairs): Promise<StandingQuestion | undefined>;
+  /** `planHash`: that of the terms. One approval; the one that makes them enough is the countersignature. */
+  grant(customerId: CustomerId, click: Click): Promise<StandingDecision>;
+  deny(customerId: CustomerId, click: Omit<Click, 'planHash'>, reason: string): Promise<StandingDecision>;
+  /** Whether one lets this very plan, as made today, run as a repair right now. */
+  verify(tx: Transaction, customerId: CustomerId, plan: Plan): Promise<ConsentVerdict>;
+}
+
+export interface AskedRepairs {
+  readonly by: Member;
+  readonly until: Date;
+  readonly keeps: readonly string[];
+}
+
+export interface StandingQuestion {
+  readonly terms: StandingTerms;
+  readonly planHash: string;
+  readonly expiresAt: Date;
+}
+
+export type StandingDecision =
+  | { readonly kind: 'granted'; readonly consentId: string; readonly terms: StandingTerms }
+  | { readonly kind: 'denied' }
+  | Approved
+  | Refused
+  | Repeated
+  | Stale;
+
+export interface StandingDeps extends DecisionDeps {
+  readonly queue: Queue;
+}
+
+/** The question for a standing grant: who asked for that is its requester. */
+function repairs(customers: Customers): Subject {
+  return {
+    find: async (tx, { customerId, id }) =>
+      (await tx.consentRequest.findFirst({
+        where: { customerId, operationId: id, terms: { not: null }, decision: null },
+      })) ?? undefined,
+    question: async (tx, { customerId, workspace, requester }, { askedBy }) => ({
+      workspace,
+      requester: askedBy ? await customers.memberById(tx, customerId, askedBy) : requester,
+      widened: [],
+    }),
+  };
+}
+
+export function createStandingGrants(deps: StandingDeps): StandingGrants {
+  const { database, audit, customers, operations, queue } = deps;
+  const decisions = createDecisions(deps);
+  const subject = repairs(customers);
+  return {
+    ask: (customerId, operationId, { by, until, keeps }) =>
+      database.withCustomer(customerId, async (tx) => {
+        const operation = await lockedOperation(tx, operations, customerId, operationId);
+        if (!operation || (await subject.find(tx, operation))) return undefined;
+        const now = await databaseNow(tx);
+        const latest = now.getTime() + STANDING_DAYS_MAX * 86_400_000;
+        const isKnown = (type: string) => operation.service.signIn.some(({ name }) => name === type);
+        if (until <= now || until.getTime() > latest || !keeps.every(isKnown))
+          throw new RangeError('A standing grant lasts 90 days at most, and keeps sign-in secrets of its service.');
+        const terms = termsOf(operation, until, keeps);
+        const expiresAt = new Date(now.getTime() + CONSENT_REQUEST_MINUTES * 60_000);
+        const asked = { planHash: termsHash(terms), terms: termsText(terms), expiresAt, askedBy: by.id };
+        await tx.consentRequest.create({ data: { customerId, id: newUuid(), operationId: operation.id, ...asked } });
+        await queue.sendDeadline(tx, { customerId, operationId: operation.id }, expiresAt);
+        await audit.append(tx, customerId, {
+          kind: 'consent.requested',
+          operationId: operation.id,
+          actor: by.id,
+          planHash: asked.planHash,
+          payload: { terms },
+        });
+        return { terms, planHash: asked.planHash, expiresAt };
+      }),
+    grant: (customerId, click) =>
+      decisions.approve(customerId, click, subject, async (tx, ready) => {
+        const { operation, request, by } = ready;
+        const terms = standingTerms.parse(JSON.parse(request.terms ?? ''));
+        const { permissions, keeps } = terms;
+        const expiresAt = new Date(terms.until);
+        const consentId = await insertConsent(tx, ready, click, {
+          ...{ permissions, keeps, expiresAt },
+          templateHash: terms.templateHash,
+        });
+        await queue.sendDeadline(tx, { customerId, operationId: operation.id }, expiresAt);
+        await audit.append(tx, customerId, {
+          kind: 'consent.granted',
+          operationId: operation.id,
+          actor: by.id,
+          planHash: request.planHash,
+          payload: { terms, ...collected(click) },
+        });
+        return { kind: 'granted', consentId, terms } as const;
+      }),
+    deny: (customerId, click, reason) =>
+      decisions.decide(customerId, click, 'deny', subject, async (tx, { operation, request, by, now }) => {
+        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, reason, now });
+        await audit.append(tx, customerId, {
+          kind: 'consent.denied',
+          operationId: operation.id,
+          actor: by.id,
+          planHash: request.planHash,
+          payload: { reason, ...collected(click) },
+        });
+        return { kind: 'denied' } as const;
+      }),
+    async verify(tx, customerId, plan) {
+      const grant = await tx.consent.findFirst({
+        where: { customerId, service: plan.service, target: plan.base, templateHash: templateHash(plan) },
+        orderBy: { grantedAt: 'desc' },
+      });
+      if (!grant) return refusal('No consent granted for repairs by this plan');
+      const verdict = liveness(grant, grant.grantedAt, await databaseNow(tx), REPAIR_PERMISSION);
+      return verdict.hasConsent ? stillApproved(tx, customers, grant, verdict) : verdict;
+    },
+  };
+}
+
+/** Deletes the sign-in secrets of an operation that is over, except those that a live standing grant still keeps. */
+export async function deleteUnkept(
+  tx: Transaction,
+  vault: Vault,
+  customerId: CustomerId,
+  operationId: OperationId,
+): Promise<number> {
+  const row = await tx.operation.findUnique({
+    where: { customerId_id: { customerId, id: operationId } },
+    select: { status: true },
+  });
+  return row && isEnd(parseState(row.status)) ? vault.deleteSignIn(tx, customerId, operationId) : 0;
+}

@@ -1,0 +1,58 @@
+import type { Consent } from '../../prisma/generated/client.ts';
+import { sha256Hex } from '../canonical.ts';
+import type { Customers } from '../customers/customers.ts';
+import type { Transaction } from '../database.ts';
+import type { CustomerId } from '../ids.ts';
+import { countedApprovals } from './events.ts';
+import { type ConsentRecord, toRecord } from './records.ts';
+
+export type ConsentVerdict =
+  | { readonly hasConsent: true; readonly consentRecord: ConsentRecord }
+  | { readonly hasConsent: false; readonly reason: string };
+
+/** Longer than transactions that overlap: a clock that is this far behind what is on record has gone back. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/** `operation`: what is to be carried out, as it stands in its row. */
+export function verdictOn(
+  operation: { readonly plan: string; readonly planHash: string; readonly updatedAt: Date } | null,
+  grant: Consent | null,
+  now: Date,
+  permission?: string,
+): ConsentVerdict {
+  if (!grant || !operation) return refusal('No consent granted for this operation');
+  // The text itself is what is carried out, so its own hash counts beside the one in the row.
+  if (grant.planHash !== operation.planHash || grant.planHash !== sha256Hex(operation.plan))
+    return refusal('The plan is not the one that was countersigned');
+  return liveness(grant, operation.updatedAt, now, permission);
+}
+
+/** Whether a grant lives at this moment and holds the permission. `lastSeen`: a moment that has been. */
+export function liveness(grant: Consent, lastSeen: Date, now: Date, permission?: string): ConsentVerdict {
+  const consentRecord = toRecord(grant, now);
+  if (grant.revokedAt) return refusal('Consent was revoked');
+  // Otherwise a clock that is set back would bring an expired consent back to life.
+  if (Math.max(grant.grantedAt.getTime(), lastSeen.getTime()) - now.getTime() > CLOCK_TOLERANCE_MS)
+    return refusal('The clock of the database went back');
+  if (!consentRecord.isActive) return refusal('Consent has expired');
+  if (permission !== undefined && !consentRecord.permissions.includes(permission))
+    return refusal(`Permission ${permission} was not granted`);
+  return { hasConsent: true, consentRecord };
+}
+
+export function refusal(reason: string): ConsentVerdict {
+  return { hasConsent: false, reason };
+}
+
+/** Whether those who countersigned still may, and are still enough. */
+export async function stillApproved(
+  tx: Transaction,
+  customers: Customers,
+  grant: Consent,
+  verdict: ConsentVerdict,
+): Promise<ConsentVerdict> {
+  const customerId = grant.customerId as CustomerId; // a row of this customer's own transaction
+  const approvals = await countedApprovals(tx, customerId, grant.requestId);
+  const { approvalsRequired } = await customers.rules(tx, customerId);
+  return approvals.length >= approvalsRequired ? verdict : refusal('Whoever countersigned may no longer approve');
+}

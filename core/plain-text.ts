@@ -1,0 +1,18 @@
+/**
+ * Characters that show nothing or turn the direction of what stands around them, so that words read as others than they
+ * are (Unicode TR 36): controls, format characters, whatever is ignored by default. Not so the selector of emoji.
+ */
+const TRICKS = /(?!\t|\n|\ufe0f)[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029]/gu;
+
+/** Every string in it with such characters made visible, as U+FFFD; for what somebody else's words are shown in. */
+export function withoutTricks<T>(value: T): T {
+  // What comes back has the shape of what was given: strings stay strings, and dates are handed on as they are.
+  return shown(value) as T;
+}
+
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll(TRICKS, '\ufffd');
+  if (Array.isArray(value)) return value.map(shown);
+  if (value === null || typeof value !== 'object' || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shown(each)]));
+}

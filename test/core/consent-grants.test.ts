@@ -1,0 +1,408 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { REPAIR_PERMISSION, templateHash } from '../../core/consent/standing.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import type { Transaction } from '../../core/database.ts';
+import { createDeadlines } from '../../core/operations/deadlines.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { makePlan, type Plan } from '../../core/operations/plan.ts';
+import { defaultPermissions } from '../../core/services/define-service.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
+import {
+  type Core,
+  click,
+  grant,
+  grantedOperation,
+  installShop,
+  kinds,
+  look,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+  storeSignIn,
+} from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+let ahead = 0;
+const DAY = 24 * 60;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  shop = await installShop(core);
+});
+
+afterEach(() => minutesPass(-ahead));
+
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+async function minutesPass(minutes: number): Promise<void> {
+  ahead += minutes;
+  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
+}
+
+const inside = <T>(work: (tx: Transaction) => Promise<T>, own = shop) =>
+  core.database.withCustomer(own.customerId, work);
+
+const inMinutes = (minutes: number) => new Date(Date.now() + (ahead + minutes) * 60_000);
+
+async function eventsOf(operation: Operation): Promise<readonly string[]> {
+  const rows = await sql<{ kind: string }>(
+    testDatabase.adminUrl,
+    `SELECT e.kind FROM consent_events e JOIN consent_requests r ON r.id = e.request_id
+     WHERE e.operation_id = $1 ORDER BY r.asked_at, e.n`,
+    [operation.id],
+  );
+  return rows.map(({ kind }) => kind);
+}
+
+describe('several approvals', () => {
+  test('are on the operation with who and when, and each is on record', async () => {
+    const own = await installShop(core);
+    await inside(
+      (tx) =>
+        core.customers.setRules(tx, own.customerId, {
+          approvalsRequired: 2,
+          adminsApprove: true,
+          approverGroup: null,
+        }),
+      own,
+    );
+    const operation = await requestOperation(core, own);
+    expect(await grant(core, operation, own.approver)).toMatchObject({ kind: 'approved', approvals: 1, required: 2 });
+    expect((await look(core, operation)).approvals).toMatchObject([{ by: { id: own.approver.id } }]);
+    expect(await grant(core, operation, own.admin)).toMatchObject({ kind: 'granted' });
+    expect((await look(core, operation)).approvals.map(({ by }) => by.id)).toEqual([own.approver.id, own.admin.id]);
+    expect((await kinds(core, operation)).slice(-2)).toEqual(['consent.approved', 'consent.granted']);
+    const bases = await sql(
+      testDatabase.adminUrl,
+      "SELECT basis FROM consent_events WHERE operation_id = $1 AND kind = 'approved' ORDER BY n",
+      [operation.id],
+    );
+    expect(bases).toEqual([{ basis: 'approver' }, { basis: 'admin' }]);
+  });
+
+  test('that somebody gave after more were asked for count, and fewer by then are enough', async () => {
+    const own = await installShop(core);
+    const require = (approvalsRequired: number) =>
+      inside(
+        (tx) =>
+          core.customers.setRules(tx, own.customerId, { approvalsRequired, adminsApprove: false, approverGroup: null }),
+        own,
+      );
+    const operation = await requestOperation(core, own);
+    await require(2);
+    expect(await grant(core, operation, own.approver)).toMatchObject({ kind: 'approved' });
+    await require(1);
+    expect(await grant(core, operation, own.approver)).toMatchObject({ kind: 'granted' });
+  });
+});
+
+describe('consents of a customer', () => {
+  test('are listed, counted, found and taken back one by one or a service at a time', async () => {
+    const own = await installShop(core);
+    const [one, two, three] = [
+      await grantedOperation(core, own),
+      await grantedOperation(core, own),
+      await grantedOperation(core, own),
+    ];
+    const list = (filter?: { activeOnly?: boolean; service?: string }) =>
+      inside((tx) => core.consents.list(tx, own.customerId, filter), own);
+    const stats = () => inside((tx) => core.consents.getStats(tx, own.customerId), own);
+    expect((await list()).map(({ operationId }) => operationId)).toEqual([three.id, two.id, one.id]);
+    expect(await list({ service: 'stripe' })).toEqual([]);
+    const id = one.grant?.id ?? '';
+    expect(await inside((tx) => core.consents.getById(tx, own.customerId, id), own)).toMatchObject({
+      id,
+      operationId: one.id,
+      userId: own.approver.id,
+      isActive: true,
+      standing: null,
+      permissions: one.plan.permissions,
+      collectionMethod: 'web',
+      ipAddress: null,
+    });
+    const revokeById = (which: string, whose = own) =>
+      inside((tx) => core.consents.revokeById(tx, whose.customerId, which, own.merchant), whose);
+    expect(await revokeById(id, await installShop(core))).toBe(false);
+    expect(await revokeById('no id')).toBe(false);
+    expect(await revokeById(id)).toBe(true);
+    expect(await revokeById(id)).toBe(false);
+    expect(await stats()).toEqual({ total: 3, active: 2, revoked: 1, expired: 0 });
+    expect(await list({ activeOnly: true, service: 'woocommerce' })).toHaveLength(2);
+    const all = () =>
+      inside((tx) => core.consents.revokeAllForService(tx, own.customerId, 'woocommerce', own.admin), own);
+    expect(await all()).toBe(2);
+    expect(await all()).toBe(0);
+    expect(await stats()).toEqual({ total: 3, active: 0, revoked: 3, expired: 0 });
+    expect((await kinds(core, two)).at(-1)).toBe('consent.revoked');
+    expect(await eventsOf(two)).toEqual(['requested', 'approved', 'granted', 'revoked']);
+  });
+
+  test('say which permissions they hold, and count as expired after their time', async () => {
+    const own = await installShop(core);
+    const operation = await grantedOperation(core, own);
+    const has = (permission: string) =>
+      inside((tx) => core.consents.hasPermission(tx, own.customerId, operation.id, permission), own);
+    expect(await has('sign_in')).toBe(true);
+    expect(await has('write_shop')).toBe(false);
+    await minutesPass(61);
+    expect(await has('sign_in')).toBe(false);
+    expect(await inside((tx) => core.consents.getStats(tx, own.customerId), own)).toMatchObject({
+      active: 0,
+      expired: 1,
+    });
+  });
+
+  test('of a plan without any permission are none', async () => {
+    const operation = await requestOperation(core, shop, { permissions: [] });
+    await expect(grant(core, operation, shop.approver)).rejects.toThrow('At least one permission required');
+    expect(await eventsOf(operation)).toEqual(['requested']);
+  });
+});
+
+describe('a grant is extended', () => {
+  const extend = (operation: Operation, until: Date, by: Member = shop.secondApprover) =>
+    core.consents.extend(operation.customerId, click(operation, by), until);
+
+  test('by an approver, as far as its plan said that it may run, and no further', async () => {
+    const operation = await grantedOperation(core, shop);
+    const latest = new Date(operation.plan.runsUntil);
+    await minutesPass(30);
+    expect(await extend(operation, new Date(latest.getTime() + 1))).toEqual({ kind: 'beyond_plan', latest });
+    expect(await extend(operation, latest, shop.merchant)).toEqual({ kind: 'refused', why: 'not_an_approver' });
+    expect(await extend(operation, inMinutes(1))).toMatchObject({ kind: 'stale' }); // shorter
+    expect(await extend(operation, latest)).toEqual({ kind: 'extended', expiresAt: latest });
+    await minutesPass(40);
+    expect(await inside((tx) => core.consents.verify(tx, shop.customerId, operation.id))).toMatchObject({
+      hasConsent: true,
+    });
+    await minutesPass(6);
+    expect(await inside((tx) => core.consents.verify(tx, shop.customerId, operation.id))).toMatchObject({
+      reason: 'Consent has expired',
+    });
+    expect(await eventsOf(operation)).toEqual(['requested', 'approved', 'granted', 'refused', 'extended']);
+  });
+
+  test('not once it was revoked or has expired, and one revocation ends every part of it', async () => {
+    const operation = await grantedOperation(core, shop);
+    const latest = new Date(operation.plan.runsUntil);
+    expect(await extend(operation, latest)).toMatchObject({ kind: 'extended' });
+    await inside((tx) => core.consents.revoke(tx, operation, shop.merchant));
+    expect(await extend(operation, latest)).toMatchObject({ kind: 'stale' });
+    const live = 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND revoked_at IS NULL';
+    expect(await sql(testDatabase.adminUrl, live, [operation.id])).toEqual([]);
+    const late = await grantedOperation(core, shop);
+    await minutesPass(61);
+    expect(await extend(late, new Date(late.plan.runsUntil))).toMatchObject({ kind: 'stale' });
+  });
+
+  test('not by one where several have to approve', async () => {
+    const own = await installShop(core);
+    const operation = await grantedOperation(core, own);
+    const rules = { approvalsRequired: 2, adminsApprove: false, approverGroup: null };
+    await inside((tx) => core.customers.setRules(tx, own.customerId, rules), own);
+    expect(await extend(operation, new Date(operation.plan.runsUntil), own.approver)).toEqual({
+      kind: 'several_required',
+    });
+  });
+});
+
+describe('a standing grant for repairs', () => {
+  const KEEPS = ['admin_password', 'admin_username'];
+
+  async function asked(operation: Operation, days = 30, keeps: readonly string[] = KEEPS) {
+    const until = inMinutes(days * DAY);
+    const question = await core.standingGrants.ask(operation.customerId, operation.id, {
+      by: shop.merchant,
+      ...{ until, keeps },
+    });
+    if (!question) throw new Error('another question is open');
+    return question;
+  }
+
+  async function standing(operation: Operation, days = 30, keeps: readonly string[] = KEEPS) {
+    const { planHash } = await asked(operation, days, keeps);
+    const decision = await core.standingGrants.grant(
+      operation.customerId,
+      click(operation, shop.approver, { planHash }),
+    );
+    if (decision.kind !== 'granted') throw new Error(`expected a grant, got ${decision.kind}`);
+    return decision;
+  }
+
+  /** The plan of a repair: the same as made later, for another operation. */
+  function planOf(changes: Partial<Parameters<typeof makePlan>[0]> = {}): Plan {
+    const type = woocommerce.operationTypes.api_key_generation;
+    const base = 'https://shop.example.com';
+    return makePlan({
+      operationId: 'op-repair22' as Operation['id'], // the type's promise
+      ...{ service: woocommerce, type, origin: base, base, replaces: 'Countersign op-old' },
+      workflow: core.workflows.getDefinition(type.workflowId),
+      permissions: defaultPermissions(type),
+      now: inMinutes(0),
+      ...changes,
+    });
+  }
+
+  const verify = (plan: Plan) => inside((tx) => core.standingGrants.verify(tx, shop.customerId, plan));
+
+  const secretsOf = ({ id }: Operation) =>
+    sql(
+      testDatabase.adminUrl,
+      'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1 ORDER BY 1',
+      [id],
+    );
+
+  const end = (operation: Operation) =>
+    inside((tx) =>
+      core.mover.move(tx, shop.customerId, {
+        operationId: operation.id,
+        from: ['queued', 'awaiting_credentials'],
+        to: 'failed',
+        entry: { kind: 'operation.failed' },
+      }),
+    );
+
+  test('covers repairs by the same template and by no other one, under its own permission', async () => {
+    const operation = await queuedOperation(core, shop);
+    const { terms } = await standing(operation);
+    expect(terms.permissions).toContain(REPAIR_PERMISSION);
+    expect(templateHash(operation.plan)).toBe(templateHash(planOf()));
+    expect(await verify(planOf())).toMatchObject({ hasConsent: true, consentRecord: { standing: { keeps: KEEPS } } });
+    const workflow = core.workflows.getDefinition(operation.plan.workflowId);
+    const type = woocommerce.operationTypes.api_key_generation;
+    const others = [
+      planOf({ workflow: { ...workflow, version: workflow.version + 1 } }),
+      planOf({ workflow: { ...workflow, steps: workflow.steps.slice(1) } }),
+      planOf({ permissions: [...defaultPermissions(type), 'write_shop'] }),
+      planOf({ base: 'https://other.example.com', origin: 'https://other.example.com' }),
+    ];
+    for (const other of others)
+      expect(await verify(other)).toEqual({
+        hasConsent: false,
+        reason: 'No consent granted for repairs by this plan',
+      });
+  });
+
+  test('is no consent to the operation itself, nor to its type', async () => {
+    const own = await installShop(core);
+    const operation = await requestOperation(core, own);
+    const until = inMinutes(DAY);
+    const question = await core.standingGrants.ask(own.customerId, operation.id, {
+      by: own.merchant,
+      until,
+      keeps: [],
+    });
+    const planHash = question?.planHash ?? '';
+    const decided = await core.standingGrants.grant(own.customerId, click(operation, own.approver, { planHash }));
+    expect(decided).toMatchObject({ kind: 'granted' });
+    expect((await look(core, operation)).grant).toBeNull();
+    expect(await inside((tx) => core.consents.verify(tx, own.customerId, operation.id), own)).toMatchObject({
+      hasConsent: false,
+    });
+    const [row] = await inside(
+      (tx) =>
+        tx.$queryRaw<
+          unknown[]
+        >`SELECT has_autonomous_consent(${own.customerId}::uuid, 'woocommerce', 'api_key_generation') AS has`,
+      own,
+    );
+    expect(row).toEqual({ has: false });
+  });
+
+  test('is bound to what was shown, and decided like any other question', async () => {
+    const operation = await grantedOperation(core, shop);
+    const { planHash } = await asked(operation);
+    const { standingGrants } = core;
+    const decide = (by: Member, hash = planHash) =>
+      standingGrants.grant(shop.customerId, click(operation, by, { planHash: hash }));
+    expect(await decide(shop.merchant)).toEqual({ kind: 'refused', why: 'not_an_approver' });
+    expect(await decide(shop.approver, operation.planHash)).toMatchObject({ kind: 'stale' });
+    expect(
+      await decide(
+        shop.approver,
+        planHash.replace(/^./, (c) => (c === '0' ? '1' : '0')),
+      ),
+    ).toMatchObject({
+      kind: 'stale',
+    });
+    expect(await standingGrants.deny(shop.customerId, click(operation, shop.approver), 'no')).toEqual({
+      kind: 'denied',
+    });
+    expect(await decide(shop.secondApprover)).toMatchObject({ kind: 'stale' });
+    const again = await core.standingGrants.ask(shop.customerId, operation.id, {
+      ...{ by: shop.approver, until: inMinutes(DAY), keeps: [] },
+    });
+    expect(await decide(shop.approver, again?.planHash)).toEqual({ kind: 'refused', why: 'own_request' });
+    expect(await decide(shop.secondApprover, again?.planHash)).toMatchObject({ kind: 'granted' });
+  });
+
+  test('asks for 90 days at most, for sign-in fields of the service, and one at a time', async () => {
+    const operation = await grantedOperation(core, shop);
+    await expect(asked(operation, 91)).rejects.toThrow(RangeError);
+    await expect(asked(operation, -1)).rejects.toThrow(RangeError);
+    await expect(asked(operation, 1, ['api_key'])).rejects.toThrow(RangeError);
+    await asked(operation);
+    await expect(asked(operation)).rejects.toThrow('another question is open');
+    await minutesPass(16);
+    await createDeadlines(core)({ customerId: shop.customerId, operationId: operation.id });
+    await asked(operation);
+    expect((await kinds(core, operation)).filter((kind) => kind === 'consent.expired')).toHaveLength(1);
+  });
+
+  test('keeps the sign-in secrets that it names beyond the end, until its date', async () => {
+    const operation = await queuedOperation(core, shop);
+    await standing(operation, 30, ['admin_password']);
+    await end(operation);
+    expect(await secretsOf(operation)).toEqual([{ credential_type: 'admin_password' }]);
+    const comes = () => createDeadlines(core)({ customerId: shop.customerId, operationId: operation.id });
+    await minutesPass(30 * DAY - 60);
+    await comes();
+    expect(await secretsOf(operation)).toHaveLength(1);
+    await minutesPass(61);
+    expect(await verify(planOf())).toMatchObject({ hasConsent: false });
+    await comes();
+    expect(await secretsOf(operation)).toEqual([]);
+    expect((await kinds(core, operation)).at(-1)).toBe('credential.deleted');
+  });
+
+  test('gives them up when it is taken back, but takes none from an operation that still needs them', async () => {
+    const [over, waiting] = [await queuedOperation(core, shop), await queuedOperation(core, shop)];
+    const [first, second] = [await standing(over), await standing(waiting)];
+    await end(over);
+    expect(await secretsOf(over)).toHaveLength(2);
+    const revoke = (id: string) => inside((tx) => core.consents.revokeById(tx, shop.customerId, id, shop.admin));
+    expect([await revoke(first.consentId), await revoke(second.consentId)]).toEqual([true, true]);
+    expect([await secretsOf(over), await secretsOf(waiting)]).toMatchObject([[], { length: 2 }]);
+    await end(waiting);
+    expect(await secretsOf(waiting)).toEqual([]);
+  });
+
+  test('holds no longer than those who gave it may approve', async () => {
+    const own = await installShop(core);
+    const operation = await grantedOperation(core, own);
+    await inside((tx) => storeSignIn(core, tx, operation), own);
+    const until = inMinutes(DAY);
+    const question = await core.standingGrants.ask(own.customerId, operation.id, {
+      by: own.merchant,
+      until,
+      keeps: [],
+    });
+    await core.standingGrants.grant(
+      own.customerId,
+      click(operation, own.approver, { planHash: question?.planHash ?? '' }),
+    );
+    const check = () => inside((tx) => core.standingGrants.verify(tx, own.customerId, planOf()), own);
+    expect(await check()).toMatchObject({ hasConsent: true });
+    await inside((tx) => core.customers.setApprovers(tx, own.customerId, [own.secondApprover.person], false), own);
+    expect(await check()).toEqual({ hasConsent: false, reason: 'Whoever countersigned may no longer approve' });
+  });
+});

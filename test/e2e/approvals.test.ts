@@ -1,0 +1,118 @@
+// Several approvals, linked accounts and widened plans, as the people in the thread meet them.
+import type { Page } from 'playwright';
+import { afterAll, beforeAll, describe, it, vi } from 'vitest';
+import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
+import {
+  openPeople,
+  operationIdIn,
+  type People,
+  press,
+  pressAndConfirm,
+  RUN_MS,
+  say,
+  seen,
+} from '../support/people.ts';
+
+vi.setConfig({ testTimeout: RUN_MS });
+
+let demo: TestDemo;
+let people: People;
+let merchant: Page;
+let approver: Page;
+let admin: Page;
+
+beforeAll(async () => {
+  demo = await startTestDemo();
+  people = await openPeople(demo.chatUrl);
+  [merchant, approver, admin] = [people.page('Merchant'), people.page('Approver'), people.page('Admin')];
+  await appoint(demo, ['approver']);
+});
+afterAll(async () => {
+  await people?.close();
+  await demo?.remove();
+});
+
+const ask = () => people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
+const form = (page: Page) => page.getByRole('dialog');
+
+/** The settings' form, filled in and sent. */
+async function saveRules(required: string, approvers: readonly string[]): Promise<void> {
+  await say(admin, '/countersign settings');
+  await press(admin, 'Choose approvers');
+  for (const name of ['Merchant', 'Approver', 'Admin'])
+    await form(admin).getByRole('checkbox', { name, exact: true }).setChecked(approvers.includes(name));
+  await form(admin).getByRole('textbox', { name: 'How many of them have to approve' }).fill(required);
+  await form(admin).getByRole('button', { name: 'Save' }).click();
+}
+
+describe('two approvals', () => {
+  it('are set by the admin, shown on the card one by one, and only the second one lets it run', async () => {
+    await ask();
+    await saveRules('three', ['Approver', 'Admin']);
+    await form(admin).getByText('Write a number from 1 to 9.').waitFor();
+    await form(admin).getByRole('textbox', { name: 'How many of them have to approve' }).fill('3');
+    await form(admin).getByRole('button', { name: 'Save' }).click();
+    await form(admin).getByText('Only 2 people could approve: choose more, or a smaller number.').waitFor();
+    await form(admin).getByRole('textbox', { name: 'How many of them have to approve' }).fill('2');
+    await form(admin).getByRole('button', { name: 'Save' }).click();
+    await seen(admin, 'Saved. Approver, Admin may approve. It takes 2 of them.');
+    await seen(merchant, '0 of 2 approvals');
+    await press(approver, 'Approve');
+    await seen(merchant, /1 of 2 approvals: Approver at \d\d:\d\d/);
+    await press(approver, 'Approve');
+    await seen(approver, 'You have approved this. It now takes the approval of somebody else.');
+    await press(admin, 'Approve');
+    await seen(merchant, /Countersigned by Approver and Admin at/);
+  });
+
+  it('can be taken back by name', async () => {
+    const id = await operationIdIn(merchant);
+    await say(admin, '/countersign consents');
+    await seen(admin, 'Countersigned right now');
+    await pressAndConfirm(admin, 'Revoke', 'Revoke it');
+    await seen(merchant, `Admin took back the countersignature of ${id}. What ran under it stops.`);
+    await say(merchant, '/countersign consents');
+    await seen(merchant, 'Nothing is countersigned at the moment, so nothing can run.');
+  });
+});
+
+describe('one person', () => {
+  it('does not approve what another account of theirs asked for', async () => {
+    await ask();
+    await saveRules('1', ['Approver']);
+    await seen(admin, 'Saved. Approver may approve.');
+    await say(admin, '/countersign settings');
+    await press(admin, 'Link accounts');
+    for (const name of ['Merchant', 'Approver']) await form(admin).getByRole('checkbox', { name, exact: true }).check();
+    await form(admin).getByRole('button', { name: 'Link them' }).click();
+    await seen(admin, 'Saved. Merchant and Approver are one person now.');
+    await seen(merchant, 'Nobody may approve this yet. Admin can choose who does.');
+    await say(admin, '/countersign settings');
+    await seen(admin, /Accounts of one person\s*(Approver and Merchant|Merchant and Approver)/);
+    await press(admin, 'Link accounts');
+    await form(admin).getByRole('checkbox', { name: 'Merchant', exact: true }).check();
+    await form(admin).getByRole('button', { name: 'Link them' }).click();
+    await seen(merchant, 'Approver may approve. Nothing happens before that.');
+  });
+
+  it('does not approve what they added to a plan by themselves, and may take it away again', async () => {
+    await ask();
+    await press(approver, 'Choose permissions');
+    await form(approver).getByText('What you add to what Merchant asked for, somebody else has to approve').waitFor();
+    const write = form(approver).getByRole('checkbox', { checked: false }).first();
+    await write.check();
+    await form(approver).getByRole('button', { name: 'Make the new plan' }).click();
+    await seen(
+      merchant,
+      /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
+    );
+    await seen(merchant, 'Nobody may approve this yet.');
+    await approver.getByRole('button', { name: 'Choose permissions' }).last().waitFor();
+    await saveRules('1', ['Approver', 'Admin']);
+    await seen(approver, 'Admin may approve. Nothing happens before that.');
+    await press(approver, 'Approve');
+    await seen(approver, 'You added permissions that were not asked for, so somebody else has to approve this plan.');
+    await press(admin, 'Approve');
+    await seen(merchant, 'Countersigned by Admin at');
+  });
+});
