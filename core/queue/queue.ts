@@ -68,12 +68,12 @@ export function createQueue(config: { url: string; log: Log }): Queue {
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs) await run(readJob(job.data), job.signal);
+        for (const job of jobs) await withoutWords(config.log, () => run(readJob(job.data), job.signal));
       });
     },
     async workDeadlines(run) {
       await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
-        for (const job of jobs) await run(readJob(job.data));
+        for (const job of jobs) await withoutWords(config.log, () => run(readJob(job.data)));
       });
     },
     async start() {
@@ -81,6 +81,17 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     },
     stop: (timeoutMs) => (stopping ??= boss.stop({ graceful: true, timeout: timeoutMs })),
   };
+}
+
+/** pg-boss keeps what a job threw, message and properties, in a table outside row level security: only a code goes there. */
+async function withoutWords(log: Log, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    const code = cause instanceof CountersignError ? cause.code : 'internal';
+    log.warn({ code, cause }, 'a job failed, and will be handed out again');
+    throw new Error(code);
+  }
 }
 
 function readJob(data: unknown): OperationJob {

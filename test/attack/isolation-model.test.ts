@@ -248,7 +248,7 @@ test(
       }),
       { seed: SEED, numRuns: 100_000, interruptAfterTimeLimit: SECONDS * 1000, endOnFailure: SECONDS < 60 },
     );
-  expect(committed).toBeGreaterThan(20);
+    expect(committed).toBeGreaterThan(20);
   },
   (SECONDS + 60) * 1000,
 );
