@@ -5,7 +5,6 @@ import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { createDatabase } from '../../core/database.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { Secret } from '../../core/secret.ts';
 import { asCustomer, type Core, connected, contextOf, ENTER, type Shop, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { NONE, openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
@@ -248,19 +247,5 @@ describe('25 an injected context opens nothing', () => {
         }
       }
     });
-  });
-
-  test('injected through any text of a request: names and addresses stay text', async () => {
-    const evil = `x'); SELECT set_config('app.context', '${b.customerId}', true); --`;
-    await core.database.withCustomer(a.customerId, async (tx) => {
-      await core.customers.member(tx, a.customerId, { platform: 'web', workspaceId: evil, userId: evil, name: evil });
-      await core.threads.open(tx, a.customerId, { platform: 'web', workspaceId: evil, ref: evil });
-      expect(await core.operations.get(tx, a.customerId, evil)).toBeUndefined();
-      const place = { service: evil.slice(0, 50), target: evil, type: 'session', operationId: null } as const;
-      await core.vault.store(tx, a.customerId, place, { [evil]: new Secret(evil) });
-      expect(await tx.operation.findFirst({ where: { id: ofB.id } })).toBeNull();
-      expect(await tx.operation.count()).toBe(1);
-    });
-    expect(await core.directory.customerOfWorkspace('web', evil)).toBeUndefined();
   });
 });
