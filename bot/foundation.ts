@@ -21,6 +21,7 @@ import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
+import { type Redact, redactedAudit } from '../core/redacted-ports.ts';
 import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
@@ -47,8 +48,12 @@ export interface FoundationOptions {
 export interface Foundation {
   readonly folder: string;
   readonly log: Log;
-  /** The secrets in use right now, which no log line may show. */
+  /** The secrets in use right now, which nothing that leaves the program may show. */
   readonly secrets: SecretRegistry;
+  /** User names in use right now: no log line shows them, but people may read of `wp-admin`. */
+  readonly names: SecretRegistry;
+  /** Takes secrets out of what people, models and the trail are told. */
+  readonly redact: Redact;
   readonly rootKeys: RootKeys;
   /** The database's login of the program. */
   readonly databaseUrl: string;
@@ -77,7 +82,10 @@ export async function openFoundation(
 ): Promise<Foundation> {
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
-  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
+  const names = createSecretRegistry();
+  const all = () => [...secrets.all(), ...names.all()];
+  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, all()) });
+  const redactWords: Redact = (text) => redact(text, secrets.all());
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
@@ -90,7 +98,7 @@ export async function openFoundation(
   const queue = createQueue({ url: databaseUrl, log });
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
-  const audit = createAudit({ database, sealer });
+  const audit = redactedAudit(createAudit({ database, sealer }), redactWords);
   const vault = createVault({ sealer, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
@@ -101,7 +109,21 @@ export async function openFoundation(
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   const screenshots = createScreenshots({ database, sealer });
   return {
-    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, vault, links },
+    ...{
+      folder,
+      log,
+      secrets,
+      names,
+      redact: redactWords,
+      rootKeys,
+      databaseUrl,
+      database,
+      directory,
+      sealer,
+      audit,
+      vault,
+      links,
+    },
     ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }

@@ -10,6 +10,7 @@ import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
 import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
+import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { type Config, readConfig } from './config.ts';
@@ -57,7 +58,21 @@ async function wire(
   stop: () => Promise<void>,
 ): Promise<App> {
   const foundation = await openFoundation(config, options, ending);
-  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
+  const {
+    folder,
+    log,
+    secrets,
+    names,
+    redact,
+    rootKeys,
+    databaseUrl,
+    database,
+    directory,
+    audit,
+    vault,
+    links,
+    queue,
+  } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
@@ -81,7 +96,7 @@ async function wire(
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });
-  const model = config.model && createAnthropicModel({ ...config.model, log });
+  const model = config.model && redactedModel(createAnthropicModel({ ...config.model, log }), redact);
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
     ...{
@@ -122,7 +137,8 @@ async function wire(
     ending.push(() => server.stop());
     if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
     urls.http = address.publicUrl;
-    if (options.webChat) urls.webChat = await openWebChat(options.webChat, context, pictures, chats, ending);
+    if (options.webChat)
+      urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
@@ -151,7 +167,10 @@ async function wire(
       http: createHttp({ egress }),
       screenshots,
       log,
-      secrets,
+      secrets: {
+        add: (secret, isName) => (isName ? names : secrets).add(secret),
+        remove: (secret) => [names, secrets].forEach((registry) => void registry.remove(secret)),
+      },
     });
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
@@ -162,7 +181,7 @@ async function wire(
 async function openWebChat(
   options: NonNullable<StartOptions['webChat']>,
   context: Context,
-  pictures: ReturnType<typeof pictureRoutes>,
+  { pictures, redact }: { pictures: ReturnType<typeof pictureRoutes>; redact: Redact },
   chats: Map<Platform, Chat>,
   ending: (() => Promise<unknown>)[],
 ): Promise<string> {
@@ -171,8 +190,8 @@ async function openWebChat(
   const admin = web.people.find((person) => person.userId === installer);
   if (!admin) throw new CountersignError('config_invalid', 'Web chat has no person who could install it.');
   await context.customers.install({ platform: 'web', workspaceId: webChat.workspaceId, name: 'This computer' }, admin);
-  chats.set('web', web);
-  web.listen((event) => converse(context, event));
+  chats.set('web', redactedChat(web, redact));
+  web.listen(async (event) => redactedReply(await converse(context, event), redact));
   const { url } = await web.start();
   ending.push(() => web.stop());
   return url;

@@ -188,11 +188,17 @@ function fold(original: string): Folded {
     const isEscapedBreak = character === '\\' && 'nrt'.includes(original.charAt(index + 1) || ' ');
     if (isEscapedBreak) index++;
     if (isEscapedBreak || INVISIBLE.test(character)) continue;
-    // Only ASCII: `toLowerCase` may change how many characters there are.
-    text += character >= 'A' && character <= 'Z' ? character.toLowerCase() : character;
+    text += small(character);
     positions.push(index);
   }
   return { original, text, positions };
+}
+
+/** A few capitals become two characters, which would shift the rest: they stay. */
+function small(character: string): string {
+  const isPlain = character < '\u0080' && (character < 'A' || character > 'Z');
+  const lower = isPlain ? character : character.toLowerCase();
+  return lower.length === 1 ? lower : character;
 }
 
 const encodings = new WeakMap<Secret, readonly string[]>();
@@ -219,12 +225,16 @@ function encode(text: string): string[] {
   const base64 = [0, 1, 2].map((offset) => base64Inside(bytes, offset)).filter((code) => code.length >= PREFIX_LENGTH);
   return [
     text,
+    [...text].reverse().join(''),
     encodeURIComponent(text),
+    encodeURIComponent(encodeURIComponent(text)),
     new URLSearchParams([['', text]]).toString().slice(1),
     json,
     JSON.stringify(json).slice(1, -1),
     ...QUOTES.flatMap((quote) => APOSTROPHES.map((mark) => html.replaceAll('"', quote).replaceAll("'", mark))),
-    ...(bytes.length >= 3 ? [bytes.toString('hex')] : []),
+    ...(bytes.length >= 3 ? [bytes.toString('hex'), Buffer.from(text, 'utf16le').toString('hex')] : []),
+    [...text].map((sign) => `&#${sign.codePointAt(0)};`).join(''),
+    [...text].map((sign) => `&#x${sign.codePointAt(0)?.toString(16)};`).join(''),
     ...base64,
     ...base64.map((code) => code.replaceAll('+', '-').replaceAll('/', '_')),
   ];

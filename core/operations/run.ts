@@ -35,8 +35,8 @@ export interface RunnerDeps extends LeaseDeps {
   readonly http: Http;
   readonly screenshots: Screenshots;
   readonly log: Log;
-  /** Hides a secret from every log line for as long as it is in use. */
-  readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
+  /** Hides a secret from whatever leaves the program for as long as it is in use; a user name from log lines alone. */
+  readonly secrets: { add(secret: Secret, isName: boolean): void; remove(secret: Secret): void };
 }
 
 type Outcome = Exclude<Ending, { kind: 'stopped' }>;
@@ -227,10 +227,10 @@ function stepRun(
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
-  const learn = (fields: Readonly<Record<string, Secret>>) => {
+  const learn = (fields: Readonly<Record<string, Secret>>, isName = false) => {
     for (const secret of Object.values(fields)) {
       known.push(secret);
-      deps.secrets.add(secret);
+      deps.secrets.add(secret, isName);
     }
   };
   return {
@@ -249,7 +249,8 @@ function stepRun(
       });
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
-      learn(fields);
+      const field = operation.service.signIn.find(({ name }) => name === slot);
+      learn(fields, field?.isSecret === false);
       return fields.value;
     },
     intend: () =>

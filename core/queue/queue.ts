@@ -51,7 +51,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
   let stopping: Promise<void> | undefined;
   return {
     async sendOperation(tx, job) {
-      const id = await boss.send(OPERATIONS_QUEUE, job, { db: fromPrisma(tx), group: { id: job.customerId } });
+      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), { db: fromPrisma(tx), group: { id: job.customerId } });
       if (!id)
         throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {
           isRetryable: true,
@@ -59,7 +59,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       return id;
     },
     async sendDeadline(tx, job, at) {
-      await boss.send(DEADLINES_QUEUE, job, { db: fromPrisma(tx), startAfter: at });
+      await boss.send(DEADLINES_QUEUE, idsOf(job), { db: fromPrisma(tx), startAfter: at });
     },
     async workOperations(concurrency, run) {
       const options = {
@@ -68,12 +68,12 @@ export function createQueue(config: { url: string; log: Log }): Queue {
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs) await withoutWords(config.log, () => run(readJob(job.data), job.signal));
+        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data), job.signal));
       });
     },
     async workDeadlines(run) {
       await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
-        for (const job of jobs) await withoutWords(config.log, () => run(readJob(job.data)));
+        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data)));
       });
     },
     async start() {
@@ -94,7 +94,8 @@ async function withoutWords(log: Log, work: () => Promise<void>): Promise<void> 
   }
 }
 
-function readJob(data: unknown): OperationJob {
+/** Also of what is sent: pg-boss's tables are no place for anything else. */
+function idsOf(data: unknown): OperationJob {
   const job = payload.parse(data);
   const operationId: OperationId | undefined = parseOperationId(job.operationId);
   if (!operationId) throw new TypeError('job without an operation id');
