@@ -1,9 +1,9 @@
 // Every text that a person, a platform or a page can bring in, written as SQL that would enter another customer.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { z } from 'zod';
 import { newUuid } from '../../core/ids.ts';
 import { Secret } from '../../core/secret.ts';
+import { type ChatByHttp, chatByHttp } from '../support/chat-by-http.ts';
 import { asCustomer, type Core, click, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startTestDemo, type TestDemo } from '../support/demo.ts';
@@ -126,6 +126,7 @@ describe('25 a hostile text in the chat and on the pages', () => {
   let demo: TestDemo;
   let other: string;
   let marks: string[];
+  let chat: ChatByHttp;
 
   beforeAll(async () => {
     demo = await startTestDemo({ env: { ROLE: 'bot' } });
@@ -137,6 +138,7 @@ describe('25 a hostile text in the chat and on the pages', () => {
       [other],
     );
     marks = [];
+    chat = chatByHttp(demo.chatUrl, headers);
   }, 60_000);
   afterAll(() => demo?.remove());
 
@@ -146,48 +148,8 @@ describe('25 a hostile text in the chat and on the pages', () => {
     return hostile(mark);
   }
 
-  async function post(path: string, as: string, body: Record<string, unknown>): Promise<Response> {
-    return fetch(new URL(path, demo.chatUrl), {
-      method: 'POST',
-      redirect: 'manual',
-      headers: {
-        origin: new URL(demo.chatUrl).origin,
-        'content-type': 'application/json',
-        'user-agent': evil('agent').replaceAll(/[^\x20-\x7e]/g, ''),
-        'x-forwarded-for': evil('forwarded'),
-      },
-      body: JSON.stringify({ as, ...body }),
-    });
-  }
-
-  const where = z.object({ url: z.string() });
-  /** Says it in a thread. @returns the thread's path. */
-  async function say(as: string, text: string, thread = 'new'): Promise<string> {
-    return where.parse(await (await post('/messages', as, { thread, text })).json()).url;
-  }
-
-  async function pageOf(path: string, as: string): Promise<string> {
-    const answer = await fetch(new URL(path, demo.chatUrl), { headers: { cookie: `countersign_person=${as}` } });
-    return answer.text();
-  }
-
-  /** Waits until the person's page has a form for it. @returns its address and its values. */
-  function form(path: string, as: string, pattern: RegExp): Promise<RegExpExecArray> {
-    return vi.waitUntil(async () => pattern.exec(await pageOf(path, as)) ?? false, { timeout: 15_000, interval: 100 });
-  }
-
-  const button = (action: string) =>
-    new RegExp(
-      `action="(/messages/[\\w-]+/actions)"[^>]*>(?:(?!</form>).)*?name="action" value="${action}"(?:(?!</form>).)*?name="value" value="([^"]*)"`,
-      's',
-    );
-
-  async function press(path: string, as: string, action: string): Promise<void> {
-    const [, address = '', value = ''] = await form(path, as, button(action));
-    expect((await post(address, as, { action, value })).status).toBeLessThan(400);
-    // The same button with another value is none of this message's.
-    expect((await post(address, as, { action, value: evil('value') })).status).toBe(409);
-  }
+  /** Hostile headers, too. */
+  const headers = () => ({ 'user-agent': evil('agent'), 'x-forwarded-for': evil('forwarded') });
 
   test('enters nobody: statements stay as they are written, and the other customer as it was', async () => {
     const before = await demo.sql('SELECT * FROM members WHERE customer_id = $1', [other]);
@@ -201,23 +163,28 @@ describe('25 a hostile text in the chat and on the pages', () => {
         `/countersign stop ${evil('stop')}`,
         `/countersign ${evil('command')}`,
       ])
-        for (const person of ['merchant', 'admin']) await say(person, text);
-      expect((await post('/messages', 'merchant', { thread: evil('thread'), text: 'x' })).status).toBe(404);
-      expect((await post('/messages', evil('as'), { thread: 'new', text: 'x' })).status).toBe(400);
-      for (const path of ['/t/', '/pictures/']) await pageOf(path + encodeURIComponent(evil('path')), 'merchant');
+        for (const person of ['merchant', 'admin']) await chat.say(person, text);
+      expect((await chat.post('/messages', 'merchant', { thread: evil('thread'), text: 'x' })).status).toBe(404);
+      expect((await chat.post('/messages', evil('as'), { thread: 'new', text: 'x' })).status).toBe(400);
+      for (const path of ['/t/', '/pictures/']) await chat.pageOf(path + encodeURIComponent(evil('path')), 'merchant');
       const { http } = demo.app.urls;
       const link = `${http}/connect/${encodeURIComponent(evil('link'))}`;
       expect((await fetch(link)).status).toBe(410);
       const fields = new URLSearchParams({ admin_username: evil('field'), admin_password: evil('password') });
       expect((await fetch(link, { method: 'POST', body: fields, headers: { origin: http ?? '' } })).status).toBe(410);
 
-      const path = await say('merchant', `set up WooCommerce for ${demo.shop.origin}`);
-      await press(path, 'admin', 'choose_approvers');
-      const people = await form(path, 'admin', /action="(\/forms\/[\w-]+)"/);
-      await post(people[1] ?? '', 'admin', { 'field-approvers': ['approver', evil('approver')] });
-      await press(path, 'approver', 'deny');
-      const denial = await form(path, 'approver', /action="(\/forms\/[\w-]+)"/);
-      await post(denial[1] ?? '', 'approver', { 'field-reason': evil('reason') });
+      const path = await chat.say('merchant', `set up WooCommerce for ${demo.shop.origin}`);
+      await chat.press(path, 'admin', 'choose_approvers');
+      const people = await chat.form(path, 'admin');
+      await chat.post(people, 'admin', { 'field-approvers': ['approver', evil('approver')] });
+      await chat.press(path, 'approver', 'deny');
+      // A button with another value than its card's is none of this message's.
+      const tampered = await chat.button(path, 'approver', 'deny');
+      expect((await chat.post(tampered.address, 'approver', { action: 'deny', value: evil('value') })).status).toBe(
+        409,
+      );
+      const denial = await chat.form(path, 'approver');
+      await chat.post(denial, 'approver', { 'field-reason': evil('reason') });
       await vi.waitUntil(
         async () => (await demo.sql('SELECT FROM consent_requests WHERE reason IS NOT NULL')).length > 0,
         {
