@@ -21,7 +21,7 @@ import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
-import { type Redact, redactedAudit } from '../core/redacted-ports.ts';
+import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-ports.ts';
 import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
@@ -48,10 +48,8 @@ export interface FoundationOptions {
 export interface Foundation {
   readonly folder: string;
   readonly log: Log;
-  /** The secrets in use right now, which nothing that leaves the program may show. */
+  /** The secrets in use right now, which no log line may show. */
   readonly secrets: SecretRegistry;
-  /** User names in use right now: no log line shows them, but people may read of `wp-admin`. */
-  readonly names: SecretRegistry;
   /** Takes secrets out of what people, models and the trail are told. */
   readonly redact: Redact;
   readonly rootKeys: RootKeys;
@@ -82,10 +80,8 @@ export async function openFoundation(
 ): Promise<Foundation> {
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
-  const names = createSecretRegistry();
-  const all = () => [...secrets.all(), ...names.all()];
-  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, all()) });
-  const redactWords: Redact = (text) => redact(text, secrets.all());
+  const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
+  const redactWords: Redact = (text) => redact(text, secrets.all().filter(isUnmistakable));
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
@@ -113,7 +109,7 @@ export async function openFoundation(
       folder,
       log,
       secrets,
-      names,
+
       redact: redactWords,
       rootKeys,
       databaseUrl,

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'context_refused'
   | 'database_unavailable'
   | 'egress_refused'
+  | 'element_stale'
   | 'migration_refused'
   | 'model_unavailable'
   | 'network'

@@ -2,9 +2,19 @@ import type { Audit } from './audit/audit.ts';
 import { CountersignError } from './errors.ts';
 import type { Chat, ChatReply } from './ports/chat.ts';
 import type { Model } from './ports/model.ts';
+import type { Secret } from './secret.ts';
 
 /** Takes every secret out of a text, see core/redaction.ts. */
 export type Redact = (text: string) => string;
+
+/**
+ * Whether a secret may be looked for in words that people read: long, and of letters and digits. The gap that a password
+ * like `shop` left in sentences that everybody knows would give it away. (What a run writes is checked more closely, by the run.)
+ */
+export function isUnmistakable(secret: Secret): boolean {
+  const text = secret.reveal();
+  return text.length >= 8 && /\p{L}/u.test(text) && /\p{N}/u.test(text);
+}
 
 /** A chat whose cards, forms and pictures' words went through the redactor, whoever wrote them. */
 export function redactedChat(chat: Chat, redact: Redact): Chat {

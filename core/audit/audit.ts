@@ -37,6 +37,7 @@ const header = z.object({
   durationMs: z.number().optional(),
   rung: z.string().optional(),
   planHash: z.string().optional(),
+  asked: z.string().optional(),
   payloadHash: z.string().optional(),
 });
 const sealedPayload = z.object({ salt: z.string(), payload: z.record(z.string(), z.json()) });

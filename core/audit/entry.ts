@@ -27,6 +27,7 @@ export type AuditKind =
   | 'step.finished'
   | 'guide.shown'
   | 'trail.read'
+  | 'access.refused'
   | 'rules.changed';
 
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
@@ -44,6 +45,8 @@ export interface NewEntry {
   readonly rung?: string;
   readonly screenshotSha256?: string;
   readonly planHash?: string;
+  /** Only of `access.refused`: what was asked for. */
+  readonly asked?: string;
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
   readonly payload?: { readonly [key: string]: Json };
 }
@@ -61,6 +64,7 @@ export interface AuditEntry {
   readonly durationMs?: number;
   readonly rung?: string;
   readonly planHash?: string;
+  readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;
   /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */

@@ -15,7 +15,15 @@ export type ConnectView = {
   /** Whom the link is for. */
   readonly person: string;
   readonly expiresAt: Date;
-} & ({ readonly kind: 'sign_in'; readonly fields: readonly ConnectField[] } | { readonly kind: 'trail' });
+} & (
+  | {
+      readonly kind: 'sign_in';
+      readonly fields: readonly ConnectField[];
+      /** What is entered will travel to the origin as it is: people are told before they enter it. */
+      readonly isUnencrypted: boolean;
+    }
+  | { readonly kind: 'trail' }
+);
 
 export interface ConnectField {
   readonly name: string;

@@ -4,7 +4,7 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { customerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Log } from '../ports/log.ts';
-import { DEADLINES_QUEUE, OPERATIONS_QUEUE, type OperationJob } from './queues.ts';
+import { DEADLINES_QUEUE, GIVEN_UP_QUEUE, OPERATIONS_QUEUE, type OperationJob } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
@@ -14,6 +14,8 @@ export interface Queue {
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
   /** Works on operations, `concurrency` at a time. `signal` is aborted when the job is taken away. */
   workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
+  /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
+  workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
   start(): Promise<void>;
   /** Takes no new job and waits for running ones, at most `timeoutMs`. */
@@ -69,6 +71,12 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
         for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data), job.signal));
+      });
+    },
+    async workGivenUp(run) {
+      await boss.work(GIVEN_UP_QUEUE, { ...POLLING, includeMetadata: true }, async (jobs) => {
+        for (const { data, sourceId } of jobs)
+          if (sourceId) await withoutWords(config.log, () => run(idsOf(data), sourceId));
       });
     },
     async workDeadlines(run) {

@@ -36,6 +36,8 @@ export interface StoredCredential {
 
 /** Sealed secrets of customers. Every opening is an audit entry. A value is a set of named fields. */
 export interface Vault {
+  /** Until the transaction ends nobody else stores in that place: what `find` says of it stays so. `store` does it by itself. */
+  hold(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<void>;
   /** Replaces what lies in the same place. Doesn't append to the chain: the caller's own entry says why it was stored. */
   store(
     tx: Transaction,
@@ -68,7 +70,9 @@ const metadataSchema = z.record(z.string(), z.string());
 export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
   const { sealer, audit } = deps;
   return {
+    hold: holdPlace,
     async store(tx, customerId, place, fields, options = {}) {
+      await holdPlace(tx, customerId, place);
       const old = await tx.credential.findFirst({ where: { customerId, ...where(place) } });
       const id = old?.id ?? newUuid();
       const secretVersion = (old?.secretVersion ?? 0) + 1;
@@ -138,6 +142,12 @@ export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
     deleteSignIn: async (tx, customerId, operationId) =>
       (await tx.credential.deleteMany({ where: { customerId, operationId } })).count,
   };
+}
+
+/** A place that is still empty has no row to lock. */
+async function holdPlace(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<void> {
+  const name = JSON.stringify([customerId, place.service, place.target, place.type, place.operationId]);
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
 }
 
 /** The record is bound to its row, place and expiry: swapped with another one, or kept alive by hand, it doesn't open. */

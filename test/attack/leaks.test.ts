@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { connectRoutes } from '../../adapters/api/connect.ts';
 import { createApiServer } from '../../adapters/api/server.ts';
+import { createEgress } from '../../adapters/browser/index.ts';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { createAnthropicModel } from '../../adapters/model/index.ts';
 import type { WebChat } from '../../adapters/web/index.ts';
@@ -265,6 +266,7 @@ describe('66 to and from the model', () => {
       createAnthropicModel({
         apiKey: new Secret(server.apiKey),
         baseUrl: server.url,
+        egress: createEgress({ privateTargets: [new URL(server.url).host], log: silent }),
         model: 'claude-sonnet-5-5',
         log: silent,
       }),
@@ -283,9 +285,9 @@ describe('66 to and from the model', () => {
 describe('66 on record', () => {
   test('no canary is kept: in the payload, in the row, or in either form of the export', async () => {
     const operation = await queuedOperation(core, shop);
-    const { customerId, merchant } = shop;
+    const { customerId, admin } = shop;
     const token = await core.database.withCustomer(customerId, async (tx) => {
-      const link = { purpose: 'export', operationId: operation.id, memberId: merchant.id } as const;
+      const link = { purpose: 'export', operationId: operation.id, memberId: admin.id } as const;
       const { token } = await core.links.issue(tx, customerId, link);
       await audit.append(tx, customerId, {
         kind: 'guide.shown',
@@ -315,7 +317,7 @@ describe('66 on record', () => {
     const routes = connectRoutes({ pages, publicUrl: () => 'http://localhost' });
     const api = createApiServer({
       port: 0,
-      host: '127.0.0.1',
+      isLocal: true,
       routes: [routes],
       log: silent,
       isReady: async () => true,
@@ -344,7 +346,7 @@ describe('66 in an error', () => {
     });
     const lines: string[] = [];
     const log = createLog({ isVerbose: true, redact: clean, sink: { write: (line) => lines.push(line) } });
-    const api = createApiServer({ port: 0, host: '127.0.0.1', routes: [routes], log, isReady: async () => true });
+    const api = createApiServer({ port: 0, isLocal: true, routes: [routes], log, isReady: async () => true });
     const { port } = await api.start();
     try {
       for (const written of TEXTS) {

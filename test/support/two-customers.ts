@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { newUuid } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Core, connected, installShop, openCore, queuedOperation, type Shop, sql } from './core.ts';
@@ -72,6 +73,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
       operationId: null,
     } as const;
     await core.vault.store(tx, id, place, { value: new Secret(`secret of ${shop.workspaceId}`) });
+    await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });
   });
   return operation;
 }
