@@ -24,6 +24,7 @@ import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
+import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-ports.ts';
 import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
@@ -54,6 +55,8 @@ export interface Foundation {
   readonly log: Log;
   /** The secrets in use right now, which no log line may show. */
   readonly secrets: SecretRegistry;
+  /** Takes secrets out of what people, models and the trail are told. */
+  readonly redact: Redact;
   readonly rootKeys: RootKeys;
   /** The database's login of the program. */
   readonly databaseUrl: string;
@@ -86,6 +89,7 @@ export async function openFoundation(
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
+  const redactWords: Redact = (text) => redact(text, secrets.all().filter(isUnmistakable));
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
@@ -98,7 +102,7 @@ export async function openFoundation(
   const queue = createQueue({ url: databaseUrl, log });
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
-  const audit = createAudit({ database, sealer });
+  const audit = redactedAudit(createAudit({ database, sealer }), redactWords);
   // A relative folder lies beside the local one, wherever the program was started.
   const store = createFileCheckpoints({ dir: resolve(dirname(folder), config.checkpointDir) });
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log });
@@ -115,8 +119,8 @@ export async function openFoundation(
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
   const screenshots = createScreenshots({ database, sealer });
   return {
-    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, checkpoints, retention },
-    ...{ vault, links },
+    ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
+    ...{ checkpoints, retention, vault, links },
     ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }

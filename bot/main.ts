@@ -13,6 +13,7 @@ import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
+import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { type Config, readConfig } from './config.ts';
@@ -67,8 +68,21 @@ async function wire(
   };
   const identify = async (person: Person, group?: string) => chat(person.platform).standing(person, group);
   const foundation = await openFoundation(config, { ...options, identify }, ending);
-  const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue, checkpoints } =
-    foundation;
+  const {
+    folder,
+    log,
+    secrets,
+    redact,
+    rootKeys,
+    databaseUrl,
+    database,
+    directory,
+    audit,
+    vault,
+    links,
+    queue,
+    checkpoints,
+  } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const isDemo = options.webChat !== undefined;
   const { chromiumPath } = config.agent;
@@ -92,7 +106,9 @@ async function wire(
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });
-  const model = config.model && createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log });
+  const model =
+    config.model &&
+    redactedModel(createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log }), redact);
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
     ...{
@@ -136,7 +152,8 @@ async function wire(
     ending.push(() => server.stop());
     if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
     urls.http = address.publicUrl;
-    if (options.webChat) urls.webChat = await openWebChat(options.webChat, context, pictures, chats, ending);
+    if (options.webChat)
+      urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, audit, operations, mover, vault }));
@@ -186,7 +203,7 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
 async function openWebChat(
   options: NonNullable<StartOptions['webChat']>,
   context: Context,
-  pictures: ReturnType<typeof pictureRoutes>,
+  { pictures, redact }: { pictures: ReturnType<typeof pictureRoutes>; redact: Redact },
   chats: Map<Platform, Chat>,
   ending: (() => Promise<unknown>)[],
 ): Promise<string> {
@@ -195,8 +212,8 @@ async function openWebChat(
   const admin = web.people.find((person) => person.userId === installer);
   if (!admin) throw new CountersignError('config_invalid', 'Web chat has no person who could install it.');
   await context.customers.install({ platform: 'web', workspaceId: webChat.workspaceId, name: 'This computer' }, admin);
-  chats.set('web', web);
-  web.listen((event) => converse(context, event));
+  chats.set('web', redactedChat(web, redact));
+  web.listen(async (event) => redactedReply(await converse(context, event), redact));
   const { url } = await web.start();
   ending.push(() => web.stop());
   return url;

@@ -69,7 +69,7 @@ export function createDatabase(config: DatabaseConfig): Database {
   const adapter = new PrismaPg(
     { connectionString: config.url, max: config.poolSize },
     {
-      statementNameGenerator: ({ sql }) => statementName(names, sql),
+      statementNameGenerator: (query) => statementName(names, query),
       onPoolError: () => {},
       onConnectionError: () => {},
     },
@@ -87,7 +87,10 @@ export function createDatabase(config: DatabaseConfig): Database {
           async (tx) => {
             const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
             const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
-            await tx.$executeRaw`SELECT sec.enter(${customerId}::uuid, ${expires}::bigint, ${token})`;
+            await tx.$executeRaw`
+              SELECT sec.enter(${customerId}::uuid, ${expires}::bigint, ${token}),
+                set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
+                set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
             return { tx, value: await work(tx) };
           },
           { maxWait: 10_000, timeout: 30_000 },
@@ -125,11 +128,25 @@ async function exclusively<T>(locks: pg.Pool, name: string, work: () => Promise<
   }
 }
 
-/** Prepared statements, bounded: IN-lists of many lengths must not fill the server's memory. */
-function statementName(names: Map<string, string>, sql: string): string {
+/**
+ * What the program sends begins like this. PREPARE, DECLARE, SET, CREATE TEMP and the like outlive their transaction, on a
+ * connection that the next customer is given: text that somebody smuggles in must not be able to begin one.
+ */
+const STATEMENT = /^\s*(?:(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b|(?:BEGIN|COMMIT|ROLLBACK)$)/i;
+/** IN-lists of many lengths must not fill the server's memory. */
+const MOST_NAMES = 500;
+
+/**
+ * Names the prepared statement. One without values always has a name: PostgreSQL takes a named statement alone, while an
+ * unnamed one without values would be sent as a script, in which a second statement could follow.
+ * @throws CountersignError `context_refused` for a statement of another kind.
+ */
+function statementName(names: Map<string, string>, { sql, args }: { sql: string; args: readonly unknown[] }): string {
+  if (!STATEMENT.test(sql))
+    throw new CountersignError('context_refused', 'A statement that could outlive its transaction was not sent.');
   const known = names.get(sql);
   if (known) return known;
-  if (names.size >= 500) return ''; // unnamed
+  if (names.size >= MOST_NAMES && args.length > 0) return ''; // unnamed
   const name = `cs_${names.size}`;
   names.set(sql, name);
   return name;

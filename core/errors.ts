@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'model_unavailable'
   | 'network'
   | 'port_in_use'
+  | 'redaction_failed'
   | 'vault_authentication_failed'
   | 'vault_format_unknown'
   | 'vault_key_missing'

@@ -248,9 +248,11 @@ function unescaped(text: string, index: number): { characters: string; length: n
   return { characters: point <= 0x10ffff ? String.fromCodePoint(point) : '', length: match[0].length };
 }
 
-/** Only ASCII: `toLowerCase` may change how many characters there are. */
+/** A few capitals become two characters, which would shift the rest: they stay. */
 function small(character: string): string {
-  return character >= 'A' && character <= 'Z' ? character.toLowerCase() : character;
+  const isPlain = character < '\u0080' && (character < 'A' || character > 'Z');
+  const lower = isPlain ? character : character.toLowerCase();
+  return lower.length === character.length ? lower : character;
 }
 
 /** What is looked for in the two foldings. */
@@ -288,11 +290,12 @@ function encode(text: string): string[] {
     text,
     [...text].reverse().join(''),
     encodeURIComponent(text),
+    encodeURIComponent(encodeURIComponent(text)),
     new URLSearchParams([['', text]]).toString().slice(1),
     json,
     JSON.stringify(json).slice(1, -1),
     ...QUOTES.flatMap((quote) => APOSTROPHES.map((mark) => html.replaceAll('"', quote).replaceAll("'", mark))),
-    ...(bytes.length >= 3 ? [bytes.toString('hex')] : []),
+    ...(bytes.length >= 3 ? [bytes.toString('hex'), Buffer.from(text, 'utf16le').toString('hex')] : []),
     ...base64,
     ...base64.map((code) => code.replaceAll('+', '-').replaceAll('/', '_')),
   ];

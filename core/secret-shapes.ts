@@ -238,7 +238,7 @@ const LABELLED: readonly SecretShape[] = [
       'dgi',
     ),
     tail: UNTIL_SPACE,
-    accepts: (secret) => secret.length >= 6 && isOdd(secret) && isNoPlaceholder(secret),
+    accepts: (secret) => withoutMarks(secret).length >= 6 && isOdd(secret) && isNoPlaceholder(secret),
   },
   {
     kind: 'one_time_code',

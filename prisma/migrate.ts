@@ -4,7 +4,7 @@ import { CountersignError } from '../core/errors.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import { applyMigrations } from './apply-migrations.ts';
-import { makeQueues, storeContextKeys, storeRetention } from './provision.ts';
+import { forbidTemporaryTables, makeQueues, storeContextKeys, storeRetention } from './provision.ts';
 
 export interface MigrateOptions {
   /** The owner of the database, see `DATABASE_OWNER_URL`. The roles exist already: an owner may not make any. */
@@ -21,7 +21,7 @@ const LONGEST_WAIT = '60s';
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
- * Brings a database up to this version: migrations, context keys, queues. Runs at every start; where nothing is to do it
+ * Brings a database up to this version: migrations, context keys, queues, rights on the database itself. Runs at every start; where nothing is to do it
  * changes nothing, and of several at once one works while the others wait.
  * @returns the names of the migrations applied.
  * @throws CountersignError `migration_refused` (edited, failed, or another still running), `database_unavailable`.
@@ -34,6 +34,11 @@ export async function migrate({ ownerUrl, rootKeys, auditDays, log }: MigrateOpt
     await storeContextKeys(owner, rootKeys);
     if (auditDays !== undefined) await storeRetention(owner, auditDays);
     await makeQueues(ownerUrl);
+    if (!(await forbidTemporaryTables(owner)))
+      log?.warn(
+        { code: 'temporary_tables' },
+        'the program may make temporary tables: let the owner of the database REVOKE TEMPORARY ON DATABASE … FROM PUBLIC',
+      );
     if (applied.length > 0) log?.info({ applied }, 'database migrated');
     return applied;
   } finally {

@@ -64,6 +64,25 @@ async function storeKey(owner: pg.Client, id: number, kind: string, key: Buffer,
   );
 }
 
+/**
+ * Leaves temporary tables to the owner: on a connection of the pool one would stand before a table of ours, or carry rows
+ * from one customer to the next. A right on the database itself: neither a template's copy nor a restored dump has it.
+ * @returns false where it is not the owner's to take, because the database belongs to somebody else.
+ */
+export async function forbidTemporaryTables(owner: pg.Client): Promise<boolean> {
+  const mayMake = async () => {
+    const { rows } = await owner.query<{ may: boolean }>(
+      "SELECT has_database_privilege('countersign_program', current_database(), 'TEMPORARY') AS may",
+    );
+    return rows[0]?.may ?? true;
+  };
+  if (!(await mayMake())) return true;
+  await owner.query(
+    "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+  );
+  return !(await mayMake());
+}
+
 /** Makes the queues of core/queue as the owner, and brings the options of existing ones in line. */
 export async function makeQueues(ownerUrl: string): Promise<void> {
   const boss = new PgBoss({

@@ -64,7 +64,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
   let stopping: Promise<void> | undefined;
   return {
     async sendOperation(tx, job) {
-      const id = await boss.send(OPERATIONS_QUEUE, job, { db: fromPrisma(tx), group: { id: job.customerId } });
+      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), { db: fromPrisma(tx), group: { id: job.customerId } });
       if (!id)
         throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {
           isRetryable: true,
@@ -72,7 +72,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       return id;
     },
     async sendDeadline(tx, job, at) {
-      await boss.send(DEADLINES_QUEUE, job, { db: fromPrisma(tx), startAfter: at });
+      await boss.send(DEADLINES_QUEUE, idsOf(job), { db: fromPrisma(tx), startAfter: at });
     },
     async workOperations(concurrency, run) {
       const options = {
@@ -81,17 +81,18 @@ export function createQueue(config: { url: string; log: Log }): Queue {
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs) await run(readJob(job.data), job.signal);
+        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data), job.signal));
       });
     },
     async workGivenUp(run) {
       await boss.work(GIVEN_UP_QUEUE, { ...POLLING, includeMetadata: true }, async (jobs) => {
-        for (const { data, sourceId } of jobs) if (sourceId) await run(readJob(data), sourceId);
+        for (const { data, sourceId } of jobs)
+          if (sourceId) await withoutWords(config.log, () => run(idsOf(data), sourceId));
       });
     },
     async workDeadlines(run) {
       await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
-        for (const job of jobs) await run(readJob(job.data));
+        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data)));
       });
     },
     workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),
@@ -109,7 +110,19 @@ async function workByClock(boss: PgBoss, queue: string, cron: string, run: () =>
   await boss.schedule(queue, cron, null, { tz: 'UTC' });
 }
 
-function readJob(data: unknown): OperationJob {
+/** pg-boss keeps what a job threw, message and properties, in a table outside row level security: only a code goes there. */
+async function withoutWords(log: Log, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    const code = cause instanceof CountersignError ? cause.code : 'internal';
+    log.warn({ code, cause }, 'a job failed, and will be handed out again');
+    throw new Error(code);
+  }
+}
+
+/** Also of what is sent: pg-boss's tables are no place for anything else. */
+function idsOf(data: unknown): OperationJob {
   const job = payload.parse(data);
   const operationId: OperationId | undefined = parseOperationId(job.operationId);
   if (!operationId) throw new TypeError('job without an operation id');

@@ -137,6 +137,7 @@ const HARMLESS: readonly string[] = [
   'click_tracking and task_management_of_things',
   'bearer of good news everyone',
   'The key ends in …4567.',
+  'Create a WooCommerce API key for localhost:40971, by hand',
 ];
 
 describe('findSecrets', () => {

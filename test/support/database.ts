@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { forbidTemporaryTables } from '../../prisma/provision.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -22,8 +23,10 @@ export interface TestDatabase {
 }
 
 /** A database of its own for a test file: migrated, with context keys and queues, and no customer. */
-export function createTestDatabase(): Promise<TestDatabase> {
-  return create(`TEMPLATE ${inject('postgres').template}`);
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const database = await create(`TEMPLATE ${inject('postgres').template}`);
+  await withClient(database.ownerUrl, forbidTemporaryTables); // a copy does not take these rights along
+  return database;
 }
 
 /** The same without anything in it. */

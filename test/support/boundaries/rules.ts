@@ -119,6 +119,14 @@ const RULES = {
     ),
     ...found(source.code, /(?<![\w$.])set(?:Timeout|Interval)\s*\(\s*§\d+§/, 'a timer with a string'),
   ],
+  'the tables have two doors, withCustomer and the directory': ({ path, source }) => [
+    ...(path === 'core/database.ts' ? [] : found(source.code, /\bPrismaClient\b/, 'the raw client')),
+    ...(path === 'core/database.ts'
+      ? found(source.code, /\bexport\s*(?:const|let|var|default|\{|\*)/, 'what is no function and no type')
+      : []),
+    ...(path === 'core/directory.ts' ? [] : found(source.code, /\.directory\s*\(/, 'SQL outside of a customer')),
+    ...found(source.code, /\$(?:query|execute)RawUnsafe\b|\bPrisma\s*\.\s*raw\b/, 'SQL made of text'),
+  ],
   'SQL reads app.now()': ({ source }) => source.literals.flatMap((literal) => bareClocks(literal)),
 } satisfies Record<string, (file: Scanned) => readonly string[]>;
 
