@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { vaultList, vaultRotate } from './cli/vault.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 
-const COMMANDS: readonly Command[] = [];
+const COMMANDS: readonly Command[] = [vaultList, vaultRotate];
 
 export interface CliOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -24,6 +24,7 @@ import { createQueue, type Queue } from '../core/queue/queue.ts';
 import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
+import { createKeyRotation, type KeyRotation } from '../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../core/vault/sealer.ts';
 import { createVault, type Vault } from '../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../core/workflow/registry.ts';
@@ -57,6 +58,7 @@ export interface Foundation {
   readonly sealer: Sealer;
   readonly audit: Audit;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
   readonly mover: Mover;
@@ -91,7 +93,8 @@ export async function openFoundation(
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
+  const vault = createVault({ database, directory, sealer, audit });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
@@ -101,7 +104,7 @@ export async function openFoundation(
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   const screenshots = createScreenshots({ database, sealer });
   return {
-    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, vault, links },
+    ...{ folder, log, secrets, rootKeys, databaseUrl, database, directory, sealer, audit, vault, keyRotation, links },
     ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
-import { type Prisma, PrismaClient } from '../prisma/generated/client.ts';
+import { Prisma, PrismaClient } from '../prisma/generated/client.ts';
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';
@@ -17,6 +17,11 @@ export interface Database {
    * locked until the commit. @throws CountersignError `context_refused`, `database_unavailable` (retryable).
    */
   withCustomer<T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * One statement that is its own transaction, and one round trip: it calls a function of the database that begins by
+   * entering `context`, its first three arguments (`customer uuid, expires bigint, token bytea`). Errors as above.
+   */
+  callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /** Listens on a channel with one connection of its own, reconnecting; `onWake` also after every (re)connect. */
@@ -75,9 +80,7 @@ export function createDatabase(config: DatabaseConfig): Database {
       translated(() =>
         client.$transaction(
           async (tx) => {
-            const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
-            const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
-            await tx.$executeRaw`SELECT sec.enter(${customerId}::uuid, ${expires}::bigint, ${token})`;
+            await tx.$executeRaw`SELECT sec.enter(${contextOf(contextKey, customerId)})`;
             return { tx, value: await work(tx) };
           },
           { maxWait: 10_000, timeout: 30_000 },
@@ -86,6 +89,8 @@ export function createDatabase(config: DatabaseConfig): Database {
         for (const call of hooks.get(outcome.tx) ?? []) call();
         return outcome.value;
       }),
+    callAs: (customerId, statement) =>
+      translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
     listen: (channel, onWake) => listen(config.url, channel, onWake),
     notify: async (channel, payloads) => {
@@ -95,6 +100,13 @@ export function createDatabase(config: DatabaseConfig): Database {
       await Promise.allSettled([client.$disconnect(), notifier.end()]);
     },
   };
+}
+
+/** What `sec.enter` takes: the program's word for this customer and these minutes. */
+function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
+  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
+  const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
+  return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
 }
 
 /** Prepared statements, bounded: IN-lists of many lengths must not fill the server's memory. */

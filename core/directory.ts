@@ -13,6 +13,8 @@ export interface Directory {
   customerOfLink(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
+  /** All that were not erased, for work that goes from one to the next. */
+  customers(): Promise<readonly CustomerId[]>;
 }
 
 export function createDirectory(database: Database): Directory {
@@ -23,6 +25,7 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_workspace(${platform}, ${workspaceId}) AS id`))[0],
     customerOfLink: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
+    customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
   };
 }

@@ -18,6 +18,11 @@ const NOTIFY_EVERY_MS = 25; // a NOTIFY inside the append would serialise the co
 export interface Audit {
   /** Appends to the chain inside `tx`: call it last, and wait for nothing but SQL after it. */
   append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
+  /**
+   * An entry without a payload for a function of the database that appends it together with what it does; call `appended`
+   * once that is committed, so that the thread hears of it.
+   */
+  headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: string; appended(): void };
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
   /** Whether the chain from its first entry to this one is what its hashes say. */
@@ -37,6 +42,10 @@ const header = z.object({
   durationMs: z.number().optional(),
   rung: z.string().optional(),
   planHash: z.string().optional(),
+  credentialId: z.string().optional(),
+  credentialType: z.string().optional(),
+  why: z.string().optional(),
+  keyVersion: z.number().optional(),
   payloadHash: z.string().optional(),
 });
 const sealedPayload = z.object({ salt: z.string(), payload: z.record(z.string(), z.json()) });
@@ -57,23 +66,19 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
 
   return {
     async append(tx, customerId, entry) {
-      const { payload, attempt, ...rest } = entry;
+      const { payload, ...rest } = entry;
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
-      const fields = {
-        v: 1,
-        id,
-        customerId,
-        ...rest,
-        ...(attempt === undefined ? {} : { attempt: String(attempt) }),
-        ...(sealed ? { payloadHash: sealed.hash } : {}),
-      };
-      const text = canonical(defined(fields));
+      const text = headerText(customerId, id, rest, sealed?.hash);
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
       afterCommit(tx, () => wake(customerId));
       return { seq: row?.seq ?? 0n, hash: Buffer.from(row?.hash ?? []).toString('hex') };
     },
+    headerOnly: (customerId, entry) => ({
+      header: headerText(customerId, newUuid(), entry),
+      appended: () => wake(customerId),
+    }),
     async entriesOf(tx, customerId, operationId) {
       const rows = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
       const entries: AuditEntry[] = [];
@@ -94,6 +99,17 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
         return checkChain([...rows, ...late], head ?? undefined);
       }),
   };
+}
+
+/** What is chained: RFC 8785 text. */
+function headerText(
+  customerId: CustomerId,
+  id: string,
+  { attempt, ...rest }: Omit<NewEntry, 'payload'>,
+  payloadHash?: string,
+): string {
+  const number = attempt === undefined ? undefined : String(attempt);
+  return canonical(defined({ v: 1, id, customerId, ...rest, attempt: number, payloadHash }));
 }
 
 function chainRows(tx: Transaction, customerId: CustomerId, seq: { gt?: bigint; lte?: bigint }) {

@@ -21,7 +21,13 @@ export type AuditKind =
   | 'credentials.entered'
   | 'credential.stored'
   | 'credential.opened'
+  | 'credential.revealed'
+  | 'credential.rotated'
   | 'credential.deleted'
+  | 'key.rotated'
+  | 'key.destroyed'
+  | 'key.rewrapped'
+  | 'customer.erased'
   | 'intent.written'
   | 'intent.settled'
   | 'step.finished'
@@ -44,6 +50,12 @@ export interface NewEntry {
   readonly rung?: string;
   readonly screenshotSha256?: string;
   readonly planHash?: string;
+  /** Of `credential.…`: which secret was read, and for what, such as `step 2`. */
+  readonly credentialId?: string;
+  readonly credentialType?: string;
+  readonly why?: string;
+  /** Of `key.…`: the version of the customer's key. */
+  readonly keyVersion?: number;
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
   readonly payload?: { readonly [key: string]: Json };
 }
@@ -61,6 +73,10 @@ export interface AuditEntry {
   readonly durationMs?: number;
   readonly rung?: string;
   readonly planHash?: string;
+  readonly credentialId?: string;
+  readonly credentialType?: string;
+  readonly why?: string;
+  readonly keyVersion?: number;
   /** Hex, 64 characters. */
   readonly hash: string;
   /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */

@@ -75,10 +75,12 @@ export async function keepResult(
   kept: { step: number; fence: bigint; label: string; fields: Readonly<Record<string, Secret>> },
 ): Promise<StoredCredential> {
   const { customerId, id: operationId, type, service, plan } = operation;
-  const place = { service: service.id, target: plan.base, type: type.credentialType, operationId: null };
+  const vault = deps.vault.within(tx);
   const lastFour = Object.values(kept.fields)[0]?.lastFour() ?? '';
-  const earlier = await deps.vault.find(tx, customerId, place);
-  const stored = await deps.vault.store(tx, customerId, place, kept.fields, {
+  const earlier = await vault.find(customerId, service.id, type.credentialType, { target: plan.base });
+  const stored = await vault.store(customerId, service.id, type.credentialType, {
+    value: kept.fields,
+    target: plan.base,
     metadata: {
       operationId,
       label: kept.label,

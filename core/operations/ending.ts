@@ -81,7 +81,7 @@ async function resultOf(
   checked: string,
   method: string,
 ): Promise<OperationResult> {
-  const stored = await deps.vault.resultOf(tx, operation.customerId, operation.id);
+  const stored = await deps.vault.within(tx).resultOf(operation.customerId, operation.id);
   const now = await databaseNow(tx);
   return {
     success: true,

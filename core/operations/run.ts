@@ -10,7 +10,7 @@ import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
-import type { CredentialType, Vault } from '../vault/vault.ts';
+import { asSecrets, type CredentialType, type Vault } from '../vault/vault.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -227,6 +227,7 @@ function stepRun(
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
+  const reader = { customerId, forOperation: operation.id, fence: lease.fence };
   const learn = (fields: Readonly<Record<string, Secret>>) => {
     for (const secret of Object.values(fields)) {
       known.push(secret);
@@ -241,12 +242,9 @@ function stepRun(
     guard: () => lease.guard(permission),
     maskedSecrets: () => known,
     async secret(slot) {
-      const fields = await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
-        // Slots are named after the service's sign-in fields, which are credential types.
-        const place = signInPlace(operation, slot as CredentialType);
-        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: `step ${step?.order ?? 0}` });
-      });
+      // Slots are named after the service's sign-in fields, which are credential types.
+      const place = signInPlace(operation, slot as CredentialType);
+      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
       learn(fields);
@@ -265,20 +263,13 @@ function stepRun(
       });
     },
     async verify() {
-      const place = {
-        service: operation.service.id,
-        target: operation.plan.base,
-        type: operation.type.credentialType,
-        operationId: null,
-      };
-      const credential = await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
-        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: 'verify' });
-      });
+      const { service, type, plan } = operation;
+      const place = { service: service.id, target: plan.base, type: type.credentialType };
+      const credential = await deps.vault.open({ ...place, ...reader, why: 'verify' }, asSecrets);
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
       learn(credential);
-      const { base, origin, permissions } = operation.plan;
-      return operation.type.verify({ base, origin, credential, permissions, http: deps.http });
+      const { base, origin, permissions } = plan;
+      return type.verify({ base, origin, credential, permissions, http: deps.http });
     },
   };
 }

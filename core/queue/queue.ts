@@ -4,7 +4,7 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { customerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Log } from '../ports/log.ts';
-import { DEADLINES_QUEUE, OPERATIONS_QUEUE, type OperationJob } from './queues.ts';
+import { DEADLINES_QUEUE, OPERATIONS_QUEUE, type OperationJob, UPKEEP_QUEUE } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
@@ -15,6 +15,8 @@ export interface Queue {
   /** Works on operations, `concurrency` at a time. `signal` is aborted when the job is taken away. */
   workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
+  /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
+  workUpkeep(everySeconds: number, run: () => Promise<void>): Promise<void>;
   start(): Promise<void>;
   /** Takes no new job and waits for running ones, at most `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
@@ -75,6 +77,15 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
         for (const job of jobs) await run(readJob(job.data));
       });
+    },
+    async workUpkeep(everySeconds, run) {
+      // One in each span of that length; a second one is moved to the next.
+      const send = () => boss.sendDebounced(UPKEEP_QUEUE, {}, {}, everySeconds);
+      await boss.work(UPKEEP_QUEUE, { ...POLLING, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS }, async () => {
+        await run(); // a failure sends this job again, by the queue's own retries
+        await send();
+      });
+      await send();
     },
     async start() {
       await boss.start();

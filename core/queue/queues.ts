@@ -5,6 +5,9 @@ export const OPERATIONS_QUEUE = 'operations';
 /** Delayed moves that nobody clicks: a consent request or a link that expires. */
 export const DEADLINES_QUEUE = 'deadlines';
 
+/** One job an hour or so, which sends the next one: what is looked after now and then, such as the age of keys. */
+export const UPKEEP_QUEUE = 'upkeep';
+
 export interface OperationJob {
   readonly customerId: CustomerId;
   readonly operationId: OperationId;
@@ -29,6 +32,17 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
   {
     name: DEADLINES_QUEUE,
     options: { notify: true, expireInSeconds: 60, retryLimit: 20, retryDelay: 5, deleteAfterSeconds: 3600 },
+  },
+  {
+    name: UPKEEP_QUEUE,
+    options: {
+      notify: true,
+      heartbeatSeconds: 30,
+      expireInSeconds: 6 * 3600,
+      retryLimit: 1000,
+      retryDelay: 60,
+      deleteAfterSeconds: 86_400,
+    },
   },
 ];
 

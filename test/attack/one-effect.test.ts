@@ -377,7 +377,7 @@ describe('one effect', () => {
     });
     await expect(crashed).rejects.toThrow('crash');
     expect(await inside((tx) => effectState(tx, operation))).toMatchObject({ kind: 'uncertain' });
-    expect(await inside((tx) => core.vault.resultOf(tx, shop.customerId, operation.id))).toBeUndefined();
+    expect(await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id))).toBeNull();
   });
 
   test('that nobody saw the end of stays uncertain until somebody looked', async () => {

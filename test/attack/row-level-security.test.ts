@@ -58,13 +58,9 @@ async function fill(shop: Shop): Promise<Operation> {
     await tx.operationIntent.create({ data: { ...step, attempt: 1n, label: operation.plan.label, state: 'started' } });
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
-    const place = {
-      service: 'woocommerce',
-      target: 'https://shop.example.com',
-      type: 'api_key',
-      operationId: null,
-    } as const;
-    await core.vault.store(tx, id, place, { value: new Secret(`secret of ${shop.workspaceId}`) });
+    const target = 'https://shop.example.com';
+    const value = new Secret(`secret of ${shop.workspaceId}`);
+    await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
   });
   return operation;
 }
@@ -118,7 +114,7 @@ describe('a customer sees', () => {
       expect(await tx.operation.findFirst({ where: { id: ofB.id } })).toBeNull();
       const credentials = await tx.credential.findMany();
       expect(new Set(credentials.map((row) => row.customerId))).toEqual(new Set([a.customerId]));
-      expect(await core.vault.list(tx, b.customerId)).toEqual([]);
+      expect(await core.vault.within(tx).list(b.customerId)).toEqual([]);
       expect(await core.operations.latest(tx, b.customerId, 10)).toEqual([]);
     });
   });
@@ -312,8 +308,8 @@ describe('a context can not be', () => {
       await core.customers.member(tx, a.customerId, { platform: 'web', workspaceId: evil, userId: evil, name: evil });
       await core.threads.open(tx, a.customerId, { platform: 'web', workspaceId: evil, ref: evil });
       expect(await core.operations.get(tx, a.customerId, evil)).toBeUndefined();
-      const place = { service: evil.slice(0, 50), target: evil, type: 'session', operationId: null } as const;
-      await core.vault.store(tx, a.customerId, place, { [evil]: new Secret(evil) });
+      const value = { [evil]: new Secret(evil) };
+      await core.vault.within(tx).store(a.customerId, evil.slice(0, 50), 'session', { target: evil, value });
       expect(await tx.operation.findFirst({ where: { id: ofB.id } })).toBeNull();
       expect(await tx.operation.count()).toBe(1);
     });

@@ -58,8 +58,9 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const queue = createQueue({ url: urls.programUrl, log: silentLog });
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
-  const customers = createCustomers({ database, directory: createDirectory(database) });
+  const directory = createDirectory(database);
+  const vault = createVault({ database, directory, sealer, audit });
+  const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });

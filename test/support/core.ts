@@ -15,12 +15,14 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person } from '../../core/ports/chat.ts';
+import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { Secret } from '../../core/secret.ts';
 import { defaultPermissions } from '../../core/services/define-service.ts';
 import { getService } from '../../core/services/index.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createLinks, type Links } from '../../core/vault/links.ts';
+import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../../core/vault/sealer.ts';
 import { type CredentialType, createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -35,6 +37,7 @@ export interface Core extends LeaseDeps {
   readonly sealer: Sealer;
   readonly audit: Audit;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
   readonly mover: Mover;
@@ -46,13 +49,14 @@ export interface Core extends LeaseDeps {
   close(): Promise<void>;
 }
 
-export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
-  const database = createDatabase({ url: programUrl, rootKeys: testRootKeys, poolSize: 10 });
+export async function openCore({ programUrl }: TestDatabase, rootKeys: RootKeys = testRootKeys): Promise<Core> {
+  const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
   const directory = createDirectory(database);
-  const sealer = createSealer(testRootKeys);
+  const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
+  const vault = createVault({ database, directory, sealer, audit });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
@@ -62,7 +66,7 @@ export async function openCore({ programUrl }: TestDatabase): Promise<Core> {
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   await queue.start();
   return {
-    ...{ database, directory, sealer, audit, vault, links, customers, mover, queue, threads },
+    ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, mover, queue, threads },
     ...{ workflows, operations, consents },
     close: async () => {
       await queue.stop(5_000);
@@ -145,7 +149,8 @@ export async function storeSignIn(core: Core, tx: Transaction, operation: Operat
   for (const { name } of operation.service.signIn) {
     // Sign-in fields are named after credential types.
     const place = signInPlace(operation, name as CredentialType);
-    await core.vault.store(tx, operation.customerId, place, { value: new Secret(`${name} of ${operation.id}`) });
+    const value = new Secret(`${name} of ${operation.id}`);
+    await core.vault.within(tx).store(operation.customerId, place.service, place.type, { ...place, value });
   }
 }
 
