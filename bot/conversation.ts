@@ -23,6 +23,7 @@ import type { Context } from './context.ts';
 import { enterSignIn } from './credential-flow.ts';
 import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
+import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 
 /** What people write when they mean a button. */
@@ -193,6 +194,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return stopOperation(context, customerId, member, event, event.value);
     case 'audit':
       return showAudit(context, customerId, member, event, event.value);
+    case 'reveal':
+      return sendRevealLink(context, customerId, member, event);
     case 'revoke':
       return revokeResult(context, customerId, member, event);
     default:

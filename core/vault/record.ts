@@ -160,7 +160,8 @@ function unwrapDataKey(customerKey: Buffer, parts: readonly string[], keyVersion
   return decrypt(customerKey, iv, wrapData(parts, keyVersion), tag, wrapped);
 }
 
-function derive(dataKey: Buffer, salt: Buffer, info: Buffer): { key: Buffer; commitment: Buffer } {
+/** HKDF-SHA-512 (RFC 5869): 32 bytes to encrypt with and 32 that commit to the data key. */
+export function derive(dataKey: Buffer, salt: Buffer, info: Buffer): { key: Buffer; commitment: Buffer } {
   const bytes = Buffer.from(hkdfSync('sha512', dataKey, salt, info, 2 * KEY_BYTES));
   return { key: bytes.subarray(0, KEY_BYTES), commitment: bytes.subarray(KEY_BYTES) };
 }
