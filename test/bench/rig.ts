@@ -12,9 +12,11 @@ import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { createMover } from '../../core/operations/move.ts';
 import { createOperations, type Operations } from '../../core/operations/operations.ts';
 import { createThreads } from '../../core/operations/threads.ts';
+import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import type { OperationJob } from '../../core/queue/queues.ts';
 import { getService } from '../../core/services/index.ts';
+import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer } from '../../core/vault/sealer.ts';
 import { createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -28,6 +30,8 @@ export interface Rig {
   readonly database: Database;
   readonly audit: Audit;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
+  readonly rootKeys: RootKeys;
   readonly operations: Operations;
   readonly consents: Consents;
   /** Not started. */
@@ -61,13 +65,14 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const directory = createDirectory(database);
   const vault = createVault({ database, directory, sealer, audit });
   const customers = createCustomers({ database, directory });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const mover = createMover({ audit, vault });
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault });
   const deadlines = createDeadlines({ database, operations, mover });
   const addCustomer = () => makeCustomer(database, customers);
-  return { database, audit, vault, operations, consents, queue, deadlines, addCustomer };
+  return { database, audit, vault, keyRotation, rootKeys, operations, consents, queue, deadlines, addCustomer };
 }
 
 async function stopServer(server: PostgresServer): Promise<void> {
