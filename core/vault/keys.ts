@@ -45,7 +45,8 @@ const activeRows = z.array(z.object({ version: z.int(), wrapped: z.instanceof(Ui
 /** The column is an `integer`. */
 const LARGEST_VERSION = 2 ** 31 - 1;
 
-export function createCustomerKeys(rootKeys: RootKeys): CustomerKeys {
+/** `sample`: one seal in this many is counted, as so many. */
+export function createCustomerKeys(rootKeys: RootKeys, sample = SAMPLE): CustomerKeys {
   const keys: CustomerKeys = {
     async active(tx, customerId) {
       const row = (await newest(tx, customerId)) ?? (await first(tx, customerId));
@@ -55,7 +56,7 @@ export function createCustomerKeys(rootKeys: RootKeys): CustomerKeys {
           'vault_key_exhausted',
           'The key of this customer has sealed as much as one key safely can: rotate it. Nothing was sealed.',
         );
-      if (randomInt(SAMPLE) === 0) await countSeals(tx, customerId, row.version, SAMPLE);
+      if (randomInt(sample) === 0) await countSeals(tx, customerId, row.version, sample);
       return keys.unwrap(customerId, { ...row, state: 'active' });
     },
     async ofVersion(tx, customerId, version) {
