@@ -1,3 +1,4 @@
+import { recordRefusal } from '../core/audit/refusal.ts';
 import { possibleApprovers } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
@@ -5,6 +6,7 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { Card, ChatEvent, Person } from '../core/ports/chat.ts';
 import { names, note, text } from './cards/text.ts';
 import type { Context } from './context.ts';
+import { refuse } from './refusal.ts';
 import { whisper, whisperWords } from './speak.ts';
 
 export const APPROVERS_FORM = 'approvers';
@@ -62,7 +64,10 @@ export async function openApproversForm(
   event: Action | Extract<ChatEvent, { kind: 'command' }>,
 ): Promise<void> {
   if (!member.roles.includes('admin'))
-    return whisperWords(context, event, 'Only an admin can choose who approves. Nothing was changed.');
+    return refuse(context, customerId, member, event, {
+      asked: 'settings',
+      words: 'Only an admin can choose who approves. Nothing was changed.',
+    });
   const { approvers, rules } = await context.database.withCustomer(customerId, async (tx) => ({
     approvers: await context.customers.members(tx, customerId, 'approver'),
     rules: await context.customers.rules(tx, customerId),
@@ -124,7 +129,10 @@ export async function workAlone(
   event: Action,
 ): Promise<void> {
   if (!member.roles.includes('admin'))
-    return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
+    return refuse(context, customerId, member, event, {
+      asked: 'settings',
+      words: 'Only an admin can change this. Nothing was changed.',
+    });
   const approvers = await context.database.withCustomer(customerId, (tx) =>
     context.customers.members(tx, customerId, 'approver'),
   );
@@ -144,7 +152,12 @@ export async function submitApprovers(
   member: Member,
   event: Extract<ChatEvent, { kind: 'form' }>,
 ): Promise<Readonly<Record<string, string>> | undefined> {
-  if (!member.roles.includes('admin')) return { approvers: 'Only an admin can choose who approves.' };
+  if (!member.roles.includes('admin')) {
+    await context.database.withCustomer(customerId, (tx) =>
+      recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
+    );
+    return { approvers: 'Only an admin can choose who approves.' };
+  }
   const chosen = event.fields.approvers ?? [];
   if (chosen.length === 0) return { approvers: 'Choose at least one person.' };
   const people = await peopleOf(context, event, chosen);

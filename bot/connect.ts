@@ -1,6 +1,12 @@
 import type { AuditEntry } from '../core/audit/entry.ts';
+import { recordRefusal } from '../core/audit/refusal.ts';
+import type { Transaction } from '../core/database.ts';
+import type { Operation } from '../core/operations/operation.ts';
+import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
 import type { Link } from '../core/vault/links.ts';
+import { peopleWords, stateWords } from './cards/audit-card.ts';
+import { place } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { signInForm, submitSignIn } from './credential-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
@@ -12,7 +18,7 @@ export function createConnectPages(context: Context): ConnectPages {
       const link = await context.links.look(token);
       if (!link) return undefined;
       if (link.purpose === 'reveal') return revealView(context, link);
-      return link.purpose === 'export' ? viewOf(context, link, { kind: 'trail' }) : signInView(context, token);
+      return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
     },
     async submit(token, fields) {
       const link = await context.links.look(token);
@@ -39,7 +45,20 @@ async function signInView(context: Context, token: string): Promise<ConnectView 
     isSecret,
     autocomplete,
   }));
-  return viewOf(context, form.link, { kind: 'sign_in', fields });
+  const isInClear = isUnencrypted(form.operation.plan.origin);
+  return viewOf(context, form.link, { kind: 'sign_in', fields, isUnencrypted: isInClear });
+}
+
+/** `undefined` as well for somebody who is no admin any more. */
+async function trailView(context: Context, link: Link): Promise<ConnectView | undefined> {
+  const isAdmin = await context.database.withCustomer(link.customerId, (tx) => isStillAdmin(tx, context, link));
+  return isAdmin ? viewOf(context, link, { kind: 'trail' }) : undefined;
+}
+
+/** A link is issued to an admin; what counts is who they are when it is used. */
+async function isStillAdmin(tx: Transaction, context: Context, { customerId, memberId }: Link): Promise<boolean> {
+  const member = await context.customers.memberById(tx, customerId, memberId);
+  return member.roles.includes('admin');
 }
 
 async function viewOf<Kind extends { kind: string }>(context: Context, link: Link, kind: Kind) {
@@ -61,7 +80,12 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
 async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
   const trail = await context.database.withCustomer(customerId, async (tx): Promise<TrailExport | undefined> => {
-    if (!(await context.links.spend(tx, link))) return undefined;
+    if (!(await isStillAdmin(tx, context, link))) {
+      await recordRefusal(tx, context.audit, customerId, { by: link.memberId, asked: 'export', about: operationId });
+      return undefined;
+    }
+    const operation = await context.operations.get(tx, customerId, operationId);
+    if (!operation || !(await context.links.spend(tx, link))) return undefined;
     const entries = await context.audit.entriesOf(tx, customerId, operationId);
     const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
     await context.audit.append(tx, customerId, {
@@ -71,7 +95,7 @@ async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome
       payload: { how: 'export' },
     });
     const members = await context.customers.members(tx, customerId);
-    return trailExport(operationId, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
+    return trailExport(operation, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
   });
   return trail ? { kind: 'trail', operationId, trail } : { kind: 'gone' };
 }
@@ -101,7 +125,7 @@ const COLUMNS = [
 ];
 
 function trailExport(
-  operationId: string,
+  operation: Operation,
   entries: readonly AuditEntry[],
   chain: readonly ChainLine[],
   people: ReadonlyMap<string, string>,
@@ -113,7 +137,8 @@ function trailExport(
   return {
     document: {
       format: 'countersign-trail/1',
-      operationId,
+      operationId: operation.id,
+      summary: `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`,
       hash: 'SHA-256("audit-v1\\0" || prev (32 bytes) || seq || milliseconds since 1970 (both 8 bytes, big-endian) || header as UTF-8)',
       payloadHash: 'SHA-256(salt (32 bytes) || payload as RFC 8785 text), as named in the header',
       people: Object.fromEntries(people),

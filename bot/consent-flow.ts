@@ -8,7 +8,7 @@ import { readConsentValue } from './cards/consent-card.ts';
 import { guideCard } from './cards/guide-card.ts';
 import type { Context } from './context.ts';
 import { sendSignInLink } from './credential-flow.ts';
-import { reply, whisperWords } from './speak.ts';
+import { eventRef, reply, whisperWords } from './speak.ts';
 
 export const DENY_FORM = 'deny';
 export const PERMISSIONS_FORM = 'permissions';
@@ -24,7 +24,12 @@ const OLD_CARD =
 export async function approve(context: Context, customerId: CustomerId, member: Member, event: Action): Promise<void> {
   const shown = readConsentValue(event.value);
   if (!shown) return whisperWords(context, event, OLD_CARD);
-  const decision = await context.consents.grant(customerId, { ...shown, by: member, method: method(event) });
+  const decision = await context.consents.grant(customerId, {
+    ...shown,
+    by: member,
+    method: method(event),
+    event: eventRef(event),
+  });
   await afterDecision(context, customerId, event, decision);
   if (decision.kind === 'granted' && decision.next === 'awaiting_credentials')
     await sendSignInLink(context, decision.operation);
@@ -63,7 +68,7 @@ export async function submitDenial(
   if (!shown) return { reason: OLD_CARD };
   const decision = await context.consents.deny(
     customerId,
-    { operationId: shown.operationId, by: member, method: method(event) },
+    { operationId: shown.operationId, by: member, method: method(event), event: eventRef(event) },
     reason,
   );
   await afterDecision(context, customerId, event, decision);
@@ -159,6 +164,7 @@ async function afterDecision(
         : 'You may not decide on this request. An admin chooses who may, with /countersign settings. Nothing was changed.',
     );
   if (decision.kind === 'stale') return whisperWords(context, event, staleWords(decision.operation));
+  if (!decision.operation) return;
   await context.progress.refresh(customerId, decision.operation.threadId);
 }
 

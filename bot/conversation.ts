@@ -1,8 +1,9 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
-import type { ChatEvent, ChatReply } from '../core/ports/chat.ts';
+import type { Card, ChatEvent, ChatReply } from '../core/ports/chat.ts';
 import { APPROVERS_FORM, openApproversForm, submitApprovers, workAlone } from './approvers-flow.ts';
+import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
 import { showAudit } from './commands/audit.ts';
@@ -126,7 +127,7 @@ async function answer(
     case 'unsure':
       if (DECIDING.test(event.text))
         return whisperWords(context, event, 'Words decide nothing here. Press Approve or Deny on the card above.');
-      await reply(context, event, helpCard(context.services, unsureWords(context, intent.nearest)));
+      await reply(context, event, await unsureCard(context, scene, intent.nearest));
       return;
     default:
       return intent satisfies never;
@@ -137,6 +138,18 @@ function pasted(what: string) {
   return note(
     `That looks like ${what}. I did not use it. It now stands in this conversation for everybody who reads it, so change that password or key where it belongs, and delete your message if you can. I only ever ask for such things on a one-time page.`,
     'warning',
+  );
+}
+
+/** Who has met it already needs no introduction: in a thread with a request a sentence will do. */
+async function unsureCard(context: Context, { customerId, thread }: Scene, nearest: string | undefined): Promise<Card> {
+  const where = { customerId, threadId: thread.id };
+  const latest = await context.database.withCustomer(customerId, (tx) =>
+    tx.operation.findFirst({ where, select: { id: true, status: true }, orderBy: { createdAt: 'desc' } }),
+  );
+  if (!latest) return helpCard(context.services, unsureWords(context, nearest));
+  return note(
+    `I am not sure what you mean, so nothing was done. The latest request of this thread is ${latest.id} (${stateWords(latest.status)}). Write “help” to see what I can do.`,
   );
 }
 

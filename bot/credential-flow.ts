@@ -1,20 +1,22 @@
 import { hasSignIn, signInPlace } from '../core/consent/consent.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { Stopped } from '../core/operations/stopped.ts';
-import type { Card, ChatEvent } from '../core/ports/chat.ts';
+import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
 import { Secret } from '../core/secret.ts';
-import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
+import type { Link } from '../core/vault/links.ts';
 import type { CredentialType } from '../core/vault/vault.ts';
-import { code, place, text } from './cards/text.ts';
+import { linkCard, linkSlot } from './cards/link-card.ts';
 import { type Context, connectUrl } from './context.ts';
-import { whisperWords } from './speak.ts';
+import { eventRef, whisperWords } from './speak.ts';
 
 /** Sends whoever asked a link of their own to the one-time page. */
-export async function sendSignInLink(context: Context, operation: Operation): Promise<void> {
+export async function sendSignInLink(context: Context, operation: Operation, event?: EventRef): Promise<void> {
   const { customerId, id: operationId, requester } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
+    if (!(await takeEvent(tx, customerId, event))) return undefined;
     const thread = await context.threads.get(tx, customerId, operation.threadId);
     const link = await context.links.issue(tx, customerId, {
       purpose: 'credentials',
@@ -28,32 +30,10 @@ export async function sendSignInLink(context: Context, operation: Operation): Pr
     });
     return { thread, link };
   });
-  if (!issued.thread) return;
+  if (!issued?.thread) return;
   const card = linkCard(operation, connectUrl(context, issued.link.token));
-  await context.chat(issued.thread.ref.platform).ephemeral(issued.thread.ref, requester.person, card);
-}
-
-function linkCard(operation: Operation, url: string): Card {
-  const words = `It was approved. Enter the ${operation.service.name} sign-in for ${place(operation.plan.base)} on your one-time page.`;
-  return {
-    summary: words,
-    blocks: [
-      { kind: 'text', text: [text(words)] },
-      {
-        kind: 'actions',
-        buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }],
-      },
-      {
-        kind: 'text',
-        tone: 'quiet',
-        text: [
-          text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `),
-          code(operation.id),
-          text(' and deleted afterwards.'),
-        ],
-      },
-    ],
-  };
+  const { ref } = issued.thread;
+  await context.chat(ref.platform).ephemeral(ref, requester.person, card, { key: linkSlot(issued.link.id) });
 }
 
 /** "Enter the sign-in": a fresh link, for whoever asked and nobody else. */
@@ -74,7 +54,7 @@ export async function enterSignIn(
       event,
       `Only ${operation.requester.person.name}, who asked, gets the link. Nothing was changed.`,
     );
-  await sendSignInLink(context, operation);
+  await sendSignInLink(context, operation, eventRef(event));
 }
 
 /** What the one-time page shows: what for, where, for whom. Showing it spends nothing. */

@@ -2,14 +2,17 @@ import { join } from 'node:path';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
-import { createBrowser, createEgress } from '../adapters/browser/index.ts';
+import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
+import { endGivenUp } from '../core/operations/ending.ts';
 import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Egress } from '../core/ports/egress.ts';
+import type { Log } from '../core/ports/log.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { type Config, readConfig } from './config.ts';
@@ -25,7 +28,7 @@ const DRAIN_MS = 20_000;
 const UPKEEP_SECONDS = 3600;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
-  /** Opens web chat on 127.0.0.1: the demo alone does this. `installer` becomes the first admin. */
+  /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
 }
 
@@ -60,6 +63,12 @@ async function wire(
   const foundation = await openFoundation(config, options, ending);
   const { folder, log, secrets, rootKeys, databaseUrl, database, directory, audit, vault, links, queue } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
+  const isDemo = options.webChat !== undefined;
+  const { chromiumPath } = config.agent;
+  const chromium = { mayInstall: isDemo && !config.isProduction, folder: join(folder, 'chromium') };
+  // An operator hears of a missing browser now, not from the first merchant.
+  if (config.role !== 'bot' && !chromium.mayInstall)
+    await findChromium({ ...chromium, log, ...(chromiumPath ? { configured: chromiumPath } : {}) });
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
@@ -82,7 +91,7 @@ async function wire(
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });
-  const model = config.model && createAnthropicModel({ ...config.model, log });
+  const model = config.model && createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log });
   const address = { publicUrl: config.http.publicUrl };
   const context: Context = {
     ...{
@@ -113,7 +122,7 @@ async function wire(
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
     const server = createApiServer({
-      ...(options.webChat ? { host: '127.0.0.1' } : {}),
+      isLocal: options.webChat !== undefined,
       port: config.http.port,
       routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
       log,
@@ -127,14 +136,15 @@ async function wire(
     progress.start();
     ending.push(() => progress.stop());
     await queue.workDeadlines(createDeadlines({ database, operations, mover }));
+    await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
   }
   if (config.role !== 'bot') {
-    const { chromiumPath } = config.agent;
     const browser = createBrowser({
       egress,
       log,
-      chromiumFolder: join(folder, 'chromium'),
-      keepWarm: options.webChat !== undefined,
+      chromiumFolder: chromium.folder,
+      mayInstall: chromium.mayInstall,
+      keepWarm: isDemo,
       ...(chromiumPath ? { chromiumPath } : {}),
       ...(config.isProduction ? { requireSandbox: true } : {}),
     });
@@ -164,6 +174,14 @@ async function wire(
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
+}
+
+/** The model's own way out: a configured address may be private, which no page and no other call may reach for that. */
+function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egress {
+  if (baseUrl === undefined) return createEgress({ privateTargets: [], log });
+  const { host, port, protocol } = new URL(baseUrl);
+  const standard = protocol === 'https:' ? 443 : 80;
+  return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
 }
 
 async function openWebChat(

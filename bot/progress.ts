@@ -10,9 +10,10 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { isEnd } from '../core/operations/states.ts';
 import type { ThreadState, Threads } from '../core/operations/threads.ts';
-import type { Card, Chat, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { consentCard } from './cards/consent-card.ts';
+import { closedLinkCard, linkSlot } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
 
@@ -51,10 +52,15 @@ export function createProgress(deps: ProgressDeps): Progress {
   const pending = new Set<Promise<void>>();
   const turns = new Map<string, Promise<void>>();
 
-  /** One at a time in a thread: of two, the one that read first must not show last. */
+  /**
+   * One at a time in a thread, here and in every other process: of two, the one that read first must not show last. The
+   * turns of this process wait here, so that a busy thread takes one of the few connections for locks and not all.
+   */
   const inTurn = async (customerId: CustomerId, threadId: string): Promise<void> => {
     const before = turns.get(threadId);
-    const turn = (before ?? Promise.resolve()).catch(() => {}).then(() => refresh(deps, customerId, threadId));
+    const alone = () =>
+      deps.database.exclusively(`thread ${customerId} ${threadId}`, () => refresh(deps, customerId, threadId));
+    const turn = (before ?? Promise.resolve()).catch(() => {}).then(alone);
     turns.set(threadId, turn);
     try {
       await turn;
@@ -123,30 +129,37 @@ function heard(payload: string | undefined, look: () => void, wake: (customerId:
 
 async function catchUp(deps: ProgressDeps, customerId: CustomerId, showThread: Progress['refresh']): Promise<void> {
   const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
-  for (const thread of behind) {
-    await showThread(customerId, thread.id);
-    await deps.database.withCustomer(customerId, (tx) =>
-      deps.threads.advance(tx, customerId, thread.id, thread.lastSeq),
-    );
-  }
+  for (const thread of behind) await showThread(customerId, thread.id);
 }
 
+/**
+ * Shows what has changed since the thread's cursor, and moves the cursor to where the reading began: whatever was appended
+ * meanwhile is shown once more. An ended operation that no new entry concerns is left alone, so that a thread costs no
+ * more for what lies behind it.
+ */
 async function refresh(deps: ProgressDeps, customerId: CustomerId, threadId: string): Promise<void> {
   const seen = await deps.database.withCustomer(customerId, async (tx) => {
     const thread = await deps.threads.get(tx, customerId, threadId);
     if (!thread) return undefined;
-    const operations = await deps.operations.ofThread(tx, customerId, threadId);
+    const operations = await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
     const wanted: Wanted[] = [];
     for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation)));
     return { thread, wanted };
   });
   if (!seen) return;
-  for (const message of seen.wanted) await show(deps, customerId, seen.thread, message);
+  const { thread, wanted } = seen;
+  for (const message of wanted)
+    await (message.to
+      ? showTo(deps, customerId, thread, message, message.to)
+      : show(deps, customerId, thread, message));
+  await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, thread.lastSeq));
 }
 
 interface Wanted {
   readonly slot: string;
   readonly card: Card;
+  /** Whom alone it is shown to. */
+  readonly to?: Person;
 }
 
 async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
@@ -166,7 +179,16 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
-  return wanted;
+  return [...wanted, ...(await closedLinks(tx, operation))];
+}
+
+/** The links to the one-time page, once nobody needs them any more: their buttons must not look as if they led anywhere. */
+async function closedLinks(tx: Transaction, operation: Operation): Promise<readonly Wanted[]> {
+  const { customerId, id: operationId, requester, state } = operation;
+  if (!operation.grant || state === 'awaiting_credentials') return [];
+  const where = { customerId, operationId, purpose: 'credentials' };
+  const links = await tx.connectLink.findMany({ where, select: { id: true }, orderBy: { createdAt: 'asc' } });
+  return links.map(({ id }) => ({ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person }));
 }
 
 async function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
@@ -196,9 +218,32 @@ async function onRecord(tx: Transaction, deps: ProgressDeps, operation: Operatio
 /** Stands for a message that was about to be posted: whoever finds it after a crash can't know what the thread shows. */
 const NOT_POSTED = '';
 
+function hashOf(card: Card): string {
+  return sha256Hex(canonical(JSON.parse(JSON.stringify(card)) as Json)); // JSON.parse gives nothing but Json
+}
+
+/** A message to one person has no reference: its key finds it again where the platform can. */
+async function showTo(
+  deps: ProgressDeps,
+  customerId: CustomerId,
+  thread: ThreadState,
+  { slot, card }: Wanted,
+  to: Person,
+): Promise<void> {
+  const shown = hashOf(card);
+  const known = await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.message(tx, customerId, thread, slot),
+  );
+  if (known?.shown === shown) return;
+  await deps.chat(thread.ref.platform).ephemeral(thread.ref, to, card, { key: slot });
+  await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref: NOT_POSTED }, shown),
+  );
+}
+
 async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
   const { slot, card } = message;
-  const shown = sha256Hex(canonical(JSON.parse(JSON.stringify(card)) as Json)); // JSON.parse gives nothing but Json
+  const shown = hashOf(card);
   const keep = (ref: string, hash: string) =>
     deps.database.withCustomer(customerId, (tx) =>
       deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref }, hash),

@@ -8,7 +8,7 @@ import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
-import { reply } from './speak.ts';
+import { eventRef, reply } from './speak.ts';
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
 
@@ -52,12 +52,13 @@ async function begin(
     type,
     ...target,
     permissions,
+    event: eventRef(asking.event),
   });
   await context.database.withCustomer(customerId, (tx) =>
     context.threads.setAwaiting(tx, customerId, thread.id, undefined),
   );
   await context.progress.refresh(customerId, thread.id);
-  await askForApprovers(context, operation);
+  if (operation) await askForApprovers(context, operation);
 }
 
 async function askForTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {

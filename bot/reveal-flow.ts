@@ -1,6 +1,8 @@
+import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { Transaction } from '../core/database.ts';
-import type { CustomerId } from '../core/ids.ts';
+import { type CustomerId, parseOperationId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
@@ -8,7 +10,8 @@ import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
 import { asSecrets } from '../core/vault/vault.ts';
 import { place, text } from './cards/text.ts';
 import { type Context, connectUrl } from './context.ts';
-import { whisper, whisperWords } from './speak.ts';
+import { refuse } from './refusal.ts';
+import { eventRef, whisper, whisperWords } from './speak.ts';
 
 /** Reveal on a result: a one-time page for the admin who pressed it, and nobody else. */
 export async function sendRevealLink(
@@ -17,14 +20,19 @@ export async function sendRevealLink(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  if (!isAdmin(member))
-    return whisperWords(context, event, 'Only an admin can have a stored key shown. Nothing was shown.');
+  if (!isAdmin(member)) {
+    const about = parseOperationId(event.value);
+    const words = 'Only an admin can have a stored key shown. Nothing was shown.';
+    return refuse(context, customerId, member, event, { asked: 'reveal', words, ...(about ? { about } : {}) });
+  }
   const issued = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation || !(await context.vault.within(tx).resultOf(customerId, operation.id))) return undefined;
+    if (!(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
     const link = { purpose: 'reveal', operationId: operation.id, memberId: member.id } as const;
     return { operation, ...(await context.links.issue(tx, customerId, link)) };
   });
+  if (issued === 'repeated') return; // its link was sent already
   if (!issued) return whisperWords(context, event, 'That key is not in the vault any more. Nothing was shown.');
   await whisper(context, event, revealCard(issued.operation, connectUrl(context, issued.token)));
 }
@@ -51,7 +59,10 @@ function revealCard(operation: Operation, url: string) {
 
 /** The name of what the link would show; `undefined` when it is gone, or its person is no admin any more. */
 export function revealable(context: Context, link: Link): Promise<string | undefined> {
-  return context.database.withCustomer(link.customerId, async (tx) => (await stillMay(context, tx, link))?.label);
+  return context.database.withCustomer(link.customerId, async (tx) => {
+    const found = await stillMay(context, tx, link);
+    return typeof found === 'object' ? found.label : undefined;
+  });
 }
 
 /** Spends the link and opens the key for this one answer; the entry says to whom. */
@@ -59,7 +70,9 @@ export async function reveal(context: Context, link: Link): Promise<ConnectOutco
   const { customerId, operationId, memberId } = link;
   const allowed = await context.database.withCustomer(customerId, async (tx) => {
     const found = await stillMay(context, tx, link);
-    return found && (await context.links.spend(tx, link)) ? found : undefined;
+    if (found === 'no_admin')
+      await recordRefusal(tx, context.audit, customerId, { by: memberId, asked: 'reveal', about: operationId });
+    return typeof found === 'object' && (await context.links.spend(tx, link)) ? found : undefined;
   });
   if (!allowed) return { kind: 'gone' };
   const { stored } = allowed;
@@ -83,7 +96,8 @@ async function stillMay(context: Context, tx: Transaction, { customerId, operati
   const member = await context.customers.memberById(tx, customerId, memberId);
   const operation = await context.operations.get(tx, customerId, operationId);
   const stored = operation && (await context.vault.within(tx).resultOf(customerId, operation.id));
-  if (!operation || !stored || !isAdmin(member)) return undefined;
+  if (!isAdmin(member)) return 'no_admin';
+  if (!operation || !stored) return undefined;
   return { stored, label: stored.metadata.label ?? operation.plan.label };
 }
 

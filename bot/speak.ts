@@ -1,6 +1,11 @@
-import type { Card, ChatEvent, MessageRef } from '../core/ports/chat.ts';
+import type { Card, ChatEvent, EventRef, MessageRef } from '../core/ports/chat.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
+
+/** What an effect of the event is recorded under. */
+export function eventRef({ thread, id }: ChatEvent): EventRef {
+  return { platform: thread.platform, id };
+}
 
 /** Answers in the thread of an event, for everybody; said once, however often the platform repeats the event. */
 export function reply(context: Context, event: ChatEvent, card: Card, part = 'reply'): Promise<MessageRef> {

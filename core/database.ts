@@ -24,6 +24,12 @@ export interface Database {
   callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
+  /**
+   * Runs `work` while nobody else, in whatever process, runs any under the same name. A session's advisory lock, on a
+   * connection apart: it ends with its process. @throws CountersignError `database_unavailable` (retryable), also when the
+   * lock was lost on the way.
+   */
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** Listens on a channel with one connection of its own, reconnecting; `onWake` also after every (re)connect. */
   listen(channel: string, onWake: (payload: string | undefined) => void): Listener;
   /** Says to the listeners of a channel that something changed. Sent outside of transactions: NOTIFY serialises commits. */
@@ -56,6 +62,8 @@ const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet her
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 5_000;
 const HEARTBEAT_MS = 10_000;
+const LOCK_CONNECTIONS = 4; // as many names at a time in one process
+const LOCK_WAIT_MS = 60_000; // longer than a call to a chat platform takes, with its retries
 
 /** Connects lazily. @throws nothing by itself: the first call finds out. */
 export function createDatabase(config: DatabaseConfig): Database {
@@ -74,6 +82,8 @@ export function createDatabase(config: DatabaseConfig): Database {
   const client = new PrismaClient({ adapter });
   const notifier = new pg.Pool({ connectionString: config.url, max: 1 });
   notifier.on('error', () => {}); // the next call reconnects
+  const locks = new pg.Pool({ connectionString: config.url, max: LOCK_CONNECTIONS, lock_timeout: LOCK_WAIT_MS });
+  locks.on('error', () => {});
 
   return {
     withCustomer: (customerId, work) =>
@@ -92,12 +102,13 @@ export function createDatabase(config: DatabaseConfig): Database {
     callAs: (customerId, statement) =>
       translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
+    exclusively: (name, work) => exclusively(locks, name, work),
     listen: (channel, onWake) => listen(config.url, channel, onWake),
     notify: async (channel, payloads) => {
       await notifier.query('SELECT pg_notify($1, p) FROM unnest($2::text[]) p', [channel, payloads]);
     },
     close: async () => {
-      await Promise.allSettled([client.$disconnect(), notifier.end()]);
+      await Promise.allSettled([client.$disconnect(), notifier.end(), locks.end()]);
     },
   };
 }
@@ -107,6 +118,23 @@ function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
   const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
   const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
   return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
+}
+
+async function exclusively<T>(locks: pg.Pool, name: string, work: () => Promise<T>): Promise<T> {
+  const client = await translated(() => locks.connect());
+  const ignore = () => {}; // the unlock below finds it out
+  client.on('error', ignore);
+  let isFree = false;
+  try {
+    await translated(() => client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [name]));
+    const result = await work();
+    await translated(() => client.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [name]));
+    isFree = true;
+    return result;
+  } finally {
+    client.off('error', ignore);
+    client.release(!isFree); // a connection that may still hold the lock is closed
+  }
 }
 
 /** Prepared statements, bounded: IN-lists of many lengths must not fill the server's memory. */
@@ -151,9 +179,12 @@ export function sqlState(error: unknown): string | undefined {
   return undefined;
 }
 
-/** The database's clock in this transaction: the only one that decisions are made by. */
+/**
+ * The database's clock in this transaction: the only one that decisions are made by. In milliseconds, rounded as a column
+ * rounds it whose default is the same clock.
+ */
 export async function databaseNow(tx: Transaction): Promise<Date> {
-  const [row] = clockRows.parse(await tx.$queryRaw`SELECT app.now() AS now`);
+  const [row] = clockRows.parse(await tx.$queryRaw`SELECT app.now()::timestamptz(3) AS now`);
   return row.now;
 }
 
@@ -165,14 +196,14 @@ export function isUniqueViolation(error: unknown): boolean {
 }
 
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
-  if (state && /^(08|57P0)/.test(state)) return true;
+  if (state && /^(08|57P0|55P03)/.test(state)) return true;
   const code = (error as { code?: string } | null)?.code;
   return (
     code === 'P1001' ||
     code === 'P1017' ||
     code === 'P2024' ||
     code === 'P2028' ||
-    /ECONNREFUSED|ENOENT|Connection terminated|Can't reach database/i.test(String(error))
+    /ECONNREFUSED|ENOENT|Connection terminated|not queryable|Can't reach database/i.test(String(error))
   );
 }
 

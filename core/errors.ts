@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'credential_target_required'
   | 'database_unavailable'
   | 'egress_refused'
+  | 'element_stale'
   | 'migration_refused'
   | 'model_unavailable'
   | 'network'

@@ -23,6 +23,8 @@ export interface SecretRegistry {
 const REPLACEMENT = '[secret]';
 /** From here on a part of a secret gives it away: the first 8 characters of any encoding are looked for. */
 const PREFIX_LENGTH = 8;
+/** As far as the patterns look by themselves: a longer value behind a label is no word of a sentence, so it needs no judging. */
+const LONGEST_JUDGED = 256;
 
 export function createSecretRegistry(): SecretRegistry {
   const secrets = new Set<Secret>();
@@ -39,17 +41,16 @@ export function createSecretRegistry(): SecretRegistry {
  */
 export function findSecrets(text: string): readonly FoundSecret[] {
   const lower = text.toLowerCase();
-  const found = [...findAddresses(text), ...findPrivateKeys(text)];
-  for (const shape of SHAPES) {
-    if (shape.keywords.some((word) => lower.includes(word))) found.push(...findShape(text, shape));
-  }
-  return merge(found);
+  const shapes = SHAPES.filter(({ keywords }) => keywords.some((word) => lower.includes(word)));
+  return merge([findAddresses(text), findPrivateKeys(text), shapes.map((shape) => findShape(text, shape))].flat(2));
 }
 
-/** Replaces every known secret, in whatever encoding, and everything that looks like one, by `[secret]`. */
+/**
+ * Replaces every known secret, in whatever encoding, and everything that looks like one, by `[secret]`. Linear in the
+ * text's length.
+ */
 export function redact(text: string, known: readonly Secret[]): string {
-  const folded = fold(text);
-  const ranges = merge<Range>([...known.flatMap((secret) => findKnown(folded, secret)), ...findSecrets(text)]);
+  const ranges = merge<Range>([findAllKnown(text, known), findSecrets(text)].flat());
   let result = '';
   let position = 0;
   for (const { start, end } of ranges) {
@@ -66,7 +67,9 @@ function findShape(text: string, shape: SecretShape): FoundSecret[] {
     const [start, bound] = rangeOf(match);
     const whole = endOfTail(text, bound, shape.tail);
     const end = shape.tail ? withoutPunctuation(text, start, whole) : whole;
-    const isSecret = shape.accepts?.(text.slice(start, whole), text.slice(whole, whole + 40)) ?? true;
+    const isSecret =
+      whole - start > LONGEST_JUDGED ||
+      (shape.accepts?.(text.slice(start, whole), text.slice(whole, whole + 40)) ?? true);
     if (isSecret) found.push({ kind: shape.kind, start, end });
     // What was refused as a value may itself be the label of one.
     pattern.lastIndex = isSecret ? end : Math.max(start, match.index + 1);
@@ -147,9 +150,17 @@ function merge<T extends Range>(found: readonly T[]): T[] {
   return merged;
 }
 
-/** Where a known secret stands, in any of its encodings, broken over lines or cut off after 8 characters. */
-function findKnown(folded: Folded, secret: Secret): Range[] {
-  return encodingsOf(secret).flatMap((needle) => findNeedle(folded, needle));
+/** Where known secrets stand, in any of their encodings, broken up, interspersed with signs, or cut off after 8 characters. */
+function findAllKnown(text: string, known: readonly Secret[]): Range[] {
+  if (known.length === 0) return [];
+  const [folded, loose] = [fold(text), loosen(text)];
+  return known.flatMap((secret) => {
+    const needles = needlesOf(secret);
+    return [
+      ...needles.folded.flatMap((needle) => findNeedle(folded, needle)),
+      ...needles.loose.flatMap((needle) => findNeedle(loose, needle)),
+    ];
+  });
 }
 
 function findNeedle(folded: Folded, needle: string): Range[] {
@@ -158,8 +169,8 @@ function findNeedle(folded: Folded, needle: string): Range[] {
   for (let at = folded.text.indexOf(prefix); at >= 0; ) {
     let length = prefix.length;
     while (length < needle.length && folded.text[at + length] === needle[length]) length++;
-    const start = folded.positions[at] ?? 0;
-    const end = (folded.positions[at + length - 1] ?? start) + 1;
+    const start = folded.starts[at] ?? 0;
+    const end = folded.ends[at + length - 1] ?? start + 1;
     if (needle.length >= 4 || standsAlone(folded.original, start, end)) found.push({ start, end });
     at = folded.text.indexOf(prefix, at + length);
   }
@@ -171,41 +182,97 @@ function standsAlone(text: string, start: number, end: number): boolean {
   return !/[A-Za-z0-9]/.test(text.charAt(start - 1)) && !/[A-Za-z0-9]/.test(text.charAt(end));
 }
 
-/** A text without white space and in small letters, and where each of its characters stood. */
+/** A text in small letters without what does not count, and where each of its characters stood. */
 interface Folded {
   readonly original: string;
   readonly text: string;
-  readonly positions: readonly number[];
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
 }
 
 const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2060\ufeff]/;
 
+/** Without white space. */
 function fold(original: string): Folded {
-  const positions: number[] = [];
+  const starts: number[] = [];
+  const ends: number[] = [];
   let text = '';
   for (let index = 0; index < original.length; index++) {
     const character = original.charAt(index);
     const isEscapedBreak = character === '\\' && 'nrt'.includes(original.charAt(index + 1) || ' ');
     if (isEscapedBreak) index++;
     if (isEscapedBreak || INVISIBLE.test(character)) continue;
-    // Only ASCII: `toLowerCase` may change how many characters there are.
-    text += character >= 'A' && character <= 'Z' ? character.toLowerCase() : character;
-    positions.push(index);
+    text += small(character);
+    starts.push(index);
+    ends.push(index + 1);
   }
-  return { original, text, positions };
+  return { original, text, starts, ends };
 }
 
-const encodings = new WeakMap<Secret, readonly string[]>();
+/** One character, or a run of bytes, as URLs, HTML and programs write those that they could also write as they are. */
+const ESCAPED =
+  /(?<url>(?:%[0-9a-f]{2})+)|&#x(?<hex>[0-9a-f]{1,6});|&#(?<decimal>[0-9]{1,7});|\\(?:u|x(?=[0-9a-f]{2}(?![0-9a-f]{2})))(?<code>[0-9a-f]{2,4})/iy;
+const COUNTS = /[\p{L}\p{N}]/u;
 
-function encodingsOf(secret: Secret): readonly string[] {
-  const cached = encodings.get(secret);
+/** Letters and digits alone, escaped ones as what they stand for: `%6Be/y-` is `key`. */
+function loosen(original: string): Folded {
+  const starts: number[] = [];
+  const ends: number[] = [];
+  let text = '';
+  for (let index = 0; index < original.length; ) {
+    const { characters, length } = unescaped(original, index);
+    for (const character of characters) {
+      if (!COUNTS.test(character)) continue;
+      // What stands outside of the plane that one code unit covers counts twice.
+      for (const unit of small(character).split('')) {
+        text += unit;
+        starts.push(index);
+        ends.push(index + length);
+      }
+    }
+    index += length;
+  }
+  return { original, text, starts, ends };
+}
+
+function unescaped(text: string, index: number): { characters: string; length: number } {
+  const character = text.charAt(index);
+  if (character !== '%' && character !== '&' && character !== '\\') return { characters: character, length: 1 };
+  ESCAPED.lastIndex = index;
+  const match = ESCAPED.exec(text);
+  if (!match) return { characters: character, length: 1 };
+  const { url, hex, decimal, code } = match.groups ?? {};
+  if (url !== undefined)
+    return { characters: Buffer.from(url.replaceAll('%', ''), 'hex').toString('utf8'), length: url.length };
+  const point = decimal === undefined ? Number.parseInt(hex ?? code ?? '', 16) : Number(decimal);
+  return { characters: point <= 0x10ffff ? String.fromCodePoint(point) : '', length: match[0].length };
+}
+
+/** Only ASCII: `toLowerCase` may change how many characters there are. */
+function small(character: string): string {
+  return character >= 'A' && character <= 'Z' ? character.toLowerCase() : character;
+}
+
+/** What is looked for in the two foldings. */
+interface Needles {
+  readonly folded: readonly string[];
+  readonly loose: readonly string[];
+}
+
+const cachedNeedles = new WeakMap<Secret, Needles>();
+
+function needlesOf(secret: Secret): Needles {
+  const cached = cachedNeedles.get(secret);
   if (cached) return cached;
   const text = secret.reveal().toWellFormed();
-  const spaceless = text.replace(/\s+/g, '');
-  const needles = new Set([text, spaceless].flatMap(encode).map((code) => fold(code).text));
-  needles.delete('');
-  encodings.set(secret, [...needles]);
-  return [...needles];
+  const codes = [text, text.replace(/\s+/g, '')].flatMap(encode);
+  const folded = new Set(codes.map((code) => fold(code).text));
+  folded.delete('');
+  // What few letters and digits are left of a short secret is found in ordinary words, too.
+  const loose = new Set(codes.map((code) => loosen(code).text).filter(({ length }) => length >= PREFIX_LENGTH));
+  const needles = { folded: [...folded], loose: [...loose] };
+  cachedNeedles.set(secret, needles);
+  return needles;
 }
 
 /** As HTML writers put them. */
@@ -219,6 +286,7 @@ function encode(text: string): string[] {
   const base64 = [0, 1, 2].map((offset) => base64Inside(bytes, offset)).filter((code) => code.length >= PREFIX_LENGTH);
   return [
     text,
+    [...text].reverse().join(''),
     encodeURIComponent(text),
     new URLSearchParams([['', text]]).toString().slice(1),
     json,

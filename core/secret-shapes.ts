@@ -293,7 +293,10 @@ function mixesLettersAndDigits(text: string): boolean {
 }
 
 function withoutMarks(text: string): string {
-  return text.replace(/^[([{“‘]+/, '').replace(/[.,;:!?)\]}”’\\]+$/, '');
+  const bare = text.replace(/^[([{“‘]+/, '');
+  let end = bare.length; // a pattern that ends in `$` would begin anew at every mark
+  while (end > 0 && '.,;:!?)]}”’\\'.includes(bare.charAt(end - 1))) end--;
+  return bare.slice(0, end);
 }
 
 /** Four characters that are no word: capitals after small letters, or letters among digits. */

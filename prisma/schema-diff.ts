@@ -54,8 +54,9 @@ export async function migrateDiff(
 }
 
 function environment(ownerUrl: string): NodeJS.ProcessEnv {
+  // Named one by one: ours may hold the root key.
   return {
-    ...process.env,
+    HOME: process.env.HOME,
     DATABASE_OWNER_URL: ownerUrl,
     PRISMA_SCHEMA_ENGINE_BINARY: join(import.meta.dirname, 'schema-engine.ts'),
     // The engine is started by its first line, by whatever `node` is first on the path: ours.

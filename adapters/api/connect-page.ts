@@ -4,6 +4,9 @@ type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
 type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
 
+const UNENCRYPTED =
+  '<p class="caution"><strong>Not encrypted.</strong> The address of this shop begins with http, not https. Your password would travel to it as you type it, and anybody on the way could read it. If the shop can be opened with https, close this page and ask again with that address.</p>';
+
 /** The form for a sign-in. What was typed into plain fields is kept when something is wrong; a password never is. */
 export function signInPage(
   view: SignInView,
@@ -15,6 +18,7 @@ export function signInPage(
     wrong ? `Error: ${view.title}` : view.title,
     `<h1>${escapeHtml(view.title)}</h1>
     ${facts(view, 'Used on')}
+    ${view.isUnencrypted ? UNENCRYPTED : ''}
     ${wrong ? '<p class="alarm" role="alert">Something is missing. Nothing was sent yet.</p>' : ''}
     <form method="post" novalidate>
       ${view.fields.map((field, at) => input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === firstOf(view.fields, errors))).join('\n')}

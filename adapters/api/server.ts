@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import express, { type ErrorRequestHandler, type Router } from 'express';
+import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { listenError } from './errors.ts';
 
@@ -13,8 +13,8 @@ export interface ApiServer {
 
 export interface ApiServerOptions {
   readonly port: number;
-  /** Absent: every address. */
-  readonly host?: string;
+  /** To this computer alone; else at every address. */
+  readonly isLocal: boolean;
   readonly routes: readonly Router[];
   readonly log: Log;
   /** Whether the database and the queue answer. */
@@ -50,14 +50,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   app.use(failed(options.log));
   const server = createServer(app);
+  let opened: Listening | undefined;
   return {
-    start: () => listen(server, options),
+    start: async () => {
+      opened = await listen(server, options);
+      return opened;
+    },
     stop: async () => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
+      const closed = opened?.close();
       server.closeIdleConnections();
       const timer = setTimeout(() => server.closeAllConnections(), 1_000);
-      await promise;
+      await closed;
       clearTimeout(timer);
     },
   };
@@ -83,16 +86,10 @@ function failed(log: Log): ErrorRequestHandler {
   };
 }
 
-async function listen(server: Server, options: ApiServerOptions): Promise<{ port: number }> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(options.port, options.host, () => resolve());
+async function listen(server: Server, { port, isLocal }: ApiServerOptions): Promise<Listening> {
   try {
-    await promise;
+    return await (isLocal ? listenOnLoopback(server, port) : listenEverywhere(server, port));
   } catch (error) {
-    throw listenError(error, options.port);
+    throw listenError(error, port);
   }
-  server.off('error', reject);
-  // A TCP server's address is an AddressInfo once it listens.
-  return { port: (server.address() as AddressInfo).port };
 }

@@ -8,6 +8,8 @@ export interface Authority {
   readonly port: number;
 }
 
+const LONGEST_HOST = 253; // RFC 1035 section 2.3.4, written without its final dot
+
 /**
  * Reads `host:port` the way a browser reads addresses, so that `0x7f.1` and `127.0.0.1` are one host.
  * @returns `undefined` for anything else: a path, a sign-in name, an IPv6 zone.
@@ -19,7 +21,7 @@ export function parseAuthority(text: string, defaultPort = 80): Authority | unde
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   // `new URL` drops `:80`, the scheme's own port, so an empty port says 80 only where one was written.
   const port = url.port !== '' ? Number(url.port) : /:0*80$/.test(text) ? 80 : defaultPort;
-  return host === '' || port === 0 ? undefined : { host, port };
+  return host === '' || host.length > LONGEST_HOST || port === 0 ? undefined : { host, port };
 }
 
 /** @returns `undefined` unless the text is exactly an http or https origin. */

@@ -18,8 +18,10 @@ export interface FindChromiumOptions {
   readonly log: Log;
   /** Where a build from npm is put; `.countersign/chromium` in the working directory unless given. */
   readonly folder?: string;
-  /** `false`: look only. */
-  readonly mayInstall?: boolean;
+  /** Fetch one from the internet when none is there. */
+  readonly mayInstall: boolean;
+  /** Looks where browsers are installed; at Playwright's place and the system's unless a test owns it. */
+  readonly look?: () => Promise<Chromium | undefined>;
 }
 
 const SYSTEM_PATHS: Partial<Record<NodeJS.Platform, readonly string[]>> = {
@@ -46,28 +48,22 @@ const WRAPPED: Readonly<Record<string, string>> = {
 };
 
 /**
- * The browser to drive: configured, else Playwright's own, else the system's, else one that is installed now.
+ * The browser to drive: configured, else Playwright's own, else the system's, else, if it may be, one that is installed now.
  * @throws CountersignError `browser_missing`, saying what to do.
  */
 export async function findChromium(options: FindChromiumOptions): Promise<Chromium> {
-  const { log } = options;
-  const found =
-    (await configured(options.configured)) ??
-    playwrights() ??
-    (await systems()) ??
-    (await installedPackage(options.folder));
+  const { log, look = async () => playwrights() ?? (await systems()) } = options;
+  const found = (await configured(options.configured)) ?? (await look()) ?? (await installedPackage(options.folder));
   if (found) {
     log.info({ path: found.path, source: found.source }, 'chromium found');
     return found;
   }
-  const installed =
-    options.mayInstall === false
-      ? undefined
-      : await installChromium({ ...options, look: async () => playwrights() ?? (await systems()) });
+  const installed = options.mayInstall ? await installChromium({ ...options, look }) : undefined;
   if (installed) return installed;
+  const what = options.mayInstall ? 'No Chromium was found and none could be installed' : 'No Chromium was found';
   throw new CountersignError(
     'browser_missing',
-    'No Chromium was found and none could be installed: install Chromium or Google Chrome, or set CHROMIUM_PATH to its binary.',
+    `${what}: install Chromium or Google Chrome, or set CHROMIUM_PATH to its binary.`,
   );
 }
 

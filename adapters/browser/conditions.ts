@@ -1,7 +1,7 @@
 import type { Page } from 'playwright';
 import type { Condition, Locator } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
-import { isParsed, liveText } from './in-page.ts';
+import { isParsed, LONGEST_TEXT, liveText } from './in-page.ts';
 import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locators.ts';
 
 /**
@@ -58,7 +58,8 @@ function urlFits(url: string, { path, query = {} }: Condition & { kind: 'url' })
 /** `undefined` unless exactly one element is meant; a hidden one counts when none is visible. */
 async function liveValue(page: Page, locator: Locator, origins: readonly Origin[]): Promise<string | undefined> {
   const match = await matchFirst(searchableFrames(page, origins), [locator], true);
-  return match.kind === 'one' ? match.found.evaluate(liveText, undefined, { timeout: 1_000 }) : undefined;
+  if (match.kind !== 'one') return undefined;
+  return (await match.found.evaluate(liveText, LONGEST_TEXT, { timeout: 1_000 })).slice(0, LONGEST_TEXT);
 }
 
 function valueFits(value: string | undefined, { equals, matches }: Condition & { kind: 'value' }): boolean {

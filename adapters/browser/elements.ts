@@ -3,19 +3,25 @@ import { CountersignError } from '../../core/errors.ts';
 import type { Action, Box, ElementIdentity } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
-import { bringIntoView, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
-import { isOnOrigins } from './locators.ts';
+import { isGone } from './errors.ts';
+import { bringIntoView, isVast, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
+import { isInsideOrigins, isOnOrigins } from './locators.ts';
 
 /** An element that was there a moment ago is waited for no longer; it is then looked for anew. */
 export const SETTLE_LIMIT_MS = 1_000;
 
-/** What the element is: tag and type from the element, role and name as assistive technology gets them. */
+/** In characters: a list of all countries has 20,000 with its markup. */
+const LONGEST_ELEMENT = 200_000;
+const LONGEST_NAME = 1_000;
+
+/**
+ * What the element is: tag and type from the element, role and name as assistive technology gets them. Something far
+ * longer than any control is not asked for them, for the whole text would be sent.
+ */
 export async function identify(handle: ElementHandle, found: PlaywrightLocator): Promise<ElementIdentity> {
-  const [own, tree] = await Promise.all([
-    handle.evaluate(tagAndType),
-    found.ariaSnapshotJSON({ depth: 1, timeout: SETTLE_LIMIT_MS }),
-  ]);
-  return { ...own, ...roleAndName(tree) };
+  const [own, isLong] = await Promise.all([handle.evaluate(tagAndType), handle.evaluate(isVast, LONGEST_ELEMENT)]);
+  if (isLong) return own;
+  return { ...own, ...roleAndName(await found.ariaSnapshotJSON({ depth: 1, timeout: SETTLE_LIMIT_MS })) };
 }
 
 /** A snapshot of one element is a list with that element alone; a bare text or a group of several has no role of its own. */
@@ -24,7 +30,8 @@ function roleAndName(tree: unknown): { role?: string; name?: string } {
   if (typeof node !== 'object' || node === null) return {};
   const { role, name } = node as { role?: unknown; name?: unknown }; // any object may be asked for any property
   if (typeof role !== 'string' || role === 'text' || role === 'generic') return {};
-  return typeof name === 'string' && name !== '' ? { role, name: name.replace(/\s+/g, ' ').trim() } : { role };
+  if (typeof name !== 'string' || name === '') return { role };
+  return { role, name: name.replace(/\s+/g, ' ').trim().slice(0, LONGEST_NAME) };
 }
 
 /** Scrolls the element, or what stands for it when it is hidden, into view and measures that. */
@@ -39,6 +46,50 @@ export async function visibleBox(handle: ElementHandle): Promise<Box | null> {
   }
 }
 
+/** Waits until the action would be taken at once, and does nothing to the element: whatever replaced it, nothing was sent. */
+export async function awaitReady(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+  try {
+    await readiness(handle, action, timeoutMs);
+  } catch (error) {
+    const isReplaced = error instanceof Error && !(error instanceof CountersignError) && isGone(error.message);
+    throw isReplaced ? staleElement() : error;
+  }
+}
+
+async function readiness(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+  switch (action.kind) {
+    case 'click':
+      return awaitClickable(handle, timeoutMs);
+    case 'fill':
+      return handle.waitForElementState('editable', { timeout: timeoutMs });
+    case 'select':
+      await choosable(handle, action.option, timeoutMs);
+      return;
+    case 'check':
+    case 'press':
+      return handle.waitForElementState('enabled', { timeout: timeoutMs });
+    default:
+      return action satisfies never;
+  }
+}
+
+/**
+ * A trial of pointing, not of clicking: Playwright's trial click presses the mouse button and stops the event inside the
+ * page, where a page that changes just then, or that listens first, is clicked in earnest.
+ */
+async function awaitClickable(handle: ElementHandle, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs;
+  do {
+    await handle.waitForElementState('enabled', { timeout: leftUntil(until) });
+    await handle.hover({ trial: true, timeout: leftUntil(until) });
+  } while (!(await handle.isEnabled()));
+}
+
+/** For Playwright 0 is no limit at all. */
+function leftUntil(until: number): number {
+  return Math.max(1, until - Date.now());
+}
+
 export async function perform(
   page: Page,
   handle: ElementHandle,
@@ -48,6 +99,35 @@ export async function perform(
 ): Promise<void> {
   if (!isOnOrigins(page.url(), origins))
     throw refused('The page is not on one of the allowed addresses, so nothing was done to it.');
+  try {
+    await send(handle, action, origins, timeoutMs);
+  } catch (error) {
+    throw isStale(error, action) ? staleElement() : error;
+  }
+}
+
+/**
+ * Whether the page had put another element in this one's place before anything was sent. The browser says "not attached"
+ * of clicks, keys and choices only in the checks before them, but of a checkbox also after its click. Text that was on
+ * its way into a document that went away is in none.
+ */
+function isStale(error: unknown, { kind }: Action): boolean {
+  if (!(error instanceof Error) || error instanceof CountersignError || kind === 'check') return false;
+  return /not attached to the DOM/.test(error.message) || (kind === 'fill' && isGone(error.message));
+}
+
+export function staleElement(): CountersignError {
+  return new CountersignError('element_stale', 'The element left the page before anything was sent to it.', {
+    isRetryable: true,
+  });
+}
+
+async function send(
+  handle: ElementHandle,
+  action: Action,
+  origins: readonly Origin[],
+  timeoutMs: number,
+): Promise<void> {
   switch (action.kind) {
     case 'click':
       return handle.click({ timeout: timeoutMs });
@@ -74,15 +154,21 @@ async function fill(
   const { tag } = await handle.evaluate(tagAndType);
   if (tag !== 'input' && tag !== 'textarea') throw refused('A secret is typed into form fields only; this is none.');
   // A handle belongs to its document: if the frame goes elsewhere after this look, the fill below fails.
-  for (let frame = await handle.ownerFrame(); frame; frame = frame.parentFrame()) {
-    if (!isOnOrigins(frame.url(), origins))
-      throw refused('The field is on a page that is not one of the allowed addresses, so the secret was not typed.');
-  }
+  const frame = await handle.ownerFrame();
+  if (!frame || !isInsideOrigins(frame, origins))
+    throw refused('The field is on a page that is not one of the allowed addresses, so the secret was not typed.');
   return handle.fill(value.reveal(), { timeout: timeoutMs });
 }
 
 /** Widgets hide the real `select` and follow its change event, so being visible is not asked for. */
 async function choose(handle: ElementHandle, option: string, timeoutMs: number): Promise<void> {
+  const until = Date.now() + timeoutMs;
+  const index = await choosable(handle, option, timeoutMs);
+  await handle.selectOption({ index }, { force: true, timeout: leftUntil(until) });
+}
+
+/** Waits for the option. @returns its index. */
+async function choosable(handle: ElementHandle, option: string, timeoutMs: number): Promise<number> {
   const until = Date.now() + timeoutMs;
   let index = await handle.evaluate(optionIndex, option);
   while (index < 0) {
@@ -90,7 +176,7 @@ async function choose(handle: ElementHandle, option: string, timeoutMs: number):
     await handle.evaluate(nextFrame);
     index = await handle.evaluate(optionIndex, option);
   }
-  await handle.selectOption({ index }, { force: true, timeout: Math.max(1, until - Date.now()) });
+  return index;
 }
 
 function noSuchOption(): CountersignError {

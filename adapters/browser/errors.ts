@@ -29,6 +29,9 @@ export class TookTooLong extends CountersignError {
 /** A frame changed, or would not be looked into: nothing sure can be said about the picture. */
 export class UnseenFrame extends Error {}
 
+/** More is on the page than can be searched for secrets in reasonable time: there is no picture of it. */
+export class TooMuch extends Error {}
+
 /**
  * Playwright's error in our words. Its message is not passed on: call logs quote typed text and whole addresses.
  */
@@ -52,8 +55,9 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === 'TimeoutError';
 }
 
-function isGone(text: string): boolean {
-  return /context was destroyed|cannot find context|detached|not attached|no longer|interrupted by another navigation/i.test(
+/** Playwright's words for a page or a part of it that was replaced meanwhile. */
+export function isGone(text: string): boolean {
+  return /context was destroyed|cannot find context|detached|not attached|no longer|different document|is disposed|interrupted by another navigation/i.test(
     text,
   );
 }

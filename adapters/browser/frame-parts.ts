@@ -1,6 +1,6 @@
 import type { CDPSession, Frame, Page } from 'playwright';
 import type { Box } from '../../core/ports/browser.ts';
-import { UnseenFrame, within } from './errors.ts';
+import { TooMuch, UnseenFrame, within } from './errors.ts';
 import { framePlace, type Place } from './snapshot.ts';
 
 /** The frames of one process: how to ask it, and where its outermost frame lies in the picture. */
@@ -12,13 +12,15 @@ export interface Part {
 }
 
 const CALL_LIMIT_MS = 5_000;
+const MOST_FRAMES = 100; // each costs several questions at each look; Chromium itself allows 1,000
 
 /**
  * The page itself and each frame of another site: only those are processes of their own, the other frames are in their
- * parent's snapshot. @throws UnseenFrame
+ * parent's snapshot. @throws UnseenFrame, TooMuch
  */
 export async function openParts(page: Page, session: CDPSession, area: Box): Promise<readonly Part[]> {
   const main: Part = { frame: page.mainFrame(), session, place: async () => ({ area, isTransformed: false }) };
+  if (page.frames().length > MOST_FRAMES) throw new TooMuch();
   const parts = [main];
   for (const frame of page.frames()) {
     if (frame === page.mainFrame()) continue;
@@ -37,7 +39,8 @@ export async function closeParts(parts: readonly Part[]): Promise<void> {
 export async function sure<T>(work: Promise<T>): Promise<T> {
   try {
     return await within(CALL_LIMIT_MS, 'Looking into a frame', work);
-  } catch {
+  } catch (error) {
+    if (error instanceof TooMuch) throw error;
     throw new UnseenFrame();
   }
 }

@@ -9,9 +9,11 @@ export interface PageElement {
   readonly disabled?: boolean;
   readonly innerText?: string;
   readonly textContent: string | null;
+  readonly outerHTML: string;
   readonly options?: ArrayLike<{ readonly value: string; readonly text: string; readonly disabled: boolean }>;
   readonly labels?: ArrayLike<PageElement> | null;
   readonly nextElementSibling: PageElement | null;
+  getAttribute(name: string): string | null;
   getBoundingClientRect(): {
     readonly top: number;
     readonly bottom: number;
@@ -48,10 +50,31 @@ export function bringIntoView(node: PageElement): void {
     node.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
 }
 
-export function liveText(node: PageElement): string {
+/** The longest text that is taken from a page, in characters: more than any field of a form or result holds. */
+export const LONGEST_TEXT = 10_000;
+
+/** The start of it: `longest` characters. */
+export function liveText(node: PageElement, longest: number): string {
   const tag = node.tagName.toLowerCase();
   const isField = tag === 'input' || tag === 'textarea' || tag === 'select';
-  return isField ? String(node.value ?? '') : (node.innerText ?? node.textContent ?? '');
+  return (isField ? String(node.value ?? '') : (node.innerText ?? node.textContent ?? '')).slice(0, longest);
+}
+
+export function titleStart(longest: number): string {
+  const { document } = globalThis as unknown as { document: { title: unknown } }; // as above
+  return String(document.title).slice(0, longest);
+}
+
+/** Whether the element, with what is in it and its labels, is longer than any name of a control. */
+export function isVast(node: PageElement, longest: number): boolean {
+  const labels = Array.from(node.labels ?? []);
+  const describedBy = ['aria-labelledby', 'aria-describedby'].map((name) => node.getAttribute(name) ?? '');
+  const { document } = globalThis as unknown as { document: { getElementById(id: string): PageElement | null } }; // as above
+  const named = describedBy
+    .flatMap((ids) => ids.slice(0, longest).split(/\s+/))
+    .map((id) => document.getElementById(id));
+  const sizes = [node.outerHTML, ...[...labels, ...named].map((other) => other?.textContent ?? '')];
+  return sizes.reduce((sum, text) => sum + text.length, 0) > longest;
 }
 
 /** The index of the option with this value or, if there is none, this exact text; -1 while there is none to choose. */
@@ -71,6 +94,63 @@ export function nextFrame(): Promise<void> {
 export function isParsed(): boolean {
   const { document } = globalThis as unknown as { document: { readyState: string } }; // as above
   return document.readyState !== 'loading';
+}
+
+interface CountedNode {
+  readonly nodeValue: string | null;
+}
+
+interface CountedElement {
+  getAttributeNames(): readonly string[];
+  getAttribute(name: string): string | null;
+}
+
+interface Counting {
+  readonly document: object;
+  readonly Document: {
+    readonly prototype: { createTreeWalker(root: object, kinds: number): { nextNode(): CountedNode | null } };
+  };
+  readonly Element: new () => CountedNode & CountedElement;
+  readonly HTMLInputElement: new () => CountedNode;
+  readonly HTMLTextAreaElement: new () => CountedNode;
+  readonly Range: new () => {
+    selectNodeContents(root: object): void;
+    getClientRects(): { readonly length: number };
+  };
+}
+
+/**
+ * How many nodes, characters (texts, attributes, values) and boxes of text a document and its open shadow roots have.
+ * Stops beyond a limit. Runs in a world of its own, and asks by the prototypes: a form's fields may be named like anything.
+ */
+export function measureDocument(mostNodes: number, mostCharacters: number): number[] {
+  const world = globalThis as unknown as Counting; // as above
+  const { Document, Element, HTMLInputElement, HTMLTextAreaElement, Range } = world;
+  const { getAttributeNames, getAttribute } = Element.prototype as CountedElement; // what the class gives its elements
+  const read = (type: { readonly prototype: unknown }, name: string, node: object): unknown =>
+    Object.getOwnPropertyDescriptor(type.prototype, name)?.get?.call(node);
+  let [nodes, characters, boxes] = [0, 0, 0];
+  const roots: object[] = [world.document];
+  for (let root = roots.pop(); root; root = roots.pop()) {
+    const walker = Document.prototype.createTreeWalker.call(world.document, root, 0xffffffff);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      nodes++;
+      if (node instanceof Element) {
+        for (const name of getAttributeNames.call(node))
+          characters += name.length + (getAttribute.call(node, name) ?? '').length;
+        if (node instanceof HTMLInputElement) characters += String(read(HTMLInputElement, 'value', node)).length;
+        if (node instanceof HTMLTextAreaElement) characters += String(read(HTMLTextAreaElement, 'value', node)).length;
+        const inner = read(Element, 'shadowRoot', node);
+        if (inner) roots.push(inner);
+      } else characters += node.nodeValue?.length ?? 0;
+      if (nodes > mostNodes || characters > mostCharacters) return [nodes, characters, boxes];
+    }
+    if (characters < 5_000) continue; // no more boxes than characters
+    const range = new Range();
+    range.selectNodeContents(root);
+    boxes += range.getClientRects().length;
+  }
+  return [nodes, characters, boxes];
 }
 
 interface PeerConnection {

@@ -21,6 +21,8 @@ export interface BrowserOptions {
   readonly chromiumPath?: string;
   /** Where a build from npm is put when nothing else is there. */
   readonly chromiumFolder?: string;
+  /** Fetch a browser from the internet when none is there: for trying out, never in production. */
+  readonly mayInstall: boolean;
   /** Refuse to run without Chromium's own sandbox. */
   readonly requireSandbox?: boolean;
   /** Have the next session's browser started already: 0.3 s less to wait for some 150 MB of memory. */
@@ -113,11 +115,13 @@ async function prepare({
   log,
   chromiumPath,
   chromiumFolder,
+  mayInstall,
   requireSandbox = false,
 }: BrowserOptions): Promise<SetUp> {
   await sweepProfiles();
   const chromium = await findChromium({
     log,
+    mayInstall,
     ...(chromiumPath === undefined ? {} : { configured: chromiumPath }),
     ...(chromiumFolder === undefined ? {} : { folder: chromiumFolder }),
   });

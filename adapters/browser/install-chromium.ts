@@ -7,8 +7,13 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { Log } from '../../core/ports/log.ts';
 import type { Chromium } from './chromium.ts';
+import { childEnvironment } from './process.ts';
 
 const run = promisify(execFile);
+
+/** The way to the internet, and what an operator set for these programs themselves. */
+const INSTALLERS =
+  /^(https?_proxy|all_proxy|no_proxy|node_extra_ca_certs|ssl_cert_\w+|playwright_\w+|npm_config_\w+)$/i;
 const LIMIT_MS = 5 * 60_000;
 const PACKAGE = '@sparticuz/chromium';
 const PACKAGE_VERSION = '153.0.0';
@@ -59,7 +64,8 @@ export async function installChromium({ log, folder, look }: InstallOptions): Pr
 
 async function downloadPlaywrights(): Promise<void> {
   const cli = join(createRequire(import.meta.url).resolve('playwright/package.json'), '..', 'cli.js');
-  await run(process.execPath, [cli, 'install', '--no-shell', 'chromium'], { timeout: LIMIT_MS });
+  const env = childEnvironment(INSTALLERS);
+  await run(process.execPath, [cli, 'install', '--no-shell', 'chromium'], { timeout: LIMIT_MS, env });
 }
 
 /** Debian itself: on Ubuntu the package of this name only fetches a snap, which cannot be driven from outside. */
@@ -70,7 +76,7 @@ async function isDebianRoot(): Promise<boolean> {
 }
 
 async function aptInstall(): Promise<void> {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const env = { ...childEnvironment(INSTALLERS), DEBIAN_FRONTEND: 'noninteractive' };
   await run('apt-get', ['update'], { timeout: LIMIT_MS, env });
   await run('apt-get', ['install', '-y', '--no-install-recommends', 'chromium', 'fonts-liberation'], {
     timeout: LIMIT_MS,
@@ -83,6 +89,7 @@ async function npmInstall(folder: string | undefined): Promise<void> {
   await mkdir(prefix, { recursive: true });
   await run('npm', ['install', '--no-save', '--prefix', prefix, `${PACKAGE}@${PACKAGE_VERSION}`], {
     timeout: LIMIT_MS,
+    env: childEnvironment(INSTALLERS),
   });
 }
 
@@ -108,7 +115,7 @@ const UNPACK =
 async function unpacked(entry: string, folder: string): Promise<string> {
   const own = join(folder, 'unpacked');
   await mkdir(own, { recursive: true, mode: 0o700 });
-  const env = { ...process.env, TMPDIR: own };
+  const env = { ...childEnvironment(), TMPDIR: own };
   const { stdout } = await run(process.execPath, ['-e', UNPACK, pathToFileURL(entry).href], { timeout: LIMIT_MS, env });
   return stdout;
 }

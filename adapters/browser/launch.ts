@@ -3,7 +3,7 @@ import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Chromium } from './chromium.ts';
 import { within } from './errors.ts';
-import { killGroup, type ProcessMark, processMark } from './process.ts';
+import { childEnvironment, killGroup, type ProcessMark, processMark } from './process.ts';
 
 /** A browser process that was started. */
 export interface Running {
@@ -91,6 +91,7 @@ async function start(
       handleSIGTERM: false,
       handleSIGHUP: false,
       timeout: LAUNCH_LIMIT_MS,
+      env: childEnvironment(),
       proxy: { server: denyProxyUrl, bypass: NO_BYPASS },
       args: [...chromium.args, ...CONTAINMENT_ARGS, ...STILL_PICTURE_ARGS],
     })

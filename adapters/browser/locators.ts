@@ -8,15 +8,28 @@ export type Match =
   | { readonly kind: 'none' }
   | { readonly kind: 'many'; readonly rule: Locator; readonly count: number };
 
+/** `blob:` addresses have the origin of the page that made them, and hold whatever a script put there. */
 export function isOnOrigins(url: string, origins: readonly Origin[]): boolean {
   const parsed = URL.parse(url);
-  return parsed !== null && origins.includes(parsed.origin);
+  const isWeb = parsed?.protocol === 'https:' || parsed?.protocol === 'http:';
+  return isWeb && origins.includes(parsed.origin);
 }
 
-/** The page's own frame first, then the embedded ones of the session's origins. */
+const MOST_FRAMES = 50; // a page with more is no form
+
+/** The page's own frame first, then the embedded ones that are on the session's origins, as is all that they are inside of. */
 export function searchableFrames(page: Page, origins: readonly Origin[]): readonly Frame[] {
   const main = page.mainFrame();
-  return [main, ...page.frames().filter((frame) => frame !== main && isOnOrigins(frame.url(), origins))];
+  const embedded = page.frames().filter((frame) => frame !== main && isInsideOrigins(frame, origins));
+  return [main, ...embedded.slice(0, MOST_FRAMES)];
+}
+
+/** Whether a frame and every frame around it is on one of the origins. */
+export function isInsideOrigins(frame: Frame, origins: readonly Origin[]): boolean {
+  for (let at: Frame | null = frame; at; at = at.parentFrame()) {
+    if (!isOnOrigins(at.url(), origins)) return false;
+  }
+  return true;
 }
 
 /** Tries each locator in order, once: the first that matches exactly one element wins. */

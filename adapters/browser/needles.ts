@@ -2,8 +2,8 @@ import type { Secret } from '../../core/secret.ts';
 
 /** What to look for, ready for searching: every form in which a page may show one of the secrets. */
 export interface Needles {
-  /** Start and end in `text` of each place where a form shows. The text is folded by `folded`. */
-  rangesIn(text: string): readonly (readonly [number, number])[];
+  /** Start and end of each place in a folded text where a form shows. */
+  rangesIn(folded: string): readonly (readonly [number, number])[];
   /** Whether a value as it is in the page holds a form, or is a secret too short to be searched for. */
   isIn(value: string): boolean;
 }
@@ -12,20 +12,11 @@ export interface Needles {
 const SHORTEST_SEARCHED = 6;
 
 // White space, soft hyphen, zero-width characters, direction marks, hyphens and dashes: what is put between groups of a key.
-const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060-\u2064\ufeff-]/;
+const INVISIBLE = /[\s\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060-\u2064\ufeff-]+/g;
 
-/** Text without separators and capitals. `origin[i]` is where its i-th character stood. */
-export function folded(text: string): { readonly text: string; readonly origin: readonly number[] } {
-  let out = '';
-  const origin: number[] = [];
-  for (let i = 0; i < text.length; i++) {
-    const letter = text.charAt(i);
-    if (INVISIBLE.test(letter)) continue;
-    const lower = letter.toLowerCase();
-    out += lower.length === 1 ? lower : letter; // a few capitals fold to two characters, which would shift the rest
-    origin.push(i);
-  }
-  return { text: out, origin };
+/** Text without separators and capitals. A final sigma counts as any other: where a word ends depends on how text is cut. */
+export function folded(text: string): string {
+  return text.replace(INVISIBLE, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
 export function createNeedles(secrets: readonly Secret[]): Needles {
@@ -34,19 +25,17 @@ export function createNeedles(secrets: readonly Secret[]): Needles {
       secrets
         .map((secret) => secret.reveal())
         .flatMap(forms)
-        .map((form) => folded(form).text),
+        .map(folded),
     ),
   ];
   const searched = all.filter((form) => form.length >= SHORTEST_SEARCHED);
   const short = new Set(
-    secrets
-      .map((secret) => folded(secret.reveal()).text)
-      .filter((text) => text !== '' && text.length < SHORTEST_SEARCHED),
+    secrets.map((secret) => folded(secret.reveal())).filter((text) => text !== '' && text.length < SHORTEST_SEARCHED),
   );
   return {
     rangesIn: (text) => searched.flatMap((form) => occurrences(text, form)),
     isIn(value) {
-      const { text } = folded(value);
+      const text = folded(value);
       return short.has(text) || searched.some((form) => text.includes(form));
     },
   };

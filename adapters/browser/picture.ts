@@ -2,7 +2,7 @@ import type { CDPSession, Page } from 'playwright';
 import type { Box, PictureOptions, PictureResult } from '../../core/ports/browser.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { areSame } from './boxes.ts';
-import { isPassing, UnseenFrame, within } from './errors.ts';
+import { isPassing, TooMuch, UnseenFrame, within } from './errors.ts';
 import { closeParts, openParts, type Part, sure } from './frame-parts.ts';
 import { findMasks } from './masking.ts';
 import { createNeedles, type Needles } from './needles.ts';
@@ -10,6 +10,7 @@ import { look } from './snapshot.ts';
 
 const TRIES = 4; // one and three retakes
 const CALL_LIMIT_MS = 5_000;
+const LONGEST_PATH = 1_000; // far more than the bar has room for
 const WHOLE: Box = { x: 0, y: 0, ...VIEWPORT };
 
 /** Takes the pictures of one session. */
@@ -64,6 +65,7 @@ async function steadyShot(
       if (shot) return shot;
       reason = 'what must be hidden kept moving';
     } catch (error) {
+      if (error instanceof TooMuch) return 'the page holds more than can be searched for what must be hidden';
       if (error instanceof UnseenFrame) reason = 'a part of the page could not be looked into';
       else if (isPassing(error)) reason = 'the page kept changing';
       else throw error;
@@ -111,7 +113,7 @@ async function masksOf(parts: readonly Part[], needles: Needles, isRevealing: bo
     parts.map(async (part, i) => {
       const place = await part.place();
       if (!place) return [];
-      const seen = look(part.session, place);
+      const seen = look(part.session, place, WHOLE);
       return findMasks(await (i === 0 ? seen : sure(seen)), needles, isRevealing);
     }),
   );
@@ -123,7 +125,8 @@ function shownAddress(url: string, needles: Needles): string {
   const parsed = URL.parse(url);
   if (!parsed || (parsed.protocol !== 'https:' && parsed.protocol !== 'http:')) return 'no page';
   const path = parsed.pathname === '/' ? '' : parsed.pathname;
-  return needles.isIn(path) || needles.isIn(decoded(path)) ? parsed.host : `${parsed.host}${path}`;
+  if (path.length > LONGEST_PATH || needles.isIn(path) || needles.isIn(decoded(path))) return parsed.host;
+  return `${parsed.host}${path}`;
 }
 
 function decoded(path: string): string {

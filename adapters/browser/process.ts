@@ -10,6 +10,21 @@ export interface ProcessMark {
   readonly startedAt: string | undefined;
 }
 
+/** What a browser needs to find its libraries, fonts, folders and screen. */
+const NEEDED =
+  /^(PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|FONTCONFIG_\w+|XDG_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY)$/;
+
+/**
+ * The environment of programs that we start. Ours holds the root key and passwords, and every process of this account
+ * can read a child's environment, so nothing is passed on that isn't named.
+ */
+export function childEnvironment(also?: RegExp, env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const named = Object.entries(env).flatMap(([name, value]) =>
+    value !== undefined && (NEEDED.test(name) || also?.test(name)) ? [[name, value] as const] : [],
+  );
+  return Object.fromEntries(named);
+}
+
 const DAY_MS = 24 * 60 * 60_000;
 
 export async function processMark(pid: number): Promise<ProcessMark> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Page } from 'playwright';
-import { CountersignError } from '../../core/errors.ts';
+import type { CountersignError } from '../../core/errors.ts';
 import type {
   BrowserSession,
   BrowserSessionOptions,
@@ -12,9 +12,9 @@ import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Studio } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
-import { identify, perform, SETTLE_LIMIT_MS, visibleBox } from './elements.ts';
+import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
-import { liveText, nextFrame } from './in-page.ts';
+import { LONGEST_TEXT, liveText, nextFrame, titleStart } from './in-page.ts';
 import { describeRefusals } from './incidents.ts';
 import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locators.ts';
 import { checkAddress, goTo } from './navigation.ts';
@@ -30,6 +30,8 @@ export interface SessionParts extends BrowserSessionOptions {
 }
 
 const ANSWER_LIMIT_MS = 5_000;
+const LONGEST_TITLE = 300;
+const LONGEST_URL = 2_000;
 
 export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
   const handles = new Map<string, ElementHandle>();
@@ -77,13 +79,15 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   }
 
   async function stateOf(page: Page): Promise<PageState> {
-    return { url: page.url(), title: await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', page.title()) };
+    const asking = page.evaluate(titleStart, LONGEST_TITLE);
+    const title = await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', asking);
+    return { url: shortUrl(page.url()), title: title.slice(0, LONGEST_TITLE) };
   }
 
   function handleOf(element: FoundElement): ElementHandle {
     const handle = handles.get(element.handle);
     if (handle) return handle;
-    throw new CountersignError('network', 'The element belongs to a page that is gone.', { isRetryable: true });
+    throw staleElement();
   }
 
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
@@ -122,6 +126,11 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       return found ?? notFound(match);
     },
 
+    async ready(element, action, timeoutMs) {
+      const work = awaitReady(handleOf(element), action, timeoutMs);
+      await asked(pages.current(), timeoutMs + GRACE_MS, `Getting ready (${action.kind})`, work);
+    },
+
     async act(element, action, timeoutMs) {
       const page = pages.current();
       const handle = handleOf(element);
@@ -135,7 +144,9 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
     },
 
     async read(element) {
-      return asked(pages.current(), ANSWER_LIMIT_MS, 'Reading an element', handleOf(element).evaluate(liveText));
+      const reading = handleOf(element).evaluate(liveText, LONGEST_TEXT);
+      // Cut here once more: the page may have replaced what cuts it there.
+      return (await asked(pages.current(), ANSWER_LIMIT_MS, 'Reading an element', reading)).slice(0, LONGEST_TEXT);
     },
 
     async waitFor(conditions, timeoutMs) {
@@ -163,6 +174,11 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
 
     close: end,
   };
+}
+
+/** Of an address beyond all measure its origin alone: cut in the middle, it might end in half a secret. */
+function shortUrl(url: string): string {
+  return url.length <= LONGEST_URL ? url : `${URL.parse(url)?.origin ?? 'null'}/`;
 }
 
 function notFound(match: Match): FindResult {

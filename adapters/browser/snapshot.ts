@@ -1,18 +1,22 @@
 import type { CDPSession } from 'playwright';
 import type { Box } from '../../core/ports/browser.ts';
 import { clipped, padded } from './boxes.ts';
-import { UnseenFrame, within } from './errors.ts';
+import { TooMuch, UnseenFrame, within } from './errors.ts';
+import { refuseTooLarge } from './page-size.ts';
 
 /** What is rendered in one process's part of a page, in pixels of the picture. */
 export interface Seen {
-  /** Pieces of rendered text in document order: each on one line, with closed shadow roots and pseudo elements. */
+  /** Pieces of text in sight, in document order: each on one line, with closed shadow roots and pseudo elements. */
   readonly texts: readonly SeenText[];
   readonly elements: readonly SeenElement[];
 }
 
 export interface SeenText {
   readonly text: string;
+  /** May lie just outside of what is shown: a secret may go on there. */
   readonly box: Box;
+  /** The part of the box that is in the picture. */
+  readonly shown: Box | undefined;
 }
 
 export interface SeenElement {
@@ -25,6 +29,7 @@ export interface SeenElement {
   readonly background: string;
   /** Whether it is inside a link or a button. */
   readonly isInControl: boolean;
+  /** The part of it that is in the picture. */
   readonly box: Box;
 }
 
@@ -33,23 +38,38 @@ type Document = Snapshot['documents'][number];
 
 const CALL_LIMIT_MS = 5_000;
 
-/** Everything rendered in the session's frames, and where. `outermost` is where the first of them lies in the picture. */
-export async function look(session: CDPSession, outermost: Place): Promise<Seen> {
+/** Around what is shown, in pixels: text there may be the other half of a secret whose first half is in the picture. */
+const MARGIN = 200;
+
+/** Beyond what `refuseTooLarge` lets pass: then a closed shadow root holds the rest. */
+const LARGEST_SNAPSHOT = { characters: 10_000_000, textBoxes: 300_000 } as const;
+
+/**
+ * What the session's frames show in the picture, and where. `outermost` is where the first of them lies in it.
+ * @throws UnseenFrame, TooMuch
+ */
+export async function look(session: CDPSession, outermost: Place, picture: Box): Promise<Seen> {
+  await within(CALL_LIMIT_MS, 'Measuring the page', refuseTooLarge(session));
   const snapshot = await capture(session);
   const places = await placeDocuments(session, snapshot, outermost);
   const seen = snapshot.documents.map((document, i) => {
     const place = places[i];
-    return place ? readDocument(document, snapshot.strings, place) : { texts: [], elements: [] };
+    const shown = place && clipped(place.area, picture);
+    return place && shown ? readDocument(document, snapshot.strings, place, shown) : { texts: [], elements: [] };
   });
   return { texts: seen.flatMap((one) => one.texts), elements: seen.flatMap((one) => one.elements) };
 }
 
-function capture(session: CDPSession) {
-  return within(
+async function capture(session: CDPSession) {
+  const snapshot = await within(
     CALL_LIMIT_MS,
     'Looking at the page',
     session.send('DOMSnapshot.captureSnapshot', { computedStyles: ['background-image'] }),
   );
+  const characters = snapshot.strings.reduce((sum, text) => sum + text.length, 0);
+  const textBoxes = snapshot.documents.reduce((sum, document) => sum + document.textBoxes.layoutIndex.length, 0);
+  if (characters > LARGEST_SNAPSHOT.characters || textBoxes > LARGEST_SNAPSHOT.textBoxes) throw new TooMuch();
+  return snapshot;
 }
 
 /** Where a document lies; one that is scaled or turned counts as its whole area wherever something is found in it. */
@@ -106,46 +126,75 @@ async function boxModel(session: CDPSession, backendNodeId: number) {
   }
 }
 
-function readDocument(document: Document, strings: readonly string[], { area, isTransformed }: Place): Seen {
+function readDocument(document: Document, strings: readonly string[], place: Place, shown: Box): Seen {
+  const { area, isTransformed } = place;
   const scroll = { x: document.scrollOffsetX ?? 0, y: document.scrollOffsetY ?? 0 };
-  const place = (bounds: readonly number[]): Box | undefined => {
+  const near = padded(shown, MARGIN);
+  const placing: Placing = (bounds) => {
     const [x = 0, y = 0, width = 0, height = 0] = bounds;
     if (width <= 0 || height <= 0) return undefined;
-    const box = { x: area.x + x - scroll.x, y: area.y + y - scroll.y, width, height };
-    return isTransformed ? area : clipped(padded(box, 1), area);
+    if (isTransformed) return { box: area, shown };
+    const box = padded({ x: area.x + x - scroll.x, y: area.y + y - scroll.y, width, height }, 1);
+    return clipped(box, near) && { box, shown: clipped(box, shown) };
   };
-  return { texts: readTexts(document, strings, place), elements: readElements(document, strings, place) };
+  return { texts: readTexts(document, strings, placing), elements: readElements(document, strings, placing) };
 }
 
-type Placing = (bounds: readonly number[]) => Box | undefined;
+/** `undefined` for what is neither in the picture nor near it. */
+type Placing = (bounds: readonly number[]) => { readonly box: Box; readonly shown: Box | undefined } | undefined;
 
-function readTexts({ layout, textBoxes }: Document, strings: readonly string[], place: Placing): SeenText[] {
+function readTexts({ layout, textBoxes }: Document, strings: readonly string[], placing: Placing): SeenText[] {
   return textBoxes.layoutIndex.flatMap((index, i) => {
+    const placed = placing(textBoxes.bounds[i] ?? []);
+    if (!placed) return [];
     const whole = strings[layout.text[index] ?? -1] ?? '';
     const start = textBoxes.start[i] ?? 0;
     const text = whole.slice(start, start + (textBoxes.length[i] ?? whole.length));
-    const box = place(textBoxes.bounds[i] ?? []);
-    return text.trim() !== '' && box ? [{ text, box }] : [];
+    return text.trim() === '' ? [] : [{ text, ...placed }];
   });
 }
 
 const ELEMENT_NODE = 1;
 
-function readElements(document: Document, strings: readonly string[], place: Placing): SeenElement[] {
+/** One pass over each list: a page may hold as many nodes as it likes, and nest them as it likes. */
+function readElements(document: Document, strings: readonly string[], placing: Placing): SeenElement[] {
   const { nodes, layout } = document;
-  const values = liveValues(document, strings);
+  const tags = readTags(nodes, strings);
+  const values = liveValues(nodes, tags, strings);
+  const sources = new Map(rare(nodes.currentSourceURL, strings));
+  const controls = insideOf(nodes, tags, ['a', 'button']);
   return layout.nodeIndex.flatMap((node, i) => {
     if (nodes.nodeType?.[node] !== ELEMENT_NODE) return [];
-    const box = place(layout.bounds[i] ?? []);
+    const box = placing(layout.bounds[i] ?? [])?.shown;
     if (!box) return [];
     const attributes = readAttributes(nodes.attributes?.[node] ?? [], strings);
-    const source = rare(nodes.currentSourceURL, node, strings);
+    const source = sources.get(node);
     if (source !== undefined) attributes.set('src', source);
-    const tag = (strings[nodes.nodeName?.[node] ?? -1] ?? '').toLowerCase();
     const background = strings[layout.styles[i]?.[0] ?? -1] ?? '';
-    const isInControl = ['a', 'button'].some((control) => ancestor(nodes, node, control, strings) !== undefined);
-    return [{ tag, attributes, value: values.get(node) ?? '', background, isInControl, box }];
+    const isInControl = controls[node] !== undefined;
+    return [{ tag: tags[node] ?? '', attributes, value: values.get(node) ?? '', background, isInControl, box }];
   });
+}
+
+function readTags(nodes: Document['nodes'], strings: readonly string[]): readonly string[] {
+  const known = new Map<number, string>();
+  return (nodes.nodeName ?? []).map((name) => {
+    const tag = known.get(name) ?? (strings[name] ?? '').toLowerCase();
+    known.set(name, tag);
+    return tag;
+  });
+}
+
+/** For each node the nearest element of these tags that it is inside of. A parent comes before its children. */
+function insideOf(
+  nodes: Document['nodes'],
+  tags: readonly string[],
+  wanted: readonly string[],
+): readonly (number | undefined)[] {
+  const inside: (number | undefined)[] = [];
+  for (const parent of nodes.parentIndex ?? [])
+    inside.push(parent >= 0 && wanted.includes(tags[parent] ?? '') ? parent : inside[parent]);
+  return inside;
 }
 
 function readAttributes(pairs: readonly number[], strings: readonly string[]): Map<string, string> {
@@ -156,35 +205,26 @@ function readAttributes(pairs: readonly number[], strings: readonly string[]): M
 }
 
 /** Live values of inputs and textareas, and for a `select` the words of its options, which have no layout of their own. */
-function liveValues({ nodes }: Document, strings: readonly string[]): Map<number, string> {
-  const values = new Map<number, string>();
-  for (const list of [nodes.inputValue, nodes.textValue]) {
-    for (const [k, node] of (list?.index ?? []).entries()) values.set(node, strings[list?.value[k] ?? -1] ?? '');
-  }
-  for (const option of nodes.optionSelected?.index ?? []) {
-    const select = ancestor(nodes, option, 'select', strings);
-    if (select !== undefined) values.set(select, `${values.get(select) ?? ''}${textInside(nodes, option, strings)}`);
+function liveValues(
+  nodes: Document['nodes'],
+  tags: readonly string[],
+  strings: readonly string[],
+): Map<number, string> {
+  const values = new Map([...rare(nodes.inputValue, strings), ...rare(nodes.textValue, strings)]);
+  const selects = insideOf(nodes, tags, ['select']);
+  for (const [node, parent] of (nodes.parentIndex ?? []).entries()) {
+    const select = selects[node];
+    const words = strings[nodes.nodeValue?.[node] ?? -1];
+    if (select !== undefined && words !== undefined && tags[parent] === 'option')
+      values.set(select, `${values.get(select) ?? ''}${words}`);
   }
   return values;
 }
 
-function ancestor(nodes: Document['nodes'], node: number, tag: string, strings: readonly string[]): number | undefined {
-  for (let at = nodes.parentIndex?.[node] ?? -1; at >= 0; at = nodes.parentIndex?.[at] ?? -1) {
-    if (strings[nodes.nodeName?.[at] ?? -1]?.toLowerCase() === tag) return at;
-  }
-  return undefined;
-}
-
-function textInside(nodes: Document['nodes'], node: number, strings: readonly string[]): string {
-  const children = (nodes.parentIndex ?? []).flatMap((parent, i) => (parent === node ? [i] : []));
-  return children.map((child) => strings[nodes.nodeValue?.[child] ?? -1] ?? '').join('');
-}
-
+/** The nodes of a sparse list, each with its text. */
 function rare(
   list: { readonly index: readonly number[]; readonly value: readonly number[] } | undefined,
-  node: number,
   strings: readonly string[],
-): string | undefined {
-  const at = list?.index.indexOf(node) ?? -1;
-  return at < 0 ? undefined : strings[list?.value[at] ?? -1];
+): [number, string][] {
+  return (list?.index ?? []).map((node, k) => [node, strings[list?.value[k] ?? -1] ?? '']);
 }

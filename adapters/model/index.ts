@@ -1,5 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
+import { ProxyAgent, fetch as send } from 'undici';
 import { z } from 'zod';
+import type { Egress } from '../../core/ports/egress.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Model, ModelQuestion } from '../../core/ports/model.ts';
 import type { Secret } from '../../core/secret.ts';
@@ -10,6 +12,8 @@ export interface AnthropicModelConfig {
   /** Default: the vendor's. */
   readonly baseUrl?: string;
   readonly model: string;
+  /** Must let the base URL's host and port pass, also when it is a private one. */
+  readonly egress: Egress;
   readonly log: Log;
 }
 
@@ -26,25 +30,43 @@ const LONGEST_DELAY_MS = 8000;
  * in prose is possible and counts as none. Retries are our own, for the SDK's know no deadline.
  */
 export function createAnthropicModel(config: AnthropicModelConfig): Model {
-  const client = new Anthropic({
-    apiKey: config.apiKey.reveal(),
-    baseURL: config.baseUrl ?? BASE_URL,
-    maxRetries: 0,
-    // Its own logger would print bodies.
-    logLevel: 'off',
-    openTelemetry: false,
-  });
+  const baseURL = config.baseUrl ?? BASE_URL;
   return {
     answer: async (question) => {
       const deadline = AbortSignal.timeout(question.timeoutMs);
       const endsAt = performance.now() + question.timeoutMs;
       const { tool, read } = toolFor(question);
-      const message = await withRetries(config.log, deadline, endsAt, () =>
-        send(client, config.model, question, tool, deadline),
-      );
-      return read(answerOf(message, config.log));
+      const door = await config.egress.open([new URL(baseURL).origin]);
+      // An explicit agent: those that read the environment would obey NO_PROXY and go past the door.
+      const agent = new ProxyAgent({ uri: door.proxyUrl, proxyTunnel: true });
+      try {
+        const client = new Anthropic({
+          apiKey: config.apiKey.reveal(),
+          baseURL,
+          fetch: throughDoor(agent),
+          maxRetries: 0,
+          // Its own logger would print bodies.
+          logLevel: 'off',
+          openTelemetry: false,
+        });
+        const message = await withRetries(config.log, deadline, endsAt, () =>
+          ask(client, config.model, question, tool, deadline),
+        );
+        return read(answerOf(message, config.log));
+      } finally {
+        await agent.destroy();
+        await door.close();
+      }
     },
   };
+}
+
+/** The SDK's way out. A redirect is an answer that is no message: followed, it would carry the question somewhere else. */
+function throughDoor(dispatcher: ProxyAgent): typeof fetch {
+  const through = (url: Parameters<typeof send>[0], init: Parameters<typeof send>[1] = {}) =>
+    send(url, { ...init, dispatcher, redirect: 'manual' });
+  // Node's own fetch is undici's, so both take and give the same objects; only their declarations are two.
+  return through as unknown as typeof fetch;
 }
 
 /** The tool's input must be an object; any other shape travels in one, as `value`. */
@@ -70,7 +92,7 @@ function wrapped(shape: object): Anthropic.Tool.InputSchema {
   return { type: 'object', properties: { value: shape }, required: ['value'], additionalProperties: false };
 }
 
-async function send<T>(
+async function ask<T>(
   client: Anthropic,
   model: string,
   question: ModelQuestion<T>,

@@ -8,6 +8,9 @@ export interface OsUser {
   readonly gid: number;
 }
 
+/** The whole environment of programs that are started here: ours holds the root key and passwords. */
+export const CLEAN_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' } as const;
+
 const NAME = 'countersign';
 const MAKE = [
   ...['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'],
@@ -24,7 +27,7 @@ export async function osUser(): Promise<OsUser | undefined> {
   for (let attempt = 0; attempt < 10; attempt++) {
     const found = lookUp();
     if (found) return found;
-    const made = spawnSync('useradd', MAKE, { encoding: 'utf8' });
+    const made = spawnSync('useradd', MAKE, { encoding: 'utf8', env: CLEAN_ENVIRONMENT });
     said = made.error?.message ?? made.stderr;
     // Another start may be making the same account: the list of accounts is locked, or it is there by now.
     if (made.status !== 0) await wait(100);
@@ -37,7 +40,7 @@ export async function osUser(): Promise<OsUser | undefined> {
 
 function lookUp(): OsUser | undefined {
   const number = (flag: string) =>
-    Number.parseInt(spawnSync('id', [flag, NAME], { encoding: 'utf8' }).stdout ?? '', 10);
+    Number.parseInt(spawnSync('id', [flag, NAME], { encoding: 'utf8', env: CLEAN_ENVIRONMENT }).stdout ?? '', 10);
   const [uid, gid] = [number('-u'), number('-g')];
   return Number.isNaN(uid) || Number.isNaN(gid) ? undefined : { uid, gid };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { ADMIN_ROLE, type Folder, socketLockFile } from './data-folder.ts';
+import { CLEAN_ENVIRONMENT } from './os-user.ts';
 
 const CANNOT_CONNECT_NOW = '57P03'; // the server is starting or recovering
 
@@ -81,6 +82,7 @@ function workingDirectory(pid: number): string | undefined {
   } catch {
     return undefined; // gone, a zombie, or somebody else's
   }
-  const said = spawnSync('lsof', ['-a', '-d', 'cwd', '-p', String(pid), '-Fn'], { encoding: 'utf8' }).stdout ?? '';
+  const asked = ['-a', '-d', 'cwd', '-p', String(pid), '-Fn'];
+  const said = spawnSync('lsof', asked, { encoding: 'utf8', env: CLEAN_ENVIRONMENT }).stdout ?? '';
   return /^n(.*)$/m.exec(said)?.[1];
 }

@@ -14,7 +14,7 @@ import {
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { CountersignError } from '../../core/errors.ts';
-import type { OsUser } from './os-user.ts';
+import { CLEAN_ENVIRONMENT, type OsUser } from './os-user.ts';
 
 /** PostgreSQL's programs, started with a clean environment in `dir`, as `runAs` when given. */
 export interface Programs {
@@ -110,7 +110,7 @@ function programsIn(binDir: string, dir: string, runAs: OsUser | undefined): Pro
           cwd: dir,
           // A session of its own: the terminal's Ctrl-C is for us, and we stop the server when we have drained.
           detached: true,
-          env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+          env: CLEAN_ENVIRONMENT,
           stdio: ['ignore', 'pipe', 'pipe'],
         });
         let said = '';

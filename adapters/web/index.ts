@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Router } from 'express';
+import { type Listening, listenOnLoopback } from '../../core/listen.ts';
 import type {
   Card,
   Chat,
@@ -23,7 +23,7 @@ import { createPages } from './page.ts';
 import { attachPush } from './push.ts';
 import { createReceiver } from './receiver.ts';
 import { createReception, noticeTo } from './reception.ts';
-import { type NewEntry, openStore } from './store.ts';
+import { type Message, type NewEntry, openStore } from './store.ts';
 import { directThreadId, directTo, messageRef, newId, threadIdOf, userIdOf } from './thread.ts';
 import { createViews } from './views.ts';
 
@@ -33,7 +33,7 @@ export type { WebChatOptions } from './config.ts';
 export interface WebChat extends Chat {
   /** Who hears what people say and press; events that came before wait. Called before `start`. */
   listen(listener: ChatListener): void;
-  /** Opens the page on 127.0.0.1. @throws CountersignError `port_in_use` */
+  /** Opens the page to this computer alone. @throws CountersignError `port_in_use` */
   start(): Promise<{ readonly url: string }>;
   stop(): Promise<void>;
   readonly people: readonly Person[];
@@ -57,6 +57,7 @@ export function createWebChat(
   const store = openStore(config.storeFile, { log, now });
   const views = createViews(store);
   let port = config.port;
+  let listening: Listening | undefined;
   let isStopped = false;
 
   const assets = createAssets();
@@ -122,12 +123,21 @@ export function createWebChat(
     const message = store.message(ref);
     const isOurs = message?.threadId === threadIdOf(thread, workspaceId) && message.from === undefined;
     if (!isOurs || message.body.kind !== 'card') throw unknownReference('message');
-    if (JSON.stringify(message.body.card) !== JSON.stringify(card)) store.append({ kind: 'edit', id: ref, card });
+    edit(message, card);
   }
 
-  async function ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void> {
+  async function ephemeral(thread: ThreadRef, person: Person, card: Card, options?: { key: string }): Promise<void> {
     const visibleTo = userIdOf(person, workspaceId, people);
-    store.append({ ...fromUs(knownThread(thread), card), how: 'ephemeral', visibleTo });
+    const threadId = knownThread(thread);
+    const key = options && `to:${visibleTo}:${options.key}`;
+    const earlier = key === undefined ? undefined : store.byKey(threadId, key);
+    if (earlier) edit(earlier, card);
+    else store.append({ ...fromUs(threadId, card, key), how: 'ephemeral', visibleTo });
+  }
+
+  function edit({ id, body }: Message, card: Card): void {
+    const isSame = body.kind === 'card' && JSON.stringify(body.card) === JSON.stringify(card);
+    if (!isSame) store.append({ kind: 'edit', id, card });
   }
 
   async function directMessage(person: Person, card: Card): Promise<void> {
@@ -155,12 +165,12 @@ export function createWebChat(
   }
 
   async function start(): Promise<{ url: string }> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once('error', (cause) => reject(listenError(cause, config.port)));
-    server.listen(config.port, '127.0.0.1', resolve);
-    await promise;
-    // The cast: a server that listens on an address, and not on a pipe, has an AddressInfo.
-    port = (server.address() as AddressInfo).port;
+    try {
+      listening = await listenOnLoopback(server, config.port);
+    } catch (cause) {
+      throw listenError(cause, config.port);
+    }
+    port = listening.port;
     delivery.resume();
     return { url: `http://localhost:${port}` };
   }
@@ -170,10 +180,9 @@ export function createWebChat(
     isStopped = true;
     delivery.stop();
     push.close();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    server.close(() => resolve());
+    const closed = listening?.close();
     server.closeAllConnections();
-    await promise;
+    await closed;
     store.close();
   }
 

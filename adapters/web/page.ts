@@ -135,8 +135,8 @@ function firstScreen({ me, threadId }: Page, config: WebChatConfig): Html {
 function renderMenu(threads: readonly ThreadSummary[], current: string): Html {
   const unread = threads.some(({ isUnread, id }) => isUnread && id !== current);
   const items = threads.map(
-    ({ id, title, at, isUnread }) =>
-      html`<li><a href="/t/${id}"${id === current && html` aria-current="page"`}><span class="title">${isUnread && html`<span class="unseen">Unread: </span>`}${title}</span>${renderTime(at, 'message')}</a></li>`,
+    ({ id, title, at, isUnread, status }) =>
+      html`<li><a href="/t/${id}"${id === current && html` aria-current="page"`}><span class="title">${isUnread && html`<span class="unseen">Unread: </span>`}${title}</span>${renderTime(at, 'message')}${status && html`<span class="standing ${status.tone}">${status.words}</span>`}</a></li>`,
   );
   return html`<details class="menu"><summary>Threads${icons.chevron}${unread && html`<span class="dot"><span class="unseen"> (unread)</span></span>`}</summary><div class="menu-body"><a class="new" href="/t/${NEW_THREAD}">New thread</a>${threads.length > 0 && html`<ul role="list">${items}</ul>`}</div></details>`;
 }

@@ -10,7 +10,7 @@ import { refusalFor } from './guard.ts';
 import type { Page, Pages } from './page.ts';
 import type { Entry, Message, Store } from './store.ts';
 import { NEW_THREAD } from './thread.ts';
-import type { Views } from './views.ts';
+import { statusOf, type Views } from './views.ts';
 
 /** How often a connection is asked whether it is still there; the second silence ends it. */
 const HEARTBEAT_MS = 30_000;
@@ -140,7 +140,7 @@ export function attachPush(server: Server, deps: PushDeps): { close(): void } {
       return;
     }
     show(connection, message, n, announcement(message, before));
-    if (kind !== 'edit') sendAround(connection);
+    if (kind !== 'edit' || statusOf(message)?.words !== (before && statusOf(before)?.words)) sendAround(connection);
   }
 
   const heartbeat = setInterval(() => {

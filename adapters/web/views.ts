@@ -1,3 +1,4 @@
+import type { CardStatus } from '../../core/ports/chat.ts';
 import { mentionsIn } from './cards.ts';
 import type { Message, OpenForm, Store } from './store.ts';
 import { directThreadId, directTo } from './thread.ts';
@@ -8,6 +9,8 @@ export interface ThreadSummary {
   /** When something last happened in it. */
   readonly at: Date;
   readonly isUnread: boolean;
+  /** Where its latest request stands. */
+  readonly status: CardStatus | undefined;
 }
 
 /** What a person has not seen yet. */
@@ -54,6 +57,7 @@ export function createViews(store: Store): Views {
         title: titleOf(id, messages),
         at: messages.at(-1)?.at ?? new Date(0),
         isUnread: messages.some((message) => isUnread(message, userId)),
+        status: messages.map(statusOf).findLast((status) => status !== undefined),
       }));
   }
 
@@ -82,6 +86,10 @@ export function createViews(store: Store): Views {
 
 function isAddressedTo({ visibleTo, body }: Message, userId: string): boolean {
   return visibleTo === userId || (body.kind === 'card' && mentionsIn(body.card).has(userId));
+}
+
+export function statusOf({ body }: Message): CardStatus | undefined {
+  return body.kind === 'card' ? body.card.status : undefined;
 }
 
 function titleOf(threadId: string, messages: readonly Message[]): string {

@@ -18,7 +18,7 @@ export function auditCard(trail: Trail): Card {
   const { operation, entries } = trail;
   const finished = entries.filter((entry) => entry.kind === 'step.finished');
   return {
-    summary: `Audit trail of ${operation.id}: ${verdictWords(trail.verdict)}`,
+    summary: `Audit trail of ${operation.id}, ${peopleWords(operation)}: ${verdictWords(trail.verdict)}`,
     blocks: [
       { kind: 'heading', text: [text('Audit trail '), code(operation.id)] },
       {
@@ -27,6 +27,7 @@ export function auditCard(trail: Trail): Card {
         text: [
           text(`${operation.type.title} for ${place(operation.plan.base)} · asked by `),
           person(operation.requester.person),
+          ...(operation.grant ? [text(' · countersigned by '), person(operation.grant.approver.person)] : []),
           text(` · ${stateWords(operation.state)}`),
         ],
       },
@@ -114,6 +115,12 @@ export function verdictWords(verdict: ChainVerdict): string {
   return verdict.isIntact
     ? `chain verified, ${verdict.entries} entries`
     : `chain broken at entry #${verdict.seq} (${verdict.fault})`;
+}
+
+/** `asked by Mona, countersigned by Abel` */
+export function peopleWords({ requester, grant }: Operation): string {
+  const asked = `asked by ${requester.person.name}`;
+  return grant ? `${asked}, countersigned by ${grant.approver.person.name}` : `${asked}, not countersigned`;
 }
 
 /** A state as people say it: `waiting for approval`. */

@@ -1,5 +1,6 @@
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission } from '../../core/services/service.ts';
 import { bold, clock, code, names, person, place, shortHash, text } from './text.ts';
@@ -12,11 +13,13 @@ export function consentCard(
   const title = `${operation.type.title} for ${place(operation.plan.base)}`;
   return {
     summary: `${title}: ${standing(operation)}`,
+    ...waiting(operation),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
       { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
+      ...unencrypted(operation),
       ...replaced(operation),
       plan(operation),
       ...decision(operation, people),
@@ -28,6 +31,14 @@ export function consentCard(
 function outline({ plan, type }: Operation): string {
   const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
   return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+}
+
+/** Said before anybody approves, and long before a password is typed. */
+function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
+  if (!isUnencrypted(origin)) return [];
+  const words =
+    'This address begins with http, not https: the password and the new key would travel unencrypted, so that anybody on the way could read them. If the shop can be opened with https, ask again with that address.';
+  return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
 /** Said before anybody approves: the key that is there now leaves the vault. */
@@ -233,6 +244,13 @@ function at(moment: Date | null | undefined): RichText {
 
 function because(reason: string | null | undefined): RichText {
   return reason ? [text(`: “${reason}”`)] : [];
+}
+
+/** Later on it is the operation's other messages that say where it stands. */
+function waiting({ state }: Operation): Pick<Card, 'status'> {
+  if (state === 'awaiting_consent') return { status: { tone: 'waiting', words: 'Waiting for approval' } };
+  if (state === 'awaiting_credentials') return { status: { tone: 'waiting', words: 'Waiting for the sign-in' } };
+  return {};
 }
 
 function standing(operation: Operation): string {

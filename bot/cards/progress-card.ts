@@ -14,11 +14,14 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
   const notes = operation.steps.flatMap((step) =>
     step.note && step.state === 'done' ? [`Step ${step.number}: ${step.note}`] : [],
   );
+  const search = searchWords(operation);
   return {
     summary: title,
+    status: { tone: 'running', words: 'Running' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'steps', items: lines },
+      ...(search ? [{ kind: 'text', text: [text(search)] } as const] : []),
       ...notes.map((note): Block => ({ kind: 'text', tone: 'quiet', text: [text(note)] })),
       ...(pictures.length > 0 ? [{ kind: 'pictures', items: pictures } as const] : []),
       ...(isEnd(operation.state) ? [] : [stop(operation)]),
@@ -42,6 +45,12 @@ function heading(operation: Operation): string {
     default:
       return `Working on it · step ${Math.max(1, operation.currentStep)} of ${total}${elapsed(operation)}`;
   }
+}
+
+/** What it is doing after an interruption in the middle of making something, which may take a minute without any step. */
+function searchWords({ state, intent, fence }: Operation): string | undefined {
+  if (state !== 'in_progress' || intent?.state !== 'started' || intent.attempt === fence) return undefined;
+  return `The work was interrupted while “${intent.label}” was being made. I look for it, for about a minute, before I make anything.`;
 }
 
 /** From the start to the last finished step: what is on record, so that the same record gives the same card. */

@@ -26,6 +26,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
   const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${data?.replacedBy ? `replaced by the key of ${data.replacedBy}` : isGone ? 'deleted from the vault' : 'in the vault'}`;
   return {
     summary: `${title} Asked by ${operation.requester.person.name}.`,
+    status: { tone: 'done', words: isGone ? 'Done, key gone' : 'Done' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
       {
@@ -62,6 +63,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
   const title = endWords(operation);
   return {
     summary: `${title} ${operation.errorMessage ?? ''}`.trim(),
+    status: { tone: 'failed', words: END_WORDS[operation.state] ?? 'Failed' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
       ...(operation.errorMessage ? [{ kind: 'text', text: [text(operation.errorMessage)] } satisfies Block] : []),
@@ -80,6 +82,12 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
   };
 }
 
+const END_WORDS: { readonly [State in Operation['state']]?: string } = {
+  denied: 'Denied',
+  expired: 'Expired',
+  cancelled: 'Stopped',
+};
+
 function endWords(operation: Operation): string {
   const what = `${operation.service.name} for ${place(operation.plan.base)}`;
   switch (operation.state) {
@@ -96,19 +104,21 @@ function endWords(operation: Operation): string {
 
 /** What is left behind: always said, so that nobody has to wonder. */
 function keptWords(operation: Operation): string {
-  const { grant, intent, signIn } = operation;
+  const { grant, intent, signIn, result } = operation;
   if (!grant) return 'Nothing was done.';
   const key = isKept(operation)
-    ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work.`
-    : intent?.state === 'done'
-      ? `The new key “${intent.label}” was stored and has been deleted from the vault since.`
-      : 'No key was stored.';
+    ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work. Keep it, or revoke it here.`
+    : intent?.state !== 'done'
+      ? 'No key was stored.'
+      : result?.data.replacedBy
+        ? `The new key “${intent.label}” was stored, and the key of ${result.data.replacedBy} has taken its place in the vault since.`
+        : `The new key “${intent.label}” was stored and has been deleted from the vault since.`;
   return signIn ? `${key} The sign-in was deleted.` : key;
 }
 
 /** A key of an operation that did not complete, still in the vault. */
 function isKept({ intent, result }: Operation): boolean {
-  return intent?.state === 'done' && result?.data.revokedAt === undefined;
+  return intent?.state === 'done' && result?.data.revokedAt === undefined && result?.data.replacedBy === undefined;
 }
 
 /** A key that may live on at the shop although nobody holds it. */

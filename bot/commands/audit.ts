@@ -4,6 +4,7 @@ import { parseOperationId } from '../../core/ids.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { auditCard } from '../cards/audit-card.ts';
 import { type Context, connectUrl } from '../context.ts';
+import { refuse } from '../refusal.ts';
 import { whisper, whisperWords } from '../speak.ts';
 
 /** `/audit op-…`: admins only; an unknown id and somebody else's get the same answer. */
@@ -15,7 +16,10 @@ export async function showAudit(
   words: string,
 ): Promise<void> {
   if (!member.roles.includes('admin'))
-    return whisperWords(context, event, 'Only an admin can read audit trails. Ask one of your admins.');
+    return refuse(context, customerId, member, event, {
+      asked: 'audit',
+      words: 'Only an admin can read audit trails. Ask one of your admins.',
+    });
   const id = words.trim() === '' ? await latestId(context, customerId) : parseOperationId(words);
   const trail = id && (await readTrail(context, customerId, member, id));
   if (!trail)

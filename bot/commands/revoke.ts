@@ -1,13 +1,15 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { databaseNow } from '../../core/database.ts';
-import type { CustomerId } from '../../core/ids.ts';
+import { type CustomerId, parseOperationId } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { OperationResult } from '../../core/operations/result.ts';
+import { type OperationResult, unproven } from '../../core/operations/result.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
 import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
-import { reply, whisperWords } from '../speak.ts';
+import { refuse } from '../refusal.ts';
+import { eventRef, reply, whisperWords } from '../speak.ts';
 
 /** Revoke on a result: the key leaves the vault for good, the countersignature is taken back; the shop's side is told. */
 export async function revokeResult(
@@ -19,6 +21,8 @@ export async function revokeResult(
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation) return 'unknown';
+    if (!(await takeEvent(tx, customerId, eventRef(event))))
+      return operation.result?.data.revokedAt ? operation : 'repeated';
     if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
       return 'not_allowed';
     const vault = context.vault.within(tx);
@@ -36,14 +40,17 @@ export async function revokeResult(
     });
     return operation;
   });
+  if (outcome === 'repeated') return;
   if (outcome === 'unknown' || outcome === 'gone')
     return whisperWords(context, event, 'That key is not in the vault any more. Nothing was changed.');
-  if (outcome === 'not_allowed')
-    return whisperWords(
-      context,
-      event,
-      'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
-    );
+  if (outcome === 'not_allowed') {
+    const about = parseOperationId(event.value);
+    return refuse(context, customerId, member, event, {
+      asked: 'revoke',
+      words: 'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
+      ...(about ? { about } : {}),
+    });
+  }
   const label = outcome.result?.data.label ?? outcome.plan.label;
   const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.`;
   await reply(
@@ -68,8 +75,6 @@ export async function revokeResult(
 
 /** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */
 function revoked(operation: Operation, stored: StoredCredential, at: Date): OperationResult {
-  const label = stored.metadata.label ?? operation.plan.label;
-  const unproven = { credentialId: stored.id, label, lastFour: null, checked: '', method: '', steps: 0, durationMs: 0 };
-  const { success, data } = operation.result ?? { success: false, data: unproven };
+  const { success, data } = operation.result ?? unproven(stored);
   return { success, data: { ...data, revokedAt: at.toISOString() } };
 }

@@ -1,9 +1,11 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { Context } from '../context.ts';
-import { whisperWords } from '../speak.ts';
+import { refuse } from '../refusal.ts';
+import { eventRef, whisperWords } from '../speak.ts';
 
 const STOPPABLE = STATES.filter((state) => !isEnd(state));
 
@@ -17,7 +19,7 @@ export async function stopOperation(
 ): Promise<void> {
   const id =
     parseOperationId(words) ?? (words.trim() === '' ? await onlyOneHere(context, customerId, event) : undefined);
-  const outcome = id ? await stopOne(context, customerId, member, id) : 'unknown';
+  const outcome = id ? await stopOne(context, customerId, member, id, event) : 'unknown';
   if (outcome === 'unknown' && words.trim() !== '')
     return whisperWords(
       context,
@@ -31,11 +33,11 @@ export async function stopOperation(
       'Say which operation, such as /countersign stop op-7k3f9q2m. Nothing was stopped.',
     );
   if (outcome === 'not_allowed')
-    return whisperWords(
-      context,
-      event,
-      'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
-    );
+    return refuse(context, customerId, member, event, {
+      asked: 'stop',
+      words: 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
+      ...(id ? { about: id } : {}),
+    });
   if (outcome === 'over') return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
 }
 
@@ -60,7 +62,10 @@ export async function stopAll(
   event: ChatEvent,
 ): Promise<void> {
   if (!member.roles.includes('admin'))
-    return whisperWords(context, event, 'Only an admin can stop everything. Nothing was stopped.');
+    return refuse(context, customerId, member, event, {
+      asked: 'stop_all',
+      words: 'Only an admin can stop everything. Nothing was stopped.',
+    });
   const open = await context.database.withCustomer(customerId, (tx) =>
     tx.operation.findMany({ where: { customerId, status: { in: STOPPABLE } }, select: { id: true } }),
   );
@@ -80,8 +85,10 @@ async function stopOne(
   customerId: CustomerId,
   member: Member,
   id: string,
-): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown'> {
+  event?: ChatEvent,
+): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown' | 'repeated'> {
   return context.database.withCustomer(customerId, async (tx) => {
+    if (event && !(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
     const operation = await context.operations.get(tx, customerId, id);
     if (!operation) return 'unknown';
     const isAllowed =

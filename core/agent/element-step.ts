@@ -12,15 +12,23 @@ export interface ElementStep extends Target {
   readonly pictured: 'before' | 'after';
 }
 
-/** The phases of a step that acts on one element: locate, act, check, and its picture. */
+/**
+ * The phases of a step that acts on one element: locate, act, check, and its picture. A page that draws its form anew
+ * right after the element was found takes it away: then it is located again, within the step's time.
+ */
 export async function runElementStep(stage: Stage, wanted: ElementStep): Promise<Ending> {
-  const located = await locate(stage, wanted);
-  if (located.kind === 'failed') return located;
-  const { element } = located;
   const pictureOf = (highlight: Box | null) => takePicture(stage, { rung: 'replayed', highlight });
-  const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
-  const action = typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
-  const problem = (await act(stage, element, action)) ?? (await check(stage, wanted.postcondition));
-  if (problem !== undefined) return problem;
-  return { kind: 'done', rung: 'replayed', picture: before ?? (await pictureOf(await boxOf(stage, element))) };
+  let action: Action | undefined; // asked for once: it may open a secret
+  for (;;) {
+    const located = await locate(stage, wanted);
+    if (located.kind === 'failed') return located;
+    const { element } = located;
+    const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
+    action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
+    const unsent = await act(stage, element, action);
+    if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
+    const problem = unsent ?? (await check(stage, wanted.postcondition));
+    if (problem !== undefined) return problem;
+    return { kind: 'done', rung: 'replayed', picture: before ?? (await pictureOf(await boxOf(stage, element))) };
+  }
 }

@@ -9,8 +9,8 @@ import { takePicture } from './picture.ts';
 import { createStage, type Ending, type Stage, type StepRun } from './stage.ts';
 
 export type { Failure } from './failures.ts';
-export { probe } from './probe.ts';
-export type { StepRun } from './stage.ts';
+export { type ProbeResult, probe } from './probe.ts';
+export { pause, type StepRun } from './stage.ts';
 
 export type StepResult =
   | {

@@ -38,6 +38,7 @@ export function notDone(hasActed: boolean, isMutating: boolean): string {
 
 /** The failure that a browser or network error stands for; `undefined` for errors that are no step's outcome. */
 export function failureOfCode(code: string): 'network' | 'egress_refused' | 'browser_crashed' | undefined {
+  if (code === 'element_stale') return 'network';
   return code === 'network' || code === 'egress_refused' || code === 'browser_crashed' ? code : undefined;
 }
 

@@ -20,8 +20,10 @@ export async function clear(stage: Stage, obstacle: Obstacle): Promise<Failed | 
     } else {
       const found = await stage.during(() => session.find(action.locators, { timeoutMs: OBSTACLE_MS }));
       if (found.kind !== 'found') return stuck(stage, obstacle);
+      const { element } = found;
+      await stage.during(() => session.ready(element, { kind: 'click' }, OBSTACLE_MS));
       await stage.during(() => stage.run.guard());
-      await stage.during(() => session.act(found.element, { kind: 'click' }, OBSTACLE_MS));
+      await stage.during(() => session.act(element, { kind: 'click' }, OBSTACLE_MS));
     }
   }
   stage.cleared.push(obstacle.id);

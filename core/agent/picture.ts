@@ -1,3 +1,4 @@
+import { CountersignError } from '../errors.ts';
 import type { Box, FoundElement, PictureResult } from '../ports/browser.ts';
 import type { Ending, Stage } from './stage.ts';
 
@@ -14,7 +15,7 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
   const { run, step, sentence } = stage;
   const time = stage.now().toISOString().slice(11, 19);
   const options = {
-    secrets: [...run.maskedSecrets(), ...stage.secrets],
+    secrets: run.knownSecrets(),
     isRevealing: wish.isRevealing ?? false,
     ...(wish.highlight ? { highlight: wish.highlight } : {}),
     caption: { number: step.order, sentence, detail: wish.rung === 'none' ? time : `${time} · ${wish.rung}` },
@@ -27,9 +28,17 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
   }
 }
 
-/** Where the element stands now: acting may have moved it. The adapter scrolls to it, and boxes the widget of a hidden field. */
+/**
+ * Where the element stands now: acting may have moved it. The adapter scrolls to it, and boxes the widget of a hidden
+ * field. A page too busy to answer has no box: what the step was for has been seen by then.
+ */
 export async function boxOf(stage: Stage, { locator }: FoundElement): Promise<Box | null> {
   const options = { timeoutMs: FRESH_BOX_MS, hiddenIsFine: true };
-  const again = await stage.during(() => stage.run.session.find([locator], options));
-  return again.kind === 'found' ? again.element.box : null;
+  try {
+    const again = await stage.during(() => stage.run.session.find([locator], options));
+    return again.kind === 'found' ? again.element.box : null;
+  } catch (error) {
+    if (error instanceof CountersignError && error.code === 'network') return null;
+    throw error;
+  }
 }

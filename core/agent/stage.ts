@@ -20,14 +20,18 @@ export interface StepRun {
   secret(slot: string): Promise<Secret>;
   /** Fence, consent, plan hash, permission. Called immediately before every action; throws when it may not happen. */
   guard(): Promise<void>;
+  /** Throws when what the guard saw is too old to act upon, as after a freeze of this process. Asks nobody. */
+  requireSight(): void;
   /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
   intend(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */
   keep(found: Readonly<Record<string, Secret>>): Promise<void>;
   /** Proves that the kept credential works. */
   verify(): Promise<VerifyResult>;
-  /** Every secret that may show on the pages, for pictures to hide. */
-  maskedSecrets(): readonly Secret[];
+  /** Told of every secret that a page shows, before anything else is done with it. */
+  learn(secret: Secret): void;
+  /** Every secret that was opened or learned: it may show on the pages, and pictures hide it. */
+  knownSecrets(): readonly Secret[];
 }
 
 /** How a step kind ended. `rung` is `none` where no element had to be found. */
@@ -51,8 +55,6 @@ export interface Stage {
   /** Obstacles that may still be cleared: each at most once a step. */
   obstacles: readonly Obstacle[];
   readonly cleared: string[];
-  /** Secrets that this step opened or found; hidden in its pictures. */
-  readonly secrets: Secret[];
   /** Something of this step was sent to the page. */
   hasActed: boolean;
   now(): Date;
@@ -75,7 +77,6 @@ export function createStage(step: Step, obstacles: readonly Obstacle[], run: Ste
     sentence: step.intent,
     obstacles,
     cleared: [],
-    secrets: [],
     hasActed: false,
     now: () => run.now?.() ?? new Date(),
     leftMs: () => Math.max(0, deadline - performance.now()),

@@ -46,6 +46,7 @@ const header = z.object({
   credentialType: z.string().optional(),
   why: z.string().optional(),
   keyVersion: z.number().optional(),
+  asked: z.string().optional(),
   payloadHash: z.string().optional(),
 });
 const sealedPayload = z.object({ salt: z.string(), payload: z.record(z.string(), z.json()) });

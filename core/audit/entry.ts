@@ -33,6 +33,7 @@ export type AuditKind =
   | 'step.finished'
   | 'guide.shown'
   | 'trail.read'
+  | 'access.refused'
   | 'rules.changed';
 
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
@@ -56,6 +57,8 @@ export interface NewEntry {
   readonly why?: string;
   /** Of `key.…`: the version of the customer's key. */
   readonly keyVersion?: number;
+  /** Only of `access.refused`: what was asked for. */
+  readonly asked?: string;
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
   readonly payload?: { readonly [key: string]: Json };
 }
@@ -77,6 +80,7 @@ export interface AuditEntry {
   readonly credentialType?: string;
   readonly why?: string;
   readonly keyVersion?: number;
+  readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;
   /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */

@@ -3,10 +3,12 @@ import { sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import { takeEvent } from '../operations/events.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
+import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { CredentialType, Vault } from '../vault/vault.ts';
 import { mayDecide } from './policy.ts';
@@ -19,6 +21,8 @@ export type Decision =
   | { readonly kind: 'granted'; readonly operation: Operation; readonly next: 'queued' | 'awaiting_credentials' }
   | { readonly kind: 'denied'; readonly operation: Operation }
   | { readonly kind: 'refused'; readonly why: 'not_an_approver' | 'own_request' }
+  /** This very click was delivered before, and what came of it stands. */
+  | { readonly kind: 'repeated'; readonly operation: Operation | undefined }
   /** Somebody was faster, or it lapsed, or the plan is another one by now. */
   | { readonly kind: 'stale'; readonly operation: Operation | undefined };
 
@@ -31,6 +35,7 @@ export interface Click {
   readonly method: 'web' | 'slack_button' | 'teams_card';
   readonly ipAddress?: string;
   readonly userAgent?: string;
+  readonly event?: EventRef;
 }
 
 /** Countersignatures. Each call is one transaction { consent, audit entry, state }. */
@@ -82,7 +87,9 @@ export function createConsents(deps: ConsentDeps): Consents {
   return {
     grant: (customerId, click) =>
       database.withCustomer(customerId, async (tx): Promise<Decision> => {
+        const isFirst = await takeEvent(tx, customerId, click.event);
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);
+        if (!isFirst) return { kind: 'repeated', operation };
         if (!operation) return { kind: 'stale', operation: undefined };
         const by = await asOfNow(tx, customers, customerId, click.by);
         const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));
@@ -109,7 +116,9 @@ export function createConsents(deps: ConsentDeps): Consents {
       }),
     deny: (customerId, click, reason) =>
       database.withCustomer(customerId, async (tx): Promise<Decision> => {
+        const isFirst = await takeEvent(tx, customerId, click.event);
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);
+        if (!isFirst) return { kind: 'repeated', operation };
         if (!operation) return { kind: 'stale', operation: undefined };
         const by = await asOfNow(tx, customers, customerId, click.by);
         const permitted = mayDecide(by, operation.requester, await customers.rules(tx, customerId));

@@ -4,9 +4,10 @@ import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Secret } from '../secret.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
+import { lock } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { keyLabel } from './plan.ts';
-import { operationResult } from './result.ts';
+import { operationResult, unproven } from './result.ts';
 
 /**
  * One effect. Creating a key is not idempotent: before the click the intent is committed with a unique label that
@@ -34,6 +35,17 @@ export async function effectState(tx: Transaction, operation: Operation): Promis
   return { kind: 'fresh', label: keyLabel(operation.id, attempt), attempt };
 }
 
+/**
+ * How long after its step's time-out an intent may still come true: 30 s for its own transaction, which dates it by its
+ * beginning; 5 s that its worker may act upon what it last saw, and 2 s for the click; the rest for the vendor's side.
+ */
+const LATE_MS = 40_000;
+
+/** From when on, by the database's clock, a label that nobody sees is one that nobody will make. */
+export function absentFrom(intent: Pick<OperationIntent, 'startedAt'>, stepTimeoutMs: number): Date {
+  return new Date(intent.startedAt.getTime() + stepTimeoutMs + LATE_MS);
+}
+
 export async function writeIntent(
   tx: Transaction,
   audit: Audit,
@@ -47,7 +59,7 @@ export async function writeIntent(
   await audit.append(tx, customerId, { kind: 'intent.written', operationId, attempt: fence, payload: { label, step } });
 }
 
-/** Settles an intent that a crash left open. */
+/** Settles an intent that a crash left open; as `absent` only by what was read after `absentFrom`. */
 export async function settleIntent(
   tx: Transaction,
   audit: Audit,
@@ -77,10 +89,12 @@ export async function keepResult(
   const { customerId, id: operationId, type, service, plan } = operation;
   const vault = deps.vault.within(tx);
   const lastFour = Object.values(kept.fields)[0]?.lastFour() ?? '';
-  const earlier = await vault.find(customerId, service.id, type.credentialType, { target: plan.base });
+  const place = { target: plan.base };
+  await vault.hold(customerId, service.id, type.credentialType, place);
+  const earlier = await vault.find(customerId, service.id, type.credentialType, place);
   const stored = await vault.store(customerId, service.id, type.credentialType, {
+    ...place,
     value: kept.fields,
-    target: plan.base,
     metadata: {
       operationId,
       label: kept.label,
@@ -92,36 +106,39 @@ export async function keepResult(
     where: { customerId, operationId, step: kept.step, attempt: kept.fence },
     data: { state: 'done', settledAt: await databaseNow(tx) },
   });
+  // The other operation's row before the chain's head: whoever ends that operation takes them in this order, too.
+  const replaced = earlier && (await markReplaced(tx, customerId, earlier, operationId));
   await deps.audit.append(tx, customerId, {
     kind: 'credential.stored',
     operationId,
     attempt: kept.fence,
     payload: { credentialId: stored.id, label: kept.label, replaced: earlier?.metadata.label ?? null },
   });
-  if (earlier) await noteReplaced(tx, deps.audit, customerId, earlier, operationId);
+  if (earlier && replaced)
+    await deps.audit.append(tx, customerId, {
+      kind: 'credential.deleted',
+      operationId: replaced,
+      payload: { credentialId: earlier.id, replacedBy: operationId },
+    });
   return stored;
 }
 
-/** The earlier operation's thread says that its key has left the vault; the service goes on knowing it. */
-async function noteReplaced(
+/** The earlier operation says that its key has left the vault; the service goes on knowing it. @returns its id. */
+async function markReplaced(
   tx: Transaction,
-  audit: Audit,
   customerId: CustomerId,
   earlier: StoredCredential,
   by: OperationId,
-): Promise<void> {
+): Promise<OperationId | undefined> {
   const id = parseOperationId(earlier.metadata.operationId ?? '');
-  const row = id && (await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } }));
-  if (!row) return;
-  const result = operationResult.safeParse(row.result).data;
-  if (result)
-    await tx.operation.update({
-      where: { customerId_id: { customerId, id } },
-      data: { result: { ...result, data: { ...result.data, replacedBy: by } } },
-    });
-  await audit.append(tx, customerId, {
-    kind: 'credential.deleted',
-    operationId: id,
-    payload: { credentialId: earlier.id, replacedBy: by },
+  if (!id || id === by) return undefined;
+  await lock(tx, customerId, id);
+  const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } }, select: { result: true } });
+  if (!row) return undefined;
+  const { success, data } = operationResult.safeParse(row.result).data ?? unproven(earlier);
+  await tx.operation.update({
+    where: { customerId_id: { customerId, id } },
+    data: { result: { success, data: { ...data, replacedBy: by } } },
   });
+  return id;
 }

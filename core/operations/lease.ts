@@ -2,6 +2,7 @@ import type { Consents } from '../consent/consent.ts';
 import { mayDecide } from '../consent/policy.ts';
 import type { Customers } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Mover } from './move.ts';
@@ -11,17 +12,29 @@ import { isEnd } from './states.ts';
 import { Stopped } from './stopped.ts';
 
 const WATCH_MS = 1_000; // so that a stop is felt within two seconds, whatever the page does
+/** For so long, by this process's own clock, a worker may act upon what it last saw of fence and consent. */
+const SIGHT_MS = 5_000;
 
 /** The right of one worker to act on one operation, until somebody takes the next fence number. */
 export interface Lease {
   readonly operation: Operation;
   readonly fence: bigint;
-  /** Aborted with a Stopped when the lease is lost. */
+  /**
+   * Aborted with a Stopped when the lease is lost, and with `database_unavailable` when neither fence nor consent could be
+   * looked at for 5 s: somebody else may have the operation by now.
+   */
   readonly signal: AbortSignal;
   /** Fence, consent, plan hash and permission, as of now. @throws Stopped */
   guard(permission: string): Promise<void>;
+  /** The same question as the signal's without waiting for a timer: a process that was frozen has to ask it. @throws CountersignError */
+  requireSight(): void;
   /** The fence, inside a transaction that is about to write: until it ends nobody takes over. @throws Stopped */
   hold(tx: Transaction): Promise<void>;
+  /**
+   * The same for a result that was read already, which is lost if it isn't written: also once somebody stopped the
+   * operation, but never once another worker took it. @throws Stopped
+   */
+  holdToKeep(tx: Transaction): Promise<void>;
   release(): void;
 }
 
@@ -53,9 +66,9 @@ export async function takeLease(
       set: { consentGiven: true, ...(operation.startedAt ? {} : { startedAt: await databaseNow(tx) }) },
       entry: { kind: isTakeOver ? 'operation.taken_over' : 'operation.started', attempt: operation.fence + 1n },
     });
-    return fence === undefined ? undefined : { operation, fence };
+    return fence === undefined ? undefined : { operation, fence, seenAt: performance.now() };
   });
-  return taken && createLease(deps, taken.operation, taken.fence, jobSignal);
+  return taken && createLease(deps, taken, jobSignal);
 }
 
 /** The countersignature as it stands at this moment, and whether its giver still may give it. */
@@ -68,45 +81,68 @@ async function requireConsent(tx: Transaction, deps: LeaseDeps, operation: Opera
     throw new Stopped('consent', 'Whoever countersigned may no longer approve');
 }
 
-function createLease(deps: LeaseDeps, operation: Operation, fence: bigint, jobSignal: AbortSignal): Lease {
+interface Taken {
+  readonly operation: Operation;
+  readonly fence: bigint;
+  /** By `performance.now()`. */
+  readonly seenAt: number;
+}
+
+function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Taken, jobSignal: AbortSignal): Lease {
   const { database, consents } = deps;
   const { customerId, id } = operation;
   const lost = new AbortController();
-  const check = (tx: Transaction) => checkFence(tx, customerId, id, fence);
+  let seenAt = takenAt;
+  /** What is seen is at least as new as the moment before the question. */
+  const look = (permission?: string) =>
+    database.withCustomer(customerId, async (tx) => {
+      const askedAt = performance.now();
+      await checkFence(tx, customerId, id, fence);
+      const verdict = await consents.verify(tx, customerId, id, permission);
+      if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
+      seenAt = Math.max(seenAt, askedAt);
+    });
+  const requireSight = () => {
+    if (performance.now() - seenAt > SIGHT_MS) throw outOfSight();
+  };
   const watch = setInterval(() => {
-    database
-      .withCustomer(customerId, async (tx) => {
-        await check(tx);
-        const verdict = await consents.verify(tx, customerId, id);
-        if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
-      })
-      .catch((error: unknown) => {
-        if (error instanceof Stopped) lost.abort(error); // an outage of the database is found by the next write
-      });
+    look().catch((error: unknown) => {
+      if (error instanceof Stopped) lost.abort(error); // an outage of the database is endured until it lasts too long
+    });
+    try {
+      requireSight();
+    } catch (error) {
+      lost.abort(error);
+    }
   }, WATCH_MS);
   return {
     operation,
     fence,
     signal: AbortSignal.any([lost.signal, jobSignal]),
-    guard: (permission) =>
-      database.withCustomer(customerId, async (tx) => {
-        await check(tx);
-        const verdict = await consents.verify(tx, customerId, id, permission);
-        if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
-      }),
+    guard: look,
+    requireSight,
     hold: async (tx) => {
       await lock(tx, customerId, id);
-      await check(tx);
+      await checkFence(tx, customerId, id, fence);
+    },
+    holdToKeep: async (tx) => {
+      await lock(tx, customerId, id);
+      await checkUntaken(tx, customerId, id, fence);
     },
     release: () => clearInterval(watch),
   };
+}
+
+function outOfSight(): CountersignError {
+  const words = `The database did not answer for ${SIGHT_MS / 1000} s, so the work on this operation was let go.`;
+  return new CountersignError('database_unavailable', words, { isRetryable: true });
 }
 
 /**
  * Until the transaction ends, nobody takes the operation over: they wait, and then see what was written. Not FOR UPDATE,
  * which an append's foreign key would wait for.
  */
-async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
+export async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
   await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
@@ -117,4 +153,14 @@ async function checkFence(tx: Transaction, customerId: CustomerId, id: string, f
   });
   if (row?.status !== 'in_progress' || row.fence !== fence)
     throw new Stopped('moved', 'Somebody else moved the operation');
+}
+
+/** Every move takes one fence number, and a worker that takes over leaves it `in_progress`. */
+async function checkUntaken(tx: Transaction, customerId: CustomerId, id: string, fence: bigint): Promise<void> {
+  const row = await tx.operation.findUnique({
+    where: { customerId_id: { customerId, id } },
+    select: { status: true, fence: true },
+  });
+  const isOurs = row?.status === 'in_progress' ? row.fence === fence : row?.fence === fence + 1n;
+  if (!isOurs) throw new Stopped('moved', 'Somebody else moved the operation');
 }

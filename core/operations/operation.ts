@@ -34,7 +34,7 @@ export interface Operation {
   /** Who entered the sign-in, and when. */
   readonly signIn: { readonly by: Member; readonly at: Date } | null;
   /** The last time that it set out to make something at the vendor's. `started` and `uncertain`: nobody saw what came of it. */
-  readonly intent: { readonly label: string; readonly state: string } | null;
+  readonly intent: { readonly label: string; readonly state: string; readonly attempt: bigint } | null;
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
   readonly result: OperationResult | null;
@@ -78,7 +78,7 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     grant: consent ? { ...consent, approver: await member(consent.userId) } : null,
     decidedBy: request?.decidedBy ? await member(request.decidedBy) : null,
     signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
-    intent: intent && { label: intent.label, state: intent.state },
+    intent: intent && { label: intent.label, state: intent.state, attempt: intent.attempt },
     steps: await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
     currentStep: row.currentStep,
     result: row.result === null ? null : operationResult.parse(row.result),

@@ -3,11 +3,14 @@ import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
 import { type CustomerId, newOperationId, newUuid, type OperationId } from '../ids.ts';
+import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
+import { takeEvent } from './events.ts';
 import { type Operation, readOperation } from './operation.ts';
 import { makePlan, type Plan, planHash, planText } from './plan.ts';
+import { isEnd, STATES } from './states.ts';
 
 export interface NewOperation {
   readonly threadId: string;
@@ -17,11 +20,16 @@ export interface NewOperation {
   readonly origin: string;
   readonly base: string;
   readonly permissions: readonly string[];
+  /** The message or command that asks for it. */
+  readonly event?: EventRef;
 }
 
 export interface Operations {
-  /** Makes the operation, its plan and its consent request, all on record. */
-  request(customerId: CustomerId, input: NewOperation): Promise<Operation>;
+  /**
+   * Makes the operation, its plan and its consent request, all on record. `undefined`: the event that asks for it has
+   * been delivered before, and its operation is there.
+   */
+  request(customerId: CustomerId, input: NewOperation): Promise<Operation | undefined>;
   /**
    * Makes the plan anew with other permissions: the old question is superseded, a new one stands in its place.
    * @returns false when the operation was decided or changed meanwhile: nothing was changed.
@@ -33,7 +41,13 @@ export interface Operations {
     by: Member,
   ): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
-  ofThread(tx: Transaction, customerId: CustomerId, threadId: string): Promise<readonly Operation[]>;
+  /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
+  ofThread(
+    tx: Transaction,
+    customerId: CustomerId,
+    threadId: string,
+    options?: { since: bigint },
+  ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
 }
 
@@ -64,11 +78,13 @@ export function createOperations(deps: OperationsDeps): Operations {
       for (let tries = 0; ; tries++) {
         try {
           return await database.withCustomer(customerId, async (tx) => {
+            if (!(await takeEvent(tx, customerId, input.event))) return undefined;
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
-            const made = plan({ ...input, id, replaces, now: await databaseNow(tx) });
+            const now = await databaseNow(tx);
+            const made = plan({ ...input, id, replaces, now });
             await insertOperation(tx, customerId, id, input, made);
-            await insertRequest(tx, customerId, id, made, queue);
+            await insertRequest(tx, customerId, id, made, now, queue);
             const actor = input.requester.id;
             await audit.append(tx, customerId, {
               kind: 'operation.requested',
@@ -117,7 +133,7 @@ export function createOperations(deps: OperationsDeps): Operations {
           where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
           data: { intent: step.intent },
         });
-      await insertRequest(tx, customerId, id, made, queue);
+      await insertRequest(tx, customerId, id, made, now, queue);
       await audit.append(tx, customerId, {
         kind: 'plan.made',
         operationId: id,
@@ -132,8 +148,13 @@ export function createOperations(deps: OperationsDeps): Operations {
       const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? readOperation(tx, deps, row) : undefined;
     },
-    ofThread: async (tx, customerId, threadId) => {
-      const rows = await tx.operation.findMany({ where: { customerId, threadId }, orderBy: { createdAt: 'asc' } });
+    ofThread: async (tx, customerId, threadId, options) => {
+      const changing = options && [
+        { status: { notIn: STATES.filter(isEnd) } },
+        { auditEntries: { some: { customerId, seq: { gt: options.since } } } },
+      ];
+      const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
+      const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'asc' } });
       return inOrder(rows, (row) => readOperation(tx, deps, row));
     },
     latest: async (tx, customerId, limit) => {
@@ -198,11 +219,13 @@ async function insertRequest(
   customerId: CustomerId,
   operationId: OperationId,
   made: Plan,
+  askedAt: Date,
   queue: Queue,
 ): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
   await tx.consentRequest.create({
-    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), expiresAt },
+    // Both from one reading of the clock: the database would round the microseconds of its own default.
+    data: { customerId, id: newUuid(), operationId, planHash: planHash(made), askedAt, expiresAt },
   });
   await queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
 }

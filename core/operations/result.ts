@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StoredCredential } from '../vault/vault.ts';
 
 /** What people may see of a finished operation; the reference's `{ success, data, error? }` with our fields in `data`. */
 export const operationResult = z.object({
@@ -20,3 +21,10 @@ export const operationResult = z.object({
   }),
 });
 export type OperationResult = z.infer<typeof operationResult>;
+
+/** What an operation that did not complete has to show for itself: a key in the vault, and no proof of it. */
+export function unproven({ id, metadata }: StoredCredential): OperationResult {
+  const { label = 'an earlier key', lastFour } = metadata;
+  const nothing = { checked: '', method: '', steps: 0, durationMs: 0 };
+  return { success: false, data: { credentialId: id, label, lastFour: lastFour ?? null, ...nothing } };
+}

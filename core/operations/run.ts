@@ -1,8 +1,10 @@
-import { probe, runStep, type StepRun } from '../agent/engine.ts';
+import { type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
+import { databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
+import type { OperationId } from '../ids.ts';
 import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
@@ -10,14 +12,23 @@ import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
-import { asSecrets, type CredentialType, type Vault } from '../vault/vault.ts';
+import {
+  asSecrets,
+  type CredentialType,
+  type OpenedFields,
+  type SecretFields,
+  type StoredCredential,
+  type Vault,
+} from '../vault/vault.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
+import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
+import { planText } from './plan.ts';
+import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
 
@@ -35,7 +46,7 @@ export interface RunnerDeps extends LeaseDeps {
   readonly http: Http;
   readonly screenshots: Screenshots;
   readonly log: Log;
-  /** Hides a secret from every log line for as long as it is in use. */
+  /** Hides a secret from every log line, from its opening until everything about the run was logged. */
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
 }
 
@@ -47,9 +58,14 @@ const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies 
 export function createRunner(deps: RunnerDeps): Runner {
   return {
     async run(job, signal) {
-      for (let restarts = 0; ; restarts++) {
-        const isOver = await runOnce(deps, job, signal, restarts < RESTARTS);
-        if (isOver) return;
+      const secrets = createRunSecrets(deps.secrets);
+      try {
+        for (let restarts = 0; ; restarts++) {
+          const isOver = await runOnce(deps, job, signal, secrets, restarts < RESTARTS);
+          if (isOver) return;
+        }
+      } finally {
+        secrets.release();
       }
     },
   };
@@ -60,6 +76,7 @@ async function runOnce(
   deps: RunnerDeps,
   job: OperationJob,
   signal: AbortSignal,
+  secrets: RunSecrets,
   mayRestart: boolean,
 ): Promise<boolean> {
   let lease: Lease | undefined;
@@ -67,15 +84,16 @@ async function runOnce(
   try {
     lease = await takeLease(deps, job, signal);
     if (!lease) return true;
-    const outcome = await attempt(deps, lease);
+    secrets.showed(planText(lease.operation.plan));
+    const outcome = await attempt(deps, lease, secrets);
     if (outcome.kind === 'failed') {
       deps.log.warn({ ...ids, code: outcome.code }, 'an operation could not go on');
       if (mayRestart && RESTARTABLE.includes(outcome.code)) return false;
     }
-    await endOperation(deps, lease, outcome);
+    await endOperation(deps, lease, outcome, secrets);
     return true;
   } catch (error) {
-    return await afterError(deps, job, signal, lease, error);
+    return await afterError(deps, job, signal, { lease, secrets }, error);
   } finally {
     lease?.release();
   }
@@ -85,18 +103,21 @@ async function afterError(
   deps: RunnerDeps,
   job: OperationJob,
   signal: AbortSignal,
-  lease: Lease | undefined,
+  { lease, secrets }: { lease: Lease | undefined; secrets: RunSecrets },
   error: unknown,
 ): Promise<boolean> {
   const ids = { operationId: job.operationId };
   if (error instanceof Stopped) {
     deps.log.info({ ...ids, why: error.why }, 'an operation was stopped');
     if (error.why === 'consent')
-      await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message });
+      await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message }, secrets);
     return true;
   }
   // The queue took the job away, or an outage: it is handed out again, and goes on from what is on record.
-  if (signal.aborted || (error instanceof CountersignError && error.isRetryable)) throw error;
+  if (signal.aborted || (error instanceof CountersignError && error.isRetryable)) {
+    deps.log.warn({ ...ids, cause: error }, 'an operation was interrupted and is handed out again');
+    throw forQueue(error, secrets);
+  }
   deps.log.error(
     { ...ids, cause: error instanceof Error ? (error.stack ?? error.message) : String(error) },
     'an operation met a fault of ours',
@@ -105,12 +126,23 @@ async function afterError(
     deps,
     { ...job, fence: lease?.fence },
     { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' },
+    secrets,
   );
   return true;
 }
 
+/** The queue keeps what a job failed with, causes and all: it gets the sentence alone. */
+function forQueue(error: unknown, secrets: RunSecrets): Error {
+  const bare =
+    error instanceof CountersignError
+      ? new CountersignError(error.code, secrets.hide(error.message), { isRetryable: error.isRetryable })
+      : new Error('The job was taken away.');
+  bare.stack = `${bare.name}: ${bare.message}`;
+  return bare;
+}
+
 /** Runs the steps that are still to be done, in one fresh browser. */
-async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
+async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Promise<Outcome> {
   const { operation } = lease;
   const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
   if (workflow.version !== operation.plan.workflowVersion)
@@ -120,26 +152,15 @@ async function attempt(deps: RunnerDeps, lease: Lease): Promise<Outcome> {
       words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
     };
   const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
-  const known: Secret[] = [];
+  if (effect.kind === 'done') {
+    const rest = workflow.steps.slice(effectIndex(workflow) + 1);
+    return runSteps(deps, lease, workflow, rest, noSession, '', secrets);
+  }
+  const session = await deps.browser.open({ origins: [operation.plan.origin] });
   try {
-    if (effect.kind === 'done')
-      return await runSteps(
-        deps,
-        lease,
-        workflow,
-        workflow.steps.slice(effectIndex(workflow) + 1),
-        noSession,
-        '',
-        known,
-      );
-    const session = await deps.browser.open({ origins: [operation.plan.origin] });
-    try {
-      return await withBrowser(deps, lease, workflow, effect, session, known);
-    } finally {
-      await session.close().catch(() => {});
-    }
+    return await withBrowser(deps, lease, workflow, effect, session, secrets);
   } finally {
-    for (const secret of known) deps.secrets.remove(secret);
+    await session.close().catch(() => {});
   }
 }
 
@@ -149,18 +170,19 @@ async function withBrowser(
   workflow: Workflow,
   effect: Exclude<EffectState, { kind: 'done' }>,
   session: BrowserSession,
-  known: Secret[],
+  secrets: RunSecrets,
 ): Promise<Outcome> {
   const steps = workflow.steps;
-  if (effect.kind === 'fresh') return runSteps(deps, lease, workflow, steps, session, effect.label, known);
+  if (effect.kind === 'fresh') return runSteps(deps, lease, workflow, steps, session, effect.label, secrets);
   // A crash left an intent open: sign in, and look for the label before anything else.
   const signInSteps = steps.slice(
     0,
     steps.findIndex((step) => step.permission !== 'sign_in'),
   );
-  const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, known);
+  const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, secrets);
   if (signedIn.kind === 'failed') return signedIn;
-  const found = await probe(workflow, stepRun(deps, lease, workflow, undefined, session, effect.intent.label, known));
+  const run = stepRun(deps, lease, workflow, undefined, session, effect.intent.label, secrets);
+  const found = await lookFor(deps, lease, workflow, effect, run);
   if (found !== 'absent') return orphaned(deps, lease, effect, found);
   await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
     await lease.hold(tx);
@@ -168,7 +190,34 @@ async function withBrowser(
   });
   const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
   if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
-  return runSteps(deps, lease, workflow, steps.slice(signInSteps.length), session, next.label, known);
+  return runSteps(deps, lease, workflow, steps.slice(signInSteps.length), session, next.label, secrets);
+}
+
+const WAIT_MS = 1_000; // between two looks at the database's clock
+
+/**
+ * Looks for the label of an intent that was left open. One sighting settles it at once; its absence counts only when it
+ * was read after whoever wrote the intent can no longer act on it: that worker may be alive, and only cut off from here.
+ */
+async function lookFor(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  { intent }: Extract<EffectState, { kind: 'uncertain' }>,
+  run: StepRun,
+): Promise<ProbeResult> {
+  const { customerId, id: operationId } = lease.operation;
+  const timeoutMs = workflow.steps[effectIndex(workflow)]?.timeoutMs ?? 0;
+  const settledAt = absentFrom(intent, timeoutMs);
+  const leftMs = async () =>
+    settledAt.getTime() - (await deps.database.withCustomer(customerId, databaseNow)).getTime();
+  for (;;) {
+    const isSettled = (await leftMs()) <= 0;
+    const found = await probe(workflow, run);
+    if (found !== 'absent' || isSettled) return found;
+    deps.log.info({ operationId, until: settledAt }, 'an interrupted effect is waited for before it counts as absent');
+    for (let left = await leftMs(); left > 0; left = await leftMs()) await pause(run.signal, Math.min(left, WAIT_MS));
+  }
 }
 
 /** The key was made and its secret is lost, or nobody can tell: never a second click on a guess. */
@@ -197,14 +246,14 @@ async function runSteps(
   steps: readonly Step[],
   session: BrowserSession,
   label: string,
-  known: Secret[],
+  secrets: RunSecrets,
 ): Promise<Outcome> {
   let verified: VerifyResult | undefined;
   for (const step of steps) {
-    const run = stepRun(deps, lease, workflow, step, session, label, known);
+    const run = stepRun(deps, lease, workflow, step, session, label, secrets);
     await recordBegin(deps, lease, step);
     const result = await runStep(step, run);
-    await recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result);
+    await recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
     if (result.kind === 'failed') return { kind: 'failed', code: result.failure, words: result.words };
     verified = result.verified ?? verified;
   }
@@ -222,32 +271,29 @@ function stepRun(
   step: Step | undefined,
   session: BrowserSession,
   label: string,
-  known: Secret[],
+  secrets: RunSecrets,
 ): StepRun {
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
   const reader = { customerId, forOperation: operation.id, fence: lease.fence };
-  const learn = (fields: Readonly<Record<string, Secret>>) => {
-    for (const secret of Object.values(fields)) {
-      known.push(secret);
-      deps.secrets.add(secret);
-    }
-  };
   return {
     session,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     signal: lease.signal,
     guard: () => lease.guard(permission),
-    maskedSecrets: () => known,
+    requireSight: () => lease.requireSight(),
+    learn: (secret) => secrets.learn(secret, 'secret'),
+    knownSecrets: () => secrets.all(),
     async secret(slot) {
       // Slots are named after the service's sign-in fields, which are credential types.
       const place = signInPlace(operation, slot as CredentialType);
       const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
-      learn(fields);
+      const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
+      secrets.learn(fields.value, isSecret ? 'secret' : 'public');
       return fields.value;
     },
     intend: () =>
@@ -256,22 +302,37 @@ function stepRun(
         await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
       }),
     async keep(found) {
-      learn(found);
+      for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
       await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
+        await lease.holdToKeep(tx);
         await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
       });
     },
     async verify() {
       const { service, type, plan } = operation;
       const place = { service: service.id, target: plan.base, type: type.credentialType };
-      const credential = await deps.vault.open({ ...place, ...reader, why: 'verify' }, asSecrets);
+      const stored = await deps.vault.find(customerId, place.service, place.type, place);
+      const owner = stored?.metadata.operationId ?? operation.id;
+      const credential =
+        owner === operation.id
+          ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
+          : owner;
+      if (typeof credential === 'string') {
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
+        return { kind: 'fails', reason, isRetryable: false };
+      }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
-      learn(credential);
+      for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
       const { base, origin, permissions } = plan;
       return type.verify({ base, origin, credential, permissions, http: deps.http });
     },
   };
+}
+
+/** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
+function ownedBy(id: OperationId) {
+  return (fields: OpenedFields, { metadata }: StoredCredential): SecretFields | string =>
+    metadata.operationId === undefined || metadata.operationId === id ? asSecrets(fields) : metadata.operationId;
 }
 
 function effectIndex(workflow: Workflow): number {

@@ -3,9 +3,12 @@ import type { Audit } from '../audit/audit.ts';
 import { sha256Hex } from '../canonical.ts';
 import { type Database, databaseNow } from '../database.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
+import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
+import type { Plan } from './plan.ts';
+import type { RunSecrets } from './run-secrets.ts';
 
 export interface StepRecordDeps {
   readonly database: Database;
@@ -36,7 +39,10 @@ export function recordBegin(deps: StepRecordDeps, lease: Lease, step: Step): Pro
   });
 }
 
-/** The outcome of a step: audit entry and step state in one transaction; its picture was sealed just before. */
+/**
+ * The outcome of a step: audit entry and step state in one transaction; its picture was sealed just before. No word of it
+ * holds one of the run's secrets.
+ */
 export async function recordEnd(
   deps: StepRecordDeps,
   lease: Lease,
@@ -44,6 +50,7 @@ export async function recordEnd(
   step: Step,
   sentence: string,
   result: StepResult,
+  secrets: Pick<RunSecrets, 'hideIn'>,
 ): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
   const shot = result.picture?.kind === 'taken' ? result.picture.picture : undefined;
@@ -56,7 +63,8 @@ export async function recordEnd(
       ...shot,
     }));
   const isDone = result.kind === 'done';
-  const note = isDone ? noteOf(result, workflow) : result.words;
+  const words = isDone ? noteOf(result, workflow) : result.words;
+  const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
     await tx.operationStep.update({
@@ -80,18 +88,32 @@ export async function recordEnd(
       durationMs: result.durationMs,
       ...(isDone ? { rung: result.rung } : {}),
       ...(shot ? { screenshotSha256: sha256Hex(shot.bytes) } : {}),
-      payload: {
+      payload: secrets.hideIn({
         intent: sentence,
         action: step.action,
-        pageUrl: result.pageUrl,
+        pageUrl: pageOf(result.pageUrl, workflow, lease.operation.plan),
         screenshotId: screenshotId ?? null,
         ...(isDone ? {} : { failure: result.failure, error: result.words }),
         ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
-      },
+      }),
     });
   });
+}
+
+/**
+ * Where a step ended. A path is the site's own text and can spell anything, in whatever code, so only those are named that
+ * the workflow itself opens.
+ */
+function pageOf(pageUrl: string, workflow: Workflow, plan: Plan): string {
+  if (!URL.canParse(pageUrl)) return '';
+  const { origin, pathname } = new URL(pageUrl);
+  if (origin !== plan.origin) return 'another site';
+  const values = withDerivedValues({ ...plan.values, base: plan.base, label: plan.label });
+  const opened = workflow.steps.flatMap((step) => (step.kind === 'navigate' ? [fillUrl(step.target, values)] : []));
+  const isKnown = opened.some((url) => new URL(url).pathname === pathname);
+  return isKnown ? origin + pathname : `${origin}/…`;
 }
 
 /** What people should know beside the sentence: what stood in the way and was cleared, and why there is no picture. */

@@ -78,7 +78,9 @@ export type Condition =
   | { readonly kind: 'any'; readonly of: readonly Condition[] };
 
 export interface PageState {
+  /** Its origin alone beyond 2,000 characters. */
   readonly url: string;
+  /** The first 300 characters. */
   readonly title: string;
 }
 
@@ -92,9 +94,18 @@ export interface BrowserSession {
   state(): Promise<PageState>;
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
   find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
-  /** Refuses to put a Secret into anything but a field on one of `origins`. @throws CountersignError `network` when the element didn't take it in time. */
+  /**
+   * Waits until the element would take the action at once (a click: it shows, is enabled, rests, and nothing lies over
+   * it). Points at it and does nothing else. @throws CountersignError `network` when that isn't so in time,
+   * `element_stale` when the page has replaced it.
+   */
+  ready(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
+  /**
+   * Refuses to put a Secret into anything but a field on one of `origins`. @throws CountersignError `network` when the
+   * element didn't take it in time, `element_stale` when the page had replaced it before anything was sent to it.
+   */
   act(element: FoundElement, action: Action, timeoutMs: number): Promise<void>;
-  /** The live value of a field, else the rendered text. */
+  /** The live value of a field, else the rendered text; its first 10,000 characters. */
   read(element: FoundElement): Promise<string>;
   /** Waits until one of the conditions holds. @returns its index, or `undefined` after `timeoutMs`. */
   waitFor(conditions: readonly Condition[], timeoutMs: number): Promise<number | undefined>;

@@ -9,8 +9,11 @@ export interface Chat {
   post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
   /** Replaces a message's content in place. */
   update(message: MessageRef, card: Card): Promise<void>;
-  /** Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. */
-  ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void>;
+  /**
+   * Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. With a `key` it
+   * takes the place of the card that this person was shown under that key before, where the platform can do that.
+   */
+  ephemeral(thread: ThreadRef, person: Person, card: Card, options?: { key: string }): Promise<void>;
   directMessage(person: Person, card: Card): Promise<void>;
   /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
   person(workspaceId: string, userId: string): Promise<Person>;
@@ -93,6 +96,12 @@ export type ChatEvent =
       readonly fields: Readonly<Record<string, readonly string[]>>;
     };
 
+/** An event by its platform's own name for it. */
+export interface EventRef {
+  readonly platform: Platform;
+  readonly id: string;
+}
+
 /** Answers within the platform's time for acknowledgement; a form may be sent back with messages at its fields. */
 export type ChatListener = (event: ChatEvent) => Promise<ChatReply>;
 export type ChatReply = undefined | { readonly fieldErrors: Readonly<Record<string, string>> };
@@ -101,6 +110,14 @@ export type ChatReply = undefined | { readonly fieldErrors: Readonly<Record<stri
 export interface Card {
   readonly summary: string;
   readonly blocks: readonly Block[];
+  /** Where the request that the message is about stands: for a platform that lists its threads. */
+  readonly status?: CardStatus;
+}
+
+export interface CardStatus {
+  readonly tone: 'waiting' | 'running' | 'done' | 'failed';
+  /** Such as `Waiting for approval`. */
+  readonly words: string;
 }
 
 /** Text as data: adapters escape every word, nothing in here is markup. */

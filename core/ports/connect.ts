@@ -18,7 +18,12 @@ export type ConnectView = {
   readonly person: string;
   readonly expiresAt: Date;
 } & (
-  | { readonly kind: 'sign_in'; readonly fields: readonly ConnectField[] }
+  | {
+      readonly kind: 'sign_in';
+      readonly fields: readonly ConnectField[];
+      /** What is entered will travel to the origin as it is: people are told before they enter it. */
+      readonly isUnencrypted: boolean;
+    }
   | { readonly kind: 'trail' }
   /** The stored result; `label` is its name at the service. */
   | { readonly kind: 'reveal'; readonly label: string }

@@ -4,7 +4,7 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { customerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Log } from '../ports/log.ts';
-import { DEADLINES_QUEUE, OPERATIONS_QUEUE, type OperationJob, UPKEEP_QUEUE } from './queues.ts';
+import { DEADLINES_QUEUE, GIVEN_UP_QUEUE, OPERATIONS_QUEUE, type OperationJob, UPKEEP_QUEUE } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
@@ -14,6 +14,8 @@ export interface Queue {
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
   /** Works on operations, `concurrency` at a time. `signal` is aborted when the job is taken away. */
   workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
+  /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
+  workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
   /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
   workUpkeep(everySeconds: number, run: () => Promise<void>): Promise<void>;
@@ -71,6 +73,11 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
         for (const job of jobs) await run(readJob(job.data), job.signal);
+      });
+    },
+    async workGivenUp(run) {
+      await boss.work(GIVEN_UP_QUEUE, { ...POLLING, includeMetadata: true }, async (jobs) => {
+        for (const { data, sourceId } of jobs) if (sourceId) await run(readJob(data), sourceId);
       });
     },
     async workDeadlines(run) {

@@ -2,6 +2,8 @@ import type { CustomerId, OperationId } from '../ids.ts';
 
 /** One job an operation. Its payload holds ids only: pg-boss's tables lie outside row level security. */
 export const OPERATIONS_QUEUE = 'operations';
+/** Where a job of `operations` goes after its last retry. */
+export const GIVEN_UP_QUEUE = 'operations_given_up';
 /** Delayed moves that nobody clicks: a consent request or a link that expires. */
 export const DEADLINES_QUEUE = 'deadlines';
 
@@ -19,6 +21,10 @@ export interface OperationJob {
  */
 export const QUEUES: readonly { readonly name: string; readonly options: QueueOptions }[] = [
   {
+    name: GIVEN_UP_QUEUE, // before the queue that names it
+    options: { notify: true, expireInSeconds: 60, retryLimit: 1000, retryDelay: 5, deleteAfterSeconds: 86_400 },
+  },
+  {
     name: OPERATIONS_QUEUE,
     options: {
       notify: true,
@@ -26,6 +32,7 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
       expireInSeconds: 3600,
       retryLimit: 20,
       retryDelay: 0,
+      deadLetter: GIVEN_UP_QUEUE,
       deleteAfterSeconds: 86_400,
     },
   },
@@ -49,6 +56,8 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
 interface QueueOptions {
   readonly notify: boolean;
   readonly heartbeatSeconds?: number;
+  /** Gets a copy of each job that has no retry left. */
+  readonly deadLetter?: string;
   readonly expireInSeconds: number;
   readonly retryLimit: number;
   readonly retryDelay: number;

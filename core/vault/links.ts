@@ -18,12 +18,12 @@ export interface Link {
 }
 
 export interface Links {
-  /** @returns the token, 256 random bits in base64url. */
+  /** @returns the link's id, and its token: 256 random bits in base64url. */
   issue(
     tx: Transaction,
     customerId: CustomerId,
     link: { purpose: LinkPurpose; operationId: OperationId; memberId: MemberId },
-  ): Promise<{ token: string; expiresAt: Date }>;
+  ): Promise<{ id: string; token: string; expiresAt: Date }>;
   /** Looks without spending. `undefined`: unknown, spent or expired, which look alike from outside. */
   look(token: string): Promise<Link | undefined>;
   /** Spends the link inside `tx`: true for exactly one caller. */
@@ -37,10 +37,11 @@ export function createLinks(deps: { database: Database; directory: Directory }):
       const token = randomBytes(32).toString('base64url');
       const now = await databaseNow(tx);
       const expiresAt = new Date(now.getTime() + LINK_MINUTES * 60_000);
+      const id = newUuid();
       await tx.connectLink.create({
-        data: { customerId, id: newUuid(), tokenHash: Uint8Array.from(hash(token)), ...link, expiresAt },
+        data: { customerId, id, tokenHash: Uint8Array.from(hash(token)), ...link, expiresAt },
       });
-      return { token, expiresAt };
+      return { id, token, expiresAt };
     },
     async look(token) {
       const tokenHash = Uint8Array.from(hash(token));

@@ -34,6 +34,13 @@ export interface VaultRecords {
     type: CredentialType,
     secret: NewCredential,
   ): Promise<StoredCredential>;
+  /** Until the transaction ends nobody else stores in that place: what `find` says of it stays so. `store` does it by itself. */
+  hold(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    where: Where & { readonly target: string },
+  ): Promise<void>;
   /** `null` when absent or expired, by the database's clock. @throws CountersignError `credential_target_required`. */
   find(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<StoredCredential | null>;
   /** Results, newest first; sign-in secrets are nobody's business. */
@@ -51,8 +58,9 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
   return {
     async store(customerId, service, type, secret) {
       const operationId = secret.operationId ?? null;
-      const found = await only(tx, customerId, service, type, secret);
-      const target = secret.target ?? found?.target ?? '';
+      const target = secret.target ?? (await only(tx, customerId, service, type, secret))?.target ?? '';
+      await holdPlace(tx, customerId, service, type, { target, operationId });
+      const found = await only(tx, customerId, service, type, { target, operationId });
       const plain = encodeFields(fieldsOf(secret.value));
       try {
         return await put(tx, sealer, customerId, { service, target, type, operationId }, plain, {
@@ -64,6 +72,7 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
         plain.fill(0);
       }
     },
+    hold: (customerId, service, type, where) => holdPlace(tx, customerId, service, type, where),
     async find(customerId, service, type, where = {}) {
       const row = await only(tx, customerId, service, type, where, await databaseNow(tx));
       return row ? toStored(row) : null;
@@ -88,6 +97,18 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
     deleteSignIn: async (customerId, operationId) =>
       (await tx.credential.deleteMany({ where: { customerId, operationId } })).count,
   };
+}
+
+/** A place that is still empty has no row to lock. */
+async function holdPlace(
+  tx: Transaction,
+  customerId: CustomerId,
+  service: string,
+  type: CredentialType,
+  { target, operationId = null }: Where,
+): Promise<void> {
+  const name = JSON.stringify([customerId, service, target, type, operationId]);
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
 }
 
 interface Put {

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { perform } from '../../adapters/browser/elements.ts';
 import { createBrowser, findChromium } from '../../adapters/browser/index.ts';
 import { sweepProfiles } from '../../adapters/browser/process.ts';
 import type { Action, BrowserSession, FoundElement, Locator } from '../../core/ports/browser.ts';
@@ -53,6 +55,12 @@ beforeAll(async () => {
     '/frame': `<iframe src="/inner"></iframe>`,
     '/inner': `<label>Inside <input id="i"></label>`,
     '/foreign-frame': `<iframe src="http://127.0.0.1:${other.port}/field"></iframe>`,
+    '/blob-frame': `<script>
+      const put = (html) => document.body.append(Object.assign(document.createElement('iframe'), { src: URL.createObjectURL(new Blob([html], { type: 'text/html' })) }));
+      onload = () => { put('<label>In a blob <input id="z"></label>'); put('<iframe src="' + location.origin + '/inner"></iframe>'); document.body.insertAdjacentHTML('beforeend', '<iframe srcdoc="<label>In a srcdoc <input></label>"></iframe><p id="put">put</p>') };</script>`,
+    '/long': `<button id="b">${'long '.repeat(400)}</button><button id="vast">${'x'.repeat(300_000)}</button>
+      <input id="v" aria-label="Value"><p id="t">${'text '.repeat(20_000)}</p>
+      <script>document.title = 't'.repeat(1e6); v.value = 'v'.repeat(1e6); history.replaceState(0, '', '/long?' + 'q'.repeat(5000))</script>`,
     '/away': (_asked, response) => void response.writeHead(302, { location: 'http://elsewhere.test/' }).end(),
     '/hop': `<script>location.href = '/form'</script>`,
     '/busy': `<button id="b" onclick="setTimeout(() => { for (;;); }, 200)">Loop</button>`,
@@ -159,6 +167,52 @@ describe('finding', () => {
   });
 });
 
+describe('a frame that only looks like the shop', () => {
+  test('is not searched: made by a script, or inside of such a one', async () => {
+    await openPage('/blob-frame');
+    expect(await session.waitFor([{ kind: 'visible', locator: css('#put') }], 3_000)).toBe(0);
+    const labels = ['In a blob', 'In a srcdoc', 'Inside'].map((text): Locator => ({ by: 'label', text }));
+    expect(await session.find(labels, { timeoutMs: 500 })).toEqual({ kind: 'missing' });
+  });
+
+  test('gets no secret typed, also when a field of it is at hand', async () => {
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const { path } = await findChromium({ mayInstall: true, log, configured: process.env.CHROMIUM_PATH ?? '' });
+    const raw = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0 });
+    const page = await raw.newPage();
+    await page.goto(`${site.origin}/blob-frame`);
+    const [blob, nested] = [
+      page.frameLocator('iframe').nth(0).locator('input'),
+      page.frameLocator('iframe').nth(1).frameLocator('iframe').locator('input'),
+    ];
+    for (const field of [blob, nested]) {
+      const handle = await field.elementHandle();
+      if (!handle) throw new Error('no such field');
+      const typing = perform(page, handle, { kind: 'fill', value: new Secret('hunter2') }, [site.origin], 2_000);
+      await expect(typing).rejects.toMatchObject({ code: 'egress_refused' });
+      expect(await handle.inputValue()).toBe('');
+    }
+    await raw.close();
+  });
+});
+
+describe('what is taken from a page', () => {
+  test('has an end, however long it is there', async () => {
+    const { url, title } = await openPage('/long');
+    expect([url, title.length]).toEqual([`${site.origin}/`, 300]);
+    expect((await session.state()).url).toBe(`${site.origin}/`);
+    const [button, vast, value, text] = [
+      await the(css('#b')),
+      await the(css('#vast')),
+      await the(css('#v')),
+      await the(css('#t')),
+    ];
+    expect(button.identity.name).toHaveLength(1_000);
+    expect(vast.identity).toEqual({ tag: 'button', type: 'submit' });
+    expect([(await session.read(value)).length, (await session.read(text)).length]).toEqual([10_000, 10_000]);
+  });
+});
+
 describe('acting', () => {
   test('chooses in a select that a widget hides, by value or exact text, and the widget follows', async () => {
     await openPage('/form');
@@ -211,10 +265,8 @@ describe('acting', () => {
     await openPage('/form');
     const button = await the(css('#go'));
     await openPage('/late');
-    await expect(session.act(button, { kind: 'click' }, 500)).rejects.toMatchObject({
-      code: 'network',
-      isRetryable: true,
-    });
+    const stale = { code: 'element_stale', isRetryable: true };
+    await expect(session.act(button, { kind: 'click' }, 500)).rejects.toMatchObject(stale);
   });
 });
 
@@ -339,7 +391,7 @@ describe('the browser', () => {
   test('gives a browser that was kept warm to one session only', async () => {
     const { egress } = test1;
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const warm = createBrowser({ egress, log, keepWarm: true, ...configured() });
+    const warm = createBrowser({ egress, log, mayInstall: true, keepWarm: true, ...configured() });
     await (await warm.open({ origins: [site.origin] })).close();
     const [one, two] = await Promise.all([
       warm.open({ origins: [site.origin] }),
@@ -383,10 +435,23 @@ describe('the browser', () => {
 
   test('a configured path without a file is refused in words that name the variable', async () => {
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    await expect(findChromium({ configured: '/nowhere/chromium', log })).rejects.toMatchObject({
+    await expect(findChromium({ configured: '/nowhere/chromium', mayInstall: false, log })).rejects.toMatchObject({
       code: 'browser_missing',
       message: expect.stringContaining('CHROMIUM_PATH'),
     });
+  });
+
+  test('is not fetched from the internet where that is not wanted: the words say what to do', async () => {
+    const said: string[] = [];
+    const note = (_: unknown, words: string) => void said.push(words);
+    const log = { debug: note, info: note, warn: note, error: note };
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-none-'));
+    await expect(findChromium({ mayInstall: false, look: async () => undefined, folder, log })).rejects.toMatchObject({
+      code: 'browser_missing',
+      message: 'No Chromium was found: install Chromium or Google Chrome, or set CHROMIUM_PATH to its binary.',
+    });
+    expect(said).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('sweeps profiles that are older than a day and leaves the others', async () => {

@@ -1,7 +1,11 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { createEgress } from '../../adapters/browser/index.ts';
 import { createAnthropicModel } from '../../adapters/model/index.ts';
 import { understand } from '../../bot/intent.ts';
+import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
 import type { LogFields } from '../../core/ports/log.ts';
 import type { ModelQuestion } from '../../core/ports/model.ts';
 import { Secret } from '../../core/secret.ts';
@@ -19,18 +23,43 @@ const SOON = { 'retry-after-ms': '1' };
 
 let server: AnthropicServer;
 let logged: LogFields[];
+/** Origins that each door was opened for, and the doors. */
+let opened: { readonly origins: readonly string[]; readonly door: EgressDoor; isClosed: boolean }[];
 beforeEach(async () => {
   server = await createAnthropicServer('sk-test-0123456789');
   logged = [];
+  opened = [];
 });
 afterEach(() => server.close());
 
-function model(name = 'claude-sonnet-5-5') {
+/** The real proxy, with its doors in sight. */
+function watchedEgress(privateTargets: readonly string[]): Egress {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const inner = createEgress({ privateTargets, log });
+  return {
+    ...inner,
+    async open(origins) {
+      const door = await inner.open(origins);
+      const kept = { origins, door, isClosed: false };
+      opened.push(kept);
+      return {
+        ...door,
+        close: () => {
+          kept.isClosed = true;
+          return door.close();
+        },
+      };
+    },
+  };
+}
+
+function model(name = 'claude-sonnet-5-5', privateTargets = [new URL(server.url).host]) {
   const keep = (fields: LogFields) => void logged.push(fields);
   return createAnthropicModel({
     apiKey: new Secret(server.apiKey),
     baseUrl: server.url,
     model: name,
+    egress: watchedEgress(privateTargets),
     log: { debug: keep, info: keep, warn: keep, error: keep },
   });
 }
@@ -62,6 +91,44 @@ describe('createAnthropicModel', () => {
     expect(request?.body.system).toContain(QUESTION.instructions);
     expect(request?.body.system).not.toContain(QUESTION.text);
     expect(request?.text).not.toContain(server.apiKey);
+  });
+
+  test('leaves through a door of the proxy that is open for the configured address alone, and closes it', async () => {
+    server.script(answers(ANSWER));
+    await model().answer(QUESTION);
+    expect(opened.map(({ origins, isClosed }) => ({ origins, isClosed }))).toEqual([
+      { origins: [server.url], isClosed: true },
+    ]);
+    await expect(model('claude-sonnet-5-5', []).answer({ ...QUESTION, timeoutMs: 300 })).rejects.toMatchObject({
+      code: 'model_unavailable',
+    });
+    expect(opened[1]?.door.refusals()[0]).toMatchObject({
+      authority: new URL(server.url).host,
+      reason: 'private_address',
+    });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('follows no redirect: the question and the key go nowhere else', async () => {
+    const paths: string[] = [];
+    const elsewhere = createServer((request, response) => {
+      paths.push(request.url ?? '');
+      response.end();
+    });
+    await new Promise<void>((done) => elsewhere.listen(0, '127.0.0.1', done));
+    const { port } = elsewhere.address() as AddressInfo; // a listening TCP server has an AddressInfo
+    const location = `http://127.0.0.1:${port}/stolen`;
+    for (const status of [302, 307]) {
+      server.script(failure(status, 'moved', { location }));
+      const own = model('claude-sonnet-5-5', [new URL(server.url).host, `127.0.0.1:${port}`]);
+      await expect(own.answer(QUESTION)).rejects.toMatchObject({
+        code: 'model_unavailable',
+        isRetryable: false,
+        message: `The model service answered ${status}.`,
+      });
+    }
+    expect(paths).toEqual([]);
+    await new Promise((done) => elsewhere.close(done));
   });
 
   test('carries a shape that is no object inside one', async () => {

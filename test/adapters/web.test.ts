@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import WebSocket from 'ws';
 import { capabilities } from '../../adapters/web/config.ts';
 import type { WebChat } from '../../adapters/web/index.ts';
-import type { Card, ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
+import type { Card, ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { chatContract, sentence } from '../contracts/chat.ts';
 import {
   createWindows,
@@ -384,4 +384,53 @@ test('names the port that is taken, and what to do, in one sentence', async () =
     message: `Port ${port} is already in use: stop the program that uses it, then start again.`,
   });
   second.remove();
+});
+
+test('answers, live pages included, at both addresses that localhost stands for', async () => {
+  const thread = await begin();
+  for (const host of ['127.0.0.1', '[::1]']) {
+    const address = `${host}:${port}`;
+    expect((await fetch(`http://${address}/`)).status).toBe(200);
+    const socket = new WebSocket(`ws://${address}/live?as=merchant&thread=${thread.ref}&after=0`, {
+      origin: `http://${address}`,
+    });
+    const pushed = await new Promise((resolve, reject) => socket.on('message', resolve).on('error', reject));
+    expect(String(pushed)).toContain('set up WooCommerce');
+    socket.terminate();
+  }
+});
+
+test('a card for one person takes the place of the one under the same key, for that person alone', async () => {
+  const thread = await begin();
+  const [merchant, approver] = chat.people as [Person, Person]; // the options name three
+  const { pushes, socket } = await connect(thread, 0);
+  await chat.ephemeral(thread, merchant, sentence('open the page'), { key: 'link:1' });
+  await chat.ephemeral(thread, merchant, sentence('another link'), { key: 'link:2' });
+  await chat.ephemeral(thread, merchant, sentence('it is closed'), { key: 'link:1' });
+  await chat.ephemeral(thread, merchant, sentence('it is closed'), { key: 'link:1' });
+  await chat.ephemeral(thread, approver, sentence('not for the merchant'), { key: 'link:1' });
+  await chat.post(thread, sentence('the end'), { key: 'end' });
+  await vi.waitFor(() => expect(messagesOf(pushes).at(-1)?.html).toContain('the end'));
+  socket.terminate();
+  const [, first, second, closed, ...rest] = messagesOf(pushes);
+  expect(closed).toMatchObject({ id: first?.id, html: expect.stringContaining('it is closed') });
+  expect(second?.id).not.toBe(first?.id);
+  expect(rest).toHaveLength(1);
+});
+
+test('the list of threads says where each one stands, as soon as it changes', async () => {
+  const thread = await begin();
+  const { pushes, socket } = await connect(thread, 0);
+  const menus = () =>
+    pushes.flatMap((push) => (push.type === 'around' ? [(push as { menu?: string }).menu ?? ''] : []));
+  const card = (words: string): Card => ({ ...sentence('a card'), status: { tone: 'waiting', words } });
+  const message = await chat.post(thread, card('Waiting for approval'), { key: 'a' });
+  await vi.waitFor(() => expect(menus().at(-1)).toContain('Waiting for approval'));
+  await chat.update(message, card('Waiting for the sign-in'));
+  await vi.waitFor(() => expect(menus().at(-1)).toContain('Waiting for the sign-in'));
+  const sent = menus().length;
+  await chat.post(thread, sentence('a word in between'), { key: 'b' });
+  await vi.waitFor(() => expect(menus().length).toBeGreaterThan(sent));
+  expect(menus().at(-1)).toContain('Waiting for the sign-in');
+  socket.terminate();
 });

@@ -114,13 +114,13 @@ function configured(): { configured?: string } {
 
 function openBrowser(egress: Egress): Browser {
   const chromiumPath = process.env.CHROMIUM_PATH;
-  return createBrowser({ egress, log, ...(chromiumPath === undefined ? {} : { chromiumPath }) });
+  return createBrowser({ egress, log, mayInstall: true, ...(chromiumPath === undefined ? {} : { chromiumPath }) });
 }
 
 describe('a hostile page', () => {
   test('reaches every canary when nothing contains it, so that each way is known to work', async () => {
     hits.clear();
-    const { path } = await findChromium({ log, ...configured() });
+    const { path } = await findChromium({ log, mayInstall: true, ...configured() });
     const args = [`--host-resolver-rules=MAP *.${CANARY_DOMAIN} 127.0.0.1`];
     const browser = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0, args });
     await (await browser.newPage()).goto(`${site.origin}/hostile`);
@@ -143,7 +143,7 @@ describe('a hostile page', () => {
   });
 
   test('does not even get a browser that lets WebRTC past the proxy: the first start finds out', async () => {
-    const { path } = await findChromium({ log, ...configured() });
+    const { path } = await findChromium({ log, mayInstall: true, ...configured() });
     const deny = await createEgress({ privateTargets: [], log }).open([]);
     const leaky = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0 });
     const refusal = { code: 'browser_missing', message: expect.stringContaining('WebRTC') };

@@ -52,6 +52,10 @@ const BY_VALUE: Readonly<Record<string, (secret: string) => string>> = {
   'something turned and larger': (s) => `<p style="transform: rotate(3deg) scale(1.2); transform-origin: 0 0">${s}</p>`,
   'something zoomed': (s) => `<p style="zoom: 1.3">${s}</p>`,
   'a page that is scrolled': (s) => `<p style="margin: 600px 0 900px">${s}</p><script>scrollTo(0, 350)</script>`,
+  'text that goes on below the picture': (s) =>
+    `<p style="position: absolute; top: 740px; width: 200px; line-height: 40px; overflow-wrap: anywhere">${s}</p>`,
+  'text that goes on below a frame that is cut off': (s) =>
+    `<iframe src="/inner?narrow&s=${encodeURIComponent(s)}" style="height: 80px" scrolling="no"></iframe>`,
   'something fixed on a page that is scrolled': (s) =>
     `<p style="position: fixed; top: 90px; left: 200px">${s}</p><p style="height: 2000px"></p><script>scrollTo(0, 350)</script>`,
   'a list that is scrolled': (s) =>
@@ -99,7 +103,9 @@ beforeAll(async () => {
     response: { setHeader(name: string, value: string): void; end(text: string): void },
   ) => {
     response.setHeader('content-type', 'text/html; charset=utf-8');
-    response.end(page(`<p>${new URL(asked.url ?? '', 'http://x').searchParams.get('s')}</p>`));
+    const { searchParams } = new URL(asked.url ?? '', 'http://x');
+    const style = searchParams.has('narrow') ? 'width: 200px; line-height: 40px; overflow-wrap: anywhere' : '';
+    response.end(page(`<p style="${style}">${searchParams.get('s')}</p>`));
   };
   other = await serveSite({
     '/inner': inner,

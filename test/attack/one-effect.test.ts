@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { resultCard } from '../../bot/cards/result-card.ts';
 import type { Transaction } from '../../core/database.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { effectState, keepResult, settleIntent, writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { type Lease, takeLease } from '../../core/operations/lease.ts';
@@ -11,13 +13,17 @@ import {
   installShop,
   kinds,
   look,
+  noSecrets,
   openCore,
+  patiently,
   queuedOperation,
   type Shop,
   sql,
+  trail,
   untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { openPostgresRelay, type PostgresRelay } from '../support/postgres-relay.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -214,9 +220,15 @@ describe('a zombie with an old fence', () => {
           return attempt(tx);
         }),
       ).rejects.toMatchObject({ why: 'moved' });
-    await endOperation(core, old, { kind: 'failed', code: 'internal', words: 'zombie' });
-    await endOperation(core, old, { kind: 'stopped', words: 'zombie' });
-    await endOperation(core, old, { kind: 'completed', verified: { kind: 'works', checked: '', method: '' } });
+    await expect(inside((tx) => old.holdToKeep(tx))).rejects.toMatchObject({ why: 'moved' });
+    await endOperation(core, old, { kind: 'failed', code: 'internal', words: 'zombie' }, noSecrets);
+    await endOperation(core, old, { kind: 'stopped', words: 'zombie' }, noSecrets);
+    await endOperation(
+      core,
+      old,
+      { kind: 'completed', verified: { kind: 'works', checked: '', method: '' } },
+      noSecrets,
+    );
     expect(await rows(operation)).toEqual(before);
     expect(await held(current)).toBe(true);
   });
@@ -334,6 +346,62 @@ describe('a run is stopped', () => {
   });
 });
 
+describe('a worker that does not see PostgreSQL', () => {
+  let relay: PostgresRelay;
+  let remote: Core;
+
+  beforeAll(async () => {
+    relay = await openPostgresRelay(testDatabase.programUrl);
+    remote = await openCore({ ...testDatabase, programUrl: relay.url });
+  });
+
+  afterEach(() => relay.mend());
+
+  afterAll(async () => {
+    await remote.close();
+    await relay.close();
+  });
+
+  async function takenRemotely(): Promise<Lease> {
+    const lease = await takeLease(remote, jobOf(await queuedOperation(core, shop)), never);
+    if (!lease) throw new Error('the lease was not to be had');
+    leases.push(lease);
+    return lease;
+  }
+
+  test('lets go of its operation after five seconds, as an outage that a later try may survive', async () => {
+    const lease = await takenRemotely();
+    await lease.guard('sign_in');
+    relay.cut();
+    const cutAt = performance.now();
+    await new Promise((done) => lease.signal.addEventListener('abort', done));
+    const tookMs = performance.now() - cutAt;
+    expect(lease.signal.reason).toMatchObject({ code: 'database_unavailable', isRetryable: true });
+    expect(() => lease.requireSight()).toThrow(CountersignError);
+    expect(tookMs).toBeGreaterThan(4_000);
+    expect(tookMs).toBeLessThan(8_000);
+  });
+
+  test('may not act after a freeze of as long, before any timer had its turn', async () => {
+    const lease = await takenRemotely();
+    await lease.guard('sign_in');
+    expect(() => lease.requireSight()).not.toThrow();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_100); // the whole process stands still
+    expect(() => lease.requireSight()).toThrow(CountersignError);
+  });
+
+  test('keeps its operation through a shorter outage', async () => {
+    const lease = await takenRemotely();
+    relay.cut();
+    const asked = lease.guard('sign_in').catch(() => undefined);
+    relay.mend();
+    await asked;
+    await patiently(() => lease.guard('sign_in'));
+    expect(lease.signal.aborted).toBe(false);
+    expect(() => lease.requireSight()).not.toThrow();
+  });
+});
+
 describe('one effect', () => {
   test('goes fresh, uncertain, absent, fresh under another label, done; and no label twice', async () => {
     const operation = await queuedOperation(core, shop);
@@ -391,5 +459,108 @@ describe('one effect', () => {
       kind: 'uncertain',
       intent: { state: 'uncertain' },
     });
+  });
+});
+
+describe('a key that was read from the page', () => {
+  const key = { consumer_key: new Secret('ck_0123456789abcdef') };
+  const keep = (lease: Lease, label: string) =>
+    inside(async (tx) => {
+      await lease.holdToKeep(tx);
+      return keepResult(tx, core, lease.operation, { step: 9, fence: lease.fence, label, fields: key });
+    });
+  const intend = (lease: Lease, label: string) =>
+    inside((tx) => writeIntent(tx, core.audit, lease.operation, 9, label, lease.fence));
+  const record = { entries: 1, seq: 1n, hash: '', isIntact: true };
+
+  test('is stored although somebody stopped the operation meanwhile, and the thread says what it is', async () => {
+    const operation = await queuedOperation(core, shop);
+    const lease = await taken(operation);
+    await intend(lease, operation.plan.label);
+    await cancel(operation);
+    await expect(lease.guard('create_api_key')).rejects.toMatchObject({ why: 'moved' });
+    await keep(lease, operation.plan.label);
+    const now = await look(core, operation);
+    expect([now.state, now.intent?.state]).toEqual(['cancelled', 'done']);
+    expect((await kinds(core, operation)).slice(-2)).toEqual(['operation.cancelled', 'credential.stored']);
+    const stored = await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id));
+    expect(stored?.metadata).toMatchObject({ label: operation.plan.label });
+    const words = JSON.stringify(resultCard(now, record));
+    expect(words).toContain(`The new key “${operation.plan.label}” lies in the vault, but it was not proven to work.`);
+    expect(words).toContain('"action":"revoke"');
+    expect(words).not.toContain('may have been made');
+  });
+
+  test.each(['paused', 'waiting_for_human', 'failed'] as const)('is stored while the operation is %s', async (to) => {
+    const operation = await queuedOperation(core, shop);
+    const lease = await taken(operation);
+    await intend(lease, operation.plan.label);
+    const entry = { kind: 'operation.failed' } as const;
+    await inside((tx) =>
+      core.mover.move(tx, shop.customerId, { operationId: operation.id, from: ['in_progress'], to, entry }),
+    );
+    await keep(lease, operation.plan.label);
+    expect(await inside((tx) => effectState(tx, operation))).toEqual({ kind: 'done' });
+  });
+
+  test('is not stored by a worker whose operation another one took, stopped or not', async () => {
+    const operation = await queuedOperation(core, shop);
+    const old = await taken(operation);
+    await intend(old, operation.plan.label);
+    await taken(operation);
+    await expect(keep(old, operation.plan.label)).rejects.toMatchObject({ why: 'moved' });
+    await cancel(operation);
+    await expect(keep(old, operation.plan.label)).rejects.toMatchObject({ why: 'moved' });
+    expect(await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id))).toBeNull();
+  });
+
+  test('for the same shop twice at once is stored twice, and the later one names the one that it replaced', async () => {
+    const target = { base: 'https://twice.example.com', origin: 'https://twice.example.com' };
+    const operations = [await queuedOperation(core, shop, target), await queuedOperation(core, shop, target)] as const;
+    const [first, second] = [await taken(operations[0]), await taken(operations[1])];
+    const labelOf = ({ operation }: Lease) => operation.plan.label;
+    await intend(first, labelOf(first));
+    await intend(second, labelOf(second));
+    let later: ReturnType<typeof keep> | undefined;
+    await inside(async (tx) => {
+      await first.holdToKeep(tx);
+      await keepResult(tx, core, first.operation, { step: 9, fence: first.fence, label: labelOf(first), fields: key });
+      later = keep(second, labelOf(second));
+      later.catch(() => {}); // looked at below
+      await untilBlocked(testDatabase, later);
+    });
+    expect((await later)?.metadata).toMatchObject({ label: labelOf(second), replaced: labelOf(first) });
+
+    const works = { kind: 'completed', verified: { kind: 'works', checked: 'answered 200', method: 'rest' } } as const;
+    await endOperation(core, first, works, noSecrets);
+    await endOperation(core, second, works, noSecrets);
+    const [one, two] = [await look(core, operations[0]), await look(core, operations[1])];
+    expect(one.result?.data).toMatchObject({ label: labelOf(first), lastFour: 'cdef', replacedBy: two.id });
+    expect(two.result?.data).toMatchObject({ label: labelOf(second), replaced: labelOf(first) });
+    expect(two.result?.data.replacedBy).toBeUndefined();
+    expect(JSON.stringify(resultCard(one, record))).toContain(`replaced by the key of ${two.id}`);
+    const deleted = (await trail(core, operations[0])).find(({ kind }) => kind === 'credential.deleted');
+    expect(deleted?.payload).toMatchObject({ replacedBy: two.id });
+  });
+
+  test('for one shop by ten at once ends in ten true states and one key', async () => {
+    const target = { base: 'https://ten.example.com', origin: 'https://ten.example.com' };
+    const leases: Lease[] = [];
+    for (let n = 0; n < 10; n++) leases.push(await taken(await queuedOperation(core, shop, target)));
+    for (const lease of leases) await intend(lease, lease.operation.plan.label);
+    await Promise.all(
+      leases.map(async (lease) => {
+        await keep(lease, lease.operation.plan.label);
+        await endOperation(core, lease, { kind: 'failed', code: 'internal', words: 'not checked' }, noSecrets);
+      }),
+    );
+    const ended = await Promise.all(leases.map(({ operation }) => look(core, operation)));
+    const inVault = ended.filter(({ result }) => result?.data.replacedBy === undefined);
+    expect(inVault).toHaveLength(1);
+    const [owner] = inVault;
+    const stored = owner && (await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, owner.id)));
+    expect(stored?.metadata.label).toBe(owner?.plan.label);
+    for (const operation of ended.filter((each) => each !== owner))
+      expect(JSON.stringify(resultCard(operation, record))).toMatch(/the key of op-\w{8} has taken its place/);
   });
 });

@@ -30,7 +30,7 @@ beforeAll(async () => {
   // The pages use nothing of a context but what core has.
   const context = { ...core, publicUrl: () => origin, log: silentLog } as unknown as Context;
   const routes = [connectRoutes({ pages: createConnectPages(context), publicUrl: () => origin })];
-  server = createApiServer({ port: 0, host: '127.0.0.1', routes, log: silentLog, isReady: async () => true });
+  server = createApiServer({ port: 0, isLocal: true, routes, log: silentLog, isReady: async () => true });
   origin = `http://localhost:${(await server.start()).port}`;
   browser = await launchChromium();
 });
@@ -146,6 +146,8 @@ describe('a one-time link to a stored key', () => {
     for (const ask of [() => fetch(url), () => post(url)]) expect((await ask()).status).toBe(410);
     expect((await post(await link(shop.merchant))).status).toBe(410);
     expect(await revealed()).toEqual([]);
+    const refused = (await trail(core, operation)).filter(({ kind }) => kind === 'access.refused');
+    expect(refused.map(({ actor }) => actor)).toEqual([member.id, shop.merchant.id]);
   });
 
   test('opens nothing after a quarter of an hour, nor when the key is gone or is another one', async () => {

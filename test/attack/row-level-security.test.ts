@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { createDatabase } from '../../core/database.ts';
 import { customerId, newUuid } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import {
@@ -61,6 +62,7 @@ async function fill(shop: Shop): Promise<Operation> {
     const target = 'https://shop.example.com';
     const value = new Secret(`secret of ${shop.workspaceId}`);
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
+    await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });
   });
   return operation;
 }
@@ -81,7 +83,7 @@ async function seen(client: pg.Client): Promise<{ all: number; foreign: number }
 const NONE = { all: 0, foreign: 0 };
 
 test('every table of the test holds rows of both customers', async () => {
-  expect(tables).toHaveLength(16);
+  expect(tables).toHaveLength(17);
   for (const table of tables) {
     const rows = await sql<{ customer_id: string }>(testDatabase.adminUrl, `SELECT DISTINCT customer_id FROM ${table}`);
     expect(

@@ -8,12 +8,13 @@ let shop: Shop;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const WHERE = { target: 'https://shop.example.com' };
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
   shop = await installShop(core);
-  const expiring = (inMs: number) => ({ value: 'x', expiresAt: new Date(Date.now() + inMs) });
+  const expiring = (inMs: number) => ({ ...WHERE, value: 'x', expiresAt: new Date(Date.now() + inMs) });
   await core.vault.store(shop.customerId, 'stripe', 'oauth_token', expiring(HOUR_MS));
   await core.vault.store(shop.customerId, 'stripe', 'session', expiring(-HOUR_MS));
 });
@@ -27,8 +28,9 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-const live = async () => (await core.vault.get(shop.customerId, 'stripe', 'oauth_token'))?.value.reveal() ?? null;
-const expired = async () => (await core.vault.get(shop.customerId, 'stripe', 'session'))?.value.reveal() ?? null;
+const live = async () =>
+  (await core.vault.get(shop.customerId, 'stripe', 'oauth_token', WHERE))?.value.reveal() ?? null;
+const expired = async () => (await core.vault.get(shop.customerId, 'stripe', 'session', WHERE))?.value.reveal() ?? null;
 
 /** The program's clock alone. */
 function setClock(byMs: number): void {

@@ -69,6 +69,7 @@ async function makeApprovable(rig: Rig, { customerId, merchant, threadId }: RigC
   const origin = 'https://shop.example.com';
   const what = { threadId, requester: merchant, service: woocommerce, type, origin, base: origin, permissions };
   const operation = await rig.operations.request(customerId, what);
+  if (!operation) throw new Error('there is no operation');
   await rig.database.withCustomer(customerId, async (tx) => {
     for (const field of woocommerce.signIn) {
       const place = signInPlace(operation, field.name as CredentialType); // sign-in fields are named after credential types

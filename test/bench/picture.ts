@@ -36,7 +36,7 @@ function openBrowser(shop: PracticeShop): Browser {
   const egress = createEgress({ privateTargets: [new URL(shop.origin).host], log: silentLog });
   const chromiumPath = process.env.CHROMIUM_PATH;
   const options = { egress, log: silentLog, chromiumFolder: CHROMIUM_FOLDER };
-  return createBrowser({ ...options, ...(chromiumPath ? { chromiumPath } : {}) });
+  return createBrowser({ ...options, mayInstall: true, ...(chromiumPath ? { chromiumPath } : {}) });
 }
 
 /** The workflow's own steps, up to the one that generates the key. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { auditCard } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
@@ -70,6 +71,20 @@ describe('consent card', () => {
     expect(labels(card(operation))).toEqual(buttons);
   });
 
+  test.each([
+    ['http://shop.example.com', true],
+    ['http://192.168.1.20:8080', true],
+    ['http://127.0.0.1.example.com', true],
+    ['https://shop.example.com', false],
+    ['http://localhost:4001', false],
+    ['http://127.0.0.1:4001', false],
+    ['http://[::1]:4001', false],
+  ])('warns before anybody approves that a password for %s travels unencrypted: %s', (origin, isWarned) => {
+    const operation = operationWith({ plan: { ...open.plan, origin, base: origin } });
+    const warnings = card(operation).blocks.filter((block) => block.kind === 'text' && block.tone === 'warning');
+    expect(saidBy(warnings).includes('the password and the new key would travel unencrypted')).toBe(isWarned);
+  });
+
   test('says what will be done, why, what is stored, who may approve and until when', () => {
     const text = said(card(open));
     for (const permission of open.type.permissions.filter((p) => open.plan.permissions.includes(p.id))) {
@@ -118,6 +133,18 @@ describe('progress card', () => {
     expect(card.summary).toBe('Working on it · step 3 of 10');
     expect(said(card)).toMatch(/^.*\ndone Open the sign-in page\ndone .*\nrunning /);
     expect(labels(card)).toEqual(['Stop']);
+  });
+
+  test.each([
+    { what: 'looks for the key of an interrupted attempt', attempt: 1n, isSaid: true },
+    { what: 'makes a key itself', attempt: 2n, isSaid: false },
+  ])('says so exactly while it $what', ({ attempt, isSaid }) => {
+    const intent = { label: 'Countersign op-7k3f9q2m', state: 'started', attempt };
+    const shown = (changes: object) => said(progressCard(operationWith({ fence: 2n, intent, ...changes }), []));
+    const words = 'interrupted while “Countersign op-7k3f9q2m” was being made. I look for it';
+    expect(shown({ state: 'in_progress' }).includes(words)).toBe(isSaid);
+    expect(shown({ state: 'failed' })).not.toContain(words);
+    expect(shown({ state: 'in_progress', intent: { ...intent, state: 'absent' } })).not.toContain(words);
   });
 
   test('never says running once the operation is over', () => {
@@ -175,7 +202,7 @@ describe('result card', () => {
     expect(said(card)).toContain('deleted from the vault');
   });
 
-  const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state });
+  const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state, attempt: 0n });
 
   test.each([
     { state: 'denied', errorCode: null, intent: null, kept: 'Nothing was done.', next: 'to ask again' },
@@ -252,4 +279,16 @@ test('names and places read as people say them', () => {
   expect(names([approver, admin])).toBe('Approver or Admin');
   expect(names([])).toBe('nobody');
   expect(place('http://localhost:4001/shop')).toBe('localhost:4001/shop');
+});
+
+test('the audit card says in one line whose request it was and who countersigned it', () => {
+  const open = operationWith();
+  const verdict = { isIntact: true, entries: 3, seq: 3n, hash: '5be0aa' } as const;
+  const summary = (operation: Operation) => auditCard({ operation, entries: [], verdict, nameOf: () => '' }).summary;
+  expect(summary(open)).toBe(
+    `Audit trail of ${open.id}, asked by Merchant, not countersigned: chain verified, 3 entries`,
+  );
+  expect(summary(operationWith({ state: 'in_progress', grant: granted(open) }))).toContain(
+    'asked by Merchant, countersigned by Approver:',
+  );
 });

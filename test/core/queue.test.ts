@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { newOperationId } from '../../core/ids.ts';
+import { newOperationId, newUuid } from '../../core/ids.ts';
+import { endGivenUp } from '../../core/operations/ending.ts';
+import { takeLease } from '../../core/operations/lease.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { OPERATIONS_QUEUE, type OperationJob, QUEUES } from '../../core/queue/queues.ts';
-import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import { type Core, installShop, kinds, look, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -223,10 +226,58 @@ describe('a worker', () => {
   });
 });
 
+describe('a job without a retry left', () => {
+  /** A worker that takes the job once more, for the last time, and fails. */
+  const failForGood = (queue: Queue, { customerId, id }: Operation) =>
+    sql(
+      testDatabase.adminUrl,
+      "UPDATE pgboss.job SET retry_count = retry_limit WHERE name = 'operations' AND data ->> 'operationId' = $1",
+      [id],
+    ).then(() =>
+      queue.workOperations(1, async (job) => {
+        const lease = await takeLease(core, job, new AbortController().signal);
+        lease?.release();
+        if (job.customerId === customerId) throw new Error('an outage');
+      }),
+    );
+
+  test('ends its operation, which says what was left behind', async () => {
+    const operation = await queuedOperation(core, shop);
+    await withWorker(async (queue) => {
+      await queue.workGivenUp((job, jobId) => endGivenUp(core, job, jobId));
+      await failForGood(queue, operation);
+      const ended = await until(
+        () => look(core, operation),
+        ({ state }) => state === 'failed',
+      );
+      expect(ended).toMatchObject({
+        errorCode: 'given_up',
+        errorMessage: expect.stringContaining('not tried any more'),
+      });
+    });
+    expect((await kinds(core, operation)).slice(-2)).toEqual(['operation.started', 'operation.failed']);
+  });
+
+  test('says nothing about an operation that has another job by now, or is over', async () => {
+    const operation = await queuedOperation(core, shop);
+    const { customerId, id: operationId } = operation;
+    await endGivenUp(core, { customerId, operationId }, newUuid());
+    expect((await look(core, operation)).state).toBe('queued');
+    const [job] = await jobsOf({ operationId });
+    const entry = { kind: 'operation.cancelled' } as const;
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, { operationId, from: ['queued'], to: 'cancelled', entry }),
+    );
+    const before = await look(core, operation);
+    await endGivenUp(core, { customerId, operationId }, job?.id ?? '');
+    expect(await look(core, operation)).toEqual(before);
+  });
+});
+
 test('the queues are there as they are described, made by the migration', async () => {
   const rows = await sql(
     testDatabase.adminUrl,
-    'SELECT name, notify, heartbeat_seconds, expire_seconds, retry_limit, retry_delay, deletion_seconds FROM pgboss.queue WHERE name = ANY($1) ORDER BY name DESC',
+    'SELECT name, notify, heartbeat_seconds, expire_seconds, retry_limit, retry_delay, deletion_seconds, dead_letter FROM pgboss.queue WHERE name = ANY($1) ORDER BY name DESC',
     [QUEUES.map(({ name }) => name)],
   );
   expect(rows).toEqual(
@@ -238,6 +289,7 @@ test('the queues are there as they are described, made by the migration', async 
       retry_limit: options.retryLimit,
       retry_delay: options.retryDelay,
       deletion_seconds: options.deleteAfterSeconds,
+      dead_letter: options.deadLetter ?? null,
     })),
   );
 });

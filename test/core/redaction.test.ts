@@ -165,6 +165,7 @@ describe('findSecrets', () => {
 });
 
 const CANARY = 'ck_9f3Kq/Lm+7zR "x&Y\'<ä>';
+const hexOf = (text: string) => Buffer.from(text).toString('hex');
 const ENCODED: readonly { name: string; encode: (text: string) => string }[] = [
   { name: 'as it is', encode: (text) => text },
   { name: 'in capitals', encode: (text) => text.toUpperCase().replace('Ä', 'ä') },
@@ -188,6 +189,17 @@ const ENCODED: readonly { name: string; encode: (text: string) => string }[] = [
   { name: 'without spaces', encode: (text) => text.replaceAll(' ', '') },
   { name: 'broken over lines', encode: (text) => text.replace(/(.{5})/g, '$1\r\n  ') },
   { name: 'with invisible characters', encode: (text) => [...text].join('\u200b') },
+  { name: 'backwards', encode: (text) => [...text].reverse().join('') },
+  { name: 'as segments of a path', encode: (text) => [...text].join('/') },
+  { name: 'between dots and dashes', encode: (text) => [...text].join('.-') },
+  { name: 'every byte URL-encoded', encode: (text) => hexOf(text).replace(/../g, '%$&') },
+  { name: 'URL-encoded twice', encode: (text) => encodeURIComponent(hexOf(text).replace(/../g, '%$&')) },
+  { name: 'partly URL-encoded', encode: (text) => `%${hexOf(text).slice(0, 2)}${text.slice(1)}` },
+  { name: 'every sign an entity', encode: (text) => [...text].map((s) => `&#${s.codePointAt(0)};`).join('') },
+  {
+    name: 'every sign an escape',
+    encode: (text) => [...text].map((s) => `\\u${(s.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`).join(''),
+  },
   { name: 'the first 8 characters', encode: (text) => text.slice(0, 8) },
 ];
 
@@ -283,6 +295,33 @@ describe('time', () => {
     const times = [1, 2, 3].map(() => processorMs(() => redact(text, secrets)));
     // Patterns without bounds take seconds here.
     expect(Math.min(...times)).toBeLessThan(200);
+  });
+});
+
+/** What labels repeat without a value, inside one word or many: each part could be read as the label of all that follows. */
+const REPEATED: readonly { name: string; part: string }[] = [
+  'secret=',
+  'password:',
+  'authorization:',
+  'api_key=<',
+  `pw=${'.'.repeat(40)}x`,
+  `${'secret='.repeat(36)} `,
+  `pw=${'.'.repeat(250)} `,
+  '%61',
+  '://a:',
+].map((part) => ({ name: JSON.stringify(part.slice(0, 30)), part }));
+
+describe('time', () => {
+  test.each(REPEATED)('grows no faster than the text, up to a megabyte, of $name', ({ part }) => {
+    const known = [new Secret('a'.repeat(40)), new Secret(part.repeat(3))];
+    const of = (length: number) => part.repeat(Math.floor(length / part.length));
+    const msOf = (text: string) => processorMs(() => redact(text, known));
+    // Where time grows with the square, this takes seconds, and the megabyte would take minutes.
+    expect(msOf(of(40_000))).toBeLessThan(500);
+    const median = (text: string) => [1, 2, 3, 4, 5].map(() => msOf(text)).toSorted((x, y) => x - y)[2] ?? 0;
+    // Twice the text takes twice the time; four times where each repetition reads the rest once more.
+    expect(median(of(200_000)) / median(of(100_000))).toBeLessThan(3);
+    expect(redact(of(1_000_000), known)).not.toContain('a'.repeat(41));
   });
 });
 

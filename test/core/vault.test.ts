@@ -12,6 +12,7 @@ import {
   grantedOperation,
   installShop,
   look,
+  noSecrets,
   openCore,
   queuedOperation,
   type Shop,
@@ -309,7 +310,7 @@ describe('sign-in secrets', () => {
   test('die also when the countersignature ran out under a queued operation', async () => {
     const operation = await queuedOperation(core, shop);
     const held = { customerId: shop.customerId, operationId: operation.id, fence: undefined };
-    await endOperation(core, held, { kind: 'stopped', words: 'Consent has expired' });
+    await endOperation(core, held, { kind: 'stopped', words: 'Consent has expired' }, noSecrets);
     expect(await secretsOf(operation.id)).toHaveLength(0);
   });
 });

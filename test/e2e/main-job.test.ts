@@ -307,7 +307,11 @@ describe('a request that was carried out', () => {
     for (const page of [merchant, approver]) expect(await shows(page, 'Audit trail op-')).toBe(false);
 
     const document = JSON.parse(await download('Export JSON')) as ExportedTrail; // checked field by field below
-    expect(document).toMatchObject({ format: 'countersign-trail/1', operationId: id });
+    expect(document).toMatchObject({
+      format: 'countersign-trail/1',
+      operationId: id,
+      summary: `Create a WooCommerce API key for ${host()}, asked by Merchant, countersigned by Approver, completed`,
+    });
     const kinds = document.entries.map(({ header }) => (JSON.parse(header) as { kind: string }).kind);
     expect(kinds).toEqual(expect.arrayContaining(['consent.granted', 'credential.stored', 'operation.completed']));
     expect(kinds.filter((kind) => kind === 'step.finished').length).toBeGreaterThanOrEqual(10);
@@ -326,6 +330,35 @@ describe('a request that was carried out', () => {
     expect(new Set(done.map(({ step }) => step))).toEqual(
       new Set(Array.from({ length: 10 }, (_, at) => String(at + 1))),
     );
+  });
+
+  it('gives no export to somebody who is no admin any more, in the words for a link that never was', async () => {
+    const trails = admin.getByRole('article').filter({ hasText: `Audit trail ${id}` });
+    const trail = trails.nth(await trails.count()); // the one to come, whose links nobody has used
+    await say(admin, `/audit ${id}`);
+    const url = (await trail.getByRole('link', { name: 'Export JSON' }).getAttribute('href')) ?? '';
+    const { origin } = new URL(url);
+    const redeem = () => fetch(url, { method: 'POST', headers: { origin } });
+    await demo.sql(`UPDATE members SET roles = array_remove(roles, 'admin') WHERE user_id = 'admin'`);
+    const answers = [await redeem(), await fetch(url)];
+    const unknown = await fetch(new URL(`/connect/${'A'.repeat(43)}`, url));
+    await demo.sql(`UPDATE members SET roles = roles || ARRAY['admin'] WHERE user_id = 'admin'`);
+    expect(answers.map(({ status }) => status)).toEqual([410, 410]);
+    const words = await unknown.text();
+    for (const answer of answers) expect(await answer.text()).toBe(words);
+    expect(await refusedTo('admin')).toEqual(['export']);
+    expect((await redeem()).status).toBe(200);
+  });
+
+  it('has each refusal to somebody without the role on record, once however often it is repeated', async () => {
+    const asking = ['/countersign stop all', '/countersign settings', `/audit ${id}`];
+    for (const words of [...asking, ...asking]) {
+      await say(approver, words);
+      const refusal = await seen(approver, 'Only an admin can');
+      await refusal.getByRole('button', { name: 'Dismiss' }).click();
+      await refusal.waitFor({ state: 'detached' });
+    }
+    expect((await refusedTo('approver')).toSorted()).toEqual(['audit', 'settings', 'stop_all']);
   });
 
   it('refuses the trail to everybody else, and says the same of an unknown operation and of another customer’s', async () => {
@@ -357,6 +390,17 @@ describe('a request that was carried out', () => {
     expect(await merchant.getByRole('button', { name: 'Revoke', exact: true }).count()).toBe(0);
     expect(await storedKeys()).toBe(0);
   });
+
+  /** What this person was refused for want of a role. */
+  async function refusedTo(userId: string): Promise<readonly string[]> {
+    const rows = await demo.sql(
+      `SELECT a.header::jsonb ->> 'asked' AS asked
+       FROM autonomous_operations_audit a JOIN members m ON m.id::text = a.header::jsonb ->> 'actor'
+       WHERE a.kind = 'access.refused' AND m.user_id = $1`,
+      [userId],
+    );
+    return rows.map(({ asked }) => String(asked));
+  }
 
   async function storedKeys(): Promise<number> {
     const rows = await demo.sql(

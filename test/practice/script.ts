@@ -32,7 +32,7 @@ export async function playScript(demo: Demo, options: ScriptOptions, watcher: Wa
     ? readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '')
     : demo.shop.password;
   const user = options.user ?? demo.shop.username;
-  const found = await findChromium({ log: silentLog });
+  const found = await findChromium({ mayInstall: true, log: silentLog });
   const browser = await chromium.launch({
     executablePath: found.path,
     chromiumSandbox: process.getuid?.() !== 0,

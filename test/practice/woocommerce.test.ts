@@ -16,7 +16,11 @@ let page: Page;
 let shop: PracticeShop;
 
 beforeAll(async () => {
-  const { path, args } = await findChromium({ configured: process.env.CHROMIUM_PATH ?? '', log: silent });
+  const { path, args } = await findChromium({
+    configured: process.env.CHROMIUM_PATH ?? '',
+    mayInstall: true,
+    log: silent,
+  });
   browser = await chromium.launch({
     executablePath: path,
     args: [...args],

@@ -23,6 +23,7 @@ export function openTestBrowser(options: {
   const chromiumPath = process.env.CHROMIUM_PATH;
   const browser = createBrowser({
     egress,
+    mayInstall: true,
     log,
     ...(chromiumPath === undefined ? {} : { chromiumPath }),
     ...(options.pictureType ? { pictureType: options.pictureType } : {}),

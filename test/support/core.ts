@@ -13,6 +13,7 @@ import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
+import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
@@ -75,6 +76,9 @@ export async function openCore({ programUrl }: TestDatabase, rootKeys: RootKeys 
   };
 }
 
+/** Of a run that has opened and found nothing. */
+export const noSecrets = createRunSecrets({ add() {}, remove() {} });
+
 /** A customer with a workspace of its own and one person for each role; a second approver for races. */
 export interface Shop {
   readonly customerId: CustomerId;
@@ -110,9 +114,13 @@ export async function installShop(core: Core): Promise<Shop> {
 }
 
 /** "set up WooCommerce for shop.example.com", waiting for a countersignature. */
-export function requestOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+export async function requestOperation(
+  core: Core,
+  shop: Shop,
+  changes: Partial<NewOperation> = {},
+): Promise<Operation> {
   const type = woocommerce.operationTypes.api_key_generation;
-  return core.operations.request(shop.customerId, {
+  const operation = await core.operations.request(shop.customerId, {
     threadId: shop.threadId,
     requester: shop.merchant,
     service: woocommerce,
@@ -122,6 +130,8 @@ export function requestOperation(core: Core, shop: Shop, changes: Partial<NewOpe
     permissions: defaultPermissions(type),
     ...changes,
   });
+  if (!operation) throw new Error('the event was taken before');
+  return operation;
 }
 
 /** A click on Approve of the card as it was shown. */
@@ -144,22 +154,32 @@ export async function grantedOperation(
   return decision.operation;
 }
 
-/** Every sign-in secret of the service into the vault. */
-export async function storeSignIn(core: Core, tx: Transaction, operation: Operation): Promise<void> {
+/** Every sign-in secret of the service into the vault: those given, else made-up ones. */
+export async function storeSignIn(
+  core: Core,
+  tx: Transaction,
+  operation: Operation,
+  signIn: Readonly<Record<string, string>> = {},
+): Promise<void> {
   for (const { name } of operation.service.signIn) {
     // Sign-in fields are named after credential types.
     const place = signInPlace(operation, name as CredentialType);
-    const value = new Secret(`${name} of ${operation.id}`);
+    const value = new Secret(signIn[name] ?? `${name} of ${operation.id}`);
     await core.vault.within(tx).store(operation.customerId, place.service, place.type, { ...place, value });
   }
 }
 
 /** Countersigned, its sign-in entered, its job sent. */
-export async function queuedOperation(core: Core, shop: Shop, changes: Partial<NewOperation> = {}): Promise<Operation> {
+export async function queuedOperation(
+  core: Core,
+  shop: Shop,
+  changes: Partial<NewOperation> = {},
+  signIn: Readonly<Record<string, string>> = {},
+): Promise<Operation> {
   const operation = await grantedOperation(core, shop, changes);
   const { customerId, id: operationId } = operation;
   return core.database.withCustomer(customerId, async (tx) => {
-    await storeSignIn(core, tx, operation);
+    await storeSignIn(core, tx, operation, signIn);
     const jobId = await core.queue.sendOperation(tx, { customerId, operationId });
     const entry = { kind: 'credentials.entered', actor: shop.merchant.id } as const;
     await core.mover.move(tx, customerId, {

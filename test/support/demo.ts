@@ -58,6 +58,8 @@ export interface TestDemo extends Demo {
   readonly project: Project;
   /** Looks behind row level security, as the superuser. */
   sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** Locks the operation's row as long as `work` takes. */
+  whileLocked(operationId: string, work: () => Promise<void>): Promise<void>;
   /** Stops the demo and removes everything that it made. */
   remove(): Promise<void>;
 }
@@ -89,6 +91,17 @@ export async function startTestDemo(options: TestDemoOptions = {}): Promise<Test
       ...demo,
       project,
       sql: async (text, values = []) => (await admin.query(text, [...values])).rows,
+      async whileLocked(operationId, work) {
+        const client = await admin.connect();
+        try {
+          await client.query('BEGIN');
+          await client.query('SELECT FROM autonomous_operations WHERE id = $1 FOR NO KEY UPDATE', [operationId]);
+          await work();
+        } finally {
+          await client.query('ROLLBACK');
+          client.release();
+        }
+      },
       remove: async () => {
         await admin.end();
         await demo.stop();

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     env: { PATH: process.env.PATH },
     log: silentLog,
   });
-  const found = await findChromium({ log: silentLog });
+  const found = await findChromium({ mayInstall: true, log: silentLog });
   const browser = await chromium.launch({
     executablePath: found.path,
     chromiumSandbox: process.getuid?.() !== 0,

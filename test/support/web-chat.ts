@@ -42,7 +42,7 @@ export function openWebChat(storeFile: string, deps: Partial<WebChatDeps> & { po
 }
 
 export async function launchChromium(): Promise<Browser> {
-  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH ?? '', log: silent });
+  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH ?? '', mayInstall: true, log: silent });
   return chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
 }
 

@@ -6,6 +6,7 @@ import type { VerifyInput, VerifyResult } from '../service.ts';
 import { scopeOf } from './permissions.ts';
 
 const TIMEOUT_MS = 20_000;
+const MANY = 10_000;
 const errorSchema = z.object({ code: z.string(), message: z.string().optional() });
 type ApiError = z.infer<typeof errorSchema>;
 
@@ -49,9 +50,15 @@ function proveReading(input: VerifyInput, answer: HttpResponse): VerifyResult {
     return fails(
       `${hostOf(input)} answered 200, but with something else than products; a cache or a closed shop may stand before the REST API.`,
     );
-  const total = Number(answer.headers['x-wp-total']);
-  const products = Number.isInteger(total) ? `, ${total} ${total === 1 ? 'product' : 'products'}` : '';
-  return { kind: 'works', checked: `${hostOf(input)} answered 200${products}`, method: methodOf(input) };
+  return { kind: 'works', checked: `${hostOf(input)} answered 200${countWords(answer)}`, method: methodOf(input) };
+}
+
+/** The header is the site's text: a count that people can use, and no long number, which could be a password in digits. */
+function countWords({ headers }: HttpResponse): string {
+  const total = headers['x-wp-total'] ?? '';
+  if (!/^\d{1,9}$/.test(total)) return '';
+  if (Number(total) >= MANY) return `, ${MANY} products or more`;
+  return `, ${Number(total)} ${Number(total) === 1 ? 'product' : 'products'}`;
 }
 
 /**
@@ -95,7 +102,7 @@ function refused(input: VerifyInput, answer: HttpResponse): VerifyResult {
         : `${host} answers, but without WooCommerce's REST API (404). Is WooCommerce active?`,
     );
   if (status >= 300 && status < 400)
-    return fails(`${host} sends the request elsewhere${locationOf(answer)}. Ask again with that address.`);
+    return fails(`${host} sends the request to ${locationOf(input, answer)}. Ask again with the address it leads to.`);
   if (status === 429 || status >= 500)
     return fails(`${host} answered ${status}, so the key could not be checked now.`, true);
   return fails(`${host} answered ${status}, so the key could not be checked.`);
@@ -138,10 +145,13 @@ function parsed(body: string): unknown {
   }
 }
 
-/** Where a redirect leads: the host alone, since the rest is the site's text. */
-function locationOf({ headers }: HttpResponse): string {
-  const { location } = headers;
-  return location !== undefined && URL.canParse(location) ? ` (${new URL(location).origin})` : '';
+/** Where a redirect leads. A name is the site's text, so it is said only where it is the shop's own with or without `www.`. */
+function locationOf(input: VerifyInput, { headers }: HttpResponse): string {
+  const url = URL.parse(headers.location ?? '', input.base);
+  if (url?.origin === input.origin) return 'another of its own pages';
+  const bare = (host: string) => host.replace(/^www\./, '');
+  const isSameShop = url?.protocol.startsWith('http') && bare(url.host) === bare(hostOf(input));
+  return url && isSameShop ? url.origin : 'another address';
 }
 
 function hostOf({ base }: VerifyInput): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { send } from '../../agent/act.ts';
+import { ready, send } from '../../agent/act.ts';
 import { check } from '../../agent/check.ts';
 import { type Failed, failed } from '../../agent/failures.ts';
 import { locate } from '../../agent/locate.ts';
@@ -30,7 +30,7 @@ export function describe(step: ExtractStep): string {
 }
 
 /**
- * The one effect: commits the intent, clicks the trigger, reads the fresh secrets and keeps them before anything else.
+ * The one effect: waits for the trigger, commits the intent, clicks it, reads the fresh secrets and keeps them before anything else.
  * After the click it never clicks again, clears no obstacle and takes no picture until the result is kept.
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
@@ -45,10 +45,16 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
 }
 
 async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): Promise<Failed | undefined> {
+  const click = { kind: 'click' } as const;
+  const problem = await ready(stage, element, click);
+  if (problem !== undefined) return problem;
+  stage.restartDeadline(); // the whole of it is for the result: what is begun here counts as under way for that long
+  stage.obstacles = [];
   await stage.during(() => stage.run.guard());
   await stage.during(() => stage.run.intend());
-  stage.obstacles = [];
-  return (await send(stage, element, { kind: 'click' })) ?? (await check(stage, step.extract.ready));
+  // A click that wasn't answered in time may have been made all the same, so its result is looked for all the same.
+  await send(stage, element, click);
+  return check(stage, step.extract.ready);
 }
 
 type Read = { readonly kind: 'read'; readonly found: Readonly<Record<string, Secret>> } | Failed;
@@ -62,7 +68,7 @@ async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
     const result = await stage.during(() => session.find(field.locators, { timeoutMs: stage.leftMs() }));
     if (result.kind !== 'found') return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
     const value = new Secret(await stage.during(() => session.read(result.element)));
-    stage.secrets.push(value);
+    stage.run.learn(value);
     found[name] = value;
     if (!wholePattern(field.matches).test(value.reveal())) misfits.push(words(name));
   }

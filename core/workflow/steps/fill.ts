@@ -34,7 +34,5 @@ export function run(step: Step, stage: Stage): Promise<Ending> {
 /** The guard is asked before the vault is, so that nothing is opened for a step that may not happen. */
 async function open(stage: Stage, slot: string): Promise<Secret> {
   await stage.during(() => stage.run.guard());
-  const secret = await stage.during(() => stage.run.secret(slot));
-  stage.secrets.push(secret);
-  return secret;
+  return stage.during(() => stage.run.secret(slot));
 }

@@ -19,6 +19,7 @@ export interface RecordingRunOptions {
   readonly obstacles?: readonly Obstacle[];
   readonly signal?: AbortSignal;
   guard?(calls: readonly string[]): void;
+  intend?(): Promise<void>;
   verify?(kept: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
 }
 
@@ -27,6 +28,7 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
   const kept: Record<string, Secret> = {};
   const opened = Object.entries(options.secrets ?? {}).map(([slot, text]) => [slot, new Secret(text)] as const);
   const secrets = new Map(opened);
+  const learned: Secret[] = [];
   const run: StepRun = {
     session: watched(options.session, calls),
     values: {
@@ -49,8 +51,10 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       calls.push('guard');
       options.guard?.(calls);
     },
+    requireSight() {},
     async intend() {
       calls.push('intend');
+      await options.intend?.();
     },
     async keep(found) {
       calls.push('keep');
@@ -60,7 +64,8 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       calls.push('verify');
       return options.verify?.(kept) ?? { kind: 'fails', reason: 'nothing to ask', isRetryable: false };
     },
-    maskedSecrets: () => [...secrets.values(), ...Object.values(kept)],
+    learn: (secret) => void learned.push(secret),
+    knownSecrets: () => [...secrets.values(), ...learned],
   };
   return { run, calls, kept };
 }

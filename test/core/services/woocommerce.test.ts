@@ -226,7 +226,7 @@ describe('checking a key', () => {
     {
       what: 'a redirect',
       answer: page(301, { location: 'https://www.example.com/secret' }),
-      words: '(https://www.example.com)',
+      words: 'sends the request to another address. Ask again',
       retry: false,
     },
     { what: 'an outage', answer: page(503), words: 'could not be checked now', retry: true },

@@ -13,6 +13,8 @@ export function answerAjax(shop: Shop, session: string | undefined, form: unknow
       return updateKey(shop, session, form);
     case 'woocommerce_json_search_customers':
       return searchCustomers(shop, session, form);
+    case 'practice_hold':
+      return hold(shop, form);
     default:
       return text('0', 400);
   }
@@ -68,6 +70,13 @@ function changeKey(shop: Shop, id: number, draft: KeyDraft): Reply {
   const message = 'API Key updated successfully.';
   const empty = { consumer_key: '', consumer_secret: '' };
   return json({ success: true, data: { ...draft, ...empty, user_id: shop.owner.id, message } });
+}
+
+function hold(shop: Shop, form: unknown): Reply {
+  const found = shop.holds[Number.parseInt(field(form, 'hold'), 10)];
+  if (!found) return text('0', 400);
+  found.asked += 1;
+  return json({ isHeld: found.isHeld });
 }
 
 /** Names of people as the "User" widget lists them: `{ "1": "store-admin (#1 – …)" }`. */

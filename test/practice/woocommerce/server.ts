@@ -9,7 +9,8 @@
  * Modelled on documentation and public source, not seen: the messages for an unknown name and for refused cookies, the
  * order and words of the OAuth checks, paging of the key list, the customer search, the errors for a spent link.
  * Invented: the lock-out after five wrong passwords (security plugins differ), the products and orders, the dashboard's
- * boxes, settings that aren't kept, and the pattern beside the keys, which is like a QR code but isn't one.
+ * boxes, settings that aren't kept, the button that can be held, and the pattern beside the keys, which is like a QR
+ * code but isn't one.
  */
 import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer, type Server } from 'node:http';
@@ -25,11 +26,11 @@ import { createLoginRoutes } from './login.ts';
 import { storefrontPage } from './pages/lists.ts';
 import { diePage } from './pages/shell.ts';
 import { createRestRoutes } from './rest-api.ts';
-import { createShop, type LoggedRequest, type PracticeFault, type Shop } from './state.ts';
+import { createShop, type GenerateHold, type LoggedRequest, type PracticeFault, type Shop } from './state.ts';
 
 export type { Certificate } from './certificate.ts';
 export type { KeyPermissions, PracticeKey } from './keys.ts';
-export type { LoggedRequest, PracticeFault } from './state.ts';
+export type { GenerateHold, LoggedRequest, PracticeFault } from './state.ts';
 
 export interface PracticeShopOptions {
   /** 0, the default, takes a free one. */
@@ -70,6 +71,8 @@ export interface PracticeShop {
   failedSignIns(): number;
   /** Lets the next occasion for this fault go wrong, once. */
   failNext(fault: PracticeFault): void;
+  /** Greys “Generate API key” on the next form for a new key, for as long as `isHeld`. */
+  holdGenerate(): GenerateHold;
   /** Ends all sessions: the next admin page leads to the sign-in form. */
   signOutEverybody(): void;
   close(): Promise<void>;
@@ -101,6 +104,10 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     requests: shop.requests,
     failedSignIns: () => shop.failedSignIns,
     failNext: (fault) => void shop.faults.add(fault),
+    holdGenerate() {
+      shop.nextHold = { isHeld: true, asked: 0 };
+      return shop.nextHold;
+    },
     signOutEverybody: () => shop.sessions.closeAll(),
     close: () => close(server),
   };

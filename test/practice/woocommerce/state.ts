@@ -20,6 +20,13 @@ export type PracticeFault =
   | 'generate-connection-dropped'
   | 'rest-unavailable';
 
+/** A "Generate API key" that can be greyed at will, on the one page that it stands on. Invented: no shop has it. */
+export interface GenerateHold {
+  isHeld: boolean;
+  /** How often the page has asked; it asks all the time, and does what it hears. */
+  asked: number;
+}
+
 export interface LoggedRequest {
   readonly method: string;
   /** Path and the harmless part of the query (`page`, `tab`, `section`, …): never a nonce, key or signature. */
@@ -47,6 +54,10 @@ export interface Shop {
   readonly catalogue: Catalogue;
   readonly requests: LoggedRequest[];
   readonly faults: Set<PracticeFault>;
+  /** By the page's own number. */
+  readonly holds: GenerateHold[];
+  /** The next form for a new key is held by it. */
+  nextHold: GenerateHold | undefined;
   /** Suffix of WordPress's cookie names: MD5 of the site's address. */
   readonly cookieHash: string;
   failedSignIns: number;
@@ -79,6 +90,8 @@ export function createShop(settings: ShopSettings): Shop {
     catalogue: createCatalogue(settings.productCount),
     requests: [],
     faults: new Set(),
+    holds: [],
+    nextHold: undefined,
     cookieHash: createHash('md5').update(settings.origin).digest('hex'),
     failedSignIns: 0,
     isEmailCheckDue: settings.hasEmailCheck,

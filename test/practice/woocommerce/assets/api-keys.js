@@ -61,6 +61,19 @@
     overlay.remove();
   }
 
+  /** A button that the shop holds is greyed for as long as the shop says. */
+  async function obeyHold(button) {
+    for (;;) {
+      const body = new URLSearchParams({ action: 'practice_hold', hold: button.dataset.hold });
+      const answer = await fetch(settings.ajax_url, { method: 'POST', body });
+      button.disabled = (await answer.json()).isHeld;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+
+  const button = panel.querySelector('#update_api_key[data-hold]');
+  if (button) void obeyHold(button);
+
   panel.addEventListener('click', (event) => {
     if (event.target.id !== 'update_api_key') return;
     event.preventDefault();

@@ -22,7 +22,7 @@ ${ownerRow(visit)}
 ${permissionsRow(key)}
 ${key ? knownRows(key) : undefined}
 </tbody></table>
-${key ? savePart(visit, key) : GENERATE}
+${key ? savePart(visit, key) : generatePart(visit)}
 </div>`;
   return settingsPage(visit, { tab: 'advanced', section: 'keys', panel, scripts: SCRIPTS, after: parameters(visit) });
 }
@@ -60,7 +60,12 @@ function knownRows(key: PracticeKey): Html {
 <tr valign="top"><th scope="row" class="titledesc">Last access</th><td class="forminp"><span>${lastAccess(key)}</span></td></tr>`;
 }
 
-const GENERATE = html`<p class="submit"><input type="submit" name="update_api_key" id="update_api_key" class="button button-primary" value="Generate API key"></p>`;
+function generatePart({ shop }: Visit): Html {
+  const hold = shop.nextHold;
+  shop.nextHold = undefined;
+  const held = hold && html` disabled data-hold="${shop.holds.push(hold) - 1}"`;
+  return html`<p class="submit"><input type="submit" name="update_api_key" id="update_api_key" class="button button-primary" value="Generate API key"${held}></p>`;
+}
 
 function savePart(visit: Visit, key: PracticeKey): Html {
   return html`<p class="submit"><input type="submit" name="update_api_key" id="update_api_key" class="button button-primary" value="Save changes"> <a class="revoke-link" href="${revokeUrl(visit, key.id)}">Revoke key</a></p>`;

@@ -1,0 +1,48 @@
+import type { Operation } from '../../core/operations/operation.ts';
+import type { Card } from '../../core/ports/chat.ts';
+import { LINK_MINUTES } from '../../core/vault/links.ts';
+import { clock, code, note, place, text } from './text.ts';
+
+/** Under which key a person is shown one link, and later what became of it. */
+export function linkSlot(linkId: string): string {
+  return `link:${linkId}`;
+}
+
+/** The way to the one-time page, for whoever asked. */
+export function linkCard(operation: Operation, url: string): Card {
+  const words = `It was approved. Enter the ${operation.service.name} sign-in for ${place(operation.plan.base)} on your one-time page.`;
+  return {
+    summary: words,
+    blocks: [
+      { kind: 'text', text: [text(words)] },
+      {
+        kind: 'actions',
+        buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }],
+      },
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `),
+          code(operation.id),
+          text(' and deleted afterwards.'),
+        ],
+      },
+    ],
+  };
+}
+
+/** The same message once its link leads nowhere any more. */
+export function closedLinkCard({ signIn }: Operation): Card {
+  if (!signIn) return note('The one-time page is closed: the sign-in is not needed any more.', 'quiet');
+  return {
+    summary: 'The sign-in was entered. The one-time page is closed.',
+    blocks: [
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [text('Sign-in entered at '), clock(signIn.at), text('. The one-time page is closed.')],
+      },
+    ],
+  };
+}

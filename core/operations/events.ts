@@ -1,0 +1,18 @@
+import type { Transaction } from '../database.ts';
+import type { CustomerId } from '../ids.ts';
+import type { EventRef } from '../ports/chat.ts';
+
+/**
+ * Takes an incoming event for the transaction that has its effect: true for the first, false for every later delivery.
+ * Whoever asks while another delivery is under way waits for that one's commit or rollback. Without an event it is true.
+ */
+export async function takeEvent(
+  tx: Transaction,
+  customerId: CustomerId,
+  event: EventRef | undefined,
+): Promise<boolean> {
+  if (!event) return true;
+  const { platform, id: eventId } = event;
+  const { count } = await tx.chatEvent.createMany({ data: [{ customerId, platform, eventId }], skipDuplicates: true });
+  return count === 1;
+}

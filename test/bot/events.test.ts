@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import type { Context } from '../../bot/context.ts';
+import { converse } from '../../bot/conversation.ts';
+import { createProgress } from '../../bot/progress.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
+import { services } from '../../core/services/index.ts';
+import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+/** The same event, delivered many times to two processes at once, has one effect. */
+let testDatabase: TestDatabase;
+const cores: Core[] = [];
+const DELIVERIES = 20;
+const TARGET = '127.0.0.1:4999';
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  cores.push(await openCore(testDatabase), await openCore(testDatabase));
+});
+afterAll(async () => {
+  for (const core of cores) await core.close();
+  await testDatabase.drop();
+});
+
+function contextOf(core: Core, chat: RecordingChat): Context {
+  const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
+  const progress = createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl });
+  const egress = createEgress({ privateTargets: [TARGET], log: silentLog });
+  const publicUrl = () => 'http://localhost:3000';
+  return { ...core, progress, egress, services, model: undefined, log: silentLog, publicUrl, chat: () => chat };
+}
+
+interface Scene {
+  readonly shop: Shop;
+  readonly core: Core;
+  readonly chat: RecordingChat;
+  readonly thread: ThreadRef;
+  /** Delivers the event to both instances by turns, all at once. */
+  deliver(event: ChatEvent, times?: number): Promise<void>;
+  operations(): Promise<readonly { id: string; status: string; plan_hash: string }[]>;
+}
+
+async function openScene(): Promise<Scene> {
+  const [core] = cores;
+  if (!core) throw new Error('the database is not open');
+  const shop = await installShop(core);
+  const chat = createRecordingChat();
+  const contexts = cores.map((each) => contextOf(each, chat));
+  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+  return {
+    ...{ shop, core, chat, thread },
+    async deliver(event, times = DELIVERIES) {
+      const at = (n: number) => contexts[n % contexts.length] ?? contexts[0];
+      await Promise.all(
+        Array.from({ length: times }, async (_, n) => {
+          const context = at(n);
+          if (context) await converse(context, event);
+        }),
+      );
+    },
+    operations: () =>
+      sql(testDatabase.adminUrl, 'SELECT id, status, plan_hash FROM autonomous_operations WHERE customer_id = $1', [
+        shop.customerId,
+      ]),
+  };
+}
+
+const says = ({ thread }: Scene, { person }: Member, id: string, text: string): ChatEvent => ({
+  ...{ kind: 'message', id, thread, from: person, text },
+});
+const presses = ({ thread }: Scene, { person }: Member, id: string, action: string, value: string): ChatEvent => ({
+  ...{ kind: 'action', id, thread, from: person, action, value, trigger: id },
+});
+const entriesOf = async (id: string, kind: string) =>
+  sql(testDatabase.adminUrl, 'SELECT FROM autonomous_operations_audit WHERE operation_id = $1 AND kind = $2', [
+    id,
+    kind,
+  ]);
+
+describe('an event that is delivered twenty times, to two instances', () => {
+  test('asks for one operation, with one card', async () => {
+    const scene = await openScene();
+    await scene.deliver(says(scene, scene.shop.merchant, 'ev-1', `set up WooCommerce for http://${TARGET}`));
+    expect(await scene.operations()).toHaveLength(1);
+    expect(scene.chat.shown()).toHaveLength(1);
+    expect(scene.chat.shown()[0]?.summary).toContain('waiting for approval');
+    await scene.deliver(says(scene, scene.shop.merchant, 'ev-2', `set up WooCommerce for http://${TARGET}`));
+    expect(await scene.operations()).toHaveLength(2);
+  });
+
+  test('countersigns once, sends one link, and tells nobody that it was too late', async () => {
+    const scene = await openScene();
+    const operation = await requestOperation(scene.core, scene.shop);
+    const { id, planHash } = operation;
+    await scene.deliver(presses(scene, scene.shop.approver, 'ev-3', 'approve', `${id} ${planHash}`));
+    expect(await entriesOf(id, 'consent.granted')).toHaveLength(1);
+    const alone = scene.chat.calls.filter(({ call }) => call === 'ephemeral').map(({ card }) => card?.summary);
+    expect(alone).toEqual([expect.stringContaining('Enter the WooCommerce sign-in')]);
+    await scene.deliver(presses(scene, scene.shop.approver, 'ev-4', 'approve', `${id} ${planHash}`), 1);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toContain('This was decided already');
+  });
+
+  test('stops once', async () => {
+    const scene = await openScene();
+    const { id } = await requestOperation(scene.core, scene.shop);
+    await scene.deliver(presses(scene, scene.shop.merchant, 'ev-5', 'stop', id));
+    expect(await entriesOf(id, 'operation.cancelled')).toHaveLength(1);
+    expect(scene.chat.calls.filter(({ call }) => call === 'ephemeral')).toEqual([]);
+  });
+
+  test('of a customer says nothing about the same event of another', async () => {
+    const [a, b] = [await openScene(), await openScene()];
+    for (const scene of [a, b]) {
+      await scene.deliver(says(scene, scene.shop.merchant, 'ev-6', `set up WooCommerce for http://${TARGET}`), 2);
+      expect(await scene.operations()).toHaveLength(1);
+    }
+  });
+
+  test('that failed on the way leaves no trace, and has its effect when it comes again', async () => {
+    const { core, shop } = await openScene();
+    const event = { platform: 'web', id: 'ev-7' } as const;
+    const broken = { ...shop.merchant, id: 'nobody' } as Member; // a member that no row stands for: the insert fails
+    await expect(requestOperation(core, shop, { event, requester: broken })).rejects.toThrow();
+    await requestOperation(core, shop, { event });
+    await expect(requestOperation(core, shop, { event })).rejects.toThrow('taken before');
+  });
+});
+
+test('a sentence that means nothing gets a sentence where there is a request, and the help where there is none', async () => {
+  const scene = await openScene();
+  await scene.deliver(says(scene, scene.shop.merchant, 'ev-8', 'the weather is nice today'), 1);
+  expect(scene.chat.shown().at(-1)?.blocks.length).toBeGreaterThan(1);
+  const { id } = await requestOperation(scene.core, scene.shop);
+  await scene.deliver(says(scene, scene.shop.merchant, 'ev-9', 'the weather is nice today'), 1);
+  const answer = scene.chat.shown().at(-1);
+  expect(answer?.blocks).toHaveLength(1);
+  expect(answer?.summary).toContain(`${id} (waiting for approval)`);
+});

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createProgress, type Progress } from '../../bot/progress.ts';
+import type { Database, Transaction } from '../../core/database.ts';
+import { endOperation } from '../../core/operations/ending.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import type { Card, Chat } from '../../core/ports/chat.ts';
+import {
+  type Core,
+  click,
+  grant,
+  grantedOperation,
+  installShop,
+  noSecrets,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  untilBlocked,
+} from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+let testDatabase: TestDatabase;
+/** Two processes on one database. */
+let [one, two]: Core[] = [];
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  [one, two] = [await openCore(testDatabase), await openCore(testDatabase)];
+});
+afterAll(async () => {
+  await one?.close();
+  await two?.close();
+  await testDatabase.drop();
+});
+
+function progressOf(core: Core | undefined, chat: Chat, database?: Database): Progress {
+  if (!core) throw new Error('the database is not open');
+  const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
+  return createProgress({ ...core, database: database ?? core.database, log: silentLog, chat: () => chat, pictureUrl });
+}
+
+async function shopOf(core: Core | undefined): Promise<{ core: Core; shop: Shop }> {
+  if (!core) throw new Error('the database is not open');
+  return { core, shop: await installShop(core) };
+}
+
+const deny = (core: Core, shop: Shop, operation: Operation) =>
+  core.consents.deny(shop.customerId, click(operation, shop.approver), 'not now');
+const summaries = (cards: readonly Card[]) => cards.map(({ summary }) => summary);
+
+/** The same database, and how many queries were made of it by name. */
+function counting({ database }: Core): { database: Database; queries: () => number } {
+  let count = 0;
+  const counted = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get(it, name, receiver) {
+        const value: unknown = Reflect.get(it, name, receiver);
+        if (typeof value === 'function') count++;
+        return typeof value === 'object' && value !== null ? counted(value) : value;
+      },
+    });
+  const inside = <T>(customerId: Shop['customerId'], work: (tx: Transaction) => Promise<T>) =>
+    database.withCustomer(customerId, (tx) => work(counted(tx)));
+  return { database: { ...database, withCustomer: inside }, queries: () => count };
+}
+
+describe('a thread', () => {
+  test('costs no more for forty ended operations than for two', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = createRecordingChat();
+    const { database, queries } = counting(core);
+    const verified = vi.spyOn(core.audit, 'isIntactUpTo');
+    const progress = progressOf(core, chat, database);
+    const show = () => progress.refresh(shop.customerId, shop.threadId);
+    const costOfOneMore = async () => {
+      const [before, looksBefore] = [queries(), verified.mock.calls.length];
+      const operation = await requestOperation(core, shop);
+      await show();
+      await deny(core, shop, operation);
+      await show();
+      return { queries: queries() - before, verifications: verified.mock.calls.length - looksBefore };
+    };
+    await costOfOneMore();
+    await costOfOneMore();
+    const early = await costOfOneMore();
+    for (let n = 0; n < 37; n++) await deny(core, shop, await requestOperation(core, shop));
+    await show();
+    const late = await costOfOneMore();
+    expect(chat.shown()).toHaveLength(2 * 41);
+    expect(late).toEqual(early);
+    expect(late.verifications).toBe(1);
+    const idle = queries();
+    await show();
+    expect(queries() - idle).toBeLessThanOrEqual(4);
+    verified.mockRestore();
+  });
+
+  test('still shows what happens to an ended operation later', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = createRecordingChat();
+    const progress = progressOf(core, chat);
+    const operation = await queuedOperation(core, shop);
+    const { customerId, id } = operation;
+    await endOperation(
+      core,
+      { customerId, operationId: id, fence: undefined },
+      { kind: 'stopped', words: 'Stopped.' },
+      noSecrets,
+    );
+    await progress.refresh(customerId, shop.threadId);
+    const before = chat.calls.length;
+    await progress.refresh(customerId, shop.threadId);
+    expect(chat.calls).toHaveLength(before);
+    await core.database.withCustomer(customerId, (tx) => core.consents.revoke(tx, operation, shop.approver));
+    await progress.refresh(customerId, shop.threadId);
+    expect(chat.calls.slice(before)).toMatchObject([{ call: 'update' }]);
+    expect(JSON.stringify(chat.calls.at(-1))).toContain('revoked');
+  });
+
+  test('of two processes shows the newest state last, however slow the first one is', async () => {
+    const { core, shop } = await shopOf(one);
+    const slow = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    let isSlow = false;
+    const chat = createRecordingChat(async ({ call }) => {
+      if (!isSlow || call !== 'update') return;
+      isSlow = false;
+      begun.resolve();
+      await slow.promise;
+    });
+    const [first, second] = [progressOf(one, chat), progressOf(two, chat)];
+    const operation = await requestOperation(core, shop);
+    await first.refresh(shop.customerId, shop.threadId);
+    await grant(core, operation, shop.approver);
+    isSlow = true;
+    const older = first.refresh(shop.customerId, shop.threadId); // has read "waiting for the sign-in"
+    await begun.promise;
+    const { customerId, id: operationId } = operation;
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, {
+        operationId,
+        from: ['awaiting_credentials'],
+        to: 'cancelled',
+        set: { errorMessage: 'Stopped by Abel.' },
+        entry: { kind: 'operation.cancelled' },
+      }),
+    );
+    const newer = second.refresh(customerId, shop.threadId);
+    await untilBlocked(testDatabase, newer);
+    slow.resolve();
+    await Promise.all([older, newer]);
+    expect(JSON.stringify(chat.shown()[0])).not.toContain('Waiting for');
+    expect(summaries(chat.shown()).at(-1)).toMatch(/^Stopped: .*Stopped by Abel\.$/);
+  });
+
+  test('closes the link to the one-time page, once', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = createRecordingChat();
+    const progress = progressOf(core, chat);
+    const operation = await grantedOperation(core, shop);
+    const { customerId, id: operationId, requester } = operation;
+    const link = await core.database.withCustomer(customerId, (tx) =>
+      core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
+    );
+    await progress.refresh(customerId, shop.threadId);
+    const closings = () => chat.calls.filter(({ call }) => call === 'ephemeral');
+    expect(closings()).toEqual([]);
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, {
+        operationId,
+        from: ['awaiting_credentials'],
+        to: 'queued',
+        entry: { kind: 'credentials.entered', actor: requester.id },
+      }),
+    );
+    await progress.refresh(customerId, shop.threadId);
+    await progress.refresh(customerId, shop.threadId);
+    expect(closings()).toMatchObject([
+      { key: `link:${link.id}`, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
+    ]);
+  });
+});

@@ -1,0 +1,53 @@
+import type { Card, Chat, Form, MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
+
+/** One call that changed what people see. */
+export interface ChatCall {
+  readonly call: 'post' | 'update' | 'ephemeral' | 'openForm';
+  readonly key?: string;
+  readonly card?: Card;
+}
+
+/** A platform in memory that can tell repeated posts, and keeps what it was told. */
+export interface RecordingChat extends Chat {
+  readonly calls: readonly ChatCall[];
+  /** What stands in the thread, oldest first. */
+  shown(): readonly Card[];
+}
+
+/** `before` is awaited in each call before anything changes: a slow platform. */
+export function createRecordingChat(before: (call: ChatCall) => Promise<void> = async () => {}): RecordingChat {
+  const calls: ChatCall[] = [];
+  const messages = new Map<string, Card>();
+  const refs = new Map<string, string>();
+  const record = async (call: ChatCall) => {
+    await before(call);
+    calls.push(call);
+  };
+  const post = async (thread: ThreadRef, card: Card, { key }: { key: string }): Promise<MessageRef> => {
+    await record({ call: 'post', key, card });
+    const ref = refs.get(key) ?? `m${messages.size}`;
+    if (!refs.has(key)) messages.set(ref, card);
+    refs.set(key, ref);
+    return { thread, ref };
+  };
+  return {
+    platform: 'web',
+    capabilities: {
+      ...{ ephemeral: true, directMessage: true, updateInPlace: true, form: true },
+      ...{ upload: false, mention: true, picturesInCards: true },
+    },
+    calls,
+    shown: () => [...messages.values()],
+    post,
+    async update({ ref }, card) {
+      await record({ call: 'update', card });
+      messages.set(ref, card);
+    },
+    ephemeral: (_thread: ThreadRef, _person: Person, card: Card, options?: { key: string }) =>
+      record({ call: 'ephemeral', card, ...options }),
+    directMessage: (_person: Person, card: Card) => record({ call: 'ephemeral', card }),
+    person: async (workspaceId, userId) => ({ platform: 'web', workspaceId, userId, name: userId }),
+    openForm: (_trigger: string, _form: Form) => record({ call: 'openForm' }),
+    upload: (thread, picture, options) => post(thread, { summary: picture.alt, blocks: [] }, options),
+  };
+}

@@ -1,0 +1,60 @@
+import { createHttp } from '../../adapters/http/index.ts';
+import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { createRunner } from '../../core/operations/run.ts';
+import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
+import { openTestBrowser } from './browser.ts';
+import { type Core, openCore } from './core.ts';
+import type { TestDatabase } from './database.ts';
+import { silentLog } from './silent-log.ts';
+
+/** A worker with a database connection and a browser of its own, as a process of `ROLE=worker` has them. */
+export interface Worker {
+  readonly core: Core;
+  /** What it logged since it was last told to forget that. */
+  readonly said: readonly string[];
+  forget(): void;
+  /** One job of that operation. */
+  run(operation: Operation, signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  /** The shop's `host:port`. */
+  readonly target: string;
+  /** Stands between the runner and the real session, for a worker that is slow or frozen at some action. */
+  wrap?(session: BrowserSession): BrowserSession;
+}
+
+export async function openWorker(
+  database: TestDatabase,
+  { target, wrap = (session) => session }: WorkerOptions,
+): Promise<Worker> {
+  const core = await openCore(database);
+  const tools = openTestBrowser({ privateTargets: [target] });
+  const browser: Browser = {
+    open: async (options) => wrap(await tools.browser.open(options)),
+    close: () => tools.close(),
+  };
+  const said: string[] = [];
+  const say = (_: object, words: string) => void said.push(words);
+  const runner = createRunner({
+    ...core,
+    browser,
+    http: createHttp({ egress: tools.egress }),
+    screenshots: createScreenshots(core),
+    log: { ...silentLog, info: say, warn: say, error: say },
+    secrets: { add() {}, remove() {} },
+  });
+  const never = new AbortController().signal;
+  return {
+    core,
+    said,
+    forget: () => void said.splice(0),
+    run: ({ customerId, id }, signal = never) => runner.run({ customerId, operationId: id }, signal),
+    close: async () => {
+      await browser.close();
+      await core.close();
+    },
+  };
+}
