@@ -84,10 +84,10 @@ async function rotateCustomers(
 
 function rotationWords(outcome: RotationOutcome): string {
   if (outcome.kind === 'lost') return 'was rotated by somebody else just now';
-  const { from, to, rewrapped, destroyed, kept } = outcome;
+  const { from: old, to: next, rewrapped, destroyed, kept } = outcome;
   const versions = (words: string, list: readonly number[]) =>
     list.length > 0 ? `, ${list.map((version) => `v${version}`).join(' ')} ${words}` : '';
-  return `v${from} → v${to}, ${rewrapped} secrets rewrapped${versions('destroyed', destroyed)}${versions('kept for older entries and pictures', kept)}`;
+  return `v${old} → v${next}, ${rewrapped} secrets rewrapped${versions('destroyed', destroyed)}${versions('kept for older entries and pictures', kept)}`;
 }
 
 function keyLine({ version, state, createdAt, seals }: KeyVersion): string {

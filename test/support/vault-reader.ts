@@ -25,8 +25,7 @@ const ref = { customerId: customerId(options.customer), service: 'stripe', type:
 const kept: unknown[] = [];
 for (let n = 0; n < 20; n++)
   await vault.open(ref, (fields) => {
-    const value = fields.value ?? Buffer.alloc(0);
-    kept.push(options.isCareless ? value.toString() : value.reduce((sum, byte) => sum + byte, 0));
+    kept.push(options.isCareless ? fields.value?.toString() : fields.value); // which is zeros once this has ended
   });
 await vault.verify(ref.customerId, ref.service, ref.type);
 await vault.rotate(ref.customerId, ref.service, ref.type);
