@@ -18,7 +18,7 @@ export function createRandomSource(draw: RandomSource): RandomSource {
   const seen = new Set<string>();
   return (bytes) => {
     const drawn = draw(bytes);
-    const start = drawn.toString('hex', 0, COMPARED_BYTES);
+    const start = drawn.toString('latin1', 0, COMPARED_BYTES);
     if (drawn.length !== bytes || bytes < COMPARED_BYTES || seen.has(start))
       throw new CountersignError(
         'randomness_failed',

@@ -22,6 +22,9 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
+/** Hundreds of readings, on a machine that may be busy. */
+const SLOW_MS = 240_000;
+
 const CANARY = 'cs_canary_0a1b2c3d4e5f607182933f9q2m';
 const REFUSED = {
   code: 'vault_authentication_failed',
@@ -64,27 +67,31 @@ const putRecord = (record: Buffer, { stored }: Placed) =>
   tamper('UPDATE autonomous_credentials SET encrypted_credential = $1 WHERE id = $2', [record, stored.id]);
 
 describe('a record opens nowhere but in its own place', () => {
-  test('1 none opens in the row of another one: all pairs of customers, targets, types and services, swapped', async () => {
-    const other = await installShop(core);
-    const target = `https://${newUuid()}.example.com`;
-    const placed: Placed[] = [];
-    for (const owner of [shop, other])
-      for (const changes of [
-        { target },
-        {},
-        { target, type: 'password' as const },
-        { target, service: 'stripe' },
-        { target, type: 'password' as const, service: 'stripe' },
-      ])
-        placed.push(await place(owner, changes));
-    const records = await Promise.all(placed.map(recordOf));
-    for (const [at, one] of placed.entries())
-      for (const [from, record] of records.entries()) {
-        await putRecord(record, one);
-        if (from === at) expect(await open(one)).toBe(CANARY);
-        else await expect(open(one), `${from} in ${at}`).rejects.toMatchObject(REFUSED);
-      }
-  });
+  test(
+    '1 none opens in the row of another one: all pairs of customers, targets, types and services, swapped',
+    async () => {
+      const other = await installShop(core);
+      const target = `https://${newUuid()}.example.com`;
+      const placed: Placed[] = [];
+      for (const owner of [shop, other])
+        for (const changes of [
+          { target },
+          {},
+          { target, type: 'password' as const },
+          { target, service: 'stripe' },
+          { target, type: 'password' as const, service: 'stripe' },
+        ])
+          placed.push(await place(owner, changes));
+      const records = await Promise.all(placed.map(recordOf));
+      for (const [at, one] of placed.entries())
+        for (const [from, record] of records.entries()) {
+          await putRecord(record, one);
+          if (from === at) expect(await open(one)).toBe(CANARY);
+          else await expect(open(one), `${from} in ${at}`).rejects.toMatchObject(REFUSED);
+        }
+    },
+    SLOW_MS,
+  );
 
   test.each<[string, () => Promise<[Placed, Placed]>]>([
     ["another row's", async () => [await place(shop), await place(shop)]],
@@ -315,22 +322,27 @@ describe('18 a wrong key, a changed record and a key that never was', () => {
     }
   });
 
-  test('18 take comparable time', async () => {
-    const all: { one: Placed; times: number[] }[] = [];
-    for (const [, change] of changes) {
-      const one = await place(shop);
-      await change(one, await recordOf(one));
-      all.push({ one, times: [] });
-    }
-    for (let round = 0; round < 60; round++)
-      for (const { one, times } of all) {
-        const began = performance.now();
-        await open(one).catch(() => {});
-        times.push(performance.now() - began);
+  test(
+    '18 take comparable time',
+    async () => {
+      const all: { one: Placed; times: number[] }[] = [];
+      for (const [, change] of changes) {
+        const one = await place(shop);
+        await change(one, await recordOf(one));
+        all.push({ one, times: [] });
       }
-    const quick = all.map(({ times }) => times.toSorted((a, b) => a - b)[15] ?? 0); // a quartile: less of the neighbours' noise
-    expect(Math.max(...quick) / Math.min(...quick)).toBeLessThan(2);
-  });
+      for (let round = 0; round < 60; round++)
+        for (const { one, times } of all) {
+          const began = performance.now();
+          await open(one).catch(() => {});
+          times.push(performance.now() - began);
+        }
+      // The quickest of each: what else the machine does only adds to it.
+      const quick = all.map(({ times }) => Math.min(...times));
+      expect(Math.max(...quick) / Math.min(...quick)).toBeLessThan(2);
+    },
+    SLOW_MS,
+  );
 });
 
 function flipAt(record: Buffer, at: number): Buffer {

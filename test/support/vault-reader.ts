@@ -1,7 +1,7 @@
 /**
  * Reads a stored secret in a process of its own, for tests that look into its memory: `node vault-reader.ts JSON`. Says when
- * it has read, writes a heap snapshot where it is told to, and waits to be killed. `careless`: it makes text of the secret
- * and keeps it, as the positive control.
+ * it has read, writes a heap snapshot where it is told to, and waits to be killed; the buffers that it was given it keeps.
+ * `isCareless`: it makes text of the secret and keeps that, as the positive control.
  */
 import { writeHeapSnapshot } from 'node:v8';
 import { z } from 'zod';
