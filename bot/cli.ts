@@ -4,11 +4,12 @@ import { parseArgs } from 'node:util';
 import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { vaultList, vaultRotate } from './cli/vault.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 
-const COMMANDS: readonly Command[] = [auditVerify, auditExport, auditHold, auditRelease];
+const COMMANDS: readonly Command[] = [auditVerify, auditExport, auditHold, auditRelease, vaultList, vaultRotate];
 
 export interface CliOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

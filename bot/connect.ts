@@ -10,22 +10,30 @@ import { peopleWords, stateWords } from './cards/audit-card.ts';
 import { place } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { signInForm, submitSignIn } from './credential-flow.ts';
+import { reveal, revealable } from './reveal-flow.ts';
 
-/** The one-time pages: the sign-in form and the export of a trail. */
+/** The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. */
 export function createConnectPages(context: Context): ConnectPages {
   return {
     async look(token) {
       const link = await context.links.look(token);
       if (!link) return undefined;
+      if (link.purpose === 'reveal') return revealView(context, link);
       return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
     },
     async submit(token, fields) {
       const link = await context.links.look(token);
       if (link?.purpose === 'export') return exportTrail(context, link);
+      if (link?.purpose === 'reveal') return reveal(context, link);
       const outcome = await submitSignIn(context, token, fields);
       return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
     },
   };
+}
+
+async function revealView(context: Context, link: Link): Promise<ConnectView | undefined> {
+  const label = await revealable(context, link);
+  return label === undefined ? undefined : viewOf(context, link, { kind: 'reveal', label });
 }
 
 async function signInView(context: Context, token: string): Promise<ConnectView | undefined> {

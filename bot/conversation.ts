@@ -33,6 +33,7 @@ import type { Context } from './context.ts';
 import { enterSignIn } from './credential-flow.ts';
 import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
+import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 
 /** What people write when they mean a button. */
@@ -221,6 +222,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return showAudit(context, customerId, member, event, event.value);
     case 'revoke_consent':
       return revokeConsent(context, customerId, member, event);
+    case 'reveal':
+      return sendRevealLink(context, customerId, member, event);
     case 'revoke':
       return revokeResult(context, customerId, member, event);
     default:

@@ -95,10 +95,11 @@ export async function submitSignIn(
     .withCustomer(customerId, async (tx) => {
       if (!(await context.links.spend(tx, link))) return false;
       // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
-      for (const field of operation.service.signIn)
-        await context.vault.store(tx, customerId, signInPlace(operation, field.name as CredentialType), {
-          value: new Secret(fields[field.name] ?? ''),
-        });
+      for (const field of operation.service.signIn) {
+        const { service, type, ...place } = signInPlace(operation, field.name as CredentialType);
+        const value = new Secret(fields[field.name] ?? '');
+        await context.vault.within(tx).store(customerId, service, type, { ...place, value });
+      }
       if (!(await hasSignIn(tx, context.vault, operation))) return false;
       const jobId = await context.queue.sendOperation(tx, { customerId, operationId });
       const entry = {

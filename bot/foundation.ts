@@ -28,6 +28,7 @@ import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-por
 import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
+import { createKeyRotation, type KeyRotation } from '../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../core/vault/sealer.ts';
 import { createVault, type Vault } from '../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../core/workflow/registry.ts';
@@ -68,6 +69,7 @@ export interface Foundation {
   readonly checkpoints: Checkpoints;
   readonly retention: Retention;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
   readonly mover: Mover;
@@ -107,7 +109,8 @@ export async function openFoundation(
   const store = createFileCheckpoints({ dir: resolve(dirname(folder), config.checkpointDir) });
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log });
   const retention = createRetention({ database, directory, audit, checkpoints, log });
-  const vault = createVault({ sealer, audit });
+  const vault = createVault({ database, directory, sealer, audit });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
@@ -120,7 +123,7 @@ export async function openFoundation(
   const screenshots = createScreenshots({ database, sealer });
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
-    ...{ checkpoints, retention, vault, links },
+    ...{ checkpoints, retention, vault, keyRotation, links },
     ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }

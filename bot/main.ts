@@ -26,6 +26,7 @@ import { createProgress } from './progress.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const DRAIN_MS = 20_000;
+const UPKEEP_SECONDS = 3600;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
@@ -185,6 +186,12 @@ async function wire(
       screenshots,
       log,
       secrets,
+    });
+    await queue.workUpkeep(UPKEEP_SECONDS, async () => {
+      const { rotated, failed } = await foundation.keyRotation.upkeep(config.retention.keyRotationDays);
+      if (rotated > 0) log.info({ rotated }, 'keys of customers were rotated');
+      for (const { customerId, error } of failed)
+        log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
     });
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes

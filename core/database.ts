@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
-import { type Prisma, PrismaClient } from '../prisma/generated/client.ts';
+import { Prisma, PrismaClient } from '../prisma/generated/client.ts';
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';
@@ -17,6 +17,11 @@ export interface Database {
    * locked until the commit. @throws CountersignError `context_refused`, `database_unavailable` (retryable).
    */
   withCustomer<T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * One statement that is its own transaction, and one round trip: it calls a function of the database that begins by
+   * entering `context`, its first three arguments (`customer uuid, expires bigint, token bytea`). Errors as above.
+   */
+  callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /**
@@ -85,10 +90,8 @@ export function createDatabase(config: DatabaseConfig): Database {
       translated(() =>
         client.$transaction(
           async (tx) => {
-            const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
-            const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
             await tx.$executeRaw`
-              SELECT sec.enter(${customerId}::uuid, ${expires}::bigint, ${token}),
+              SELECT sec.enter(${contextOf(contextKey, customerId)}),
                 set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
                 set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
             return { tx, value: await work(tx) };
@@ -99,6 +102,8 @@ export function createDatabase(config: DatabaseConfig): Database {
         for (const call of hooks.get(outcome.tx) ?? []) call();
         return outcome.value;
       }),
+    callAs: (customerId, statement) =>
+      translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
     exclusively: (name, work) => exclusively(locks, name, work),
     listen: (channel, onWake) => listen(config.url, channel, onWake),
@@ -109,6 +114,13 @@ export function createDatabase(config: DatabaseConfig): Database {
       await Promise.allSettled([client.$disconnect(), notifier.end(), locks.end()]);
     },
   };
+}
+
+/** What `sec.enter` takes: the program's word for this customer and these minutes. */
+function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
+  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
+  const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
+  return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
 }
 
 async function exclusively<T>(locks: pg.Pool, name: string, work: () => Promise<T>): Promise<T> {

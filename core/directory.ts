@@ -17,6 +17,8 @@ export interface Directory {
   customersOnRecord(): Promise<readonly CustomerId[]>;
   /** Customers whose audit trail has grown since its last checkpoint. */
   customersPastCheckpoint(): Promise<readonly CustomerId[]>;
+  /** All that were not erased, for work that goes from one to the next. */
+  customers(): Promise<readonly CustomerId[]>;
 }
 
 export function createDirectory(database: Database): Directory {
@@ -27,6 +29,7 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_workspace(${platform}, ${workspaceId}) AS id`))[0],
     customerOfLink: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
+    customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     customersPastCheckpoint: () => ids(Prisma.sql`SELECT id FROM directory.customers_past_checkpoint() AS id`),

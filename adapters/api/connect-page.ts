@@ -1,7 +1,8 @@
-import type { ConnectField, ConnectView } from '../../core/ports/connect.ts';
+import type { ConnectField, ConnectView, RevealedField } from '../../core/ports/connect.ts';
 
 type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
+type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
 
 const UNENCRYPTED =
   '<p class="caution"><strong>Not encrypted.</strong> The address of this shop begins with http, not https. Your password would travel to it as you type it, and anybody on the way could read it. If the shop can be opened with https, close this page and ask again with that address.</p>';
@@ -35,6 +36,38 @@ export function trailPage(view: TrailView, format: 'json' | 'csv' | 'jsonl'): st
     <form method="post" action="?format=${format}"><button class="primary" type="submit">Download ${format === 'jsonl' ? 'JSON Lines' : format.toUpperCase()}</button></form>
     <p class="quiet">This link works once.</p>`,
   );
+}
+
+/** Asks before it shows: opening the link, as a preview does, spends nothing. */
+export function revealPage(view: RevealView): string {
+  return page(
+    'Show a stored key',
+    `<h1>Show the key “${escapeHtml(view.label)}”</h1>
+    ${facts(view, 'Works at')}
+    <form method="post"><button class="primary" type="submit">Show it once</button></form>
+    <p class="quiet">It comes out of the vault for this one page. That it was shown, and to whom, goes on record; whoever sees your screen sees it, too.</p>`,
+  );
+}
+
+/** Hidden until asked for, with a click that works without a script; only copying needs one. */
+export function revealedPage(fields: readonly RevealedField[]): string {
+  return page(
+    'The stored key',
+    `<h1>The stored key</h1>
+    <p>This page is shown once. Copy what you need, then close it.</p>
+    ${fields.map(secretField).join('\n')}
+    <p class="quiet" role="status" id="copied"></p>
+    <p class="quiet">Keep it where only the program that needs it can read it. If it went astray, press Revoke in the thread.</p>`,
+    '<script src="/connect.js" defer></script>',
+  );
+}
+
+function secretField({ label, secret }: RevealedField, at: number): string {
+  return `<div class="secret">
+        <h2 id="label-${at}">${escapeHtml(label)}</h2>
+        <details aria-labelledby="label-${at}"><summary><span class="dots" aria-hidden="true">••••••••••••</span><span class="show">Show</span><span class="hide">Hide</span></summary><code id="secret-${at}" translate="no">${escapeHtml(secret.reveal())}</code></details>
+        <button type="button" class="plain" data-copies="secret-${at}" data-label="${escapeHtml(label)}" hidden>Copy<span class="unseen"> ${escapeHtml(label)}</span></button>
+      </div>`;
 }
 
 export function thanksPage(): string {
@@ -78,7 +111,7 @@ function input(field: ConnectField, error: string | undefined, value: string, ha
       </div>`;
 }
 
-function page(title: string, body: string): string {
+function page(title: string, body: string, script = ''): string {
   return `<!doctype html>
 <html lang="en">
   <head>
@@ -86,6 +119,7 @@ function page(title: string, body: string): string {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>${escapeHtml(title)} · Countersign</title>
     <link rel="stylesheet" href="/connect.css">
+    ${script}
   </head>
   <body>
     <header><span class="mark">Counter<b>sign</b></span></header>

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
 import { csvLine } from '../../core/audit/csv.ts';
-import type { ConnectPages, TrailExport } from '../../core/ports/connect.ts';
-import { gonePage, signInPage, thanksPage, trailPage } from './connect-page.ts';
+import type { ConnectPages, ConnectView, TrailExport } from '../../core/ports/connect.ts';
+import { gonePage, revealedPage, revealPage, signInPage, thanksPage, trailPage } from './connect-page.ts';
 
 const FORM_LIMIT_BYTES = 16_384;
 
@@ -15,14 +15,18 @@ const FORM_LIMIT_BYTES = 16_384;
 export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }): Router {
   const { pages } = deps;
   const css = readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8');
+  const script = readFileSync(new URL('./assets/connect.js', import.meta.url), 'utf8');
   const router = Router();
   router.get('/connect.css', (_request, response) => {
     response.set('Cache-Control', 'public, max-age=300').type('text/css').send(css);
   });
+  router.get('/connect.js', (_request, response) => {
+    response.set('Cache-Control', 'public, max-age=300').type('text/javascript').send(script);
+  });
   router.use('/connect', (_request, response, next) => {
     response.set({
       'Content-Security-Policy':
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       // Not `no-referrer`: under that a browser sends `Origin: null` even to the page's own server.
       'Referrer-Policy': 'same-origin',
       'X-Frame-Options': 'DENY',
@@ -33,7 +37,7 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
   router.get('/connect/:token', async (request, response) => {
     const view = await pages.look(request.params.token);
     if (!view) return html(response, 410, gonePage());
-    html(response, 200, view.kind === 'trail' ? trailPage(view, formatOf(request)) : signInPage(view, {}, {}));
+    html(response, 200, pageOf(view, request));
   });
   router.post(
     '/connect/:token',
@@ -56,6 +60,8 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
           return html(response, 410, gonePage());
         case 'trail':
           return download(response, outcome.operationId, outcome.trail, formatOf(request));
+        case 'revealed':
+          return html(response, 200, revealedPage(outcome.fields));
         case 'invalid': {
           const view = await pages.look(token);
           return view?.kind === 'sign_in'
@@ -68,6 +74,19 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
     },
   );
   return router;
+}
+
+function pageOf(view: ConnectView, request: Request): string {
+  switch (view.kind) {
+    case 'trail':
+      return trailPage(view, formatOf(request));
+    case 'reveal':
+      return revealPage(view);
+    case 'sign_in':
+      return signInPage(view, {}, {});
+    default:
+      return view satisfies never;
+  }
 }
 
 /** Browsers send Origin with every POST; a page elsewhere can't forge it. */

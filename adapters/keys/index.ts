@@ -41,6 +41,7 @@ export function createEnvironmentRootKeys(config: EnvironmentRootKeysConfig): Ro
   return {
     wrap: async (key, context) => wrap(current, key, context),
     unwrap: async (wrapped, context) => unwrap(keys, wrapped, context),
+    isUnderNewest: (wrapped) => wrapped[0] === FORMAT && current.id.equals(wrapped.subarray(1, IV_START)),
     derive: (purpose) => keys.map(({ root }) => derive(root, `purpose\0${purpose}`)),
   };
 }

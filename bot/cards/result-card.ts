@@ -54,7 +54,10 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           onRecord(record),
         ],
       },
-      { kind: 'actions', buttons: [trail(operation, 'primary'), ...(isGone ? [] : [revoke(operation)])] },
+      {
+        kind: 'actions',
+        buttons: [trail(operation, 'primary'), ...(isGone ? [] : [reveal(operation), revoke(operation)])],
+      },
     ],
   };
 }
@@ -156,6 +159,11 @@ function onRecord(record: OnRecord) {
 
 function trail(operation: Operation, style: 'primary' | 'plain'): Button {
   return { label: 'Audit trail', style, action: 'audit', value: operation.id };
+}
+
+/** For admins; the others are told so. */
+function reveal(operation: Operation): Button {
+  return { label: 'Reveal', style: 'plain', action: 'reveal', value: operation.id };
 }
 
 function revoke(operation: Operation): Button {

@@ -25,9 +25,10 @@ export async function revokeResult(
       return operation.result?.data.revokedAt ? operation : 'repeated';
     if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
       return 'not_allowed';
-    const stored = await context.vault.resultOf(tx, customerId, operation.id);
+    const vault = context.vault.within(tx);
+    const stored = await vault.resultOf(customerId, operation.id);
     if (!stored) return 'gone';
-    await context.vault.delete(tx, customerId, stored.id);
+    await vault.delete(customerId, stored.service, stored.credentialType, stored);
     await context.consents.revoke(tx, operation, member);
     const result = revoked(operation, stored, await databaseNow(tx));
     await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });

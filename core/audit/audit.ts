@@ -19,6 +19,11 @@ const NOTIFY_EVERY_MS = 25; // a NOTIFY inside the append would serialise the co
 export interface Audit {
   /** Appends to the chain inside `tx`: call it last, and wait for nothing but SQL after it. */
   append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
+  /**
+   * An entry without a payload for a function of the database that appends it together with what it does; call `appended`
+   * once that is committed, so that the thread hears of it.
+   */
+  headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: string; appended(): void };
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
   /** As it reads in a list of rows; the words are opened where they are still there. */
@@ -49,6 +54,10 @@ const header = z.object({
   rung: z.string().optional(),
   tokens: z.object({ input: z.number(), output: z.number() }).optional(),
   planHash: z.string().optional(),
+  credentialId: z.string().optional(),
+  credentialType: z.string().optional(),
+  why: z.string().optional(),
+  keyVersion: z.number().optional(),
   asked: z.string().optional(),
   payloadHash: z.string().optional(),
 });
@@ -71,15 +80,10 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
 
   return {
     async append(tx, customerId, entry) {
-      const { payload, attempt, ...rest } = entry;
+      const { payload, ...rest } = entry;
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
-      const fields = {
-        ...rest,
-        ...(attempt === undefined ? {} : { attempt: String(attempt) }),
-        ...(sealed ? { payloadHash: sealed.hash } : {}),
-      };
-      const text = headerText(customerId, id, fields);
+      const text = headerText(customerId, id, headerFields(rest, sealed?.hash));
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
       const seq = row?.seq ?? 0n;
@@ -89,6 +93,10 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       });
       return { seq, hash: Buffer.from(row?.hash ?? []).toString('hex') };
     },
+    headerOnly: (customerId, entry) => ({
+      header: headerText(customerId, newUuid(), headerFields(entry)),
+      appended: () => wake(customerId),
+    }),
     async entriesOf(tx, customerId, operationId) {
       const rows = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
       const entries: AuditEntry[] = [];
@@ -103,9 +111,17 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
   };
 }
 
-/** The header of an entry as it is chained. */
-export function headerText(customerId: CustomerId, id: string, fields: { readonly [name: string]: Json | undefined }) {
+/** The header of an entry as it is chained: RFC 8785 text. */
+export function headerText(
+  customerId: CustomerId,
+  id: string,
+  fields: { readonly [name: string]: Json | undefined },
+): string {
   return canonical(defined({ v: 1, id, customerId, ...fields }));
+}
+
+function headerFields({ attempt, ...rest }: Omit<NewEntry, 'payload'>, payloadHash?: string) {
+  return { ...rest, attempt: attempt === undefined ? undefined : String(attempt), payloadHash };
 }
 
 /** The salt keeps short payloads (a name, an address) from being guessed from the hash that stays in the chain. */

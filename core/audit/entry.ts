@@ -26,7 +26,13 @@ export type AuditKind =
   | 'credentials.entered'
   | 'credential.stored'
   | 'credential.opened'
+  | 'credential.revealed'
+  | 'credential.rotated'
   | 'credential.deleted'
+  | 'key.rotated'
+  | 'key.destroyed'
+  | 'key.rewrapped'
+  | 'customer.erased'
   | 'intent.written'
   | 'intent.settled'
   | 'step.finished'
@@ -57,6 +63,12 @@ export interface NewEntry {
   readonly tokens?: Tokens;
   readonly screenshotSha256?: string;
   readonly planHash?: string;
+  /** Of `credential.…`: which secret was read, and for what, such as `step 2`. */
+  readonly credentialId?: string;
+  readonly credentialType?: string;
+  readonly why?: string;
+  /** Of `key.…`: the version of the customer's key. */
+  readonly keyVersion?: number;
   /** Only of `access.refused`: what was asked for. */
   readonly asked?: string;
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
@@ -79,6 +91,10 @@ export interface AuditEntry {
   readonly rung?: string;
   readonly tokens?: Tokens;
   readonly planHash?: string;
+  readonly credentialId?: string;
+  readonly credentialType?: string;
+  readonly why?: string;
+  readonly keyVersion?: number;
   readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;

@@ -244,7 +244,7 @@ async function moveOn(
 export async function hasSignIn(tx: Transaction, vault: Vault, operation: Operation): Promise<boolean> {
   for (const field of operation.service.signIn) {
     const place = signInPlace(operation, field.name as CredentialType);
-    if (!(await vault.has(tx, operation.customerId, place))) return false;
+    if (!(await vault.within(tx).find(operation.customerId, place.service, place.type, place))) return false;
   }
   return true;
 }

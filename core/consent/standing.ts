@@ -219,5 +219,5 @@ export async function deleteUnkept(
     where: { customerId_id: { customerId, id: operationId } },
     select: { status: true },
   });
-  return row && isEnd(parseState(row.status)) ? vault.deleteSignIn(tx, customerId, operationId) : 0;
+  return row && isEnd(parseState(row.status)) ? vault.within(tx).deleteSignIn(customerId, operationId) : 0;
 }

@@ -87,11 +87,14 @@ export async function keepResult(
   kept: { step: number; fence: bigint; label: string; fields: Readonly<Record<string, Secret>> },
 ): Promise<StoredCredential> {
   const { customerId, id: operationId, type, service, plan } = operation;
-  const place = { service: service.id, target: plan.base, type: type.credentialType, operationId: null };
+  const vault = deps.vault.within(tx);
   const lastFour = Object.values(kept.fields)[0]?.lastFour() ?? '';
-  await deps.vault.hold(tx, customerId, place);
-  const earlier = await deps.vault.find(tx, customerId, place);
-  const stored = await deps.vault.store(tx, customerId, place, kept.fields, {
+  const place = { target: plan.base };
+  await vault.hold(customerId, service.id, type.credentialType, place);
+  const earlier = await vault.find(customerId, service.id, type.credentialType, place);
+  const stored = await vault.store(customerId, service.id, type.credentialType, {
+    ...place,
+    value: kept.fields,
     metadata: {
       operationId,
       label: kept.label,

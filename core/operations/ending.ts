@@ -122,7 +122,7 @@ async function resultOf(
   checked: string,
   method: string,
 ): Promise<OperationResult> {
-  const stored = await deps.vault.resultOf(tx, operation.customerId, operation.id);
+  const stored = await deps.vault.within(tx).resultOf(operation.customerId, operation.id);
   // What was said of its key while it still ran: another one took its place, or somebody revoked it.
   const { replacedBy, revokedAt } = operation.result?.data ?? {};
   const now = await databaseNow(tx);

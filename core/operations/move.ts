@@ -68,5 +68,5 @@ async function settle(
     where: { customerId, operationId, spentAt: null, purpose: 'credentials' },
     data: { spentAt: now },
   });
-  await vault.deleteSignIn(tx, customerId, operationId);
+  await vault.within(tx).deleteSignIn(customerId, operationId);
 }

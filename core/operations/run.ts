@@ -4,6 +4,7 @@ import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
 import { databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
+import type { OperationId } from '../ids.ts';
 import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
@@ -11,7 +12,14 @@ import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
-import type { CredentialType, Vault } from '../vault/vault.ts';
+import {
+  asSecrets,
+  type CredentialType,
+  type OpenedFields,
+  type SecretFields,
+  type StoredCredential,
+  type Vault,
+} from '../vault/vault.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -268,6 +276,7 @@ function stepRun(
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
+  const reader = { customerId, forOperation: operation.id, fence: lease.fence };
   return {
     session,
     obstacles: workflow.errorRecovery,
@@ -278,12 +287,9 @@ function stepRun(
     learn: (secret) => secrets.learn(secret, 'secret'),
     knownSecrets: () => secrets.all(),
     async secret(slot) {
-      const fields = await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
-        // Slots are named after the service's sign-in fields, which are credential types.
-        const place = signInPlace(operation, slot as CredentialType);
-        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: `step ${step?.order ?? 0}` });
-      });
+      // Slots are named after the service's sign-in fields, which are credential types.
+      const place = signInPlace(operation, slot as CredentialType);
+      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
       const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
@@ -303,28 +309,30 @@ function stepRun(
       });
     },
     async verify() {
-      const place = {
-        service: operation.service.id,
-        target: operation.plan.base,
-        type: operation.type.credentialType,
-        operationId: null,
-      };
-      const credential = await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
-        const owner = (await deps.vault.find(tx, customerId, place))?.metadata.operationId;
-        if (owner !== undefined && owner !== operation.id) return owner;
-        return deps.vault.open(tx, customerId, place, { operationId: operation.id, why: 'verify' });
-      });
+      const { service, type, plan } = operation;
+      const place = { service: service.id, target: plan.base, type: type.credentialType };
+      const stored = await deps.vault.find(customerId, place.service, place.type, place);
+      const owner = stored?.metadata.operationId ?? operation.id;
+      const credential =
+        owner === operation.id
+          ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
+          : owner;
       if (typeof credential === 'string') {
-        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || operation.plan.label}” there if nothing uses it.`;
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
         return { kind: 'fails', reason, isRetryable: false };
       }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
       for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
-      const { base, origin, permissions } = operation.plan;
-      return operation.type.verify({ base, origin, credential, permissions, http: deps.http });
+      const { base, origin, permissions } = plan;
+      return type.verify({ base, origin, credential, permissions, http: deps.http });
     },
   };
+}
+
+/** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
+function ownedBy(id: OperationId) {
+  return (fields: OpenedFields, { metadata }: StoredCredential): SecretFields | string =>
+    metadata.operationId === undefined || metadata.operationId === id ? asSecrets(fields) : metadata.operationId;
 }
 
 function effectIndex(workflow: Workflow): number {

@@ -1,3 +1,5 @@
+import type { Secret } from '../secret.ts';
+
 /** What the one-time pages under `/connect/:token` show and take. A look spends nothing; a submission spends the link. */
 export interface ConnectPages {
   /** `undefined`: unknown, spent or expired, which look alike. */
@@ -23,6 +25,8 @@ export type ConnectView = {
       readonly isUnencrypted: boolean;
     }
   | { readonly kind: 'trail' }
+  /** The stored result; `label` is its name at the service. */
+  | { readonly kind: 'reveal'; readonly label: string }
 );
 
 export interface ConnectField {
@@ -38,7 +42,15 @@ export type ConnectOutcome =
   /** Sentences at the fields; the link is not spent. */
   | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
   | { readonly kind: 'gone' }
-  | { readonly kind: 'trail'; readonly operationId: string; readonly trail: TrailExport };
+  | { readonly kind: 'trail'; readonly operationId: string; readonly trail: TrailExport }
+  /** Shown once; the page is never made again. */
+  | { readonly kind: 'revealed'; readonly operationId: string; readonly fields: readonly RevealedField[] };
+
+export interface RevealedField {
+  /** `Consumer key` */
+  readonly label: string;
+  readonly secret: Secret;
+}
 
 /** A trail to take away: as it is chained, as a table, and as lines to check offline. */
 export interface TrailExport {

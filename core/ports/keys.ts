@@ -7,6 +7,8 @@ export interface RootKeys {
   wrap(key: Buffer, context: Buffer): Promise<Buffer>;
   /** @throws CountersignError `vault_key_missing` (root key unknown) or `vault_authentication_failed`. */
   unwrap(wrapped: Buffer, context: Buffer): Promise<Buffer>;
+  /** Whether this was wrapped under the newest root key, so that an older one is not needed for it. */
+  isUnderNewest(wrapped: Buffer): boolean;
   /** 32 bytes for one named purpose (HKDF-SHA-512 of the root key), newest root key first, then the older ones. */
   derive(purpose: string): readonly Buffer[];
 }

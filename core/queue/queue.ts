@@ -11,6 +11,7 @@ import {
   OPERATIONS_QUEUE,
   type OperationJob,
   RETENTION_QUEUE,
+  UPKEEP_QUEUE,
 } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
@@ -28,6 +29,8 @@ export interface Queue {
   workCheckpoints(run: () => Promise<void>): Promise<void>;
   /** Once a day, in one process of all. */
   workRetention(run: () => Promise<void>): Promise<void>;
+  /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
+  workUpkeep(everySeconds: number, run: () => Promise<void>): Promise<void>;
   start(): Promise<void>;
   /** Takes no new job and waits for running ones, at most `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
@@ -97,6 +100,15 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     },
     workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),
     workRetention: (run) => workByClock(boss, RETENTION_QUEUE, '17 3 * * *', run),
+    async workUpkeep(everySeconds, run) {
+      // One in each span of that length; a second one is moved to the next.
+      const send = () => boss.sendDebounced(UPKEEP_QUEUE, {}, {}, everySeconds);
+      await boss.work(UPKEEP_QUEUE, { ...POLLING, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS }, async () => {
+        await run(); // a failure sends this job again, by the queue's own retries
+        await send();
+      });
+      await send();
+    },
     async start() {
       await boss.start();
     },

@@ -10,6 +10,8 @@ export const DEADLINES_QUEUE = 'deadlines';
 /** What is done by the clock for all customers: checkpoints of the audit trail, and dropping what is too old. Empty payloads. */
 export const CHECKPOINTS_QUEUE = 'checkpoints';
 export const RETENTION_QUEUE = 'retention';
+/** One job an hour or so, which sends the next one: what is looked after now and then, such as the age of keys. */
+export const UPKEEP_QUEUE = 'upkeep';
 
 export interface OperationJob {
   readonly customerId: CustomerId;
@@ -48,6 +50,17 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
   {
     name: RETENTION_QUEUE,
     options: { notify: true, expireInSeconds: 3600, retryLimit: 3, retryDelay: 600, deleteAfterSeconds: 86_400 },
+  },
+  {
+    name: UPKEEP_QUEUE,
+    options: {
+      notify: true,
+      heartbeatSeconds: 30,
+      expireInSeconds: 6 * 3600,
+      retryLimit: 1000,
+      retryDelay: 60,
+      deleteAfterSeconds: 86_400,
+    },
   },
 ];
 

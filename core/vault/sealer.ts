@@ -1,16 +1,20 @@
-import { randomBytes } from 'node:crypto';
 import type { Transaction } from '../database.ts';
-import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import type { RootKeys } from '../ports/keys.ts';
-import { associatedData, keyVersionOf, notOpened, openRecord, sealRecord } from './record.ts';
+import { createCustomerKeys, toBuffer, type WrappedKey } from './keys.ts';
+import { type CustomerKey, keyVersionOf, openRecord, sealRecord } from './record.ts';
 
 /** Seals anything of a customer under that customer's key: secrets, audit payloads, screenshots. */
 export interface Sealer {
-  /** `place` says where the value belongs; opening it anywhere else fails. */
+  /**
+   * `place` says where the value belongs; opening it anywhere else fails.
+   * @throws CountersignError `vault_key_missing` (the customer was erased), `vault_key_exhausted`, `randomness_failed`.
+   */
   seal(tx: Transaction, customerId: CustomerId, place: readonly string[], plaintext: Buffer): Promise<Sealed>;
-  /** @throws CountersignError `vault_authentication_failed`, `vault_key_missing` (also: the customer was erased). */
+  /** @throws CountersignError `vault_authentication_failed`, `vault_format_unknown`, `vault_key_missing` (also: erased). */
   open(tx: Transaction, customerId: CustomerId, place: readonly string[], record: Uint8Array): Promise<Buffer>;
+  /** The same where record and key were read together. */
+  openUnder(customerId: CustomerId, key: WrappedKey, place: readonly string[], record: Uint8Array): Promise<Buffer>;
 }
 
 export interface Sealed {
@@ -19,66 +23,35 @@ export interface Sealed {
   readonly keyId: string;
 }
 
+/** No key is kept between two calls: one that is retired, destroyed or replaced is so for the very next value. */
 export function createSealer(rootKeys: RootKeys): Sealer {
-  const unwrap = async (customerId: CustomerId, version: number, wrapped: Uint8Array) =>
-    rootKeys.unwrap(toBuffer(wrapped), keyContext(customerId, version));
-
+  const keys = createCustomerKeys(rootKeys);
   return {
     async seal(tx, customerId, place, plaintext) {
-      const row = (await newestKey(tx, customerId)) ?? (await makeKey(tx, customerId, rootKeys));
-      if (row.state !== 'active') throw keyGone(); // erased: it gets no new key either
-      const key = await unwrap(customerId, row.version, row.wrapped);
-      const record = sealRecord(key, row.version, [customerId, ...place], plaintext);
-      key.fill(0);
-      return { record, keyId: `v${row.version}` };
+      const key = await keys.active(tx, customerId);
+      return using(key, () => ({
+        record: sealRecord(key, [customerId, ...place], plaintext),
+        keyId: `v${key.version}`,
+      }));
     },
     async open(tx, customerId, place, record) {
       const bytes = toBuffer(record);
-      const version = keyVersionOf(bytes);
-      const row =
-        version > LARGEST_VERSION
-          ? null
-          : await tx.customerKey.findUnique({ where: { customerId_version: { customerId, version } } });
-      if (!row) throw notOpened(); // keys stay as rows: a version that never was is a changed record
-      if (row.state === 'destroyed') throw keyGone();
-      const key = await unwrap(customerId, version, row.wrapped);
-      try {
-        return openRecord(key, [customerId, ...place], bytes);
-      } finally {
-        key.fill(0);
-      }
+      const key = await keys.ofVersion(tx, customerId, keyVersionOf(bytes));
+      return using(key, () => openRecord(key.bytes, [customerId, ...place], bytes));
+    },
+    async openUnder(customerId, wrapped, place, record) {
+      const bytes = toBuffer(record);
+      keyVersionOf(bytes); // an unknown format is refused before any key is asked for
+      const key = await keys.unwrap(customerId, wrapped);
+      return using(key, () => openRecord(key.bytes, [customerId, ...place], bytes));
     },
   };
 }
 
-/** The column is an `integer`. */
-const LARGEST_VERSION = 2 ** 31 - 1;
-
-function keyGone(): CountersignError {
-  return new CountersignError('vault_key_missing', 'The key of this customer is gone.');
-}
-
-function newestKey(tx: Transaction, customerId: CustomerId) {
-  return tx.customerKey.findFirst({ where: { customerId, state: 'active' }, orderBy: { version: 'desc' } });
-}
-
-async function makeKey(tx: Transaction, customerId: CustomerId, rootKeys: RootKeys) {
-  const key = randomBytes(32);
-  const wrapped = await rootKeys.wrap(key, keyContext(customerId, 1));
-  key.fill(0);
-  // Two first uses at once: one row wins, and both read it.
-  await tx.customerKey.createMany({
-    data: [{ customerId, version: 1, wrapped: Uint8Array.from(wrapped), state: 'active' }],
-    skipDuplicates: true,
-  });
-  return tx.customerKey.findUniqueOrThrow({ where: { customerId_version: { customerId, version: 1 } } });
-}
-
-function keyContext(customerId: CustomerId, version: number): Buffer {
-  return associatedData(['customer-key/v1', customerId, String(version)]);
-}
-
-/** Prisma gives bytea as a plain Uint8Array; this is the same memory. */
-function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function using<T>(key: CustomerKey, work: () => T): T {
+  try {
+    return work();
+  } finally {
+    key.bytes.fill(0);
+  }
 }

@@ -1,190 +1,278 @@
 import { z } from 'zod';
-import type { Credential } from '../../prisma/generated/client.ts';
+import { Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
-import { databaseNow, type Transaction } from '../database.ts';
-import { type CustomerId, type MemberId, newUuid, type OperationId } from '../ids.ts';
-import { Secret } from '../secret.ts';
+import type { Database, Transaction } from '../database.ts';
+import type { Directory } from '../directory.ts';
+import { CountersignError } from '../errors.ts';
+import type { CustomerId, MemberId, OperationId } from '../ids.ts';
+import { Stopped } from '../operations/stopped.ts';
+import type { Secret } from '../secret.ts';
+import { binding, type CredentialType, placeOf, type StoredCredential, toStored } from './credential.ts';
+import { asSecrets, decodeFields, encodeFields, type OpenedFields, type SecretFields } from './fields.ts';
+import { toBuffer } from './keys.ts';
+import { notOpened } from './record.ts';
+import {
+  fieldsOf,
+  type NewCredential,
+  only,
+  put,
+  recordsIn,
+  targetRequired,
+  type VaultRecords,
+  type Where,
+} from './records.ts';
 import type { Sealer } from './sealer.ts';
 
-export type CredentialType =
-  | 'oauth_token'
-  | 'api_key'
-  | 'password'
-  | 'session'
-  | 'admin_username'
-  | 'admin_password'
-  | 'admin_email';
+export type { CredentialPlace, CredentialType, StoredCredential } from './credential.ts';
+export { asSecrets, type OpenedFields, type SecretFields } from './fields.ts';
+export type { NewCredential, VaultRecords, Where } from './records.ts';
 
-/** Where a credential belongs; its record opens nowhere else. */
-export interface CredentialPlace {
+/** Who reads, and what for: on record with the reading. */
+export interface Reader {
+  readonly actor?: MemberId;
+  /** The operation that it is read for. */
+  readonly forOperation?: OperationId;
+  /** The fence that the reader holds on that operation: with another one nothing is read. */
+  readonly fence?: bigint;
+  /** Such as `step 2`: in the chain for good, so nothing personal. */
+  readonly why: string;
+  /** `credential.revealed` where a person sees it. */
+  readonly kind?: 'credential.opened' | 'credential.revealed';
+}
+
+export interface CredentialRef extends Where, Reader {
+  readonly customerId: CustomerId;
   readonly service: string;
-  /** The shop's base address. */
-  readonly target: string;
   readonly type: CredentialType;
-  /** Sign-in secrets belong to one operation and die with it; `null` for a result, which stays. */
-  readonly operationId: OperationId | null;
 }
 
-/** What may be shown of a credential: never its value. */
-export interface StoredCredential {
-  readonly id: string;
-  readonly place: CredentialPlace;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly expiresAt: Date | null;
-  readonly createdAt: Date;
+export interface RevealedCredential extends StoredCredential {
+  /** The field `value`, or the first of several. */
+  readonly value: Secret;
+  readonly fields: SecretFields;
 }
 
-/** Sealed secrets of customers. Every opening is an audit entry. A value is a set of named fields. */
-export interface Vault {
-  /** Until the transaction ends nobody else stores in that place: what `find` says of it stays so. `store` does it by itself. */
-  hold(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<void>;
-  /** Replaces what lies in the same place. Doesn't append to the chain: the caller's own entry says why it was stored. */
-  store(
-    tx: Transaction,
-    customerId: CustomerId,
-    place: CredentialPlace,
-    fields: Readonly<Record<string, Secret>>,
-    options?: { expiresAt?: Date; metadata?: Readonly<Record<string, string>> },
-  ): Promise<StoredCredential>;
-  /** `undefined` when absent or expired, by the database's clock. The entry names operation and actor. */
-  open(
-    tx: Transaction,
-    customerId: CustomerId,
-    place: CredentialPlace,
-    reader: { operationId?: OperationId; actor?: MemberId; why: string },
-  ): Promise<Readonly<Record<string, Secret>> | undefined>;
-  has(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<boolean>;
-  /** What lies in a place, without opening it; `undefined` when absent or expired. */
-  find(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<StoredCredential | undefined>;
-  list(tx: Transaction, customerId: CustomerId): Promise<readonly StoredCredential[]>;
-  /** The stored result of an operation, if it is still there. */
-  resultOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | undefined>;
-  delete(tx: Transaction, customerId: CustomerId, id: string): Promise<boolean>;
+/**
+ * Sealed secrets of customers. Called by themselves, these methods are a transaction each, with an audit entry for each
+ * change; `within` gives the same ones inside a transaction of the caller's.
+ */
+export interface Vault extends Omit<VaultRecords, 'hold'> {
+  within(tx: Transaction): VaultRecords;
   /**
-   * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names.
-   * @returns how many were deleted.
+   * Opens a secret for as long as `use` runs; then its bytes are filled with zeros. One round trip: row, key and audit
+   * entry, which is committed before anything is opened. `null` when absent or expired, by the database's clock.
+   * @throws CountersignError `credential_target_required`, `vault_authentication_failed`, `vault_key_missing`;
+   * Stopped `moved` when the fence is another one.
    */
-  deleteSignIn(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<number>;
+  open<T>(
+    ref: CredentialRef,
+    use: (fields: OpenedFields, stored: StoredCredential) => T | Promise<T>,
+  ): Promise<T | null>;
+  /** As `open`, for whoever needs text that outlives a callback. */
+  get(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    options?: Where & Partial<Reader>,
+  ): Promise<RevealedCredential | null>;
+  /**
+   * Seals the secret anew: under a fresh data key and the customer's newest key, as its next version; with `value`, the
+   * vendor's new one takes its place. @throws CountersignError `credential_not_found`, `credential_target_required`.
+   */
+  rotate(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    options?: Where & Partial<Pick<NewCredential, 'value'>> & Pick<Partial<Reader>, 'actor'>,
+  ): Promise<StoredCredential>;
+  /** Whether it is there, has not expired and opens. */
+  verify(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<boolean>;
+  /** Marks results of all customers that were sealed longer ago than that. @returns how many were marked. */
+  markStaleCredentialsForRotation(days?: number): Promise<number>;
+  /** Of all customers, or of one. */
+  getCredentialsRequiringRotation(customerId?: CustomerId): Promise<readonly StoredCredential[]>;
 }
 
-const sealedFields = z.record(z.string(), z.string());
-const metadataSchema = z.record(z.string(), z.string());
+const DEFAULT_ROTATION_DAYS = 90;
+/** The function of the database puts the row's id in its place. */
+const ID_TO_COME = '00000000-0000-0000-0000-000000000000';
 
-export function createVault(deps: { sealer: Sealer; audit: Audit }): Vault {
-  const { sealer, audit } = deps;
+export function createVault(deps: { database: Database; directory: Directory; sealer: Sealer; audit: Audit }): Vault {
+  const { database, directory, sealer, audit } = deps;
+  const alone = <T>(customerId: CustomerId, work: (tx: Transaction, records: VaultRecords) => Promise<T>) =>
+    database.withCustomer(customerId, (tx) => work(tx, recordsIn(tx, sealer)));
+
+  const open: Vault['open'] = async (ref, use) => {
+    const found = await read(database, audit, ref);
+    if (!found) return null;
+    const { stored, record, secretVersion, key } = found;
+    const place = binding(stored.id, placeOf(stored), secretVersion, stored.expiresAt);
+    const plain = await sealer.openUnder(ref.customerId, key, place, record);
+    try {
+      return await use(decodeFields(plain), stored);
+    } finally {
+      plain.fill(0);
+    }
+  };
+
   return {
-    hold: holdPlace,
-    async store(tx, customerId, place, fields, options = {}) {
-      await holdPlace(tx, customerId, place);
-      const old = await tx.credential.findFirst({ where: { customerId, ...where(place) } });
-      const id = old?.id ?? newUuid();
-      const secretVersion = (old?.secretVersion ?? 0) + 1;
-      const expiresAt = options.expiresAt ?? null;
-      const plain = Buffer.from(
-        JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, s]) => [name, s.reveal()]))),
-      );
-      const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion, expiresAt), plain);
-      plain.fill(0);
-      const now = await databaseNow(tx);
-      const row = {
-        encryptedCredential: Uint8Array.from(sealed.record),
-        encryptionKeyId: sealed.keyId,
-        secretVersion,
-        expiresAt,
-        credentialMetadata: { ...options.metadata },
-        lastRotatedAt: old ? now : null,
-      };
-      const data = {
-        customerId,
-        id,
-        service: place.service,
-        target: place.target,
-        credentialType: place.type,
-        operationId: place.operationId,
-      };
-      const stored = old
-        ? await tx.credential.update({ where: { customerId_id: { customerId, id } }, data: { ...row, updatedAt: now } })
-        : await tx.credential.create({ data: { ...data, ...row } });
-      return toStored(stored);
-    },
-    async open(tx, customerId, place, reader) {
-      const row = await live(tx, customerId, place);
-      if (!row) return undefined;
-      const plain = await sealer.open(
-        tx,
-        customerId,
-        binding(row.id, place, row.secretVersion, row.expiresAt),
-        row.encryptedCredential,
-      );
-      const fields = sealedFields.parse(JSON.parse(plain.toString('utf8')));
-      plain.fill(0);
-      await audit.append(tx, customerId, {
-        kind: 'credential.opened',
-        ...(reader.operationId ? { operationId: reader.operationId } : {}),
-        ...(reader.actor ? { actor: reader.actor } : {}),
-        payload: { credentialId: row.id, type: row.credentialType, why: reader.why },
-      });
-      return Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, new Secret(text)]));
-    },
-    find: async (tx, customerId, place) => {
-      const row = await live(tx, customerId, place);
-      return row && toStored(row);
-    },
-    has: async (tx, customerId, place) => (await live(tx, customerId, place)) !== undefined,
-    list: async (tx, customerId) =>
-      (await tx.credential.findMany({ where: { customerId, operationId: null }, orderBy: { createdAt: 'desc' } })).map(
-        toStored,
+    open,
+    within: (tx) => recordsIn(tx, sealer),
+    store: (customerId, service, type, secret) =>
+      alone(customerId, async (tx, records) => {
+        const stored = await records.store(customerId, service, type, secret);
+        await audit.append(tx, customerId, entryOf('credential.stored', stored));
+        return stored;
+      }),
+    delete: (customerId, service, type, where) =>
+      alone(customerId, async (tx, records) => {
+        const row = await only(tx, customerId, service, type, where ?? {});
+        if (!row || !(await records.delete(customerId, service, type, { ...where, target: row.target }))) return false;
+        await audit.append(tx, customerId, entryOf('credential.deleted', toStored(row)));
+        return true;
+      }),
+    find: (customerId, ...rest) => alone(customerId, (_, records) => records.find(customerId, ...rest)),
+    list: (customerId, service) => alone(customerId, (_, records) => records.list(customerId, service)),
+    resultOf: (customerId, id) => alone(customerId, (_, records) => records.resultOf(customerId, id)),
+    deleteSignIn: (customerId, id) => alone(customerId, (_, records) => records.deleteSignIn(customerId, id)),
+    get: (customerId, service, type, options = {}) =>
+      open({ why: 'get', ...options, customerId, service, type }, (opened, stored) => {
+        const fields = asSecrets(opened);
+        const value = fields.value ?? Object.values(fields)[0];
+        if (!value) throw notOpened();
+        return { ...stored, value, fields };
+      }),
+    rotate: (customerId, service, type, { value, actor, ...where } = {}) =>
+      alone(customerId, async (tx) => {
+        const row = await lockedRow(tx, customerId, service, type, where);
+        const place = placeOf(toStored(row));
+        const { id, secretVersion, expiresAt, encryptedCredential } = row;
+        const plain =
+          value === undefined
+            ? await sealer.open(tx, customerId, binding(id, place, secretVersion, expiresAt), encryptedCredential)
+            : encodeFields(fieldsOf(value));
+        const { metadata } = toStored(row);
+        const stored = await put(tx, sealer, customerId, place, plain, { old: row, expiresAt, metadata }).finally(() =>
+          plain.fill(0),
+        );
+        await audit.append(tx, customerId, { ...entryOf('credential.rotated', stored), ...(actor ? { actor } : {}) });
+        return stored;
+      }),
+    verify: (customerId, service, type, where = {}) =>
+      open({ ...where, customerId, service, type, why: 'check' }, () => true).then(
+        (isOpen) => isOpen ?? false,
+        (error: unknown) => {
+          if (error instanceof CountersignError && UNREADABLE.includes(error.code)) return false;
+          throw error;
+        },
       ),
-    async resultOf(tx, customerId, operationId) {
-      const rows = await tx.credential.findMany({
-        where: { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } },
-      });
-      return rows[0] && toStored(rows[0]);
+    async markStaleCredentialsForRotation(days = DEFAULT_ROTATION_DAYS) {
+      let marked = 0;
+      for (const customerId of await directory.customers())
+        marked += await alone(
+          customerId,
+          (tx) => tx.$executeRaw`
+            UPDATE autonomous_credentials SET rotation_required = true
+            WHERE customer_id = ${customerId}::uuid AND operation_id IS NULL AND NOT rotation_required
+              AND coalesce(last_rotated_at, created_at) < app.now() - make_interval(days => ${days}::int)`,
+        );
+      return marked;
     },
-    delete: async (tx, customerId, id) => (await tx.credential.deleteMany({ where: { customerId, id } })).count > 0,
-    deleteSignIn: (tx, customerId, operationId) => tx.$executeRaw`
-      DELETE FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
-        AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
-          AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`,
+    async getCredentialsRequiringRotation(customerId) {
+      const due: StoredCredential[] = [];
+      for (const id of customerId === undefined ? await directory.customers() : [customerId])
+        due.push(...(await alone(id, (_, records) => records.list(id))).filter((stored) => stored.rotationRequired));
+      return due;
+    },
   };
 }
 
-/** A place that is still empty has no row to lock. */
-async function holdPlace(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<void> {
-  const name = JSON.stringify([customerId, place.service, place.target, place.type, place.operationId]);
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
+const UNREADABLE: readonly string[] = ['vault_authentication_failed', 'vault_format_unknown', 'vault_key_missing'];
+
+function entryOf(kind: 'credential.stored' | 'credential.deleted' | 'credential.rotated', stored: StoredCredential) {
+  return { kind, credentialId: stored.id, credentialType: stored.credentialType } as const;
 }
 
-/** The record is bound to its row, place and expiry: swapped with another one, or kept alive by hand, it doesn't open. */
-function binding(id: string, place: CredentialPlace, secretVersion: number, expiresAt: Date | null): readonly string[] {
-  const { service, target, type, operationId } = place;
-  const expiry = expiresAt?.toISOString() ?? '';
-  return ['credential', id, service, target, type, operationId ?? '', String(secretVersion), expiry];
+async function lockedRow(tx: Transaction, customerId: CustomerId, service: string, type: CredentialType, where: Where) {
+  const seen = await only(tx, customerId, service, type, where);
+  // Two rotations, or one and a rewrap: the second waits, and seals what the first has left.
+  await tx.$executeRaw`
+    SELECT FROM autonomous_credentials WHERE customer_id = ${customerId}::uuid AND id = ${seen?.id ?? ID_TO_COME}::uuid FOR UPDATE`;
+  const row = seen && (await tx.credential.findUnique({ where: { customerId_id: { customerId, id: seen.id } } }));
+  if (!row) throw new CountersignError('credential_not_found', 'Credential not found for rotation');
+  return row;
 }
 
-function where(place: CredentialPlace) {
-  return { service: place.service, target: place.target, credentialType: place.type, operationId: place.operationId };
-}
+const bytes = z.instanceof(Uint8Array);
+const foundRow = z.object({
+  outcome: z.literal('found'),
+  id: z.string(),
+  service: z.string(),
+  target: z.string(),
+  credential_type: z.string(),
+  operation_id: z.string().nullable(),
+  record: bytes,
+  secret_version: z.int(),
+  expires_at: z.date().nullable(),
+  last_rotated_at: z.date().nullable(),
+  rotation_required: z.boolean(),
+  metadata: z.record(z.string(), z.string()),
+  created_at: z.date(),
+  /** All null where the row names a key that never was. */
+  key_version: z.int().nullable(),
+  key_wrapped: bytes.nullable(),
+  key_state: z.string().nullable(),
+});
+const readRows = z.tuple([
+  z.discriminatedUnion('outcome', [
+    foundRow,
+    ...(['absent', 'several', 'moved'] as const).map((outcome) => z.object({ outcome: z.literal(outcome) })),
+  ]),
+]);
 
-async function live(tx: Transaction, customerId: CustomerId, place: CredentialPlace): Promise<Credential | undefined> {
-  const row = await tx.credential.findFirst({ where: { customerId, ...where(place) } });
-  if (!row?.expiresAt) return row ?? undefined;
-  const now = await databaseNow(tx);
-  return row.expiresAt > now ? row : undefined;
-}
-
-function toStored(row: Credential): StoredCredential {
+/** Row, key and audit entry in one round trip: see app.open_credential. */
+async function read(database: Database, audit: Audit, ref: CredentialRef) {
+  const { customerId, service, type, target, operationId = null, forOperation, actor, fence, why } = ref;
+  const entry = audit.headerOnly(customerId, {
+    kind: ref.kind ?? 'credential.opened',
+    ...(forOperation ? { operationId: forOperation } : {}),
+    ...(actor ? { actor } : {}),
+    ...{ credentialId: ID_TO_COME, credentialType: type, why },
+  });
+  const rows = await database.callAs(
+    customerId,
+    (context) => Prisma.sql`SELECT * FROM app.open_credential(${context}, ${service}, ${target ?? null}, ${type},
+      ${operationId}, ${forOperation ?? null}, ${fence ?? null}::bigint, ${entry.header})`,
+  );
+  const [row] = readRows.parse(rows);
+  switch (row.outcome) {
+    case 'absent':
+      return undefined;
+    case 'several':
+      throw targetRequired();
+    case 'moved':
+      throw new Stopped('moved', 'Somebody else moved the operation');
+    case 'found':
+      break;
+    default:
+      return row satisfies never;
+  }
+  entry.appended();
+  if (row.key_version === null || row.key_wrapped === null || row.key_state === null) throw notOpened();
   return {
-    id: row.id,
-    place: {
-      service: row.service,
-      target: row.target,
-      // CHECK autonomous_credentials_type_check guarantees the union; operation ids come from rows that we wrote.
-      type: row.credentialType as CredentialType,
-      operationId: row.operationId as OperationId | null,
-    },
-    metadata: metadataSchema.parse(row.credentialMetadata),
-    expiresAt: row.expiresAt,
-    createdAt: row.createdAt,
+    stored: toStored({
+      ...row,
+      customerId,
+      credentialType: row.credential_type,
+      operationId: row.operation_id,
+      credentialMetadata: row.metadata,
+      expiresAt: row.expires_at,
+      lastRotatedAt: row.last_rotated_at,
+      rotationRequired: row.rotation_required,
+      createdAt: row.created_at,
+    }),
+    record: toBuffer(row.record),
+    secretVersion: row.secret_version,
+    key: { version: row.key_version, wrapped: row.key_wrapped, state: row.key_state },
   };
 }

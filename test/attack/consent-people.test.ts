@@ -30,7 +30,7 @@ let platform = EVERYBODY;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  core = await openCore(testDatabase, (person, group) => platform(person, group));
+  core = await openCore(testDatabase, { platform: (person, group) => platform(person, group) });
 });
 
 afterAll(async () => {

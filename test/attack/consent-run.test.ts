@@ -59,17 +59,11 @@ async function readyToRun(): Promise<Operation> {
   const signIn = { admin_username: practice.username, admin_password: practice.password } as const;
   await core.database.withCustomer(shop.customerId, async (tx) => {
     for (const [type, value] of Object.entries(signIn))
-      await core.vault.store(
-        tx,
+      await core.vault.within(tx).store(
         shop.customerId,
-        // The keys of signIn are credential types.
-        {
-          service: 'woocommerce',
-          target: practice.origin,
-          type: type as keyof typeof signIn,
-          operationId: operation.id,
-        },
-        { value: new Secret(value) },
+        'woocommerce',
+        type as keyof typeof signIn, // the keys of signIn are credential types
+        { target: practice.origin, operationId: operation.id, value: new Secret(value) },
       );
   });
   return operation;
@@ -250,8 +244,8 @@ describe('41 more than was countersigned', () => {
       await core.database.withCustomer(shop.customerId, async (tx) => {
         for (const type of ['admin_username', 'admin_password'] as const) {
           const value = new Secret(type === 'admin_username' ? practice.username : practice.password);
-          const where = { service: 'woocommerce', target: practice.origin, type, operationId: asked.id };
-          await core.vault.store(tx, shop.customerId, where, { value });
+          const secret = { target: practice.origin, operationId: asked.id, value };
+          await core.vault.within(tx).store(shop.customerId, 'woocommerce', type, secret);
         }
       });
       await grant(core, asked, shop.approver);

@@ -448,7 +448,7 @@ describe('one effect', () => {
     });
     await expect(crashed).rejects.toThrow('crash');
     expect(await inside((tx) => effectState(tx, operation))).toMatchObject({ kind: 'uncertain' });
-    expect(await inside((tx) => core.vault.resultOf(tx, shop.customerId, operation.id))).toBeUndefined();
+    expect(await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id))).toBeNull();
   });
 
   test('that nobody saw the end of stays uncertain until somebody looked', async () => {
@@ -486,7 +486,7 @@ describe('a key that was read from the page', () => {
     const now = await look(core, operation);
     expect([now.state, now.intent?.state]).toEqual(['cancelled', 'done']);
     expect((await kinds(core, operation)).slice(-2)).toEqual(['operation.cancelled', 'credential.stored']);
-    const stored = await inside((tx) => core.vault.resultOf(tx, shop.customerId, operation.id));
+    const stored = await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id));
     expect(stored?.metadata).toMatchObject({ label: operation.plan.label });
     const words = JSON.stringify(resultCard(now, record));
     expect(words).toContain(`The new key “${operation.plan.label}” lies in the vault, but it was not proven to work.`);
@@ -514,7 +514,7 @@ describe('a key that was read from the page', () => {
     await expect(keep(old, operation.plan.label)).rejects.toMatchObject({ why: 'moved' });
     await cancel(operation);
     await expect(keep(old, operation.plan.label)).rejects.toMatchObject({ why: 'moved' });
-    expect(await inside((tx) => core.vault.resultOf(tx, shop.customerId, operation.id))).toBeUndefined();
+    expect(await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, operation.id))).toBeNull();
   });
 
   test('for the same shop twice at once is stored twice, and the later one names the one that it replaced', async () => {
@@ -561,7 +561,7 @@ describe('a key that was read from the page', () => {
     const inVault = ended.filter(({ result }) => result?.data.replacedBy === undefined);
     expect(inVault).toHaveLength(1);
     const [owner] = inVault;
-    const stored = owner && (await inside((tx) => core.vault.resultOf(tx, shop.customerId, owner.id)));
+    const stored = owner && (await inside((tx) => core.vault.within(tx).resultOf(shop.customerId, owner.id)));
     expect(stored?.metadata.label).toBe(owner?.plan.label);
     for (const operation of ended.filter((each) => each !== owner))
       expect(JSON.stringify(resultCard(operation, record))).toMatch(/the key of op-\w{8} has taken its place/);

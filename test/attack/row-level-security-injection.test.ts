@@ -81,13 +81,8 @@ describe('25 a hostile text that reaches the database', () => {
         await tx.screenshot.create({
           data: { customerId: id, operationId: operation.id, step: 1, id: newUuid(), ...picture },
         });
-        const place = {
-          service: evil('service').slice(0, 50),
-          target: evil('target'),
-          type: 'session',
-          operationId: null,
-        } as const;
-        await core.vault.store(tx, id, place, { [evil('field')]: new Secret('x') });
+        const secret = { target: evil('target'), value: { [evil('field')]: new Secret('x') } };
+        await core.vault.within(tx).store(id, evil('service').slice(0, 50), 'session', secret);
         expect(await core.operations.get(tx, id, evil('lookup'))).toBeUndefined();
         await core.audit.append(tx, id, { kind: 'guide.shown', payload: { note: evil('audit') } });
         expect(await tx.operation.findMany({ where: { customerId: b.customerId } })).toEqual([]);

@@ -213,10 +213,10 @@ describe("28 another customer's rows can not be", () => {
       // Each statement of B's is looked at while it is the connection's last one.
       const canary = `canary ${newUuid()}`;
       await two.core.database.withCustomer(b.customerId, async (tx) => {
-        const place = { service: 'woocommerce', target: canary, type: 'session', operationId: null } as const;
         await two.core.customers.member(tx, b.customerId, somebody(b.workspaceId, canary));
         await look();
-        await two.core.vault.store(tx, b.customerId, place, { value: new Secret(canary) });
+        const secret = { target: canary, value: new Secret(canary) };
+        await two.core.vault.within(tx).store(b.customerId, 'woocommerce', 'session', secret);
         await look();
       });
       await look();

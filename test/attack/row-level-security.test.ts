@@ -67,7 +67,7 @@ describe('a customer sees', () => {
       expect(await tx.operation.findFirst({ where: { id: ofB.id } })).toBeNull();
       const credentials = await tx.credential.findMany();
       expect(new Set(credentials.map((row) => row.customerId))).toEqual(new Set([a.customerId]));
-      expect(await core.vault.list(tx, b.customerId)).toEqual([]);
+      expect(await core.vault.within(tx).list(b.customerId)).toEqual([]);
       expect(await core.operations.latest(tx, b.customerId, 10)).toEqual([]);
     });
   });

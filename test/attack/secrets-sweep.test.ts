@@ -9,6 +9,7 @@ import { createHttp } from '../../adapters/http/index.ts';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { createAudit } from '../../core/audit/audit.ts';
 import { createDatabase } from '../../core/database.ts';
+import { createDirectory } from '../../core/directory.ts';
 import { customerId } from '../../core/ids.ts';
 import type { Box } from '../../core/ports/browser.ts';
 import type { Secret } from '../../core/secret.ts';
@@ -187,13 +188,13 @@ async function openKey(rootKey: string): Promise<Readonly<Record<string, Secret>
   const database = createDatabase({ url: demo.app.databaseUrl, rootKeys, poolSize: 2 });
   try {
     const sealer = createSealer(rootKeys);
-    const vault = createVault({ sealer, audit: createAudit({ database, sealer }) });
+    const audit = createAudit({ database, sealer });
+    const vault = createVault({ database, directory: createDirectory(database), sealer, audit });
     const [row] = await demo.sql('SELECT customer_id FROM workspaces');
     const customer = customerId(String(row?.customer_id));
-    const place = { service: 'woocommerce', target: demo.shop.origin, type: 'api_key', operationId: null } as const;
-    const opened = await database.withCustomer(customer, (tx) => vault.open(tx, customer, place, { why: 'test' }));
-    if (!opened) throw new Error('the key is not in the vault');
-    return opened;
+    const found = await vault.get(customer, 'woocommerce', 'api_key', { target: demo.shop.origin, why: 'test' });
+    if (!found) throw new Error('the key is not in the vault');
+    return found.fields;
   } finally {
     await database.close();
   }

@@ -24,19 +24,21 @@ const reportSchema = z.object({
 });
 
 /**
- * Runs the tests whose title, or whose describe's title, begins with a number. `numbers` absent: all of them.
+ * Runs the tests whose title, or whose describe's title, begins with a number. `numbers` absent: all of them. `isWhole`: those
+ * that are shortened in `npm test` are not.
  * @throws Error when a file could not be run at all, with what vitest said.
  */
 export async function runAttacks(
   root: string,
   files: readonly string[],
   numbers?: readonly number[],
+  isWhole = false,
 ): Promise<readonly AttackResult[]> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-report-'));
   const output = join(folder, 'report.json');
   const pattern = `(^| )(${numbers?.join('|') ?? '\\d+'}) `;
   try {
-    const said = await vitest(root, [...files, '-t', pattern, '--reporter=json', `--outputFile=${output}`]);
+    const said = await vitest(root, isWhole, [...files, '-t', pattern, '--reporter=json', `--outputFile=${output}`]);
     let report: z.infer<typeof reportSchema>;
     try {
       report = reportSchema.parse(JSON.parse(readFileSync(output, 'utf8')));
@@ -64,11 +66,15 @@ function numberOf(titles: readonly string[]): number | undefined {
 }
 
 /** @returns what it printed; whether tests failed is read from its report. */
-function vitest(root: string, args: readonly string[]): Promise<string> {
+function vitest(root: string, isWhole: boolean, args: readonly string[]): Promise<string> {
   const child = spawn(
     process.execPath,
     [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, ...args],
-    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...(isWhole ? { COUNTERSIGN_ATTACKS: 'whole' } : {}) },
+    },
   );
   const parts: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => parts.push(part));

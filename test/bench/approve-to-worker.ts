@@ -4,7 +4,6 @@ import { readConfig } from '../../bot/config.ts';
 import { signInPlace } from '../../core/consent/consent.ts';
 import type { OperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { Secret } from '../../core/secret.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import type { CredentialType } from '../../core/vault/vault.ts';
 import type { Benchmark } from './benchmark.ts';
@@ -74,7 +73,7 @@ async function makeApprovable(rig: Rig, { customerId, merchant, threadId }: RigC
   await rig.database.withCustomer(customerId, async (tx) => {
     for (const field of woocommerce.signIn) {
       const place = signInPlace(operation, field.name as CredentialType); // sign-in fields are named after credential types
-      await rig.vault.store(tx, customerId, place, { value: new Secret('not a real one') });
+      await rig.vault.within(tx).store(customerId, place.service, place.type, { ...place, value: 'not a real one' });
     }
   });
   return operation;

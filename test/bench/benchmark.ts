@@ -25,5 +25,5 @@ export interface Measure {
   readonly unit: 'ms' | '/s';
   readonly values: Samples;
   /** Reported, never asserted: a shared machine has bad days. */
-  readonly target?: { readonly of: 'median' | 'max'; readonly atMost: number };
+  readonly target?: { readonly of: 'median' | 'p99' | 'max'; readonly atMost: number };
 }

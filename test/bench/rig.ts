@@ -15,9 +15,11 @@ import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { createMover } from '../../core/operations/move.ts';
 import { createOperations, type Operations } from '../../core/operations/operations.ts';
 import { createThreads } from '../../core/operations/threads.ts';
+import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import type { OperationJob } from '../../core/queue/queues.ts';
 import { getService } from '../../core/services/index.ts';
+import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer } from '../../core/vault/sealer.ts';
 import { createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -32,6 +34,8 @@ export interface Rig {
   readonly audit: Audit;
   readonly checkpoints: Checkpoints;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
+  readonly rootKeys: RootKeys;
   readonly operations: Operations;
   readonly consents: Consents;
   /** Not started. */
@@ -62,11 +66,12 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const queue = createQueue({ url: urls.programUrl, log: silentLog });
   const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
   const directory = createDirectory(database);
+  const vault = createVault({ database, directory, sealer, audit });
   const store = createFileCheckpoints({ dir: join(home.folder, 'checkpoints') });
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log: silentLog });
   const customers = createCustomers({ database, directory });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const mover = createMover({ audit, vault });
   const workflows = createWorkflowRegistry();
   const operations = createOperations({ database, audit, customers, queue, workflows, getService });
@@ -74,7 +79,21 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
   const deadlines = createDeadlines({ database, audit, operations, mover, vault });
   const addCustomer = () => makeCustomer(database, customers);
-  return { database, audit, checkpoints, vault, operations, consents, queue, deadlines, addCustomer };
+  return {
+    ...{
+      database,
+      audit,
+      checkpoints,
+      vault,
+      keyRotation,
+      rootKeys,
+      operations,
+      consents,
+      queue,
+      deadlines,
+      addCustomer,
+    },
+  };
 }
 
 async function stopServer(server: PostgresServer): Promise<void> {

@@ -214,7 +214,7 @@ describe('result card', () => {
     expect(said(card)).toContain('…47a9, read only, in the vault');
     expect(said(card)).toContain('shop.example.com answered 200, 5 products');
     expect(said(card)).toContain('12 entries, chain #412 · 5be0aa0000000000 verified');
-    expect(labels(card)).toEqual(['Audit trail', 'Revoke']);
+    expect(labels(card)).toEqual(['Audit trail', 'Reveal', 'Revoke']);
   });
 
   test('says that its key was replaced, and which key it replaced', () => {

@@ -281,16 +281,18 @@ test('the queues are there as they are described, made by the migration', async 
     [QUEUES.map(({ name }) => name)],
   );
   expect(rows).toEqual(
-    QUEUES.map(({ name, options }) => ({
-      name,
-      notify: options.notify,
-      heartbeat_seconds: options.heartbeatSeconds ?? null,
-      expire_seconds: options.expireInSeconds,
-      retry_limit: options.retryLimit,
-      retry_delay: options.retryDelay,
-      deletion_seconds: options.deleteAfterSeconds,
-      dead_letter: options.deadLetter ?? null,
-    })).toSorted((a, b) => (a.name < b.name ? 1 : -1)),
+    QUEUES.toSorted((a, b) => (a.name < b.name ? 1 : -1))
+      .map(({ name, options }) => ({
+        name,
+        notify: options.notify,
+        heartbeat_seconds: options.heartbeatSeconds ?? null,
+        expire_seconds: options.expireInSeconds,
+        retry_limit: options.retryLimit,
+        retry_delay: options.retryDelay,
+        deletion_seconds: options.deleteAfterSeconds,
+        dead_letter: options.deadLetter ?? null,
+      }))
+      .toSorted((a, b) => (a.name < b.name ? 1 : -1)),
   );
 });
 
@@ -337,4 +339,33 @@ test('the id of the job stands in its operation', async () => {
     [operation.id],
   );
   expect(jobs).toEqual([{ id: row?.job_id }]);
+});
+
+test('upkeep is done once in each span, by one of the processes, and again in the next one', async () => {
+  const [one, two] = [
+    createQueue({ url: testDatabase.programUrl, log: silentLog }),
+    createQueue({ url: testDatabase.programUrl, log: silentLog }),
+  ];
+  let runs = 0;
+  const run = async () => {
+    runs++;
+  };
+  try {
+    for (const queue of [one, two]) {
+      await queue.start();
+      await queue.workUpkeep(3_600, run);
+    }
+    const jobs = () => sql<JobRow>(testDatabase.adminUrl, "SELECT * FROM pgboss.job WHERE name = 'upkeep'");
+    const after = await until(jobs, (rows) => rows.some(({ state }) => state === 'completed') && rows.length > 1);
+    expect(after.filter(({ state }) => state === 'completed')).toHaveLength(1);
+    const [next, ...more] = after.filter(({ state }) => state === 'created');
+    expect([runs, more]).toEqual([1, []]);
+    expect(next?.data).toEqual({});
+    expect(next?.start_after.getTime()).toBeGreaterThan(Date.now());
+    await sql(testDatabase.adminUrl, "UPDATE pgboss.job SET start_after = app.now() WHERE state = 'created'");
+    await until(jobs, (rows) => rows.filter(({ state }) => state === 'completed').length === 2);
+    expect(runs).toBe(2);
+  } finally {
+    for (const queue of [one, two]) await queue.stop(5_000);
+  }
 });

@@ -1,15 +1,17 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signInPlace } from '../../core/consent/consent.ts';
 import { newUuid } from '../../core/ids.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { STATES } from '../../core/operations/states.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Sealer } from '../../core/vault/sealer.ts';
-import { type CredentialPlace, createVault } from '../../core/vault/vault.ts';
+import { type CredentialPlace, createVault, type OpenedFields } from '../../core/vault/vault.ts';
 import {
   type Core,
   grantedOperation,
   installShop,
+  look,
   noSecrets,
   openCore,
   queuedOperation,
@@ -43,23 +45,22 @@ function resultPlace(target = `https://${newUuid()}.example.com`): CredentialPla
 
 function store(place: CredentialPlace, fields: Record<string, string>, expiresAt?: Date) {
   const secrets = Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, new Secret(text)]));
-  return core.database.withCustomer(shop.customerId, (tx) =>
-    core.vault.store(tx, shop.customerId, place, secrets, {
-      metadata: { lastFour: '8293' },
-      ...(expiresAt ? { expiresAt } : {}),
-    }),
+  const { service, type, ...where } = place;
+  return core.vault.store(shop.customerId, service, type, {
+    ...where,
+    value: secrets,
+    metadata: { lastFour: '8293' },
+    ...(expiresAt ? { expiresAt } : {}),
+  });
+}
+
+function open(place: CredentialPlace): Promise<Record<string, string> | null> {
+  return core.vault.open({ ...place, customerId: shop.customerId, why: 'test' }, (fields) =>
+    Object.fromEntries(Object.entries(fields).map(([name, bytes]) => [name, bytes.toString()])),
   );
 }
 
-async function open(place: CredentialPlace): Promise<Record<string, string> | undefined> {
-  const fields = await core.database.withCustomer(shop.customerId, (tx) =>
-    core.vault.open(tx, shop.customerId, place, { why: 'test' }),
-  );
-  return fields && Object.fromEntries(Object.entries(fields).map(([name, secret]) => [name, secret.reveal()]));
-}
-
-const has = (place: CredentialPlace) =>
-  core.database.withCustomer(shop.customerId, (tx) => core.vault.has(tx, shop.customerId, place));
+const find = (place: CredentialPlace) => core.vault.find(shop.customerId, place.service, place.type, place);
 
 describe('a stored credential', () => {
   test('comes back field by field, whatever characters it has', async () => {
@@ -101,36 +102,42 @@ describe('a stored credential', () => {
   test('is listed without its value, and gone when deleted', async () => {
     const place = resultPlace();
     const { id } = await store(place, { value: CANARY });
-    const list = () => core.database.withCustomer(shop.customerId, (tx) => core.vault.list(tx, shop.customerId));
+    const list = () => core.vault.list(shop.customerId);
     const listed = (await list()).find((stored) => stored.id === id);
-    expect(listed).toMatchObject({ place, metadata: { lastFour: '8293' }, expiresAt: null });
+    expect(listed).toMatchObject({
+      organizationId: shop.customerId,
+      service: 'woocommerce',
+      target: place.target,
+      credentialType: 'api_key',
+      metadata: { lastFour: '8293' },
+      expiresAt: null,
+      lastRotatedAt: null,
+      rotationRequired: false,
+      createdAt: expect.any(Date),
+    });
     expect(inspect(await list(), { depth: null })).not.toContain(CANARY);
-    const remove = () =>
-      core.database.withCustomer(shop.customerId, (tx) => core.vault.delete(tx, shop.customerId, id));
+    const remove = () => core.vault.delete(shop.customerId, place.service, place.type, place);
     expect([await remove(), await remove()]).toEqual([true, false]);
-    expect(await open(place)).toBeUndefined();
+    expect(await open(place)).toBeNull();
     expect((await list()).map((stored) => stored.id)).not.toContain(id);
   });
 
   test('is found as the result of the operation that its metadata names', async () => {
     const operation = await grantedOperation(core, shop);
-    const stored = await core.database.withCustomer(shop.customerId, (tx) =>
-      core.vault.store(tx, shop.customerId, resultPlace(), {}, { metadata: { operationId: operation.id } }),
-    );
+    const secret = { ...resultPlace(), value: 'x', metadata: { operationId: operation.id } };
+    const stored = await core.vault.store(shop.customerId, 'woocommerce', 'api_key', secret);
     const other = await grantedOperation(core, shop);
-    const resultOf = (id: typeof operation.id) =>
-      core.database.withCustomer(shop.customerId, (tx) => core.vault.resultOf(tx, shop.customerId, id));
+    const resultOf = (id: typeof operation.id) => core.vault.resultOf(shop.customerId, id);
     expect((await resultOf(operation.id))?.id).toBe(stored.id);
-    expect(await resultOf(other.id)).toBeUndefined();
+    expect(await resultOf(other.id)).toBeNull();
   });
 
   test('prints as nothing but [secret]', async () => {
     const place = resultPlace();
     await store(place, { value: CANARY });
-    const fields = await core.database.withCustomer(shop.customerId, (tx) =>
-      core.vault.open(tx, shop.customerId, place, { why: 'test' }),
-    );
-    const printed = [inspect(fields, { depth: null, showHidden: true }), JSON.stringify(fields), `${fields?.value}`];
+    const found = await core.vault.get(shop.customerId, place.service, place.type, place);
+    expect(found?.value.reveal()).toBe(CANARY);
+    const printed = [inspect(found, { depth: null, showHidden: true }), JSON.stringify(found), `${found?.value}`];
     expect(printed.join('\n')).not.toContain(CANARY);
     expect(printed.join('\n')).toContain('[secret]');
   });
@@ -163,13 +170,20 @@ describe('a stored credential', () => {
         passed.push(plaintext);
         return plaintext;
       },
+      openUnder: async (...args) => {
+        const plaintext = await core.sealer.openUnder(...args);
+        passed.push(plaintext);
+        return plaintext;
+      },
     };
-    const vault = createVault({ sealer: watching, audit: core.audit });
+    const vault = createVault({ ...core, sealer: watching });
     const place = resultPlace();
     const { customerId } = shop;
-    await core.database.withCustomer(customerId, (tx) => vault.store(tx, customerId, place, { v: new Secret(CANARY) }));
-    await core.database.withCustomer(customerId, (tx) => vault.open(tx, customerId, place, { why: 'test' }));
-    expect(passed.map((buffer) => buffer.length > CANARY.length)).toEqual([true, true]);
+    await vault.store(customerId, place.service, place.type, { ...place, value: CANARY });
+    const use = (fields: OpenedFields) => void passed.push(fields.value ?? Buffer.alloc(0));
+    await vault.open({ ...place, customerId, why: 'test' }, use);
+    await vault.rotate(customerId, place.service, place.type, place);
+    expect(passed.map((buffer) => buffer.length >= CANARY.length)).toEqual([true, true, true, true, true]);
     expect(passed.every((buffer) => buffer.every((byte) => byte === 0))).toBe(true);
   });
 
@@ -200,8 +214,8 @@ describe('expiry', () => {
     expect(await open(place)).toEqual({ value: 'x' });
     await shiftClock(testDatabase.ownerUrl, '61 minutes');
     try {
-      expect(await open(place)).toBeUndefined();
-      expect(await has(place)).toBe(false);
+      expect(await open(place)).toBeNull();
+      expect(await find(place)).toBeNull();
     } finally {
       await shiftClock(testDatabase.ownerUrl, '-61 minutes');
     }
@@ -212,7 +226,7 @@ describe('expiry', () => {
     const expired = resultPlace();
     await store(expired, { value: 'x' }, new Date(Date.now() - 1));
     const before = await opened();
-    expect([await open(expired), await open(resultPlace())]).toEqual([undefined, undefined]);
+    expect([await open(expired), await open(resultPlace())]).toEqual([null, null]);
     expect(await opened()).toBe(before);
   });
 });
@@ -235,29 +249,31 @@ describe('the record', () => {
       type: 'admin_password',
       operationId: operation.id,
     } as const;
-    const reader = { operationId: operation.id, actor: shop.merchant.id, why: 'step 2' };
+    const reader = { forOperation: operation.id, actor: shop.merchant.id, why: 'step 2' };
     for (let n = 0; n < 3; n++)
-      await core.database.withCustomer(shop.customerId, (tx) => core.vault.open(tx, shop.customerId, place, reader));
+      await core.vault.open({ ...place, ...reader, customerId: shop.customerId }, (fields) => fields.value?.length);
     const entries = (await trail(core, operation)).filter(({ kind }) => kind === 'credential.opened');
     expect(entries).toHaveLength(3);
     expect(entries[0]).toMatchObject({
       actor: shop.merchant.id,
-      payload: { type: 'admin_password', why: 'step 2', credentialId: expect.any(String) },
+      ...{ credentialType: 'admin_password', why: 'step 2' },
+      credentialId: expect.stringMatching(/^(?!0{8})[0-9a-f-]{36}$/),
     });
   });
 
-  test('and the value are had together or not at all', async () => {
+  test('is written before the secret is opened, so that nobody has the value without it', async () => {
     const place = resultPlace();
     await store(place, { value: 'x' });
     const before = await opened();
-    const rolledBack = core.database.withCustomer(shop.customerId, async (tx) => {
-      await core.vault.open(tx, shop.customerId, place, { why: 'test' });
-      throw new Error('changed my mind');
+    await core.vault.open({ ...place, customerId: shop.customerId, why: 'test' }, async () => {
+      expect(await opened()).toBe(before + 1);
     });
-    await expect(rolledBack).rejects.toThrow('changed my mind');
-    expect(await opened()).toBe(before);
-    await open(place);
     expect(await opened()).toBe(before + 1);
+  });
+
+  test('leaves the chain intact, whatever id was put into the header', async () => {
+    const verdict = await core.audit.verify(shop.customerId);
+    expect(verdict.isIntact).toBe(true);
   });
 });
 
@@ -321,22 +337,123 @@ describe("a customer's key", () => {
     const erased = await installShop(core);
     const operation = await grantedOperation(core, erased);
     await core.database.withCustomer(erased.customerId, (tx) => storeSignIn(core, tx, operation));
-    await sql(testDatabase.adminUrl, "UPDATE customer_keys SET state = 'destroyed' WHERE customer_id = $1", [
-      erased.customerId,
-    ]);
-    const place = {
-      service: 'woocommerce',
-      target: operation.plan.base,
-      type: 'admin_password',
-      operationId: operation.id,
-    } as const;
+    await core.keyRotation.eraseCustomer(erased.customerId);
     const withCustomer = core.database.withCustomer.bind(core.database, erased.customerId);
-    await expect(
-      withCustomer((tx) => core.vault.open(tx, erased.customerId, place, { why: 'test' })),
-    ).rejects.toMatchObject({ code: 'vault_key_missing' });
+    await expect(withCustomer((tx) => core.audit.entriesOf(tx, erased.customerId, operation.id))).rejects.toMatchObject(
+      {
+        code: 'vault_key_missing',
+      },
+    );
     await expect(
       withCustomer((tx) => core.sealer.seal(tx, erased.customerId, ['x'], Buffer.from('x'))),
     ).rejects.toMatchObject({ code: 'vault_key_missing' });
     await store(resultPlace(), { value: 'others are not touched' });
   });
+});
+
+describe('in the shapes of the reference', () => {
+  const type = 'oauth_token';
+
+  test('a secret without a target is stored, read, replaced and deleted by customer, service and type', async () => {
+    const { customerId } = await installShop(core);
+    expect(await core.vault.get(customerId, 'stripe', type)).toBeNull();
+    const stored = await core.vault.store(customerId, 'stripe', type, { value: 'one', metadata: { label: 'a' } });
+    expect(await core.vault.get(customerId, 'stripe', type)).toMatchObject({ id: stored.id, metadata: { label: 'a' } });
+    await core.vault.store(customerId, 'stripe', type, { value: 'two' });
+    expect((await core.vault.get(customerId, 'stripe', type))?.value.reveal()).toBe('two');
+    expect(await core.vault.list(customerId, 'stripe')).toHaveLength(1);
+    expect(await core.vault.list(customerId, 'shopify')).toEqual([]);
+    expect(await core.vault.delete(customerId, 'stripe', type)).toBe(true);
+    expect(await core.vault.delete(customerId, 'stripe', type)).toBe(false);
+    expect(await core.vault.verify(customerId, 'stripe', type)).toBe(false);
+  });
+
+  test('of several targets one must be named; of one, none needs to be', async () => {
+    const { customerId } = await installShop(core);
+    await core.vault.store(customerId, 'shopify', type, { value: 'a', target: 'https://a.example.com' });
+    expect((await core.vault.get(customerId, 'shopify', type))?.target).toBe('https://a.example.com');
+    await core.vault.store(customerId, 'shopify', type, { value: 'b', target: 'https://b.example.com' });
+    const unnamed = [
+      () => core.vault.get(customerId, 'shopify', type),
+      () => core.vault.find(customerId, 'shopify', type),
+      () => core.vault.store(customerId, 'shopify', type, { value: 'c' }),
+      () => core.vault.delete(customerId, 'shopify', type),
+      () => core.vault.rotate(customerId, 'shopify', type),
+      () => core.vault.verify(customerId, 'shopify', type),
+    ];
+    for (const call of unnamed) await expect(call()).rejects.toMatchObject({ code: 'credential_target_required' });
+    const named = await core.vault.get(customerId, 'shopify', type, { target: 'https://b.example.com' });
+    expect(named?.value.reveal()).toBe('b');
+  });
+
+  test('what can be opened is verified, and what was tampered with is not', async () => {
+    const { customerId } = await installShop(core);
+    const { id } = await core.vault.store(customerId, 'stripe', type, { value: 'x' });
+    expect(await core.vault.verify(customerId, 'stripe', type)).toBe(true);
+    await sql(testDatabase.adminUrl, 'UPDATE autonomous_credentials SET secret_version = 9 WHERE id = $1', [id]);
+    expect(await core.vault.verify(customerId, 'stripe', type)).toBe(false);
+  });
+
+  test('a stale secret is marked once, and rotating it seals it anew and takes the mark away', async () => {
+    const { customerId } = await installShop(core);
+    const due = () => core.vault.getCredentialsRequiringRotation(customerId);
+    await core.vault.store(customerId, 'stripe', type, { value: 'x', metadata: { label: 'l' } });
+    await core.vault.markStaleCredentialsForRotation();
+    expect(await due()).toEqual([]);
+    await shiftClock(testDatabase.ownerUrl, '91 days');
+    try {
+      expect(await core.vault.markStaleCredentialsForRotation()).toBeGreaterThan(0);
+      expect(await core.vault.markStaleCredentialsForRotation()).toBe(0);
+      expect(await due()).toMatchObject([{ service: 'stripe', rotationRequired: true }]);
+      expect(await core.vault.getCredentialsRequiringRotation()).toEqual(expect.arrayContaining([...(await due())]));
+      const rotated = await core.vault.rotate(customerId, 'stripe', type);
+      expect(rotated).toMatchObject({
+        rotationRequired: false,
+        metadata: { label: 'l' },
+        lastRotatedAt: expect.any(Date),
+      });
+      expect(await due()).toEqual([]);
+    } finally {
+      await shiftClock(testDatabase.ownerUrl, '-91 days');
+    }
+    expect((await core.vault.get(customerId, 'stripe', type))?.value.reveal()).toBe('x');
+    await core.vault.rotate(customerId, 'stripe', type, { value: 'the next one' });
+    expect((await core.vault.get(customerId, 'stripe', type))?.value.reveal()).toBe('the next one');
+    await expect(core.vault.rotate(customerId, 'stripe', 'session')).rejects.toMatchObject({
+      code: 'credential_not_found',
+      message: 'Credential not found for rotation',
+    });
+  });
+
+  test('every change that has no entry of its caller gets one', async () => {
+    const { customerId } = await installShop(core);
+    await core.vault.store(customerId, 'stripe', type, { value: 'x' });
+    await core.vault.get(customerId, 'stripe', type);
+    await core.vault.rotate(customerId, 'stripe', type);
+    await core.vault.delete(customerId, 'stripe', type);
+    const rows = await sql<{ kind: string }>(
+      testDatabase.adminUrl,
+      "SELECT kind FROM autonomous_operations_audit WHERE customer_id = $1 AND kind LIKE 'credential.%' ORDER BY seq",
+      [customerId],
+    );
+    const kinds = ['credential.stored', 'credential.opened', 'credential.rotated', 'credential.deleted'];
+    expect(rows.map(({ kind }) => kind)).toEqual(kinds);
+  });
+});
+
+test('a reader whose fence is another one reads nothing, and nothing is on record', async () => {
+  const operation = await queuedOperation(core, shop);
+  const place = signInPlace(operation, 'admin_password');
+  const ref = { ...place, customerId: shop.customerId, forOperation: operation.id, why: 'step 2' };
+  await core.database.withCustomer(shop.customerId, (tx) =>
+    core.mover.move(tx, shop.customerId, {
+      ...{ operationId: operation.id, from: ['queued'], to: 'in_progress', entry: { kind: 'operation.started' } },
+    }),
+  );
+  const { fence } = await look(core, operation);
+  const before = await opened();
+  for (const wrong of [fence - 1n, fence + 1n])
+    await expect(core.vault.open({ ...ref, fence: wrong }, () => 1)).rejects.toMatchObject({ why: 'moved' });
+  expect(await opened()).toBe(before);
+  expect(await core.vault.open({ ...ref, fence }, () => 1)).toBe(1);
 });

@@ -384,6 +384,18 @@ describe('a request that was carried out', () => {
     expect(answers[0]).toBe(answers[1]);
   });
 
+  it('shows the key to an admin who asks for it, once, on a page of their own, and to nobody else', async () => {
+    await press(merchant, 'Reveal');
+    await seen(merchant, 'Only an admin can have a stored key shown. Nothing was shown.');
+    await press(admin, 'Reveal');
+    const page = await follow(admin, 'Open the one-time page');
+    await page.getByRole('button', { name: 'Show it once' }).click();
+    await page.getByRole('group', { name: 'Consumer key' }).getByText('Show').click();
+    const key = await page.getByText(/^ck_[0-9a-f]{40}$/).innerText();
+    await page.close();
+    for (const person of [merchant, admin]) expect(await person.getByText(key).count()).toBe(0);
+  });
+
   it('takes the key out of the vault when it is revoked, and says what is left to do at the shop', async () => {
     await press(merchant, 'Revoke');
     const question = merchant.getByRole('dialog', { name: 'Revoke this key?' });

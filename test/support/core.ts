@@ -17,12 +17,14 @@ import { createOperations, type NewOperation, type Operations } from '../../core
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
+import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { Secret } from '../../core/secret.ts';
 import { defaultPermissions } from '../../core/services/define-service.ts';
 import { getService } from '../../core/services/index.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createLinks, type Links } from '../../core/vault/links.ts';
+import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../../core/vault/sealer.ts';
 import { type CredentialType, createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -37,6 +39,7 @@ export interface Core extends LeaseDeps {
   readonly sealer: Sealer;
   readonly audit: Audit;
   readonly vault: Vault;
+  readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
   readonly mover: Mover;
@@ -58,14 +61,18 @@ function identifiedBy(platform: TestPlatform) {
 
 export async function openCore(
   { programUrl }: TestDatabase,
-  platform: TestPlatform = () => ({ kind: 'member', isInGroup: false }),
+  {
+    platform = () => ({ kind: 'member', isInGroup: false }),
+    rootKeys = testRootKeys,
+  }: { platform?: TestPlatform; rootKeys?: RootKeys } = {},
 ): Promise<Core> {
-  const database = createDatabase({ url: programUrl, rootKeys: testRootKeys, poolSize: 10 });
+  const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
   const directory = createDirectory(database);
-  const sealer = createSealer(testRootKeys);
+  const sealer = createSealer(rootKeys);
   const audit = createAudit({ database, sealer });
-  const vault = createVault({ sealer, audit });
+  const vault = createVault({ database, directory, sealer, audit });
+  const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const mover = createMover({ audit, vault });
@@ -78,7 +85,7 @@ export async function openCore(
   const standingGrants = createStandingGrants(deciding);
   await queue.start();
   return {
-    ...{ database, directory, sealer, audit, vault, links, customers, mover, queue, threads },
+    ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, mover, queue, threads },
     ...{ workflows, operations, consents, standingGrants },
     close: async () => {
       await queue.stop(5_000);
@@ -175,9 +182,8 @@ export async function storeSignIn(
   for (const { name } of operation.service.signIn) {
     // Sign-in fields are named after credential types.
     const place = signInPlace(operation, name as CredentialType);
-    await core.vault.store(tx, operation.customerId, place, {
-      value: new Secret(signIn[name] ?? `${name} of ${operation.id}`),
-    });
+    const value = new Secret(signIn[name] ?? `${name} of ${operation.id}`);
+    await core.vault.within(tx).store(operation.customerId, place.service, place.type, { ...place, value });
   }
 }
 

@@ -66,13 +66,9 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     await tx.operationIntent.create({ data: { ...step, attempt: 1n, label: operation.plan.label, state: 'started' } });
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
-    const place = {
-      service: 'woocommerce',
-      target: 'https://shop.example.com',
-      type: 'api_key',
-      operationId: null,
-    } as const;
-    await core.vault.store(tx, id, place, { value: new Secret(`secret of ${shop.workspaceId}`) });
+    const target = 'https://shop.example.com';
+    const value = new Secret(`secret of ${shop.workspaceId}`);
+    await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });
     const head = await tx.auditHead.findUniqueOrThrow({ where: { customerId: id } });
     await tx.$executeRaw`SELECT app.record_checkpoint(${head.seq}, ${head.hash}, 'a note')`;

@@ -1,0 +1,106 @@
+import { type CustomerId, customerId } from '../../core/ids.ts';
+import type { KeyVersion, RotationOutcome } from '../../core/vault/rotation.ts';
+import type { Foundation } from '../foundation.ts';
+import type { Call, Command } from './command.ts';
+
+/** What may be shown of a customer's secrets: never a value. */
+export const vaultList: Command = {
+  usage: 'vault list',
+  summary: 'Stored credentials of a customer, and the versions of its key; never a value.',
+  options: { customer: { type: 'string', help: 'the id of the customer; without it, the ids of all customers' } },
+  async run(call) {
+    const foundation = await call.open();
+    const named = customerOf(call);
+    if (named === 'wrong') return 2;
+    if (named === undefined) {
+      for (const id of await foundation.directory.customers()) call.say(id);
+      return 0;
+    }
+    for (const key of await foundation.keyRotation.versions(named)) call.say(keyLine(key));
+    for (const { id, service, target, credentialType, expiresAt, rotationRequired } of await foundation.vault.list(
+      named,
+    ))
+      call.say(
+        [
+          ...[id, service, target || '–', credentialType],
+          ...(expiresAt ? [`until ${expiresAt.toISOString()}`] : []),
+          ...(rotationRequired ? ['to be rotated'] : []),
+        ].join('  '),
+      );
+    return 0;
+  },
+};
+
+export const vaultRotate: Command = {
+  usage: 'vault rotate',
+  summary:
+    'New keys for customers, or with --root their keys under the newest root key. May be stopped and begun again.',
+  options: {
+    customer: { type: 'string', help: 'this customer alone' },
+    root: { type: 'boolean', help: 'afterwards ENCRYPTION_KEYS_OLD can be dropped' },
+  },
+  async run(call) {
+    const foundation = await call.open();
+    const named = customerOf(call);
+    if (named === 'wrong') return 2;
+    const customers = named === undefined ? await foundation.directory.customers() : [named];
+    return call.values.root === true
+      ? rotateRoot(call, foundation, customers, named === undefined)
+      : rotateCustomers(call, foundation, customers);
+  },
+};
+
+async function rotateRoot(
+  call: Call,
+  { keyRotation }: Foundation,
+  customers: readonly CustomerId[],
+  isAll: boolean,
+): Promise<number> {
+  let rewrapped = 0;
+  for (const id of customers) rewrapped += await keyRotation.rewrapUnderRoot(id);
+  call.say(
+    `${rewrapped} key versions of ${customers.length} customers were wrapped anew; all of these are under the newest root key.`,
+  );
+  if (isAll) call.say('ENCRYPTION_KEYS_OLD can be dropped once every process runs with the new ENCRYPTION_KEY.');
+  return 0;
+}
+
+async function rotateCustomers(
+  call: Call,
+  { keyRotation }: Foundation,
+  customers: readonly CustomerId[],
+): Promise<number> {
+  let unreadable = 0;
+  for (const id of customers) {
+    if ((await keyRotation.versions(id)).length === 0) continue; // nothing was ever sealed
+    const outcome = await keyRotation.rotateCustomerKeys(id);
+    call.say(`${id}  ${rotationWords(outcome)}`);
+    if (outcome.kind === 'rotated') unreadable += outcome.unreadable;
+  }
+  if (unreadable > 0)
+    call.complain(`${unreadable} secrets do not open in their place, and were left as they are: see the audit trail.`);
+  return unreadable > 0 ? 1 : 0;
+}
+
+function rotationWords(outcome: RotationOutcome): string {
+  if (outcome.kind === 'lost') return 'was rotated by somebody else just now';
+  const { from: old, to: next, rewrapped, destroyed, kept } = outcome;
+  const versions = (words: string, list: readonly number[]) =>
+    list.length > 0 ? `, ${list.map((version) => `v${version}`).join(' ')} ${words}` : '';
+  return `v${old} → v${next}, ${rewrapped} secrets rewrapped${versions('destroyed', destroyed)}${versions('kept for older entries and pictures', kept)}`;
+}
+
+function keyLine({ version, state, createdAt, seals }: KeyVersion): string {
+  return `key v${version}  ${state.replaceAll('_', ' ')}  since ${createdAt.toISOString()}  about ${seals} seals`;
+}
+
+function customerOf(call: Call): CustomerId | 'wrong' | undefined {
+  const { customer } = call.values;
+  if (typeof customer !== 'string') return undefined;
+  try {
+    return customerId(customer);
+  } catch {
+    call.complain('A customer is named by its id, as `vault list` prints them.');
+    return 'wrong';
+  }
+}

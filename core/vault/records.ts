@@ -1,0 +1,191 @@
+import type { Credential } from '../../prisma/generated/client.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
+import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import { Secret } from '../secret.ts';
+import { binding, type CredentialPlace, type CredentialType, type StoredCredential, toStored } from './credential.ts';
+import { encodeFields, type SecretFields } from './fields.ts';
+import type { Sealer } from './sealer.ts';
+
+/** Which of the credentials of one service and type. */
+export interface Where {
+  /** Absent: the only one there is; of several, `credential_target_required`. */
+  readonly target?: string;
+  /** The sign-in secret of this operation; absent or `null`: a result, which belongs to none. */
+  readonly operationId?: OperationId | null;
+}
+
+export interface NewCredential extends Where {
+  /** One secret, kept as the field `value`, or several by name. */
+  readonly value: string | Secret | SecretFields;
+  readonly expiresAt?: Date | null;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What is done with credentials without opening them. */
+export interface VaultRecords {
+  /**
+   * Replaces what lies in the same place. Without a target: the place of the only one there is, or, for a service that
+   * knows no targets, the empty one. @throws CountersignError `credential_target_required`.
+   */
+  store(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    secret: NewCredential,
+  ): Promise<StoredCredential>;
+  /** Until the transaction ends nobody else stores in that place: what `find` says of it stays so. `store` does it by itself. */
+  hold(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    where: Where & { readonly target: string },
+  ): Promise<void>;
+  /** `null` when absent or expired, by the database's clock. @throws CountersignError `credential_target_required`. */
+  find(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<StoredCredential | null>;
+  /** Results, newest first; sign-in secrets are nobody's business. */
+  list(customerId: CustomerId, service?: string): Promise<readonly StoredCredential[]>;
+  /** @returns whether there was one. @throws CountersignError `credential_target_required`. */
+  delete(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<boolean>;
+  /** The stored result of an operation, if it is still there. */
+  resultOf(customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | null>;
+  /**
+   * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names.
+   * @returns how many were deleted.
+   */
+  deleteSignIn(customerId: CustomerId, operationId: OperationId): Promise<number>;
+}
+
+/** Inside a transaction of the caller, whose own audit entry says why; so nothing is appended here. */
+export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
+  return {
+    async store(customerId, service, type, secret) {
+      const operationId = secret.operationId ?? null;
+      const target = secret.target ?? (await only(tx, customerId, service, type, secret))?.target ?? '';
+      await holdPlace(tx, customerId, service, type, { target, operationId });
+      const found = await only(tx, customerId, service, type, { target, operationId });
+      const plain = encodeFields(fieldsOf(secret.value));
+      try {
+        return await put(tx, sealer, customerId, { service, target, type, operationId }, plain, {
+          old: found,
+          expiresAt: secret.expiresAt ?? null,
+          metadata: secret.metadata ?? {},
+        });
+      } finally {
+        plain.fill(0);
+      }
+    },
+    hold: (customerId, service, type, where) => holdPlace(tx, customerId, service, type, where),
+    async find(customerId, service, type, where = {}) {
+      const row = await only(tx, customerId, service, type, where, await databaseNow(tx));
+      return row ? toStored(row) : null;
+    },
+    list: async (customerId, service) =>
+      (
+        await tx.credential.findMany({
+          where: { customerId, operationId: null, ...(service === undefined ? {} : { service }) },
+          orderBy: { createdAt: 'desc' },
+        })
+      ).map(toStored),
+    async delete(customerId, service, type, where = {}) {
+      const row = await only(tx, customerId, service, type, where);
+      return row !== undefined && (await tx.credential.deleteMany({ where: { customerId, id: row.id } })).count > 0;
+    },
+    async resultOf(customerId, operationId) {
+      const rows = await tx.credential.findMany({
+        where: { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } },
+      });
+      return rows[0] ? toStored(rows[0]) : null;
+    },
+    deleteSignIn: (customerId, operationId) => tx.$executeRaw`
+      DELETE FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
+        AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
+          AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`,
+  };
+}
+
+/** A place that is still empty has no row to lock. */
+async function holdPlace(
+  tx: Transaction,
+  customerId: CustomerId,
+  service: string,
+  type: CredentialType,
+  { target, operationId = null }: Where,
+): Promise<void> {
+  const name = JSON.stringify([customerId, service, target, type, operationId]);
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
+}
+
+interface Put {
+  /** The row that is replaced. */
+  readonly old: Credential | undefined;
+  readonly expiresAt: Date | null;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Seals into the place, under a fresh data key and the customer's newest key, as the next version of the secret. */
+export async function put(
+  tx: Transaction,
+  sealer: Sealer,
+  customerId: CustomerId,
+  place: CredentialPlace,
+  plain: Buffer,
+  { old, expiresAt, metadata }: Put,
+): Promise<StoredCredential> {
+  const id = old?.id ?? newUuid();
+  const secretVersion = (old?.secretVersion ?? 0) + 1;
+  const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion, expiresAt), plain);
+  const now = await databaseNow(tx);
+  const row = {
+    encryptedCredential: Uint8Array.from(sealed.record),
+    encryptionKeyId: sealed.keyId,
+    secretVersion,
+    expiresAt,
+    credentialMetadata: { ...metadata },
+    lastRotatedAt: old ? now : null,
+    rotationRequired: false,
+  };
+  const { service, target, type, operationId } = place;
+  const data = { customerId, id, service, target, credentialType: type, operationId };
+  return toStored(
+    old
+      ? await tx.credential.update({ where: { customerId_id: { customerId, id } }, data: { ...row, updatedAt: now } })
+      : await tx.credential.create({ data: { ...data, ...row } }),
+  );
+}
+
+/**
+ * The one row that is meant; expired ones count unless `now` is given.
+ * @throws CountersignError `credential_target_required` when several could be and none is named.
+ */
+export async function only(
+  tx: Transaction,
+  customerId: CustomerId,
+  service: string,
+  type: CredentialType,
+  { target, operationId = null }: Where,
+  now?: Date,
+): Promise<Credential | undefined> {
+  const rows = await tx.credential.findMany({
+    where: {
+      ...{ customerId, service, credentialType: type, operationId },
+      ...(target === undefined ? {} : { target }),
+      ...(now === undefined ? {} : { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }),
+    },
+    take: 2,
+  });
+  if (rows.length > 1) throw targetRequired();
+  return rows[0];
+}
+
+export function targetRequired(): CountersignError {
+  return new CountersignError(
+    'credential_target_required',
+    'There are several credentials of this service and type: say for which target.',
+  );
+}
+
+export function fieldsOf(value: NewCredential['value']): SecretFields {
+  if (typeof value === 'string') return { value: new Secret(value) };
+  return value instanceof Secret ? { value } : value;
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { runCli } from '../../bot/cli.ts';
+import { migrate } from '../../prisma/migrate.ts';
+import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+let other: Shop;
+
+const [OLD, NEW] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
+const CANARY = 'cs_canary_1a2b3c4d5e6f';
+const oldKeys = createEnvironmentRootKeys({ current: OLD, old: [] });
+
+beforeAll(async () => {
+  testDatabase = await createEmptyDatabase();
+  await migrate({ ownerUrl: testDatabase.ownerUrl, rootKeys: oldKeys });
+  core = await openCore(testDatabase, { rootKeys: oldKeys });
+  [shop, other] = [await installShop(core), await installShop(core)];
+  for (const { customerId } of [shop, other])
+    await core.vault.store(customerId, 'stripe', 'api_key', { value: CANARY, metadata: { label: 'l' } });
+});
+
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+async function run(argv: readonly string[], keys: Record<string, string> = { ENCRYPTION_KEY: OLD }) {
+  const [said, complained]: [string[], string[]] = [[], []];
+  const env = { ...keys, DATABASE_URL: testDatabase.programUrl, DATABASE_OWNER_URL: testDatabase.ownerUrl };
+  const code = await runCli(argv, { env, say: (line) => said.push(line), complain: (line) => complained.push(line) });
+  return { code, said: said.join('\n'), complained: complained.join('\n') };
+}
+
+describe('countersign vault', () => {
+  test('list names all customers, and of one the keys and credentials, never a value', async () => {
+    const all = await run(['vault', 'list']);
+    expect([all.code, all.said.split('\n').toSorted()]).toEqual([0, [shop.customerId, other.customerId].toSorted()]);
+    const one = await run(['vault', 'list', '--customer', shop.customerId]);
+    expect(one.code).toBe(0);
+    expect(one.said).toMatch(/^key v1 {2}active {2}since /);
+    expect(one.said).toMatch(/stripe {2}– {2}api_key$/m);
+    expect(one.said + one.complained).not.toContain(CANARY);
+  });
+
+  test('rotate gives one customer, or all of them, a new key', async () => {
+    const one = await run(['vault', 'rotate', '--customer', shop.customerId]);
+    expect([one.code, one.said]).toEqual([0, `${shop.customerId}  v1 → v2, 1 secrets rewrapped, v1 destroyed`]);
+    const all = await run(['vault', 'rotate']);
+    expect(all.said.split('\n').toSorted()).toEqual(
+      [
+        `${shop.customerId}  v2 → v3, 1 secrets rewrapped, v2 destroyed`,
+        `${other.customerId}  v1 → v2, 1 secrets rewrapped, v1 destroyed`,
+      ].toSorted(),
+    );
+    expect((await core.vault.get(other.customerId, 'stripe', 'api_key'))?.value.reveal()).toBe(CANARY);
+  });
+
+  test('rotate --root brings all keys under the newest root key, and then the old one is needed no more', async () => {
+    const keys = { ENCRYPTION_KEY: NEW, ENCRYPTION_KEYS_OLD: OLD };
+    const first = await run(['vault', 'rotate', '--root'], keys);
+    expect(first.said).toContain('2 key versions of 2 customers were wrapped anew');
+    const again = await run(['vault', 'rotate', '--root'], keys);
+    expect([again.code, again.said.slice(0, 2)]).toEqual([0, '0 ']);
+    const alone = await run(['vault', 'list', '--customer', shop.customerId], { ENCRYPTION_KEY: NEW });
+    expect([alone.code, alone.complained]).toEqual([0, '']);
+    const renewed = await openCore(testDatabase, { rootKeys: createEnvironmentRootKeys({ current: NEW, old: [] }) });
+    expect((await renewed.vault.get(shop.customerId, 'stripe', 'api_key'))?.value.reveal()).toBe(CANARY);
+    await renewed.close();
+  });
+
+  test('a customer is named by its id', async () => {
+    for (const argv of [
+      ['vault', 'list', '--customer', 'Shop'],
+      ['vault', 'rotate', '--customer', '1'],
+    ]) {
+      const { code, said, complained } = await run(argv, { ENCRYPTION_KEY: NEW });
+      expect([code, said, complained]).toEqual([2, '', 'A customer is named by its id, as `vault list` prints them.']);
+    }
+  });
+});
