@@ -176,11 +176,12 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE n.nspname = 'directory' AND (p.prorettype <> 'uuid'::regtype OR p.proargmodes IS NOT NULL)`),
 
   // Whatever runs with the owner's rights has been thought about by name: a context's making and checking, the one way to
-  // the chain, and the directory.
+  // the chain, the directory; a checkpoint's place on record, how old an entry must be, and the two functions that take away.
   'nothing else runs with the rights of its owner': () =>
     found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
-        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'app.append_audit(text,bytea)')`),
+        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'app.append_audit(text,bytea)',
+        'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -323,7 +324,7 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'countersign_retention DELETE',
   ],
   [
-    'the audit refuses every change, for every statement',
+    'audit and events refuse every change, for every statement',
     'DROP TRIGGER append_only ON audit_checkpoints',
     'audit_checkpoints',
   ],

@@ -338,12 +338,14 @@ describe("a customer's key", () => {
     const operation = await grantedOperation(core, erased);
     await core.database.withCustomer(erased.customerId, (tx) => storeSignIn(core, tx, operation));
     await core.keyRotation.eraseCustomer(erased.customerId);
-    const withCustomer = core.database.withCustomer.bind(core.database, erased.customerId);
-    const trail = await withCustomer((tx) => core.audit.entriesOf(tx, erased.customerId, operation.id));
+    const { customerId } = erased;
+    const trail = await core.database.withCustomer(customerId, (tx) =>
+      core.audit.entriesOf(tx, customerId, operation.id),
+    );
     expect(trail.filter(({ payload }) => payload !== undefined)).toEqual([]);
     expect(trail.some(({ gone }) => gone === 'key destroyed')).toBe(true);
     await expect(
-      withCustomer((tx) => core.sealer.seal(tx, erased.customerId, ['x'], Buffer.from('x'))),
+      core.database.withCustomer(customerId, (tx) => core.sealer.seal(tx, customerId, ['x'], Buffer.from('x'))),
     ).rejects.toMatchObject({ code: 'vault_key_missing' });
     await store(resultPlace(), { value: 'others are not touched' });
   });
