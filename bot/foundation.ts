@@ -48,6 +48,8 @@ export interface FoundationOptions {
   readonly identify?: ConsentDeps['identify'];
   /** Uses an embedded database that another process of ours is running, instead of refusing to. */
   readonly mayJoin?: boolean;
+  /** Runs before anything is made or opened; what it throws ends the start. */
+  readonly first?: (begun: Pick<Foundation, 'folder' | 'log'>) => Promise<unknown>;
 }
 
 /** Rules and records on their database, without anything that speaks, browses or listens: for the program and its command line. */
@@ -92,6 +94,7 @@ export async function openFoundation(
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
   const redactWords: Redact = (text) => redact(text, secrets.all().filter(isUnmistakable));
+  await options.first?.({ folder, log });
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);

@@ -21,7 +21,7 @@ import { createConnectPages } from './connect.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
-import { type FoundationOptions, openFoundation } from './foundation.ts';
+import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -68,7 +68,17 @@ async function wire(
     return found;
   };
   const identify = async (person: Person, group?: string) => chat(person.platform).standing(person, group);
-  const foundation = await openFoundation(config, { ...options, identify }, ending);
+  const { chromiumPath } = config.agent;
+  const mayInstall = options.webChat !== undefined && !config.isProduction;
+  // An operator hears of a missing browser now, not from the first merchant.
+  const first = async ({ folder, log }: Pick<Foundation, 'folder' | 'log'>) => {
+    if (config.role !== 'bot' && !mayInstall)
+      await findChromium({
+        ...{ mayInstall, folder: join(folder, 'chromium'), log },
+        ...(chromiumPath ? { configured: chromiumPath } : {}),
+      });
+  };
+  const foundation = await openFoundation(config, { ...options, identify, first }, ending);
   const {
     folder,
     log,
@@ -85,12 +95,6 @@ async function wire(
     checkpoints,
   } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
-  const isDemo = options.webChat !== undefined;
-  const { chromiumPath } = config.agent;
-  const chromium = { mayInstall: isDemo && !config.isProduction, folder: join(folder, 'chromium') };
-  // An operator hears of a missing browser now, not from the first merchant.
-  if (config.role !== 'bot' && !chromium.mayInstall)
-    await findChromium({ ...chromium, log, ...(chromiumPath ? { configured: chromiumPath } : {}) });
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
@@ -166,9 +170,9 @@ async function wire(
     const browser = createBrowser({
       egress,
       log,
-      chromiumFolder: chromium.folder,
-      mayInstall: chromium.mayInstall,
-      keepWarm: isDemo,
+      chromiumFolder: join(folder, 'chromium'),
+      mayInstall,
+      keepWarm: options.webChat !== undefined,
       ...(chromiumPath ? { chromiumPath } : {}),
       ...(config.isProduction ? { requireSandbox: true } : {}),
     });

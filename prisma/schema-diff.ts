@@ -34,6 +34,7 @@ export async function migrateDiff(
   ownerUrl: string,
   { migrations, schema }: DiffOptions,
   flags: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number; readonly said: string }> {
   const from = migrations ?? join(import.meta.dirname, 'migrations');
   const to = schema ?? join(import.meta.dirname, 'schema.prisma');
@@ -42,7 +43,7 @@ export async function migrateDiff(
     execFile(
       process.execPath,
       [commandLine(), ...args],
-      { cwd: dirname(import.meta.dirname), env: environment(ownerUrl) },
+      { cwd: dirname(import.meta.dirname), env: { ...environment(ownerUrl), ...variables } },
       ended,
     );
     function ended(error: Error | null, stdout: string, stderr: string): void {

@@ -54,8 +54,8 @@ test('a migration that fails is an error with its reason, and leaves no shadow d
 });
 
 test('an engine that breaks down is an error with its reason, never silence', async () => {
-  vi.stubEnv('FORCE_PANIC_SCHEMA_ENGINE', '1'); // Prisma's own switch for this
-  const { code, said } = await migrateDiff(database.ownerUrl, {}, ['--exit-code']);
+  const panics = { FORCE_PANIC_SCHEMA_ENGINE: '1' }; // Prisma's own switch for this
+  const { code, said } = await migrateDiff(database.ownerUrl, {}, ['--exit-code'], panics);
   expect(code).toBe(1);
   expect(said).toMatch(/schema engine panic: .*\n.*debugPanic/);
 });
