@@ -171,7 +171,7 @@ describe('25 a hostile text in the chat and on the pages', () => {
       const path = await chat.say('merchant', `set up WooCommerce for ${demo.shop.origin}`);
       await chat.press(path, 'admin', 'choose_approvers');
       const people = await chat.form(path, 'admin');
-      await chat.post(people, 'admin', { 'field-approvers': ['approver', evil('approver')] });
+      await chat.post(people, 'admin', { 'field-approvers': ['approver', evil('approver')], 'field-required': '1' });
       await chat.press(path, 'approver', 'deny');
       // A button with another value than its card's is none of this message's.
       const tampered = await chat.button(path, 'approver', 'deny');

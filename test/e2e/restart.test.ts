@@ -128,9 +128,8 @@ describe('ended', () => {
       await press(approver, 'Approve');
       await enterSignIn(merchant, { user: shop.username, password: 'not the password' });
       await seen(merchant, `WooCommerce for ${shopHost} was not set up.`, RUN_MS);
-      const { databases, programs } = runningOf(project);
-      expect(databases.join()).toMatch(/postgres/);
-      expect(programs.join()).toMatch(/chrom/);
+      expect(runningOf(project).databases.join()).toMatch(/postgres/);
+      await expect.poll(() => runningOf(project).programs.join(), { timeout: RUN_MS }).toMatch(/chrom/); // it is warmed up
       expect(await demo.interrupt()).toBe(0);
       expect(runningOf(project)).toEqual({ databases: [], programs: [] });
     },
