@@ -185,7 +185,7 @@ BEGIN
   SELECT * INTO request FROM public.consent_requests r WHERE r.customer_id = NEW.customer_id AND r.id = NEW.request_id;
   SELECT coalesce(request.terms, o.plan)::jsonb INTO shown FROM public.autonomous_operations o
     WHERE o.customer_id = NEW.customer_id AND o.id = NEW.operation_id AND (request.terms IS NOT NULL OR o.plan_hash = NEW.plan_hash);
-  NEW.granted_at := date_trunc('milliseconds', app.now());
+  NEW.granted_at := app.now()::timestamptz(3);
   fits := request.operation_id = NEW.operation_id AND request.plan_hash = NEW.plan_hash AND NEW.revoked_at IS NULL
     AND NEW.permissions = shown -> 'permissions' AND NEW.expires_at > NEW.granted_at
     AND NEW.expires_at <= (coalesce(shown ->> 'until', shown ->> 'runsUntil'))::timestamptz
