@@ -4,6 +4,7 @@ import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
+import { redact } from '../core/redaction.ts';
 import { readConsentValue } from './cards/consent-card.ts';
 import { guideCard } from './cards/guide-card.ts';
 import type { Context } from './context.ts';
@@ -61,9 +62,9 @@ export async function submitDenial(
   event: Submitted,
 ): Promise<Errors> {
   const shown = readConsentValue(event.value);
-  const reason = [...(event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed().trim()]
-    .slice(0, 500)
-    .join('');
+  // What somebody writes goes on record: a password in it does not.
+  const written = redact((event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed(), []);
+  const reason = [...written.trim()].slice(0, 500).join('');
   if (!reason) return { reason: 'Write a reason: whoever asked will want to know.' };
   if (!shown) return { reason: OLD_CARD };
   const decision = await context.consents.deny(

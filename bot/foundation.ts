@@ -25,7 +25,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
 import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-ports.ts';
-import { createSecretRegistry, redact, type SecretRegistry } from '../core/redaction.ts';
+import { createSecretRegistry, redact, redactShown, type SecretRegistry } from '../core/redaction.ts';
 import { getService } from '../core/services/index.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
 import { createKeyRotation, type KeyRotation } from '../core/vault/rotation.ts';
@@ -93,7 +93,7 @@ export async function openFoundation(
   const folder = options.folder ?? join(PROJECT, LOCAL_FOLDER);
   const secrets = createSecretRegistry();
   const log = options.log ?? createLog({ isVerbose: config.isVerbose, redact: (text) => redact(text, secrets.all()) });
-  const redactWords: Redact = (text) => redact(text, secrets.all().filter(isUnmistakable));
+  const redactWords: Redact = (text) => redactShown(text, secrets.all().filter(isUnmistakable));
   await options.first?.({ folder, log });
   const keyFile = join(folder, 'root.key');
   const hasNoKey = config.keys.current === undefined && !existsSync(keyFile);

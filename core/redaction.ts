@@ -1,5 +1,5 @@
 import type { Secret } from './secret.ts';
-import { type SecretKind, type SecretShape, SHAPES } from './secret-shapes.ts';
+import { type SecretKind, type SecretShape, SHAPES, UNLABELLED } from './secret-shapes.ts';
 
 export type { SecretKind } from './secret-shapes.ts';
 
@@ -39,9 +39,9 @@ export function createSecretRegistry(): SecretRegistry {
  * Finds what looks like a secret: key shapes, headers, addresses with a password, PEM, `password: …`.
  * Ranges are in order and don't overlap. Linear in the text's length.
  */
-export function findSecrets(text: string): readonly FoundSecret[] {
+export function findSecrets(text: string, among: readonly SecretShape[] = SHAPES): readonly FoundSecret[] {
   const lower = text.toLowerCase();
-  const shapes = SHAPES.filter(({ keywords }) => keywords.some((word) => lower.includes(word)));
+  const shapes = among.filter(({ keywords }) => keywords.some((word) => lower.includes(word)));
   return merge([findAddresses(text), findPrivateKeys(text), shapes.map((shape) => findShape(text, shape))].flat(2));
 }
 
@@ -50,7 +50,18 @@ export function findSecrets(text: string): readonly FoundSecret[] {
  * text's length.
  */
 export function redact(text: string, known: readonly Secret[]): string {
-  const ranges = merge<Range>([findAllKnown(text, known), findSecrets(text)].flat());
+  return without(text, merge<Range>([findAllKnown(text, known), findSecrets(text)].flat()));
+}
+
+/**
+ * The same for words that people decide by, such as the address on a consent card: known secrets, and what looks like one
+ * whatever stands before it. A gap in what is approved would be worse than a guess that a label was followed by a secret.
+ */
+export function redactShown(text: string, known: readonly Secret[]): string {
+  return without(text, merge<Range>([findAllKnown(text, known), findSecrets(text, UNLABELLED)].flat()));
+}
+
+function without(text: string, ranges: readonly Range[]): string {
   let result = '';
   let position = 0;
   for (const { start, end } of ranges) {

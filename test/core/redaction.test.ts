@@ -138,6 +138,7 @@ const HARMLESS: readonly string[] = [
   'bearer of good news everyone',
   'The key ends in …4567.',
   'Create a WooCommerce API key for localhost:40971, by hand',
+  'Create a WooCommerce API key for localhost:4001/shops/winter-sale-2026',
 ];
 
 describe('findSecrets', () => {

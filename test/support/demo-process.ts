@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { demoEnvironment, type Project } from './demo.ts';
 import type { RunDemoOptions, RunDemoReady } from './run-demo.ts';
@@ -24,7 +24,12 @@ export interface FailedStart {
 
 export type DemoProcessOptions = Pick<RunDemoOptions, 'shopHost'> & Partial<RunDemoOptions>;
 
-const MARK = 'COUNTERSIGN_TEST_PROJECT';
+/** What the demo's programs inherit, browsers included, which are given little else of its environment. */
+function markOf({ folder }: Project): string {
+  const tmp = join(dirname(folder), 'tmp');
+  mkdirSync(tmp, { recursive: true });
+  return tmp;
+}
 
 /** Starts the demo in that project. @throws Error with what it said, when it ends instead. */
 export async function startDemoProcess(project: Project, options: DemoProcessOptions): Promise<DemoProcess> {
@@ -43,7 +48,7 @@ export async function tryDemoProcess(
   const child = spawn(process.execPath, [join(import.meta.dirname, 'run-demo.ts'), JSON.stringify(all)], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...demoEnvironment(), [MARK]: folder },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...demoEnvironment(), TMPDIR: markOf(project) },
   });
   let said = '';
   child.stderr.on('data', (text: Buffer) => {
@@ -108,6 +113,6 @@ export function runningOf(project: Project): Running {
     });
   return {
     databases: commandsOf((pid) => readlinkSync(`/proc/${pid}/cwd`).startsWith(project.postgresDir)),
-    programs: commandsOf((pid) => readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`${MARK}=${project.folder}`)),
+    programs: commandsOf((pid) => readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TMPDIR=${markOf(project)}`)),
   };
 }
