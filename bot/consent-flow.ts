@@ -31,6 +31,8 @@ export async function approve(context: Context, customerId: CustomerId, member: 
     method: method(event),
     event: eventRef(event),
   });
+  if (decision.kind === 'stale' && (await renewed(context, customerId, member, decision.operation)))
+    return whisperWords(context, event, OUTDATED);
   await afterDecision(context, customerId, event, decision);
   if (decision.kind === 'granted' && decision.next === 'awaiting_credentials')
     await sendSignInLink(context, decision.operation);
@@ -157,6 +159,25 @@ export async function showGuide(
   });
   if (!operation) return whisperWords(context, event, 'I know no such operation.');
   await reply(context, event, guideCard(operation), 'guide');
+}
+
+const OUTDATED =
+  'Another key was stored for this shop since this was shown, and yours would take its place. Nothing was decided: the card says so now, please look at it again.';
+
+/** Makes the plan anew where it no longer says which key it replaces. */
+async function renewed(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  operation: Operation | undefined,
+): Promise<boolean> {
+  if (operation?.state !== 'awaiting_consent') return false;
+  const isRenewed = await context.database.withCustomer(customerId, async (tx) => {
+    if (await context.operations.saysWhatItReplaces(tx, operation)) return false;
+    return context.operations.choosePermissions(tx, operation, operation.plan.permissions, member);
+  });
+  if (isRenewed) await context.progress.refresh(customerId, operation.threadId);
+  return isRenewed;
 }
 
 async function afterDecision(

@@ -112,6 +112,11 @@ const grantedPlan: Subject = {
 export function createConsents(deps: ConsentDeps): Consents {
   const { audit, operations, mover, vault } = deps;
   const decisions = createDecisions(deps);
+  /** The question about a plan that still says what it does. */
+  const currentPlan: Subject = {
+    find: async (tx, operation) =>
+      (await operations.saysWhatItReplaces(tx, operation)) ? plan.find(tx, operation) : undefined,
+  };
 
   const verify = async (
     tx: Transaction,
@@ -147,7 +152,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   return {
     mayDecide: decisions.mayDecide,
     grant: (customerId, click) =>
-      decisions.approve(customerId, click, plan, async (tx, ready) => {
+      decisions.approve(customerId, click, currentPlan, async (tx, ready) => {
         const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
         await insertConsent(tx, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
         const next = await moveOn(tx, deps, ready, click, expiresAt);

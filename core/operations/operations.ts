@@ -40,6 +40,8 @@ export interface Operations {
     permissions: readonly string[],
     by: Member,
   ): Promise<boolean>;
+  /** Whether the plan still says the truth about the key whose place the new one takes: another one may have been stored since. */
+  saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
   /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
   ofThread(
@@ -145,6 +147,8 @@ export function createOperations(deps: OperationsDeps): Operations {
       await audit.append(tx, customerId, { kind: 'consent.requested', operationId: id, planHash: planHash(made) });
       return true;
     },
+    saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces } }) =>
+      (await nameInPlace(tx, customerId, { service, type, base })) === replaces,
     get: async (tx, customerId, id) => {
       const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? readOperation(tx, deps, row) : undefined;

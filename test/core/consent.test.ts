@@ -172,6 +172,21 @@ describe('who decides', () => {
   });
 });
 
+test('a plan that no longer says which key it replaces is not approved; made anew, it is', async () => {
+  const base = 'https://replaced.example.com';
+  const operation = await requestOperation(core, shop, { origin: base, base });
+  const metadata = { label: 'Countersign op-00000001', operationId: 'op-00000001' };
+  await core.vault.store(shop.customerId, 'woocommerce', 'api_key', { target: base, value: 'ck_x', metadata });
+  expect(await grant(core, operation, shop.approver)).toMatchObject({ kind: 'stale' });
+  expect(await grantsOf(operation)).toEqual([]);
+  await core.database.withCustomer(shop.customerId, (tx) =>
+    core.operations.choosePermissions(tx, operation, operation.plan.permissions, shop.approver),
+  );
+  const renewed = await look(core, operation);
+  expect(renewed.plan.replaces).toBe('Countersign op-00000001');
+  expect(await grant(core, renewed, shop.approver)).toMatchObject({ kind: 'granted' });
+});
+
 describe('other permissions', () => {
   const choose = (operation: Operation, permissions: readonly string[]) =>
     core.database.withCustomer(shop.customerId, (tx) =>
