@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { revokeResult } from '../../bot/commands/revoke.ts';
 import type { Context } from '../../bot/context.ts';
+import { signInForm, submitSignIn } from '../../bot/credential-flow.ts';
 import type { Audit } from '../../core/audit/audit.ts';
 import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Database, Transaction } from '../../core/database.ts';
@@ -215,5 +216,62 @@ describe('waiting for an operation that somebody decides on', () => {
     });
     expect(await revocation).toBe(false);
     expect(tries()).toBe(2);
+  });
+});
+
+describe('the sign-in form', () => {
+  const fields = { admin_username: 'mona', admin_password: 'correct horse battery staple' };
+  const linkTo = async ({ id: operationId }: Operation) =>
+    (
+      await inside((tx) =>
+        core.links.issue(tx, shop.customerId, { purpose: 'credentials', operationId, memberId: shop.merchant.id }),
+      )
+    ).token;
+  const signInSecrets = ({ id: operationId }: Operation) =>
+    inside((tx) => tx.credential.count({ where: { customerId: shop.customerId, operationId } }));
+
+  test('takes what is entered while the countersignature lives', async () => {
+    const operation = await grantedOperation(core, shop);
+    expect(await submitSignIn(contextWith(), await linkTo(operation), fields)).toMatchObject({ kind: 'entered' });
+    expect(await signInSecrets(operation)).toBe(operation.service.signIn.length);
+  });
+
+  test('is gone, and takes no password, once the countersignature was taken back', async () => {
+    const operation = await grantedOperation(core, shop);
+    const token = await linkTo(operation);
+    await inside((tx) => core.consents.revoke(tx, operation, shop.approver));
+    expect(await signInForm(contextWith(), token)).toBeUndefined();
+    expect(await submitSignIn(contextWith(), token, fields)).toEqual({ kind: 'gone' });
+    expect(await signInSecrets(operation)).toBe(0);
+  });
+
+  test('takes no password when the countersignature is taken back while it is being sent', async () => {
+    const operation = await grantedOperation(core, shop);
+    const token = await linkTo(operation);
+    let submitted: ReturnType<typeof submitSignIn> | undefined;
+    await inside(async (tx) => {
+      await core.consents.revoke(tx, operation, shop.approver);
+      submitted ??= submitSignIn(contextWith(), token, fields);
+      await untilBlocked(testDatabase, submitted);
+    });
+    expect(await submitted).toEqual({ kind: 'gone' });
+    expect(await signInSecrets(operation)).toBe(0);
+  });
+
+  test('waits for a Stop that is under way, is gone after it, and nothing is tried twice', async () => {
+    const operation = await grantedOperation(core, shop);
+    const token = await linkTo(operation);
+    const { database, tries } = counting();
+    let submitted: ReturnType<typeof submitSignIn> | undefined;
+    await database.withCustomer(shop.customerId, async (tx) => {
+      await lockedOperation(tx, core.operations, shop.customerId, operation.id);
+      submitted ??= submitSignIn(contextWith({ database }), token, fields);
+      await untilBlocked(testDatabase, submitted);
+      const move = { from: ['awaiting_credentials'], to: 'cancelled', entry: { kind: 'operation.cancelled' } } as const;
+      await core.mover.move(tx, shop.customerId, { operationId: operation.id, ...move });
+    });
+    expect(await submitted).toEqual({ kind: 'gone' });
+    expect(tries()).toBe(3); // the Stop, the look at the form, what was sent
+    expect(await signInSecrets(operation)).toBe(0);
   });
 });
