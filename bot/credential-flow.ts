@@ -2,6 +2,7 @@ import { hasSignIn, signInPlace } from '../core/consent/consent.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { takeEvent } from '../core/operations/events.ts';
+import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { Stopped } from '../core/operations/stopped.ts';
 import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
@@ -67,16 +68,19 @@ export type SignInOutcome =
   | { readonly kind: 'entered'; readonly operation: Operation }
   /** Messages at the fields; the link is not spent. */
   | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
-  /** Unknown, spent, expired, or the operation no longer waits: they look alike. */
+  /** Unknown, spent, expired, or the operation no longer waits or is no longer countersigned: they look alike. */
   | { readonly kind: 'gone' };
 
 export async function signInForm(context: Context, token: string): Promise<SignInForm | undefined> {
   const link = await context.links.look(token);
   if (link?.purpose !== 'credentials') return undefined;
-  const operation = await context.database.withCustomer(link.customerId, (tx) =>
-    context.operations.get(tx, link.customerId, link.operationId),
-  );
-  return operation?.state === 'awaiting_credentials' ? { link, operation } : undefined;
+  const { customerId, operationId } = link;
+  return context.database.withCustomer(customerId, async (tx) => {
+    const operation = await context.operations.get(tx, customerId, operationId);
+    if (operation?.state !== 'awaiting_credentials') return undefined;
+    const { hasConsent } = await context.consents.verify(tx, customerId, operationId);
+    return hasConsent ? { link, operation } : undefined;
+  });
 }
 
 /** Takes what was entered: spent link, vault, audit entry, move to the queue and its job are one transaction. */
@@ -93,6 +97,9 @@ export async function submitSignIn(
   const { customerId, id: operationId } = operation;
   const isEntered = await context.database
     .withCustomer(customerId, async (tx) => {
+      // The operation's row before its link's, as whoever ends the operation takes them.
+      await lock(tx, customerId, operationId);
+      if (!(await context.consents.verify(tx, customerId, operationId)).hasConsent) return false;
       if (!(await context.links.spend(tx, link))) return false;
       // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
       for (const field of operation.service.signIn) {

@@ -13,8 +13,11 @@ export type Transaction = Prisma.TransactionClient;
 /** The only way to the tables. The client itself is not exported. */
 export interface Database {
   /**
-   * Runs `work` in one transaction under the customer's signed context. Append to the audit chain last: its head stays
-   * locked until the commit. @throws CountersignError `context_refused`, `database_unavailable` (retryable).
+   * Runs `work` in one transaction under the customer's signed context. An operation's row is locked before what belongs to
+   * it, and the audit chain is appended to last: its head stays locked until the commit. What the database rolls
+   * back for the sake of another transaction (SQLSTATE 40P01, 40001) is run again, three times in all: so `work` does
+   * nothing that a rollback does not undo, and leaves the rest to `afterCommit`.
+   * @throws CountersignError `context_refused`, `database_unavailable` (retryable).
    */
   withCustomer<T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /**
@@ -87,7 +90,7 @@ export function createDatabase(config: DatabaseConfig): Database {
 
   return {
     withCustomer: (customerId, work) =>
-      translated(() =>
+      undisturbed(() =>
         client.$transaction(
           async (tx) => {
             await tx.$executeRaw`
@@ -164,6 +167,25 @@ function statementName(names: Map<string, string>, { sql, args }: { sql: string;
   return name;
 }
 
+/** Of each deadlock one side gets through, so that a few more tries are enough. */
+const MOST_TRIES = 3;
+
+/** Runs a transaction again, from its beginning, while the database rolls it back for the sake of another one. */
+async function undisturbed<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await translated(transaction);
+    } catch (error) {
+      if (tries >= MOST_TRIES || !isDisturbed(sqlState(error))) throw error;
+    }
+  }
+}
+
+/** deadlock_detected, serialization_failure */
+function isDisturbed(state: string | undefined): boolean {
+  return state === '40P01' || state === '40001';
+}
+
 async function translated<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -174,6 +196,12 @@ async function translated<T>(call: () => Promise<T>): Promise<T> {
         'context_refused',
         'The database refused the context: the root key differs from the one it was migrated with, or its clock is wrong.',
         { cause: error },
+      );
+    if (isDisturbed(state))
+      throw new CountersignError(
+        'database_unavailable',
+        'The database put another change first, time after time. Nothing was changed.',
+        { isRetryable: true, cause: error },
       );
     if (isConnectionLoss(state, error))
       throw new CountersignError('database_unavailable', 'The database did not answer. Nothing was changed.', {

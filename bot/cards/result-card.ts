@@ -25,7 +25,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
   const data = operation.result?.data;
   const isOver = data?.revokedAt !== undefined;
   const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${operation.service.name} ${isOver ? 'was connected; the key is revoked' : 'is connected'}.`;
-  const isGone = data?.revokedAt !== undefined || data?.replacedBy !== undefined;
+  const isGone = !operation.isKeyStored;
   const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${data?.replacedBy ? `replaced by the key of ${data.replacedBy}` : isGone ? 'deleted from the vault' : 'in the vault'}`;
   return {
     summary: `${title} Asked by ${operation.requester.person.name}.`,
@@ -80,7 +80,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
         ],
       },
       { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
-      { kind: 'actions', buttons: [trail(operation, 'plain'), ...(isKept(operation) ? [revoke(operation)] : [])] },
+      { kind: 'actions', buttons: [trail(operation, 'plain'), ...(operation.isKeyStored ? [revoke(operation)] : [])] },
     ],
   };
 }
@@ -109,7 +109,7 @@ function endWords(operation: Operation): string {
 function keptWords(operation: Operation): string {
   const { grant, intent, signIn, result } = operation;
   if (!grant) return 'Nothing was done.';
-  const key = isKept(operation)
+  const key = operation.isKeyStored
     ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work. Keep it, or revoke it here.`
     : intent?.state !== 'done'
       ? 'No key was stored.'
@@ -117,11 +117,6 @@ function keptWords(operation: Operation): string {
         ? `The new key “${intent.label}” was stored, and the key of ${result.data.replacedBy} has taken its place in the vault since.`
         : `The new key “${intent.label}” was stored and has been deleted from the vault since.`;
   return signIn ? `${key} The sign-in was deleted.` : key;
-}
-
-/** A key of an operation that did not complete, still in the vault. */
-function isKept({ intent, result }: Operation): boolean {
-  return intent?.state === 'done' && result?.data.revokedAt === undefined && result?.data.replacedBy === undefined;
 }
 
 /** A key that may live on at the shop although nobody holds it. */

@@ -1,5 +1,6 @@
+import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import { databaseNow } from '../../core/database.ts';
+import { databaseNow, type Transaction } from '../../core/database.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -25,20 +26,7 @@ export async function revokeResult(
       return operation.result?.data.revokedAt ? operation : 'repeated';
     if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
       return 'not_allowed';
-    const vault = context.vault.within(tx);
-    const stored = await vault.resultOf(customerId, operation.id);
-    if (!stored) return 'gone';
-    await vault.delete(customerId, stored.service, stored.credentialType, stored);
-    await context.consents.revoke(tx, operation, member);
-    const result = revoked(operation, stored, await databaseNow(tx));
-    await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
-    await context.audit.append(tx, customerId, {
-      kind: 'credential.deleted',
-      operationId: operation.id,
-      actor: member.id,
-      payload: { credentialId: stored.id },
-    });
-    return operation;
+    return (await deleteResult(tx, context, operation, member)) ? operation : 'gone';
   });
   if (outcome === 'repeated') return;
   if (outcome === 'unknown' || outcome === 'gone')
@@ -71,6 +59,34 @@ export async function revokeResult(
     'revoked',
   );
   await context.progress.refresh(customerId, outcome.threadId);
+}
+
+/**
+ * A new key takes the row of the one that it replaces, so nothing is deleted on the word of what was read before its place
+ * was held. The place before the operation's row, as whoever stores a key there takes them; both before the chain's head.
+ * @returns false when the operation's key is not in the vault.
+ */
+async function deleteResult(tx: Transaction, context: Context, seen: Operation, member: Member): Promise<boolean> {
+  const { customerId } = seen;
+  const vault = context.vault.within(tx);
+  const found = await vault.resultOf(customerId, seen.id);
+  if (!found) return false;
+  const place = { target: found.target };
+  await vault.hold(customerId, found.service, found.credentialType, place);
+  const operation = await lockedOperation(tx, context.operations, customerId, seen.id);
+  const stored = await vault.resultOf(customerId, seen.id);
+  if (!operation || !stored) return false;
+  await vault.delete(customerId, stored.service, stored.credentialType, place);
+  const result = revoked(operation, stored, await databaseNow(tx));
+  await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
+  await context.consents.revoke(tx, operation, member);
+  await context.audit.append(tx, customerId, {
+    kind: 'credential.deleted',
+    operationId: operation.id,
+    actor: member.id,
+    payload: { credentialId: stored.id },
+  });
+  return true;
 }
 
 /** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */

@@ -2,6 +2,7 @@ import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { lock } from '../operations/lease.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
@@ -138,15 +139,20 @@ export function createConsents(deps: ConsentDeps): Consents {
   /** What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. */
   const revokeWhere = async (tx: Transaction, customerId: CustomerId, by: Member, which: Prisma.ConsentWhereInput) => {
     const live = { customerId, revokedAt: null, ...which };
-    const rows = await tx.consent.findMany({ where: live, select: { operationId: true, templateHash: true } });
-    const revokedAt = await databaseNow(tx);
-    const { count } = await tx.consent.updateMany({ where: live, data: { revokedAt, revokedBy: by.id } });
-    for (const operationId of new Set(rows.map((row) => row.operationId as OperationId))) {
+    // The operations' rows first, as every decision takes them, and in one order, so that nobody waits in a circle.
+    const found = await tx.consent.findMany({ where: live, select: { operationId: true } });
+    for (const operationId of idsOf(found)) await lock(tx, customerId, operationId);
+    const rows = await tx.consent.updateManyAndReturn({
+      where: live,
+      data: { revokedAt: await databaseNow(tx), revokedBy: by.id },
+      select: { operationId: true, templateHash: true },
+    });
+    for (const operationId of idsOf(rows)) {
       const isStanding = rows.some((row) => row.operationId === operationId && row.templateHash !== null);
       if (isStanding) await deleteUnkept(tx, vault, customerId, operationId);
       await audit.append(tx, customerId, { kind: 'consent.revoked', operationId, actor: by.id });
     }
-    return count;
+    return rows.length;
   };
 
   return {
@@ -212,6 +218,12 @@ export function createConsents(deps: ConsentDeps): Consents {
     getById: consentById,
     getStats: consentStats,
   };
+}
+
+/** Each once, in order. */
+function idsOf(rows: readonly { readonly operationId: string }[]): readonly OperationId[] {
+  // Ids of operations, by foreign key.
+  return [...new Set(rows.map((row) => row.operationId as OperationId))].sort();
 }
 
 /** To the queue when the sign-in lies in the vault already, else to the question for it. */

@@ -11,6 +11,7 @@ import type { Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
+import { resultWhere } from '../vault/records.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
 import { type OperationState, parseState } from './states.ts';
@@ -45,6 +46,8 @@ export interface Operation {
   readonly signIn: { readonly by: Member; readonly at: Date } | null;
   /** The last time that it set out to make something at the vendor's. `started` and `uncertain`: nobody saw what came of it. */
   readonly intent: { readonly label: string; readonly state: string; readonly attempt: bigint } | null;
+  /** Whether its key lies in the vault: neither deleted nor replaced since it was stored. */
+  readonly isKeyStored: boolean;
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
   readonly result: OperationResult | null;
@@ -102,6 +105,7 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     decidedBy: request?.decidedBy ? await member(request.decidedBy) : null,
     signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
     intent: intent && { label: intent.label, state: intent.state, attempt: intent.attempt },
+    isKeyStored: (await tx.credential.count({ where: resultWhere(customerId, id) })) > 0,
     steps: await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
     currentStep: row.currentStep,
     result: row.result === null ? null : operationResult.parse(row.result),

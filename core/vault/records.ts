@@ -1,4 +1,4 @@
-import type { Credential } from '../../prisma/generated/client.ts';
+import type { Credential, Prisma } from '../../prisma/generated/client.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
@@ -92,16 +92,19 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
       return row !== undefined && (await tx.credential.deleteMany({ where: { customerId, id: row.id } })).count > 0;
     },
     async resultOf(customerId, operationId) {
-      const rows = await tx.credential.findMany({
-        where: { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } },
-      });
-      return rows[0] ? toStored(rows[0]) : null;
+      const row = await tx.credential.findFirst({ where: resultWhere(customerId, operationId) });
+      return row ? toStored(row) : null;
     },
     deleteSignIn: (customerId, operationId) => tx.$executeRaw`
       DELETE FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
         AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
           AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`,
   };
+}
+
+/** Where the stored result of an operation is, if it is still there. */
+export function resultWhere(customerId: CustomerId, operationId: OperationId): Prisma.CredentialWhereInput {
+  return { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } };
 }
 
 /** A place that is still empty has no row to lock. */
@@ -147,11 +150,11 @@ export async function put(
   };
   const { service, target, type, operationId } = place;
   const data = { customerId, id, service, target, credentialType: type, operationId };
-  return toStored(
-    old
-      ? await tx.credential.update({ where: { customerId_id: { customerId, id } }, data: { ...row, updatedAt: now } })
-      : await tx.credential.create({ data: { ...data, ...row } }),
-  );
+  const [replaced] = old
+    ? await tx.credential.updateManyAndReturn({ where: { customerId, id }, data: { ...row, updatedAt: now } })
+    : [];
+  // Somebody may have deleted the row since it was read: what is stored now is no less worth keeping.
+  return toStored(replaced ?? (await tx.credential.create({ data: { ...data, ...row, lastRotatedAt: null } })));
 }
 
 /**

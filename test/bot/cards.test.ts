@@ -207,7 +207,7 @@ describe('result card', () => {
   test('says what was made, its last four characters, how it was checked, and where it is on record', () => {
     const open = operationWith();
     const card = resultCard(
-      operationWith({ state: 'completed', grant: granted(open), result: { success: true, data } }),
+      operationWith({ state: 'completed', isKeyStored: true, grant: granted(open), result: { success: true, data } }),
       record,
     );
     expect(card.summary).toContain('Done in 14 s. WooCommerce is connected.');
@@ -226,7 +226,10 @@ describe('result card', () => {
     expect(said(by)).toContain('replaced by the key of op-22222222');
     expect(labels(by)).toEqual(['Audit trail']);
     const of = resultCard(
-      operationWith({ state, result: { success: true, data: { ...data, replaced: 'Countersign op-1' } } }),
+      operationWith({
+        ...{ state, isKeyStored: true },
+        result: { success: true, data: { ...data, replaced: 'Countersign op-1' } },
+      }),
       record,
     );
     expect(said(of)).toContain('In place of “Countersign op-1”, which the shop still knows');
@@ -277,7 +280,10 @@ describe('result card', () => {
       const open = operationWith();
       const grant = state === 'denied' ? null : granted(open);
       const card = resultCard(
-        operationWith({ state, errorCode, errorMessage: 'It went wrong.', grant, intent }),
+        operationWith({
+          ...{ state, errorCode, errorMessage: 'It went wrong.', grant, intent },
+          isKeyStored: kept === 'not proven to work',
+        }),
         record,
       );
       expect(said(card)).toContain(kept);
@@ -289,7 +295,10 @@ describe('result card', () => {
   test('lets people revoke a key that was stored and not proven, once', () => {
     const open = operationWith();
     const stored = { state: 'failed', grant: granted(open), intent: made('done') } as const;
-    expect(labels(resultCard(operationWith(stored), record))).toEqual(['Audit trail', 'Revoke']);
+    expect(labels(resultCard(operationWith({ ...stored, isKeyStored: true }), record))).toEqual([
+      'Audit trail',
+      'Revoke',
+    ]);
     const result = { success: false, data: { ...data, revokedAt: NOW.toISOString() } };
     const after = resultCard(operationWith({ ...stored, result }), record);
     expect(labels(after)).toEqual(['Audit trail']);

@@ -69,6 +69,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     decidedBy: null,
     signIn: null,
     intent: null,
+    isKeyStored: false,
     steps: plan.steps.map((step) => ({
       customerId: CUSTOMER,
       operationId: OPERATION_ID,

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterCommit, type Transaction } from '../../core/database.ts';
+import { type Core, installShop, openCore, type Shop, untilBlocked } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  shop = await installShop(core);
+});
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+const inside = <T>(work: (tx: Transaction) => Promise<T>) => core.database.withCustomer(shop.customerId, work);
+const hold = (tx: Transaction, key: number) => tx.$executeRaw`SELECT pg_advisory_xact_lock(${key}::bigint)`;
+
+describe('a transaction that the database rolls back for the sake of another one', () => {
+  test('is run again: of two in a deadlock both get through, each with one commit', async () => {
+    const begun: string[] = [];
+    const committed: string[] = [];
+    const note = (tx: Transaction, name: string) => {
+      begun.push(name);
+      afterCommit(tx, () => committed.push(name));
+      return tx.chatEvent.create({ data: { customerId: shop.customerId, platform: 'web', eventId: name } });
+    };
+    let second: Promise<string> | undefined;
+    const first = await inside(async (tx) => {
+      await note(tx, 'first');
+      await hold(tx, 1);
+      second ??= inside(async (other) => {
+        await note(other, 'second');
+        await hold(other, 2);
+        await hold(other, 1);
+        return 'second';
+      });
+      await untilBlocked(testDatabase, second);
+      await hold(tx, 2);
+      return 'first';
+    });
+    expect([first, await second]).toEqual(['first', 'second']);
+    expect(begun.length).toBeGreaterThan(2);
+    expect(committed.toSorted()).toEqual(['first', 'second']);
+    expect(await inside((tx) => tx.chatEvent.count({ where: { eventId: { in: ['first', 'second'] } } }))).toBe(2);
+  });
+
+  test.each(['40P01', '40001'])('is given up after three tries, as what may succeed later: %s', async (code) => {
+    let tries = 0;
+    const disturbed = inside(async () => {
+      tries++;
+      throw Object.assign(new Error('put last'), { code });
+    });
+    await expect(disturbed).rejects.toMatchObject({ code: 'database_unavailable', isRetryable: true });
+    expect(tries).toBe(3);
+  });
+
+  test('is not run again for anything else', async () => {
+    let tries = 0;
+    const failed = inside(async () => {
+      tries++;
+      throw Object.assign(new Error('twice the same'), { code: '23505' });
+    });
+    await expect(failed).rejects.toThrow('twice the same');
+    expect(tries).toBe(1);
+  });
+});
