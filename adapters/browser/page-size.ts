@@ -24,13 +24,19 @@ interface FrameTree {
  * a world of its own: it sees the documents, and the page can neither see nor change it. @throws TooMuch, UnseenFrame
  */
 export async function refuseTooLarge(session: CDPSession): Promise<void> {
-  const { nodes } = await session.send('Memory.getDOMCounters');
-  if (nodes > MOST_NODES_OF_PROCESS) throw new TooMuch();
+  if ((await nodesOfProcess(session)) > MOST_NODES_OF_PROCESS) {
+    await session.send('HeapProfiler.collectGarbage'); // an earlier page's nodes may still lie there
+    if ((await nodesOfProcess(session)) > MOST_NODES_OF_PROCESS) throw new TooMuch();
+  }
   const { frameTree } = await session.send('Page.getFrameTree');
   const sizes = await Promise.all(framesIn(frameTree).map((frameId) => measure(session, frameId)));
   for (const [i, most] of Object.values(LARGEST).entries()) {
     if (sizes.reduce((sum, size) => sum + (size[i] ?? 0), 0) > most) throw new TooMuch();
   }
+}
+
+async function nodesOfProcess(session: CDPSession): Promise<number> {
+  return (await session.send('Memory.getDOMCounters')).nodes;
 }
 
 function framesIn({ frame, childFrames = [] }: FrameTree): string[] {
