@@ -18,7 +18,8 @@ import { progressCard } from './cards/progress-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
-const RETRY_MS = 1_000;
+const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
+const RETRY_LONGEST_MS = 60_000;
 
 /**
  * The audit feed as messages: what the trail says of a thread's operations, its messages show. At least once and
@@ -50,23 +51,47 @@ export function createProgress(deps: ProgressDeps): Progress {
   let poll: NodeJS.Timeout | undefined;
   let isStopped = false;
   const pending = new Set<Promise<void>>();
-  const turns = new Map<string, Promise<void>>();
+  const turns = new Map<CustomerId, Promise<void>>();
+  const failures = new Map<CustomerId, Failures>();
 
   /**
-   * One at a time in a thread, here and in every other process: of two, the one that read first must not show last. The
-   * turns of this process wait here, so that a busy thread takes one of the few connections for locks and not all.
+   * One at a time in a thread, here and in every other process: of two, the one that read first must not show last. In this
+   * process one thread of a customer at a time, so that a customer whose chat is slow takes one of the few connections for
+   * locks, and no other customer waits for it.
    */
   const inTurn = async (customerId: CustomerId, threadId: string): Promise<void> => {
-    const before = turns.get(threadId);
+    const before = turns.get(customerId);
     const alone = () =>
       deps.database.exclusively(`thread ${customerId} ${threadId}`, () => refresh(deps, customerId, threadId));
     const turn = (before ?? Promise.resolve()).catch(() => {}).then(alone);
-    turns.set(threadId, turn);
+    turns.set(customerId, turn);
     try {
       await turn;
     } finally {
-      if (turns.get(threadId) === turn) turns.delete(threadId);
+      if (turns.get(customerId) === turn) turns.delete(customerId);
     }
+  };
+
+  /** Each thread by itself: one that can't be posted to keeps no other silent, and is tried ever more seldom. */
+  const catchUp = async (customerId: CustomerId): Promise<void> => {
+    const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
+    const earlier = failures.get(customerId) ?? new Map<string, Failure>();
+    const failed = new Map<string, Failure>();
+    for (const { id } of behind) {
+      const failure = earlier.get(id);
+      if (failure) failed.set(id, failure);
+      if (isStopped || (failure && performance.now() < failure.notBefore)) continue;
+      try {
+        await inTurn(customerId, id);
+        failed.delete(id);
+      } catch (error) {
+        const waitMs = failure ? Math.min(failure.waitMs * 2, RETRY_LONGEST_MS) : RETRY_FIRST_MS;
+        failed.set(id, { waitMs, notBefore: performance.now() + waitMs });
+        warn(deps.log, error);
+      }
+    }
+    if (failed.size > 0) failures.set(customerId, failed);
+    else failures.delete(customerId); // also what another process has shown, or nobody has to
   };
 
   /** One pass a customer at a time; a wake during a pass asks for one more. */
@@ -81,16 +106,10 @@ export function createProgress(deps: ProgressDeps): Progress {
     const work = (async () => {
       do {
         state.again = false;
-        await catchUp(deps, customerId, inTurn);
+        await catchUp(customerId);
       } while (state.again && !isStopped);
     })()
-      .catch((error: unknown) => {
-        deps.log.warn(
-          { code: 'progress', cause: error instanceof Error ? error.message : String(error) },
-          'a thread could not be shown; it is tried again',
-        );
-        if (!isStopped) setTimeout(() => wake(customerId), RETRY_MS).unref();
-      })
+      .catch((error: unknown) => warn(deps.log, error)) // the next look finds the customer still behind
       .finally(() => {
         running.delete(customerId);
         pending.delete(work);
@@ -127,9 +146,19 @@ function heard(payload: string | undefined, look: () => void, wake: (customerId:
   else look();
 }
 
-async function catchUp(deps: ProgressDeps, customerId: CustomerId, showThread: Progress['refresh']): Promise<void> {
-  const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
-  for (const thread of behind) await showThread(customerId, thread.id);
+interface Failure {
+  readonly waitMs: number;
+  /** By this process's own clock, in ms; the first look after that tries again. */
+  readonly notBefore: number;
+}
+/** By the id of the thread. */
+type Failures = ReadonlyMap<string, Failure>;
+
+function warn(log: Log, error: unknown): void {
+  log.warn(
+    { code: 'progress', cause: error instanceof Error ? error.message : String(error) },
+    'a thread could not be shown; it is tried again',
+  );
 }
 
 /**

@@ -30,7 +30,7 @@ export interface Database {
   /**
    * Runs `work` while nobody else, in whatever process, runs any under the same name. A session's advisory lock, on a
    * connection apart: it ends with its process. @throws CountersignError `database_unavailable` (retryable), also when the
-   * lock was lost on the way.
+   * lock was lost on the way, or so many other names are held that there was no connection for 10 s.
    */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** Listens on a channel with one connection of its own, reconnecting; `onWake` also after every (re)connect. */
@@ -66,6 +66,7 @@ const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 5_000;
 const HEARTBEAT_MS = 10_000;
 const LOCK_CONNECTIONS = 4; // as many names at a time in one process
+const LOCK_CONNECT_MS = 10_000; // as long as a transaction waits for its connection
 const LOCK_WAIT_MS = 60_000; // longer than a call to a chat platform takes, with its retries
 
 /** Connects lazily. @throws nothing by itself: the first call finds out. */
@@ -85,7 +86,12 @@ export function createDatabase(config: DatabaseConfig): Database {
   const client = new PrismaClient({ adapter });
   const notifier = new pg.Pool({ connectionString: config.url, max: 1 });
   notifier.on('error', () => {}); // the next call reconnects
-  const locks = new pg.Pool({ connectionString: config.url, max: LOCK_CONNECTIONS, lock_timeout: LOCK_WAIT_MS });
+  const locks = new pg.Pool({
+    connectionString: config.url,
+    max: LOCK_CONNECTIONS,
+    connectionTimeoutMillis: LOCK_CONNECT_MS,
+    lock_timeout: LOCK_WAIT_MS,
+  });
   locks.on('error', () => {});
 
   return {
@@ -248,7 +254,9 @@ function isConnectionLoss(state: string | undefined, error: unknown): boolean {
     code === 'P1017' ||
     code === 'P2024' ||
     code === 'P2028' ||
-    /ECONNREFUSED|ENOENT|Connection terminated|not queryable|Can't reach database/i.test(String(error))
+    /ECONNREFUSED|ENOENT|Connection terminated|timeout exceeded when trying to connect|not queryable|Can't reach database/i.test(
+      String(error),
+    )
   );
 }
 

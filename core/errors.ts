@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'migration_refused'
   | 'model_unavailable'
   | 'network'
+  | 'operation_running'
   | 'port_in_use'
   | 'redaction_failed'
   | 'randomness_failed'

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import { CountersignError } from '../core/errors.ts';
@@ -9,20 +9,26 @@ import { QUEUES } from '../core/queue/queues.ts';
 const CONTEXT_PURPOSE = 'countersign/context/v1';
 /** Program keys are numbered from 1, newest first; the database's own key stands apart. */
 const DATABASE_KEY_ID = 100;
+/** As core/database.ts: the clocks of the program and the database meet here. */
+const CONTEXT_SECONDS = 300;
 /** Block of SHA-256, and the two constants of HMAC: RFC 2104, section 2. */
 const BLOCK_BYTES = 64;
 const INNER = 0x36;
 const OUTER = 0x5c;
 
-/** Brings `sec.context_key` in line with the root keys: one row each, and the database's own random key made once. */
+/**
+ * Brings `sec.context_key` in line with the root keys: one row each, and the database's own random key made once.
+ * @throws CountersignError `vault_key_missing` when a root key is missing that something is still sealed under.
+ */
 export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Promise<void> {
   const keys = rootKeys.derive(CONTEXT_PURPOSE);
   await owner.query('BEGIN');
   try {
-    await requireKnownKey(owner, keys);
+    const isDropping = await requireKnownKey(owner, keys);
     for (const [index, key] of keys.entries()) await storeKey(owner, index + 1, 'program', key, REPLACE);
     await owner.query("DELETE FROM sec.context_key WHERE kind = 'program' AND id > $1", [keys.length]);
     await storeKey(owner, DATABASE_KEY_ID, 'database', randomBytes(32), KEEP);
+    if (isDropping) await requireAllUnwrappable(owner, rootKeys, keys);
     await owner.query('COMMIT');
   } catch (error) {
     await owner.query('ROLLBACK').catch(() => {});
@@ -35,17 +41,52 @@ export async function storeRetention(owner: pg.Client, auditDays: number): Promi
   await owner.query('UPDATE sec.retention SET audit_days = $1 WHERE audit_days <> $1', [auditDays]);
 }
 
-/** A root key that the database has never seen opens nothing that lies in it: better no start than a silent one. */
-async function requireKnownKey(owner: pg.Client, keys: readonly Buffer[]): Promise<void> {
+/**
+ * A root key that the database has never seen opens nothing that lies in it: better no start than a silent one.
+ * @returns whether a root key that the database knows is no longer given.
+ */
+async function requireKnownKey(owner: pg.Client, keys: readonly Buffer[]): Promise<boolean> {
   const { rows } = await owner.query<{ inner_pad: Buffer }>(
     "SELECT inner_pad FROM sec.context_key WHERE kind = 'program'",
   );
-  const isKnown = rows.some(({ inner_pad }) => keys.some((key) => pad(key, INNER).equals(inner_pad)));
-  if (rows.length > 0 && !isKnown)
+  const known = rows.filter(({ inner_pad }) => keys.some((key) => pad(key, INNER).equals(inner_pad)));
+  if (rows.length > 0 && known.length === 0)
     throw new CountersignError(
       'vault_key_missing',
       'The root key is not the one that this database was made with, so nothing in it could be opened. Nothing was changed. Give the earlier key as ENCRYPTION_KEY (or, while you rotate, in ENCRYPTION_KEYS_OLD); without it, start with an empty database.',
     );
+  return known.length < rows.length;
+}
+
+/**
+ * What is wrapped under a root key that is gone stays shut for good. Looked at only when one goes: from the commit on, a
+ * process that still has it can enter no customer, and so wraps nothing under it any more.
+ */
+async function requireAllUnwrappable(owner: pg.Client, rootKeys: RootKeys, keys: readonly Buffer[]): Promise<void> {
+  const { rows } = await owner.query<{ id: string }>('SELECT id FROM directory.customers() AS id');
+  const shut: string[] = [];
+  for (const { id } of rows)
+    if ((await wrappedKeys(owner, keys, id)).some((wrapped) => !rootKeys.canUnwrap(wrapped))) shut.push(id);
+  if (shut.length > 0)
+    throw new CountersignError(
+      'vault_key_missing',
+      `The keys of ${shut.length} of ${rows.length} customers are still wrapped under an earlier root key, which is missing. Nothing was changed. Give it in ENCRYPTION_KEYS_OLD, restart every process, and run \`countersign vault rotate --root\` until it says that nothing is left.`,
+    );
+}
+
+/** Row level security binds the owner, too: each customer is entered, as the program does it. */
+async function wrappedKeys(owner: pg.Client, [key]: readonly Buffer[], customer: string): Promise<readonly Buffer[]> {
+  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
+  const token = createHmac('sha256', key ?? '')
+    .update(`${customer}|${expires}`)
+    .digest();
+  await owner.query("SELECT set_config('app.context', '', true)"); // of one customer before the next
+  await owner.query('SELECT sec.enter($1::uuid, $2::bigint, $3)', [customer, expires, token]);
+  const { rows } = await owner.query<{ wrapped: Buffer }>(
+    "SELECT wrapped FROM public.customer_keys WHERE customer_id = $1::uuid AND state <> 'destroyed'",
+    [customer],
+  );
+  return rows.map(({ wrapped }) => wrapped);
 }
 
 function pad(key: Buffer, by: number): Buffer {

@@ -41,9 +41,14 @@ export function createEnvironmentRootKeys(config: EnvironmentRootKeysConfig): Ro
   return {
     wrap: async (key, context) => wrap(current, key, context),
     unwrap: async (wrapped, context) => unwrap(keys, wrapped, context),
-    isUnderNewest: (wrapped) => wrapped[0] === FORMAT && current.id.equals(wrapped.subarray(1, IV_START)),
+    isUnderNewest: (wrapped) => isUnder(current, wrapped),
+    canUnwrap: (wrapped) => keys.some((key) => isUnder(key, wrapped)),
     derive: (purpose) => keys.map(({ root }) => derive(root, `purpose\0${purpose}`)),
   };
+}
+
+function isUnder(key: RootKey, wrapped: Buffer): boolean {
+  return wrapped[0] === FORMAT && key.id.equals(wrapped.subarray(1, IV_START));
 }
 
 function rootKey(base64: string): RootKey {

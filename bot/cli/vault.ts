@@ -37,7 +37,7 @@ export const vaultRotate: Command = {
     'New keys for customers, or with --root their keys under the newest root key. May be stopped and begun again.',
   options: {
     customer: { type: 'string', help: 'this customer alone' },
-    root: { type: 'boolean', help: 'afterwards ENCRYPTION_KEYS_OLD can be dropped' },
+    root: { type: 'boolean', help: 'once it says that nothing is left, ENCRYPTION_KEYS_OLD can be dropped' },
   },
   async run(call) {
     const foundation = await call.open();
@@ -59,9 +59,14 @@ async function rotateRoot(
   let rewrapped = 0;
   for (const id of customers) rewrapped += await keyRotation.rewrapUnderRoot(id);
   call.say(
-    `${rewrapped} key versions of ${customers.length} customers were wrapped anew; all of these are under the newest root key.`,
+    `${rewrapped} key versions of ${customers.length} customers were wrapped anew${rewrapped === 0 ? ': nothing is left under an older root key' : ''}.`,
   );
-  if (isAll) call.say('ENCRYPTION_KEYS_OLD can be dropped once every process runs with the new ENCRYPTION_KEY.');
+  if (isAll)
+    call.say(
+      rewrapped === 0
+        ? 'ENCRYPTION_KEYS_OLD can be dropped if every process was restarted with the new ENCRYPTION_KEY before this.'
+        : 'A process that runs with the old ENCRYPTION_KEY may wrap more: restart every process with the new one first, then run this, and again until it says that nothing is left.',
+    );
   return 0;
 }
 

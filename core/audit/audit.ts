@@ -17,7 +17,10 @@ const NOTIFY_EVERY_MS = 25; // a NOTIFY inside the append would serialise the co
 
 /** The append-only trail of each customer. */
 export interface Audit {
-  /** Appends to the chain inside `tx`: call it last, and wait for nothing but SQL after it. */
+  /**
+   * Appends to the chain inside `tx`: call it last, and wait for nothing but SQL after it. Of an erased customer the entry
+   * alone, without its words: whatever still runs then must be able to end.
+   */
   append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
   /**
    * An entry without a payload for a function of the database that appends it together with what it does; call `appended`
@@ -134,13 +137,20 @@ async function sealPayload(
 ) {
   const salt = randomBytes(32).toString('hex');
   const hash = payloadHash(salt, payload);
-  const { record } = await sealer.seal(
-    tx,
-    customerId,
-    ['audit', entryId],
-    Buffer.from(JSON.stringify({ salt, payload })),
-  );
-  return { record: Uint8Array.from(record), hash };
+  const words = Buffer.from(JSON.stringify({ salt, payload }));
+  try {
+    const { record } = await sealer.seal(tx, customerId, ['audit', entryId], words);
+    return { record: Uint8Array.from(record), hash };
+  } catch (error) {
+    const isKeyMissing = error instanceof CountersignError && error.code === 'vault_key_missing';
+    if (isKeyMissing && (await isErased(tx, customerId))) return undefined;
+    throw error;
+  }
+}
+
+/** A root key that isn't configured makes a key missing, too: that is an operator's slip, and no erasure. */
+async function isErased(tx: Transaction, customerId: CustomerId): Promise<boolean> {
+  return (await tx.customerKey.count({ where: { customerId, NOT: { state: 'destroyed' } } })) === 0;
 }
 
 function payloadHash(salt: string, payload: Json): string {
@@ -178,10 +188,7 @@ async function openPayload(
     return sealedPayload.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
     const isKeyMissing = error instanceof CountersignError && error.code === 'vault_key_missing';
-    // A root key that isn't configured is missing, too: that is an operator's slip, and no erasure.
-    const isErased =
-      isKeyMissing && (await tx.customerKey.count({ where: { customerId, NOT: { state: 'destroyed' } } })) === 0;
-    if (isErased) return undefined;
+    if (isKeyMissing && (await isErased(tx, customerId))) return undefined;
     throw error;
   }
 }

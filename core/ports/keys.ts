@@ -9,6 +9,8 @@ export interface RootKeys {
   unwrap(wrapped: Buffer, context: Buffer): Promise<Buffer>;
   /** Whether this was wrapped under the newest root key, so that an older one is not needed for it. */
   isUnderNewest(wrapped: Buffer): boolean;
+  /** Whether the root key that this was wrapped under is known here; it may still not unwrap. */
+  canUnwrap(wrapped: Buffer): boolean;
   /** 32 bytes for one named purpose (HKDF-SHA-512 of the root key), newest root key first, then the older ones. */
   derive(purpose: string): readonly Buffer[];
 }

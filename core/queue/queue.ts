@@ -20,7 +20,10 @@ export interface Queue {
   sendOperation(tx: Transaction, job: OperationJob): Promise<string>;
   /** Looks at the operation again at that time, for what expires when nobody clicks. */
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
-  /** Works on operations, `concurrency` at a time. `signal` is aborted when the job is taken away. */
+  /**
+   * Works on operations, `concurrency` at a time, and of more than one at a time all but one for the same customer, so that
+   * another customer always finds a place. `signal` is aborted when the job is taken away.
+   */
   workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
   /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
   workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
@@ -81,6 +84,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       const options = {
         ...POLLING,
         localConcurrency: concurrency,
+        ...(concurrency > 1 ? { localGroupConcurrency: concurrency - 1 } : {}), // a job's group is its customer
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {

@@ -4,6 +4,7 @@ import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
+import { isEnd, STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import { binding } from './credential.ts';
 import { type CustomerKeys, countSeals, createCustomerKeys, keyContext, MOST_SEALS, toBuffer } from './keys.ts';
@@ -34,6 +35,7 @@ export interface KeyRotation {
    * dump that holds `customer_keys` opens it together with the root key: dump that table apart and keep it for days only
    * (`pg_dump --exclude-table-data=customer_keys`, and one of that table alone). Until that is dropped, the table vacuumed
    * and its WAL recycled, the wrapped keys can still be found there.
+   * @throws CountersignError `operation_running` (an operation of the customer is not over: stop it first).
    */
   eraseCustomer(customerId: CustomerId): Promise<void>;
   /** Goes through all customers: rotates keys that are older than `days` or near their limit, finishes what was begun. */
@@ -307,8 +309,16 @@ async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, { rootKeys, 
   return old.length;
 }
 
+const OPEN_STATES = STATES.filter((state) => !isEnd(state));
+
 async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Promise<void> {
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
+  const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
+  if (open > 0)
+    throw new CountersignError(
+      'operation_running',
+      `${open} operations of this customer are not over: stop them first. Nothing was erased.`,
+    );
   await tx.customerKey.updateMany({
     where: { customerId, state: { not: 'destroyed' } },
     data: { state: 'destroyed', wrapped: new Uint8Array() },

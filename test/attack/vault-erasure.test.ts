@@ -4,6 +4,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import {
   asCustomer,
   type Core,
+  cancel,
   connected,
   grantedOperation,
   installShop,
@@ -46,6 +47,7 @@ async function held(): Promise<Held> {
     operationId: operation.id,
     step: 1,
   });
+  await cancel(core, operation); // while it runs nobody is erased
   return { shop, operation, pictureId };
 }
 

@@ -182,3 +182,126 @@ describe('a thread', () => {
     ]);
   });
 });
+
+describe('the feed', () => {
+  /** A thread of its own for one more operation; the platform knows it by `ref`. */
+  async function requestIn(core: Core, shop: Shop, ref: string): Promise<Operation> {
+    const { customerId, workspaceId } = shop;
+    const thread = await core.database.withCustomer(customerId, (tx) =>
+      core.threads.open(tx, customerId, { platform: 'web', workspaceId, ref }),
+    );
+    return requestOperation(core, shop, { threadId: thread.id });
+  }
+
+  /** Refuses every post to the thread `broken` until it is mended, and says when each was tried. */
+  function partlyBroken() {
+    const chat = createRecordingChat();
+    const tries: number[] = [];
+    let isBroken = true;
+    const partly: Chat = {
+      ...chat,
+      async post(thread, card, options) {
+        if (thread.ref === 'broken') {
+          tries.push(performance.now());
+          if (isBroken) throw new Error('channel_not_found');
+        }
+        return chat.post(thread, card, options);
+      },
+    };
+    const keys = () => chat.calls.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    const mend = () => {
+      isBroken = false;
+    };
+    return { chat: partly, tries, keys, mend };
+  }
+
+  const shownSoon = (keys: () => readonly string[], { id }: Operation, timeout = 10_000) =>
+    vi.waitUntil(() => keys().includes(`consent:${id}`), { timeout });
+
+  test('shows every other thread of a customer although one can not be posted to, and that one once it can', async () => {
+    const { core, shop } = await shopOf(one);
+    const { chat, keys, mend } = partlyBroken();
+    const progress = progressOf(core, chat);
+    const broken = await requestIn(core, shop, 'broken');
+    progress.start();
+    try {
+      for (const ref of ['second', 'third']) await shownSoon(keys, await requestIn(core, shop, ref));
+      expect(keys()).not.toContain(`consent:${broken.id}`);
+      mend();
+      await shownSoon(keys, broken, 20_000);
+    } finally {
+      await progress.stop();
+    }
+  });
+
+  test('tries a thread that can not be posted to ever more seldom, however often its customer is woken', async () => {
+    const { core, shop } = await shopOf(one);
+    const { chat, tries, keys } = partlyBroken();
+    const progress = progressOf(core, chat);
+    await requestIn(core, shop, 'broken');
+    progress.start();
+    try {
+      while (tries.length < 3) await shownSoon(keys, await requestIn(core, shop, 'busy'));
+      const [first = 0, second = 0, third = 0] = tries;
+      expect(second - first).toBeGreaterThanOrEqual(1_000);
+      expect(third - second).toBeGreaterThanOrEqual(2_000);
+    } finally {
+      await progress.stop();
+    }
+  });
+
+  test('does not let a customer whose chat is slow keep another one waiting', async () => {
+    const { core, shop } = await shopOf(one);
+    const quick = await installShop(core);
+    const slow = Promise.withResolvers<void>();
+    const fast = createRecordingChat();
+    const chat: Chat = {
+      ...fast,
+      async post(thread, card, options) {
+        if (thread.workspaceId === shop.workspaceId) await slow.promise;
+        return fast.post(thread, card, options);
+      },
+    };
+    const progress = progressOf(core, chat);
+    const held: Promise<void>[] = [];
+    for (const ref of ['a', 'b', 'c', 'd', 'e', 'f']) {
+      const { threadId } = await requestIn(core, shop, ref);
+      held.push(progress.refresh(shop.customerId, threadId));
+    }
+    const { id } = await requestOperation(core, quick);
+    let isOver = false;
+    const other = progress.refresh(quick.customerId, quick.threadId).finally(() => {
+      isOver = true;
+    });
+    try {
+      await vi.waitUntil(() => isOver, { timeout: 5_000 });
+      expect(fast.calls.map(({ key }) => key)).toEqual([`consent:${id}`]);
+    } finally {
+      slow.resolve();
+      await Promise.all([...held, other]);
+    }
+    expect(fast.calls).toHaveLength(7);
+  });
+});
+
+test('whoever finds every connection for locks taken is told so, and does not wait for ever', async () => {
+  const { core } = await shopOf(one);
+  const free = Promise.withResolvers<void>();
+  const begun = Array.from({ length: 4 }, () => Promise.withResolvers<void>());
+  const held = begun.map(({ resolve }, n) =>
+    core.database.exclusively(`held ${n}`, async () => {
+      resolve();
+      await free.promise;
+    }),
+  );
+  try {
+    await Promise.all(begun.map(({ promise }) => promise));
+    await expect(core.database.exclusively('one more', async () => {})).rejects.toMatchObject({
+      code: 'database_unavailable',
+      isRetryable: true,
+    });
+  } finally {
+    free.resolve();
+    await Promise.all(held);
+  }
+});

@@ -60,12 +60,50 @@ describe('countersign vault', () => {
     expect((await core.vault.get(other.customerId, 'stripe', 'api_key'))?.value.reveal()).toBe(CANARY);
   });
 
+  test('no start goes on without a root key that the key of a customer is still wrapped under', async () => {
+    const [first, second] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
+    const rootKeys = (current: string, ...old: string[]) => createEnvironmentRootKeys({ current, old });
+    const rotating = await createEmptyDatabase();
+    const start = (keys: ReturnType<typeof rootKeys>) => migrate({ ownerUrl: rotating.ownerUrl, rootKeys: keys });
+    try {
+      await start(rootKeys(first));
+      const late = await openCore(rotating, { rootKeys: rootKeys(first) });
+      await start(rootKeys(second, first));
+      const renewed = await openCore(rotating, { rootKeys: rootKeys(second, first) });
+      try {
+        await renewed.keyRotation.rewrapUnderRoot((await installShop(renewed)).customerId);
+        const { customerId } = await installShop(late); // a process that nobody has restarted
+        await late.vault.store(customerId, 'stripe', 'api_key', { value: CANARY });
+        for (let n = 0; n < 2; n++)
+          await expect(start(rootKeys(second))).rejects.toMatchObject({
+            code: 'vault_key_missing',
+            message: expect.stringContaining(
+              'The keys of 1 of 2 customers are still wrapped under an earlier root key',
+            ),
+          });
+        expect(await renewed.keyRotation.rewrapUnderRoot(customerId)).toBe(1);
+        await start(rootKeys(second));
+        // From here on the old process wraps nothing more.
+        await expect(late.vault.list(customerId)).rejects.toMatchObject({ code: 'context_refused' });
+      } finally {
+        await late.close();
+        await renewed.close();
+      }
+    } finally {
+      await rotating.drop();
+    }
+  });
+
   test('rotate --root brings all keys under the newest root key, and then the old one is needed no more', async () => {
     const keys = { ENCRYPTION_KEY: NEW, ENCRYPTION_KEYS_OLD: OLD };
     const first = await run(['vault', 'rotate', '--root'], keys);
     expect(first.said).toContain('2 key versions of 2 customers were wrapped anew');
+    expect(first.said).toContain('restart every process with the new one first, then run this, and again');
+    expect(first.said).not.toContain('can be dropped');
     const again = await run(['vault', 'rotate', '--root'], keys);
     expect([again.code, again.said.slice(0, 2)]).toEqual([0, '0 ']);
+    expect(again.said).toContain('nothing is left under an older root key');
+    expect(again.said).toContain('ENCRYPTION_KEYS_OLD can be dropped');
     const alone = await run(['vault', 'list', '--customer', shop.customerId], { ENCRYPTION_KEY: NEW });
     expect([alone.code, alone.complained]).toEqual([0, '']);
     const renewed = await openCore(testDatabase, { rootKeys: createEnvironmentRootKeys({ current: NEW, old: [] }) });

@@ -14,11 +14,12 @@ import { silentLog } from '../support/silent-log.ts';
 let testDatabase: TestDatabase;
 let core: Core;
 let shop: Shop;
+let otherShop: Shop;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
-  shop = await installShop(core);
+  [shop, otherShop] = [await installShop(core), await installShop(core)];
 });
 
 // Nobody works here between tests: what one of them left behind is not the next one's.
@@ -44,7 +45,7 @@ const jobsOf = ({ operationId }: Pick<OperationJob, 'operationId'>) =>
     [operationId],
   );
 
-const newJob = (): OperationJob => ({ customerId: shop.customerId, operationId: newOperationId() });
+const newJob = ({ customerId } = shop): OperationJob => ({ customerId, operationId: newOperationId() });
 const send = (job: OperationJob) =>
   core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job));
 
@@ -151,7 +152,7 @@ describe('a worker', () => {
         await both;
         running--;
       });
-      const jobs = [newJob(), newJob(), newJob(), newJob()];
+      const jobs = [newJob(), newJob(otherShop), newJob(), newJob(otherShop)];
       for (const job of jobs) await send(job);
       for (const job of jobs)
         await until(
@@ -159,6 +160,33 @@ describe('a worker', () => {
           ([row]) => row?.state === 'completed',
         );
       expect(most).toBe(2);
+    });
+  });
+
+  test("has a place for a customer's only job, however many jobs another customer has", async () => {
+    await withWorker(async (queue) => {
+      const done = Promise.withResolvers<void>();
+      const got: OperationJob[] = [];
+      await queue.workOperations(2, async (job) => {
+        got.push(job);
+        if (job.customerId === shop.customerId) await done.promise;
+      });
+      const [many, only] = [Array.from({ length: 6 }, () => newJob()), newJob(otherShop)];
+      try {
+        for (const job of [...many, only]) await send(job);
+        await until(
+          () => jobsOf(only),
+          ([row]) => row?.state === 'completed',
+        );
+        expect(got.filter(({ customerId }) => customerId === shop.customerId)).toHaveLength(1);
+      } finally {
+        done.resolve();
+      }
+      for (const job of many)
+        await until(
+          () => jobsOf(job),
+          ([row]) => row?.state === 'completed',
+        );
     });
   });
 

@@ -9,6 +9,7 @@ import type { Sealer } from '../../core/vault/sealer.ts';
 import { type CredentialPlace, createVault, type OpenedFields } from '../../core/vault/vault.ts';
 import {
   type Core,
+  cancel,
   grantedOperation,
   installShop,
   look,
@@ -337,6 +338,7 @@ describe("a customer's key", () => {
     const erased = await installShop(core);
     const operation = await grantedOperation(core, erased);
     await core.database.withCustomer(erased.customerId, (tx) => storeSignIn(core, tx, operation));
+    await cancel(core, operation);
     await core.keyRotation.eraseCustomer(erased.customerId);
     const { customerId } = erased;
     const trail = await core.database.withCustomer(customerId, (tx) =>
@@ -348,6 +350,41 @@ describe("a customer's key", () => {
       core.database.withCustomer(customerId, (tx) => core.sealer.seal(tx, customerId, ['x'], Buffer.from('x'))),
     ).rejects.toMatchObject({ code: 'vault_key_missing' });
     await store(resultPlace(), { value: 'others are not touched' });
+  });
+});
+
+describe('a customer whose operation still runs', () => {
+  test('is not erased before it is over', async () => {
+    const erased = await installShop(core);
+    const { customerId } = erased;
+    const operation = await queuedOperation(core, erased);
+    await expect(core.keyRotation.eraseCustomer(customerId)).rejects.toMatchObject({
+      code: 'operation_running',
+      message: '1 operations of this customer are not over: stop them first. Nothing was erased.',
+    });
+    expect(await core.directory.customers()).toContain(customerId);
+    expect((await trail(core, operation)).filter(({ gone }) => gone)).toEqual([]);
+    await cancel(core, operation);
+    await core.keyRotation.eraseCustomer(customerId);
+    expect(await core.directory.customers()).not.toContain(customerId);
+  });
+
+  test('and that was erased all the same lets it end, on record without its words', async () => {
+    const erased = await installShop(core);
+    const { customerId } = erased;
+    const operation = await queuedOperation(core, erased);
+    // As it may be found: an operation that began while the customer was erased.
+    for (const statement of [
+      'UPDATE customers SET erased_at = app.now() WHERE customer_id = $1',
+      "UPDATE customer_keys SET state = 'destroyed', wrapped = '' WHERE customer_id = $1",
+    ])
+      await sql(testDatabase.adminUrl, statement, [customerId]);
+    const held = { customerId, operationId: operation.id, fence: undefined };
+    await endOperation(core, held, { kind: 'stopped', words: 'Consent has expired' }, noSecrets);
+    expect((await look(core, operation)).state).toBe('cancelled');
+    const last = (await trail(core, operation)).at(-1);
+    expect([last?.kind, last?.payload, last?.gone]).toEqual(['operation.cancelled', undefined, undefined]);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true });
   });
 });
 

@@ -15,6 +15,7 @@ import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
+import { isEnd, STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
@@ -209,6 +210,15 @@ export async function queuedOperation(
     });
     return reread(core, tx, operation);
   });
+}
+
+/** The operation ends, by nobody in particular. */
+export async function cancel(core: Core, { customerId, id: operationId }: Operation): Promise<void> {
+  const entry = { kind: 'operation.cancelled' } as const;
+  const from = STATES.filter((state) => !isEnd(state));
+  await core.database.withCustomer(customerId, (tx) =>
+    core.mover.move(tx, customerId, { operationId, from, to: 'cancelled', entry }),
+  );
 }
 
 /** The operation as it is now. */
