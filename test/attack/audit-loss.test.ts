@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { headerText } from '../../core/audit/audit.ts';
 import { csvLine } from '../../core/audit/csv.ts';
 import { exportTrail, trailRow } from '../../core/audit/export.ts';
-import type { CustomerId } from '../../core/ids.ts';
+import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { exportLines, type Keeper, keepTrails, tamper, verifyLines } from '../support/audit.ts';
 import { asCustomer, type Core, installShop, openCore, requestOperation, sql, trail } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
@@ -117,6 +118,61 @@ describe('49 an erased subject', () => {
       0,
       expect.stringContaining("4 payloads are erased: the customer's key was destroyed"),
     ]);
+  });
+});
+
+describe('49 words that an export leaves out', () => {
+  type Head = Record<string, unknown> & { head: { seq: string } };
+  /** All words gone, for this reason; the head changed as a forger would. */
+  const wordless = (lines: string[], reason: string, change: (head: Head) => void = () => {}) =>
+    lines.map((line, index) => {
+      const parsed = JSON.parse(line) as Head & { payload: unknown; salt?: string }; // changed, and written back
+      if (index === 0) change(parsed);
+      else if (parsed.payload !== null) {
+        parsed.payload = reason;
+        delete parsed.salt;
+      }
+      return JSON.stringify(parsed);
+    });
+
+  test.each(['erased', 'key destroyed', 'withheld'])('are not gone because it calls them %s', async (reason) => {
+    const { customerId } = await person();
+    const lines = await exportLines(core, keeper, customerId);
+    const { code, out } = await verifyLines(wordless(lines, reason));
+    expect([code, out]).toEqual([1, expect.stringContaining('Entry #1 was modified')]);
+    expect(out).not.toContain('intact');
+  });
+
+  test.each(['erased', 'key destroyed'])('are not shown to be %s by what would follow', async (reason) => {
+    const { customerId } = await person();
+    const lines = await exportLines(core, keeper, customerId);
+    const forged = wordless(lines, reason, ({ head }) => (head.seq = String(BigInt(head.seq) + 1n)));
+    const { code, out } = await verifyLines(forged);
+    expect([code, out]).toEqual([1, expect.stringContaining('4 payloads are not shown to be erased')]);
+    expect(out).not.toContain('intact');
+    expect(out).not.toContain('payloads are erased');
+  });
+
+  test('are those of other operations, and of no other export than one about an operation', async () => {
+    const { customerId, operation } = await person();
+    const lines = await exportLines(core, keeper, customerId, { operationId: operation.id });
+    expect((await verifyLines(lines)).code).toBe(0);
+    const { code, out } = await verifyLines(wordless(lines, 'withheld'));
+    expect([code, out]).toEqual([1, expect.stringContaining('not shown to be erased')]);
+  });
+
+  test('are excused by no erasure that was on record before them', async () => {
+    const { shop, customerId } = await person();
+    await core.database.withCustomer(customerId, async (tx) => {
+      const header = headerText(customerId, newUuid(), { kind: 'erasure.completed', erased: [['1', '999999999999']] });
+      await tx.$queryRaw`SELECT erased FROM app.erase_payloads(${header})`;
+    });
+    await append(customerId, { words: 'later' });
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 7, erased: 4 });
+    await tamper(testDatabase, shop, `UPDATE ${AUDIT} SET payload = NULL WHERE ME AND seq = 7`);
+    expect(await core.audit.verify(customerId)).toEqual({ isIntact: false, seq: 7n, fault: 'modified' });
+    const { code, out } = await verifyLines(await exportLines(core, keeper, customerId));
+    expect([code, out]).toEqual([1, expect.stringContaining('Entry #7 was modified')]);
   });
 });
 
