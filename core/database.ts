@@ -25,6 +25,12 @@ export interface Database {
    * entering `context`, its first three arguments (`customer uuid, expires bigint, token bytea`). Errors as above.
    */
   callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
+  /**
+   * The program's word in this transaction for the one text that it is about to put on record: the database takes what
+   * retention and erasure trust with that alone, so that no smuggled statement makes any. One word at a time.
+   * @param text of an entry: its header; of a checkpoint: `seq|hash in hex|note`
+   */
+  vouch(tx: Transaction, what: 'audit' | 'checkpoint', customerId: CustomerId, text: string): Promise<void>;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /**
@@ -113,6 +119,11 @@ export function createDatabase(config: DatabaseConfig): Database {
       }),
     callAs: (customerId, statement) =>
       translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
+    async vouch(tx, what, customerId, text) {
+      // A context's text begins with a UUID, so that neither passes for the other.
+      const word = createHmac('sha256', contextKey).update(`${what}|${customerId}|${text}`).digest('hex');
+      await tx.$executeRaw`SELECT set_config('app.vouched', ${word}, true)`;
+    },
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
     exclusively: (name, work) => exclusively(locks, name, work),
     listen: (channel, onWake) => listen(config.url, channel, onWake),

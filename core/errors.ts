@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'database_unavailable'
   | 'egress_refused'
   | 'element_stale'
+  | 'legal_hold'
   | 'migration_refused'
   | 'model_unavailable'
   | 'network'

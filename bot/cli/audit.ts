@@ -100,13 +100,15 @@ async function verifyFile(call: Call, file: string): Promise<number> {
   const { head, verdict, checkpoint, checkpoints, keysFrom } = report;
   if (verdict.isIntact) {
     const what = head.operationId ? ` about ${head.operationId}` : '';
-    call.say(`The export${what} of ${head.exportedAt} is intact: ${verdict.entries} entries${lastWords(verdict)}.`);
+    call.say(
+      `The export${what} of ${head.exportedAt} ${report.problems.length === 0 ? 'is intact' : 'holds together by itself'}: ${verdict.entries} entries${lastWords(verdict)}.`,
+    );
     if (BigInt(head.after.seq) > 0n && !head.isAfterDropped)
       call.say(`It begins behind entry #${head.after.seq}: what lies before was not asked for.`);
     if (head.upTo !== head.head.seq) call.say(`It ends before the trail did, which then stood at #${head.head.seq}.`);
     for (const words of lossWords(verdict)) call.say(words);
-    if (report.unopenable > 0)
-      call.say(`${report.unopenable} payloads are erased: the customer's key was destroyed, and nobody can open them.`);
+    if (verdict.locked > 0)
+      call.say(`${verdict.locked} payloads are erased: the customer's key was destroyed, and nobody can open them.`);
     if (report.withheld > 0) call.say(`${report.withheld} payloads are withheld: they belong to other operations.`);
     if (!checkpoint) call.say(NO_CHECKPOINT);
     else call.say(`It agrees with ${checkpoints} signed checkpoints${signedWords(checkpoint, verdict.seq)}`);

@@ -45,6 +45,9 @@ export interface Appended {
   readonly kind: AuditKind;
 }
 
+/** What retention and erasure trust; what they append themselves, they vouch for themselves. */
+const VOUCHED: ReadonlySet<AuditKind> = new Set(['hold.placed', 'hold.released', 'customer.erased']);
+
 const header = z.object({
   id: z.string(),
   kind: z.string(),
@@ -87,6 +90,7 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
       const text = headerText(customerId, id, headerFields(rest, sealed?.hash));
+      if (VOUCHED.has(entry.kind)) await database.vouch(tx, 'audit', customerId, text);
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
       const seq = row?.seq ?? 0n;

@@ -81,8 +81,6 @@ function isHash(value: unknown): boolean {
 export interface BundleReport {
   readonly head: BundleHead;
   readonly verdict: ChainVerdict;
-  /** Payloads that nobody can open, because the customer's key was destroyed. */
-  readonly unopenable: number;
   /** Payloads that this export leaves out. */
   readonly withheld: number;
   /** The entry and time of the newest checkpoint that was compared. */
@@ -108,7 +106,8 @@ export async function verifyBundle(
   let state: Awaited<ReturnType<typeof begin>> | undefined;
   let unreadable: bigint | undefined;
   let isLastUnreadable = false;
-  const counts = { unopenable: 0, withheld: 0 };
+  let late: bigint | undefined;
+  let withheld = 0;
   for await (const piece of lines) {
     for (const line of piece) {
       if (line === '') continue;
@@ -121,9 +120,10 @@ export async function verifyBundle(
       isLastUnreadable = entry === undefined;
       if (!entry) unreadable ??= state.check.last().seq + 1n;
       else if (unreadable === undefined) {
-        if (entry.payload === 'key destroyed') counts.unopenable++;
-        if (entry.payload === 'withheld') counts.withheld++;
-        state.check.add(rowOf(entry));
+        const row = rowOf(entry, state.head);
+        if (row.words === 'not shown') withheld++;
+        if (row.at > state.exportedAt) late ??= row.seq;
+        state.check.add(row);
       }
     }
   }
@@ -135,14 +135,22 @@ export async function verifyBundle(
       ? { isIntact: false, seq: unreadable, fault: isLastUnreadable ? 'truncated' : 'modified' }
       : check.finish(head.upTo === head.head.seq ? end : { ...end, hash: check.last().hash });
   const newest = anchors.at(-1);
+  const problems = [...held.problems];
+  if (late !== undefined) problems.push(`Entry #${late} is later than the export says that it was made.`);
+  if (BigInt(head.upTo) > BigInt(head.head.seq))
+    problems.push(`The export goes on to entry #${head.upTo}, behind the end that it names itself.`);
+  if (verdict.isIntact && verdict.unexplained > 0)
+    problems.push(
+      `${verdict.unexplained} payloads are not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
+    );
   return {
     head,
     verdict,
-    ...counts,
+    withheld,
     checkpoint: newest && { seq: newest.seq, at: newest.at, keyId: newest.keyId ?? '' },
     checkpoints: anchors.length,
     keysFrom,
-    problems: held.problems,
+    problems,
   };
 }
 
@@ -159,16 +167,24 @@ async function begin(line: string, options: BundleCheckOptions) {
   const held: HeldCheckpoints = checkNotes(notes, verifiers, customerId);
   const isPart = head.upTo !== head.head.seq;
   const [after, upTo, exportedAt] = [BigInt(head.after.seq), BigInt(head.upTo), new Date(head.exportedAt)];
-  // What was signed after the export says nothing about it, nor does what lies outside of its range.
+  // What lies in its range always counts: when it was made is the export's own word, which excuses nothing but an end that
+  // was signed later. What lies outside of a part says nothing about it.
   const anchors = held.checkpoints.filter(
-    ({ seq, at }) => at <= exportedAt && seq >= after && (!isPart || seq <= upTo),
+    ({ seq, at }) => seq >= after && (seq <= upTo || (!isPart && at <= exportedAt)),
   );
   const start = { seq: after, hash: Buffer.from(head.after.hash, 'hex') };
   const check = createChainCheck({ start, isDropped: head.isAfterDropped, anchors, isPart });
-  return { head, check, held, anchors, keysFrom: options.keys ? ('given' as const) : ('the export' as const) };
+  return {
+    head,
+    check,
+    held,
+    anchors,
+    exportedAt,
+    keysFrom: options.keys ? ('given' as const) : ('the export' as const),
+  };
 }
 
-function rowOf({ seq, at, prev, hash, header, salt, payload }: BundleEntry): ChainRow {
+function rowOf({ seq, at, prev, hash, header, salt, payload }: BundleEntry, head: BundleHead): ChainRow {
   const row = {
     seq: BigInt(seq),
     at: new Date(at),
@@ -176,9 +192,22 @@ function rowOf({ seq, at, prev, hash, header, salt, payload }: BundleEntry): Cha
     prev: Buffer.from(prev, 'hex'),
     hash: Buffer.from(hash, 'hex'),
   };
-  if (payload === null || payload === 'erased') return { ...row, words: 'none' };
-  if (typeof payload === 'string') return { ...row, words: 'not shown' };
+  if (payload === 'key destroyed') return { ...row, words: 'locked' };
+  if (payload === 'withheld' && isOfAnother(header, head.operationId)) return { ...row, words: 'not shown' };
+  if (payload === null || typeof payload === 'string') return { ...row, words: 'none' };
   return { ...row, words: 'there', wordsHash: wordsHash(salt ?? '', payload) };
+}
+
+/** Only an export of one operation withholds words, and those of others. */
+function isOfAnother(header: string, operationId: string | undefined): boolean {
+  if (operationId === undefined) return false;
+  try {
+    const fields: unknown = JSON.parse(header);
+    const isHeader = fields !== null && typeof fields === 'object';
+    return isHeader && !('operationId' in fields && fields.operationId === operationId);
+  } catch {
+    return false;
+  }
 }
 
 /** SHA-256 of the salt's bytes and the payload's RFC 8785 text. */

@@ -10,8 +10,11 @@ export interface ChainRow {
   readonly hash: Uint8Array;
   /** Columns that repeat the header for queries, so that they must still say the same; absent in an export. */
   readonly columns?: HeaderColumns;
-  /** Where the words are. `none`: it has none, or they were erased, which has to be on record. */
-  readonly words: 'there' | 'none' | 'not shown';
+  /**
+   * Where the words are. `none`: it has none, or they were erased, which has to be on record. `locked`: nobody can open
+   * them, because the customer was erased, which has to be on record, too.
+   */
+  readonly words: 'there' | 'none' | 'locked' | 'not shown';
   /** The salted hash of words that are shown, in hex. */
   readonly wordsHash?: string;
 }
@@ -48,6 +51,10 @@ export type ChainVerdict =
       readonly hash: string;
       /** How many payloads were erased, by an erasure that is on record. */
       readonly erased: number;
+      /** How many nobody can open, because the customer's erasure is on record. */
+      readonly locked: number;
+      /** Of a part: how many are gone without an entry in it that says so. */
+      readonly unexplained: number;
       /** The last entry that the retention period took away, as the chain itself says; 0 when it took none. */
       readonly droppedUpTo: bigint;
     }
@@ -107,6 +114,7 @@ export function createChainCheck(options: ChainCheckOptions = {}): ChainCheck {
   let broken: ChainRow | undefined;
   let tried = 0;
   const erasures = createErasures();
+  const locked = createErasures();
 
   const fail = (seq: bigint, name: ChainFault) => {
     fault ??= { seq, fault: name };
@@ -145,7 +153,9 @@ export function createChainCheck(options: ChainCheckOptions = {}): ChainCheck {
       if (row.words === 'there' && header.payloadHash !== (row.wordsHash ?? header.payloadHash ?? ''))
         return fail(row.seq, 'modified');
       if (header.payloadHash !== undefined && row.words === 'none') erasures.miss(row.seq);
-      if (header.kind === 'erasure.completed') erasures.allow(header.erased);
+      if (header.payloadHash !== undefined && row.words === 'locked') locked.miss(row.seq);
+      if (header.kind === 'erasure.completed') erasures.allow(header.erased, row.seq);
+      if (header.kind === 'customer.erased') locked.allow([['1', String(row.seq)]], row.seq);
       if (header.kind === 'retention.dropped')
         isDropOnRecord ||= header.droppedSeq === String(start.seq) && header.droppedHash === hex(start.hash);
       last = row;
@@ -159,15 +169,18 @@ export function createChainCheck(options: ChainCheckOptions = {}): ChainCheck {
     },
     last: () => last,
     finish(head) {
-      const missing = erasures.firstMissing();
+      const missing = [erasures.missing(), locked.missing()];
+      const first = missing.flatMap(({ first }) => first ?? []).toSorted((a, b) => (a < b ? -1 : 1))[0];
       if (isDropped && !isDropOnRecord) fail(1n, 'gap');
-      if (missing !== undefined && !isPart) fail(missing, 'modified');
+      if (first !== undefined && !isPart) fail(first, 'modified');
       if (nextAnchor < anchors.length || (head && head.seq !== last.seq)) fail(last.seq + 1n, 'truncated');
       if (head && !same(head.hash, last.hash)) fail(last.seq, 'modified');
       if (fault) return { isIntact: false, ...fault, ...(fits === undefined ? {} : { fits }) };
       const droppedUpTo = isDropped ? start.seq : 0n;
-      const erased = erasures.count();
-      return { isIntact: true, entries, seq: last.seq, hash: hex(last.hash), erased, droppedUpTo };
+      const [erased = 0, unopenable = 0] = missing.map(({ explained }) => explained);
+      const unexplained = missing.reduce((sum, { unexplained }) => sum + unexplained, 0);
+      const whole = { isIntact: true, entries, seq: last.seq, hash: hex(last.hash), droppedUpTo } as const;
+      return { ...whole, erased, locked: unopenable, unexplained };
     },
   };
 }
@@ -182,24 +195,38 @@ function createErasures() {
       if (open && open.to + 1n === seq) open.to = seq;
       else missing.push({ from: seq, to: seq });
     },
-    allow(ranges: unknown) {
+    /** Words of later entries than the erasure itself are none that it took. */
+    allow(ranges: unknown, by: bigint) {
       for (const range of Array.isArray(ranges) ? ranges : []) {
         if (!Array.isArray(range) || range.length !== 2 || !range.every((end) => /^\d{1,19}$/.test(String(end))))
           continue;
-        allowed.push({ from: BigInt(range[0]), to: BigInt(range[1]) });
+        const [from, to] = [BigInt(range[0]), BigInt(range[1])];
+        allowed.push({ from, to: to < by ? to : by - 1n });
       }
     },
-    /** The first missing one that no erasure names. */
-    firstMissing(): bigint | undefined {
+    /** How many are named by an erasure and how many by none, and the first of these. */
+    missing(): { readonly explained: number; readonly unexplained: number; readonly first: bigint | undefined } {
       const ranges = allowed.toSorted((a, b) => (a.from < b.from ? -1 : 1));
+      let [explained, unexplained] = [0n, 0n];
+      let first: bigint | undefined;
       for (const { from, to } of missing) {
         let at = from;
-        for (const range of ranges) if (range.from <= at && range.to >= at) at = range.to + 1n;
-        if (at <= to) return at;
+        for (const range of ranges) {
+          if (range.to < at || range.from > to) continue;
+          if (range.from > at) {
+            first ??= at;
+            unexplained += range.from - at;
+            at = range.from;
+          }
+          const end = range.to < to ? range.to : to;
+          explained += end - at + 1n;
+          at = end + 1n;
+        }
+        if (at <= to) first ??= at;
+        unexplained += to - at + 1n;
       }
-      return undefined;
+      return { explained: Number(explained), unexplained: Number(unexplained), first };
     },
-    count: () => missing.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0),
   };
 }
 

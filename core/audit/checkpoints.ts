@@ -23,7 +23,9 @@ import { chainRows } from './rows.ts';
 export interface Checkpoints {
   /**
    * Signs where the chain stands, unless the last checkpoint says so already. What was added since is checked first: a chain
-   * that does not go on from what was signed is not signed again. @throws CountersignError `audit_chain_broken`
+   * that does not go on from what was signed is not signed again. Where the folder is empty and the last checkpoint on record
+   * bears the signature of a key that is gone, the whole chain is checked and a new series begins, which goes on record.
+   * @throws CountersignError `audit_chain_broken`
    */
   make(customerId: CustomerId): Promise<SignedCheckpoint | undefined>;
   /** For every customer whose trail has grown; one that fails is logged and keeps the others from nothing. */
@@ -72,8 +74,12 @@ export function createCheckpoints(deps: {
     database.withCustomer(customerId, async (tx) => {
       // One at a time in all processes: each checkpoint names the one before.
       await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`checkpoint ${customerId}`}, 0))`;
-      const last = (await store.read(customerId)).at(-1) ?? (await recorded(tx, customerId));
-      const previous = last === undefined ? undefined : readCheckpoint(last, await keys());
+      const kept = (await store.read(customerId)).at(-1);
+      const known = kept ?? (await recorded(tx, customerId));
+      const found = known === undefined ? undefined : readCheckpoint(known, await keys());
+      // The folder was lost, or is a new one, and the key that signed is gone: nothing that is trusted contradicts the chain.
+      const isNewSeries = known !== undefined && kept === undefined && !found?.keyId;
+      const [last, previous] = isNewSeries ? [] : [known, found];
       if (last !== undefined && !previous?.keyId)
         throw broken(`The last checkpoint of customer ${customerId} bears no signature that is known.`);
       const point = await standing(tx, customerId, previous);
@@ -89,7 +95,16 @@ export function createCheckpoints(deps: {
       const note = signCheckpoint(checkpoint, newest);
       await store.addKey(newest.verifier.text);
       await store.append(customerId, note);
+      const vouched = `${point.seq}|${checkpoint.hash.toString('hex')}|${note}`;
+      await database.vouch(tx, 'checkpoint', customerId, vouched);
       await tx.$executeRaw`SELECT app.record_checkpoint(${point.seq}, ${checkpoint.hash}, ${note})`;
+      if (isNewSeries) {
+        log.warn(
+          { customerId, seq: point.seq },
+          'a new series of checkpoints began: the key of the last one is not known',
+        );
+        await audit.append(tx, customerId, { kind: 'checkpoints.begun' });
+      }
       return { ...checkpoint, note, keyId: newest.verifier.id };
     });
   const makeQuietly = (customerId: CustomerId): Promise<void> => {
@@ -148,7 +163,7 @@ async function standing(
   const head = (await tx.auditHead.findUnique({ where: { customerId } })) ?? { seq: 0n, hash: Buffer.alloc(32) };
   const first = previous ? undefined : (await chainRows(tx, customerId, { after: 0n, limit: 1 }))[0];
   const start = previous ?? { seq: (first?.seq ?? 1n) - 1n, hash: first?.prev ?? Buffer.alloc(32) };
-  const check = createChainCheck({ start, isSorted: true });
+  const check = createChainCheck({ start, isDropped: !previous && start.seq > 0n, isSorted: true });
   for (let after = start.seq; after < head.seq; after = check.last().seq) {
     const rows = await chainRows(tx, customerId, { after, upTo: head.seq });
     for (const row of rows) check.add({ ...row, words: 'not shown' }); // an erasure may be on its way

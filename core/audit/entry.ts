@@ -42,6 +42,7 @@ export type AuditKind =
   | 'question.answered'
   | 'retention.dropped'
   | 'erasure.completed'
+  | 'checkpoints.begun'
   | 'hold.placed'
   | 'hold.released'
   | 'rules.changed';

@@ -27,6 +27,7 @@ export interface ExportedEntry {
   readonly isAsked: boolean;
 }
 
+const NOTHING = { seq: 0n, hash: new Uint8Array(32), at: new Date(0) };
 const BATCH = 200; // each payload is opened, which takes a while
 const HASH_WORDS =
   'SHA-256("audit-v1\\0" || prev (32 bytes) || seq || milliseconds since 1970 (both 8 bytes, big-endian) || header as UTF-8)';
@@ -44,7 +45,7 @@ export async function exportTrail(
   const { checkpoints: held } = await checkpoints.held(customerId);
   const keys = await checkpoints.keys();
   const head = await database.withCustomer(customerId, async (tx): Promise<BundleHead> => {
-    const end = (await tx.auditHead.findUnique({ where: { customerId } })) ?? { seq: 0n, hash: new Uint8Array(32) };
+    const end = (await tx.auditHead.findUnique({ where: { customerId } })) ?? NOTHING;
     const [{ first, last, now }] = await bounds(tx, customerId, end.seq, scope);
     const before = await startBefore(tx, customerId, first ?? end.seq + 1n);
     const isFromBeginning = scope.from === undefined && operationId === undefined;
@@ -53,7 +54,7 @@ export async function exportTrail(
       format: BUNDLE_FORMAT,
       customerId,
       ...(operationId ? { operationId } : {}),
-      exportedAt: now.toISOString(),
+      exportedAt: (end.at > now ? end.at : now).toISOString(), // the clock may have gone back; the chain's doesn't
       hash: HASH_WORDS,
       payloadHash: PAYLOAD_WORDS,
       after: { seq: String(before.seq), hash: hex(before.hash) },

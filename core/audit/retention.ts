@@ -5,6 +5,7 @@ import { type CustomerId, type MemberId, newUuid, type OperationId } from '../id
 import type { Log } from '../ports/log.ts';
 import { type Audit, headerText } from './audit.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { isHeld } from './rows.ts';
 
 /** Whose words are erased: of everything, of one operation, or of one person: what they did, and the operations they asked for. */
 export type ErasureScope = 'all' | { readonly operationId: OperationId } | { readonly memberId: MemberId };
@@ -45,14 +46,6 @@ export function createRetention(deps: {
   log: Log;
 }): Retention {
   const { database, directory, audit, checkpoints, log } = deps;
-  const isHeld = async (tx: Transaction, customerId: CustomerId) => {
-    const last = await tx.auditEntry.findFirst({
-      where: { customerId, kind: { in: ['hold.placed', 'hold.released'] } },
-      orderBy: { seq: 'desc' },
-      select: { kind: true },
-    });
-    return last?.kind === 'hold.placed';
-  };
   const hold =
     (kind: 'hold.placed' | 'hold.released') =>
     async (customerId: CustomerId, { by, why }: Reason) => {
@@ -73,6 +66,7 @@ export function createRetention(deps: {
         droppedHash: Buffer.from(last.hash).toString('hex'),
         checkpointSeq: String(last.checkpoint),
       });
+      await database.vouch(tx, 'audit', customerId, header);
       const [{ count }] = counted.parse(await tx.$queryRaw`SELECT dropped AS count FROM app.drop_audit(${header})`);
       return Number(count);
     });
@@ -104,6 +98,7 @@ export function createRetention(deps: {
           actor: by,
           erased: ranges(found),
         });
+        await database.vouch(tx, 'audit', customerId, header);
         const [{ count }] = counted.parse(
           await tx.$queryRaw`SELECT erased AS count FROM app.erase_payloads(${header})`,
         );

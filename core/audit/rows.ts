@@ -93,6 +93,16 @@ export async function isIntactUpTo(tx: Transaction, customerId: CustomerId, seq:
   return seq === 0n || (verdict?.isIntact === true && verdict.seq === seq);
 }
 
+/** Whether a legal hold keeps the trail, and all that opens it, as it is. */
+export async function isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean> {
+  const last = await tx.auditEntry.findFirst({
+    where: { customerId, kind: { in: ['hold.placed', 'hold.released'] } },
+    orderBy: { seq: 'desc' },
+    select: { kind: true },
+  });
+  return last?.kind === 'hold.placed';
+}
+
 const NO_HEAD: ChainPoint = { seq: 0n, hash: Buffer.alloc(32) };
 
 /** A chain whose first entry isn't number 1 begins behind what the retention period took. */

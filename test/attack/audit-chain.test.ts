@@ -391,6 +391,48 @@ describe('46 checkpoints themselves', () => {
   });
 });
 
+/** An export whose entries are chained anew from a changed one on, under a head that says so. */
+function recomputed(lines: string[], from: number, head: Record<string, unknown>): string[] {
+  const forged = [...lines];
+  let prev: Uint8Array = Buffer.from(String(field(lines, from, 'prev')), 'hex');
+  for (let at = from; at < lines.length; at++) {
+    const [line = ''] = edited([lines[at] ?? ''], 0, (entry) => {
+      if (at === from) entry.header = String(entry.header).replace('"id":"', '"id":"0');
+      const hash = entryHash(prev, BigInt(at), new Date(String(entry.at)), String(entry.header));
+      Object.assign(entry, { prev: Buffer.from(prev).toString('hex'), hash: hash.toString('hex') });
+      prev = hash;
+    });
+    forged[at] = line;
+  }
+  const end = { seq: String(lines.length - 1), hash: Buffer.from(prev).toString('hex') };
+  return edited(forged, 0, (old) => Object.assign(old, { head: end }, head));
+}
+
+describe('46 the date of an export is its own word', () => {
+  test('an older one excuses no checkpoint about entries that are there, and none of them is later than it', async () => {
+    const { shop } = await victim();
+    await keeper.checkpoints.make(shop.customerId);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.audit.append(tx, shop.customerId, { kind: 'rules.changed' }),
+    );
+    await keeper.checkpoints.make(shop.customerId);
+    const lines = await exportLines(core, keeper, shop.customerId);
+    const [, second] = (await keeper.checkpoints.held(shop.customerId)).checkpoints;
+    const between = new Date((second?.at.getTime() ?? 0) - 1).toISOString();
+    for (const exportedAt of ['2001-01-01T00:00:00.000Z', between]) {
+      const forged = recomputed(lines, 2, { exportedAt });
+      const { code, out } = await verifyLines(forged, '--checkpoints', keeper.dir);
+      expect([code, out]).toEqual([1, expect.stringContaining('The trail forked: entry #6 is another one')]);
+    }
+    const early = edited(lines, 0, (head) => (head.exportedAt = '2001-01-01T00:00:00.000Z'));
+    const { code, out } = await verifyLines(early, '--checkpoints', keeper.dir);
+    expect([code, out]).toEqual([
+      1,
+      expect.stringContaining('Entry #1 is later than the export says that it was made.'),
+    ]);
+  });
+});
+
 test('53 the owner of the tables can drop them, and the checkpoints outside tell of it', async () => {
   const { shop } = await victim();
   await keeper.checkpoints.make(shop.customerId);

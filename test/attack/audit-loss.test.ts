@@ -1,12 +1,23 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { headerText } from '../../core/audit/audit.ts';
 import { csvLine } from '../../core/audit/csv.ts';
 import { exportTrail, trailRow } from '../../core/audit/export.ts';
-import type { CustomerId } from '../../core/ids.ts';
+import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { exportLines, type Keeper, keepTrails, tamper, verifyLines } from '../support/audit.ts';
-import { asCustomer, type Core, cancel, installShop, openCore, requestOperation, sql, trail } from '../support/core.ts';
+import {
+  asCustomer,
+  type Core,
+  cancel,
+  installShop,
+  openCore,
+  requestOperation,
+  sql,
+  trail,
+  wordFor,
+} from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
@@ -121,6 +132,62 @@ describe('49 an erased subject', () => {
   });
 });
 
+describe('49 words that an export leaves out', () => {
+  type Head = Record<string, unknown> & { head: { seq: string } };
+  /** All words gone, for this reason; the head changed as a forger would. */
+  const wordless = (lines: string[], reason: string, change: (head: Head) => void = () => {}) =>
+    lines.map((line, index) => {
+      const parsed = JSON.parse(line) as Head & { payload: unknown; salt?: string }; // changed, and written back
+      if (index === 0) change(parsed);
+      else if (parsed.payload !== null) {
+        parsed.payload = reason;
+        delete parsed.salt;
+      }
+      return JSON.stringify(parsed);
+    });
+
+  test.each(['erased', 'key destroyed', 'withheld'])('are not gone because it calls them %s', async (reason) => {
+    const { customerId } = await person();
+    const lines = await exportLines(core, keeper, customerId);
+    const { code, out } = await verifyLines(wordless(lines, reason));
+    expect([code, out]).toEqual([1, expect.stringContaining('Entry #1 was modified')]);
+    expect(out).not.toContain('intact');
+  });
+
+  test.each(['erased', 'key destroyed'])('are not shown to be %s by what would follow', async (reason) => {
+    const { customerId } = await person();
+    const lines = await exportLines(core, keeper, customerId);
+    const forged = wordless(lines, reason, ({ head }) => (head.seq = String(BigInt(head.seq) + 1n)));
+    const { code, out } = await verifyLines(forged);
+    expect([code, out]).toEqual([1, expect.stringContaining('4 payloads are not shown to be erased')]);
+    expect(out).not.toContain('intact');
+    expect(out).not.toContain('payloads are erased');
+  });
+
+  test('are those of other operations, and of no other export than one about an operation', async () => {
+    const { customerId, operation } = await person();
+    const lines = await exportLines(core, keeper, customerId, { operationId: operation.id });
+    expect((await verifyLines(lines)).code).toBe(0);
+    const { code, out } = await verifyLines(wordless(lines, 'withheld'));
+    expect([code, out]).toEqual([1, expect.stringContaining('not shown to be erased')]);
+  });
+
+  test('are excused by no erasure that was on record before them', async () => {
+    const { shop, customerId } = await person();
+    await core.database.withCustomer(customerId, async (tx) => {
+      const header = headerText(customerId, newUuid(), { kind: 'erasure.completed', erased: [['1', '999999999999']] });
+      await core.database.vouch(tx, 'audit', customerId, header);
+      await tx.$queryRaw`SELECT erased FROM app.erase_payloads(${header})`;
+    });
+    await append(customerId, { words: 'later' });
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 7, erased: 4 });
+    await tamper(testDatabase, shop, `UPDATE ${AUDIT} SET payload = NULL WHERE ME AND seq = 7`);
+    expect(await core.audit.verify(customerId)).toEqual({ isIntact: false, seq: 7n, fault: 'modified' });
+    const { code, out } = await verifyLines(await exportLines(core, keeper, customerId));
+    expect([code, out]).toEqual([1, expect.stringContaining('Entry #7 was modified')]);
+  });
+});
+
 describe('50 retention', () => {
   /** Six entries, of which the first four are past their time, and a checkpoint. */
   async function aged() {
@@ -184,6 +251,12 @@ describe('50 retention', () => {
     expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, droppedUpTo: 5n });
   });
 
+  /** A statement with a header that the program vouches for. */
+  const vouched = (customerId: CustomerId, statement: string, header: string) =>
+    asCustomer(testDatabase.programUrl, customerId, async (client) => {
+      await client.query("SELECT set_config('app.vouched', $1, true)", [wordFor('audit', customerId, header)]);
+      return client.query(statement, [header]);
+    });
   /** What the program could send by itself: the function with a header of its own. */
   async function dropByHand(customerId: CustomerId, changes: Record<string, unknown>, upTo = 5) {
     const [row] = await sql<{ hash: string }>(
@@ -199,14 +272,10 @@ describe('50 retention', () => {
       checkpointSeq: '6',
       ...changes,
     };
-    return asCustomer(testDatabase.programUrl, customerId, (client) =>
-      client.query('SELECT dropped FROM app.drop_audit($1)', [JSON.stringify(header)]),
-    );
+    return vouched(customerId, 'SELECT dropped FROM app.drop_audit($1)', JSON.stringify(header));
   }
   const eraseByHand = (customerId: CustomerId, kind = 'erasure.completed') =>
-    asCustomer(testDatabase.programUrl, customerId, (client) =>
-      client.query('SELECT erased FROM app.erase_payloads($1)', [JSON.stringify({ kind, erased: [['1', '9']] })]),
-    );
+    vouched(customerId, 'SELECT erased FROM app.erase_payloads($1)', JSON.stringify({ kind, erased: [['1', '9']] }));
 
   test('drops nothing that no checkpoint reaches, that is not old enough, or that it does not name truly', async () => {
     const { customerId } = await aged();
@@ -227,6 +296,59 @@ describe('50 retention', () => {
     expect(await keeper.retention.drop(customerId, 1)).toBe(0);
     await keeper.checkpoints.make(customerId);
     await expect(dropByHand(customerId, { days: -1 })).rejects.toMatchObject({ message: /not to be dropped yet/ });
+  });
+
+  test('keeps the customer itself from being erased under a legal hold', async () => {
+    const { shop, customerId, operation } = await person();
+    await keeper.retention.placeHold(customerId, { by: shop.admin.id, why: 'a court asked for it' });
+    await expect(core.keyRotation.eraseCustomer(customerId)).rejects.toMatchObject({ code: 'legal_hold' });
+    expect((await trail(core, operation)).find(({ kind }) => kind === 'guide.shown')?.payload).toEqual({
+      words: CANARY,
+    });
+    await keeper.retention.releaseHold(customerId, { why: 'it is over' });
+    await core.keyRotation.eraseCustomer(customerId);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 8 });
+  });
+
+  test.each(['hold.placed', 'hold.released', 'customer.erased', 'retention.dropped', 'erasure.completed'])(
+    'trusts no %s that a smuggled statement appends',
+    async (kind) => {
+      const { customerId } = await person();
+      for (const header of [`{"kind":"${kind}"}`, `{"kind":"x","kind":"${kind.replace('.', '\\u002e')}"}`])
+        for (const word of [
+          '',
+          '00',
+          wordFor('audit', newUuid(), header),
+          wordFor('audit', customerId, `${header} `),
+        ]) {
+          const smuggled = asCustomer(testDatabase.programUrl, customerId, async (client) => {
+            await client.query("SELECT set_config('app.vouched', $1, true)", [word]);
+            await client.query('SELECT app.append_audit($1, NULL)', [header]);
+          });
+          await expect(smuggled).rejects.toMatchObject({ code: '42501', message: /does not vouch for this/ });
+        }
+      expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 5 });
+    },
+  );
+
+  test('trusts no checkpoint, drop or erasure that a smuggled statement makes', async () => {
+    const { customerId } = await aged();
+    const [head] = await sql<{ seq: string; hash: string }>(
+      testDatabase.adminUrl,
+      'SELECT seq, hash FROM audit_heads WHERE customer_id = $1',
+      [customerId],
+    );
+    const send = (statement: string, values: unknown[]) =>
+      asCustomer(testDatabase.programUrl, customerId, (client) => client.query(statement, values));
+    const refused = { code: '42501', message: /does not vouch for this/ };
+    const forged = send("SELECT app.record_checkpoint($1, $2, 'forged')", [head?.seq, head?.hash]);
+    await expect(forged).rejects.toMatchObject(refused);
+    await keeper.checkpoints.make(customerId);
+    const drop = JSON.stringify({ kind: 'retention.dropped', days: 90, droppedSeq: '5', checkpointSeq: '6' });
+    await expect(send('SELECT app.drop_audit($1)', [drop])).rejects.toMatchObject(refused);
+    const erasure = JSON.stringify({ kind: 'erasure.completed', erased: [['1', '999999999999']] });
+    await expect(send('SELECT app.erase_payloads($1)', [erasure])).rejects.toMatchObject(refused);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true, entries: 6, erased: 0 });
   });
 
   test("drops and erases in its own customer's trail alone", async () => {
@@ -275,6 +397,41 @@ describe('54 when the root key is rotated', () => {
       }
     } finally {
       first.remove();
+    }
+  });
+
+  test('with a folder that was lost, the whole chain is checked and a new series begins, on record', async () => {
+    const { shop, customerId } = await person();
+    const keeperOf = (fill: number) =>
+      keepTrails(core, { rootKeys: createEnvironmentRootKeys({ current: base64(fill), old: [] }) });
+    const [first, second, third] = [keeperOf(4), keeperOf(5), keeperOf(6)];
+    try {
+      await first.checkpoints.make(customerId);
+      expect(await second.checkpoints.make(customerId)).toMatchObject({ seq: 5n, previous: undefined });
+      expect(await second.checkpoints.make(customerId)).toMatchObject({ seq: 6n });
+      const { checkpoints, problems } = await second.checkpoints.held(customerId);
+      expect([checkpoints.map(({ seq }) => seq), problems]).toEqual([[5n, 6n], []]);
+      expect(await core.audit.verify(customerId, checkpoints)).toMatchObject({ isIntact: true, entries: 6 });
+      const kinds = await sql<{ kind: string }>(
+        testDatabase.adminUrl,
+        `SELECT kind FROM ${AUDIT} WHERE customer_id = $1 AND seq = 6`,
+        [customerId],
+      );
+      expect(kinds).toEqual([{ kind: 'checkpoints.begun' }]);
+      await shiftClock(testDatabase.ownerUrl, '91 days');
+      await append(customerId);
+      expect(await second.retention.drop(customerId, 90)).toBe(6);
+
+      // A folder that has checkpoints is no new one, and a chain that is broken begins no series.
+      const other = createEnvironmentRootKeys({ current: base64(6), old: [] });
+      rmSync(join(second.dir, 'keys.txt'));
+      const stranger = keepTrails(core, { dir: second.dir, rootKeys: other });
+      await expect(stranger.checkpoints.make(customerId)).rejects.toMatchObject({ code: 'audit_chain_broken' });
+      await tamper(testDatabase, shop, `UPDATE ${AUDIT} SET at = at + interval '1 ms' WHERE ME AND seq = 7`);
+      await expect(third.checkpoints.make(customerId)).rejects.toMatchObject({ code: 'audit_chain_broken' });
+      expect(await third.store.read(customerId)).toEqual([]);
+    } finally {
+      for (const { remove } of [first, second, third]) remove();
     }
   });
 

@@ -313,7 +313,16 @@ describe('result card', () => {
 });
 
 describe('audit card', () => {
-  const intact = { isIntact: true, entries: 412, seq: 412n, hash: record.hash, erased: 0, droppedUpTo: 0n } as const;
+  const intact = {
+    isIntact: true,
+    entries: 412,
+    seq: 412n,
+    hash: record.hash,
+    erased: 0,
+    locked: 0,
+    unexplained: 0,
+    droppedUpTo: 0n,
+  } as const;
   const trail = (changes: Partial<Trail> = {}): Trail => ({
     ...{ operation: operationWith(), entries: [], verdict: intact, nameOf: () => 'somebody' },
     exportUrls: { json: 'https://x/j', csv: 'https://x/c', jsonl: 'https://x/l' },
@@ -361,7 +370,16 @@ test('names and places read as people say them', () => {
 
 test('the audit card says in one line whose request it was and who countersigned it', () => {
   const open = operationWith();
-  const verdict = { isIntact: true, entries: 3, seq: 3n, hash: '5be0aa', erased: 0, droppedUpTo: 0n } as const;
+  const verdict = {
+    isIntact: true,
+    entries: 3,
+    seq: 3n,
+    hash: '5be0aa',
+    erased: 0,
+    locked: 0,
+    unexplained: 0,
+    droppedUpTo: 0n,
+  } as const;
   const summary = (operation: Operation) => auditCard({ operation, entries: [], verdict, nameOf: () => '' }).summary;
   expect(summary(open)).toBe(
     `Audit trail of ${open.id}, asked by Merchant, not countersigned: chain verified, 3 entries`,

@@ -76,6 +76,8 @@ describe('the chain', () => {
       seq: 3n,
       hash: prev.toString('hex'),
       erased: 0,
+      locked: 0,
+      unexplained: 0,
       droppedUpTo: 0n,
     });
   });

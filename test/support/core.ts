@@ -268,6 +268,13 @@ export function contextOf(customerId: string, expires = Math.floor(Date.now() / 
   return [customerId, expires, createHmac('sha256', key).update(`${customerId}|${expires}`).digest()];
 }
 
+/** What the database's `app.vouched` has to be for this text, as only the program can make it. */
+export function wordFor(what: 'audit' | 'checkpoint', customerId: string, text: string): string {
+  const [key] = testRootKeys.derive('countersign/context/v1');
+  if (!key) throw new Error('there is no root key');
+  return createHmac('sha256', key).update(`${what}|${customerId}|${text}`).digest('hex');
+}
+
 export const ENTER = 'SELECT sec.enter($1::uuid, $2::bigint, $3)';
 
 /** Statements in one transaction as the program's role inside the customer's context, as somebody with its connection could send. */

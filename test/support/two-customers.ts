@@ -71,6 +71,8 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });
     const head = await tx.auditHead.findUniqueOrThrow({ where: { customerId: id } });
+    const hash = Buffer.from(head.hash).toString('hex');
+    await core.database.vouch(tx, 'checkpoint', id, `${head.seq}|${hash}|a note`);
     await tx.$executeRaw`SELECT app.record_checkpoint(${head.seq}, ${head.hash}, 'a note')`;
   });
   return operation;
