@@ -96,7 +96,11 @@ async function verifyFile(call: Call, file: string): Promise<number> {
     if (!(error instanceof Error && 'code' in error && 'syscall' in error)) throw error;
     return misused(call, `${file} could not be read: ${error.code}.`);
   }
-  if (!report) return misused(call, `${file} is no audit export: give one in JSON Lines or JSON (CSV is for reading).`);
+  if (!report)
+    return misused(
+      call,
+      `${file} is no audit export that can be verified: give the thread's “Export lines (JSONL)”, or what “audit export” wrote as jsonl or json (the thread's JSON, and CSV, are for reading).`,
+    );
   const { head, verdict, checkpoint, checkpoints, keysFrom } = report;
   if (verdict.isIntact) {
     const what = head.operationId ? ` about ${head.operationId}` : '';
