@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'element_stale'
   | 'legal_hold'
   | 'migration_refused'
+  | 'model_budget_spent'
   | 'model_unavailable'
   | 'network'
   | 'operation_running'

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Page } from 'playwright';
-import type { CountersignError } from '../../core/errors.ts';
+import { CountersignError } from '../../core/errors.ts';
 import type {
   BrowserSession,
   BrowserSessionOptions,
+  ElementIdentity,
   FindResult,
   FoundElement,
   PageState,
@@ -20,6 +21,7 @@ import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locator
 import { checkAddress, goTo } from './navigation.ts';
 import type { Pages } from './pages.ts';
 import { createCamera } from './picture.ts';
+import { createSurveyor } from './survey.ts';
 
 export interface SessionParts extends BrowserSessionOptions {
   readonly pages: Pages;
@@ -37,6 +39,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   const handles = new Map<string, ElementHandle>();
   const typed = new Set<Secret>();
   const camera = createCamera(studio);
+  const surveyor = createSurveyor();
   let lastTold: EgressRefusal | undefined;
 
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
@@ -90,14 +93,18 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
     throw staleElement();
   }
 
+  async function remember(handle: ElementHandle, identity: ElementIdentity): Promise<FoundElement> {
+    const box = await visibleBox(handle);
+    const key = randomUUID();
+    handles.set(key, handle);
+    return { handle: key, identity, box };
+  }
+
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
-    const box = await visibleBox(handle);
-    const identity = await identify(handle, match.found);
-    const key = randomUUID();
-    handles.set(key, handle);
-    return { kind: 'found', element: { handle: key, locator: match.rule, identity, box } };
+    const element = await remember(handle, await identify(handle, match.found));
+    return { kind: 'found', element: { ...element, locator: match.rule } };
   }
 
   return {
@@ -124,6 +131,35 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
         return match.kind === 'one' ? keep(match) : undefined;
       });
       return found ?? notFound(match);
+    },
+
+    async survey(wanted) {
+      const page = pages.current();
+      if (!isOnOrigins(page.url(), origins)) return [];
+      return asked(
+        page,
+        ANSWER_LIMIT_MS,
+        'Looking over the page',
+        surveyor.survey(searchableFrames(page, origins), wanted),
+      );
+    },
+
+    async pick(candidate) {
+      const picking = surveyor.pick(candidate).then((handle) => {
+        const { tag, type, role, name } = candidate.fingerprint;
+        const identity = { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name } : {}) };
+        return handle && remember(handle, identity);
+      });
+      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
+    },
+
+    async boxOf(element) {
+      try {
+        return await asked(pages.current(), ANSWER_LIMIT_MS, 'Measuring', visibleBox(handleOf(element)));
+      } catch (error) {
+        if (error instanceof CountersignError && error.code !== 'browser_crashed') return null;
+        throw error;
+      }
     },
 
     async ready(element, action, timeoutMs) {

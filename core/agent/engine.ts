@@ -6,7 +6,7 @@ import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
 import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
-import { createStage, type Ending, type Stage, type StepRun } from './stage.ts';
+import { createStage, type Ending, type Rung, type Stage, type StepRun } from './stage.ts';
 
 export type { Failure } from './failures.ts';
 export { type ProbeResult, probe } from './probe.ts';
@@ -15,8 +15,7 @@ export { pause, type StepRun } from './stage.ts';
 export type StepResult =
   | {
       readonly kind: 'done';
-      /** How the step found its element; `none` where it had none to find. */
-      readonly rung: 'replayed' | 'none';
+      readonly rung: Rung;
       readonly durationMs: number;
       /** Origin and path; never a query. */
       readonly pageUrl: string;

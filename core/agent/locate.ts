@@ -53,7 +53,7 @@ async function tryAll(stage: Stage, target: Target): Promise<FindResult | 'other
   return 'other';
 }
 
-function indexOf(locators: readonly Locator[], locator: Locator): number {
+function indexOf(locators: readonly Locator[], locator: Locator | undefined): number {
   const text = JSON.stringify(locator);
   const index = locators.findIndex((candidate) => JSON.stringify(candidate) === text);
   return index < 0 ? locators.length : index;

@@ -32,7 +32,9 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
  * Where the element stands now: acting may have moved it. The adapter scrolls to it, and boxes the widget of a hidden
  * field. A page too busy to answer has no box: what the step was for has been seen by then.
  */
-export async function boxOf(stage: Stage, { locator }: FoundElement): Promise<Box | null> {
+export async function boxOf(stage: Stage, element: FoundElement): Promise<Box | null> {
+  const { locator } = element;
+  if (locator === undefined) return stage.during(() => stage.run.session.boxOf(element));
   const options = { timeoutMs: FRESH_BOX_MS, hiddenIsFine: true };
   try {
     const again = await stage.during(() => stage.run.session.find([locator], options));

@@ -1,38 +1,6 @@
-import type { Box } from '../ports/browser.ts';
+import type { Box, Fingerprint } from '../ports/browser.ts';
 
-/**
- * What an element was when it was recorded, or what a candidate is now: everything that tells it from its neighbours.
- * Absent means "has none". Never a field's value: it may be a secret.
- */
-export interface Fingerprint {
-  /** Lower-case tag name. */
-  readonly tag: string;
-  /** `type` of an input or button, lower case. */
-  readonly type?: string;
-  /** ARIA role, computed. */
-  readonly role?: string;
-  /** Accessible name. */
-  readonly name?: string;
-  /** Visible text of the element itself. */
-  readonly text?: string;
-  readonly id?: string;
-  /** `data-testid` and its kin. */
-  readonly testId?: string;
-  /** The attribute `name` of a form field. */
-  readonly fieldName?: string;
-  readonly placeholder?: string;
-  readonly title?: string;
-  readonly alt?: string;
-  /** The link's address, as written. */
-  readonly href?: string;
-  readonly classes?: readonly string[];
-  /** Words that stand close by: labels, the cell to the left, the heading above; nearest first. */
-  readonly neighbours?: readonly string[];
-  /** Landmarks and groups around it, outermost first, as `role name`. */
-  readonly path?: readonly string[];
-  /** In CSS pixels of a viewport of 1280 × 800. */
-  readonly box?: Box;
-}
+export type { Fingerprint } from '../ports/browser.ts';
 
 /** `margin`: how far the best is ahead of the next, both from 0 to 1. */
 export type Relocation =

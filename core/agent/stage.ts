@@ -34,11 +34,14 @@ export interface StepRun {
   knownSecrets(): readonly Secret[];
 }
 
-/** How a step kind ended. `rung` is `none` where no element had to be found. */
+/** How a step found its element; `none` where it had none to find. */
+export type Rung = 'replayed' | 'relocated' | 'model' | 'human' | 'none';
+
+/** How a step kind ended. */
 export type Ending =
   | {
       readonly kind: 'done';
-      readonly rung: 'replayed' | 'none';
+      readonly rung: Rung;
       readonly picture?: PictureResult;
       readonly note?: string;
       readonly verified?: VerifyResult;

@@ -37,10 +37,59 @@ export interface ElementIdentity {
 /** An element on the live page; good until the page goes away. */
 export interface FoundElement {
   readonly handle: string;
-  readonly locator: Locator;
+  /** The recorded locator that found it; absent when something else did. */
+  readonly locator?: Locator;
   readonly identity: ElementIdentity;
   /** CSS pixels of the viewport; `null` when nothing of it is rendered. */
   readonly box: Box | null;
+}
+
+/**
+ * What an element was when it was recorded, or what a candidate is now: everything that tells it from its neighbours.
+ * Absent means "has none". Never a field's value: it may be a secret.
+ */
+export interface Fingerprint {
+  /** Lower-case tag name. */
+  readonly tag: string;
+  /** `type` of an input or button, lower case. */
+  readonly type?: string;
+  /** ARIA role, computed. */
+  readonly role?: string;
+  /** Accessible name. */
+  readonly name?: string;
+  /** Visible text of the element itself. */
+  readonly text?: string;
+  readonly id?: string;
+  /** `data-testid` and its kin. */
+  readonly testId?: string;
+  /** The attribute `name` of a form field. */
+  readonly fieldName?: string;
+  readonly placeholder?: string;
+  readonly title?: string;
+  readonly alt?: string;
+  /** The link's address, as written. */
+  readonly href?: string;
+  readonly classes?: readonly string[];
+  /** Words that stand close by: labels, the cell to the left, the heading above; nearest first. */
+  readonly neighbours?: readonly string[];
+  /** Landmarks and groups around it, outermost first, as `role name`. */
+  readonly path?: readonly string[];
+  /** In CSS pixels from the top left of its document, in a viewport of 1280 × 800. */
+  readonly box?: Box;
+}
+
+/** An element that may be what a step looks for. */
+export interface Candidate {
+  /** For `pick`; good until the next survey. */
+  readonly key: string;
+  readonly fingerprint: Fingerprint;
+}
+
+export interface Survey {
+  /** Also what isn't shown, such as the `select` behind a widget. */
+  readonly hiddenIsFine?: boolean;
+  /** Beside controls also elements of this tag: a step may have been recorded on any element. */
+  readonly alsoTag?: string;
 }
 
 export interface Box {
@@ -94,6 +143,15 @@ export interface BrowserSession {
   state(): Promise<PageState>;
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
   find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
+  /**
+   * Every control that is on the page now, in its frames on the session's origins and in open shadow roots: at most 500,
+   * in the document's order. No text of it is a field's value.
+   */
+  survey(wanted: Survey): Promise<readonly Candidate[]>;
+  /** The candidate as an element to act on; `undefined` when the page has replaced it. */
+  pick(candidate: Candidate): Promise<FoundElement | undefined>;
+  /** Where the element stands now; `null` when nothing of it is rendered or the page has replaced it. */
+  boxOf(element: FoundElement): Promise<Box | null>;
   /**
    * Waits until the element would take the action at once (a click: it shows, is enabled, rests, and nothing lies over
    * it). Points at it and does nothing else. @throws CountersignError `network` when that isn't so in time,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Condition, ElementIdentity, Locator } from '../ports/browser.ts';
+import type { Condition, ElementIdentity, Fingerprint, Locator } from '../ports/browser.ts';
 
 const text = z.string().min(1);
 
@@ -57,6 +57,28 @@ export const identitySchema = z.strictObject({
   nameMatches: patternSchema.exactOptional(),
 });
 export type RecordedIdentity = z.infer<typeof identitySchema>;
+
+const number = z.number();
+
+/** The port's `Fingerprint`, read from JSON. */
+export const fingerprintSchema: z.ZodType<Fingerprint> = z.strictObject({
+  tag: text,
+  type: text.exactOptional(),
+  role: text.exactOptional(),
+  name: text.exactOptional(),
+  text: text.exactOptional(),
+  id: text.exactOptional(),
+  testId: text.exactOptional(),
+  fieldName: text.exactOptional(),
+  placeholder: text.exactOptional(),
+  title: text.exactOptional(),
+  alt: text.exactOptional(),
+  href: text.exactOptional(),
+  classes: z.array(text).exactOptional(),
+  neighbours: z.array(text).exactOptional(),
+  path: z.array(text).exactOptional(),
+  box: z.strictObject({ x: number, y: number, width: number, height: number }).exactOptional(),
+});
 
 /**
  * Whether a found element is the recorded one: tag, and type, role and name where they were recorded. Names are compared

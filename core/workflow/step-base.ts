@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FAILURES } from '../agent/failures.ts';
-import { conditionSchema, identitySchema, locatorSchema, patternSchema } from './elements.ts';
+import { conditionSchema, fingerprintSchema, identitySchema, locatorSchema, patternSchema } from './elements.ts';
 
 const riskSchema = z.enum(['reads', 'creates', 'changes']);
 /** What a step does to the vendor's side, weakest first. */
@@ -48,6 +48,8 @@ export const elementBase = {
   target: z.string().min(1).exactOptional(),
   locators: z.array(locatorSchema).min(1),
   identities: z.array(identitySchema).min(1),
+  /** Everything that was known of the element when it was recorded: what it is looked for by when no locator finds it. */
+  fingerprint: fingerprintSchema.exactOptional(),
 };
 
 /** Text that is typed or chosen: may hold `{placeholders}`, or be one `{secret:slot}`. */

@@ -1,0 +1,214 @@
+import type { Box, Fingerprint } from '../../core/ports/browser.ts';
+
+/** The DOM as far as it is touched here. */
+interface Node {
+  readonly tagName: string;
+  readonly id: string;
+  readonly type?: unknown;
+  readonly value?: unknown;
+  readonly multiple?: boolean;
+  readonly size?: number;
+  readonly innerText?: string;
+  readonly textContent: string | null;
+  readonly isContentEditable?: boolean;
+  readonly parentElement: Node | null;
+  readonly previousElementSibling: Node | null;
+  readonly children: ArrayLike<Node>;
+  readonly labels?: ArrayLike<Node> | null;
+  readonly shadowRoot: Root | null;
+  getRootNode(): { readonly host?: Node };
+  getAttribute(name: string): string | null;
+  hasAttribute(name: string): boolean;
+  matches(selector: string): boolean;
+  closest(selector: string): Node | null;
+  querySelector(selector: string): Node | null;
+  querySelectorAll(selector: string): ArrayLike<Node>;
+  checkVisibility?(options: { checkOpacity: boolean; checkVisibilityCSS: boolean }): boolean;
+  getBoundingClientRect(): { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+}
+
+interface Root {
+  getElementById(id: string): Node | null;
+  querySelectorAll(selector: string): ArrayLike<Node>;
+}
+
+/** What is looked for. */
+export interface SurveyQuestion {
+  /** Hidden elements count, too. */
+  readonly hiddenIsFine: boolean;
+  /** Beside controls also elements of this tag that have words of their own. */
+  readonly alsoTag: string | null;
+  readonly most: number;
+}
+
+/** Elements of one document, open shadow roots included, and what each is; both lists in the same order. */
+export interface Described {
+  readonly elements: readonly unknown[];
+  readonly prints: readonly Fingerprint[];
+}
+
+/**
+ * Describes the given element or, when `given` is null, every control of the document. Recording and running use this one
+ * function, so that two descriptions differ only where the element does. Runs inside a page: fixed code, values as
+ * arguments; never reads what a field holds.
+ */
+export function describeElements({ given, question }: { given: unknown; question: SurveyQuestion }): Described {
+  const LONGEST = 120;
+  const page = globalThis as unknown as { document: Root; scrollX: number; scrollY: number }; // runs in a page, whose global is a window
+  const CONTROLS =
+    'a[href], button, input:not([type=hidden]), select, textarea, summary, [contenteditable=""], [contenteditable=true], ' +
+    '[tabindex]:not([tabindex="-1"]), [onclick], ' +
+    ['button', 'link', 'checkbox', 'radio', 'switch', 'tab', 'menuitem', 'menuitemcheckbox', 'menuitemradio']
+      .concat(['option', 'combobox', 'listbox', 'textbox', 'searchbox', 'spinbutton', 'slider', 'treeitem'])
+      .map((role) => `[role=${role}]`)
+      .join(', ');
+  const folded = (text: string | null | undefined) => (text ?? '').replace(/\s+/g, ' ').trim();
+  const cut = (text: string | null | undefined) => folded((text ?? '').slice(0, 20 * LONGEST)).slice(0, LONGEST);
+  const tagOf = (node: Node) => node.tagName.toLowerCase();
+  const typeOf = (node: Node) => {
+    const tag = tagOf(node);
+    return (tag === 'input' || tag === 'button') && typeof node.type === 'string' ? node.type.toLowerCase() : undefined;
+  };
+  const rootOf = (node: Node) => node.getRootNode() as unknown as Root; // a document or a shadow root
+  const parentOf = (node: Node): Node | null => node.parentElement ?? node.getRootNode().host ?? null;
+  const isShown = (node: Node) => {
+    const { width, height } = node.getBoundingClientRect();
+    const hasStyle = node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true }) ?? true;
+    return hasStyle && width > 0 && height > 0;
+  };
+
+  const ROLES: Readonly<Record<string, string>> = {
+    ...{ a: 'link', button: 'button', textarea: 'textbox', option: 'option', summary: 'button', img: 'img' },
+    ...{ h1: 'heading', h2: 'heading', h3: 'heading', h4: 'heading', h5: 'heading', h6: 'heading' },
+    ...{ main: 'main', nav: 'navigation', aside: 'complementary', form: 'form', dialog: 'dialog', table: 'table' },
+    ...{ fieldset: 'group', header: 'banner', footer: 'contentinfo', section: 'region', li: 'listitem' },
+  };
+  const INPUT_ROLES: Readonly<Record<string, string>> = {
+    ...{ checkbox: 'checkbox', radio: 'radio', range: 'slider', number: 'spinbutton', search: 'searchbox' },
+    ...{ submit: 'button', button: 'button', reset: 'button', image: 'button' },
+    ...{ text: 'textbox', email: 'textbox', tel: 'textbox', url: 'textbox' },
+  };
+  const roleOf = (node: Node): string | undefined => {
+    const written = folded(node.getAttribute('role')).split(' ')[0];
+    if (written && written !== 'presentation' && written !== 'none') return written.toLowerCase();
+    const tag = tagOf(node);
+    if (tag === 'a' && !node.hasAttribute('href')) return undefined;
+    if (tag === 'select') return node.multiple || (node.size ?? 0) > 1 ? 'listbox' : 'combobox';
+    if (tag === 'input') return node.hasAttribute('list') ? 'combobox' : INPUT_ROLES[typeOf(node) ?? 'text'];
+    return ROLES[tag] ?? (node.isContentEditable ? 'textbox' : undefined);
+  };
+
+  const isField = (node: Node) =>
+    /^(input|textarea|select)$/.test(tagOf(node)) || node.isContentEditable === true || roleOf(node) === 'textbox';
+  const wordsOf = (node: Node): string => {
+    const words = cut(node.innerText || node.textContent);
+    const pictures = Array.from(node.querySelectorAll('img[alt], svg > title'));
+    return words || cut(pictures.map((one) => one.getAttribute('alt') ?? one.textContent ?? '').join(' '));
+  };
+  /** Of a label that holds its field: the words before and after it, never the field's own. */
+  const labelWords = (label: Node): string => {
+    const inner = Array.from(label.querySelectorAll('select, textarea')).map((one) => folded(one.textContent));
+    return cut(inner.reduce((text, own) => (own ? text.replace(own, ' ') : text), folded(label.textContent)));
+  };
+  const nameOf = (node: Node): string => {
+    const ids = folded(node.getAttribute('aria-labelledby')).split(' ').filter(Boolean).slice(0, 5);
+    const byIds = cut(ids.map((id) => rootOf(node).getElementById(id)?.textContent ?? '').join(' '));
+    if (byIds) return byIds;
+    const written = cut(node.getAttribute('aria-label'));
+    if (written) return written;
+    const labels = cut(
+      Array.from(node.labels ?? [])
+        .map(labelWords)
+        .join(' '),
+    );
+    if (labels) return labels;
+    const type = typeOf(node);
+    if (tagOf(node) === 'input' && /^(submit|button|reset)$/.test(type ?? ''))
+      return cut(node.getAttribute('value')) || (type === 'submit' ? 'Submit' : type === 'reset' ? 'Reset' : '');
+    const other = cut(node.getAttribute('alt')) || (isField(node) ? '' : wordsOf(node));
+    return other || cut(node.getAttribute('title')) || cut(node.getAttribute('placeholder'));
+  };
+
+  /** Labels, the cell or text before, the heading above: nearest first. */
+  const neighboursOf = (node: Node): string[] => {
+    const found: string[] = [];
+    const add = (text: string) => void (text && text.length <= 80 && !found.includes(text) && found.push(text));
+    const name = nameOf(node);
+    let at: Node | null = node;
+    for (let level = 0; at && level < 6 && found.length < 4; level++, at = parentOf(at)) {
+      let before = at.previousElementSibling;
+      for (let i = 0; before && i < 3 && found.length < 4; i++, before = before.previousElementSibling) {
+        if (!isField(before) && !before.querySelector('input, select, textarea')) add(folded(before.innerText));
+      }
+      if (at.matches('fieldset')) add(folded(at.querySelector('legend')?.textContent));
+      const heading = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
+      if (heading) add(folded(at.querySelector('h1, h2, h3, h4, caption, legend')?.textContent));
+    }
+    return found.filter((text) => text !== name).slice(0, 4);
+  };
+
+  const LANDMARKS =
+    'main, nav, aside, header, footer, form, dialog, fieldset, table, section[aria-label], section[aria-labelledby], ' +
+    '[role=dialog], [role=navigation], [role=main], [role=form], [role=group][aria-label], [role=tabpanel], [role=menu]';
+  const pathOf = (node: Node): string[] => {
+    const path: string[] = [];
+    for (let at = parentOf(node); at && path.length < 8; at = parentOf(at)) {
+      if (!at.matches(LANDMARKS)) continue;
+      const name =
+        cut(at.getAttribute('aria-label')) || folded(at.querySelector('legend, caption, h1, h2')?.textContent);
+      path.unshift([roleOf(at) ?? tagOf(at), name.slice(0, 60)].filter(Boolean).join(' '));
+    }
+    return path;
+  };
+
+  const boxOf = (node: Node): Box => {
+    const { x, y, width, height } = node.getBoundingClientRect();
+    const whole = (pixels: number) => Math.round(pixels);
+    return { x: whole(x + page.scrollX), y: whole(y + page.scrollY), width: whole(width), height: whole(height) };
+  };
+
+  const describe = (node: Node): Fingerprint => {
+    const print: Record<string, unknown> = { tag: tagOf(node) };
+    const put = (key: string, value: unknown) => {
+      const isEmpty = value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
+      if (!isEmpty) print[key] = value;
+    };
+    put('type', typeOf(node));
+    put('role', roleOf(node));
+    put('name', nameOf(node));
+    if (!isField(node)) put('text', wordsOf(node));
+    put('id', node.id ? String(node.id).slice(0, LONGEST) : '');
+    const TEST_IDS = ['data-testid', 'data-test-id', 'data-test', 'data-cy', 'data-qa'];
+    put('testId', cut(TEST_IDS.map((name) => node.getAttribute(name)).find(Boolean)));
+    put('fieldName', cut(node.getAttribute('name')));
+    put('placeholder', cut(node.getAttribute('placeholder')));
+    put('title', cut(node.getAttribute('title')));
+    put('alt', cut(node.getAttribute('alt')));
+    put('href', tagOf(node) === 'a' ? (node.getAttribute('href') ?? '').slice(0, 500) : '');
+    const classes = folded(node.getAttribute('class')).split(' ').filter(Boolean);
+    put('classes', classes.slice(0, 12));
+    put('neighbours', neighboursOf(node));
+    put('path', pathOf(node));
+    print.box = boxOf(node);
+    return print as unknown as Fingerprint; // built from its properties, one by one
+  };
+
+  const controlsIn = (): Node[] => {
+    const also = question.alsoTag !== null && /^[a-z][a-z0-9-]*$/.test(question.alsoTag) ? question.alsoTag : null;
+    const found: Node[] = [];
+    const roots: Root[] = [page.document];
+    for (let root = roots.shift(); root && found.length < question.most; root = roots.shift()) {
+      for (const node of Array.from(root.querySelectorAll('*'))) {
+        if (node.shadowRoot) roots.push(node.shadowRoot);
+        if (found.length >= question.most) break;
+        const isAlso = also !== null && tagOf(node) === also && folded(node.textContent).length <= 200;
+        if (!(node.matches(CONTROLS) || isAlso)) continue;
+        if (question.hiddenIsFine || isShown(node)) found.push(node);
+      }
+    }
+    return found;
+  };
+
+  const elements = given === null ? controlsIn() : [given as Node]; // an element of this page, by the caller's word
+  return { elements, prints: elements.map(describe) };
+}

@@ -1,0 +1,59 @@
+import type { ElementHandle, Frame, JSHandle } from 'playwright';
+import type { Candidate, Fingerprint, Survey } from '../../core/ports/browser.ts';
+import { type Described, describeElements, type SurveyQuestion } from './in-page-fingerprint.ts';
+
+const MOST = 500;
+
+/** The controls of a page by their keys, until the next survey. */
+export interface Surveyor {
+  survey(frames: readonly Frame[], wanted: Survey): Promise<readonly Candidate[]>;
+  /** The candidate's element, unless the page has replaced it or it has become something else. */
+  pick(candidate: Candidate): Promise<ElementHandle | undefined>;
+}
+
+export function createSurveyor(): Surveyor {
+  let documents: readonly JSHandle<Described>[] = [];
+
+  return {
+    async survey(frames, { hiddenIsFine = false, alsoTag }) {
+      for (const document of documents) void document.dispose().catch(() => undefined); // gone with its page
+      const surveyed: JSHandle<Described>[] = [];
+      documents = surveyed;
+      const candidates: Candidate[] = [];
+      for (const frame of frames) {
+        const most = MOST - candidates.length;
+        if (most <= 0) break;
+        const question: SurveyQuestion = { hiddenIsFine, alsoTag: alsoTag ?? null, most };
+        const document = await frame.evaluateHandle(describeElements, { given: null, question });
+        const number = surveyed.push(document) - 1;
+        const prints = await document.evaluate((described) => described.prints);
+        candidates.push(...prints.map((fingerprint, i) => ({ key: `${number}:${i}`, fingerprint })));
+      }
+      return candidates;
+    },
+
+    async pick({ key, fingerprint }) {
+      const [document, index] = key.split(':').map(Number);
+      const described = documents[document ?? -1];
+      if (!described || index === undefined) return undefined;
+      const handle = (await described.evaluateHandle(({ elements }, i) => elements[i], index)).asElement();
+      if (!handle) return undefined;
+      const now = await fingerprintOf(handle);
+      return now && isSame(now, fingerprint) ? handle : undefined;
+    },
+  };
+}
+
+/** What the element is now; `undefined` when its page has let go of it. */
+export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint | undefined> {
+  const isAttached = await handle.evaluate((node) => (node as unknown as { isConnected: boolean }).isConnected); // every node has it
+  if (!isAttached) return undefined;
+  const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1 };
+  const frame = await handle.ownerFrame();
+  const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
+  return described?.prints[0];
+}
+
+function isSame(a: Fingerprint, b: Fingerprint): boolean {
+  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name;
+}

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BrowserSession, Candidate } from '../../core/ports/browser.ts';
+import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+
+const FORM = `<main><h1>Settings</h1><form aria-label="API key">
+  <label for="d">Description</label> <input id="d" name="description" value="typed by somebody" placeholder="What for">
+  <label>Permissions <select id="p" name="permissions"><option>Read</option><option>Write</option></select></label>
+  <table><tr><th>Agree</th><td><input type="checkbox" id="c"></td></tr></table>
+  <button type="submit" id="go" class="button primary" data-testid="generate">  Generate
+     key</button></form>
+  <button style="display:none" id="gone">Hidden</button><button style="opacity:0">See-through</button>
+  <a href="/next?page=2">Next <img alt="arrow"></a><div onclick="1" id="tile">Tile</div><p id="plain">Plain words</p>
+  <x-part></x-part><iframe src="/inner"></iframe></main>
+  <script>document.querySelector('x-part').attachShadow({ mode: 'open' }).innerHTML = '<button aria-label="In a shadow">x</button>'</script>`;
+
+let site: LoopbackSite;
+let browser: TestBrowser;
+let session: BrowserSession;
+beforeAll(async () => {
+  site = await serveSite({
+    '/form': FORM,
+    '/inner': '<button>In a frame</button>',
+    '/many':
+      '<main></main><script>document.querySelector("main").innerHTML = "<button>b</button>".repeat(2000)</script>',
+  });
+  browser = openTestBrowser({ privateTargets: [site.authority] });
+  session = await browser.browser.open({ origins: [site.origin] });
+});
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+const open = (path: string) => session.navigate(`${site.origin}${path}`, 10_000);
+const byName = (candidates: readonly Candidate[], name: string) =>
+  candidates.find(({ fingerprint }) => fingerprint.name === name);
+
+describe('a survey', () => {
+  test('describes every control that shows, in frames and shadow roots too', async () => {
+    await open('/form');
+    const candidates = await session.survey({});
+    const names = candidates.map(({ fingerprint }) => fingerprint.name);
+    expect(names).toEqual([
+      ...['Description', 'Permissions', undefined, 'Generate key', 'Next', 'Tile', 'In a shadow', 'In a frame'],
+    ]);
+    expect(byName(candidates, 'Generate key')?.fingerprint).toEqual({
+      tag: 'button',
+      type: 'submit',
+      role: 'button',
+      name: 'Generate key',
+      text: 'Generate key',
+      id: 'go',
+      testId: 'generate',
+      classes: ['button', 'primary'],
+      neighbours: ['Settings'],
+      path: ['main Settings', 'form API key'],
+      box: expect.any(Object),
+    });
+    expect(candidates[2]?.fingerprint).toMatchObject({
+      role: 'checkbox',
+      neighbours: expect.arrayContaining(['Agree']),
+    });
+    expect(byName(candidates, 'Next')?.fingerprint).toMatchObject({ href: '/next?page=2', role: 'link' });
+  });
+
+  test('never tells what a field holds', async () => {
+    await open('/form');
+    expect(JSON.stringify(await session.survey({ hiddenIsFine: true }))).not.toContain('typed by somebody');
+  });
+
+  test('takes hidden controls and elements of one more tag where they are asked for', async () => {
+    await open('/form');
+    expect(byName(await session.survey({ hiddenIsFine: true }), 'Hidden')).toBeDefined();
+    expect(byName(await session.survey({ alsoTag: 'p' }), 'Plain words')).toBeDefined();
+  });
+
+  test('stops at 500', async () => {
+    await open('/many');
+    expect(await session.survey({})).toHaveLength(500);
+  });
+
+  test('hands out the element that it described, and none that has become another', async () => {
+    await open('/form');
+    const generate = byName(await session.survey({}), 'Generate key');
+    if (!generate) throw new Error('not surveyed');
+    const picked = await session.pick(generate);
+    expect(picked?.identity).toEqual({ tag: 'button', type: 'submit', role: 'button', name: 'Generate key' });
+    expect(picked && (await session.boxOf(picked))).toEqual(picked?.box);
+    await session.act(picked as NonNullable<typeof picked>, { kind: 'press', key: 'Tab' }, 3_000); // it was found above
+    expect(
+      await session.pick({ ...generate, fingerprint: { ...generate.fingerprint, name: 'Other' } }),
+    ).toBeUndefined();
+    await open('/many');
+    expect(await session.pick(generate).catch(() => undefined)).toBeUndefined();
+  });
+});
