@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts';
 import type { Action, FoundElement } from '../ports/browser.ts';
 import { type Failed, failed, notDone } from './failures.ts';
+import { isProhibited } from './gate.ts';
 import type { Stage } from './stage.ts';
 
 /**
@@ -22,6 +23,10 @@ export async function act(stage: Stage, element: FoundElement, action: Action): 
 
 /** Waits until the element would take the action at once: all the waiting there is lies before the guard. */
 export async function ready(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
+  if (action.kind === 'click' && isProhibited(element.identity)) {
+    const rest = notDone(stage.hasActed, stage.step.isMutating);
+    return failed('prohibited', `“${stage.sentence}” leads to a control that deletes, pays or hands over. ${rest}`);
+  }
   return inTime(stage, () => stage.run.session.ready(element, action, stage.leftMs()));
 }
 
