@@ -1,5 +1,5 @@
 import type { Fingerprint } from '../ports/browser.ts';
-import { type Sort, sortOf, wordsOf } from './relocate.ts';
+import { type Sort, sortOf } from './relocate.ts';
 
 /**
  * What may be clicked or filled on somebody's advice: a page may have talked the model into anything, so nothing here
@@ -24,6 +24,8 @@ export function refusal({ recorded, candidate, purpose, does }: Wish): string | 
   if (found !== wanted) return 'Refused: this is another sort of control than the step needs.';
   if (submits(candidate) && !submits(recorded) && candidate.type !== recorded.type)
     return 'Refused: this control sends a form, which the step does not.';
+  if (onlyClearsTheWay(candidate) && !onlyClearsTheWay(recorded))
+    return 'Refused: this control only opens or closes something; it is not what the step is for.';
   const known = new Set(allWords(recorded));
   const more = allWords(candidate).find((word) => EFFECTS.has(word) && !known.has(word));
   return more === undefined ? undefined : 'Refused: this control does something else than the step is for.';
@@ -76,14 +78,13 @@ const OPENERS: ReadonlySet<string> = new Set(['tab', 'menuitem', 'treeitem']);
 
 function wayRefusal(candidate: Fingerprint): string | undefined {
   const words = allWords(candidate);
-  const label = (candidate.name ?? candidate.text ?? candidate.title ?? '').trim().toLowerCase();
-  if (words.some((word) => EFFECTS.has(word)) && !DISMISSERS.some((pattern) => pattern.test(label)))
+  if (words.some((word) => EFFECTS.has(word)) && !DISMISSERS.some((pattern) => pattern.test(labelOf(candidate))))
     return 'Refused: this control changes something, and only the step’s own action may.';
   const isLink = candidate.tag === 'a' && candidate.href !== undefined && !/^\s*[a-z]+:/i.test(candidate.href);
   const opens = isLink || candidate.tag === 'summary' || OPENERS.has(candidate.role ?? '');
   if (opens || ['text', 'secret'].includes(sortOf(candidate))) return undefined;
   const isButton = sortOf(candidate) === 'press' && !submits(candidate);
-  if (isButton && (DISMISSERS.some((pattern) => pattern.test(label)) || MENUS.test(label))) return undefined;
+  if (isButton && onlyClearsTheWay(candidate)) return undefined;
   return 'Refused: only links, tabs, menus and what closes a notice may be clicked on the way.';
 }
 
@@ -96,6 +97,15 @@ function fieldRefusal(wanted: Sort, found: Sort): string | undefined {
     : 'Refused: this is another sort of field than the step needs.';
 }
 
+function onlyClearsTheWay(print: Fingerprint): boolean {
+  const label = labelOf(print);
+  return MENUS.test(label) || DISMISSERS.some((pattern) => pattern.test(label));
+}
+
+function labelOf({ name, text, title }: Fingerprint): string {
+  return (name ?? text ?? title ?? '').trim().toLowerCase();
+}
+
 function submits({ tag, type, role }: Fingerprint): boolean {
   return type === 'submit' || type === 'image' || (tag === 'button' && type === undefined && role === 'button');
 }
@@ -104,6 +114,12 @@ function allWords({ name, text, title, alt }: Fingerprint): readonly string[] {
   return [name, text, title, alt].flatMap((part) => (part === undefined ? [] : wordsIn(part)));
 }
 
-function wordsIn(text: string): readonly string[] {
-  return wordsOf({ tag: '', name: text });
+/** Lower-case words of letters and digits. */
+export function wordsIn(text: string): readonly string[] {
+  return (
+    text
+      .normalize('NFKC')
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu) ?? []
+  );
 }

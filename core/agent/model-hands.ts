@@ -1,12 +1,11 @@
 import type { Candidate, FoundElement, PictureResult } from '../ports/browser.ts';
 import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../ports/model.ts';
 import { redact } from '../redaction.ts';
-import { act } from './act.ts';
+import { act, touch } from './act.ts';
 import type { Failed } from './failures.ts';
-import { refusal } from './gate.ts';
+import { refusal, wordsIn } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
-import { wordsOf } from './relocate.ts';
 import type { Stage, StepModel } from './stage.ts';
 
 /** The step's own action stands for its value, which the model is never told. */
@@ -112,7 +111,7 @@ export function createHands(
     if (!HARMLESS.test(keys)) return refused('Refused: only keys that move about may be pressed.');
     const found = await picked(undefined);
     if (typeof found === 'string') return refused(found);
-    const failed = await act(stage, found.element, { kind: 'press', key: chordOf(keys) });
+    const failed = await touch(stage, found.element, { kind: 'press', key: chordOf(keys) });
     return failed ? refused('The page did not take the key.') : done('Pressed.');
   }
 
@@ -152,7 +151,7 @@ export function createHands(
       case 'hover': {
         const found = await picked(action.at);
         if (typeof found === 'string') return refused(found);
-        const failed = await act(stage, found.element, { kind: 'hover' });
+        const failed = await touch(stage, found.element, { kind: 'hover' });
         return failed ? refused('The control could not be pointed at.') : done('Pointed at it.');
       }
       case 'navigate':
@@ -193,13 +192,12 @@ function lineOf({ fingerprint }: Candidate): string {
 
 /** Those that share words with the query; best first. */
 function bestFor(query: string, all: readonly Candidate[]): readonly Candidate[] {
-  const asked = new Set(wordsOf({ tag: '', name: query }));
+  const asked = new Set(wordsIn(query));
   const hits = ({
     fingerprint: { tag, type = '', role = '', name = '', text = '', placeholder = '', neighbours = [] },
   }: Candidate) =>
-    wordsOf({ tag: '', name: [tag, type, role, name, text, placeholder, ...neighbours].join(' ') }).filter((word) =>
-      asked.has(word),
-    ).length;
+    wordsIn([tag, type, role, name, text, placeholder, ...neighbours].join(' ')).filter((word) => asked.has(word))
+      .length;
   return all
     .map((candidate) => ({ candidate, hits: hits(candidate) }))
     .filter((one) => one.hits > 0)

@@ -48,6 +48,7 @@ export async function askModel(stage: Stage, wanted: Pointed): Promise<ModelAnsw
   if (model === undefined) return undefined;
   const hands = createHands(stage, wanted, model);
   const picture = await barePicture(stage);
+  stage.restartDeadline(); // for what the model has done
   const brief = {
     text: briefOf(stage.step, stage.sentence, wanted, stage.run.values.base),
     ...(picture ? { picture } : {}),
@@ -65,7 +66,8 @@ export async function askModel(stage: Stage, wanted: Pointed): Promise<ModelAnsw
     const done = hands.outcome();
     return done && { conversation: unfinished(error.code), ...done };
   } finally {
-    stage.restartDeadline();
+    // The time that it took is not the page's; after the one click it runs from there.
+    if (!(wanted.isFinal && stage.hasActed)) stage.restartDeadline();
   }
 }
 

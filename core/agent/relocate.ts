@@ -195,7 +195,7 @@ function keepsIdentifier(recorded: Fingerprint, candidate: Fingerprint): boolean
   ].includes(1);
 }
 
-export function wordsOf({ name, text, placeholder, title, alt }: Fingerprint): readonly string[] {
+function wordsOf({ name, text, placeholder, title, alt }: Fingerprint): readonly string[] {
   return wordsIn(name || text || placeholder || title || alt || '');
 }
 

@@ -64,6 +64,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     await core.links.issue(tx, id, { purpose: 'reveal', operationId: operation.id, memberId: shop.merchant.id });
     const step = { customerId: id, operationId: operation.id, step: 9 };
     await tx.operationIntent.create({ data: { ...step, attempt: 1n, label: operation.plan.label, state: 'started' } });
+    await tx.modelCall.create({ data: { ...step, id: newUuid(), reservedMicros: 1n } });
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
     const target = 'https://shop.example.com';
