@@ -63,7 +63,7 @@ function identifiedBy(platform: TestPlatform) {
 }
 
 export async function openCore(
-  { programUrl }: TestDatabase,
+  { programUrl }: Pick<TestDatabase, 'programUrl'>,
   {
     platform = () => ({ kind: 'member', isInGroup: false }),
     rootKeys = testRootKeys,
