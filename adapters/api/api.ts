@@ -24,8 +24,8 @@ export interface ApiDeps {
   readonly log: Log;
 }
 
-/** A year, in seconds (RFC 6797; the least that hstspreload.org takes). */
-const HSTS = 'max-age=31536000; includeSubDomains';
+/** A year, in seconds (RFC 6797). Of this host alone: what else its owner runs below it is not ours to say. */
+const HSTS = 'max-age=31536000';
 const NOTHING_HERE = { status: 404, code: 'not_found', detail: 'There is nothing here.' } as const;
 
 /** The HTTP API: bearer tokens alone and no cookies, for programs and not for pages of other sites. Logs no request. */
