@@ -11,6 +11,7 @@ import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/we
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
+import { createParking } from '../core/operations/parking.ts';
 import { createRunner } from '../core/operations/run.ts';
 import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
@@ -183,7 +184,10 @@ async function wire(
       ...(config.isProduction ? { requireSandbox: true } : {}),
     });
     ending.push(() => browser.close());
+    const parking = createParking(database);
+    ending.push(() => parking.close());
     const runner = createRunner({
+      ...{ queue, parking },
       database,
       audit,
       vault,

@@ -1,3 +1,4 @@
+import type { BrowserContextOptions } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
 import type { Browser, BrowserSession, BrowserSessionOptions } from '../../core/ports/browser.ts';
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
@@ -30,6 +31,9 @@ export interface BrowserOptions {
   /** JPEG at quality 75 unless a test wants every pixel as it was drawn. */
   readonly pictureType?: PictureType;
 }
+
+/** What `storage` wrote. */
+type StorageState = Exclude<NonNullable<BrowserContextOptions['storageState']>, string>;
 
 /** A started browser; its drawing page is on the way. */
 interface Ready {
@@ -159,6 +163,7 @@ async function openSession(
       deviceScaleFactor: 1,
       locale: 'en-US',
       reducedMotion: 'reduce',
+      ...(options.storage ? { storageState: JSON.parse(options.storage.reveal()) as StorageState } : {}),
     });
     return createSession({ ...options, door, studio, end, pages: await createPages(context) });
   } catch (error) {

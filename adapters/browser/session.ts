@@ -227,6 +227,12 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       }
     },
 
+    storage: async () => {
+      const page = pages.current();
+      const state = page.context().storageState({ indexedDB: true });
+      return new Secret(JSON.stringify(await asked(page, ANSWER_LIMIT_MS, 'Keeping the session', state)));
+    },
+
     incidents() {
       const all = door.refusals();
       const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);

@@ -62,13 +62,25 @@ export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
 
 async function endingOf(stage: Stage): Promise<Ending> {
   try {
-    return await runKind(stage);
+    return (await doneByPerson(stage)) ?? (await runKind(stage));
   } catch (error) {
     stage.run.signal.throwIfAborted();
     const outage = error instanceof CountersignError ? failureOfCode(error.code) : undefined;
     if (outage === undefined) throw error;
     return failed(outage, `${outageWords(outage)} ${notDone(stage.hasActed, stage.step.isMutating)}`);
   }
+}
+
+const LOOK_MS = 500; // one look at a page that a person has just left
+
+/** Whether the page's state says that the step is done, after a person said "go on"; their word alone is none. */
+async function doneByPerson(stage: Stage): Promise<Ending | undefined> {
+  const { step, run } = stage;
+  if (!run.mayBeDone || !('postcondition' in step)) return undefined;
+  const seen = await stage.during(() => run.session.waitFor([step.postcondition], LOOK_MS));
+  return seen === undefined
+    ? undefined
+    : { kind: 'done', rung: 'human', picture: await takePicture(stage, { rung: 'human' }) };
 }
 
 /** What the page shows at a failure; no picture once a fresh secret may be on it that nobody could name to hide it. */

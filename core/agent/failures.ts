@@ -14,6 +14,8 @@ export const FAILURES = [
   'verification_failed',
   'no_access',
   'prohibited',
+  'code_wanted',
+  'captcha',
   'timeout',
 ] as const;
 export type Failure = (typeof FAILURES)[number];

@@ -1,9 +1,11 @@
+import type { Action, Condition, Locator } from '../ports/browser.ts';
 import { fillCondition, fillLocator, type Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import type { Stage } from './stage.ts';
 
+const CODE_MS = 15_000; // the site checks it, and opens its next page
 const OBSTACLE_MS = 10_000; // an obstacle's own button is on the page already when its condition holds
 
 /**
@@ -12,18 +14,17 @@ const OBSTACLE_MS = 10_000; // an obstacle's own button is on the page already w
  */
 export async function clear(stage: Stage, obstacle: Obstacle): Promise<Failed | undefined> {
   stage.obstacles = stage.obstacles.filter(({ id }) => id !== obstacle.id);
-  const { session } = stage.run;
   for (const action of obstacle.steps) {
     if (action.kind === 'reopen') {
       const reopened = await reopen(stage, obstacle);
       if (reopened !== undefined) return reopened;
-    } else {
-      const found = await stage.during(() => session.find(action.locators, { timeoutMs: OBSTACLE_MS }));
-      if (found.kind !== 'found') return stuck(stage, obstacle);
-      const { element } = found;
-      await stage.during(() => session.ready(element, { kind: 'click' }, OBSTACLE_MS));
-      await stage.during(() => stage.run.guard());
-      await stage.during(() => session.act(element, { kind: 'click' }, OBSTACLE_MS));
+    } else if (action.kind === 'give_up') {
+      return failed(action.failure, action.words);
+    } else if (action.kind === 'code') {
+      const problem = await enterCode(stage, obstacle, action);
+      if (problem !== undefined) return problem;
+    } else if (!(await actOn(stage, action.locators, { kind: 'click' }))) {
+      return stuck(stage, obstacle);
     }
   }
   stage.cleared.push(obstacle.id);
@@ -41,11 +42,40 @@ export function obstaclesFor(step: Step, obstacles: readonly Obstacle[], values:
 
 function fillObstacle(obstacle: Obstacle, values: Values): Obstacle {
   const steps = obstacle.steps.map((action) =>
-    action.kind === 'reopen'
-      ? action
-      : { ...action, locators: action.locators.map((locator) => fillLocator(locator, values)) },
+    action.kind === 'click'
+      ? { ...action, locators: action.locators.map((locator) => fillLocator(locator, values)) }
+      : action,
   );
   return { ...obstacle, when: fillCondition(obstacle.when, values), steps };
+}
+
+async function actOn(stage: Stage, locators: readonly Locator[], action: Action): Promise<boolean> {
+  const { session } = stage.run;
+  const found = await stage.during(() => session.find(locators, { timeoutMs: OBSTACLE_MS }));
+  if (found.kind !== 'found') return false;
+  const { element } = found;
+  await stage.during(() => session.ready(element, action, OBSTACLE_MS));
+  await stage.during(() => stage.run.guard());
+  await stage.during(() => session.act(element, action, OBSTACLE_MS));
+  return true;
+}
+
+/** The code that a person has entered for this, or the question for it; one that was not taken is asked for again. */
+async function enterCode(
+  stage: Stage,
+  obstacle: Obstacle,
+  { field, submit, refused }: Extract<Obstacle['steps'][number], { kind: 'code' }>,
+): Promise<Failed | undefined> {
+  await stage.during(() => stage.run.guard());
+  const code = await stage.during(async () => stage.run.code?.());
+  if (code === undefined)
+    return failed('code_wanted', 'The site asks for a one-time code, which only a person can give.');
+  if (!(await actOn(stage, field, { kind: 'fill', value: code }))) return stuck(stage, obstacle);
+  if (!(await actOn(stage, submit, { kind: 'click' }))) return stuck(stage, obstacle);
+  const isTaken: Condition = { kind: 'all', of: field.map((locator) => ({ kind: 'hidden', locator })) };
+  const seen = await stage.during(() => stage.run.session.waitFor([refused, isTaken], CODE_MS));
+  if (seen === 0) return failed('code_wanted', 'The site did not take the code. It needs a new one.');
+  return seen === 1 ? undefined : stuck(stage, obstacle);
 }
 
 async function reopen(stage: Stage, obstacle: Obstacle): Promise<Failed | undefined> {

@@ -23,6 +23,10 @@ export interface StepRun {
   guard(): Promise<void>;
   /** Throws when what the guard saw is too old to act upon, as after a freeze of this process. Asks nobody. */
   requireSight(): void;
+  /** The one-time code that a person has just entered, once; `undefined` when there is none. */
+  code?(): Promise<Secret | undefined>;
+  /** A person has looked at this step's page and said "go on": it may be done already. */
+  readonly mayBeDone?: boolean;
   /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
   intend(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */

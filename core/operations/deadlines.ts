@@ -9,6 +9,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
+import { lapse, latestQuestion } from './questions.ts';
 
 export interface DeadlineDeps {
   readonly database: Database;
@@ -30,6 +31,8 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
       const now = await databaseNow(tx);
       await endStanding(tx, deps, operation, now);
       const { request, grant } = operation;
+      if (operation.state === 'waiting_for_human' || operation.state === 'paused')
+        return endWaiting(tx, deps, operation, now);
       const isAsking = operation.state === 'awaiting_consent' && request !== null;
       const isUnanswered = isAsking && request.expiresAt <= now;
       const isUnentered =
@@ -57,6 +60,36 @@ async function remind(tx: Transaction, { audit }: DeadlineDeps, operation: Opera
   if (now.getTime() < Math.floor(half)) return;
   await addEvent(tx, request, { kind: 'reminded' });
   await audit.append(tx, customerId, { kind: 'consent.reminded', operationId, planHash: request.planHash });
+}
+
+/**
+ * A question to a person: reminded of once, from half of its time on; then the operation is paused, and whoever comes back
+ * to it can go on as long as its countersignature holds.
+ */
+async function endWaiting(tx: Transaction, deps: DeadlineDeps, operation: Operation, now: Date): Promise<void> {
+  const { customerId, id: operationId, grant, state, fence } = operation;
+  if (grant?.expiresAt && grant.expiresAt <= now) {
+    const why = 'Nobody answered its question in time';
+    const entry = { kind: 'operation.expired', payload: { why } } as const;
+    await deps.mover.move(tx, customerId, {
+      ...{ operationId, from: [state], fence, to: 'expired' as const, set: { errorMessage: why }, entry },
+    });
+    return;
+  }
+  const question = await latestQuestion(tx, customerId, operationId);
+  if (!question || question.closed !== null || state !== 'waiting_for_human') return;
+  if (question.expiresAt <= now) {
+    await lapse(tx, customerId, question, now);
+    const entry = { kind: 'question.lapsed', stepNumber: question.step } as const;
+    await deps.mover.move(tx, customerId, {
+      ...{ operationId, from: ['waiting_for_human'] as const, fence, to: 'paused' as const, entry },
+    });
+    return;
+  }
+  const half = (question.askedAt.getTime() + question.expiresAt.getTime()) / 2;
+  if (question.remindedAt || now.getTime() < Math.floor(half)) return;
+  await tx.question.updateMany({ where: { customerId, id: question.id }, data: { remindedAt: now } });
+  await deps.audit.append(tx, customerId, { kind: 'question.reminded', operationId, stepNumber: question.step });
 }
 
 /** A question for a standing grant that nobody answered, and the sign-in secrets of one whose time is over. */

@@ -23,7 +23,7 @@ export type Ending =
   | { readonly kind: 'completed'; readonly verified: VerifyResult }
   | {
       readonly kind: 'failed';
-      readonly code: Failure | 'effect_unsure' | 'workflow_changed' | 'internal' | 'given_up';
+      readonly code: Failure | 'unanswered' | 'effect_unsure' | 'workflow_changed' | 'internal' | 'given_up';
       readonly words: string;
     }
   | { readonly kind: 'stopped'; readonly words: string };

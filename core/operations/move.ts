@@ -51,7 +51,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
   };
 }
 
-/** What no ended operation may leave behind: an open question, a sign-in secret, a link that still opens. */
+/** What no ended operation may leave behind: an open question, a sign-in secret or session, a link that still opens. */
 async function settle(
   tx: Transaction,
   customerId: CustomerId,
@@ -65,8 +65,12 @@ async function settle(
     data: { decision, decidedAt: now, decidedBy: actor ?? null },
   });
   await tx.connectLink.updateMany({
-    where: { customerId, operationId, spentAt: null, purpose: 'credentials' },
+    where: { customerId, operationId, spentAt: null, purpose: { in: ['credentials', 'answer'] } },
     data: { spentAt: now },
+  });
+  await tx.question.updateMany({
+    where: { customerId, operationId, closed: null },
+    data: { closed: 'withdrawn', closedAt: now },
   });
   await vault.within(tx).deleteSignIn(customerId, operationId);
 }

@@ -1,5 +1,5 @@
 import { type ModelLimits, stepBudget } from '../agent/budget.ts';
-import { type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
+import { type ProbeResult, pause, probe, runStep, type StepResult, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
@@ -11,6 +11,7 @@ import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
 import type { PageModel } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
+import type { Queue } from '../queue/queue.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
@@ -28,8 +29,10 @@ import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
+import { type Asked, type HandOverDeps, handOver, type Seat, signInSteps, takeOnce, takeSeat } from './hand-over.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { fitsPlan, planText } from './plan.ts';
+import { codePlace, type QuestionKind } from './questions.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
@@ -40,11 +43,8 @@ export interface Runner {
   run(job: OperationJob, signal: AbortSignal): Promise<void>;
 }
 
-export interface RunnerDeps extends LeaseDeps {
-  readonly audit: Audit;
-  readonly vault: Vault;
+export interface RunnerDeps extends LeaseDeps, HandOverDeps {
   readonly workflows: WorkflowRegistry;
-  readonly browser: Browser;
   readonly http: Http;
   readonly screenshots: Screenshots;
   /** Asked where an element is when no record tells; absent: a person is. */
@@ -58,7 +58,7 @@ export interface RunnerDeps extends LeaseDeps {
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
 }
 
-type Outcome = Exclude<Ending, { kind: 'stopped' }>;
+type Outcome = Exclude<Ending, { kind: 'stopped' }> | ({ readonly kind: 'asks' } & Asked);
 
 const RESTARTS = 2; // after a crash of the browser or the network; what may be repeated is the effect's to say
 const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies readonly Failure[];
@@ -94,6 +94,7 @@ async function runOnce(
     if (!lease) return true;
     secrets.showed(planText(lease.operation.plan));
     const outcome = await attempt(deps, lease, secrets);
+    if (outcome.kind === 'waiting') return true;
     if (outcome.kind === 'failed') {
       deps.log.warn({ ...ids, code: outcome.code }, 'an operation could not go on');
       if (mayRestart && RESTARTABLE.includes(outcome.code)) return false;
@@ -149,8 +150,12 @@ function forQueue(error: unknown, secrets: RunSecrets): Error {
   return bare;
 }
 
-/** Runs the steps that are still to be done, in one fresh browser. */
-async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Promise<Outcome> {
+/** Runs the steps that are still to be done, in one browser; `waiting`: a person was asked, and the job is over. */
+async function attempt(
+  deps: RunnerDeps,
+  lease: Lease,
+  secrets: RunSecrets,
+): Promise<Exclude<Outcome, { kind: 'asks' }> | { readonly kind: 'waiting' }> {
   const { operation } = lease;
   const workflow = deps.workflows.getDefinition(operation.plan.workflowId);
   if (!fitsPlan(workflow, operation.plan))
@@ -162,14 +167,24 @@ async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Pro
   const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
   if (effect.kind === 'done') {
     const rest = workflow.steps.slice(effectIndex(workflow) + 1);
-    return runSteps(deps, lease, workflow, rest, noSession, '', secrets);
+    return failedIfAsking(await runSteps(deps, lease, workflow, rest, { session: noSession, label: '', secrets }));
   }
-  const session = await deps.browser.open({ origins: [operation.plan.origin] });
+  const seat = await takeSeat(deps, lease, workflow, effect);
+  const { session } = seat;
+  let isParked = false;
   try {
-    return await withBrowser(deps, lease, workflow, effect, session, secrets);
+    const outcome = await withBrowser(deps, lease, workflow, effect, seat, secrets);
+    if (outcome.kind !== 'asks') return outcome;
+    isParked = await handOver(deps, lease, outcome, session, secrets);
+    return isParked ? { kind: 'waiting' } : failedIfAsking(outcome);
   } finally {
-    await session.close().catch(() => {});
+    if (!isParked) await session.close().catch(() => {});
   }
+}
+
+/** Where nobody may be asked, or not again, the step has failed. */
+function failedIfAsking(outcome: Outcome): Exclude<Outcome, { kind: 'asks' }> {
+  return outcome.kind === 'asks' ? { kind: 'failed', code: 'unanswered', words: outcome.words } : outcome;
 }
 
 async function withBrowser(
@@ -177,18 +192,17 @@ async function withBrowser(
   lease: Lease,
   workflow: Workflow,
   effect: Exclude<EffectState, { kind: 'done' }>,
-  session: BrowserSession,
+  seat: Seat,
   secrets: RunSecrets,
 ): Promise<Outcome> {
+  const { session } = seat;
   const steps = workflow.steps;
-  if (effect.kind === 'fresh') return runSteps(deps, lease, workflow, steps, session, effect.label, secrets);
+  const at = (label: string) => ({ session, label, secrets });
+  if (effect.kind === 'fresh') return runFrom(deps, lease, workflow, seat, at(effect.label));
   // A crash left an intent open: sign in, and look for the label before anything else.
-  const signInSteps = steps.slice(
-    0,
-    steps.findIndex((step) => step.permission !== 'sign_in'),
-  );
-  const signedIn = await runSteps(deps, lease, workflow, signInSteps, session, effect.intent.label, secrets);
-  if (signedIn.kind === 'failed') return signedIn;
+  const before = signInSteps(workflow);
+  const signedIn = await runSteps(deps, lease, workflow, before, at(effect.intent.label));
+  if (signedIn.kind !== 'completed') return signedIn;
   const run = stepRun(deps, lease, workflow, undefined, session, effect.intent.label, secrets);
   const found = await lookFor(deps, lease, workflow, effect, run);
   if (found !== 'absent') return orphaned(deps, lease, effect, found);
@@ -198,8 +212,26 @@ async function withBrowser(
   });
   const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
   if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
-  return runSteps(deps, lease, workflow, steps.slice(signInSteps.length), session, next.label, secrets);
+  return runSteps(deps, lease, workflow, steps.slice(before.length), at(next.label));
 }
+
+/** From the seat's step on; from the first one when the kept session turns out to be none any more. */
+async function runFrom(
+  deps: RunnerDeps,
+  lease: Lease,
+  workflow: Workflow,
+  { from, mayBeDone }: Seat,
+  run: RunWith,
+): Promise<Outcome> {
+  const steps = workflow.steps.slice(from - 1);
+  const isKept = from > 1 && from === 1 + signInSteps(workflow).length;
+  const outcome = await runSteps(deps, lease, workflow, steps, { ...run, ...(mayBeDone ? { mayBeDone } : {}) });
+  const isSignedOut = (outcome.kind === 'asks' && outcome.step === from) || outcome.kind === 'failed';
+  const lostSession = isKept && isSignedOut && (outcome.kind === 'asks' || SIGNED_OUT.includes(outcome.code));
+  return lostSession ? runSteps(deps, lease, workflow, workflow.steps, run) : outcome;
+}
+
+const SIGNED_OUT: readonly string[] = ['signed_out', 'wrong_page'] satisfies readonly Failure[];
 
 const WAIT_MS = 1_000; // between two looks at the database's clock
 
@@ -252,23 +284,43 @@ async function runSteps(
   lease: Lease,
   workflow: Workflow,
   steps: readonly Step[],
-  session: BrowserSession,
-  label: string,
-  secrets: RunSecrets,
+  { session, label, secrets, mayBeDone }: RunWith,
 ): Promise<Outcome> {
   let verified: VerifyResult | undefined;
   for (const step of steps) {
-    const run = stepRun(deps, lease, workflow, step, session, label, secrets);
+    const surroundings = stepRun(deps, lease, workflow, step, session, label, secrets);
+    const run = step.order === mayBeDone ? { ...surroundings, mayBeDone: true } : surroundings;
     await recordBegin(deps, lease, step);
     const result = await runStep(step, run);
     await recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
-    if (result.kind === 'failed') return { kind: 'failed', code: result.failure, words: result.words };
+    if (result.kind === 'failed') {
+      const question = questionFor(step, result);
+      if (question) return { kind: 'asks', step: step.order, question, words: result.words };
+      return { kind: 'failed', code: result.failure, words: result.words };
+    }
     verified = result.verified ?? verified;
   }
   return {
     kind: 'completed',
     verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
   };
+}
+
+interface RunWith {
+  readonly session: BrowserSession;
+  readonly label: string;
+  readonly secrets: RunSecrets;
+  /** The step whose page a person has looked after. */
+  readonly mayBeDone?: number;
+}
+
+/** What a person could put right; never after an effect was sent, which is not to be tried again on anybody's word. */
+const HELPABLE: readonly Failure[] = ['element_missing', 'element_ambiguous', 'identity_mismatch', 'wrong_page'];
+
+function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>): QuestionKind | undefined {
+  if (result.failure === 'code_wanted') return 'code';
+  if (step.isMutating && result.hasActed) return undefined;
+  return HELPABLE.includes(result.failure) ? 'help' : undefined;
 }
 
 /** What the engine may use for one step, and nothing else. */
@@ -305,6 +357,11 @@ function stepRun(
       : {}),
     guard: () => lease.guard(permission),
     requireSight: () => lease.requireSight(),
+    async code() {
+      const code = await takeOnce(deps, lease, codePlace(operation), 'code');
+      if (code) secrets.learn(code, 'secret');
+      return code;
+    },
     learn: (secret) => secrets.learn(secret, 'secret'),
     knownSecrets: () => secrets.all(),
     async secret(slot) {

@@ -25,7 +25,7 @@ export const MOVES = {
   queued: ['in_progress', 'paused', ...ENDS],
   // To itself: a worker takes over from one that died.
   in_progress: ['in_progress', 'completed', 'waiting_for_human', 'paused', ...ENDS],
-  waiting_for_human: ['queued', ...ENDS],
+  waiting_for_human: ['queued', 'paused', ...ENDS],
   paused: ['queued', ...ENDS],
   completed: [],
   denied: [],

@@ -9,6 +9,8 @@ export interface Browser {
 }
 
 export interface BrowserSessionOptions {
+  /** What `storage` of an earlier session gave: cookies and stored values, as good as a sign-in. */
+  readonly storage?: Secret;
   /** Everything the pages may talk to. */
   readonly origins: readonly Origin[];
 }
@@ -177,6 +179,8 @@ export interface BrowserSession {
   waitFor(conditions: readonly Condition[], timeoutMs: number): Promise<number | undefined>;
   /** Takes a masked picture; what is under a mask never leaves the adapter. Drawn on our own page, never in the vendor's. */
   picture(options: PictureOptions): Promise<PictureResult>;
+  /** Cookies and what pages have stored: with it a later session is signed in as this one. A secret like a password. */
+  storage(): Promise<Secret>;
   /** Dialogs, popups, downloads and addresses that were refused since the last call, in words without secrets. */
   incidents(): readonly string[];
   close(): Promise<void>;

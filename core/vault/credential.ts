@@ -10,6 +10,7 @@ export const CREDENTIAL_TYPES = [
   'admin_username',
   'admin_password',
   'admin_email',
+  'one_time_code',
 ] as const;
 export type CredentialType = (typeof CREDENTIAL_TYPES)[number];
 

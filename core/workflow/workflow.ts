@@ -1,14 +1,26 @@
 import { z } from 'zod';
+import { FAILURES } from '../agent/failures.ts';
 import { conditionSchema, locatorSchema } from './elements.ts';
 import { stepSchema } from './steps/index.ts';
 
 const slug = z.string().regex(/^[a-z][a-z0-9_-]*$/);
 const words = z.string().min(1);
 
-/** What clears an obstacle: a click on its own button, or the step's own address once more (navigate steps alone). */
+/**
+ * What clears an obstacle: a click on its own button, the step's own address once more (navigate steps alone), a person's
+ * one-time code; or nothing does, and the step fails with these words.
+ */
 const obstacleActionSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('click'), locators: z.array(locatorSchema).min(1) }),
   z.strictObject({ kind: z.literal('reopen') }),
+  z.strictObject({
+    kind: z.literal('code'),
+    field: z.array(locatorSchema).min(1),
+    submit: z.array(locatorSchema).min(1),
+    /** What shows when the code was not taken. */
+    refused: conditionSchema,
+  }),
+  z.strictObject({ kind: z.literal('give_up'), failure: z.enum(FAILURES), words }),
 ]);
 
 const obstacleSchema = z.strictObject({

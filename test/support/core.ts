@@ -15,6 +15,7 @@ import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
+import { createParking, type Parking } from '../../core/operations/parking.ts';
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
@@ -52,6 +53,7 @@ export interface Core extends LeaseDeps {
   readonly operations: Operations;
   readonly consents: Consents;
   readonly standingGrants: StandingGrants;
+  readonly parking: Parking;
   close(): Promise<void>;
 }
 
@@ -87,11 +89,13 @@ export async function openCore(
   const deciding = { database, audit, customers, operations, queue, identify };
   const consents = createConsents({ ...deciding, mover, vault });
   const standingGrants = createStandingGrants(deciding);
+  const parking = createParking(database);
   await queue.start();
   return {
     ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
-    ...{ workflows, operations, consents, standingGrants },
+    ...{ workflows, operations, consents, standingGrants, parking },
     close: async () => {
+      await parking.close();
       await queue.stop(5_000);
       await database.close();
     },

@@ -68,6 +68,8 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     const step = { customerId: id, operationId: operation.id, step: 9 };
     await tx.operationIntent.create({ data: { ...step, attempt: 1n, label: operation.plan.label, state: 'started' } });
     await tx.modelCall.create({ data: { ...step, id: newUuid(), reservedMicros: 1n } });
+    const question = { customerId: id, operationId: operation.id, step: 9, kind: 'help', words: 'x' };
+    await tx.question.create({ data: { ...question, id: newUuid(), expiresAt: new Date() } });
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
     const target = 'https://shop.example.com';

@@ -1,0 +1,141 @@
+import type { Audit } from '../audit/audit.ts';
+import type { Database } from '../database.ts';
+import type { Browser, BrowserSession } from '../ports/browser.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Secret } from '../secret.ts';
+import { asSecrets, type Vault } from '../vault/vault.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Workflow } from '../workflow/workflow.ts';
+import type { EffectState } from './effect.ts';
+import type { Lease } from './lease.ts';
+import type { Mover } from './move.ts';
+import type { Parking } from './parking.ts';
+import { ask, type codePlace, latestQuestion, type QuestionKind, sessionPlace } from './questions.ts';
+import type { RunSecrets } from './run-secrets.ts';
+import { Stopped } from './stopped.ts';
+
+/** What handing a run over to a person, and taking it up again, needs. */
+export interface HandOverDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly vault: Vault;
+  readonly mover: Mover;
+  readonly queue: Queue;
+  readonly browser: Browser;
+  /** Browsers that wait for somebody's answer. */
+  readonly parking: Parking;
+}
+
+/** A step that a person has to help with; nothing of it took effect. */
+export interface Asked {
+  readonly step: number;
+  readonly question: QuestionKind;
+  readonly words: string;
+}
+
+/** The browser of a run, and the step that it goes on with. */
+export interface Seat {
+  readonly session: BrowserSession;
+  readonly from: number;
+  /** The step whose page a person has looked after. */
+  readonly mayBeDone?: number;
+}
+
+/**
+ * The browser that stands where a person was asked, if this process has it; one that is signed in as it was; or a fresh
+ * one that begins with the first step.
+ */
+export async function takeSeat(
+  deps: HandOverDeps,
+  lease: Lease,
+  workflow: Workflow,
+  effect: EffectState,
+): Promise<Seat> {
+  const { operation } = lease;
+  const { customerId, id } = operation;
+  const origins = [operation.plan.origin];
+  const parked = deps.parking.take(id);
+  const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
+  const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
+  const help = isAnswered && question.kind === 'help' ? { mayBeDone: question.step } : {};
+  if (parked && isAnswered && parked.step === question.step && (await isAlive(parked.session)))
+    return { session: parked.session, from: question.step, ...help };
+  await parked?.session.close().catch(() => {});
+  const afterSignIn = 1 + signInSteps(workflow).length;
+  const storage = isAnswered && question.step >= afterSignIn ? await takeSession(deps, lease) : undefined;
+  const session = await deps.browser.open({ origins, ...(storage ? { storage } : {}) });
+  return { session, from: storage ? afterSignIn : 1, ...help };
+}
+
+async function isAlive(session: BrowserSession): Promise<boolean> {
+  return session.state().then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The sealed session, which is gone from the vault before it is used. */
+async function takeSession(deps: HandOverDeps, lease: Lease): Promise<Secret | undefined> {
+  const { operation } = lease;
+  return takeOnce(deps, lease, sessionPlace(operation), 'resume');
+}
+
+export async function takeOnce(
+  deps: HandOverDeps,
+  lease: Lease,
+  { service, type, ...place }: ReturnType<typeof sessionPlace> | ReturnType<typeof codePlace>,
+  why: string,
+): Promise<Secret | undefined> {
+  const { customerId, id } = lease.operation;
+  const reader = { customerId, forOperation: id, fence: lease.fence };
+  const fields = await deps.vault.open({ service, type, ...place, ...reader, why }, asSecrets);
+  if (!fields?.value) return undefined;
+  const isMine = await deps.database.withCustomer(customerId, async (tx) => {
+    await lease.hold(tx);
+    return deps.vault.within(tx).delete(customerId, service, type, place);
+  });
+  return isMine ? fields.value : undefined;
+}
+
+/**
+ * The question, the sealed session and the move to waiting, in one transaction; the browser stays for a while where it
+ * stands. @returns false when the operation has asked often enough.
+ */
+export async function handOver(
+  deps: HandOverDeps,
+  lease: Lease,
+  { step, question: kind, words }: Asked,
+  session: BrowserSession,
+  secrets: RunSecrets,
+): Promise<boolean> {
+  const { operation, fence } = lease;
+  const { customerId, id: operationId } = operation;
+  const storage = await session.storage().catch(() => undefined); // a page that hangs costs a sign-in, no more
+  const told = secrets.hideIn(words);
+  const isAsked = await deps.database.withCustomer(customerId, async (tx) => {
+    await lease.hold(tx);
+    const key = { customerId_operationId_number: { customerId, operationId, number: step } };
+    const row = await tx.operationStep.findUnique({ where: key, select: { screenshotId: true } });
+    const screenshotId = row?.screenshotId ?? null;
+    if (!(await ask(tx, deps, operation, { step, kind, words: told, screenshotId }))) return false;
+    if (storage) {
+      const { service, type, ...place } = sessionPlace(operation);
+      const expiresAt = operation.grant?.expiresAt ?? null;
+      await deps.vault.within(tx).store(customerId, service, type, { ...place, value: storage, expiresAt });
+    }
+    const entry = { kind: 'question.asked', attempt: fence, stepNumber: step, payload: { kind, words: told } } as const;
+    const moved = await deps.mover.move(tx, customerId, {
+      ...{ operationId, from: ['in_progress'] as const, to: 'waiting_for_human' as const, fence, entry },
+    });
+    if (moved === undefined) throw new Stopped('moved', 'Somebody else moved the operation'); // rolls everything back
+    return true;
+  });
+  if (isAsked) deps.parking.park(customerId, operationId, { session, step });
+  return isAsked;
+}
+
+/** The steps before the first that needs more than the permission to sign in. */
+export function signInSteps({ steps }: Workflow): readonly Step[] {
+  const first = steps.findIndex((step) => step.permission !== 'sign_in');
+  return first < 0 ? steps : steps.slice(0, first);
+}

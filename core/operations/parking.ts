@@ -1,0 +1,70 @@
+import type { Database } from '../database.ts';
+import type { CustomerId, OperationId } from '../ids.ts';
+import type { BrowserSession } from '../ports/browser.ts';
+
+const MOST_PARKED = 4; // some 90 MB each
+const PARKED_MS = 3 * 60_000;
+const LOOK_MS = 1_000; // so that a stop ends its pages within two seconds
+
+const WAITING = ['waiting_for_human', 'queued'];
+
+/** A browser that stands at the step that asked. */
+export interface Parked {
+  readonly session: BrowserSession;
+  readonly step: number;
+}
+
+/**
+ * Browsers that wait for a person's answer, outside the worker's slots: at most four of this process, at most three
+ * minutes each, and no longer than their operation waits.
+ */
+export interface Parking {
+  park(customerId: CustomerId, id: OperationId, parked: Parked): void;
+  /** Hands it out, to whoever holds the operation's lease. */
+  take(id: OperationId): Parked | undefined;
+  close(): Promise<void>;
+}
+
+export function createParking(database: Database): Parking {
+  const places = new Map<OperationId, Parked & { readonly timers: readonly NodeJS.Timeout[] }>();
+
+  const isWaiting = async (customerId: CustomerId, id: OperationId) => {
+    const where = { customerId, id, status: { in: WAITING } };
+    return (await database.withCustomer(customerId, (tx) => tx.operation.count({ where }))) > 0;
+  };
+
+  function leave(id: OperationId): Parked | undefined {
+    const place = places.get(id);
+    if (!place) return undefined;
+    places.delete(id);
+    for (const timer of place.timers) clearTimeout(timer); // of timeouts and intervals alike
+    return place;
+  }
+
+  async function end(id: OperationId): Promise<void> {
+    await leave(id)
+      ?.session.close()
+      .catch(() => {}); // it may have died by itself
+  }
+
+  return {
+    park(customerId, id, parked) {
+      void end(id);
+      const oldest = places.keys().next().value;
+      if (places.size >= MOST_PARKED && oldest !== undefined) void end(oldest);
+      const watch = setInterval(() => {
+        isWaiting(customerId, id).then(
+          (waits) => void (waits || end(id)),
+          () => {}, // an outage ends no session
+        );
+      }, LOOK_MS);
+      const timers = [setTimeout(() => void end(id), PARKED_MS), watch];
+      for (const timer of timers) timer.unref();
+      places.set(id, { ...parked, timers });
+    },
+    take: leave,
+    async close() {
+      await Promise.all([...places.keys()].map(end));
+    },
+  };
+}

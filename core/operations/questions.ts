@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import type { Question as Row } from '../../prisma/generated/client.ts';
+import type { Audit } from '../audit/audit.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import { type CustomerId, type MemberId, newUuid, type OperationId } from '../ids.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Secret } from '../secret.ts';
+import type { Vault } from '../vault/vault.ts';
+import { lock } from './lease.ts';
+import type { Mover } from './move.ts';
+import type { Operation } from './operation.ts';
+
+/** How long a question stays open, unless its countersignature ends before. */
+export const QUESTION_MINUTES = 30;
+/** A code from a person's phone is worth nothing later, and must not lie about. */
+export const CODE_SECONDS = 120;
+/** How often one operation may ask, all in all. */
+export const MOST_QUESTIONS = 5;
+
+const kindSchema = z.enum(['code', 'help']);
+/** `code`: a one-time code, entered on a one-time page; `help`: look at the page, put it right, say "go on". */
+export type QuestionKind = z.infer<typeof kindSchema>;
+
+export interface Question {
+  readonly id: string;
+  readonly operationId: OperationId;
+  readonly step: number;
+  readonly kind: QuestionKind;
+  /** What the thread is told; ours, and without secrets. */
+  readonly words: string;
+  readonly screenshotId: string | null;
+  readonly askedAt: Date;
+  readonly expiresAt: Date;
+  readonly remindedAt: Date | null;
+  readonly closed: 'answered' | 'lapsed' | 'withdrawn' | null;
+  readonly closedAt: Date | null;
+  readonly answeredBy: MemberId | null;
+}
+
+export interface QuestionDeps {
+  readonly audit: Audit;
+  readonly queue: Queue;
+  readonly mover: Mover;
+  readonly vault: Vault;
+}
+
+/** The newest question of an operation, open or not. */
+export async function latestQuestion(
+  tx: Transaction,
+  customerId: CustomerId,
+  operationId: string,
+): Promise<Question | null> {
+  const row = await tx.question.findFirst({ where: { customerId, operationId }, orderBy: { askedAt: 'desc' } });
+  return row && toQuestion(row);
+}
+
+/**
+ * Asks, inside the transaction that moves the operation to `waiting_for_human`; the deadlines that remind and end it are
+ * sent with it. @returns false when it has asked often enough: nothing was written.
+ */
+export async function ask(
+  tx: Transaction,
+  deps: Pick<QuestionDeps, 'audit' | 'queue'>,
+  operation: Operation,
+  asked: {
+    readonly step: number;
+    readonly kind: QuestionKind;
+    readonly words: string;
+    readonly screenshotId: string | null;
+  },
+): Promise<boolean> {
+  const { customerId, id: operationId, grant } = operation;
+  if ((await tx.question.count({ where: { customerId, operationId } })) >= MOST_QUESTIONS) return false;
+  const now = await databaseNow(tx);
+  const latest = new Date(now.getTime() + QUESTION_MINUTES * 60_000);
+  const expiresAt = grant?.expiresAt && grant.expiresAt < latest ? grant.expiresAt : latest;
+  await tx.question.create({ data: { customerId, id: newUuid(), operationId, ...asked, askedAt: now, expiresAt } });
+  const job = { customerId, operationId };
+  await deps.queue.sendDeadline(tx, job, new Date((now.getTime() + expiresAt.getTime()) / 2));
+  await deps.queue.sendDeadline(tx, job, expiresAt);
+  if (grant?.expiresAt) await deps.queue.sendDeadline(tx, job, grant.expiresAt);
+  return true;
+}
+
+/** What a person answered. */
+export type Answer = { readonly kind: 'code'; readonly code: Secret } | { readonly kind: 'go_on' };
+
+/**
+ * Takes an answer: it closes the question, and the same transaction moves the operation to `queued` and sends its job.
+ * Also of a question that lapsed, once somebody comes back to it. @returns false when the operation doesn't wait for it
+ * any more: nothing was changed.
+ */
+export async function answerQuestion(
+  tx: Transaction,
+  deps: QuestionDeps,
+  operation: Pick<Operation, 'customerId' | 'id' | 'service' | 'plan'>,
+  questionId: string,
+  answer: Answer,
+  by: MemberId,
+): Promise<boolean> {
+  const { customerId, id: operationId } = operation;
+  await lock(tx, customerId, operationId);
+  const question = await latestQuestion(tx, customerId, operationId);
+  if (question?.id !== questionId || question.closed === 'answered' || question.closed === 'withdrawn') return false;
+  if ((question.kind === 'code') !== (answer.kind === 'code') && question.closed === null) return false;
+  const now = await databaseNow(tx);
+  const jobId = await deps.queue.sendOperation(tx, { customerId, operationId });
+  const fence = await deps.mover.move(tx, customerId, {
+    operationId,
+    from: ['waiting_for_human', 'paused'],
+    to: 'queued',
+    set: { jobId },
+    entry: { kind: 'question.answered', actor: by, stepNumber: question.step, payload: { kind: question.kind } },
+  });
+  if (fence === undefined) return false;
+  await tx.question.updateMany({
+    where: { customerId, id: question.id },
+    data: { closed: 'answered', closedAt: now, answeredBy: by },
+  });
+  if (answer.kind === 'code') {
+    const { service, type, ...place } = codePlace(operation);
+    const expiresAt = new Date(now.getTime() + CODE_SECONDS * 1000);
+    await deps.vault.within(tx).store(customerId, service, type, { ...place, value: answer.code, expiresAt });
+  }
+  return true;
+}
+
+/** Closes an open question that nobody answered in time: the operation can still be taken up again. */
+export async function lapse(tx: Transaction, customerId: CustomerId, question: Question, now: Date): Promise<void> {
+  await tx.question.updateMany({
+    where: { customerId, id: question.id, closed: null },
+    data: { closed: 'lapsed', closedAt: now },
+  });
+}
+
+/** Where a code lies between its entry and its one use. */
+export function codePlace({ service, plan, id }: Pick<Operation, 'service' | 'plan' | 'id'>) {
+  return { service: service.id, target: plan.base, type: 'one_time_code', operationId: id } as const;
+}
+
+/** Where the sealed session of a browser that was let go lies, until it is taken up. */
+export function sessionPlace({ service, plan, id }: Pick<Operation, 'service' | 'plan' | 'id'>) {
+  return { service: service.id, target: plan.base, type: 'session', operationId: id } as const;
+}
+
+function toQuestion(row: Row): Question {
+  const { id, step, words, screenshotId, askedAt, expiresAt, remindedAt, closedAt } = row;
+  return {
+    ...{ id, step, words, screenshotId, askedAt, expiresAt, remindedAt, closedAt },
+    kind: kindSchema.parse(row.kind),
+    // CHECK questions_closed_check guarantees the union; the ids are ours by foreign key.
+    closed: row.closed as Question['closed'],
+    operationId: row.operationId as OperationId,
+    answeredBy: row.answeredBy as MemberId | null,
+  };
+}
