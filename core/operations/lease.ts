@@ -53,6 +53,7 @@ export async function takeLease(
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, operationId);
     if (!operation || isEnd(operation.state)) return undefined;
+    await lock(tx, customerId, operationId); // so that a countersignature that is being taken back is seen as that
     const verdict = await deps.consents.verifyToBegin(tx, operation);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
