@@ -7,6 +7,7 @@ import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { exportLines, type Keeper, keepTrails, tamper as tamperWith, verifyLines } from '../support/audit.ts';
 import {
+  appendByHand,
   asCustomer,
   type Core,
   connected,
@@ -627,11 +628,43 @@ describe('53 append-only', () => {
   });
 });
 
-describe('an append', () => {
-  const APPEND = 'SELECT seq FROM app.append_audit($1, NULL)';
+describe('53 an entry that a smuggled statement makes', () => {
+  const APPEND = 'SELECT seq FROM app.append_audit($1, $2)';
+  const refused = { code: '42501', message: /does not vouch for this/ };
 
+  const headers: [string, string][] = [
+    ['says what never was', '{"kind":"consent.granted"}'],
+    ['has no id, so that no reader understands it', '{"kind":"guide.shown"}'],
+    ['says in its columns something else than in its header', '{"kind":"guide.shown","id":"1","attempt":"01"}'],
+    ['promises words that nobody can open', `{"kind":"guide.shown","id":"1","payloadHash":"${'ab'.repeat(32)}"}`],
+    ['names a secret that was never read', '{"kind":"credential.opened","id":"1","credentialId":"1"}'],
+    ['names no secret', '{"kind":"credential.opened","id":"1"}'],
+  ];
+  test.each(headers)('is none when it %s', async (_, header) => {
+    const { shop } = await victim();
+    const smuggled = asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+      client.query(APPEND, [header, Buffer.from('no words')]),
+    );
+    await expect(smuggled).rejects.toMatchObject(refused);
+    expect(await verifyLines(await exportLines(core, keeper, shop.customerId))).toMatchObject({ code: 0 });
+  });
+
+  test('behind one of the program’s own, with its word, is none either', async () => {
+    const { shop } = await victim();
+    const header = JSON.stringify({ kind: 'rules.changed', id: newUuid() });
+    const smuggled = asCustomer(testDatabase.programUrl, shop.customerId, async (client) => {
+      await appendByHand(client, shop.customerId, header);
+      await client.query(APPEND, [header, null]);
+    });
+    await expect(smuggled).rejects.toMatchObject(refused);
+    expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true, entries: 6 });
+  });
+});
+
+describe('an append', () => {
   test('is refused without a context', async () => {
-    await expect(sql(testDatabase.programUrl, APPEND, ['{"kind":"x"}'])).rejects.toMatchObject({
+    const append = 'SELECT seq FROM app.append_audit($1, NULL)';
+    await expect(sql(testDatabase.programUrl, append, ['{"kind":"x"}'])).rejects.toMatchObject({
       code: '42501',
       message: 'context refused',
     });
@@ -640,7 +673,7 @@ describe('an append', () => {
   test("lands in the context's chain, whatever customer its header names", async () => {
     const [a, b] = [await installShop(core), await installShop(core)];
     const header = JSON.stringify({ kind: 'x', id: newUuid(), customerId: b.customerId });
-    await asCustomer(testDatabase.programUrl, a.customerId, (client) => client.query(APPEND, [header]));
+    await asCustomer(testDatabase.programUrl, a.customerId, (client) => appendByHand(client, a.customerId, header));
     expect(await core.audit.verify(a.customerId)).toMatchObject({ isIntact: true, entries: 1 });
     expect(await core.audit.verify(b.customerId)).toMatchObject({ isIntact: true, entries: 0 });
   });
@@ -648,7 +681,8 @@ describe('an append', () => {
   test("about another customer's operation is refused", async () => {
     const [a, b] = [await victim(), await victim()];
     const header = JSON.stringify({ kind: 'x', id: newUuid(), operationId: b.operation.id });
-    const attempt = asCustomer(testDatabase.programUrl, a.shop.customerId, (client) => client.query(APPEND, [header]));
+    const { customerId } = a.shop;
+    const attempt = asCustomer(testDatabase.programUrl, customerId, (c) => appendByHand(c, customerId, header));
     await expect(attempt).rejects.toMatchObject({ code: '23503' });
     expect(await kinds(core, b.operation)).toHaveLength(6);
   });
