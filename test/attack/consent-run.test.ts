@@ -209,6 +209,46 @@ describe('40 a countersignature that is taken back', () => {
     });
   });
 
+  test('between the last look and the click that makes the key: no key is made', async () => {
+    const operation = await readyToRun();
+    const { browser, done } = watched(() => {});
+    let revoking: Promise<void> | undefined;
+    let running: Promise<void> = Promise.resolve();
+    /** Holds the operation, so that whoever saw the countersignature alive waits for it before the click. */
+    const revokeUnderWay = async () => {
+      const held = Promise.withResolvers<void>();
+      revoking = core.database.withCustomer(shop.customerId, async (tx) => {
+        await core.consents.revoke(tx, operation, shop.approver);
+        held.resolve();
+        await untilBlocked(testDatabase, running);
+      });
+      await held.promise;
+    };
+    const hooked: Browser = {
+      ...browser,
+      async open(options) {
+        const session = await browser.open(options);
+        const ready: BrowserSession['ready'] = async (...args) => {
+          await session.ready(...args);
+          if (done.length === 7 && !revoking) await revokeUnderWay();
+        };
+        return new Proxy(session, {
+          get: (target, name) => (name === 'ready' ? ready : Reflect.get(target, name)),
+        });
+      },
+    };
+    running = run(operation, hooked);
+    await running;
+    await revoking;
+    expect(revoking).toBeDefined();
+    expect(keysOf(operation)).toEqual([]);
+    expect(await look(core, operation)).toMatchObject({
+      state: 'cancelled',
+      errorMessage: 'Consent required: Consent was revoked',
+      intent: null,
+    });
+  }, 120_000);
+
   test.each(['first', 'last'])('in its %s part, after it was extended: all of it is taken back', async (part) => {
     const operation = await readyToRun();
     const lease = await takeLease(core, { customerId: operation.customerId, operationId: operation.id }, never);
