@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { type BundleReport, verifyBundle } from '../../core/audit/bundle.ts';
+import { type BundleReport, isSpelledOut, verifyBundle } from '../../core/audit/bundle.ts';
 import type { ChainVerdict } from '../../core/audit/chain.ts';
 import { csvLine } from '../../core/audit/csv.ts';
 import { bundleLines, exportTrail, TRAIL_COLUMNS, type TrailExport, trailRow } from '../../core/audit/export.ts';
@@ -249,13 +249,15 @@ async function* linesOf(file: string): AsyncIterable<readonly string[]> {
 /** A JSON document as the lines that it stands for. */
 async function* entriesOf(file: string): AsyncIterable<readonly string[]> {
   let document: unknown;
+  const text = await readFile(file, 'utf8');
   try {
-    document = JSON.parse(await readFile(file, 'utf8'));
+    document = JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return;
     throw error;
   }
   if (document === null || typeof document !== 'object' || !('entries' in document)) return;
+  if (!isSpelledOut(text, document)) return;
   const { entries, ...head } = document;
   yield [JSON.stringify(head), ...(Array.isArray(entries) ? entries : []).map((entry) => JSON.stringify(entry))];
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { AuditEntry as AuditRow } from '../../prisma/generated/client.ts';
+import type { AuditEntry as AuditRow, Prisma } from '../../prisma/generated/client.ts';
 import { canonical, type Json } from '../canonical.ts';
 import { afterCommit, type Database, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
@@ -23,10 +23,10 @@ export interface Audit {
    */
   append(tx: Transaction, customerId: CustomerId, entry: NewEntry): Promise<{ seq: bigint; hash: string }>;
   /**
-   * An entry without a payload for a function of the database that appends it together with what it does; call `appended`
-   * once that is committed, so that the thread hears of it.
+   * An entry without a payload for a function of the database that appends it together with what it does: `header` is its
+   * argument. Call `appended` once that is committed, so that the thread hears of it.
    */
-  headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: string; appended(): void };
+  headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: Prisma.Sql; appended(): void };
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
   /** As it reads in a list of rows; the words are opened where they are still there. */
@@ -44,9 +44,6 @@ export interface Appended {
   readonly seq: bigint;
   readonly kind: AuditKind;
 }
-
-/** What retention and erasure trust; what they append themselves, they vouch for themselves. */
-const VOUCHED: ReadonlySet<AuditKind> = new Set(['hold.placed', 'hold.released', 'customer.erased']);
 
 const header = z.object({
   id: z.string(),
@@ -91,8 +88,8 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
       const text = headerText(customerId, id, headerFields(rest, sealed?.hash));
-      if (VOUCHED.has(entry.kind)) await database.vouch(tx, 'audit', customerId, text);
-      const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${text}, ${sealed?.record ?? null})`;
+      const words = database.vouched(customerId, text);
+      const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${words}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
       const seq = row?.seq ?? 0n;
       afterCommit(tx, () => {
@@ -102,7 +99,7 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       return { seq, hash: Buffer.from(row?.hash ?? []).toString('hex') };
     },
     headerOnly: (customerId, entry) => ({
-      header: headerText(customerId, newUuid(), headerFields(entry)),
+      header: database.vouched(customerId, headerText(customerId, newUuid(), headerFields(entry))),
       appended: () => wake(customerId),
     }),
     async entriesOf(tx, customerId, operationId) {

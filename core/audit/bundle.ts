@@ -54,8 +54,10 @@ function readEntry(line: string): BundleEntry | undefined {
   try {
     const entry: unknown = JSON.parse(line);
     if (entry === null || typeof entry !== 'object') return undefined;
-    const { seq, at, prev, hash, header, salt, payload } = entry as { [name: string]: unknown }; // looked at below
+    const { seq, at, prev, hash, header, salt, payload, ...rest } = entry as { [name: string]: unknown }; // looked at below
     const isRight =
+      Object.keys(rest).length === 0 &&
+      isSpelledOut(line, entry) &&
       typeof seq === 'string' &&
       /^\d{1,19}$/.test(seq) &&
       typeof at === 'string' &&
@@ -69,6 +71,19 @@ function readEntry(line: string): BundleEntry | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether a text says this value and nothing else: of a name that stands there twice JSON.parse gives the last one, while
+ * people and other programs may read the first. Spaces and escapes may be others than ours.
+ */
+export function isSpelledOut(text: string, value: unknown): boolean {
+  const ours = JSON.stringify(value);
+  return text === ours || text.replace(/"(?:[^"\\]|\\.)*"|\s+/g, respelled) === ours;
+}
+
+function respelled(token: string): string {
+  return token.startsWith('"') ? JSON.stringify(JSON.parse(token)) : '';
 }
 
 const WORDLESS: ReadonlySet<unknown> = new Set(['erased', 'key destroyed', 'withheld']);
@@ -139,6 +154,11 @@ export async function verifyBundle(
   if (late !== undefined) problems.push(`Entry #${late} is later than the export says that it was made.`);
   if (BigInt(head.upTo) > BigInt(head.head.seq))
     problems.push(`The export goes on to entry #${head.upTo}, behind the end that it names itself.`);
+  const later = state.beyond;
+  if (later)
+    problems.push(
+      `Entry #${later.seq} was signed before the export was made, so the trail did not end as the export says that it did.`,
+    );
   if (verdict.isIntact && verdict.unexplained > 0)
     problems.push(
       `${verdict.unexplained} payloads are not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
@@ -157,7 +177,9 @@ export async function verifyBundle(
 async function begin(line: string, options: BundleCheckOptions) {
   let head: BundleHead;
   try {
-    head = bundleHead.parse(JSON.parse(line));
+    const value: unknown = JSON.parse(line);
+    if (!isSpelledOut(line, value)) return undefined;
+    head = bundleHead.parse(value);
   } catch {
     return undefined;
   }
@@ -172,6 +194,12 @@ async function begin(line: string, options: BundleCheckOptions) {
   const anchors = held.checkpoints.filter(
     ({ seq, at }) => seq >= after && (seq <= upTo || (!isPart && at <= exportedAt)),
   );
+  const end = { seq: BigInt(head.head.seq), hash: Buffer.from(head.head.hash, 'hex') };
+  // Of a part, that is: of the whole these are among the anchors.
+  const beyond = held.checkpoints.find(
+    ({ seq, at, hash }) =>
+      isPart && at <= exportedAt && (seq > end.seq || (seq === end.seq && Buffer.compare(hash, end.hash) !== 0)),
+  );
   const start = { seq: after, hash: Buffer.from(head.after.hash, 'hex') };
   const check = createChainCheck({ start, isDropped: head.isAfterDropped, anchors, isPart });
   return {
@@ -179,6 +207,7 @@ async function begin(line: string, options: BundleCheckOptions) {
     check,
     held,
     anchors,
+    beyond,
     exportedAt,
     keysFrom: options.keys ? ('given' as const) : ('the export' as const),
   };

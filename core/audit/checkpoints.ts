@@ -84,7 +84,8 @@ export function createCheckpoints(deps: {
         throw broken(`The last checkpoint of customer ${customerId} bears no signature that is known.`);
       const point = await standing(tx, customerId, previous);
       if (point.seq === (previous?.seq ?? 0n)) return undefined;
-      const [{ now }] = clockRow.parse(await tx.$queryRaw`SELECT app.now() AS now`);
+      // Not when this began: an export that was made while it waited ends before this point, and owes it nothing.
+      const [{ now }] = clockRow.parse(await tx.$queryRaw`SELECT app.clock() AS now`);
       const checkpoint = {
         customerId,
         seq: point.seq,

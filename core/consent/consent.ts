@@ -66,6 +66,7 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
   extend(customerId: CustomerId, click: Omit<Click, 'planHash'>, until: Date): Promise<Extension>;
   /** Takes back every countersignature of the operation, standing ones included; a running one stops before its next action. */
   revoke(tx: Transaction, operation: Operation, by: Member): Promise<boolean>;
+  /** Together with what it prolongs and what prolongs it: they are one countersignature, of one question. */
   revokeById(tx: Transaction, customerId: CustomerId, id: string, by: Member): Promise<boolean>;
   /** @returns how many were taken back. */
   revokeAllForService(tx: Transaction, customerId: CustomerId, service: string, by: Member): Promise<number>;
@@ -204,8 +205,10 @@ export function createConsents(deps: ConsentDeps): Consents {
         return { kind: 'extended', expiresAt: until };
       }),
     revoke: async (tx, { customerId, id }, by) => (await revokeWhere(tx, customerId, by, { operationId: id })) > 0,
-    revokeById: async (tx, customerId, id, by) =>
-      (await consentById(tx, customerId, id)) !== undefined && (await revokeWhere(tx, customerId, by, { id })) > 0,
+    async revokeById(tx, customerId, id, by) {
+      const found = await consentById(tx, customerId, id);
+      return found !== undefined && (await revokeWhere(tx, customerId, by, { requestId: found.requestId })) > 0;
+    },
     revokeAllForService: (tx, customerId, service, by) => revokeWhere(tx, customerId, by, { service }),
     verify,
     async verifyToBegin(tx, { customerId, id, grant }) {

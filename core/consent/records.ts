@@ -12,6 +12,8 @@ export const CONSENT_VERSION = '1.0';
 export interface ConsentRecord {
   readonly id: string;
   readonly customerId: CustomerId;
+  /** The question that it answers; one that was extended is several records of one question. */
+  readonly requestId: string;
   readonly operationId: string;
   /** The member whose countersignature completed it. */
   readonly userId: MemberId;
@@ -43,9 +45,9 @@ export interface ConsentStats {
 const names = z.array(z.string());
 
 export function toRecord(row: Consent, now: Date): ConsentRecord {
-  const { id, operationId, service, operation, target, planHash, grantedAt, expiresAt, revokedAt } = row;
+  const { id, requestId, operationId, service, operation, target, planHash, grantedAt, expiresAt, revokedAt } = row;
   return {
-    ...{ id, operationId, service, operation, target, planHash, grantedAt, expiresAt, revokedAt },
+    ...{ id, requestId, operationId, service, operation, target, planHash, grantedAt, expiresAt, revokedAt },
     // Rows that were written from a CustomerId, a member's id and a method.
     customerId: row.customerId as CustomerId,
     userId: row.userId as MemberId,

@@ -29,6 +29,11 @@ export interface Lease {
   /** The fence, inside a transaction that is about to write: until it ends nobody takes over. @throws Stopped */
   hold(tx: Transaction): Promise<void>;
   /**
+   * The same with consent, plan hash and permission, before something is set out on that can't be undone: whoever was
+   * taking the countersignature back held the operation until now, after `guard` had seen it alive. @throws Stopped
+   */
+  holdToAct(tx: Transaction, permission: string): Promise<void>;
+  /**
    * The same for a result that was read already, which is lost if it isn't written: also once somebody stopped the
    * operation, but never once another worker took it. @throws Stopped
    */
@@ -53,6 +58,7 @@ export async function takeLease(
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     const operation = await deps.operations.get(tx, customerId, operationId);
     if (!operation || isEnd(operation.state)) return undefined;
+    await lock(tx, customerId, operationId); // so that a countersignature that is being taken back is seen as that
     const verdict = await deps.consents.verifyToBegin(tx, operation);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
@@ -81,13 +87,16 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
   const { customerId, id } = operation;
   const lost = new AbortController();
   let seenAt = takenAt;
+  const check = async (tx: Transaction, permission?: string) => {
+    await checkFence(tx, customerId, id, fence);
+    const verdict = await consents.verify(tx, customerId, id, permission);
+    if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
+  };
   /** What is seen is at least as new as the moment before the question. */
   const look = (permission?: string) =>
     database.withCustomer(customerId, async (tx) => {
       const askedAt = performance.now();
-      await checkFence(tx, customerId, id, fence);
-      const verdict = await consents.verify(tx, customerId, id, permission);
-      if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
+      await check(tx, permission);
       seenAt = Math.max(seenAt, askedAt);
     });
   const requireSight = () => {
@@ -112,6 +121,10 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
     hold: async (tx) => {
       await lock(tx, customerId, id);
       await checkFence(tx, customerId, id, fence);
+    },
+    holdToAct: async (tx, permission) => {
+      await lock(tx, customerId, id);
+      await check(tx, permission);
     },
     holdToKeep: async (tx) => {
       await lock(tx, customerId, id);

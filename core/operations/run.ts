@@ -376,7 +376,7 @@ function stepRun(
     },
     intend: () =>
       deps.database.withCustomer(customerId, async (tx) => {
-        await lease.hold(tx);
+        await lease.holdToAct(tx, permission);
         await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
       }),
     async keep(found) {

@@ -1,4 +1,4 @@
-import { fromPrisma, PgBoss } from 'pg-boss';
+import { fromPrisma, type JobResult, PgBoss } from 'pg-boss';
 import { z } from 'zod';
 import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
@@ -98,8 +98,15 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       });
     },
     async workDeadlines(run) {
-      await boss.work(DEADLINES_QUEUE, { ...POLLING, batchSize: 20 }, async (jobs) => {
-        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data)));
+      // Each by itself: one that can't be done takes no other customer's with it.
+      const options = { ...POLLING, batchSize: 20, perJobResults: true } as const;
+      await boss.work(DEADLINES_QUEUE, options, async (jobs) => {
+        const results: JobResult[] = [];
+        for (const { id, data } of jobs) {
+          const failure = await withoutWords(config.log, () => run(idsOf(data))).catch((error: Error) => error);
+          results.push(failure ? { id, status: 'failed', output: failure } : { id, status: 'completed' });
+        }
+        return results;
       });
     },
     workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),

@@ -7,6 +7,7 @@ import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { exportLines, type Keeper, keepTrails, tamper as tamperWith, verifyLines } from '../support/audit.ts';
 import {
+  appendByHand,
   asCustomer,
   type Core,
   connected,
@@ -19,6 +20,7 @@ import {
   type Shop,
   sql,
   trail,
+  untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -189,6 +191,21 @@ describe('45 audit verify names the first wrong entry of an export after', () =>
     ],
     ['another salt', (lines) => edited(lines, 6, (e) => (e.salt = '00'.repeat(32))), 'Entry #6 was modified'],
     ['another time', (lines) => edited(lines, 3, (e) => (e.at = '2020-01-01T00:00:00.000Z')), 'Entry #3 was modified'],
+    [
+      'words before the words, under the same name',
+      (lines) => lines.with(5, (lines[5] ?? '').replace('"payload":', '"payload":{"words":"other"},"payload":')),
+      'Entry #5 was modified',
+    ],
+    [
+      'other words in the words, under the same name',
+      (lines) => lines.with(5, (lines[5] ?? '').replace('"words":"two"', '"w\\u006frds":"other","words":"two"')),
+      'Entry #5 was modified',
+    ],
+    [
+      'a remark beside the words',
+      (lines) => edited(lines, 3, (e) => (e.remark = 'approved by phone')),
+      'Entry #3 was modified',
+    ],
     ['a line that is no entry', (lines) => lines.with(4, '{"seq":"4"}'), 'Entry #4 was modified'],
     ['a missing entry', (lines) => without(lines, 4), 'There is a gap: entry #4 is missing.'],
     ['a missing first entry', (lines) => without(lines, 1), 'There is a gap: entry #1 is missing.'],
@@ -231,6 +248,32 @@ describe('45 audit verify names the first wrong entry of an export after', () =>
   });
 });
 
+test('45 an export is what it was, however another program spaces and escapes it', async () => {
+  const { shop } = await victim();
+  const lines = await exportLines(core, keeper, shop.customerId);
+  const spaced = lines.map((line) => `${line.replaceAll(',"', ', "').replaceAll('words', 'w\\u006frds')}\r`);
+  const { code, out } = await verifyLines(spaced);
+  expect([code, out]).toEqual([0, expect.stringContaining('is intact: 6 entries')]);
+});
+
+test('45 an export in which a name stands twice is none, where the place of its entries does not tell', async () => {
+  const { shop } = await victim();
+  const lines = await exportLines(core, keeper, shop.customerId);
+  const document = (entries: readonly string[]) => [
+    `${(lines[0] ?? '').slice(0, -1)},"entries":[`,
+    ...entries.join(',\n').split('\n'),
+    ']}',
+  ];
+  const entries = lines.slice(1);
+  expect((await verifyLines(document(entries))).out).toContain('is intact: 6 entries');
+  const two = (entries[4] ?? '').replace('"words":"two"', '"words":"other","words":"two"');
+  const head = (lines[0] ?? '').replace('"upTo":', '"upTo":"99","upTo":');
+  for (const forged of [document(entries.with(4, two)), [head, ...entries]]) {
+    const { code, err } = await verifyLines(forged);
+    expect([code, err]).toEqual([2, expect.stringContaining('is no audit export that can be verified')]);
+  }
+});
+
 /** Cuts the newest entries off an export, and makes its head say that there never were any. */
 function rewrittenHead(lines: string[], entries: number): string[] {
   const last = { seq: String(entries), hash: field(lines, entries, 'hash') };
@@ -251,6 +294,41 @@ describe('45 a missing tail under a rewritten head', () => {
       const { code, out } = await verifyLines(forged, ...options);
       expect([code, out]).toEqual([1, expect.stringContaining('The trail was truncated: entry #5')]);
     }
+  });
+
+  test('of which only a part was asked for is told by any checkpoint from before the export', async () => {
+    const { shop } = await victim();
+    await keeper.checkpoints.make(shop.customerId);
+    const lines = await exportLines(core, keeper, shop.customerId);
+    const part = (head: object) =>
+      edited(lines.slice(0, 4), 0, (old) => Object.assign(old, { upTo: '3', head, checkpoints: [] }));
+    const end = { seq: '6', hash: field(lines, 6, 'hash') };
+    const honest = await verifyLines(part(end), '--checkpoints', keeper.dir);
+    expect([honest.code, honest.out]).toEqual([0, expect.stringContaining('which then stood at #6')]);
+    for (const forged of [
+      { ...end, seq: '4' },
+      { ...end, hash: '00'.repeat(32) },
+    ]) {
+      const { code, out } = await verifyLines(part(forged), '--checkpoints', keeper.dir);
+      expect([code, out]).toEqual([1, expect.stringContaining('Entry #6 was signed before the export was made')]);
+    }
+  });
+
+  test('is not what a checkpoint sees that waited while the export was made', async () => {
+    const { shop } = await victim();
+    const { lines, making } = await connected(testDatabase.ownerUrl, async (client) => {
+      await client.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [`checkpoint ${shop.customerId}`]);
+      const making = keeper.checkpoints.make(shop.customerId);
+      await untilBlocked(testDatabase, making);
+      const lines = await exportLines(core, keeper, shop.customerId);
+      await core.database.withCustomer(shop.customerId, (tx) =>
+        core.audit.append(tx, shop.customerId, { kind: 'rules.changed' }),
+      );
+      return { lines, making };
+    });
+    expect(await making).toMatchObject({ seq: 7n });
+    const { code, out } = await verifyLines(lines, '--checkpoints', keeper.dir);
+    expect([code, out]).toEqual([0, expect.stringContaining('is intact: 6 entries')]);
   });
 
   test('the same in the database', async () => {
@@ -550,11 +628,43 @@ describe('53 append-only', () => {
   });
 });
 
-describe('an append', () => {
-  const APPEND = 'SELECT seq FROM app.append_audit($1, NULL)';
+describe('53 an entry that a smuggled statement makes', () => {
+  const APPEND = 'SELECT seq FROM app.append_audit($1, $2)';
+  const refused = { code: '42501', message: /does not vouch for this/ };
 
+  const headers: [string, string][] = [
+    ['says what never was', '{"kind":"consent.granted"}'],
+    ['has no id, so that no reader understands it', '{"kind":"guide.shown"}'],
+    ['says in its columns something else than in its header', '{"kind":"guide.shown","id":"1","attempt":"01"}'],
+    ['promises words that nobody can open', `{"kind":"guide.shown","id":"1","payloadHash":"${'ab'.repeat(32)}"}`],
+    ['names a secret that was never read', '{"kind":"credential.opened","id":"1","credentialId":"1"}'],
+    ['names no secret', '{"kind":"credential.opened","id":"1"}'],
+  ];
+  test.each(headers)('is none when it %s', async (_, header) => {
+    const { shop } = await victim();
+    const smuggled = asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+      client.query(APPEND, [header, Buffer.from('no words')]),
+    );
+    await expect(smuggled).rejects.toMatchObject(refused);
+    expect(await verifyLines(await exportLines(core, keeper, shop.customerId))).toMatchObject({ code: 0 });
+  });
+
+  test('behind one of the program’s own, with its word, is none either', async () => {
+    const { shop } = await victim();
+    const header = JSON.stringify({ kind: 'rules.changed', id: newUuid() });
+    const smuggled = asCustomer(testDatabase.programUrl, shop.customerId, async (client) => {
+      await appendByHand(client, shop.customerId, header);
+      await client.query(APPEND, [header, null]);
+    });
+    await expect(smuggled).rejects.toMatchObject(refused);
+    expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true, entries: 6 });
+  });
+});
+
+describe('an append', () => {
   test('is refused without a context', async () => {
-    await expect(sql(testDatabase.programUrl, APPEND, ['{"kind":"x"}'])).rejects.toMatchObject({
+    const append = 'SELECT seq FROM app.append_audit($1, NULL)';
+    await expect(sql(testDatabase.programUrl, append, ['{"kind":"x"}'])).rejects.toMatchObject({
       code: '42501',
       message: 'context refused',
     });
@@ -563,7 +673,7 @@ describe('an append', () => {
   test("lands in the context's chain, whatever customer its header names", async () => {
     const [a, b] = [await installShop(core), await installShop(core)];
     const header = JSON.stringify({ kind: 'x', id: newUuid(), customerId: b.customerId });
-    await asCustomer(testDatabase.programUrl, a.customerId, (client) => client.query(APPEND, [header]));
+    await asCustomer(testDatabase.programUrl, a.customerId, (client) => appendByHand(client, a.customerId, header));
     expect(await core.audit.verify(a.customerId)).toMatchObject({ isIntact: true, entries: 1 });
     expect(await core.audit.verify(b.customerId)).toMatchObject({ isIntact: true, entries: 0 });
   });
@@ -571,7 +681,8 @@ describe('an append', () => {
   test("about another customer's operation is refused", async () => {
     const [a, b] = [await victim(), await victim()];
     const header = JSON.stringify({ kind: 'x', id: newUuid(), operationId: b.operation.id });
-    const attempt = asCustomer(testDatabase.programUrl, a.shop.customerId, (client) => client.query(APPEND, [header]));
+    const { customerId } = a.shop;
+    const attempt = asCustomer(testDatabase.programUrl, customerId, (c) => appendByHand(c, customerId, header));
     await expect(attempt).rejects.toMatchObject({ code: '23503' });
     expect(await kinds(core, b.operation)).toHaveLength(6);
   });

@@ -15,6 +15,7 @@ import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/se
 import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
 import {
   type Core,
+  click,
   grant,
   installShop,
   look,
@@ -23,6 +24,7 @@ import {
   requestOperation,
   type Shop,
   sql,
+  untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -189,6 +191,82 @@ describe('40 a countersignature that is taken back', () => {
       latencyMs = () => 0;
     }
   }, 120_000);
+
+  test('while its job is being taken: nothing is done, and it ends as what it is', async () => {
+    const operation = await readyToRun();
+    const { browser, done } = watched(() => {});
+    const { running } = await core.database.withCustomer(shop.customerId, async (tx) => {
+      await core.consents.revoke(tx, operation, shop.approver);
+      const running = run(operation, browser);
+      await untilBlocked(testDatabase, running);
+      return { running };
+    });
+    await running;
+    expect(done).toEqual([]);
+    expect(await look(core, operation)).toMatchObject({
+      state: 'cancelled',
+      errorMessage: 'Consent required: Consent was revoked',
+    });
+  });
+
+  test('between the last look and the click that makes the key: no key is made', async () => {
+    const operation = await readyToRun();
+    const { browser, done } = watched(() => {});
+    let revoking: Promise<void> | undefined;
+    let running: Promise<void> = Promise.resolve();
+    /** Holds the operation, so that whoever saw the countersignature alive waits for it before the click. */
+    const revokeUnderWay = async () => {
+      const held = Promise.withResolvers<void>();
+      revoking = core.database.withCustomer(shop.customerId, async (tx) => {
+        await core.consents.revoke(tx, operation, shop.approver);
+        held.resolve();
+        await untilBlocked(testDatabase, running);
+      });
+      await held.promise;
+    };
+    const hooked: Browser = {
+      ...browser,
+      async open(options) {
+        const session = await browser.open(options);
+        const ready: BrowserSession['ready'] = async (...args) => {
+          await session.ready(...args);
+          if (done.length === 7 && !revoking) await revokeUnderWay();
+        };
+        return new Proxy(session, {
+          get: (target, name) => (name === 'ready' ? ready : Reflect.get(target, name)),
+        });
+      },
+    };
+    running = run(operation, hooked);
+    await running;
+    await revoking;
+    expect(revoking).toBeDefined();
+    expect(keysOf(operation)).toEqual([]);
+    expect(await look(core, operation)).toMatchObject({
+      state: 'cancelled',
+      errorMessage: 'Consent required: Consent was revoked',
+      intent: null,
+    });
+  }, 120_000);
+
+  test.each(['first', 'last'])('in its %s part, after it was extended: all of it is taken back', async (part) => {
+    const operation = await readyToRun();
+    const lease = await takeLease(core, { customerId: operation.customerId, operationId: operation.id }, never);
+    const until = new Date(operation.plan.runsUntil);
+    const extended = await core.consents.extend(shop.customerId, click(operation, shop.approver), until);
+    expect(extended).toMatchObject({ kind: 'extended' });
+    await expect(lease?.guard('sign_in')).resolves.toBeUndefined();
+    const ids = [operation.grant?.id, (await look(core, operation)).grant?.id];
+    const id = ids.at(part === 'first' ? 0 : -1) ?? '';
+    const revoked = core.database.withCustomer(shop.customerId, (tx) =>
+      core.consents.revokeById(tx, shop.customerId, id, shop.approver),
+    );
+    expect(await revoked).toBe(true);
+    await expect(lease?.guard('sign_in')).rejects.toThrow('Consent required: Consent was revoked');
+    lease?.release();
+    const live = 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND revoked_at IS NULL';
+    expect(await sql(testDatabase.adminUrl, live, [operation.id])).toEqual([]);
+  });
 });
 
 const never = new AbortController().signal;

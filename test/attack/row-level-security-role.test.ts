@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asCustomer, type Core, connected, contextOf, ENTER, type Shop, sql } from '../support/core.ts';
+import { appendByHand, asCustomer, type Core, connected, contextOf, ENTER, type Shop, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { NONE, openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
 
@@ -78,7 +78,7 @@ describe('29 the role of the program is refused', () => {
           "CREATE FUNCTION pg_temp.sha256(bytea) RETURNS bytea LANGUAGE sql AS $$ SELECT ''::bytea $$",
         );
         await client.query('SET LOCAL search_path = pg_temp, public, pg_catalog');
-        await client.query('SELECT app.append_audit(\'{"kind":"x"}\', NULL)');
+        await appendByHand(client, a.customerId, '{"kind":"x"}');
       });
     } finally {
       await sql(testDatabase.adminUrl, `REVOKE TEMPORARY ON DATABASE ${testDatabase.name} FROM countersign_program`);
@@ -227,10 +227,10 @@ test('24 what runs with the rights of the owner answers for the context alone, a
     const { rows } = await client.query('SELECT sec.customer() AS id');
     expect(rows).toEqual([{ id: a.customerId }]);
     const header = JSON.stringify({ kind: 'x', customerId: b.customerId, operationId: null });
-    await client.query('SELECT app.append_audit($1, NULL)', [header]);
+    await appendByHand(client, a.customerId, header);
     await client.query('SAVEPOINT here');
     const theirs = JSON.stringify({ kind: 'x', operationId: two.ofB.id });
-    await expect(client.query('SELECT app.append_audit($1, NULL)', [theirs])).rejects.toMatchObject({ code: '23503' });
+    await expect(appendByHand(client, a.customerId, theirs)).rejects.toMatchObject({ code: '23503' });
     await client.query('ROLLBACK TO here');
   });
   const [last] = await sql<{ customer_id: string }>(

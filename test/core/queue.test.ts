@@ -190,6 +190,25 @@ describe('a worker', () => {
     });
   });
 
+  test("does what is due for other customers although one customer's can not be done", async () => {
+    const [poison, ...good] = [newJob(), newJob(otherShop), newJob(otherShop)] as const;
+    for (const job of [poison, ...good])
+      await core.database.withCustomer(job.customerId, (tx) => core.queue.sendDeadline(tx, job, new Date()));
+    const done: OperationJob[] = [];
+    await withWorker(async (queue) => {
+      await queue.workDeadlines(async (job) => {
+        if (job.operationId === poison.operationId) throw new Error('it can not be read');
+        done.push(job);
+      });
+      await until(
+        () => jobsOf(poison),
+        ([row]) => row?.state === 'retry',
+      );
+    });
+    expect(done).toEqual(good);
+    for (const job of good) expect(await jobsOf(job)).toMatchObject([{ state: 'completed', retry_count: 0 }]);
+  });
+
   test('that stops waits for the job at hand, and takes no other', async () => {
     const [first, second] = [newJob(), newJob()];
     const seen: string[] = [];

@@ -282,6 +282,12 @@ export function wordFor(what: 'audit' | 'checkpoint', customerId: string, text: 
   return createHmac('sha256', key).update(`${what}|${customerId}|${text}`).digest('hex');
 }
 
+/** An entry by hand, as the program would append it, in the transaction of a context. */
+export async function appendByHand(client: pg.Client, customerId: string, header: string): Promise<void> {
+  await client.query("SELECT set_config('app.vouched', $1, true)", [wordFor('audit', customerId, header)]);
+  await client.query('SELECT app.append_audit($1, NULL)', [header]);
+}
+
 export const ENTER = 'SELECT sec.enter($1::uuid, $2::bigint, $3)';
 
 /** Statements in one transaction as the program's role inside the customer's context, as somebody with its connection could send. */
