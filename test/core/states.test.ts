@@ -9,7 +9,7 @@ awaiting_consent       .   .   x   x   .   .   .   .   x   x   x   x
 awaiting_credentials   .   .   .   x   .   .   .   .   x   x   x   x
 queued                 .   .   .   .   x   .   x   .   x   x   x   x
 in_progress            .   .   .   .   x   x   x   x   x   x   x   x
-waiting_for_human      .   .   .   x   .   .   .   .   x   x   x   x
+waiting_for_human      .   .   .   x   .   .   x   .   x   x   x   x
 paused                 .   .   .   x   .   .   .   .   x   x   x   x
 completed              .   .   .   .   .   .   .   .   .   .   .   .
 denied                 .   .   .   .   .   .   .   .   .   .   .   .
