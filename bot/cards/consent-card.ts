@@ -175,6 +175,7 @@ function waitingForSignIn(operation: Operation): readonly Block[] {
             title: 'Cancel this request?',
             text: 'Nothing was done yet, and nothing will be.',
             yes: 'Cancel it',
+            isSafe: true,
           },
         },
       ],

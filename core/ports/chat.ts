@@ -200,7 +200,13 @@ export interface Button {
   readonly action: string;
   readonly value: string;
   readonly url?: string;
-  readonly confirm?: { readonly title: string; readonly text: string; readonly yes: string };
+  readonly confirm?: {
+    readonly title: string;
+    readonly text: string;
+    readonly yes: string;
+    /** Agreeing is the safe side, as it is for a stop: where the platform leaves a choice, Enter agrees. */
+    readonly isSafe?: boolean;
+  };
 }
 
 export interface Form {

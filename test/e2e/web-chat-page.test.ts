@@ -374,6 +374,24 @@ describe('buttons and forms', () => {
     await expect.poll(actions).toEqual(['approver deny']);
   });
 
+  test('takes Enter for agreement where that is the safe side', async () => {
+    const page = await open('approver');
+    const thread = await ask(page);
+    const confirm = { title: 'Stop it?', text: 'It stops before its next action.', yes: 'Stop it', isSafe: true };
+    const stop = { label: 'Stop', style: 'danger', action: 'stop', value: 'op-1', confirm } as const;
+    await chat.post(thread, { summary: 'Running', blocks: [{ kind: 'actions', buttons: [stop] }] }, { key: 'running' });
+    const button = page.getByRole('button', { name: 'Stop', exact: true });
+    await button.click();
+    await expect.poll(() => focused(page)).toBe('Stop it');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => focused(page)).toBe('Stop');
+    expect(actions()).toEqual([]);
+    await button.click();
+    await expect.poll(() => focused(page)).toBe('Stop it');
+    await page.keyboard.press('Enter');
+    await expect.poll(actions).toEqual(['approver stop']);
+  });
+
   test('sends a button once, however often it is pressed while it is on its way', async () => {
     const page = await open('approver');
     const thread = await ask(page);
