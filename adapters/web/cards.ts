@@ -32,7 +32,7 @@ const drawers: { readonly [Kind in Block['kind']]: (block: BlockOf<Kind>, view: 
   details: ({ summary, blocks }, view) =>
     html`<details class="fold"><summary>${summary}</summary><div class="folded">${renderBlocks(blocks, view)}</div></details>`,
   actions: ({ buttons }, view) =>
-    html`<div class="actions">${buttons.map((button) => renderButton(button, view))}</div>`,
+    html`<div class="actions">${buttons.filter(isFor(view)).map((button) => renderButton(button, view))}</div>`,
 };
 
 function renderBlocks(blocks: readonly Block[], view: CardView): readonly Html[] {
@@ -129,6 +129,10 @@ function renderTable({ caption, columns, rows }: BlockOf<'table'>, view: CardVie
       html`<tr>${row.map((cell, index) => html`<td class="${columns[index]?.align ?? 'left'}">${renderText(cell, view)}</td>`)}</tr>`,
   );
   return html`<div class="table" role="region" aria-label="${caption}" tabindex="0"><table><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${lines}</tbody></table></div>`;
+}
+
+function isFor({ userId }: CardView): (button: Button) => boolean {
+  return (button) => button.for?.some((person) => person.platform === 'web' && person.userId === userId) ?? true;
 }
 
 function renderButton(button: Button, view: CardView): Html {
