@@ -166,6 +166,29 @@ test('a sentence that means nothing gets a sentence where there is a request, an
   expect(answer?.summary).toContain(`${id} (waiting for approval)`);
 });
 
+test('several addresses, and one that can not be used, are asked about, and the answer goes on', async () => {
+  const scene = await openScene();
+  const { merchant } = scene.shop;
+  await scene.deliver(
+    says(scene, merchant, 'ev-10', `set up WooCommerce for http://${TARGET} and ftp://old.example.com`),
+  );
+  expect(scene.chat.shown().at(-1)?.summary).toBe(
+    `I can't use “ftp://old.example.com” as an address. Nothing was done yet: if “http://${TARGET}” is the one, write it here, alone.`,
+  );
+  await scene.deliver(says(scene, merchant, 'ev-11', 'set up WooCommerce for a.example.com and b.example.com'), 1);
+  expect(scene.chat.shown().at(-1)?.summary).toMatch(
+    /^You named “a\.example\.com” and “b\.example\.com”, and I set up one/,
+  );
+  await scene.deliver(
+    says(scene, merchant, 'ev-12', `set up WooCommerce for https://${'s'.repeat(63)}.${'t.'.repeat(100)}com`),
+    1,
+  );
+  expect(scene.chat.shown().at(-1)?.summary).toMatch(/^That name is too long for a shop: .* Nothing was done\./);
+  expect(await scene.operations()).toEqual([]);
+  await scene.deliver(says(scene, merchant, 'ev-13', `http://${TARGET}`), 1);
+  expect(await scene.operations()).toHaveLength(1);
+});
+
 describe('in a thread', () => {
   const elsewhere = (scene: Scene): ThreadRef => ({ ...scene.thread, ref: 'elsewhere' });
   const commands = (
