@@ -3,7 +3,14 @@ import { open, readFile } from 'node:fs/promises';
 import { type BundleReport, verifyBundle } from '../../core/audit/bundle.ts';
 import type { ChainVerdict } from '../../core/audit/chain.ts';
 import { csvLine } from '../../core/audit/csv.ts';
-import { bundleLines, exportTrail, TRAIL_COLUMNS, type TrailExport, trailRow } from '../../core/audit/export.ts';
+import {
+  bundleDocument,
+  bundleLines,
+  exportTrail,
+  TRAIL_COLUMNS,
+  type TrailExport,
+  trailRow,
+} from '../../core/audit/export.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, customerId, parseOperationId } from '../../core/ids.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
@@ -99,7 +106,7 @@ async function verifyFile(call: Call, file: string): Promise<number> {
   if (!report)
     return misused(
       call,
-      `${file} is no audit export that can be verified: give the thread's “Export lines (JSONL)”, or what “audit export” wrote as jsonl or json (the thread's JSON, and CSV, are for reading).`,
+      `${file} is no audit export that can be verified: give a thread's “Export JSON” or “Export lines (JSONL)”, or what “audit export” wrote as jsonl or json. CSV is for reading alone.`,
     );
   const { head, verdict, checkpoint, checkpoints, keysFrom } = report;
   if (verdict.isIntact) {
@@ -188,7 +195,7 @@ async function writeExport(call: Call): Promise<number> {
     format === 'csv'
       ? csvLines(foundation, customer, trail)
       : format === 'json'
-        ? jsonLines(trail)
+        ? bundleDocument(trail)
         : bundleLines(trail),
   );
   const { after, upTo } = trail.head;
@@ -210,17 +217,6 @@ async function writeLines(file: string, lines: AsyncIterable<string>): Promise<n
   } finally {
     await handle.close();
   }
-}
-
-/** One document of the same content as the lines. */
-async function* jsonLines({ head, entries }: TrailExport): AsyncIterable<string> {
-  yield `${JSON.stringify(head).slice(0, -1)},"entries":[`;
-  let separator = '\n';
-  for await (const { line } of entries()) {
-    yield `${separator}${JSON.stringify(line)}`;
-    separator = ',\n';
-  }
-  yield '\n]}\n';
 }
 
 async function* csvLines(
