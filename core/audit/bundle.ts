@@ -96,6 +96,23 @@ export interface BundleCheckOptions {
   readonly notes?: (customerId: CustomerId) => Promise<readonly string[]>;
   /** Public keys that are trusted, as texts; absent: those that the export brought. */
   readonly keys?: readonly string[];
+  /** Where the chain once stood, by the word of somebody who keeps no part of it: a message in a chat. */
+  readonly witness?: Witness;
+}
+
+export interface Witness {
+  readonly seq: bigint;
+  /** The beginning of the entry's hash, in hex. */
+  readonly hash: string;
+}
+
+/** What is wrong with it: `hash` is that of the entry, `end` where the chain is said to end. */
+export function witnessProblem({ seq, hash }: Witness, found: string | undefined, end: bigint): string | undefined {
+  if (found !== undefined)
+    return found.startsWith(hash) ? undefined : `Entry #${seq} is another one than the witness says (${hash}).`;
+  return seq > end
+    ? `The trail is said to end at entry #${end}, but the witness saw entry #${seq}: the newest entries were cut off.`
+    : `Entry #${seq}, which the witness saw, is not among those that were checked, so the witness says nothing here.`;
 }
 
 /** Checks an export by itself. `lines` in pieces, as a file is read. @returns `undefined`: it is no export at all. */
@@ -108,6 +125,7 @@ export async function verifyBundle(
   let isLastUnreadable = false;
   let late: bigint | undefined;
   let withheld = 0;
+  let witnessed: string | undefined;
   for await (const piece of lines) {
     for (const line of piece) {
       if (line === '') continue;
@@ -123,6 +141,7 @@ export async function verifyBundle(
         const row = rowOf(entry, state.head);
         if (row.words === 'not shown') withheld++;
         if (row.at > state.exportedAt) late ??= row.seq;
+        if (row.seq === options.witness?.seq) witnessed ??= entry.hash;
         state.check.add(row);
       }
     }
@@ -141,8 +160,10 @@ export async function verifyBundle(
     problems.push(`The export goes on to entry #${head.upTo}, behind the end that it names itself.`);
   if (verdict.isIntact && verdict.unexplained > 0)
     problems.push(
-      `${verdict.unexplained} payloads are not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
+      `${verdict.unexplained} ${verdict.unexplained === 1 ? 'payload is' : 'payloads are'} not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
     );
+  const doubt = options.witness && witnessProblem(options.witness, witnessed, BigInt(head.head.seq));
+  if (verdict.isIntact && doubt !== undefined) problems.push(doubt);
   return {
     head,
     verdict,
