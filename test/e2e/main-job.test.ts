@@ -420,6 +420,9 @@ describe('a request that was carried out', () => {
     const key = await page.getByText(/^ck_[0-9a-f]{40}$/).innerText();
     await page.close();
     for (const person of [merchant, admin]) expect(await person.getByText(key).count()).toBe(0);
+    const used = await seen(admin, /The one-time page was used by Admin at \d\d:\d\d and is closed\./);
+    expect(await used.getByRole('link').count()).toBe(0);
+    expect(await admin.getByRole('link', { name: 'Open the one-time page' }).count()).toBe(0);
   });
 
   it('takes the key out of the vault when it is revoked, and says what is left to do at the shop', async () => {
