@@ -224,6 +224,7 @@ async function usedReveals(
   operation: Operation,
 ): Promise<readonly Wanted[]> {
   const { customerId, id: operationId } = operation;
+  if (!isEnd(operation.state)) return []; // there is no key before
   const where = { customerId, operationId, purpose: 'reveal', spentAt: { not: null } };
   const links = await tx.connectLink.findMany({
     ...{ where, orderBy: { createdAt: 'asc' } },

@@ -138,10 +138,10 @@ export async function verifyBundle(
       isLastUnreadable = entry === undefined;
       if (!entry) unreadable ??= state.check.last().seq + 1n;
       else if (unreadable === undefined) {
+        if (entry.seq === String(options.witness?.seq)) witnessed ??= entry.hash;
         const row = rowOf(entry, state.head);
         if (row.words === 'not shown') withheld++;
         if (row.at > state.exportedAt) late ??= row.seq;
-        if (row.seq === options.witness?.seq) witnessed ??= entry.hash;
         state.check.add(row);
       }
     }
