@@ -1,8 +1,12 @@
-import type { AuditEntry } from '../core/audit/entry.ts';
-import { bundleLines, exportTrail as exportChain, TRAIL_COLUMNS, trailRow } from '../core/audit/export.ts';
+import {
+  bundleDocument,
+  bundleLines,
+  exportTrail as exportChain,
+  TRAIL_COLUMNS,
+  trailRow,
+} from '../core/audit/export.ts';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
-import type { Operation } from '../core/operations/operation.ts';
 import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
 import type { Link } from '../core/vault/links.ts';
@@ -80,68 +84,36 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
 
 async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
-  const trail = await context.database.withCustomer(
-    customerId,
-    async (tx): Promise<Omit<TrailExport, 'lines'> | undefined> => {
-      if (!(await isStillAdmin(tx, context, link))) {
-        await recordRefusal(tx, context.audit, customerId, { by: link.memberId, asked: 'export', about: operationId });
-        return undefined;
-      }
-      const operation = await context.operations.get(tx, customerId, operationId);
-      if (!operation || !(await context.links.spend(tx, link))) return undefined;
-      const entries = await context.audit.entriesOf(tx, customerId, operationId);
-      const chain = await tx.auditEntry.findMany({ where: { customerId, operationId }, orderBy: { seq: 'asc' } });
-      await context.audit.append(tx, customerId, {
-        kind: 'trail.read',
-        operationId,
-        actor: link.memberId,
-        payload: { how: 'export' },
-      });
-      const members = await context.customers.members(tx, customerId);
-      return trailExport(operation, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
-    },
-  );
-  const lines = async function* () {
-    yield* bundleLines(await exportChain(context, customerId, { operationId }));
-  };
-  return trail ? { kind: 'trail', operationId, trail: { ...trail, lines } } : { kind: 'gone' };
-}
-
-interface ChainLine {
-  readonly seq: bigint;
-  readonly at: Date;
-  readonly header: string;
-  readonly prev: Uint8Array;
-  readonly hash: Uint8Array;
-}
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
-
-function trailExport(
-  operation: Operation,
-  entries: readonly AuditEntry[],
-  chain: readonly ChainLine[],
-  people: ReadonlyMap<string, string>,
-): Omit<TrailExport, 'lines'> {
-  return {
-    document: {
-      format: 'countersign-trail/1',
-      operationId: operation.id,
-      summary: `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`,
-      hash: 'SHA-256("audit-v1\\0" || prev (32 bytes) || seq || milliseconds since 1970 (both 8 bytes, big-endian) || header as UTF-8)',
-      payloadHash: 'SHA-256(salt (32 bytes) || payload as RFC 8785 text), as named in the header',
-      people: Object.fromEntries(people),
-      entries: chain.map((line, at) => ({
-        seq: String(line.seq),
-        at: line.at.toISOString(),
-        prev: hex(line.prev),
-        hash: hex(line.hash),
-        header: line.header,
-        salt: entries[at]?.salt ?? null,
-        payload: entries[at]?.payload ?? null,
-      })),
-    },
+  const read = await context.database.withCustomer(customerId, async (tx) => {
+    if (!(await isStillAdmin(tx, context, link))) {
+      await recordRefusal(tx, context.audit, customerId, { by: link.memberId, asked: 'export', about: operationId });
+      return undefined;
+    }
+    const operation = await context.operations.get(tx, customerId, operationId);
+    if (!operation || !(await context.links.spend(tx, link))) return undefined;
+    const entries = await context.audit.entriesOf(tx, customerId, operationId);
+    await context.audit.append(tx, customerId, {
+      kind: 'trail.read',
+      operationId,
+      actor: link.memberId,
+      payload: { how: 'export' },
+    });
+    const members = await context.customers.members(tx, customerId);
+    return { operation, entries, people: new Map(members.map((m) => [m.id as string, m.person.name])) };
+  });
+  if (!read) return { kind: 'gone' };
+  const { operation, entries, people } = read;
+  const summary = `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`;
+  const chain = () => exportChain(context, customerId, { operationId });
+  const trail: TrailExport = {
     columns: TRAIL_COLUMNS,
     rows: entries.map((entry) => trailRow(entry, (id) => people.get(id) ?? id)),
+    async *json() {
+      yield* bundleDocument(await chain(), { summary, people: Object.fromEntries(people) });
+    },
+    async *lines() {
+      yield* bundleLines(await chain());
+    },
   };
+  return { kind: 'trail', operationId, trail };
 }

@@ -4,7 +4,7 @@ import type { OperationId } from '../core/ids.ts';
 import type { Model } from '../core/ports/model.ts';
 import type { Intent } from './intent.ts';
 import { findMentions, type ServiceNames, wordsOf } from './intent-services.ts';
-import { comparable, type PlainText } from './intent-text.ts';
+import { comparable, onlyAddress, type PlainText } from './intent-text.ts';
 
 /** A person waits in the thread: better the grammar's answer than a late one. */
 const TIMEOUT_MS = 8000;
@@ -65,7 +65,8 @@ function borneOut(
   switch (answer.kind) {
     case 'set_up': {
       const unknown = mentioned === undefined ? wordForWord(answer.unknownService, plain) : undefined;
-      return { kind: 'set_up', service: mentioned, ...(unknown && { unknownService: unknown }), target, wantsWrite };
+      const where = target === undefined ? { target } : onlyAddress(plain);
+      return { kind: 'set_up', service: mentioned, ...(unknown && { unknownService: unknown }), ...where, wantsWrite };
     }
     case 'target':
       return target === undefined ? { kind: 'unsure' } : { kind: 'target', target };

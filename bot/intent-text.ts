@@ -6,6 +6,8 @@ export interface PlainText {
   readonly lower: string;
   /** As they were written, punctuation around them removed, each once. */
   readonly addresses: readonly string[];
+  /** What was meant as an address and is none, such as `ftp://shop.example.com` or `shop..example.com`. */
+  readonly unusable: readonly string[];
   /** Markup and mentions gone, addresses kept, e-mail addresses masked: what a model may read. */
   readonly readable: string;
 }
@@ -14,10 +16,10 @@ export interface PlainText {
 const READ_CHARACTERS = 4000;
 
 const EMAIL = /(?:mailto:)?[\p{L}\p{N}._%+-]{1,64}@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}/giu;
-const PATH = '[^\\s<>"|]{0,2000}';
+const PATH = `[^\\s<>"|]{0,${READ_CHARACTERS}}`; // whole, however long: a part of it would be another address
 const NAMED_HOST =
   '(?:[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]{0,61}[\\p{L}\\p{N}])?\\.){1,8}(?:xn--[a-z0-9-]{2,40}|\\p{L}{2,24})';
-const HOST = `(?<![\\p{L}\\p{N}@._/-])(?:localhost|\\d{1,3}(?:\\.\\d{1,3}){3}|${NAMED_HOST})(?::\\d{1,5})?(?![\\p{L}\\p{N}@-])(?:/${PATH})?`;
+const HOST = `(?<![\\p{L}\\p{N}@._/-])(?:localhost|\\d{1,3}(?:\\.\\d{1,3}){3}|${NAMED_HOST})(?::\\d{1,5})?(?![\\p{L}\\p{N}@-]|\\.[\\p{L}\\p{N}])(?:/${PATH})?`;
 const ADDRESS = new RegExp(`https?://${PATH}|${HOST}`, 'giu');
 /** None of these is a top-level domain: `Node.js`, `keys.txt`. */
 const FILE_ENDINGS = /\.(?:js|ts|json|php|html?|css|xml|png|jpe?g|gif|pdf|txt|csv|docx?|xlsx?|exe)$/i;
@@ -36,9 +38,29 @@ export function plainText(text: string): PlainText {
     words: folded,
     lower: folded.toLowerCase(),
     addresses: [...addresses.values()],
+    unusable: [
+      ...new Set(
+        words
+          .split(/[\s<>"|()]+/)
+          .map(trimAddress)
+          .filter(isMeantAsAddress),
+      ),
+    ],
     readable: readable.replace(/\s+/g, ' ').trim(),
   };
 }
+
+/** The one address that was named; where there is more to it, nothing is taken on a guess. */
+export function onlyAddress({ addresses, unusable }: PlainText): {
+  readonly target: string | undefined;
+  readonly unclear?: Unclear;
+} {
+  const isClear = addresses.length <= 1 && unusable.length === 0;
+  return isClear ? { target: addresses[0] } : { target: undefined, unclear: { addresses, unusable } };
+}
+
+/** The addresses of a sentence that names several, or something that is none. */
+export type Unclear = Pick<PlainText, 'addresses' | 'unusable'>;
 
 /** Two ways of writing the same address compare equal; scheme, capitals and a slash at the end don't count. */
 export function comparable(address: string): string {
@@ -87,9 +109,23 @@ function trimAddress(match: string): string {
 }
 
 function isAddress(address: string): boolean {
-  if (/^https?:\/\/./i.test(address)) return true;
+  if (/^https?:\/\//i.test(address)) return /^https?:\/\/[^/]/i.test(address);
   const [host = ''] = address.split(/[:/]/);
   if (FILE_ENDINGS.test(host)) return false;
   // `… set up woo.Thanks`: a forgotten space after a full stop.
   return !(/^\p{Ll}/u.test(host) && /\.\p{Lu}\p{Ll}+$/u.test(host));
+}
+
+const LABEL_CHARACTERS = 63; // RFC 1035, section 2.3.4
+
+/** Of a word that is no address: whether it looks as if it ought to be one. Abbreviations, versions and files don't. */
+function isMeantAsAddress(word: string): boolean {
+  if (word.includes('://') || /^\d{1,3}(?:\.\d{1,3}){3,}$/.test(word) || /^\[[\da-f:.]+\](?::\d+)?$/i.test(word))
+    return true;
+  const [host = ''] = word.split(/[:/]/);
+  if (!/^[\p{L}\p{N}][\p{L}\p{N}_.-]*\.\p{L}{2,}$/u.test(host) || FILE_ENDINGS.test(host)) return false;
+  const labels = host.split('.');
+  return (
+    labels.some((label) => label === '' || label.includes('_') || label.length > LABEL_CHARACTERS) || labels.length > 9
+  );
 }

@@ -12,7 +12,7 @@ import {
   type Word,
   wordsOf,
 } from './intent-services.ts';
-import { type PlainText, plainText } from './intent-text.ts';
+import { onlyAddress, type PlainText, plainText, type Unclear } from './intent-text.ts';
 
 /** What a person wants. Services are ids; a target stands as the person wrote it. */
 export type Intent =
@@ -22,6 +22,8 @@ export type Intent =
       readonly service: string | undefined;
       readonly unknownService?: string;
       readonly target: string | undefined;
+      /** Why there is no target although addresses were named. */
+      readonly unclear?: Unclear;
       readonly wantsWrite: boolean;
     }
   | { readonly kind: 'target'; readonly target: string }
@@ -244,13 +246,11 @@ function naming(words: readonly Word[]): Word[] {
 }
 
 function request(said: Said, what: { service?: string; unknownService?: string }): Intent {
-  const [address, other] = said.plain.addresses;
   return {
     kind: 'set_up',
     service: what.service,
     ...(what.unknownService !== undefined && { unknownService: what.unknownService }),
-    // Two addresses: better to ask which one than to take the wrong one.
-    target: other === undefined ? address : undefined,
+    ...onlyAddress(said.plain),
     wantsWrite: wantsWrite(said.plain.lower),
   };
 }

@@ -5,7 +5,7 @@ import { possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
-import { customerId as asCustomerId, type CustomerId } from '../core/ids.ts';
+import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { isEnd } from '../core/operations/states.ts';
@@ -13,7 +13,7 @@ import type { ThreadState, Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { consentCard, reminderCard } from './cards/consent-card.ts';
-import { closedLinkCard, linkSlot } from './cards/link-card.ts';
+import { closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
 
@@ -206,7 +206,7 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
-  return [...wanted, ...(await closedLinks(tx, operation))];
+  return [...wanted, ...(await closedLinks(tx, operation)), ...(await usedReveals(tx, deps, operation))];
 }
 
 /** The links to the one-time page, once nobody needs them any more: their buttons must not look as if they led anywhere. */
@@ -216,6 +216,26 @@ async function closedLinks(tx: Transaction, operation: Operation): Promise<reado
   const where = { customerId, operationId, purpose: 'credentials' };
   const links = await tx.connectLink.findMany({ where, select: { id: true }, orderBy: { createdAt: 'asc' } });
   return links.map(({ id }) => ({ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person }));
+}
+
+async function usedReveals(
+  tx: Transaction,
+  { customers }: ProgressDeps,
+  operation: Operation,
+): Promise<readonly Wanted[]> {
+  const { customerId, id: operationId } = operation;
+  if (!isEnd(operation.state)) return []; // there is no key before
+  const where = { customerId, operationId, purpose: 'reveal', spentAt: { not: null } };
+  const links = await tx.connectLink.findMany({
+    ...{ where, orderBy: { createdAt: 'asc' } },
+    select: { id: true, memberId: true, spentAt: true },
+  });
+  const wanted: Wanted[] = [];
+  for (const { id, memberId: by, spentAt } of links) {
+    const { person } = await customers.memberById(tx, customerId, memberId(by));
+    if (spentAt) wanted.push({ slot: linkSlot(id), card: usedRevealCard(person, spentAt), to: person });
+  }
+  return wanted;
 }
 
 async function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {

@@ -8,6 +8,7 @@ import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
+import type { Unclear } from './intent-text.ts';
 import { eventRef, reply } from './speak.ts';
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
@@ -25,6 +26,7 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   if (!service) return sayUnknown(context, asking, intent);
   const type = service.operationTypes.api_key_generation;
   if (!type) return sayUnknown(context, asking, { ...intent, unknownService: service.name });
+  if (intent.unclear) return askWhichTarget(context, asking, service, intent.wantsWrite, intent.unclear);
   if (!intent.target) return askForTarget(context, asking, service, intent.wantsWrite);
   const target = service.parseTarget(intent.target);
   if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
@@ -68,6 +70,31 @@ async function askForTarget(context: Context, asking: Asking, service: Service, 
     asking.event,
     note(`Gladly. What is ${service.targetWords}? Write it here, such as “shop.example.com”.`),
   );
+}
+
+/** Two addresses, or something that is none: better to ask which one than to take the wrong one. */
+async function askWhichTarget(
+  context: Context,
+  asking: Asking,
+  service: Service,
+  wantsWrite: boolean,
+  { addresses, unusable }: Unclear,
+): Promise<void> {
+  await remember(context, asking, service, wantsWrite);
+  const words = [
+    ...(unusable.length > 0 ? [`I can't use ${quoted(unusable, 'or')} as an address.`] : []),
+    addresses.length > 1
+      ? `You named ${quoted(addresses, 'and')}, and I set up one at a time. Nothing was done yet: which one first? Write its address here, alone.`
+      : addresses.length === 1
+        ? `Nothing was done yet: if ${quoted(addresses, 'and')} is the one, write it here, alone.`
+        : `Nothing was done yet: what is ${service.targetWords}? Write it here, such as “shop.example.com”.`,
+  ];
+  await reply(context, asking.event, note(words.join(' '), 'warning'));
+}
+
+function quoted(all: readonly string[], last: 'and' | 'or'): string {
+  const each = all.slice(0, 5).map((address) => `“${address.length > 80 ? `${address.slice(0, 79)}…` : address}”`);
+  return each.length < 2 ? each.join('') : `${each.slice(0, -1).join(', ')} ${last} ${each.at(-1)}`;
 }
 
 /** What was asked stays asked: the next address that this person writes in the thread completes it. */

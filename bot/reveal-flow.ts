@@ -8,10 +8,11 @@ import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
 import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
 import { asSecrets } from '../core/vault/vault.ts';
+import { linkSlot } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
 import { type Context, connectUrl } from './context.ts';
 import { refuse } from './refusal.ts';
-import { eventRef, whisper, whisperWords } from './speak.ts';
+import { eventRef, whisperWords } from './speak.ts';
 
 /** Reveal on a result: a one-time page for the admin who pressed it, and nobody else. */
 export async function sendRevealLink(
@@ -29,12 +30,16 @@ export async function sendRevealLink(
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation || !(await context.vault.within(tx).resultOf(customerId, operation.id))) return undefined;
     if (!(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
+    const thread = await context.threads.get(tx, customerId, operation.threadId);
     const link = { purpose: 'reveal', operationId: operation.id, memberId: member.id } as const;
-    return { operation, ...(await context.links.issue(tx, customerId, link)) };
+    return { operation, thread, ...(await context.links.issue(tx, customerId, link)) };
   });
   if (issued === 'repeated') return; // its link was sent already
   if (!issued) return whisperWords(context, event, 'That key is not in the vault any more. Nothing was shown.');
-  await whisper(context, event, revealCard(issued.operation, connectUrl(context, issued.token)));
+  // In the operation's own thread: there the feed finds the message again once the link was used.
+  const where = issued.thread?.ref ?? event.thread;
+  const card = revealCard(issued.operation, connectUrl(context, issued.token));
+  await context.chat(where.platform).ephemeral(where, member.person, card, { key: linkSlot(issued.id) });
 }
 
 function revealCard(operation: Operation, url: string) {

@@ -37,3 +37,7 @@ test('every npm script starts a file that is there', () => {
   expect(files.length).toBeGreaterThan(4);
   expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
 });
+
+test('the demo takes the place of npm’s shell, so that a signal to npm reaches it', () => {
+  expect(JSON.parse(read('package.json')).scripts.demo).toMatch(/^exec node /);
+});

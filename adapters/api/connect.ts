@@ -124,7 +124,7 @@ async function download(
     .type(FORMATS[format]);
   switch (format) {
     case 'json':
-      return void response.send(`${JSON.stringify(trail.document, null, 2)}\n`);
+      return pipeline(Readable.from(trail.json()), response);
     case 'csv':
       return void response.send([trail.columns, ...trail.rows].map(csvLine).join(''));
     case 'jsonl':

@@ -32,7 +32,7 @@ const drawers: { readonly [Kind in Block['kind']]: (block: BlockOf<Kind>, view: 
   details: ({ summary, blocks }, view) =>
     html`<details class="fold"><summary>${summary}</summary><div class="folded">${renderBlocks(blocks, view)}</div></details>`,
   actions: ({ buttons }, view) =>
-    html`<div class="actions">${buttons.map((button) => renderButton(button, view))}</div>`,
+    html`<div class="actions">${buttons.filter(isFor(view)).map((button) => renderButton(button, view))}</div>`,
 };
 
 function renderBlocks(blocks: readonly Block[], view: CardView): readonly Html[] {
@@ -131,6 +131,10 @@ function renderTable({ caption, columns, rows }: BlockOf<'table'>, view: CardVie
   return html`<div class="table" role="region" aria-label="${caption}" tabindex="0"><table><caption>${caption}</caption><thead><tr>${heads}</tr></thead><tbody>${lines}</tbody></table></div>`;
 }
 
+function isFor({ userId }: CardView): (button: Button) => boolean {
+  return (button) => button.for?.some((person) => person.platform === 'web' && person.userId === userId) ?? true;
+}
+
 function renderButton(button: Button, view: CardView): Html {
   const url = button.url === undefined ? undefined : safeUrl(button.url, view);
   if (button.url !== undefined) {
@@ -139,7 +143,8 @@ function renderButton(button: Button, view: CardView): Html {
   }
   const { confirm } = button;
   const question =
-    confirm && html` data-title="${confirm.title}" data-text="${confirm.text}" data-yes="${confirm.yes}"`;
+    confirm &&
+    html` data-title="${confirm.title}" data-text="${confirm.text}" data-yes="${confirm.yes}"${confirm.isSafe === true && html` data-safe`}`;
   return html`<form class="act" method="post" action="/messages/${view.messageId}/actions"${question}><input type="hidden" name="as" value="${view.userId}"><input type="hidden" name="action" value="${button.action}"><input type="hidden" name="value" value="${button.value}"><button class="button ${button.style}">${button.label}</button></form>`;
 }
 

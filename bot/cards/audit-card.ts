@@ -71,8 +71,9 @@ function steps(finished: readonly AuditEntry[]): Block {
 }
 
 function totals(finished: readonly AuditEntry[]) {
+  if (finished.length === 0) return [];
   const done = finished.filter((entry) => entry.success).length;
-  const rate = finished.length === 0 ? 0 : Math.round((100 * done) / finished.length);
+  const rate = Math.round((100 * done) / finished.length);
   const total = finished.reduce((sum, entry) => sum + (entry.durationMs ?? 0), 0);
   return [
     { label: 'Success', value: [text(`${done} of ${finished.length} steps, ${rate} %, ${seconds(total)} in all`)] },

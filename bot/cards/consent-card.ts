@@ -162,6 +162,7 @@ function entered({ signIn }: Operation): readonly Block[] {
 
 function waitingForSignIn(operation: Operation): readonly Block[] {
   const { requester, id, service } = operation;
+  const enter: Button = { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id };
   return [
     {
       kind: 'text',
@@ -173,27 +174,43 @@ function waitingForSignIn(operation: Operation): readonly Block[] {
     },
     {
       kind: 'actions',
-      buttons: [
-        { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id },
-        {
-          label: 'Cancel',
-          style: 'danger',
-          action: 'stop',
-          value: id,
-          confirm: {
-            title: 'Cancel this request?',
-            text: 'Nothing was done yet, and nothing will be.',
-            yes: 'Cancel it',
-          },
-        },
-      ],
+      buttons: [{ ...enter, for: [requester.person] }, cancel(operation)],
     },
   ];
 }
 
+/** Whoever asked may change their mind; approvers and admins have Deny, and Stop. */
+function cancel({ id, requester }: Operation): Button {
+  const confirm = {
+    title: 'Withdraw this request?',
+    text: 'Nothing was done yet, and nothing will be.',
+    yes: 'Withdraw it',
+    isSafe: true,
+  };
+  return { label: 'Cancel', style: 'danger', action: 'stop', value: id, confirm, for: [requester.person] };
+}
+
+/** Whom the buttons of the question are for: as far as a card can know, since a group's people are the platform's to tell. */
+function audience(operation: Operation, { approvers, rules }: Deciders) {
+  if (rules.approverGroup !== null) return { approve: {}, deny: {}, change: {} };
+  const { requester, approvals, widened } = operation;
+  const persons = (members: readonly Member[]) => ({ for: members.map(({ person }) => person) });
+  // Whoever added permissions can't approve them, and may still deny.
+  const deniers = [...approvers, ...widened.map(({ by }) => by).filter(({ id }) => id !== requester.id)];
+  return {
+    approve: persons(approvers.filter(({ personId }) => approvals.every(({ by }) => by.personId !== personId))),
+    deny: persons(deniers),
+    change: persons([requester, ...deniers]),
+  };
+}
+
 function question(operation: Operation, people: Deciders): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
-  const change: Button = { label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value };
+  const to = audience(operation, people);
+  const change: Button = {
+    ...{ label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value },
+    ...to.change,
+  };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
   if (people.approvers.length === 0 && people.rules.approverGroup === null)
     return [
@@ -206,10 +223,14 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
       {
         kind: 'actions',
         buttons: [
-          { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id },
+          {
+            ...{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: operation.id },
+            for: people.admins.map(({ person }) => person),
+          },
           // Whoever added too much can take it away again, and then decide.
           ...(operation.widened.length > 0 ? [change] : []),
           guide,
+          cancel(operation),
         ],
       },
     ];
@@ -220,10 +241,11 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
     {
       kind: 'actions',
       buttons: [
-        { label: 'Approve', style: 'primary', action: 'approve', value },
-        { label: 'Deny', style: 'danger', action: 'deny', value },
+        { label: 'Approve', style: 'primary', action: 'approve', value, ...to.approve },
+        { label: 'Deny', style: 'danger', action: 'deny', value, ...to.deny },
         change,
         guide,
+        cancel(operation),
       ],
     },
   ];

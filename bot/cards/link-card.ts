@@ -1,7 +1,7 @@
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card } from '../../core/ports/chat.ts';
+import type { Card, Person } from '../../core/ports/chat.ts';
 import { LINK_MINUTES } from '../../core/vault/links.ts';
-import { clock, code, note, place, text } from './text.ts';
+import { clock, code, note, person, place, text } from './text.ts';
 
 /** Under which key a person is shown one link, and later what became of it. */
 export function linkSlot(linkId: string): string {
@@ -42,6 +42,23 @@ export function closedLinkCard({ signIn }: Operation): Card {
         kind: 'text',
         tone: 'quiet',
         text: [text('Sign-in entered at '), clock(signIn.at), text('. The one-time page is closed.')],
+      },
+    ],
+  };
+}
+
+/** The message with the link to a stored key, once the link was used. */
+export function usedRevealCard(by: Person, at: Date): Card {
+  return {
+    summary: `The one-time page was used by ${by.name}.`,
+    blocks: [
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          ...[text('The one-time page was used by '), person(by), text(' at '), clock(at)],
+          text(' and is closed. Reveal gives another one.'),
+        ],
       },
     ],
   };

@@ -65,6 +65,7 @@ function stop(operation: Operation): Block {
     title: 'Stop this operation?',
     text: 'It stops before its next action. What was done already stays, and the thread will say what that was.',
     yes: 'Stop it',
+    isSafe: true,
   };
   return {
     kind: 'actions',

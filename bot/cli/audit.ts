@@ -1,15 +1,28 @@
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { type BundleReport, isSpelledOut, verifyBundle } from '../../core/audit/bundle.ts';
+import {
+  type BundleReport,
+  isSpelledOut,
+  verifyBundle,
+  type Witness,
+  witnessProblem,
+} from '../../core/audit/bundle.ts';
 import type { ChainVerdict } from '../../core/audit/chain.ts';
 import { csvLine } from '../../core/audit/csv.ts';
-import { bundleLines, exportTrail, TRAIL_COLUMNS, type TrailExport, trailRow } from '../../core/audit/export.ts';
+import {
+  bundleDocument,
+  bundleLines,
+  exportTrail,
+  TRAIL_COLUMNS,
+  type TrailExport,
+  trailRow,
+} from '../../core/audit/export.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, customerId, parseOperationId } from '../../core/ids.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import { faultWords } from '../cards/audit-card.ts';
 import type { Foundation } from '../foundation.ts';
-import type { Call, Command } from './command.ts';
+import { type Call, type Command, counted } from './command.ts';
 
 const CUSTOMER = { type: 'string', help: "the customer's id, a UUID" } as const;
 
@@ -23,6 +36,10 @@ export const auditVerify: Command = {
       help: 'a folder of signed checkpoints to compare with, such as CHECKPOINT_DIR or a copy',
     },
     keys: { type: 'string', help: 'a file of public keys to trust; by default keys.txt of that folder' },
+    witness: {
+      type: 'string',
+      help: 'the place in the chain that a result message in the chat names, such as 412:5be0aa00',
+    },
     customer: CUSTOMER,
   },
   run: (call) => (call.args[0] === undefined ? verifyDatabase(call) : verifyFile(call, call.args[0])),
@@ -69,26 +86,49 @@ async function changeHold(call: Call, change: 'placeHold' | 'releaseHold', done:
 
 async function verifyDatabase(call: Call): Promise<number> {
   const customer = customerOf(call);
+  const witness = witnessOf(call);
+  if (witness === null) return misused(call, NO_WITNESS);
   if (!customer) return misused(call, 'Name the export to check, or the customer in the database (--customer ID).');
-  const { audit, checkpoints } = await call.open();
+  const { audit, checkpoints, database } = await call.open();
   const store = storeOf(call);
   const held = await checkpoints.held(customer, store, await keysOf(call, store));
   const verdict = await audit.verify(customer, held.checkpoints);
-  const newest = held.checkpoints.at(-1);
+  const problems = [...held.problems];
   if (verdict.isIntact) {
-    call.say(`The chain in the database is intact: ${verdict.entries} entries${lastWords(verdict)}.`);
+    call.say(
+      `The chain in the database is intact: ${counted(verdict.entries, 'entry', 'entries')}${lastWords(verdict)}.`,
+    );
     for (const words of lossWords(verdict)) call.say(words);
-    if (newest)
-      call.say(`It agrees with ${held.checkpoints.length} signed checkpoints${signedWords(newest, verdict.seq)}`);
-    else call.say(NO_CHECKPOINT);
+    const row =
+      witness &&
+      (await database.withCustomer(customer, (tx) =>
+        tx.auditEntry.findFirst({ where: { customerId: customer, seq: witness.seq }, select: { hash: true } }),
+      ));
+    const hash = row ? Buffer.from(row.hash).toString('hex') : undefined;
+    const doubt = witness && witnessProblem(witness, hash, verdict.seq);
+    if (doubt !== undefined) problems.push(doubt);
+    const newest = held.checkpoints.at(-1);
+    sayWhoVouches(
+      call,
+      { first: verdict.droppedUpTo + 1n, end: verdict.seq },
+      newest,
+      held.checkpoints.length,
+      doubt === undefined ? witness : undefined,
+    );
   }
-  return conclude(call, verdict, held.problems);
+  return conclude(call, verdict, problems);
 }
 
 async function verifyFile(call: Call, file: string): Promise<number> {
   const store = storeOf(call);
   const keys = await keysOf(call, store);
-  const options = { ...(store ? { notes: (id: CustomerId) => store.read(id) } : {}), ...(keys ? { keys } : {}) };
+  const witness = witnessOf(call);
+  if (witness === null) return misused(call, NO_WITNESS);
+  const options = {
+    ...(witness ? { witness } : {}),
+    ...(store ? { notes: (id: CustomerId) => store.read(id) } : {}),
+    ...(keys ? { keys } : {}),
+  };
   let report: BundleReport | undefined;
   try {
     report = (await verifyBundle(linesOf(file), options)) ?? (await verifyBundle(entriesOf(file), options));
@@ -99,23 +139,33 @@ async function verifyFile(call: Call, file: string): Promise<number> {
   if (!report)
     return misused(
       call,
-      `${file} is no audit export that can be verified: give the thread's “Export lines (JSONL)”, or what “audit export” wrote as jsonl or json (the thread's JSON, and CSV, are for reading).`,
+      `${file} is no audit export that can be verified: give a thread's “Export JSON” or “Export lines (JSONL)”, or what “audit export” wrote as jsonl or json. CSV is for reading alone.`,
     );
   const { head, verdict, checkpoint, checkpoints, keysFrom } = report;
   if (verdict.isIntact) {
     const what = head.operationId ? ` about ${head.operationId}` : '';
     call.say(
-      `The export${what} of ${head.exportedAt} ${report.problems.length === 0 ? 'is intact' : 'holds together by itself'}: ${verdict.entries} entries${lastWords(verdict)}.`,
+      `The export${what} of ${head.exportedAt} ${report.problems.length === 0 ? 'is intact' : 'holds together by itself'}: ${counted(verdict.entries, 'entry', 'entries')}${lastWords(verdict)}.`,
     );
     if (BigInt(head.after.seq) > 0n && !head.isAfterDropped)
       call.say(`It begins behind entry #${head.after.seq}: what lies before was not asked for.`);
     if (head.upTo !== head.head.seq) call.say(`It ends before the trail did, which then stood at #${head.head.seq}.`);
     for (const words of lossWords(verdict)) call.say(words);
     if (verdict.locked > 0)
-      call.say(`${verdict.locked} payloads are erased: the customer's key was destroyed, and nobody can open them.`);
-    if (report.withheld > 0) call.say(`${report.withheld} payloads are withheld: they belong to other operations.`);
-    if (!checkpoint) call.say(NO_CHECKPOINT);
-    else call.say(`It agrees with ${checkpoints} signed checkpoints${signedWords(checkpoint, verdict.seq)}`);
+      call.say(
+        `${counted(verdict.locked, 'payload is', 'payloads are')} erased: the customer's key was destroyed, and nobody can open what it sealed.`,
+      );
+    if (report.withheld > 0)
+      call.say(
+        `${counted(report.withheld, 'payload is', 'payloads are')} withheld: ${report.withheld === 1 ? 'it belongs to another operation' : 'they belong to other operations'}.`,
+      );
+    sayWhoVouches(
+      call,
+      { first: BigInt(head.after.seq) + 1n, end: verdict.seq },
+      checkpoint,
+      checkpoints,
+      report.problems.length === 0 ? witness : undefined,
+    );
     if (checkpoint && keysFrom === 'the export')
       call.say(
         `The signatures were checked with keys that the export itself brought (${checkpoint.keyId}): compare with keys that you got elsewhere (--keys FILE).`,
@@ -124,8 +174,47 @@ async function verifyFile(call: Call, file: string): Promise<number> {
   return conclude(call, verdict, report.problems);
 }
 
-const NO_CHECKPOINT =
-  'There is no signed checkpoint to compare with: without one it cannot be excluded that the newest entries were cut off and the head was rewritten.';
+const NO_CHECKPOINT = 'There is no signed checkpoint to compare with.';
+const NO_WITNESS =
+  'A witness looks like 412:5be0aa00: the number of an entry, and at least 8 digits of its hash, as a result message in the chat names them.';
+
+/** How far somebody other than whoever keeps the chain vouches for it, and what nobody can tell from it. */
+function sayWhoVouches(
+  { say }: Call,
+  { first, end }: { readonly first: bigint; readonly end: bigint },
+  checkpoint: { readonly seq: bigint; readonly at: Date } | undefined,
+  count: number,
+  witness: Witness | undefined,
+): void {
+  if (checkpoint) {
+    const [seq, signed, age] = [checkpoint.seq, checkpoint.at.toISOString(), Date.now() - checkpoint.at.getTime()];
+    say(
+      `It agrees with ${counted(count, 'signed checkpoint')}, the last one at #${seq} of ${signed}, ${ageWords(age)}.`,
+    );
+  } else say(NO_CHECKPOINT);
+  if (witness) say(`It holds entry #${witness.seq} as the chat witnessed it.`);
+  if (end < first) return;
+  const upTo = [checkpoint?.seq ?? 0n, witness?.seq ?? 0n].reduce((a, b) => (a > b ? a : b));
+  if (upTo >= first) say(`So it is vouched for up to entry #${upTo < end ? upTo : end}.`);
+  const rest = upTo >= first ? upTo + 1n : first;
+  if (rest <= end) say(`Nothing but the chain itself vouches for ${rest === end ? `#${end}` : `#${rest} to #${end}`}.`);
+  const advice = witness ? '' : ', and give what it says after “chain” (--witness NUMBER:HASH)';
+  say(
+    `That entries after #${end} were cut off cannot be excluded: compare with the newest result message in the chat${advice}.`,
+  );
+}
+
+/** `a minute ago`, `3 hours ago`: of a clock that may go wrong, so never of the future. */
+function ageWords(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  const [count, unit] =
+    minutes < 120
+      ? [minutes, 'minute']
+      : minutes < 48 * 60
+        ? [Math.floor(minutes / 60), 'hour']
+        : [Math.floor(minutes / 1440), 'day'];
+  return count === 0 ? 'less than a minute ago' : `${counted(count, unit)} ago`;
+}
 
 function conclude(call: Call, verdict: ChainVerdict, problems: readonly string[]): number {
   if (!verdict.isIntact) call.say(faultWords(verdict));
@@ -143,13 +232,12 @@ function lossWords({ droppedUpTo, erased }: Extract<ChainVerdict, { isIntact: tr
     ...(droppedUpTo > 0n
       ? [`Entries up to #${droppedUpTo} are retention-dropped: their time was over, and an entry says so.`]
       : []),
-    ...(erased > 0 ? [`${erased} payloads are erased; their entries are not.`] : []),
+    ...(erased > 0
+      ? [
+          `${counted(erased, 'payload is', 'payloads are')} erased; ${erased === 1 ? 'its entry is' : 'their entries are'} not.`,
+        ]
+      : []),
   ];
-}
-
-function signedWords({ seq, at }: { readonly seq: bigint; readonly at: Date }, end: bigint): string {
-  const rest = end > seq ? ` No checkpoint vouches for what came after it.` : '';
-  return `, the last one at #${seq} of ${at.toISOString()}.${rest}`;
 }
 
 async function writeExport(call: Call): Promise<number> {
@@ -188,12 +276,12 @@ async function writeExport(call: Call): Promise<number> {
     format === 'csv'
       ? csvLines(foundation, customer, trail)
       : format === 'json'
-        ? jsonLines(trail)
+        ? bundleDocument(trail)
         : bundleLines(trail),
   );
   const { after, upTo } = trail.head;
   const range = after.seq === upTo ? 'no entry is asked for' : `entries #${BigInt(after.seq) + 1n} to #${upTo}`;
-  call.say(`Wrote ${count} lines to ${out}: ${range}.`);
+  call.say(`Wrote ${counted(count, 'line')} to ${out}: ${range}.`);
   return 0;
 }
 
@@ -210,17 +298,6 @@ async function writeLines(file: string, lines: AsyncIterable<string>): Promise<n
   } finally {
     await handle.close();
   }
-}
-
-/** One document of the same content as the lines. */
-async function* jsonLines({ head, entries }: TrailExport): AsyncIterable<string> {
-  yield `${JSON.stringify(head).slice(0, -1)},"entries":[`;
-  let separator = '\n';
-  for await (const { line } of entries()) {
-    yield `${separator}${JSON.stringify(line)}`;
-    separator = ',\n';
-  }
-  yield '\n]}\n';
 }
 
 async function* csvLines(
@@ -276,6 +353,14 @@ async function keysOf(call: Call, store: CheckpointStore | undefined): Promise<r
   } catch (cause) {
     throw new CountersignError('config_invalid', `The file of public keys ${file} could not be read.`, { cause });
   }
+}
+
+/** `null`: none that can be read. `#412 · 5be0…` as it is copied from a message will do. */
+function witnessOf(call: Call): Witness | undefined | null {
+  const words = text(call, 'witness');
+  if (words === undefined) return undefined;
+  const [, seq = '', hash = ''] = /^\s*#?(\d{1,18})\s*[:·]\s*([0-9a-f]{8,64})\s*$/i.exec(words) ?? [];
+  return seq === '' ? null : { seq: BigInt(seq), hash: hash.toLowerCase() };
 }
 
 function customerOf(call: Call): CustomerId | undefined {

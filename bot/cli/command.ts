@@ -30,6 +30,11 @@ export interface Call {
   complain(line: string): void;
 }
 
+/** `1 secret`, `2 secrets`, `3 entries` */
+export function counted(count: number | bigint, one: string, many = `${one}s`): string {
+  return `${count} ${BigInt(count) === 1n ? one : many}`;
+}
+
 /** The words that name a command: those of its usage in lower case. */
 export function nameOf({ usage }: Pick<Command, 'usage'>): readonly string[] {
   return usage.split(' ').filter((word) => /^[a-z-]+$/.test(word));

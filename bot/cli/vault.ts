@@ -1,7 +1,7 @@
 import { type CustomerId, customerId } from '../../core/ids.ts';
 import type { KeyVersion, RotationOutcome } from '../../core/vault/rotation.ts';
 import type { Foundation } from '../foundation.ts';
-import type { Call, Command } from './command.ts';
+import { type Call, type Command, counted } from './command.ts';
 
 /** What may be shown of a customer's secrets: never a value. */
 export const vaultList: Command = {
@@ -13,13 +13,14 @@ export const vaultList: Command = {
     const named = customerOf(call);
     if (named === 'wrong') return 2;
     if (named === undefined) {
-      for (const id of await foundation.directory.customers()) call.say(id);
+      const customers = await foundation.directory.customers();
+      for (const id of customers) call.say(id);
+      if (customers.length === 0) call.say('There is no customer yet.');
       return 0;
     }
-    for (const key of await foundation.keyRotation.versions(named)) call.say(keyLine(key));
-    for (const { id, service, target, credentialType, expiresAt, rotationRequired } of await foundation.vault.list(
-      named,
-    ))
+    const [keys, credentials] = [await foundation.keyRotation.versions(named), await foundation.vault.list(named)];
+    for (const key of keys) call.say(keyLine(key));
+    for (const { id, service, target, credentialType, expiresAt, rotationRequired } of credentials)
       call.say(
         [
           ...[id, service, target || '–', credentialType],
@@ -27,6 +28,7 @@ export const vaultList: Command = {
           ...(rotationRequired ? ['to be rotated'] : []),
         ].join('  '),
       );
+    if (keys.length === 0 && credentials.length === 0) call.say('Nothing is stored for this customer.');
     return 0;
   },
 };
@@ -59,7 +61,9 @@ async function rotateRoot(
   let rewrapped = 0;
   for (const id of customers) rewrapped += await keyRotation.rewrapUnderRoot(id);
   call.say(
-    `${rewrapped} key versions of ${customers.length} customers were wrapped anew${rewrapped === 0 ? ': nothing is left under an older root key' : ''}.`,
+    rewrapped === 0
+      ? `Nothing to do: of ${counted(customers.length, 'customer')} no key version is left under an older root key.`
+      : `${counted(rewrapped, 'key version')} of ${counted(customers.length, 'customer')} ${rewrapped === 1 ? 'was' : 'were'} wrapped anew, under the newest root key.`,
   );
   if (isAll)
     call.say(
@@ -76,14 +80,22 @@ async function rotateCustomers(
   customers: readonly CustomerId[],
 ): Promise<number> {
   let unreadable = 0;
+  let sealed = 0;
   for (const id of customers) {
     if ((await keyRotation.versions(id)).length === 0) continue; // nothing was ever sealed
+    sealed++;
     const outcome = await keyRotation.rotateCustomerKeys(id);
     call.say(`${id}  ${rotationWords(outcome)}`);
     if (outcome.kind === 'rotated') unreadable += outcome.unreadable;
   }
+  if (sealed === 0)
+    call.say(
+      `Nothing to do: nothing was ever sealed for ${customers.length === 1 ? 'this customer' : 'any customer'}.`,
+    );
   if (unreadable > 0)
-    call.complain(`${unreadable} secrets do not open in their place, and were left as they are: see the audit trail.`);
+    call.complain(
+      `${counted(unreadable, 'secret does', 'secrets do')} not open where ${unreadable === 1 ? 'it lies, and was left as it is' : 'they lie, and were left as they are'}: see the audit trail.`,
+    );
   return unreadable > 0 ? 1 : 0;
 }
 
@@ -92,11 +104,11 @@ function rotationWords(outcome: RotationOutcome): string {
   const { from: old, to: next, rewrapped, destroyed, kept } = outcome;
   const versions = (words: string, list: readonly number[]) =>
     list.length > 0 ? `, ${list.map((version) => `v${version}`).join(' ')} ${words}` : '';
-  return `v${old} → v${next}, ${rewrapped} secrets rewrapped${versions('destroyed', destroyed)}${versions('kept for older entries and pictures', kept)}`;
+  return `v${old} → v${next}, ${counted(rewrapped, 'secret')} rewrapped${versions('destroyed', destroyed)}${versions('kept for older entries and pictures', kept)}`;
 }
 
 function keyLine({ version, state, createdAt, seals }: KeyVersion): string {
-  return `key v${version}  ${state.replaceAll('_', ' ')}  since ${createdAt.toISOString()}  about ${seals} seals`;
+  return `key v${version}  ${state.replaceAll('_', ' ')}  since ${createdAt.toISOString()}  about ${counted(seals, 'seal')}`;
 }
 
 function customerOf(call: Call): CustomerId | 'wrong' | undefined {

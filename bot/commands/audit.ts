@@ -3,11 +3,18 @@ import type { CustomerId } from '../../core/ids.ts';
 import { parseOperationId } from '../../core/ids.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { auditCard } from '../cards/audit-card.ts';
+import { text } from '../cards/text.ts';
 import { type Context, connectUrl } from '../context.ts';
 import { refuse } from '../refusal.ts';
 import { whisper, whisperWords } from '../speak.ts';
+import { NO_OPERATION, operationList } from './operations.ts';
 
-/** `/audit op-…`: admins only; an unknown id and somebody else's get the same answer. */
+const NEWEST = 5;
+
+/**
+ * `/audit op-…`, or `/audit` alone for the operation of the thread it is written in. Admins only; an unknown id and
+ * somebody else's get the same answer.
+ */
 export async function showAudit(
   context: Context,
   customerId: CustomerId,
@@ -20,24 +27,37 @@ export async function showAudit(
       asked: 'audit',
       words: 'Only an admin can read audit trails. Ask one of your admins.',
     });
-  const id = words.trim() === '' ? await latestId(context, customerId) : parseOperationId(words);
+  const id = words.trim() === '' ? await idOfThread(context, customerId, event) : parseOperationId(words);
   const trail = id && (await readTrail(context, customerId, member, id));
-  if (!trail)
-    return whisperWords(
-      context,
-      event,
-      words.trim() === ''
-        ? 'There is no operation yet.'
-        : `There is no operation “${words.trim().slice(0, 40)}” here. An id looks like op-7k3f9q2m.`,
-    );
-  await whisper(context, event, auditCard(trail));
+  if (trail) return whisper(context, event, auditCard(trail));
+  if (words.trim() === '') return askWhich(context, customerId, event);
+  await whisperWords(
+    context,
+    event,
+    `There is no operation “${words.trim().slice(0, 40)}” here. An id looks like op-7k3f9q2m.`,
+  );
 }
 
-async function latestId(context: Context, customerId: CustomerId) {
-  const [latest] = await context.database.withCustomer(customerId, (tx) =>
-    context.operations.latest(tx, customerId, 1),
+/** The latest one of the thread. */
+async function idOfThread(context: Context, customerId: CustomerId, event: ChatEvent) {
+  const operations = await context.database.withCustomer(customerId, async (tx) => {
+    const thread = await context.threads.open(tx, customerId, event.thread);
+    return context.operations.ofThread(tx, customerId, thread.id);
+  });
+  return operations.at(-1)?.id;
+}
+
+async function askWhich(context: Context, customerId: CustomerId, event: ChatEvent): Promise<void> {
+  const operations = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.latest(tx, customerId, NEWEST),
   );
-  return latest?.id;
+  const [newest] = operations;
+  if (!newest) return whisperWords(context, event, NO_OPERATION);
+  const words = `There is no operation in this thread. Name one, such as /audit ${newest.id}; the newest are:`;
+  await whisper(context, event, {
+    summary: words,
+    blocks: [{ kind: 'text', text: [text(words)] }, operationList(operations)],
+  });
 }
 
 /** Reading is itself on record. */

@@ -1,55 +1,106 @@
 import type { ConsentRecord } from '../../core/consent/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import type { Transaction } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
+import { takeEvent } from '../../core/operations/events.ts';
+import { isEnd, type OperationState, parseState } from '../../core/operations/states.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
-import { bold, code, place, text } from '../cards/text.ts';
+import { stateWords } from '../cards/audit-card.ts';
+import { bold, code, note, place, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
-import { reply, whisper, whisperWords } from '../speak.ts';
+import { eventRef, whisper, whisperWords } from '../speak.ts';
 
 const SHOWN = 10;
 
-/** `/countersign consents`: what is countersigned right now, and until when; whoever may take it back can do so here. */
+interface Live {
+  readonly consent: ConsentRecord;
+  readonly title: string;
+  readonly state: OperationState;
+  readonly mayRevoke: boolean;
+}
+
+/** `/countersign consents`: what may run right now by whose word, and until when; who may take it back can do so here. */
 export async function listConsents(
   context: Context,
   customerId: CustomerId,
   member: Member,
   event: ChatEvent,
 ): Promise<void> {
-  const { consents, nameOf } = await context.database.withCustomer(customerId, async (tx) => {
+  const { live, nameOf } = await context.database.withCustomer(customerId, async (tx) => {
     const members = await context.customers.members(tx, customerId);
     return {
-      consents: await context.consents.list(tx, customerId, { activeOnly: true }),
+      live: await liveConsents(context, tx, customerId, member),
       nameOf: (id: string) => members.find((known) => known.id === id)?.person.name ?? 'somebody',
     };
   });
-  if (consents.length === 0)
+  if (live.length === 0)
     return whisperWords(context, event, 'Nothing is countersigned at the moment, so nothing can run.');
-  const isTrusted = member.roles.some((role) => role === 'approver' || role === 'admin');
+  const rest = live.length - SHOWN;
   await whisper(context, event, {
-    summary: `${consents.length} live countersignatures`,
+    summary: live.length === 1 ? '1 live countersignature' : `${live.length} live countersignatures`,
     blocks: [
       { kind: 'text', text: [bold('Countersigned right now')] },
-      ...consents.slice(0, SHOWN).flatMap((consent) => shown(consent, nameOf(consent.userId), isTrusted)),
+      ...live.slice(0, SHOWN).flatMap((each) => shown(each, nameOf(each.consent.userId))),
+      ...(rest > 0 ? note(`And ${rest} more, older ones.`, 'quiet').blocks : []),
     ],
   });
 }
 
-function shown(consent: ConsentRecord, approver: string, mayRevoke: boolean): readonly Block[] {
+/** Newest first, one an operation: under what ended nothing runs any more, unless it is a standing grant for repairs. */
+async function liveConsents(
+  context: Context,
+  tx: Transaction,
+  customerId: CustomerId,
+  member: Member,
+): Promise<readonly Live[]> {
+  const consents = await context.consents.list(tx, customerId, { activeOnly: true });
+  const operations = await tx.operation.findMany({
+    where: { customerId, id: { in: consents.map(({ operationId }) => operationId) } },
+    select: { id: true, status: true, userId: true },
+  });
+  const byId = new Map(operations.map((operation) => [operation.id, operation]));
+  const seen = new Set<string>();
+  return consents.flatMap((consent): readonly Live[] => {
+    const operation = byId.get(consent.operationId);
+    const key = `${consent.operationId} ${consent.standing !== null}`; // one that was prolonged has several
+    if (!operation || seen.has(key)) return [];
+    seen.add(key);
+    const state = parseState(operation.status);
+    if (isEnd(state) && !consent.standing) return [];
+    const service = context.services.find(({ id }) => id === consent.service);
+    const title =
+      Object.values(service?.operationTypes ?? {}).find(({ type }) => type === consent.operation)?.title ??
+      consent.service;
+    return [{ consent, title, state, mayRevoke: operation.userId === member.id || isTrusted(member) }];
+  });
+}
+
+function shown({ consent, title, state, mayRevoke }: Live, approver: string): readonly Block[] {
   const { id, operationId, target, standing, expiresAt } = consent;
   const what: Block = {
     kind: 'text',
     text: [
       code(operationId),
-      text(` ${standing ? 'Repairs for ' : ''}${place(target)}, countersigned by ${approver}`),
+      text(` ${title} for ${place(target)} · ${standing ? 'for repairs to come' : stateWords(state)}`),
+      text(` · countersigned by ${approver}`),
       ...(expiresAt ? [text(', until '), { kind: 'time', at: expiresAt, form: 'datetime' } as const] : []),
     ],
   };
-  const confirm = { title: 'Take it back?', text: 'What still runs under it stops.', yes: 'Revoke it' };
+  const confirm = {
+    title: `Take back ${operationId}?`,
+    text: 'What still runs under it stops, and its thread says who took it back.',
+    yes: 'Revoke it',
+    isSafe: true,
+  };
   const button = { label: 'Revoke', style: 'danger', action: 'revoke_consent', value: id, confirm } as const;
   return mayRevoke ? [what, { kind: 'actions', buttons: [button] }] : [what];
 }
 
-/** Takes one back: whoever asked, an approver or an admin. */
+function isTrusted({ roles }: Member): boolean {
+  return roles.includes('approver') || roles.includes('admin');
+}
+
+/** Takes one back: whoever asked, an approver or an admin. Its own thread says so, wherever the button was pressed. */
 export async function revokeConsent(
   context: Context,
   customerId: CustomerId,
@@ -59,11 +110,16 @@ export async function revokeConsent(
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const consent = await context.consents.getById(tx, customerId, event.value);
     const operation = consent && (await context.operations.get(tx, customerId, consent.operationId));
-    if (!operation) return 'gone';
-    if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
-      return 'not_allowed';
-    return (await context.consents.revokeById(tx, customerId, event.value, member)) ? operation : 'gone';
+    const thread = operation && (await context.threads.get(tx, customerId, operation.threadId));
+    if (!operation || !thread) return 'gone';
+    if (operation.requester.id !== member.id && !isTrusted(member)) return 'not_allowed';
+    const isRepeated = !(await takeEvent(tx, customerId, eventRef(event)));
+    const isRevoked = isRepeated
+      ? consent.revokedAt !== null
+      : await context.consents.revokeById(tx, customerId, event.value, member);
+    return isRevoked ? { operation, thread, isRepeated } : isRepeated ? 'repeated' : 'gone';
   });
+  if (outcome === 'repeated') return;
   if (outcome === 'gone')
     return whisperWords(context, event, 'That is not countersigned any more. Nothing was changed.');
   if (outcome === 'not_allowed')
@@ -72,7 +128,14 @@ export async function revokeConsent(
       event,
       'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
     );
-  const words = `${member.person.name} took back the countersignature of ${outcome.id}. What ran under it stops.`;
-  await reply(context, event, { summary: words, blocks: [{ kind: 'text', text: [text(words)] }] }, 'consent-revoked');
-  await context.progress.refresh(customerId, outcome.threadId);
+  const { operation, thread, isRepeated } = outcome;
+  const words = `${member.person.name} took back the countersignature of ${operation.id}. What ran under it stops.`;
+  await context.chat(thread.ref.platform).post(thread.ref, note(words), { key: `consent-revoked:${event.id}` });
+  await context.progress.refresh(customerId, operation.threadId);
+  if (!isRepeated)
+    await whisperWords(
+      context,
+      event,
+      `Taken back: ${operation.id}. What ran under it stops, and its own thread says so.`,
+    );
 }

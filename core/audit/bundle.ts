@@ -111,6 +111,23 @@ export interface BundleCheckOptions {
   readonly notes?: (customerId: CustomerId) => Promise<readonly string[]>;
   /** Public keys that are trusted, as texts; absent: those that the export brought. */
   readonly keys?: readonly string[];
+  /** Where the chain once stood, by the word of somebody who keeps no part of it: a message in a chat. */
+  readonly witness?: Witness;
+}
+
+export interface Witness {
+  readonly seq: bigint;
+  /** The beginning of the entry's hash, in hex. */
+  readonly hash: string;
+}
+
+/** What is wrong with it: `hash` is that of the entry, `end` where the chain is said to end. */
+export function witnessProblem({ seq, hash }: Witness, found: string | undefined, end: bigint): string | undefined {
+  if (found !== undefined)
+    return found.startsWith(hash) ? undefined : `Entry #${seq} is another one than the witness says (${hash}).`;
+  return seq > end
+    ? `The trail is said to end at entry #${end}, but the witness saw entry #${seq}: the newest entries were cut off.`
+    : `Entry #${seq}, which the witness saw, is not among those that were checked, so the witness says nothing here.`;
 }
 
 /** Checks an export by itself. `lines` in pieces, as a file is read. @returns `undefined`: it is no export at all. */
@@ -123,6 +140,7 @@ export async function verifyBundle(
   let isLastUnreadable = false;
   let late: bigint | undefined;
   let withheld = 0;
+  let witnessed: string | undefined;
   for await (const piece of lines) {
     for (const line of piece) {
       if (line === '') continue;
@@ -135,6 +153,7 @@ export async function verifyBundle(
       isLastUnreadable = entry === undefined;
       if (!entry) unreadable ??= state.check.last().seq + 1n;
       else if (unreadable === undefined) {
+        if (entry.seq === String(options.witness?.seq)) witnessed ??= entry.hash;
         const row = rowOf(entry, state.head);
         if (row.words === 'not shown') withheld++;
         if (row.at > state.exportedAt) late ??= row.seq;
@@ -161,8 +180,10 @@ export async function verifyBundle(
     );
   if (verdict.isIntact && verdict.unexplained > 0)
     problems.push(
-      `${verdict.unexplained} payloads are not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
+      `${verdict.unexplained} ${verdict.unexplained === 1 ? 'payload is' : 'payloads are'} not shown to be erased: no entry of this part says so. The export of the whole trail tells.`,
     );
+  const doubt = options.witness && witnessProblem(options.witness, witnessed, BigInt(head.head.seq));
+  if (verdict.isIntact && doubt !== undefined) problems.push(doubt);
   return {
     head,
     verdict,

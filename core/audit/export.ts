@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Json } from '../canonical.ts';
 import type { Database, Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import type { Audit } from './audit.ts';
@@ -143,6 +144,20 @@ async function batch(
 export async function* bundleLines({ head, entries }: TrailExport): AsyncIterable<string> {
   yield `${JSON.stringify(head)}\n`;
   for await (const { line } of entries()) yield `${JSON.stringify(line)}\n`;
+}
+
+/** One JSON document of the same content; `beside` is for who reads it, and part of no proof. */
+export async function* bundleDocument(
+  { head, entries }: TrailExport,
+  beside: Readonly<Record<string, Json>> = {},
+): AsyncIterable<string> {
+  yield `${JSON.stringify({ ...beside, ...head }).slice(0, -1)},"entries":[`;
+  let separator = '\n';
+  for await (const { line } of entries()) {
+    yield `${separator}${JSON.stringify(line)}`;
+    separator = ',\n';
+  }
+  yield '\n]}\n';
 }
 
 /** The columns of the table form. */

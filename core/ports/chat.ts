@@ -200,7 +200,18 @@ export interface Button {
   readonly action: string;
   readonly value: string;
   readonly url?: string;
-  readonly confirm?: { readonly title: string; readonly text: string; readonly yes: string };
+  /**
+   * Whom it is for, as far as that is known: where each person has a page of their own the others are not shown it. It is
+   * no right: who presses it is judged by the flow that it leads to. Absent: everybody.
+   */
+  readonly for?: readonly Person[];
+  readonly confirm?: {
+    readonly title: string;
+    readonly text: string;
+    readonly yes: string;
+    /** Agreeing is the safe side, as it is for a stop: where the platform leaves a choice, Enter agrees. */
+    readonly isSafe?: boolean;
+  };
 }
 
 export interface Form {

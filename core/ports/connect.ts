@@ -52,11 +52,10 @@ export interface RevealedField {
   readonly secret: Secret;
 }
 
-/** A trail to take away: as it is chained, as a table, and as lines to check offline. */
+/** A trail to take away: as a table to read, and as JSON and JSON Lines that prove themselves, made while they are read. */
 export interface TrailExport {
-  readonly document: unknown;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
-  /** As JSON Lines that prove themselves, made while they are read. */
+  json(): AsyncIterable<string>;
   lines(): AsyncIterable<string>;
 }

@@ -286,7 +286,7 @@ describe('45 a missing tail under a rewritten head', () => {
     const alone = rewrittenHead(await exportLines(core, keeper, shop.customerId), 4);
     const believed = await verifyLines(alone);
     expect(believed.code).toBe(0);
-    expect(believed.out).toContain('it cannot be excluded that the newest entries were cut off');
+    expect(believed.out).toContain('were cut off cannot be excluded');
 
     await keeper.checkpoints.make(shop.customerId);
     const forged = rewrittenHead(await exportLines(core, keeper, shop.customerId), 4);

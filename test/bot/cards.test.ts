@@ -59,7 +59,7 @@ describe('consent card', () => {
     {
       title: 'waiting for approval',
       operation: open,
-      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead'],
+      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead', 'Cancel'],
     },
     {
       title: 'waiting for the sign-in',
@@ -105,8 +105,32 @@ describe('consent card', () => {
   });
 
   test('offers no approval while nobody may approve', () => {
-    expect(labels(card(open, []))).toEqual(['Choose approvers', 'Show me the steps instead']);
+    expect(labels(card(open, []))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
     expect(said(card(open, []))).toContain('Nobody may approve this yet. Admin can choose who does.');
+  });
+
+  test('says whom each button is for', () => {
+    const anna = memberNamed('Anna', '6', ['merchant', 'approver']);
+    const audiences = (shown: Card) =>
+      Object.fromEntries(buttonsOf(shown).map((b) => [b.label, b.for?.map(({ name }) => name) ?? 'everybody']));
+    const guide = { 'Show me the steps instead': 'everybody', Cancel: ['Merchant'] };
+    expect(audiences(card(open))).toEqual({
+      ...{ Approve: ['Approver'], Deny: ['Approver'], 'Choose permissions': ['Merchant', 'Approver'], ...guide },
+    });
+    expect(audiences(card(open, []))).toEqual({ 'Choose approvers': ['Admin'], ...guide });
+    const approvedOnce = operationWith({ approvals: [{ by: approver, at: NOW }] });
+    expect(audiences(card(approvedOnce, [approver, anna]))).toMatchObject({
+      ...{ Approve: ['Anna'], Deny: ['Approver', 'Anna'] },
+    });
+    const widened = operationWith({ widened: [{ permission: 'write_shop', by: approver }] });
+    expect(audiences(card(widened, [anna]))).toEqual({
+      ...{ Approve: ['Anna'], Deny: ['Anna', 'Approver'], 'Choose permissions': ['Merchant', 'Anna', 'Approver'] },
+      ...guide,
+    });
+    const ofGroup = consentCard(open, { approvers: [], admins: [admin], rules: { ...rules, approverGroup: 'S1' } });
+    expect(audiences(ofGroup)).toMatchObject({ Approve: 'everybody', Deny: 'everybody' });
+    const signIn = operationWith({ state: 'awaiting_credentials', grant: granted(open) });
+    expect(audiences(card(signIn))).toEqual({ 'Enter the sign-in': ['Merchant'], Cancel: ['Merchant'] });
   });
 
   test('says how many approvals it takes, and who has given one', () => {
@@ -131,7 +155,7 @@ describe('consent card', () => {
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
     expect(labels(card(widened, []))).toEqual([
-      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead'],
+      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead', 'Cancel'],
     ]);
   });
 

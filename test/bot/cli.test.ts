@@ -148,7 +148,10 @@ describe('audit', () => {
       const { code, out } = await countersign(['audit', 'verify', at(name), '--checkpoints', keeper.dir]);
       expect(code).toBe(0);
       expect(out).toMatch(/^The export of 20\S+Z is intact: \d+ entries, the last one #\d+ · [0-9a-f]{8}\.$/m);
-      expect(out).toMatch(/^It agrees with 1 signed checkpoints, the last one at #7 .* No checkpoint vouches/m);
+      expect(out).toMatch(
+        /^It agrees with 1 signed checkpoint, the last one at #7 of 20\S+Z, less than a minute ago\.$/m,
+      );
+      expect(out).toMatch(/^So it is vouched for up to entry #7\.\nNothing but the chain itself vouches for #8/m);
     }
     const document = JSON.parse(readFileSync(at('trail.json'), 'utf8')) as { entries: { header: string }[] };
     expect(document.entries.at(-1)?.header).toContain('"kind":"trail.read"');
@@ -169,6 +172,55 @@ describe('audit', () => {
     const lines = readFileSync(at('own.jsonl'), 'utf8').split('\n');
     writeFileSync(at('cut.jsonl'), lines.toSpliced(3, 1).join('\n'));
     expect(await run(at('cut.jsonl'))).toEqual({ code: 1, stdout: 'There is a gap: entry #3 is missing.\n' });
+  });
+
+  test('verify never calls an export complete: what ends at a checkpoint may have been cut there, and a witness tells', async () => {
+    const own = await installShop(core);
+    await requestOperation(core, own);
+    await keeper.checkpoints.make(own.customerId);
+    const { id } = await requestOperation(core, own);
+    const rows = await core.database.withCustomer(own.customerId, (tx) =>
+      tx.auditEntry.findMany({ orderBy: { seq: 'asc' }, select: { seq: true, hash: true } }),
+    );
+    const places = rows.map(({ seq, hash }) => ({ seq, hash: Buffer.from(hash).toString('hex') }));
+    const [third, signed, newest] = [places[2], places.at(-4), places.at(-1)];
+    expect([id, third?.seq, signed?.seq, newest?.seq]).toEqual([id, 3n, 3n, 6n]);
+    await audit('export', '--customer', own.customerId, '--out', at('whole.jsonl'));
+    // Cut to the checkpoint, with a head that says so: all that is left holds together, and is signed.
+    const [head = '', ...entries] = readFileSync(at('whole.jsonl'), 'utf8').trim().split('\n');
+    const cut = { seq: String(signed?.seq), hash: signed?.hash };
+    const shorter = JSON.stringify({ ...JSON.parse(head), upTo: cut.seq, head: cut });
+    writeFileSync(at('shorter.jsonl'), [shorter, ...entries.slice(0, 3)].join('\n'));
+    const alone = await audit('verify', at('shorter.jsonl'), '--checkpoints', keeper.dir);
+    expect(alone.out.split('\n').slice(2)).toEqual([
+      'So it is vouched for up to entry #3.',
+      'That entries after #3 were cut off cannot be excluded: compare with the newest result message in the chat, and give what it says after “chain” (--witness NUMBER:HASH).',
+    ]);
+    const witness = `${newest?.seq}:${newest?.hash.slice(0, 8)}`;
+    expect(await audit('verify', at('shorter.jsonl'), '--witness', witness)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(
+        'The trail is said to end at entry #3, but the witness saw entry #6: the newest entries were cut off.',
+      ),
+    });
+    const copied = `#${newest?.seq} · ${newest?.hash.slice(0, 16)}`; // as the message has it
+    for (const where of [[at('whole.jsonl')], ['--customer', own.customerId]]) {
+      const said = await audit('verify', ...where, '--witness', copied);
+      expect(said).toMatchObject({
+        code: 0,
+        out: expect.stringContaining('It holds entry #6 as the chat witnessed it.'),
+      });
+      expect(said.out).toContain('So it is vouched for up to entry #6.');
+      const other = await audit('verify', ...where, '--witness', `6:${'0'.repeat(16)}`);
+      expect(other).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('Entry #6 is another one than the witness says'),
+      });
+    }
+    for (const words of ['6', '6:abc', 'six:0123456789'])
+      expect(await audit('verify', at('whole.jsonl'), '--witness', words)).toMatchObject({
+        ...{ code: 2, err: expect.stringContaining('A witness looks like 412:5be0aa00') },
+      });
   });
 
   test('export of one operation shows its words, withholds those of others, and verifies', async () => {
@@ -226,7 +278,7 @@ describe('audit', () => {
   test('verify of the database compares with the checkpoints outside', async () => {
     const { code, out } = await audit('verify', '--customer', shop.customerId);
     expect(out).toMatch(/The chain in the database is intact: \d+ entries/);
-    expect(out).toMatch(/It agrees with 1 signed checkpoints/);
+    expect(out).toMatch(/It agrees with 1 signed checkpoint,/);
     expect(code).toBe(0);
     const nothing = await audit('verify', '--customer', newUuid(), '--checkpoints', folder);
     expect([nothing.code, nothing.out]).toEqual([0, expect.stringContaining('no signed checkpoint to compare with')]);

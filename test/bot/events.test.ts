@@ -7,7 +7,16 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import {
+  type Core,
+  cancel,
+  grantedOperation,
+  installShop,
+  openCore,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -155,4 +164,87 @@ test('a sentence that means nothing gets a sentence where there is a request, an
   const answer = scene.chat.shown().at(-1);
   expect(answer?.blocks).toHaveLength(1);
   expect(answer?.summary).toContain(`${id} (waiting for approval)`);
+});
+
+test('several addresses, and one that can not be used, are asked about, and the answer goes on', async () => {
+  const scene = await openScene();
+  const { merchant } = scene.shop;
+  await scene.deliver(
+    says(scene, merchant, 'ev-10', `set up WooCommerce for http://${TARGET} and ftp://old.example.com`),
+  );
+  expect(scene.chat.shown().at(-1)?.summary).toBe(
+    `I can't use “ftp://old.example.com” as an address. Nothing was done yet: if “http://${TARGET}” is the one, write it here, alone.`,
+  );
+  await scene.deliver(says(scene, merchant, 'ev-11', 'set up WooCommerce for a.example.com and b.example.com'), 1);
+  expect(scene.chat.shown().at(-1)?.summary).toMatch(
+    /^You named “a\.example\.com” and “b\.example\.com”, and I set up one/,
+  );
+  await scene.deliver(
+    says(scene, merchant, 'ev-12', `set up WooCommerce for https://${'s'.repeat(63)}.${'t.'.repeat(100)}com`),
+    1,
+  );
+  expect(scene.chat.shown().at(-1)?.summary).toMatch(/^That name is too long for a shop: .* Nothing was done\./);
+  expect(await scene.operations()).toEqual([]);
+  await scene.deliver(says(scene, merchant, 'ev-13', `http://${TARGET}`), 1);
+  expect(await scene.operations()).toHaveLength(1);
+});
+
+describe('in a thread', () => {
+  const elsewhere = (scene: Scene): ThreadRef => ({ ...scene.thread, ref: 'elsewhere' });
+  const commands = (
+    scene: Scene,
+    { person }: Member,
+    command: 'audit' | 'countersign',
+    text: string,
+    thread = scene.thread,
+  ) => scene.deliver({ kind: 'command', id: `ev-${++count}`, thread, from: person, command, text }, 1);
+  const answered = (scene: Scene) => scene.chat.calls.findLast(({ call }) => call === 'ephemeral')?.card;
+  const saidIn = (scene: Scene) => JSON.stringify(answered(scene));
+  let count = 100;
+
+  test('/audit alone is about its own operation, and elsewhere asks which one', async () => {
+    const scene = await openScene();
+    await commands(scene, scene.shop.admin, 'audit', '');
+    expect(answered(scene)?.summary).toContain('There is no operation yet.');
+    const { id } = await requestOperation(scene.core, scene.shop);
+    const other = await scene.core.database.withCustomer(scene.shop.customerId, (tx) =>
+      scene.core.threads.open(tx, scene.shop.customerId, { ...scene.thread, ref: 'another' }),
+    );
+    const newer = await requestOperation(scene.core, scene.shop, { threadId: other.id });
+    await commands(scene, scene.shop.admin, 'audit', ' ');
+    expect(answered(scene)?.summary).toContain(`Audit trail of ${id},`);
+    expect(saidIn(scene)).toContain('No step was run.');
+    expect(saidIn(scene)).not.toMatch(/0 of 0|0 %/);
+    await commands(scene, scene.shop.admin, 'audit', '', elsewhere(scene));
+    expect(answered(scene)?.summary).toContain(`Name one, such as /audit ${newer.id}`);
+    for (const operation of [id, newer.id]) expect(saidIn(scene)).toContain(operation);
+    await commands(scene, scene.shop.merchant, 'audit', '', elsewhere(scene));
+    expect(saidIn(scene)).not.toContain(id);
+  });
+
+  test('/countersign consents lists what may still run, and taking it back is said in its own thread', async () => {
+    const scene = await openScene();
+    const { core, shop } = scene;
+    const [ended, live] = [await grantedOperation(core, shop), await grantedOperation(core, shop)];
+    await cancel(core, ended);
+    await commands(scene, shop.approver, 'countersign', 'consents', elsewhere(scene));
+    expect(answered(scene)?.summary).toBe('1 live countersignature');
+    expect(saidIn(scene)).toContain('waiting for the sign-in');
+    expect(saidIn(scene)).not.toContain(ended.id);
+    const button = answered(scene)?.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []))[0];
+    const event = presses(scene, shop.approver, 'ev-99', 'revoke_consent', button?.value ?? '');
+    await scene.deliver({ ...event, thread: elsewhere(scene) });
+    expect(await entriesOf(live.id, 'consent.revoked')).toHaveLength(1);
+    const said = `Abel took back the countersignature of ${live.id}.`;
+    const posted = scene.chat.calls.filter(({ call, card }) => call === 'post' && card?.summary.startsWith(said));
+    expect(new Set(posted.map(({ thread }) => thread?.ref))).toEqual(new Set(['thread']));
+    expect(scene.chat.shown().filter(({ summary }) => summary.startsWith(said))).toHaveLength(1);
+    const alone = scene.chat.calls.filter(({ call, thread }) => call === 'ephemeral' && thread?.ref === 'elsewhere');
+    expect(alone.map(({ card }) => card?.summary)).toEqual([
+      '1 live countersignature',
+      `Taken back: ${live.id}. What ran under it stops, and its own thread says so.`,
+    ]);
+    await commands(scene, shop.merchant, 'countersign', 'consents');
+    expect(answered(scene)?.summary).toContain('Nothing is countersigned at the moment');
+  });
 });

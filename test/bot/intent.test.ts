@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Intent, parseIntent, understand } from '../../bot/intent.ts';
+import type { Unclear } from '../../bot/intent-text.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { Model } from '../../core/ports/model.ts';
 
@@ -11,13 +12,14 @@ const SERVICES = [
 
 const setUp = (
   service: string | undefined,
-  more: { target?: string; wantsWrite?: boolean; unknownService?: string } = {},
+  more: { target?: string; wantsWrite?: boolean; unknownService?: string; unclear?: Unclear } = {},
 ): Intent => ({
   kind: 'set_up',
   service,
   target: more.target,
   wantsWrite: more.wantsWrite ?? false,
   ...(more.unknownService !== undefined && { unknownService: more.unknownService }),
+  ...(more.unclear && { unclear: more.unclear }),
 });
 const target = (address: string): Intent => ({ kind: 'target', target: address });
 const unsure = (nearest?: string): Intent => ({ kind: 'unsure', ...(nearest && { nearest }) });
@@ -25,6 +27,8 @@ const OP = 'op-abcd2345';
 
 const WOO = setUp('woocommerce');
 const wooFor = (address: string, wantsWrite = false) => setUp('woocommerce', { target: address, wantsWrite });
+const wooUnclear = (addresses: readonly string[], unusable: readonly string[] = []) =>
+  setUp('woocommerce', { unclear: { addresses, unusable } });
 
 const SENTENCES: readonly (readonly [string, Intent])[] = [
   // Asking for a set-up
@@ -69,7 +73,23 @@ const SENTENCES: readonly (readonly [string, Intent])[] = [
   ['set up woocommerce for bücher.example', wooFor('bücher.example')],
   ['set up woocommerce for shop.xn--p1ai', wooFor('shop.xn--p1ai')],
   ['set up woocommerce, my mail is owner@example.com', WOO],
-  ['set up woocommerce for shop.example.com and other.example.com', WOO],
+  [
+    'set up woocommerce for shop.example.com and other.example.com',
+    wooUnclear(['shop.example.com', 'other.example.com']),
+  ],
+  ['set up woocommerce for ftp://shop.example.com', wooUnclear([], ['ftp://shop.example.com'])],
+  ['set up woocommerce for shop.example.com, not (http://)', wooUnclear(['shop.example.com'], ['http://'])],
+  [
+    'set up woocommerce on shop..example.com or my_shop.example.com',
+    wooUnclear([], ['shop..example.com', 'my_shop.example.com']),
+  ],
+  ['set up woocommerce for 1.2.3.4.5', wooUnclear([], ['1.2.3.4.5'])],
+  [`set up woocommerce for ${'s'.repeat(64)}.example.com`, wooUnclear([], [`${'s'.repeat(64)}.example.com`])],
+  ['set up woocommerce 9.4.1 (e.g. with Node.js, cf. setup.txt) for shop.example.com', wooFor('shop.example.com')],
+  [
+    `set up woocommerce for https://shop.example.com/${'p'.repeat(2500)}`,
+    wooFor(`https://shop.example.com/${'p'.repeat(2500)}`),
+  ],
   ['set up woocommerce for shop.example.com, yes https://shop.example.com/', wooFor('shop.example.com')],
   ['set up something else', setUp(undefined)],
   ['set it up', setUp(undefined)],

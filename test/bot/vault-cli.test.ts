@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { runCli } from '../../bot/cli.ts';
+import { newUuid } from '../../core/ids.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
@@ -49,12 +50,12 @@ describe('countersign vault', () => {
 
   test('rotate gives one customer, or all of them, a new key', async () => {
     const one = await run(['vault', 'rotate', '--customer', shop.customerId]);
-    expect([one.code, one.said]).toEqual([0, `${shop.customerId}  v1 → v2, 1 secrets rewrapped, v1 destroyed`]);
+    expect([one.code, one.said]).toEqual([0, `${shop.customerId}  v1 → v2, 1 secret rewrapped, v1 destroyed`]);
     const all = await run(['vault', 'rotate']);
     expect(all.said.split('\n').toSorted()).toEqual(
       [
-        `${shop.customerId}  v2 → v3, 1 secrets rewrapped, v2 destroyed`,
-        `${other.customerId}  v1 → v2, 1 secrets rewrapped, v1 destroyed`,
+        `${shop.customerId}  v2 → v3, 1 secret rewrapped, v2 destroyed`,
+        `${other.customerId}  v1 → v2, 1 secret rewrapped, v1 destroyed`,
       ].toSorted(),
     );
     expect((await core.vault.get(other.customerId, 'stripe', 'api_key'))?.value.reveal()).toBe(CANARY);
@@ -101,14 +102,23 @@ describe('countersign vault', () => {
     expect(first.said).toContain('restart every process with the new one first, then run this, and again');
     expect(first.said).not.toContain('can be dropped');
     const again = await run(['vault', 'rotate', '--root'], keys);
-    expect([again.code, again.said.slice(0, 2)]).toEqual([0, '0 ']);
-    expect(again.said).toContain('nothing is left under an older root key');
+    expect([again.code, again.said.slice(0, 2)]).toEqual([0, 'No']);
+    expect(again.said).toContain('Nothing to do: of 2 customers no key version is left under an older root key');
     expect(again.said).toContain('ENCRYPTION_KEYS_OLD can be dropped');
     const alone = await run(['vault', 'list', '--customer', shop.customerId], { ENCRYPTION_KEY: NEW });
     expect([alone.code, alone.complained]).toEqual([0, '']);
     const renewed = await openCore(testDatabase, { rootKeys: createEnvironmentRootKeys({ current: NEW, old: [] }) });
     expect((await renewed.vault.get(shop.customerId, 'stripe', 'api_key'))?.value.reveal()).toBe(CANARY);
     await renewed.close();
+  });
+
+  test('says so where there is nothing to list or to rotate', async () => {
+    const nobody = newUuid();
+    for (const [argv, words] of [
+      [['vault', 'rotate', '--customer', nobody], 'Nothing to do: nothing was ever sealed for this customer.'],
+      [['vault', 'list', '--customer', nobody], 'Nothing is stored for this customer.'],
+    ] as const)
+      expect(await run(argv, { ENCRYPTION_KEY: NEW })).toEqual({ code: 0, said: words, complained: '' });
   });
 
   test('a customer is named by its id', async () => {

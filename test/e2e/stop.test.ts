@@ -180,13 +180,26 @@ describe('Stop', () => {
     expect(words).toMatch(/Stopped by Admin\.[\s\S]*Nothing was done\./);
   });
 
+  it('takes back a request that waits for approval, by whoever asked', async () => {
+    await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
+    const card = await seen(approver, 'Approver may approve.');
+    await card.getByRole('button', { name: 'Approve', exact: true }).waitFor();
+    expect(await card.getByRole('button', { name: 'Cancel', exact: true }).count()).toBe(0);
+    await press(merchant, 'Cancel');
+    await merchant.getByRole('dialog', { name: 'Withdraw this request?' }).waitFor();
+    await merchant.keyboard.press('Enter');
+    await seen(approver, 'Cancelled before anybody approved it. Nothing was done.');
+    await seen(approver, 'Stopped by Merchant.');
+    await card.getByRole('button', { name: 'Approve', exact: true }).waitFor({ state: 'detached' });
+  });
+
   it('takes back a request that waits for its sign-in, and its link with it', async () => {
     await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
     await press(approver, 'Approve');
     const link = merchant.getByRole('link', { name: 'Open the one-time page' });
     const url = (await link.getAttribute('href')) ?? '';
     expect((await fetch(url)).status).toBe(200);
-    await pressAndConfirm(merchant, 'Cancel', 'Cancel it');
+    await pressAndConfirm(merchant, 'Cancel', 'Withdraw it');
     await seen(approver, 'Stopped: WooCommerce for');
     expect((await fetch(url)).status).toBe(410);
   });

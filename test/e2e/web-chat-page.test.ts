@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright';
+import { PNG } from 'pngjs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WebChat } from '../../adapters/web/index.ts';
 import type { Card, ChatEvent, ChatListener, Form, StepLine, ThreadRef } from '../../core/ports/chat.ts';
@@ -374,6 +375,24 @@ describe('buttons and forms', () => {
     await expect.poll(actions).toEqual(['approver deny']);
   });
 
+  test('takes Enter for agreement where that is the safe side', async () => {
+    const page = await open('approver');
+    const thread = await ask(page);
+    const confirm = { title: 'Stop it?', text: 'It stops before its next action.', yes: 'Stop it', isSafe: true };
+    const stop = { label: 'Stop', style: 'danger', action: 'stop', value: 'op-1', confirm } as const;
+    await chat.post(thread, { summary: 'Running', blocks: [{ kind: 'actions', buttons: [stop] }] }, { key: 'running' });
+    const button = page.getByRole('button', { name: 'Stop', exact: true });
+    await button.click();
+    await expect.poll(() => focused(page)).toBe('Stop it');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => focused(page)).toBe('Stop');
+    expect(actions()).toEqual([]);
+    await button.click();
+    await expect.poll(() => focused(page)).toBe('Stop it');
+    await page.keyboard.press('Enter');
+    await expect.poll(actions).toEqual(['approver stop']);
+  });
+
   test('sends a button once, however often it is pressed while it is on its way', async () => {
     const page = await open('approver');
     const thread = await ask(page);
@@ -590,6 +609,22 @@ describe('for everybody', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     const menu = await page.locator('.menu-body').boundingBox();
     expect(menu && menu.x >= 0 && menu.x + menu.width <= width).toBe(true);
+  });
+
+  test('shades the edge of a table behind which there is more, on a phone', async () => {
+    const thread = await fullThread();
+    const page = await open('merchant', pathOf(thread), { viewport: { width: 360, height: 640 } });
+    const table = page.getByRole('region', { name: 'Entries' });
+    const edges = async () => {
+      const { data, width, height } = PNG.sync.read(await table.screenshot());
+      const redAt = (x: number) => data[4 * (width * Math.floor(height / 2) + x)];
+      return [redAt(1), redAt(width - 2)].map((red) => (red === 255 ? 'plain' : 'shaded'));
+    };
+    expect(await edges()).toEqual(['plain', 'shaded']);
+    await table.evaluate((element) => element.scrollTo(10_000, 0));
+    expect(await edges()).toEqual(['shaded', 'plain']);
+    await page.setViewportSize({ width: 900, height: 640 });
+    expect(await edges()).toEqual(['plain', 'plain']);
   });
 
   test("shows times in the reader's own time zone", async () => {

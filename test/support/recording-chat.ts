@@ -5,6 +5,8 @@ export interface ChatCall {
   readonly call: 'post' | 'update' | 'ephemeral' | 'openForm';
   readonly key?: string;
   readonly card?: Card;
+  /** Of what was posted or shown to one person: where. */
+  readonly thread?: ThreadRef;
 }
 
 /** A platform in memory that can tell repeated posts, and keeps what it was told. */
@@ -24,7 +26,7 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
     calls.push(call);
   };
   const post = async (thread: ThreadRef, card: Card, { key }: { key: string }): Promise<MessageRef> => {
-    await record({ call: 'post', key, card });
+    await record({ call: 'post', key, card, thread });
     const ref = refs.get(key) ?? `m${messages.size}`;
     if (!refs.has(key)) messages.set(ref, card);
     refs.set(key, ref);
@@ -43,8 +45,8 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
       await record({ call: 'update', card });
       messages.set(ref, card);
     },
-    ephemeral: (_thread: ThreadRef, _person: Person, card: Card, options?: { key: string }) =>
-      record({ call: 'ephemeral', card, ...options }),
+    ephemeral: (thread: ThreadRef, _person: Person, card: Card, options?: { key: string }) =>
+      record({ call: 'ephemeral', card, thread, ...options }),
     directMessage: (_person: Person, card: Card) => record({ call: 'ephemeral', card }),
     person: async (workspaceId, userId) => ({ platform: 'web', workspaceId, userId, name: userId }),
     standing: async () => ({ kind: 'member', isInGroup: false }),

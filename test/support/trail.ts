@@ -11,8 +11,9 @@ export interface ExportedTrail {
     readonly prev: string;
     readonly hash: string;
     readonly header: string;
-    readonly salt: string | null;
-    readonly payload: Readonly<Record<string, unknown>> | null;
+    readonly salt?: string;
+    /** `withheld`: the words of another operation, between those of this one. */
+    readonly payload: Readonly<Record<string, unknown>> | 'withheld' | null;
   }[];
 }
 
@@ -44,6 +45,7 @@ export function brokenPayloads(trail: ExportedTrail): readonly string[] {
   return trail.entries
     .filter(({ header, salt, payload }) => {
       const { payloadHash } = JSON.parse(header) as { payloadHash?: string }; // compared, and nothing else
+      if (payload === 'withheld') return header.includes(trail.operationId);
       if (payload === null) return payloadHash !== undefined;
       const bytes = Buffer.from(salt ?? '', 'hex');
       return (

@@ -23,10 +23,10 @@ export function markBusy(root) {
 export async function press(form) {
   const name = nameOf(form);
   if (busy.has(name)) return;
-  const { title, text, yes } = form.dataset;
+  const { title, text, yes, safe } = form.dataset;
   const isDanger = form.querySelector('.danger') !== null;
   last = { message: form.closest('.message')?.id, key: keyOf(form.querySelector('button')) };
-  if (title !== undefined && !(await confirm({ title, text, yes, isDanger }))) return;
+  if (title !== undefined && !(await confirm({ title, text, yes, isDanger, isSafe: safe !== undefined }))) return;
   busy.add(name);
   markBusy(document);
   setStatus('');

@@ -18,16 +18,22 @@ function element(name, properties, ...children) {
   return made;
 }
 
-/** Asks; Escape and Cancel mean no. */
-export function confirm({ title, text, yes, isDanger }) {
+/** Asks; Escape and Cancel mean no, and so does Enter unless agreeing is the safe side. */
+export function confirm({ title, text, yes, isDanger, isSafe }) {
   const heading = element('h2', { id: 'question', className: 'heading', textContent: title });
   const words = element('p', { className: 'text', textContent: text });
   const agree = element('button', {
     value: 'yes',
     className: `button ${isDanger ? 'danger' : 'primary'}`,
     textContent: yes,
+    autofocus: isSafe,
   });
-  const cancel = element('button', { value: '', className: 'button plain', textContent: 'Cancel', autofocus: true });
+  const cancel = element('button', {
+    value: '',
+    className: 'button plain',
+    textContent: 'Cancel',
+    autofocus: !isSafe,
+  });
   const form = element('form', { method: 'dialog', className: 'actions' }, agree, cancel);
   const dialog = open([heading, words, form], 'question');
   return new Promise((resolve) => {

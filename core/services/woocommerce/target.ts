@@ -5,6 +5,11 @@ const EXAMPLE = 'Send it like this: shop.example.com';
 /** Pages of a shop that people copy their address from; what comes before is the shop. */
 const KNOWN_TAILS =
   /\/(?:(?:wp-admin|wp-login\.php|wp-json|wc-auth|wp-content)(?:\/.*)?|(?:index\.php|shop|cart|checkout|my-account)\/?)$/i;
+/** RFC 1035, section 2.3.4, without the root's dot and length bytes. */
+const HOST_CHARACTERS = 253;
+const LABEL_CHARACTERS = 63;
+/** What every browser takes. */
+const URL_CHARACTERS = 2048;
 const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~-]+)*$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i;
 
@@ -14,6 +19,8 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i;
  */
 export function parseTarget(text: string): TargetResult {
   const written = unwrapped(text);
+  if (written.length > URL_CHARACTERS)
+    return invalid(`That address is too long: an address has at most ${URL_CHARACTERS} characters. ${EXAMPLE}`);
   if (written === '') return invalid(`The address of the shop is missing. ${EXAMPLE}`);
   if (/[\s\\\p{Cc}\p{Cf}]/u.test(written))
     return invalid(`An address has no spaces and no backslashes in it. ${EXAMPLE}`);
@@ -54,6 +61,8 @@ function hostProblem(written: string, host: string): string | undefined {
     return 'Write that address in its usual form, such as 192.0.2.10, or better: send the name of the shop.';
   if (written.includes('%')) return `A shop's name has no percent sign in it. ${EXAMPLE}`;
   const name = host.replace(/\.$/, '');
+  if (name.length > HOST_CHARACTERS || name.split('.').some((label) => label.length > LABEL_CHARACTERS))
+    return `That name is too long for a shop: a name has at most ${HOST_CHARACTERS} characters, and ${LABEL_CHARACTERS} between two dots. ${EXAMPLE}`;
   const hasDot = name.includes('.') && !name.startsWith('.') && !name.includes('..');
   if (isAddress || name === 'localhost' || hasDot) return undefined;
   return `“${name}” isn't the whole name of a shop: there is no dot in it. ${EXAMPLE}`;

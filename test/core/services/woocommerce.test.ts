@@ -59,6 +59,7 @@ describe('the address of a shop', () => {
     ['http://[::1]:4001/', 'http://[::1]:4001'],
     ['http://192.168.1.20', 'http://192.168.1.20'],
     ['localhost.example.com', 'https://localhost.example.com'],
+    [`${'s'.repeat(63)}.${'shop.'.repeat(36)}example.c`, `https://${'s'.repeat(63)}.${'shop.'.repeat(36)}example.c`],
     ['münchen-shop.example', 'https://xn--mnchen-shop-thb.example'],
   ])('reads %s as %s', (text, base) => {
     expect(parseTarget(text)).toEqual({ kind: 'target', origin: base, base });
@@ -107,6 +108,9 @@ describe('the address of a shop', () => {
     ['https://shop..example.com', 'no dot'],
     ['https://exa mple.com', 'no spaces'],
     ['https://shop.example.com/%2e%2e%2f"x', 'the shop itself'],
+    [`https://shop.example.com/${'p'.repeat(2024)}`, 'at most 2048 characters'],
+    [`${'shop.'.repeat(50)}example`, 'at most 253 characters'],
+    [`${'s'.repeat(64)}.example.com`, '63 between two dots'],
   ])('refuses %s', (text, words) => {
     const result = parseTarget(text);
     expect(result).toMatchObject({ kind: 'invalid', reason: expect.stringContaining(words) });
