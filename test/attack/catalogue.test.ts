@@ -145,6 +145,11 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE table_name = 'autonomous_consent' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
         AND column_name NOT IN ('revoked_at', 'revoked_by')`),
 
+  'the program changes nothing of what a sealed secret is bound to': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'autonomous_credentials' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name IN ('customer_id', 'id', 'service', 'target', 'credential_type', 'operation_id', 'created_at')`),
+
   'the program can not see the keys of contexts, nor the list of migrations': () =>
     found(`SELECT c.relname || ' ' || right_ AS found FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) right_
       WHERE c.oid IN ('sec.context_key'::regclass, '_prisma_migrations'::regclass)
@@ -180,7 +185,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
   'nothing else runs with the rights of its owner': () =>
     found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
-        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'app.append_audit(text,bytea)',
+        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
@@ -347,6 +352,11 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'audit and events refuse every change, for every statement',
     'ALTER TABLE consent_events DISABLE TRIGGER append_only',
     'consent_events',
+  ],
+  [
+    'the program changes nothing of what a sealed secret is bound to',
+    'GRANT UPDATE ON autonomous_credentials TO countersign_program',
+    'target',
   ],
   [
     'the program can not see the keys of contexts, nor the list of migrations',

@@ -1,0 +1,56 @@
+-- What may destroy what is sealed is the program's own word, as with audit entries: keys of customers, sealed secrets and the
+-- erasure of a customer change only with HMAC(program key, what changes) in the transaction's setting `app.vouched`.
+
+-- Asked by triggers under the program's own role now, too; it reads the key with the owner's rights, and says yes or no.
+ALTER FUNCTION sec.refuse_unvouched(text) SECURITY DEFINER;
+GRANT EXECUTE ON FUNCTION sec.refuse_unvouched(text) TO countersign_program;
+
+-- Whom row level security does not bind owns the server, and could take the trigger away as well.
+CREATE FUNCTION app.keep_keys() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT row_security_active(TG_RELID) OR (TG_OP = 'UPDATE' AND (NEW.state, NEW.wrapped) = (OLD.state, OLD.wrapped)) THEN
+    RETURN NEW;
+  END IF;
+  PERFORM sec.refuse_unvouched(format('key|%s|%s|%s|%s', NEW.customer_id, NEW.version, NEW.state,
+    CASE WHEN TG_OP = 'INSERT' OR NEW.wrapped <> OLD.wrapped THEN encode(NEW.wrapped, 'hex') END));
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_vouched BEFORE INSERT OR UPDATE ON customer_keys FOR EACH ROW EXECUTE FUNCTION app.keep_keys();
+
+CREATE FUNCTION app.keep_customer() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF row_security_active(TG_RELID) THEN PERFORM sec.refuse_unvouched(format('customer|%s|erased', NEW.customer_id)); END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_vouched BEFORE UPDATE ON customers FOR EACH ROW
+  WHEN (OLD.erased_at IS DISTINCT FROM NEW.erased_at) EXECUTE FUNCTION app.keep_customer();
+
+-- One word a statement, over the rows that it changed, by id: a rotation makes hundreds of wraps anew at once. What stands
+-- in the columns that a record is bound to can't be changed at all, or is part of the word.
+REVOKE UPDATE ON autonomous_credentials FROM countersign_program;
+GRANT UPDATE (encrypted_credential, encryption_key_id, secret_version, expires_at, last_rotated_at, rotation_required,
+  credential_metadata, updated_at) ON autonomous_credentials TO countersign_program;
+
+CREATE FUNCTION app.keep_credentials() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  customer uuid;
+  words text;
+BEGIN
+  IF NOT row_security_active(TG_RELID) THEN RETURN NULL; END IF;
+  IF TG_OP = 'DELETE' THEN
+    SELECT min(gone.customer_id::text)::uuid, 'deleted' || string_agg(format(E'\n%s', gone.id), '' ORDER BY gone.id)
+      INTO customer, words FROM old_rows gone;
+  ELSE
+    SELECT min(came.customer_id::text)::uuid, 'sealed' || string_agg(format(E'\n%s|%s|%s|%s|%s', came.id, came.encryption_key_id,
+        came.secret_version, (extract(epoch FROM came.expires_at) * 1000)::bigint, encode(came.encrypted_credential, 'hex')), '' ORDER BY came.id)
+      INTO customer, words FROM new_rows came JOIN old_rows gone USING (customer_id, id)
+      WHERE (came.encryption_key_id, came.secret_version, came.expires_at, came.encrypted_credential)
+        IS DISTINCT FROM (gone.encryption_key_id, gone.secret_version, gone.expires_at, gone.encrypted_credential);
+  END IF;
+  IF customer IS NOT NULL THEN PERFORM sec.refuse_unvouched(format('credential|%s|%s', customer, words)); END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER keep_deleted AFTER DELETE ON autonomous_credentials REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION app.keep_credentials();
+CREATE TRIGGER keep_sealed AFTER UPDATE ON autonomous_credentials REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION app.keep_credentials();
