@@ -41,6 +41,7 @@ export type AuditKind =
   | 'access.refused'
   | 'question.answered'
   | 'retention.dropped'
+  | 'retention.swept'
   | 'erasure.completed'
   | 'checkpoints.begun'
   | 'hold.placed'

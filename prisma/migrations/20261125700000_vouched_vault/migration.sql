@@ -54,3 +54,39 @@ CREATE TRIGGER keep_deleted AFTER DELETE ON autonomous_credentials REFERENCING O
   FOR EACH STATEMENT EXECUTE FUNCTION app.keep_credentials();
 CREATE TRIGGER keep_sealed AFTER UPDATE ON autonomous_credentials REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION app.keep_credentials();
+
+-- Pictures of steps, and which chat events had their effect, go when their time is over: with the words of the trail.
+GRANT SELECT (customer_id, created_at), DELETE ON screenshots, chat_events TO countersign_retention;
+
+DROP TRIGGER keep_vouched ON autonomous_operations_audit;
+CREATE TRIGGER keep_vouched BEFORE INSERT ON autonomous_operations_audit FOR EACH ROW
+  WHEN (NEW.kind IN ('retention.dropped', 'retention.swept', 'erasure.completed', 'hold.placed', 'hold.released', 'customer.erased'))
+  EXECUTE FUNCTION app.keep_vouched();
+
+-- Deletes what is older than `days` (and than sec.retention says), as many as the header tells, once its own entry is in the
+-- chain; nothing under a legal hold.
+CREATE FUNCTION app.sweep(header text, OUT seq bigint, OUT hash bytea) LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  customer uuid := sec.customer();
+  fields jsonb := header::jsonb;
+  before timestamptz := app.now() - make_interval(days => app.audit_days((fields ->> 'days')::int));
+  pictures bigint;
+  events bigint;
+BEGIN
+  SELECT a.seq, a.hash INTO seq, hash FROM app.append_audit(header, NULL) a;
+  PERFORM app.refuse_held(customer);
+  DELETE FROM public.screenshots s WHERE s.customer_id = customer AND s.created_at < before;
+  GET DIAGNOSTICS pictures = ROW_COUNT;
+  DELETE FROM public.chat_events e WHERE e.customer_id = customer AND e.created_at < before;
+  GET DIAGNOSTICS events = ROW_COUNT;
+  IF (fields ->> 'kind', fields ->> 'screenshots', fields ->> 'chatEvents')
+      IS DISTINCT FROM ('retention.swept', pictures::text, events::text) THEN
+    RAISE EXCEPTION 'a sweep says what it takes' USING ERRCODE = 'check_violation';
+  END IF;
+END $$;
+GRANT CREATE ON SCHEMA app TO countersign_retention;
+ALTER FUNCTION app.sweep(text) OWNER TO countersign_retention;
+REVOKE CREATE ON SCHEMA app FROM countersign_retention;
+REVOKE EXECUTE ON FUNCTION app.sweep(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.sweep(text) TO countersign_program;
