@@ -29,14 +29,11 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
       if (!operation) return;
       const now = await databaseNow(tx);
       await endStanding(tx, deps, operation, now);
-      const { request, grant } = operation;
-      const isAsking = operation.state === 'awaiting_consent' && request !== null;
-      const isUnanswered = isAsking && request.expiresAt <= now;
-      const isUnentered =
-        operation.state === 'awaiting_credentials' && grant?.expiresAt != null && grant.expiresAt <= now;
-      if (isAsking && !isUnanswered) return remind(tx, deps, operation, now);
-      if (!isUnanswered && !isUnentered) return;
-      const why = isUnanswered ? 'Nobody approved it in time' : 'The sign-in was not entered in time';
+      const why = overdue(operation, now);
+      if (why === undefined) {
+        if (operation.state === 'awaiting_consent') await remind(tx, deps, operation, now);
+        return;
+      }
       const entry = { kind: 'operation.expired', payload: { why } } as const;
       await deps.mover.move(tx, customerId, {
         operationId,
@@ -47,6 +44,46 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
         entry,
       });
     });
+}
+
+/**
+ * What the queue could not do after its last retry is done late. What even then does not work, the next retry tries; but an
+ * operation that should be over by now ends first, and its thread says so: nobody waits for it in vain.
+ */
+export function createLateDeadlines(deps: DeadlineDeps): (job: OperationJob) => Promise<void> {
+  const look = createDeadlines(deps);
+  return async (job) => {
+    try {
+      await look(job);
+    } catch (error) {
+      await endOverdue(deps, job);
+      throw error;
+    }
+  };
+}
+
+function endOverdue({ database, operations, mover }: DeadlineDeps, { customerId, operationId }: OperationJob) {
+  return database.withCustomer(customerId, async (tx) => {
+    const operation = await lockedOperation(tx, operations, customerId, operationId);
+    const late = operation && overdue(operation, await databaseNow(tx));
+    if (!operation || late === undefined) return;
+    const why = `${late}, and closing it failed again and again. Nothing was done.`;
+    await mover.move(tx, customerId, {
+      operationId,
+      from: [operation.state],
+      fence: operation.fence,
+      to: 'failed',
+      set: { errorCode: 'given_up', errorMessage: why },
+      entry: { kind: 'operation.failed', success: false, payload: { code: 'given_up', why } },
+    });
+  });
+}
+
+/** Why the operation's time is over, where it waits for somebody; `undefined`: it is not. */
+function overdue({ state, request, grant }: Operation, now: Date): string | undefined {
+  if (state === 'awaiting_consent' && request && request.expiresAt <= now) return 'Nobody approved it in time';
+  const isUnentered = state === 'awaiting_credentials' && grant?.expiresAt != null && grant.expiresAt <= now;
+  return isUnentered ? 'The sign-in was not entered in time' : undefined;
 }
 
 /** Once, from half of its time on; the thread then says so. */
