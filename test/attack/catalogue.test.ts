@@ -139,7 +139,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
   'the program decides a question, and changes nothing else of it': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'consent_requests' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
-        AND column_name NOT IN ('decision', 'decided_at', 'decided_by', 'reason', 'method')`),
+        AND column_name NOT IN ('decision', 'decided_at', 'decided_by', 'method')`),
 
   'the program changes nothing of a countersignature but its revocation': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges

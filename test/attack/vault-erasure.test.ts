@@ -6,12 +6,16 @@ import {
   asCustomer,
   type Core,
   cancel,
+  click,
   connected,
   grantedOperation,
   installShop,
+  look,
   openCore,
+  requestOperation,
   type Shop,
   sql,
+  trail,
   wordFor,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -195,4 +199,33 @@ describe('15 a smuggled statement under the role of the program destroys nothing
     await smuggle(one, 'UPDATE customers SET erased_at = app.now()');
     expect(await core.directory.customers()).toContain(one.shop.customerId);
   });
+});
+
+test('15 why somebody denied is told by no row in clear, and by nobody once the customer is erased, not even from a dump', async () => {
+  const shop = await installShop(core);
+  const { customerId } = shop;
+  const [operation, other] = [await requestOperation(core, shop), await grantedOperation(core, shop)];
+  await core.consents.deny(customerId, click(operation, shop.approver), CANARY);
+  const asked = { by: shop.merchant, until: new Date(Date.now() + 86_400_000), keeps: [] };
+  const question = await core.standingGrants.ask(customerId, other.id, asked);
+  const standing = { ...click(other, shop.approver), planHash: question?.planHash ?? '' };
+  expect(await core.standingGrants.deny(customerId, standing, CANARY)).toEqual({ kind: 'denied' });
+  await cancel(core, other);
+  const told = async () => [
+    (await look(core, operation)).errorMessage,
+    (await trail(core, operation)).at(-1)?.payload?.reason,
+  ];
+  expect(await told()).toEqual([CANARY, CANARY]);
+  const tables = await sql<{ name: string }>(
+    testDatabase.adminUrl,
+    `SELECT table_name AS name FROM information_schema.columns
+     WHERE table_schema = 'public' AND column_name = 'customer_id' AND table_name <> 'customer_keys'`,
+  );
+  const dumped = await dump(tables.map(({ name }) => name));
+  const clear = [...dumped].flatMap(([table, rows]) => rows.filter((row) => row.includes(CANARY)).map(() => table));
+  expect(clear).toEqual([]);
+  await core.keyRotation.eraseCustomer(customerId);
+  expect(await told()).toEqual([null, undefined]);
+  await restore(new Map([...dumped].filter(([table]) => table !== 'customers')));
+  expect(await told()).toEqual([null, undefined]);
 });
