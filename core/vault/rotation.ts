@@ -8,7 +8,15 @@ import type { CustomerId } from '../ids.ts';
 import { isEnd, STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import { binding } from './credential.ts';
-import { type CustomerKeys, countSeals, createCustomerKeys, keyContext, MOST_SEALS, toBuffer } from './keys.ts';
+import {
+  type CustomerKeys,
+  countSeals,
+  createCustomerKeys,
+  keyContext,
+  keyWord,
+  MOST_SEALS,
+  toBuffer,
+} from './keys.ts';
 import { type CustomerKey, rewrapRecord } from './record.ts';
 import { deleteRows, sealedWord } from './records.ts';
 
@@ -147,7 +155,7 @@ async function begin(tx: Transaction, keys: CustomerKeys, { database, audit }: D
   const active = await tx.customerKey.findFirst({ where: { customerId, state: 'active' }, select: { version: true } });
   if (!active) throw new CountersignError('vault_key_missing', 'This customer has no key to rotate.');
   const { version: from } = active;
-  await database.vouch(tx, 'key', customerId, `${from}|decrypt_only|`);
+  await database.vouch(tx, 'key', customerId, keyWord(from, 'decrypt_only'));
   // Of two at once the second waits here for the first one's commit, and then finds the version retired.
   const { count } = await tx.customerKey.updateMany({
     where: { customerId, version: from, state: 'active' },
@@ -294,7 +302,7 @@ function destroy(database: Database, audit: Audit, customerId: CustomerId, versi
   return database.withCustomer(customerId, async (tx) => {
     const rows = await tx.$queryRaw`SELECT app.key_is_named(${customerId}::uuid, ${version}::int) AS "isNamed"`;
     if (namedRows.parse(rows)[0]?.isNamed !== false) return false;
-    await database.vouch(tx, 'key', customerId, `${version}|destroyed|`);
+    await database.vouch(tx, 'key', customerId, keyWord(version, 'destroyed'));
     const { count } = await tx.customerKey.updateMany({
       where: { customerId, version, state: 'decrypt_only' },
       data: { state: 'destroyed', wrapped: new Uint8Array() },
@@ -313,7 +321,7 @@ async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, deps: Deps, 
     const { bytes, version } = await keys.unwrap(customerId, row);
     const wrapped = await rootKeys.wrap(bytes, keyContext(customerId, version));
     bytes.fill(0);
-    await database.vouch(tx, 'key', customerId, `${version}|${row.state}|${wrapped.toString('hex')}`);
+    await database.vouch(tx, 'key', customerId, keyWord(version, row.state, wrapped));
     await tx.customerKey.update({
       where: { customerId_version: { customerId, version } },
       data: { wrapped: Uint8Array.from(wrapped) },
@@ -336,7 +344,7 @@ async function erase(tx: Transaction, { database, audit }: Deps, customerId: Cus
     );
   const keys = await tx.customerKey.findMany({ where: { customerId, state: { not: 'destroyed' } } });
   for (const { version } of keys) {
-    await database.vouch(tx, 'key', customerId, `${version}|destroyed|`);
+    await database.vouch(tx, 'key', customerId, keyWord(version, 'destroyed'));
     await tx.customerKey.update({
       where: { customerId_version: { customerId, version } },
       data: { state: 'destroyed', wrapped: new Uint8Array() },
