@@ -26,11 +26,13 @@ export interface Database {
    */
   callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /**
-   * The program's word in this transaction for the one text that it is about to put on record: the database takes what
-   * retention and erasure trust with that alone, so that no smuggled statement makes any. One word at a time.
-   * @param text of an entry: its header; of a checkpoint: `seq|hash in hex|note`
+   * The program's word in this transaction for the one thing that it is about to do: the database takes what retention and
+   * erasure trust, and what may destroy what is sealed, with that alone, so that no smuggled statement does any of it.
+   * One word at a time.
+   * @param text of an entry: its header; of a checkpoint: `seq|hash in hex|note`; of a key: `version|state|wrapped in hex`,
+   * the last empty where it stays; of credentials: see core/vault/records.ts; of a customer: `erased`
    */
-  vouch(tx: Transaction, what: 'audit' | 'checkpoint', customerId: CustomerId, text: string): Promise<void>;
+  vouch(tx: Transaction, what: Vouched, customerId: CustomerId, text: string): Promise<void>;
   /** An entry's header as an argument of the statement that appends it: the program's word goes with it, without a round trip. */
   vouched(customerId: CustomerId, header: string): Prisma.Sql;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
@@ -47,6 +49,8 @@ export interface Database {
   notify(channel: string, payloads: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
+
+export type Vouched = 'audit' | 'checkpoint' | 'key' | 'credential' | 'customer';
 
 export interface Listener {
   stop(): Promise<void>;
@@ -79,9 +83,7 @@ const LOCK_WAIT_MS = 60_000; // longer than a call to a chat platform takes, wit
 
 /** Connects lazily. @throws nothing by itself: the first call finds out. */
 export function createDatabase(config: DatabaseConfig): Database {
-  const contextKey = config.rootKeys.derive(CONTEXT_PURPOSE)[0];
-  if (!contextKey)
-    throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
+  const contextKey = contextKeyOf(config.rootKeys);
   const names = new Map<string, string>();
   const adapter = new PrismaPg(
     { connectionString: config.url, max: config.poolSize },
@@ -121,9 +123,7 @@ export function createDatabase(config: DatabaseConfig): Database {
       }),
     callAs: (customerId, statement) =>
       translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
-    async vouch(tx, what, customerId, text) {
-      await tx.$executeRaw`SELECT set_config('app.vouched', ${wordOf(contextKey, what, customerId, text)}, true)`;
-    },
+    vouch: (...word) => vouchWith(contextKey, ...word),
     vouched(customerId, header) {
       const word = wordOf(contextKey, 'audit', customerId, header);
       return Prisma.sql`CASE WHEN set_config('app.vouched', ${word}, true) <> '' THEN ${header}::text END`;
@@ -140,6 +140,21 @@ export function createDatabase(config: DatabaseConfig): Database {
   };
 }
 
+function contextKeyOf(rootKeys: RootKeys): Buffer {
+  const [key] = rootKeys.derive(CONTEXT_PURPOSE);
+  if (key) return key;
+  throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
+}
+
+/** `Database.vouch` for who holds the root keys and no database. */
+export function vouchingWith(rootKeys: RootKeys): Database['vouch'] {
+  return (...word) => vouchWith(contextKeyOf(rootKeys), ...word);
+}
+
+async function vouchWith(contextKey: Buffer, ...[tx, what, customerId, text]: Parameters<Database['vouch']>) {
+  await tx.$executeRaw`SELECT set_config('app.vouched', ${wordOf(contextKey, what, customerId, text)}, true)`;
+}
+
 /** What `sec.enter` takes: the program's word for this customer and these minutes. */
 function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
   const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
@@ -148,7 +163,7 @@ function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
 }
 
 /** What `sec.refuse_unvouched` asks for. A context's text begins with a UUID, so that neither passes for the other. */
-function wordOf(contextKey: Buffer, what: 'audit' | 'checkpoint', customerId: CustomerId, text: string): string {
+function wordOf(contextKey: Buffer, what: Vouched, customerId: CustomerId, text: string): string {
   return createHmac('sha256', contextKey).update(`${what}|${customerId}|${text}`).digest('hex');
 }
 

@@ -112,7 +112,12 @@ function decision(operation: Operation, people: Deciders): readonly Block[] {
       {
         kind: 'signature',
         tone: 'refused',
-        text: [text('Denied by '), person(decidedBy.person), ...at(request?.decidedAt), ...because(request?.reason)],
+        text: [
+          text('Denied by '),
+          person(decidedBy.person),
+          ...at(request?.decidedAt),
+          ...because(operation.errorMessage),
+        ],
       },
     ];
   return [

@@ -44,6 +44,7 @@ export type AuditKind =
   | 'question.answered'
   | 'question.lapsed'
   | 'retention.dropped'
+  | 'retention.swept'
   | 'erasure.completed'
   | 'checkpoints.begun'
   | 'hold.placed'

@@ -17,7 +17,12 @@ export interface Retention {
    * checkpoint reaches; one is signed first. @returns how many went; 0 under a legal hold.
    */
   drop(customerId: CustomerId, days: number): Promise<number>;
-  /** For every customer; one that fails is logged and keeps the others from nothing. */
+  /**
+   * Deletes pictures of steps, and which chat events had their effect, that are older than `days`; never sooner than the
+   * owner of the database allows. @returns how many of each went; none under a legal hold.
+   */
+  sweep(customerId: CustomerId, days: number): Promise<Swept>;
+  /** Both, for every customer; one that fails is logged and keeps the others from nothing. */
   dropAll(days: number): Promise<void>;
   /**
    * Takes words away; their entries stay, and the chain with them.
@@ -34,8 +39,14 @@ export interface Retention {
   isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean>;
 }
 
+export interface Swept {
+  readonly screenshots: number;
+  readonly chatEvents: number;
+}
+
 const counted = z.tuple([z.object({ count: z.bigint() })]);
 const lastDue = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array), checkpoint: z.bigint() })).max(1);
+const sweepable = z.tuple([z.object({ screenshots: z.bigint(), chatEvents: z.bigint() })]);
 const seqs = z.array(z.object({ seq: z.bigint() }));
 
 export function createRetention(deps: {
@@ -72,20 +83,34 @@ export function createRetention(deps: {
     });
   };
 
+  const sweep = (customerId: CustomerId, days: number) =>
+    database.withCustomer(customerId, async (tx) => {
+      const swept = await outdated(tx, customerId, days);
+      const { screenshots, chatEvents } = swept;
+      if (screenshots + chatEvents === 0 || (await isHeld(tx, customerId))) return { screenshots: 0, chatEvents: 0 };
+      const header = headerText(customerId, newUuid(), { kind: 'retention.swept', days, screenshots, chatEvents });
+      await database.vouch(tx, 'audit', customerId, header);
+      await tx.$executeRaw`SELECT app.sweep(${header})`;
+      return swept;
+    });
+
   return {
     drop,
+    sweep,
     isHeld,
     placeHold: hold('hold.placed'),
     releaseHold: hold('hold.released'),
     async dropAll(days) {
       for (const customerId of await directory.customersOnRecord()) {
-        try {
-          const count = await drop(customerId, days);
-          if (count > 0) log.info({ customerId, count }, 'old audit entries were dropped');
-        } catch (error) {
+        const failed = (error: unknown) => {
           const cause = error instanceof Error ? error.message : String(error);
-          log.error({ code: 'retention', customerId, cause }, 'old audit entries could not be dropped');
-        }
+          log.error({ code: 'retention', customerId, cause }, 'what is old could not be dropped');
+        };
+        const count = await drop(customerId, days).catch(failed);
+        if (count) log.info({ customerId, count }, 'old audit entries were dropped');
+        const swept = await sweep(customerId, days).catch(failed);
+        if (swept && swept.screenshots + swept.chatEvents > 0)
+          log.info({ customerId, ...swept }, 'old pictures and chat events were deleted');
       }
     },
     erase: (customerId, scope, by) =>
@@ -124,6 +149,16 @@ async function due(tx: Transaction, customerId: CustomerId, days: number) {
         AND a.seq <= coalesce((SELECT seq FROM reached), a.seq)
       ORDER BY a.seq DESC LIMIT 1`,
   );
+}
+
+async function outdated(tx: Transaction, customerId: CustomerId, days: number): Promise<Swept> {
+  const [{ screenshots, chatEvents }] = sweepable.parse(
+    await tx.$queryRaw`
+      WITH due AS (SELECT app.now() - make_interval(days => app.audit_days(${days}::int)) AS before)
+      SELECT (SELECT count(*) FROM screenshots s, due WHERE s.customer_id = ${customerId}::uuid AND s.created_at < before) AS screenshots,
+        (SELECT count(*) FROM chat_events e, due WHERE e.customer_id = ${customerId}::uuid AND e.created_at < before) AS "chatEvents"`,
+  );
+  return { screenshots: Number(screenshots), chatEvents: Number(chatEvents) };
 }
 
 function sealedEntries(tx: Transaction, customerId: CustomerId, scope: ErasureScope): Promise<unknown> {

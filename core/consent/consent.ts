@@ -60,7 +60,7 @@ export type Extension =
 export interface Consents extends Pick<Decisions, 'mayDecide'> {
   /** One approval; the one that makes them enough is the countersignature. @throws TypeError for a plan without permissions. */
   grant(customerId: CustomerId, click: Click): Promise<Decision>;
-  /** Ends the question, whoever has approved it so far. */
+  /** Ends the question, whoever has approved it so far. The reason lies in the sealed words of the trail alone. */
   deny(customerId: CustomerId, click: Omit<Click, 'planHash'>, reason: string): Promise<Decision>;
   /** Lets an operation run longer, as far as its plan said that it may. */
   extend(customerId: CustomerId, click: Omit<Click, 'planHash'>, until: Date): Promise<Extension>;
@@ -168,14 +168,13 @@ export function createConsents(deps: ConsentDeps): Consents {
       }),
     deny: (customerId, click, reason) =>
       decisions.decide(customerId, click, 'deny', plan, async (tx, { operation, request, by, now }) => {
-        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, reason, now });
+        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, now });
         const entry = { kind: 'operation.denied', actor: by.id, payload: { reason, ...collected(click) } } as const;
         await mover.move(tx, customerId, {
           operationId: operation.id,
           from: ['awaiting_consent'],
           to: 'denied',
           entry,
-          set: { errorMessage: reason || null },
         });
         const after = await operations.get(tx, customerId, operation.id);
         return { kind: 'denied', operation: after ?? operation } as const;

@@ -146,14 +146,13 @@ export async function closeRequest(
     readonly decision: 'denied' | 'expired';
     readonly by?: MemberId;
     readonly method?: CollectionMethod;
-    readonly reason?: string;
     readonly now: Date;
   },
 ): Promise<boolean> {
-  const { decision, by = null, method = null, reason = null, now } = close;
+  const { decision, by = null, method = null, now } = close;
   const { count } = await tx.consentRequest.updateMany({
     where: { customerId, id, decision: null },
-    data: { decision, decidedAt: now, decidedBy: by, method, reason },
+    data: { decision, decidedAt: now, decidedBy: by, method },
   });
   return count > 0;
 }

@@ -186,7 +186,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
       }),
     deny: (customerId, click, reason) =>
       decisions.decide(customerId, click, 'deny', subject, async (tx, { operation, request, by, now }) => {
-        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, reason, now });
+        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, now });
         await audit.append(tx, customerId, {
           kind: 'consent.denied',
           operationId: operation.id,

@@ -30,16 +30,12 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
       if (!operation) return;
       const now = await databaseNow(tx);
       await endStanding(tx, deps, operation, now);
-      const { request, grant } = operation;
-      if (operation.state === 'waiting_for_human' || operation.state === 'paused')
-        return endWaiting(tx, deps, operation, now);
-      const isAsking = operation.state === 'awaiting_consent' && request !== null;
-      const isUnanswered = isAsking && request.expiresAt <= now;
-      const isUnentered =
-        operation.state === 'awaiting_credentials' && grant?.expiresAt != null && grant.expiresAt <= now;
-      if (isAsking && !isUnanswered) return remind(tx, deps, operation, now);
-      if (!isUnanswered && !isUnentered) return;
-      const why = isUnanswered ? 'Nobody approved it in time' : 'The sign-in was not entered in time';
+      const why = overdue(operation, now);
+      if (why === undefined) {
+        if (operation.state === 'awaiting_consent') await remind(tx, deps, operation, now);
+        if (operation.state === 'waiting_for_human') await endWaiting(tx, deps, operation, now);
+        return;
+      }
       const entry = { kind: 'operation.expired', payload: { why } } as const;
       await deps.mover.move(tx, customerId, {
         operationId,
@@ -50,6 +46,47 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
         entry,
       });
     });
+}
+
+/**
+ * What the queue could not do after its last retry is done late. What even then does not work, the next retry tries; but an
+ * operation that should be over by now ends first, and its thread says so: nobody waits for it in vain.
+ */
+export function createLateDeadlines(deps: DeadlineDeps): (job: OperationJob) => Promise<void> {
+  const look = createDeadlines(deps);
+  return async (job) => {
+    try {
+      await look(job);
+    } catch (error) {
+      await endOverdue(deps, job);
+      throw error;
+    }
+  };
+}
+
+function endOverdue({ database, operations, mover }: DeadlineDeps, { customerId, operationId }: OperationJob) {
+  return database.withCustomer(customerId, async (tx) => {
+    const operation = await lockedOperation(tx, operations, customerId, operationId);
+    const late = operation && overdue(operation, await databaseNow(tx));
+    if (!operation || late === undefined) return;
+    const why = `${late}, and closing it failed again and again. Nothing was done.`;
+    await mover.move(tx, customerId, {
+      operationId,
+      from: [operation.state],
+      fence: operation.fence,
+      to: 'failed',
+      set: { errorCode: 'given_up', errorMessage: why },
+      entry: { kind: 'operation.failed', success: false, payload: { code: 'given_up', why } },
+    });
+  });
+}
+
+/** Why the operation's time is over, where it waits for somebody; `undefined`: it is not. */
+function overdue({ state, request, grant }: Operation, now: Date): string | undefined {
+  if (state === 'awaiting_consent' && request && request.expiresAt <= now) return 'Nobody approved it in time';
+  if (!grant?.expiresAt || grant.expiresAt > now) return undefined;
+  if (state === 'awaiting_credentials') return 'The sign-in was not entered in time';
+  return state === 'waiting_for_human' || state === 'paused' ? 'Nobody answered its question in time' : undefined;
 }
 
 /** Once, from half of its time on; the thread then says so. */
@@ -67,17 +104,9 @@ async function remind(tx: Transaction, { audit }: DeadlineDeps, operation: Opera
  * to it can go on as long as its countersignature holds.
  */
 async function endWaiting(tx: Transaction, deps: DeadlineDeps, operation: Operation, now: Date): Promise<void> {
-  const { customerId, id: operationId, grant, state, fence } = operation;
-  if (grant?.expiresAt && grant.expiresAt <= now) {
-    const why = 'Nobody answered its question in time';
-    const entry = { kind: 'operation.expired', payload: { why } } as const;
-    await deps.mover.move(tx, customerId, {
-      ...{ operationId, from: [state], fence, to: 'expired' as const, set: { errorMessage: why }, entry },
-    });
-    return;
-  }
+  const { customerId, id: operationId, fence } = operation;
   const question = await latestQuestion(tx, customerId, operationId);
-  if (!question || question.closed !== null || state !== 'waiting_for_human') return;
+  if (!question || question.closed !== null) return;
   if (question.expiresAt <= now) {
     await lapse(tx, customerId, question, now);
     const entry = { kind: 'question.lapsed', stepNumber: question.step } as const;

@@ -5,9 +5,11 @@ import type {
   Operation as OperationRow,
   OperationStep,
 } from '../../prisma/generated/client.ts';
+import type { Audit } from '../audit/audit.ts';
 import { approvalsOf } from '../consent/events.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
@@ -52,6 +54,7 @@ export interface Operation {
   readonly currentStep: number;
   readonly result: OperationResult | null;
   readonly errorCode: string | null;
+  /** Of a denied one: why it was denied, as long as these words are on record. */
   readonly errorMessage: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
@@ -60,6 +63,7 @@ export interface Operation {
 
 export interface ReadOperationDeps {
   readonly customers: Customers;
+  readonly audit: Pick<Audit, 'read'>;
   getService(id: string): Service | undefined;
 }
 
@@ -110,12 +114,30 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     currentStep: row.currentStep,
     result: row.result === null ? null : operationResult.parse(row.result),
     errorCode: row.errorCode,
-    errorMessage: row.errorMessage,
+    errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
     createdAt: row.createdAt,
     startedAt: row.startedAt,
     completedAt: row.completedAt,
   };
 }
+
+/** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */
+async function reasonOf(
+  tx: Transaction,
+  { audit }: ReadOperationDeps,
+  customerId: CustomerId,
+  operationId: OperationId,
+): Promise<string | null> {
+  const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'operation.denied' } });
+  try {
+    return (row && denial.safeParse((await audit.read(tx, customerId, row)).payload).data?.reason) || null;
+  } catch (error) {
+    if (error instanceof CountersignError && !error.isRetryable) return null; // an audit says so, a card does without
+    throw error;
+  }
+}
+
+const denial = z.object({ reason: z.string() });
 
 /** Permission → the member who added it. */
 export const widenedBy = z.record(z.string(), z.uuid());

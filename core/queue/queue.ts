@@ -8,6 +8,7 @@ import {
   CHECKPOINTS_QUEUE,
   DEADLINES_QUEUE,
   GIVEN_UP_QUEUE,
+  LATE_DEADLINES_QUEUE,
   OPERATIONS_QUEUE,
   type OperationJob,
   RETENTION_QUEUE,
@@ -28,6 +29,8 @@ export interface Queue {
   /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
   workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
+  /** Hears of each deadline that has no retry left, and again every minute until it did something about it. */
+  workLateDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
   /** Every ten minutes, in one process of all. */
   workCheckpoints(run: () => Promise<void>): Promise<void>;
   /** Once a day, in one process of all. */
@@ -94,7 +97,15 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     async workGivenUp(run) {
       await boss.work(GIVEN_UP_QUEUE, { ...POLLING, includeMetadata: true }, async (jobs) => {
         for (const { data, sourceId } of jobs)
-          if (sourceId) await withoutWords(config.log, () => run(idsOf(data), sourceId));
+          if (sourceId)
+            await withoutWords(config.log, () => {
+              const job = idsOf(data);
+              config.log.error(
+                { code: 'given_up', ...job },
+                'the job of an operation has no retry left: the operation ends, unless it has another one',
+              );
+              return run(job, sourceId);
+            });
       });
     },
     async workDeadlines(run) {
@@ -107,6 +118,16 @@ export function createQueue(config: { url: string; log: Log }): Queue {
           results.push(failure ? { id, status: 'failed', output: failure } : { id, status: 'completed' });
         }
         return results;
+      });
+    },
+    async workLateDeadlines(run) {
+      await boss.work(LATE_DEADLINES_QUEUE, POLLING, async (jobs) => {
+        for (const { data } of jobs)
+          await withoutWords(config.log, () => {
+            const job = idsOf(data);
+            config.log.error({ code: 'deadline_late', ...job }, 'a deadline was not kept in time: it is tried again');
+            return run(job);
+          });
       });
     },
     workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),

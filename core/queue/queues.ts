@@ -6,6 +6,8 @@ export const OPERATIONS_QUEUE = 'operations';
 export const GIVEN_UP_QUEUE = 'operations_given_up';
 /** Delayed moves that nobody clicks: a consent request or a link that expires. */
 export const DEADLINES_QUEUE = 'deadlines';
+/** Where a job of `deadlines` goes after its last retry. */
+export const LATE_DEADLINES_QUEUE = 'deadlines_late';
 
 /** What is done by the clock for all customers: checkpoints of the audit trail, and dropping what is too old. Empty payloads. */
 export const CHECKPOINTS_QUEUE = 'checkpoints';
@@ -40,8 +42,19 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
     },
   },
   {
+    name: LATE_DEADLINES_QUEUE,
+    options: { notify: true, expireInSeconds: 60, retryLimit: 1000, retryDelay: 60, deleteAfterSeconds: 86_400 },
+  },
+  {
     name: DEADLINES_QUEUE,
-    options: { notify: true, expireInSeconds: 60, retryLimit: 20, retryDelay: 5, deleteAfterSeconds: 3600 },
+    options: {
+      notify: true,
+      expireInSeconds: 60,
+      retryLimit: 20,
+      retryDelay: 5,
+      deadLetter: LATE_DEADLINES_QUEUE,
+      deleteAfterSeconds: 3600,
+    },
   },
   {
     name: CHECKPOINTS_QUEUE,

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { z } from 'zod';
-import type { Transaction } from '../database.ts';
+import { type Transaction, vouchingWith } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import type { RootKeys } from '../ports/keys.ts';
@@ -75,6 +75,7 @@ export function createCustomerKeys(rootKeys: RootKeys, sample = SAMPLE): Custome
       const key = randomBytes(32);
       const wrapped = await rootKeys.wrap(key, keyContext(customerId, version));
       key.fill(0);
+      await vouchingWith(rootKeys)(tx, 'key', customerId, keyWord(version, 'active', wrapped));
       // Two first uses at once: one row wins, and both read it.
       await tx.customerKey.createMany({
         data: [{ customerId, version, wrapped: Uint8Array.from(wrapped), state: 'active' }],
@@ -94,6 +95,11 @@ export function createCustomerKeys(rootKeys: RootKeys, sample = SAMPLE): Custome
 /** What a wrapped key is bound to. */
 export function keyContext(customerId: CustomerId, version: number): Buffer {
   return associatedData(['customer-key/v1', customerId, String(version)]);
+}
+
+/** What is vouched for before a key's row becomes this; `wrapped` is absent where it stays, or goes. */
+export function keyWord(version: number, state: string, wrapped?: Buffer): string {
+  return `${version}|${state}|${wrapped?.toString('hex') ?? ''}`;
 }
 
 export async function countSeals(

@@ -1,5 +1,6 @@
+import { z } from 'zod';
 import type { Credential, Prisma } from '../../prisma/generated/client.ts';
-import { databaseNow, type Transaction } from '../database.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import { Secret } from '../secret.ts';
@@ -58,8 +59,13 @@ export interface VaultRecords {
   deleteSignIn(customerId: CustomerId, operationId: OperationId): Promise<number>;
 }
 
+export interface RecordDeps {
+  readonly sealer: Sealer;
+  readonly database: Database;
+}
+
 /** Inside a transaction of the caller, whose own audit entry says why; so nothing is appended here. */
-export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
+export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
   return {
     async store(customerId, service, type, secret) {
       const operationId = secret.operationId ?? null;
@@ -68,7 +74,7 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
       const found = await only(tx, customerId, service, type, { target, operationId });
       const plain = encodeFields(fieldsOf(secret.value));
       try {
-        return await put(tx, sealer, customerId, { service, target, type, operationId }, plain, {
+        return await put(tx, deps, customerId, { service, target, type, operationId }, plain, {
           old: found,
           expiresAt: secret.expiresAt ?? null,
           metadata: secret.metadata ?? {},
@@ -91,7 +97,7 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
       ).map(toStored),
     async delete(customerId, service, type, where = {}) {
       const row = await only(tx, customerId, service, type, where);
-      return row !== undefined && (await tx.credential.deleteMany({ where: { customerId, id: row.id } })).count > 0;
+      return row !== undefined && (await deleteRows(tx, deps.database, customerId, [row])) > 0;
     },
     async byId(customerId, id) {
       const now = await databaseNow(tx);
@@ -104,11 +110,55 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
       const row = await tx.credential.findFirst({ where: resultWhere(customerId, operationId) });
       return row ? toStored(row) : null;
     },
-    deleteSignIn: (customerId, operationId) => tx.$executeRaw`
-      DELETE FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
-        AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
-          AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`,
+    async deleteSignIn(customerId, operationId) {
+      const rows = await tx.$queryRaw`
+        SELECT id FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
+          AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
+            AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`;
+      return deleteRows(tx, deps.database, customerId, idRows.parse(rows));
+    },
   };
+}
+
+const idRows = z.array(z.object({ id: z.uuid() }));
+
+/** Deletes those of these rows that are still there, with the program's word for exactly them. @returns how many. */
+export async function deleteRows(
+  tx: Transaction,
+  database: Database,
+  customerId: CustomerId,
+  rows: readonly { readonly id: string }[],
+): Promise<number> {
+  const ids = rows.map(({ id }) => id);
+  const held = idRows.parse(
+    ids.length === 0
+      ? []
+      : await tx.$queryRaw`
+          SELECT id FROM autonomous_credentials WHERE customer_id = ${customerId}::uuid AND id = ANY (${ids}::uuid[])
+          ORDER BY id FOR UPDATE`,
+  );
+  if (held.length === 0) return 0;
+  await database.vouch(tx, 'credential', customerId, `deleted${held.map(({ id }) => `\n${id}`).join('')}`);
+  return tx.$executeRaw`
+    DELETE FROM autonomous_credentials
+    WHERE customer_id = ${customerId}::uuid AND id = ANY (${held.map(({ id }) => id)}::uuid[])`;
+}
+
+/** What is vouched for before rows get these records in one statement; `rows` in the order of their ids. */
+export function sealedWord(
+  rows: readonly {
+    readonly id: string;
+    readonly secretVersion: number;
+    readonly expiresAt: Date | null;
+    readonly record: Buffer;
+  }[],
+  keyId: string,
+): string {
+  const lines = rows.map(
+    ({ id, secretVersion, expiresAt, record }) =>
+      `\n${id}|${keyId}|${secretVersion}|${expiresAt?.getTime() ?? ''}|${record.toString('hex')}`,
+  );
+  return `sealed${lines.join('')}`;
 }
 
 /** Where the stored result of an operation is, if it is still there. */
@@ -138,7 +188,7 @@ interface Put {
 /** Seals into the place, under a fresh data key and the customer's newest key, as the next version of the secret. */
 export async function put(
   tx: Transaction,
-  sealer: Sealer,
+  { sealer, database }: RecordDeps,
   customerId: CustomerId,
   place: CredentialPlace,
   plain: Buffer,
@@ -147,10 +197,13 @@ export async function put(
   const id = old?.id ?? newUuid();
   const secretVersion = (old?.secretVersion ?? 0) + 1;
   const sealed = await sealer.seal(tx, customerId, binding(id, place, secretVersion, expiresAt), plain);
+  const { record, keyId } = sealed;
+  if (old)
+    await database.vouch(tx, 'credential', customerId, sealedWord([{ id, secretVersion, expiresAt, record }], keyId));
   const now = await databaseNow(tx);
   const row = {
-    encryptedCredential: Uint8Array.from(sealed.record),
-    encryptionKeyId: sealed.keyId,
+    encryptedCredential: Uint8Array.from(record),
+    encryptionKeyId: keyId,
     secretVersion,
     expiresAt,
     credentialMetadata: { ...metadata },

@@ -8,8 +8,17 @@ import type { CustomerId } from '../ids.ts';
 import { isEnd, STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import { binding } from './credential.ts';
-import { type CustomerKeys, countSeals, createCustomerKeys, keyContext, MOST_SEALS, toBuffer } from './keys.ts';
+import {
+  type CustomerKeys,
+  countSeals,
+  createCustomerKeys,
+  keyContext,
+  keyWord,
+  MOST_SEALS,
+  toBuffer,
+} from './keys.ts';
 import { type CustomerKey, rewrapRecord } from './record.ts';
+import { deleteRows, sealedWord } from './records.ts';
 
 /**
  * What becomes of customers' keys.
@@ -94,7 +103,7 @@ export function createKeyRotation(deps: Deps): KeyRotation {
   const keys = createCustomerKeys(deps.rootKeys);
   const rotation: KeyRotation = {
     async rotateCustomerKeys(customerId, options = {}) {
-      const begun = await database.withCustomer(customerId, (tx) => begin(tx, keys, audit, customerId));
+      const begun = await database.withCustomer(customerId, (tx) => begin(tx, keys, deps, customerId));
       if (!begun) return { kind: 'lost' };
       return { kind: 'rotated', ...begun, ...(await rotation.resume(customerId, options)) };
     },
@@ -114,7 +123,7 @@ export function createKeyRotation(deps: Deps): KeyRotation {
     },
     rewrapUnderRoot: (customerId) =>
       database.withCustomer(customerId, (tx) => rewrapUnderRoot(tx, keys, deps, customerId)),
-    eraseCustomer: (customerId) => database.withCustomer(customerId, (tx) => erase(tx, audit, customerId)),
+    eraseCustomer: (customerId) => database.withCustomer(customerId, (tx) => erase(tx, deps, customerId)),
     async upkeep(days) {
       const customers = await directory.customers();
       const failed: UpkeepReport['failed'][number][] = [];
@@ -142,10 +151,11 @@ export function createKeyRotation(deps: Deps): KeyRotation {
 }
 
 /** Retires the active version and makes the next; `undefined` when somebody else has just done so. */
-async function begin(tx: Transaction, keys: CustomerKeys, audit: Audit, customerId: CustomerId) {
+async function begin(tx: Transaction, keys: CustomerKeys, { database, audit }: Deps, customerId: CustomerId) {
   const active = await tx.customerKey.findFirst({ where: { customerId, state: 'active' }, select: { version: true } });
   if (!active) throw new CountersignError('vault_key_missing', 'This customer has no key to rotate.');
   const { version: from } = active;
+  await database.vouch(tx, 'key', customerId, keyWord(from, 'decrypt_only'));
   // Of two at once the second waits here for the first one's commit, and then finds the version retired.
   const { count } = await tx.customerKey.updateMany({
     where: { customerId, version: from, state: 'active' },
@@ -201,7 +211,7 @@ async function rewrapAll(
   const sum = { rewrapped: 0, unreadable: 0 };
   for (let after: string | undefined = START; after !== undefined; ) {
     const cursor: Cursor = { version, after, batch, isWaiting };
-    const done = await database.withCustomer(customerId, (tx) => rewrapBatch(tx, keys, customerId, cursor));
+    const done = await database.withCustomer(customerId, (tx) => rewrapBatch(tx, database, keys, customerId, cursor));
     sum.rewrapped += done.rewrapped;
     sum.unreadable += done.unreadable;
     after = done.last;
@@ -224,7 +234,13 @@ const wrappedRows = z.array(
 );
 
 /** One transaction: some rows locked, their wraps made anew, written back by one statement. */
-async function rewrapBatch(tx: Transaction, keys: CustomerKeys, customerId: CustomerId, cursor: Cursor) {
+async function rewrapBatch(
+  tx: Transaction,
+  database: Database,
+  keys: CustomerKeys,
+  customerId: CustomerId,
+  cursor: Cursor,
+) {
   const rows = wrappedRows.parse(await lockedRows(tx, customerId, cursor));
   const last = rows.at(-1)?.id;
   if (last === undefined) return { rewrapped: 0, unreadable: 0, last };
@@ -233,6 +249,7 @@ async function rewrapBatch(tx: Transaction, keys: CustomerKeys, customerId: Cust
   try {
     const done = rows.flatMap((row) => rewrapped(customerId, from, to, row));
     if (done.length > 0) {
+      await database.vouch(tx, 'credential', customerId, sealedWord(done, `v${to.version}`));
       await tx.$executeRaw`
         UPDATE autonomous_credentials c SET encrypted_credential = decode(r.record, 'hex'), encryption_key_id = ${`v${to.version}`}
         FROM unnest(${done.map(({ id }) => id)}::uuid[], ${done.map(({ record }) => record.toString('hex'))}::text[]) r (id, record)
@@ -265,12 +282,13 @@ function rewrapped(
   from: CustomerKey,
   to: CustomerKey,
   row: z.infer<typeof wrappedRows>[number],
-): { id: string; record: Buffer }[] {
-  const { id, service, target } = row;
+): { id: string; record: Buffer; secretVersion: number; expiresAt: Date | null }[] {
+  const { id, service, target, secret_version: secretVersion, expires_at: expiresAt } = row;
   const place = { service, target, type: row.credential_type, operationId: row.operation_id };
-  const parts = [customerId, ...binding(id, place, row.secret_version, row.expires_at)];
+  const parts = [customerId, ...binding(id, place, secretVersion, expiresAt)];
   try {
-    return [{ id, record: rewrapRecord(from.bytes, to, parts, toBuffer(row.encrypted_credential)) }];
+    const record = rewrapRecord(from.bytes, to, parts, toBuffer(row.encrypted_credential));
+    return [{ id, record, secretVersion, expiresAt }];
   } catch (error) {
     if (error instanceof CountersignError && error.code !== 'randomness_failed') return []; // it opens for nobody any more
     throw error;
@@ -284,6 +302,7 @@ function destroy(database: Database, audit: Audit, customerId: CustomerId, versi
   return database.withCustomer(customerId, async (tx) => {
     const rows = await tx.$queryRaw`SELECT app.key_is_named(${customerId}::uuid, ${version}::int) AS "isNamed"`;
     if (namedRows.parse(rows)[0]?.isNamed !== false) return false;
+    await database.vouch(tx, 'key', customerId, keyWord(version, 'destroyed'));
     const { count } = await tx.customerKey.updateMany({
       where: { customerId, version, state: 'decrypt_only' },
       data: { state: 'destroyed', wrapped: new Uint8Array() },
@@ -293,7 +312,8 @@ function destroy(database: Database, audit: Audit, customerId: CustomerId, versi
   });
 }
 
-async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, { rootKeys, audit }: Deps, customerId: CustomerId) {
+async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, deps: Deps, customerId: CustomerId) {
+  const { database, rootKeys, audit } = deps;
   await tx.$executeRaw`SELECT FROM customer_keys WHERE customer_id = ${customerId}::uuid FOR NO KEY UPDATE`;
   const rows = await tx.customerKey.findMany({ where: { customerId, state: { not: 'destroyed' } } });
   const old = rows.filter(({ wrapped }) => !rootKeys.isUnderNewest(toBuffer(wrapped)));
@@ -301,6 +321,7 @@ async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, { rootKeys, 
     const { bytes, version } = await keys.unwrap(customerId, row);
     const wrapped = await rootKeys.wrap(bytes, keyContext(customerId, version));
     bytes.fill(0);
+    await database.vouch(tx, 'key', customerId, keyWord(version, row.state, wrapped));
     await tx.customerKey.update({
       where: { customerId_version: { customerId, version } },
       data: { wrapped: Uint8Array.from(wrapped) },
@@ -312,7 +333,8 @@ async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, { rootKeys, 
 
 const OPEN_STATES = STATES.filter((state) => !isEnd(state));
 
-async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Promise<void> {
+async function erase(tx: Transaction, { database, audit }: Deps, customerId: CustomerId): Promise<void> {
+  await database.vouch(tx, 'customer', customerId, 'erased');
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
   const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
   if (open > 0)
@@ -320,11 +342,16 @@ async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Pro
       'operation_running',
       `${open} operations of this customer are not over: stop them first. Nothing was erased.`,
     );
-  await tx.customerKey.updateMany({
-    where: { customerId, state: { not: 'destroyed' } },
-    data: { state: 'destroyed', wrapped: new Uint8Array() },
-  });
-  await tx.credential.deleteMany({ where: { customerId } });
+  const keys = await tx.customerKey.findMany({ where: { customerId, state: { not: 'destroyed' } } });
+  for (const { version } of keys) {
+    await database.vouch(tx, 'key', customerId, keyWord(version, 'destroyed'));
+    await tx.customerKey.update({
+      where: { customerId_version: { customerId, version } },
+      data: { state: 'destroyed', wrapped: new Uint8Array() },
+    });
+  }
+  const secrets = await tx.credential.findMany({ where: { customerId }, select: { id: true } });
+  await deleteRows(tx, database, customerId, secrets);
   await audit.append(tx, customerId, { kind: 'customer.erased' });
   // Under the lock of the chain's head, so that nobody places a hold meanwhile; thrown, it undoes the erasure.
   if (await isHeld(tx, customerId))

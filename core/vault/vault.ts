@@ -100,7 +100,7 @@ const ID_TO_COME = '00000000-0000-0000-0000-000000000000';
 export function createVault(deps: { database: Database; directory: Directory; sealer: Sealer; audit: Audit }): Vault {
   const { database, directory, sealer, audit } = deps;
   const alone = <T>(customerId: CustomerId, work: (tx: Transaction, records: VaultRecords) => Promise<T>) =>
-    database.withCustomer(customerId, (tx) => work(tx, recordsIn(tx, sealer)));
+    database.withCustomer(customerId, (tx) => work(tx, recordsIn(tx, deps)));
 
   const open: Vault['open'] = async (ref, use) => {
     const found = await read(database, audit, ref);
@@ -117,7 +117,7 @@ export function createVault(deps: { database: Database; directory: Directory; se
 
   return {
     open,
-    within: (tx) => recordsIn(tx, sealer),
+    within: (tx) => recordsIn(tx, deps),
     store: (customerId, service, type, secret) =>
       alone(customerId, async (tx, records) => {
         const stored = await records.store(customerId, service, type, secret);
@@ -153,7 +153,7 @@ export function createVault(deps: { database: Database; directory: Directory; se
             ? await sealer.open(tx, customerId, binding(id, place, secretVersion, expiresAt), encryptedCredential)
             : encodeFields(fieldsOf(value));
         const { metadata } = toStored(row);
-        const stored = await put(tx, sealer, customerId, place, plain, { old: row, expiresAt, metadata }).finally(() =>
+        const stored = await put(tx, deps, customerId, place, plain, { old: row, expiresAt, metadata }).finally(() =>
           plain.fill(0),
         );
         await audit.append(tx, customerId, { ...entryOf('credential.rotated', stored), ...(actor ? { actor } : {}) });

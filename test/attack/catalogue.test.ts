@@ -49,22 +49,23 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
 
   // The directory's functions run as the owner; for the program these policies do not exist.
-  'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions': () =>
+  'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions': () =>
     found(`SELECT m.member::regrole::text AS found FROM pg_auth_members m
         WHERE m.roleid = '${RETENTION}'::regrole AND m.member <> 'countersign_owner'::regrole
       UNION ALL SELECT rolname FROM pg_roles WHERE rolname = '${RETENTION}'
         AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
       UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
-        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads')
+        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep')
       UNION ALL SELECT relname FROM pg_class WHERE relowner = '${RETENTION}'::regrole`),
 
-  'only the role of retention takes anything from the chain, and then entries or words': () =>
-    found(`SELECT grantee || ' ' || privilege_type || ' ' || column_name AS found FROM information_schema.column_privileges
+  'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events':
+    () =>
+      found(`SELECT grantee || ' ' || privilege_type || ' ' || column_name AS found FROM information_schema.column_privileges
         WHERE table_name IN ('autonomous_operations_audit', 'audit_checkpoints') AND grantee <> 'countersign_owner'
           AND privilege_type <> 'SELECT' AND NOT (grantee = '${RETENTION}' AND privilege_type = 'UPDATE' AND column_name = 'payload')
       UNION ALL SELECT grantee || ' ' || privilege_type FROM information_schema.role_table_grants
         WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type <> 'SELECT'
-          AND NOT (table_name = 'autonomous_operations_audit' AND privilege_type = 'DELETE')`),
+          AND NOT (table_name IN ('autonomous_operations_audit', 'screenshots', 'chat_events') AND privilege_type = 'DELETE')`),
 
   'no other policy shows rows to the program': () =>
     found(`SELECT tablename || ' ' || policyname AS found FROM pg_policies WHERE policyname <> 'own_rows'
@@ -138,7 +139,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
   'the program decides a question, and changes nothing else of it': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'consent_requests' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
-        AND column_name NOT IN ('decision', 'decided_at', 'decided_by', 'reason', 'method')`),
+        AND column_name NOT IN ('decision', 'decided_at', 'decided_by', 'method')`),
 
   'the program changes nothing of a countersignature but its revocation': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
@@ -149,6 +150,11 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'api_tokens' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
         AND column_name NOT IN ('last_used_at', 'revoked_at')`),
+
+  'the program changes nothing of what a sealed secret is bound to': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'autonomous_credentials' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name IN ('customer_id', 'id', 'service', 'target', 'credential_type', 'operation_id', 'created_at')`),
 
   'the program can not see the keys of contexts, nor the list of migrations': () =>
     found(`SELECT c.relname || ' ' || right_ AS found FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) right_
@@ -185,8 +191,9 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
   'nothing else runs with the rights of its owner': () =>
     found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
-        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'app.append_audit(text,bytea)',
-        'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)')`),
+        'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
+        'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
+        'app.sweep(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -309,22 +316,22 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'autonomous_operations_audit INSERT',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions',
     'GRANT countersign_retention TO countersign_program',
     'countersign_program',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns two functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions',
     'ALTER ROLE countersign_retention LOGIN',
     'countersign_retention',
   ],
   [
-    'only the role of retention takes anything from the chain, and then entries or words',
+    'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events',
     'GRANT UPDATE (header) ON autonomous_operations_audit TO countersign_retention',
     'countersign_retention UPDATE header',
   ],
   [
-    'only the role of retention takes anything from the chain, and then entries or words',
+    'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events',
     'GRANT DELETE ON audit_checkpoints TO countersign_retention',
     'countersign_retention DELETE',
   ],
@@ -357,6 +364,11 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'audit and events refuse every change, for every statement',
     'ALTER TABLE consent_events DISABLE TRIGGER append_only',
     'consent_events',
+  ],
+  [
+    'the program changes nothing of what a sealed secret is bound to',
+    'GRANT UPDATE ON autonomous_credentials TO countersign_program',
+    'target',
   ],
   [
     'the program can not see the keys of contexts, nor the list of migrations',

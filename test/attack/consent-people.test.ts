@@ -312,7 +312,7 @@ describe('33 a denial wins', () => {
     );
     expect(outcome(await grant(core, operation, own.secondApprover))).toBe('stale');
     expect((await look(core, operation)).state).toBe('denied');
-    expect(await eventsOf(operation)).toEqual(['requested', 'approved', 'denied: no']);
+    expect(await eventsOf(operation)).toEqual(['requested', 'approved', 'denied']);
   });
 });
 

@@ -253,7 +253,7 @@ describe('42 words of pages and people do not rewrite a card', () => {
     const rules = { approvalsRequired: 2, approverGroup: words };
     const people = { approvers: [somebody], admins: [somebody], rules };
     const record = { entries: 3, seq: 3n, hash: 'ab'.repeat(32), isIntact: true };
-    const request = open.request && { ...open.request, decision: 'denied', reason: words, decidedAt: NOW };
+    const request = open.request && { ...open.request, decision: 'denied', decidedAt: NOW };
     const denied = { ...open, state: 'denied', request, decidedBy: somebody, errorMessage: words } as const;
     return [
       consentCard({ ...open, approvals: [{ by: somebody, at: NOW }] }, people),

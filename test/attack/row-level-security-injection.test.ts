@@ -94,7 +94,7 @@ describe('25 a hostile text that reaches the database', () => {
       );
     });
     const reached = expectValuesAlone(sent, [...marks.values()]);
-    const sealed = ['audit', 'field']; // their words are ciphertext before they leave the program
+    const sealed = ['audit', 'field', 'reason']; // their words are ciphertext before they leave the program
     expect(reached.sort()).toEqual(
       names
         .filter((name) => !sealed.includes(name))
@@ -148,6 +148,7 @@ describe('25 a hostile text in the chat and on the pages', () => {
 
   test('enters nobody: statements stay as they are written, and the other customer as it was', async () => {
     const before = await demo.sql('SELECT * FROM members WHERE customer_id = $1', [other]);
+    let thread = '';
     const sent = await spyOnSql(async () => {
       for (const text of [
         evil('message'),
@@ -169,6 +170,7 @@ describe('25 a hostile text in the chat and on the pages', () => {
       expect((await fetch(link, { method: 'POST', body: fields, headers: { origin: http ?? '' } })).status).toBe(410);
 
       const path = await chat.say('merchant', `set up WooCommerce for ${demo.shop.origin}`);
+      thread = path;
       await chat.press(path, 'admin', 'choose_approvers');
       const people = await chat.form(path, 'admin');
       await chat.post(people, 'admin', { 'field-approvers': ['approver', evil('approver')], 'field-required': '1' });
@@ -181,21 +183,21 @@ describe('25 a hostile text in the chat and on the pages', () => {
       const denial = await chat.form(path, 'approver');
       await chat.post(denial, 'approver', { 'field-reason': evil('reason') });
       await vi.waitUntil(
-        async () => (await demo.sql('SELECT FROM consent_requests WHERE reason IS NOT NULL')).length > 0,
+        async () => (await demo.sql("SELECT FROM autonomous_operations WHERE status = 'denied'")).length > 0,
         {
           timeout: 15_000,
         },
       );
     });
-    const reached = expectValuesAlone(sent, marks);
-    expect(reached.some((mark) => mark.startsWith('inj-reason'))).toBe(true);
+    // The reason alone is kept, sealed before it leaves the program.
+    expect(expectValuesAlone(sent, marks)).toEqual([]);
     expect(await demo.sql('SELECT * FROM members WHERE customer_id = $1', [other])).toEqual(before);
     // Whoever was entered was the demo's own customer.
     const owners = await demo.sql('SELECT customer_id FROM workspaces');
     const entered = sent.values.filter((value) => /^[0-9a-f-]{36}$/.test(value));
     expect(entered).toContain(owners[0]?.customer_id);
     expect(sent.values.filter((value) => value === VICTIM)).toEqual([]);
-    const [denied] = await demo.sql('SELECT reason FROM consent_requests');
-    expect(denied?.reason).toContain("select set_config('app.context'");
+    const reason = marks.find((mark) => mark.startsWith('inj-reason')) ?? '';
+    await vi.waitUntil(async () => (await chat.pageOf(thread, 'approver')).includes(reason), { timeout: 15_000 });
   }, 90_000);
 });

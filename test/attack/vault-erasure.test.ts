@@ -1,16 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import {
   asCustomer,
   type Core,
   cancel,
+  click,
   connected,
   grantedOperation,
   installShop,
+  look,
   openCore,
+  requestOperation,
   type Shop,
   sql,
+  trail,
+  wordFor,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -141,4 +147,85 @@ describe('15 an erased customer', () => {
     expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true });
     expect(await core.directory.customers()).not.toContain(shop.customerId);
   });
+});
+
+describe('15 a smuggled statement under the role of the program destroys nothing:', () => {
+  const refused = { code: '42501', message: /does not vouch for this|permission denied/ };
+
+  /** Without any word, and with words for something else. */
+  async function smuggle({ shop: { customerId } }: Held, statement: string): Promise<void> {
+    const words = ['', wordFor('key', newUuid(), '1|decrypt_only|'), wordFor('credential', customerId, 'deleted')];
+    for (const word of words) {
+      const smuggled = asCustomer(testDatabase.programUrl, customerId, async (client) => {
+        await client.query("SELECT set_config('app.vouched', $1, true)", [word]);
+        await client.query(statement);
+      });
+      await expect(smuggled, statement).rejects.toMatchObject(refused);
+    }
+  }
+
+  test.each(["wrapped = 'x'", "wrapped = wrapped || 'x'", "state = 'decrypt_only'"])(
+    "15 a customer's key: %s",
+    async (change) => {
+      const one = await held();
+      await smuggle(one, `UPDATE customer_keys SET ${change}`);
+      expect([await openSecret(one), await openPicture(one)]).toEqual([CANARY, CANARY]);
+    },
+  );
+
+  test('15 the next key, by a version that stands in its way', async () => {
+    const one = await held();
+    await smuggle(one, "INSERT INTO customer_keys SELECT customer_id, 2, 'x', 'decrypt_only' FROM customer_keys");
+    expect(await core.keyRotation.rotateCustomerKeys(one.shop.customerId)).toMatchObject({ kind: 'rotated', to: 2 });
+    expect([await openSecret(one), await openPicture(one)]).toEqual([CANARY, CANARY]);
+  });
+
+  test.each([
+    "UPDATE autonomous_credentials SET encrypted_credential = 'x'",
+    "UPDATE autonomous_credentials SET encryption_key_id = 'v7'",
+    'UPDATE autonomous_credentials SET secret_version = secret_version + 1',
+    "UPDATE autonomous_credentials SET expires_at = app.now() - interval '1 day'",
+    "UPDATE autonomous_credentials SET target = 'https://elsewhere.example.com'",
+    'UPDATE autonomous_credentials SET id = gen_random_uuid()',
+    'DELETE FROM autonomous_credentials',
+  ])('15 a sealed secret: %s', async (statement) => {
+    const one = await held();
+    await smuggle(one, statement);
+    expect(await openSecret(one)).toBe(CANARY);
+  });
+
+  test('15 the customer, by marking it as erased, after which it would get no key', async () => {
+    const one = await held();
+    await smuggle(one, 'UPDATE customers SET erased_at = app.now()');
+    expect(await core.directory.customers()).toContain(one.shop.customerId);
+  });
+});
+
+test('15 why somebody denied is told by no row in clear, and by nobody once the customer is erased, not even from a dump', async () => {
+  const shop = await installShop(core);
+  const { customerId } = shop;
+  const [operation, other] = [await requestOperation(core, shop), await grantedOperation(core, shop)];
+  await core.consents.deny(customerId, click(operation, shop.approver), CANARY);
+  const asked = { by: shop.merchant, until: new Date(Date.now() + 86_400_000), keeps: [] };
+  const question = await core.standingGrants.ask(customerId, other.id, asked);
+  const standing = { ...click(other, shop.approver), planHash: question?.planHash ?? '' };
+  expect(await core.standingGrants.deny(customerId, standing, CANARY)).toEqual({ kind: 'denied' });
+  await cancel(core, other);
+  const told = async () => [
+    (await look(core, operation)).errorMessage,
+    (await trail(core, operation)).at(-1)?.payload?.reason,
+  ];
+  expect(await told()).toEqual([CANARY, CANARY]);
+  const tables = await sql<{ name: string }>(
+    testDatabase.adminUrl,
+    `SELECT table_name AS name FROM information_schema.columns
+     WHERE table_schema = 'public' AND column_name = 'customer_id' AND table_name <> 'customer_keys'`,
+  );
+  const dumped = await dump(tables.map(({ name }) => name));
+  const clear = [...dumped].flatMap(([table, rows]) => rows.filter((row) => row.includes(CANARY)).map(() => table));
+  expect(clear).toEqual([]);
+  await core.keyRotation.eraseCustomer(customerId);
+  expect(await told()).toEqual([null, undefined]);
+  await restore(new Map([...dumped].filter(([table]) => table !== 'customers')));
+  expect(await told()).toEqual([null, undefined]);
 });

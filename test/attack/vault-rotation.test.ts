@@ -17,6 +17,7 @@ import {
   type Shop,
   sql,
   untilBlocked,
+  wordFor,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { testRootKeys } from '../support/root-keys.ts';
@@ -236,8 +237,13 @@ describe('13 a key that something still needs', () => {
   const DESTROY = "UPDATE customer_keys SET state = 'destroyed', wrapped = '' WHERE customer_id = $1 AND version = 1";
   const RETIRE = "UPDATE customer_keys SET state = 'decrypt_only' WHERE customer_id = $1";
   const NEEDED = { code: '23001', message: 'key version 1 is still needed' };
-  const asProgram = (customerId: CustomerId, text: string) =>
-    asCustomer(testDatabase.programUrl, customerId, (client) => client.query(text, [customerId]));
+  /** With the program's word, so that it is the key's own rules that refuse. */
+  const asProgram = (customerId: CustomerId, text: string, state = /state = '(\w+)'/.exec(text)?.[1] ?? 'active') =>
+    asCustomer(testDatabase.programUrl, customerId, async (client) => {
+      const word = wordFor('key', customerId, `1|${state}|`);
+      await client.query("SELECT set_config('app.vouched', $1, true)", [word]);
+      return client.query(text, [customerId]);
+    });
 
   /** A retired key with one thing sealed under it, and the statement that takes that thing away. */
   const things: readonly (readonly [string, () => Promise<readonly [CustomerId, string]>])[] = [

@@ -139,9 +139,12 @@ describe('a record opens nowhere but in its own place', () => {
     ['type', "credential_type = 'session'", { type: 'session' }],
   ])('1 a row whose %s was rewritten does not open there', async (_, set, changes) => {
     const one = await place(shop);
-    await asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
-      client.query(`UPDATE autonomous_credentials SET ${set} WHERE id = $1`, [one.stored.id]),
+    const rewrite = `UPDATE autonomous_credentials SET ${set} WHERE id = $1`;
+    const smuggled = asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+      client.query(rewrite, [one.stored.id]),
     );
+    await expect(smuggled).rejects.toMatchObject({ code: '42501' });
+    await tamper(rewrite, [one.stored.id]);
     await expect(open({ ...one, place: { ...one.place, ...changes } })).rejects.toMatchObject(REFUSED);
     await tamper('DELETE FROM autonomous_credentials WHERE id = $1', [one.stored.id]);
   });

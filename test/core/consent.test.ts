@@ -160,7 +160,7 @@ describe('who decides', () => {
       state: 'denied',
       errorMessage: 'Not this shop',
       grant: null,
-      request: { decision: 'denied', decidedBy: shop.approver.id, reason: 'Not this shop' },
+      request: { decision: 'denied', decidedBy: shop.approver.id },
     });
     expect((await trail(core, operation)).slice(3)).toMatchObject([
       { kind: 'consent.refused', actor: shop.merchant.id },

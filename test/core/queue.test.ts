@@ -2,12 +2,23 @@ import { once } from 'node:events';
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { newOperationId, newUuid } from '../../core/ids.ts';
+import { createLateDeadlines } from '../../core/operations/deadlines.ts';
 import { endGivenUp } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { OPERATIONS_QUEUE, type OperationJob, QUEUES } from '../../core/queue/queues.ts';
-import { type Core, installShop, kinds, look, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import {
+  type Core,
+  installShop,
+  kinds,
+  look,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -318,6 +329,73 @@ describe('a job without a retry left', () => {
     const before = await look(core, operation);
     await endGivenUp(core, { customerId, operationId }, job?.id ?? '');
     expect(await look(core, operation)).toEqual(before);
+  });
+});
+
+describe('a deadline without a retry left', () => {
+  const logged: object[] = [];
+  const log = { ...silentLog, error: (fields: object, message: string) => void logged.push({ ...fields, message }) };
+
+  /** Its time comes, and of all its tries only the last is left. */
+  const lastTry = async ({ customerId, id: operationId }: Operation) => {
+    const isOver = "UPDATE consent_requests SET expires_at = app.now() - interval '1 s' WHERE operation_id = $1";
+    await sql(testDatabase.adminUrl, isOver, [operationId]);
+    await sql(testDatabase.adminUrl, "DELETE FROM pgboss.job WHERE name = 'deadlines'");
+    await core.database.withCustomer(customerId, (tx) =>
+      core.queue.sendDeadline(tx, { customerId, operationId }, new Date()),
+    );
+    await sql(testDatabase.adminUrl, "UPDATE pgboss.job SET retry_count = retry_limit WHERE name = 'deadlines'");
+  };
+  /** Looks while the deadline has come and its last try fails. */
+  const whileLate = (late: (queue: Queue) => Promise<unknown>) => {
+    const queue = createQueue({ url: testDatabase.programUrl, log });
+    return queue.start().then(async () => {
+      try {
+        await queue.workDeadlines(() => Promise.reject(new Error('an outage')));
+        await late(queue);
+      } finally {
+        await queue.stop(5_000);
+      }
+    });
+  };
+  const ended = (operation: Operation) =>
+    until(
+      () => look(core, operation),
+      ({ state }) => state !== 'awaiting_consent',
+    );
+
+  test('is kept late, and the log says so', async () => {
+    const operation = await requestOperation(core, shop);
+    await lastTry(operation);
+    await whileLate(async (queue) => {
+      await queue.workLateDeadlines(createLateDeadlines(core));
+      expect(await ended(operation)).toMatchObject({ state: 'expired', errorMessage: 'Nobody approved it in time' });
+    });
+    const { customerId, id: operationId } = operation;
+    const message = 'a deadline was not kept in time: it is tried again';
+    expect(logged).toContainEqual({ code: 'deadline_late', customerId, operationId, message });
+  });
+
+  test('ends its operation, which says so, where not even then it can be kept', async () => {
+    const operation = await requestOperation(core, shop);
+    await sql(
+      testDatabase.adminUrl,
+      `CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+       CREATE TRIGGER refuse BEFORE INSERT ON autonomous_operations_audit FOR EACH ROW
+         WHEN (NEW.kind = 'operation.expired') EXECUTE FUNCTION public.refuse()`,
+    );
+    await lastTry(operation);
+    await whileLate(async (queue) => {
+      await queue.workLateDeadlines(createLateDeadlines(core));
+      expect(await ended(operation)).toMatchObject({
+        state: 'failed',
+        errorCode: 'given_up',
+        errorMessage: 'Nobody approved it in time, and closing it failed again and again. Nothing was done.',
+        request: { decision: 'cancelled' },
+      });
+    });
+    expect((await kinds(core, operation)).at(-1)).toBe('operation.failed');
+    await sql(testDatabase.adminUrl, 'DROP FUNCTION public.refuse() CASCADE');
   });
 });
 

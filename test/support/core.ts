@@ -7,7 +7,7 @@ import { type Click, type Consents, createConsents, type Decision, signInPlace }
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
-import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
+import { createDatabase, type Database, type Transaction, type Vouched } from '../../core/database.ts';
 import { createDirectory, type Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { CustomerId } from '../../core/ids.ts';
@@ -276,7 +276,7 @@ export function contextOf(customerId: string, expires = Math.floor(Date.now() / 
 }
 
 /** What the database's `app.vouched` has to be for this text, as only the program can make it. */
-export function wordFor(what: 'audit' | 'checkpoint', customerId: string, text: string): string {
+export function wordFor(what: Vouched, customerId: string, text: string): string {
   const [key] = testRootKeys.derive('countersign/context/v1');
   if (!key) throw new Error('there is no root key');
   return createHmac('sha256', key).update(`${what}|${customerId}|${text}`).digest('hex');

@@ -58,7 +58,6 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
       decision: null,
       decidedAt: null,
       decidedBy: null,
-      reason: null,
       method: null,
       askedBy: null,
       askedFor: plan.permissions,
