@@ -34,6 +34,8 @@ export type Stale = { readonly kind: 'stale'; readonly operation: Operation | un
 export interface Subject {
   /** `undefined`: there is none that could be decided. */
   find(tx: Transaction, operation: Operation): Promise<ConsentRequest | undefined>;
+  /** What the question showed that it would permit: what an approval is recorded for. */
+  permissions(operation: Operation, request: ConsentRequest): readonly string[];
   /** By whom and where it was asked; the operation itself unless this says otherwise. */
   question?(tx: Transaction, operation: Operation, request: ConsentRequest): Promise<Question>;
 }
@@ -145,7 +147,7 @@ export function createDecisions(deps: DecisionDeps): Decisions {
         const isNew = !before.some(({ personId }) => personId === by.personId);
         if (isNew) {
           const { method } = click;
-          const { permissions } = operation.plan;
+          const permissions = subject.permissions(operation, request);
           await addEvent(tx, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
         }
         const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;
