@@ -2,9 +2,11 @@ import type { AuditEntry } from '../core/audit/entry.ts';
 import { bundleLines, exportTrail as exportChain, TRAIL_COLUMNS, trailRow } from '../core/audit/export.ts';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
+import type { OperationId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
+import { type Redact, redactAll } from '../core/redacted-ports.ts';
 import type { Link } from '../core/vault/links.ts';
 import { peopleWords, stateWords } from './cards/audit-card.ts';
 import { place } from './cards/text.ts';
@@ -12,23 +14,29 @@ import type { Context } from './context.ts';
 import { signInForm, submitSignIn } from './credential-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
-/** The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. */
-export function createConnectPages(context: Context): ConnectPages {
+/**
+ * The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
+ * they show and hand out, that one key apart.
+ */
+export function createConnectPages(context: Context, redact: Redact): ConnectPages {
   return {
     async look(token) {
       const link = await context.links.look(token);
-      if (!link) return undefined;
-      if (link.purpose === 'reveal') return revealView(context, link);
-      return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
+      return link && redactAll(await viewOfLink(context, link, token), redact);
     },
     async submit(token, fields) {
       const link = await context.links.look(token);
-      if (link?.purpose === 'export') return exportTrail(context, link);
+      if (link?.purpose === 'export') return exportTrail(context, link, redact);
       if (link?.purpose === 'reveal') return reveal(context, link);
       const outcome = await submitSignIn(context, token, fields);
       return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
     },
   };
+}
+
+function viewOfLink(context: Context, link: Link, token: string): Promise<ConnectView | undefined> {
+  if (link.purpose === 'reveal') return revealView(context, link);
+  return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
 }
 
 async function revealView(context: Context, link: Link): Promise<ConnectView | undefined> {
@@ -78,7 +86,7 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
   });
 }
 
-async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
+async function exportTrail(context: Context, link: Link, redact: Redact): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
   const trail = await context.database.withCustomer(
     customerId,
@@ -98,7 +106,9 @@ async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome
         payload: { how: 'export' },
       });
       const members = await context.customers.members(tx, customerId);
-      return trailExport(operation, entries, chain, new Map(members.map((m) => [m.id as string, m.person.name])));
+      // Names and addresses as they are now: the words of the entries lost their secrets before they were hashed.
+      const people = new Map(members.map((m) => [m.id as string, redactAll(m.person.name, redact)]));
+      return trailExport(redactAll(summaryOf(operation), redact), operation.id, entries, chain, people);
     },
   );
   const lines = async function* () {
@@ -117,8 +127,13 @@ interface ChainLine {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
+function summaryOf(operation: Operation): string {
+  return `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`;
+}
+
 function trailExport(
-  operation: Operation,
+  summary: string,
+  operationId: OperationId,
   entries: readonly AuditEntry[],
   chain: readonly ChainLine[],
   people: ReadonlyMap<string, string>,
@@ -126,8 +141,8 @@ function trailExport(
   return {
     document: {
       format: 'countersign-trail/1',
-      operationId: operation.id,
-      summary: `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`,
+      operationId,
+      summary,
       hash: 'SHA-256("audit-v1\\0" || prev (32 bytes) || seq || milliseconds since 1970 (both 8 bytes, big-endian) || header as UTF-8)',
       payloadHash: 'SHA-256(salt (32 bytes) || payload as RFC 8785 text), as named in the header',
       people: Object.fromEntries(people),

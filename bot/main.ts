@@ -149,7 +149,7 @@ async function wire(
     const server = createApiServer({
       isLocal: options.webChat !== undefined,
       port: config.http.port,
-      routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
+      routes: [connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }), pictures],
       log,
       isReady,
     });

@@ -14,13 +14,13 @@ import { createConnectPages } from '../../bot/connect.ts';
 import type { Context } from '../../bot/context.ts';
 import { explain } from '../../bot/explain.ts';
 import { createLog } from '../../bot/log.ts';
-import type { Audit } from '../../core/audit/audit.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { Card, Chat, Form, Person, ThreadRef } from '../../core/ports/chat.ts';
-import { redactedAudit, redactedChat, redactedModel, redactedReply } from '../../core/redacted-ports.ts';
+import { redactedChat, redactedModel, redactedReply } from '../../core/redacted-ports.ts';
 import { createSecretRegistry, redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
 import { type AnthropicServer, answers, createAnthropicServer } from '../support/anthropic/server.ts';
+import { keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { ENCODINGS, leftOver } from '../support/encodings.ts';
@@ -36,6 +36,8 @@ const CANARIES = [
 const secrets = createSecretRegistry();
 for (const canary of CANARIES) secrets.add(new Secret(canary));
 const clean = (text: string) => redact(text, secrets.all());
+
+const FORMATS = ['json', 'csv', 'jsonl'];
 
 /** Everything that is sent at once: one text for each canary and each encoding. */
 const WRITTEN = CANARIES.flatMap((canary) =>
@@ -60,13 +62,11 @@ function expectClean(came: string): void {
 let testDatabase: TestDatabase;
 let core: Core;
 let shop: Shop;
-let audit: Audit;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  core = await openCore(testDatabase);
+  core = await openCore(testDatabase, { redact: clean });
   shop = await installShop(core);
-  audit = redactedAudit(core.audit, clean);
 });
 
 afterAll(async () => {
@@ -276,23 +276,27 @@ describe('66 to and from the model', () => {
 });
 
 describe('66 on record', () => {
-  test('no canary is kept: in the payload, in the row, or in either form of the export', async () => {
-    const operation = await queuedOperation(core, shop);
+  test('no canary is kept: in the payload, in the row, or in any form of the export, names and addresses included', async () => {
+    const base = `https://shop.example.com/${CANARIES[1]}`;
+    const operation = await queuedOperation(core, shop, { base });
     const { customerId, admin } = shop;
-    const token = await core.database.withCustomer(customerId, async (tx) => {
+    const tokens = await core.database.withCustomer(customerId, async (tx) => {
+      // Names are the platform's, and people give themselves any.
+      await core.customers.member(tx, customerId, { ...shop.merchant.person, name: TEXTS.join(' | ') });
       const link = { purpose: 'export', operationId: operation.id, memberId: admin.id } as const;
-      const { token } = await core.links.issue(tx, customerId, link);
-      await audit.append(tx, customerId, {
+      const tokens: string[] = [];
+      for (const _ of FORMATS) tokens.push((await core.links.issue(tx, customerId, link)).token);
+      await core.audit.append(tx, customerId, {
         kind: 'guide.shown',
         operationId: operation.id,
         payload: {
-          intent: TEXTS,
+          intent: TEXTS.join(' | '),
           error: TEXTS.join(' | '),
           pageUrl: `https://x.example/?q=${TEXTS.join('&')}`,
           deep: { deep: TEXTS },
         },
       });
-      return token;
+      return tokens;
     });
     const entries = await core.database.withCustomer(customerId, (tx) =>
       core.audit.entriesOf(tx, customerId, operation.id),
@@ -305,8 +309,10 @@ describe('66 on record', () => {
     expect(foundIn(rows.map(({ row }) => row).join('\n'))).toEqual([]);
     expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true });
 
+    const keeper = keepTrails(core);
     // The pages of an export use these parts of the context, and no other.
-    const pages = createConnectPages({ ...core, services: [], log: silent } as unknown as Context);
+    const context = { ...core, checkpoints: keeper.checkpoints, services: [], log: silent } as unknown as Context;
+    const pages = createConnectPages(context, clean);
     const routes = connectRoutes({ pages, publicUrl: () => 'http://localhost' });
     const api = createApiServer({
       port: 0,
@@ -317,15 +323,22 @@ describe('66 on record', () => {
     });
     const { port } = await api.start();
     try {
-      const answer = await fetch(`http://127.0.0.1:${port}/connect/${token}?format=json`, {
-        method: 'POST',
-        headers: { origin: 'http://localhost' },
-        body: new URLSearchParams(),
-      });
-      expect(answer.status).toBe(200);
-      expectClean(await answer.text());
+      for (const [at, format] of FORMATS.entries()) {
+        const address = `http://127.0.0.1:${port}/connect/${tokens[at]}?format=${format}`;
+        expect(foundIn(unescaped(await (await fetch(address)).text()))).toEqual([]);
+        const answer = await fetch(address, {
+          method: 'POST',
+          headers: { origin: 'http://localhost' },
+          body: new URLSearchParams(),
+        });
+        expect(answer.status).toBe(200);
+        const file = await answer.text();
+        // As it stands in the file, and as whoever opens it reads it.
+        for (const words of [file, file.replaceAll('""', '"'), file.replaceAll('\\"', '"')]) expectClean(words);
+      }
     } finally {
       await api.stop();
+      keeper.remove();
     }
   });
 });
