@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Page } from 'playwright';
-import type { CountersignError } from '../../core/errors.ts';
+import { CountersignError } from '../../core/errors.ts';
 import type {
   BrowserSession,
   BrowserSessionOptions,
@@ -33,7 +33,9 @@ const ANSWER_LIMIT_MS = 5_000;
 const LONGEST_TITLE = 300;
 const LONGEST_URL = 2_000;
 
-export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
+const asItIs = (words: string): string => words;
+
+export function createSession({ origins, hide = asItIs, pages, door, studio, end }: SessionParts): BrowserSession {
   const handles = new Map<string, ElementHandle>();
   const typed = new Set<Secret>();
   const camera = createCamera(studio);
@@ -42,7 +44,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
   function told(error: unknown, what: string, page: Page): CountersignError {
     if (error instanceof TookTooLong) pages.suspect(page);
-    return translated(error, what);
+    return quiet(translated(error, what), hide);
   }
 
   async function asked<T>(page: Page, limitMs: number, what: string, work: Promise<T>): Promise<T> {
@@ -81,7 +83,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   async function stateOf(page: Page): Promise<PageState> {
     const asking = page.evaluate(titleStart, LONGEST_TITLE);
     const title = await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', asking);
-    return { url: shortUrl(page.url()), title: title.slice(0, LONGEST_TITLE) };
+    return { url: sayable(page.url(), hide), title: hide(title.slice(0, LONGEST_TITLE)) };
   }
 
   function handleOf(element: FoundElement): ElementHandle {
@@ -94,7 +96,8 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
     const box = await visibleBox(handle);
-    const identity = await identify(handle, match.found);
+    const { name, ...rest } = await identify(handle, match.found);
+    const identity = name === undefined ? rest : { ...rest, name: hide(name) };
     const key = randomUUID();
     handles.set(key, handle);
     return { kind: 'found', element: { handle: key, locator: match.rule, identity, box } };
@@ -169,16 +172,34 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       const all = door.refusals();
       const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);
       lastTold = all.at(-1);
-      return [...pages.takeIncidents(), ...describeRefusals(fresh)];
+      return [...pages.takeIncidents(), ...describeRefusals(fresh)].map(hide);
     },
 
     close: end,
   };
 }
 
-/** Of an address beyond all measure its origin alone: cut in the middle, it might end in half a secret. */
-function shortUrl(url: string): string {
-  return url.length <= LONGEST_URL ? url : `${URL.parse(url)?.origin ?? 'null'}/`;
+/**
+ * Of an address beyond all measure, or with a secret in it, the origin alone: cut in the middle, it might end in half a
+ * secret, and with a gap it would be another address, or none.
+ */
+function sayable(url: string, hide: (words: string) => string): string {
+  const isClean = url.length <= LONGEST_URL && [url, unescaped(url)].every((words) => hide(words) === words);
+  if (isClean) return url;
+  const { origin = 'null' } = URL.parse(url) ?? {};
+  return origin === 'null' || hide(origin) !== origin ? 'about:blank' : `${origin}/`;
+}
+
+/** What stands escaped in it as it reads, whatever else in it is malformed. */
+function unescaped(url: string): string {
+  return url.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'));
+}
+
+/** A name of a host in it is the page's choice. */
+function quiet(error: CountersignError, hide: (words: string) => string): CountersignError {
+  const { code, message, isRetryable } = error;
+  const words = hide(message);
+  return words === message ? error : new CountersignError(code, words, { isRetryable });
 }
 
 function notFound(match: Match): FindResult {

@@ -156,7 +156,7 @@ async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Pro
     const rest = workflow.steps.slice(effectIndex(workflow) + 1);
     return runSteps(deps, lease, workflow, rest, noSession, '', secrets);
   }
-  const session = await deps.browser.open({ origins: [operation.plan.origin] });
+  const session = await deps.browser.open({ origins: [operation.plan.origin], hide: secrets.hideOnPage });
   try {
     return await withBrowser(deps, lease, workflow, effect, session, secrets);
   } finally {
