@@ -1,5 +1,5 @@
 import { recordRefusal } from '../core/audit/refusal.ts';
-import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
+import { lackOfApprovers, peopleAmong, possibleApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
@@ -16,17 +16,16 @@ export const LINK_FORM = 'link_accounts';
 /** The first time, nobody is an approver yet: the admins are asked, each alone. */
 export async function askForApprovers(context: Context, operation: Operation): Promise<void> {
   const { customerId, id } = operation;
-  const { approvers, group, admins, thread } = await context.database.withCustomer(customerId, async (tx) => ({
-    approvers: possibleApprovers(
+  const { lack, admins, thread } = await context.database.withCustomer(customerId, async (tx) => ({
+    lack: lackOfApprovers(
       await context.customers.members(tx, customerId),
       operation,
       await context.customers.rules(tx, customerId),
     ),
-    group: (await context.customers.rules(tx, customerId)).approverGroup,
     admins: await context.customers.members(tx, customerId, 'admin'),
     thread: await context.threads.get(tx, customerId, operation.threadId),
   }));
-  if (approvers.length > 0 || group !== null || !thread) return;
+  if (lack !== 'nobody' || !thread) return;
   const chat = context.chat(thread.ref.platform);
   for (const admin of admins) await chat.ephemeral(thread.ref, admin.person, firstCard(id));
 }
@@ -205,19 +204,65 @@ export async function submitLink(
   const chosen = event.fields.accounts ?? [];
   if (chosen.length === 0) return { accounts: 'Choose the accounts of one person.' };
   const people = await peopleOf(context, event, chosen);
-  const threads = await context.database.withCustomer(customerId, async (tx) => {
+  const { threads, warning } = await context.database.withCustomer(customerId, async (tx) => {
     const accounts: Member[] = [];
     for (const person of people) accounts.push(await context.customers.member(tx, customerId, person));
     await context.customers.link(tx, customerId, accounts);
     const linked = accounts.map(({ id }) => id);
     await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
-    return asking(tx, customerId);
+    return {
+      threads: await asking(tx, customerId),
+      warning: await warningFor(tx, context, customerId, accounts),
+    };
   });
   const who = people.map(({ name }) => name).join(' and ');
   const words = people.length === 1 ? `${who} is nobody else’s account now.` : `${who} are one person now.`;
-  await whisper(context, event, note(`Saved. ${words}`));
+  await whisper(context, event, warning === undefined ? note(`Saved. ${words}`) : linkedCard(words, warning));
   for (const threadId of threads) await context.progress.refresh(customerId, threadId);
   return undefined;
+}
+
+/**
+ * Whose requests nobody can approve any more. The accounts are linked all the same: as long as they are not, one person
+ * approves what the same person asked for.
+ */
+async function warningFor(
+  tx: Transaction,
+  context: Context,
+  customerId: CustomerId,
+  linked: readonly Member[],
+): Promise<string | undefined> {
+  const rules = await context.customers.rules(tx, customerId);
+  const members = await context.customers.members(tx, customerId);
+  const [first] = linked;
+  const requester = members.find(({ id }) => id === first?.id);
+  if (!requester) return undefined;
+  const question = { requester, workspace: requester.person, widened: [] };
+  const lack = lackOfApprovers(members, question, rules);
+  if (lack === undefined || lack === 'nobody') return undefined;
+  const able = peopleAmong(possibleApprovers(members, question, { ...rules, mayWorkAlone: true }));
+  const needed = rules.approvalsRequired;
+  if (able >= needed)
+    return `Nobody can approve what this person asks for now: ${needed === 1 ? 'nobody else may approve' : `it takes ${needed} others, and there are fewer`}.`;
+  return `Nothing can be approved now: it takes ${needed} different people, and only ${able} may approve.`;
+}
+
+function linkedCard(words: string, warning: string): Card {
+  return {
+    summary: `Saved. ${words} ${warning}`,
+    blocks: [
+      { kind: 'text', text: [text(`Saved. ${words}`)] },
+      {
+        kind: 'text',
+        tone: 'warning',
+        text: [text(`${warning} Choose another approver, or fewer approvals. Requests that wait for one say so.`)],
+      },
+      {
+        kind: 'actions',
+        buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' }],
+      },
+    ],
+  };
 }
 
 /** "I work alone": the admin becomes the approver, also of own requests; only while nobody else was chosen. */
@@ -323,7 +368,7 @@ async function distinctPeople(
   const members: Member[] = [];
   for (const person of people) members.push(await context.customers.member(tx, customerId, person));
   if (adminsApprove) members.push(...(await context.customers.members(tx, customerId, 'admin')));
-  return new Set(members.map(({ personId }) => personId)).size;
+  return peopleAmong(members);
 }
 
 /** The threads whose card asks: it says who may approve. */

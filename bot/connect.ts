@@ -9,6 +9,7 @@ import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
 import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
+import { type Redact, redactAll } from '../core/redacted-ports.ts';
 import type { Link } from '../core/vault/links.ts';
 import { peopleWords, stateWords } from './cards/audit-card.ts';
 import { place } from './cards/text.ts';
@@ -16,23 +17,29 @@ import type { Context } from './context.ts';
 import { signInForm, submitSignIn } from './credential-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
-/** The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. */
-export function createConnectPages(context: Context): ConnectPages {
+/**
+ * The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
+ * they show and hand out, that one key apart.
+ */
+export function createConnectPages(context: Context, redact: Redact): ConnectPages {
   return {
     async look(token) {
       const link = await context.links.look(token);
-      if (!link) return undefined;
-      if (link.purpose === 'reveal') return revealView(context, link);
-      return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
+      return link && redactAll(await viewOfLink(context, link, token), redact);
     },
     async submit(token, fields) {
       const link = await context.links.look(token);
-      if (link?.purpose === 'export') return exportTrail(context, link);
+      if (link?.purpose === 'export') return exportTrail(context, link, redact);
       if (link?.purpose === 'reveal') return reveal(context, link);
       const outcome = await submitSignIn(context, token, fields);
       return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
     },
   };
+}
+
+function viewOfLink(context: Context, link: Link, token: string): Promise<ConnectView | undefined> {
+  if (link.purpose === 'reveal') return revealView(context, link);
+  return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
 }
 
 async function revealView(context: Context, link: Link): Promise<ConnectView | undefined> {
@@ -82,7 +89,7 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
   });
 }
 
-async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome> {
+async function exportTrail(context: Context, link: Link, redact: Redact): Promise<ConnectOutcome> {
   const { customerId, operationId } = link;
   const read = await context.database.withCustomer(customerId, async (tx) => {
     if (!(await isStillAdmin(tx, context, link))) {
@@ -99,11 +106,19 @@ async function exportTrail(context: Context, link: Link): Promise<ConnectOutcome
       payload: { how: 'export' },
     });
     const members = await context.customers.members(tx, customerId);
-    return { operation, entries, people: new Map(members.map((m) => [m.id as string, m.person.name])) };
+    return {
+      operation,
+      entries,
+      people: new Map(members.map((m) => [m.id as string, redactAll(m.person.name, redact)])),
+    };
   });
   if (!read) return { kind: 'gone' };
   const { operation, entries, people } = read;
-  const summary = `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`;
+  // Names and addresses as they are now: the words of the entries lost their secrets before they were hashed.
+  const summary = redactAll(
+    `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`,
+    redact,
+  );
   const chain = () => exportChain(context, customerId, { operationId });
   const trail: TrailExport = {
     columns: TRAIL_COLUMNS,

@@ -153,7 +153,7 @@ async function wire(
       isLocal: options.webChat !== undefined,
       port: config.http.port,
       routes: [
-        connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }),
+        connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }),
         pictures,
         apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
       ],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
 import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
-import { possibleApprovers } from '../core/consent/policy.ts';
+import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -12,7 +12,7 @@ import { isEnd } from '../core/operations/states.ts';
 import type { ThreadState, Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
-import { consentCard, reminderCard } from './cards/consent-card.ts';
+import { consentCard, lackCard, reminderCard } from './cards/consent-card.ts';
 import { closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
@@ -189,6 +189,8 @@ interface Wanted {
   readonly card: Card;
   /** Whom alone it is shown to. */
   readonly to?: Person;
+  /** What it would say is no reason to begin a message: it only changes one that is there. */
+  readonly isChangeOnly?: boolean;
 }
 
 async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
@@ -196,11 +198,17 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   const wanted: Wanted[] = [];
   if (operation.request) {
     const rules = await deps.customers.rules(tx, customerId);
-    const approvers = possibleApprovers(await deps.customers.members(tx, customerId), operation, rules);
+    const members = await deps.customers.members(tx, customerId);
     const admins = await deps.customers.members(tx, customerId, 'admin');
-    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, { approvers, admins, rules }) });
+    const approvers = possibleApprovers(members, operation, rules);
+    const lack = lackOfApprovers(members, operation, rules);
+    const people = { approvers, admins, rules, lack };
+    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, people) });
     if (operation.remindedAt)
-      wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, approvers) });
+      wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, people) });
+    // Where nobody was ever chosen, the card itself and the admins' first one ask for that.
+    const isInVain = operation.state === 'awaiting_consent' && (lack === 'own' || lack === 'too_few');
+    wanted.push({ slot: `lack:${id}`, card: lackCard(operation, people), isChangeOnly: !isInVain });
   }
   if (operation.startedAt || operation.state === 'queued')
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });
@@ -298,7 +306,7 @@ async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadSt
   const known = await deps.database.withCustomer(customerId, (tx) =>
     deps.threads.message(tx, customerId, thread, slot),
   );
-  if (known?.shown === shown) return;
+  if (known?.shown === shown || (!known && message.isChangeOnly)) return;
   const chat = deps.chat(thread.ref.platform);
   if (known && known.ref.ref !== NOT_POSTED) {
     await chat.update(known.ref, card);

@@ -37,17 +37,19 @@ const LONGEST_TITLE = 300;
 const LONGEST_PAGE = 50_000; // as much as the vendor's own reading tool returns
 const LONGEST_URL = 2_000;
 
-export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
+const asItIs = (words: string): string => words;
+
+export function createSession({ origins, hide = asItIs, pages, door, studio, end }: SessionParts): BrowserSession {
   const handles = new Map<string, ElementHandle>();
   const typed = new Set<Secret>();
   const camera = createCamera(studio);
-  const surveyor = createSurveyor();
+  const surveyor = createSurveyor(hide);
   let lastTold: EgressRefusal | undefined;
 
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
   function told(error: unknown, what: string, page: Page): CountersignError {
     if (error instanceof TookTooLong) pages.suspect(page);
-    return translated(error, what);
+    return quiet(translated(error, what), hide);
   }
 
   async function asked<T>(page: Page, limitMs: number, what: string, work: Promise<T>): Promise<T> {
@@ -86,7 +88,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   async function stateOf(page: Page): Promise<PageState> {
     const asking = page.evaluate(titleStart, LONGEST_TITLE);
     const title = await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', asking);
-    return { url: shortUrl(page.url()), title: title.slice(0, LONGEST_TITLE) };
+    return { url: sayable(page.url(), hide), title: hide(title.slice(0, LONGEST_TITLE)) };
   }
 
   function handleOf(element: FoundElement): ElementHandle {
@@ -105,7 +107,8 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
-    const element = await remember(handle, await identify(handle, match.found));
+    const { name, ...rest } = await identify(handle, match.found);
+    const element = await remember(handle, name === undefined ? rest : { ...rest, name: hide(name) });
     return { kind: 'found', element: { ...element, locator: match.rule } };
   }
 
@@ -168,7 +171,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
 
     text: async () => {
       const page = pages.current();
-      return asked(page, ANSWER_LIMIT_MS, 'Reading the page', readText(page, origins, LONGEST_PAGE));
+      return hide(await asked(page, ANSWER_LIMIT_MS, 'Reading the page', readText(page, origins, LONGEST_PAGE)));
     },
 
     async scroll(deltaY, over) {
@@ -237,16 +240,34 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       const all = door.refusals();
       const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);
       lastTold = all.at(-1);
-      return [...pages.takeIncidents(), ...describeRefusals(fresh)];
+      return [...pages.takeIncidents(), ...describeRefusals(fresh)].map(hide);
     },
 
     close: end,
   };
 }
 
-/** Of an address beyond all measure its origin alone: cut in the middle, it might end in half a secret. */
-function shortUrl(url: string): string {
-  return url.length <= LONGEST_URL ? url : `${URL.parse(url)?.origin ?? 'null'}/`;
+/**
+ * Of an address beyond all measure, or with a secret in it, the origin alone: cut in the middle, it might end in half a
+ * secret, and with a gap it would be another address, or none.
+ */
+function sayable(url: string, hide: (words: string) => string): string {
+  const isClean = url.length <= LONGEST_URL && [url, unescaped(url)].every((words) => hide(words) === words);
+  if (isClean) return url;
+  const { origin = 'null' } = URL.parse(url) ?? {};
+  return origin === 'null' || hide(origin) !== origin ? 'about:blank' : `${origin}/`;
+}
+
+/** What stands escaped in it as it reads, whatever else in it is malformed. */
+function unescaped(url: string): string {
+  return url.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'));
+}
+
+/** A name of a host in it is the page's choice. */
+function quiet(error: CountersignError, hide: (words: string) => string): CountersignError {
+  const { code, message, isRetryable } = error;
+  const words = hide(message);
+  return words === message ? error : new CountersignError(code, words, { isRetryable });
 }
 
 function notFound(match: Match): FindResult {

@@ -14,7 +14,8 @@ export interface Surveyor {
   pick(candidate: Candidate): Promise<ElementHandle | undefined>;
 }
 
-export function createSurveyor(): Surveyor {
+/** @param hide takes secrets out of words; no fingerprint leaves without it. */
+export function createSurveyor(hide: (words: string) => string): Surveyor {
   let documents: readonly JSHandle<Described>[] = [];
   const single = new Map<string, ElementHandle>();
 
@@ -29,8 +30,9 @@ export function createSurveyor(): Surveyor {
 
   return {
     async add(handle) {
-      const fingerprint = await fingerprintOf(handle);
-      if (!fingerprint) return undefined;
+      const raw = await fingerprintOf(handle);
+      if (!raw) return undefined;
+      const [fingerprint = raw] = withoutSecrets([raw], hide);
       const key = `at ${randomUUID()}`;
       single.set(key, handle);
       return { key, fingerprint };
@@ -48,7 +50,7 @@ export function createSurveyor(): Surveyor {
         const question: SurveyQuestion = { hiddenIsFine, alsoTag: alsoTag ?? null, most };
         const document = await frame.evaluateHandle(describeElements, { given: null, question });
         const number = surveyed.push(document) - 1;
-        const prints = await document.evaluate((described) => described.prints);
+        const prints = withoutSecrets(await document.evaluate((described) => described.prints), hide);
         candidates.push(...prints.map((fingerprint, i) => ({ key: `${number}:${i}`, fingerprint })));
       }
       return candidates;
@@ -57,7 +59,8 @@ export function createSurveyor(): Surveyor {
     async pick({ key, fingerprint }) {
       const handle = await handleOf(key);
       if (!handle) return undefined;
-      const now = await fingerprintOf(handle);
+      const raw = await fingerprintOf(handle);
+      const [now] = raw ? withoutSecrets([raw], hide) : [];
       return now && isSame(now, fingerprint) ? handle : undefined;
     },
   };
@@ -71,6 +74,14 @@ export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint 
   const frame = await handle.ownerFrame();
   const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
   return described?.prints[0];
+}
+
+/** One look at all of them; each by itself only where something is to be hidden. */
+function withoutSecrets(prints: readonly Fingerprint[], hide: (words: string) => string): readonly Fingerprint[] {
+  const all = JSON.stringify(prints);
+  if (hide(all) === all) return prints;
+  const clean = (_: string, value: unknown) => (typeof value === 'string' ? hide(value) : value);
+  return JSON.parse(JSON.stringify(prints, clean)); // the same shape with other texts
 }
 
 function isSame(a: Fingerprint, b: Fingerprint): boolean {

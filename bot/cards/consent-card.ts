@@ -1,4 +1,4 @@
-import type { Rules } from '../../core/consent/policy.ts';
+import type { Lack, Rules } from '../../core/consent/policy.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted } from '../../core/operations/plan.ts';
@@ -11,6 +11,8 @@ export interface Deciders {
   readonly approvers: readonly Member[];
   readonly admins: readonly Member[];
   readonly rules: Pick<Rules, 'approvalsRequired' | 'approverGroup'>;
+  /** Why those approvals can't be had. */
+  readonly lack: Lack | undefined;
 }
 
 /** The question, and later who answered it, when and how. */
@@ -217,14 +219,10 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
     ...to.change,
   };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
-  if (people.approvers.length === 0 && people.rules.approverGroup === null)
+  if (people.lack === 'nobody' || people.lack === 'own')
     return [
       ...widening(operation),
-      {
-        kind: 'text',
-        tone: 'warning',
-        text: [text(`Nobody may approve this yet. ${names(people.admins)} can choose who does.`)],
-      },
+      { kind: 'text', tone: 'warning', text: [text(lackWords(people.lack, operation, people.admins))] },
       {
         kind: 'actions',
         buttons: [
@@ -265,7 +263,8 @@ function whoMay({ approvers, rules }: Deciders): string {
 }
 
 /** `1 of 2: Abel at 09:14`, and whether the rest can be had at all. */
-function soFar({ approvals }: Operation, { approvers, admins, rules }: Deciders): readonly Block[] {
+function soFar(operation: Operation, { admins, rules, lack }: Deciders): readonly Block[] {
+  const { approvals } = operation;
   const required = rules.approvalsRequired;
   if (required === 1) return [];
   const given = approvals.flatMap(
@@ -276,9 +275,51 @@ function soFar({ approvals }: Operation, { approvers, admins, rules }: Deciders)
     tone: approvals.length > 0 ? 'granted' : 'neutral',
     text: [text(`${approvals.length} of ${required} approvals`), ...given],
   };
-  const isPossible = rules.approverGroup !== null || new Set(approvers.map((a) => a.personId)).size >= required;
-  const words = `There are fewer people who may approve this than it takes. ${names(admins)} can change that, with /countersign settings.`;
-  return isPossible ? [count] : [count, { kind: 'text', tone: 'warning', text: [text(words)] }];
+  if (lack === undefined) return [count];
+  return [count, { kind: 'text', tone: 'warning', text: [text(lackWords(lack, operation, admins))] }];
+}
+
+/** What is missing, and who can do something about it. */
+function lackWords(lack: Lack, { requester, widened }: Operation, admins: readonly Member[]): string {
+  switch (lack) {
+    case 'nobody':
+      return `Nobody may approve this yet. ${names(admins)} can choose who does.`;
+    case 'own': {
+      const who = widened.length > 0 ? 'asked for it or added to it' : `asked for it, ${requester.person.name}`;
+      return `Nobody can approve this as things stand: nobody else may approve than who ${who}. ${names(admins)} can choose somebody else, with /countersign settings.`;
+    }
+    case 'too_few':
+      return `There are fewer people who may approve this than it takes. ${names(admins)} can change that, with /countersign settings.`;
+  }
+}
+
+/**
+ * A message of its own, which calls the admins: a card that is edited in place tells nobody that what it asks can't be had
+ * any more. Without a lack it is settled.
+ */
+export function lackCard(operation: Operation, { lack, admins }: Pick<Deciders, 'lack' | 'admins'>): Card {
+  const { id } = operation;
+  if (lack === undefined || operation.state !== 'awaiting_consent') {
+    const words = `The word about who may approve ${id} is settled: see its card above.`;
+    return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
+  }
+  const words = lackWords(lack, operation, admins);
+  return {
+    summary: `${id} waits in vain: ${words}`,
+    blocks: [
+      { kind: 'text', tone: 'warning', text: [...called(admins), code(id), text(` waits in vain. ${words}`)] },
+      {
+        kind: 'actions',
+        buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: id }],
+      },
+    ],
+  };
+}
+
+/** `Ada, Abel: ` */
+function called(members: readonly Member[]): RichText {
+  const all = members.flatMap(({ person: who }, index): RichText => [text(index === 0 ? '' : ', '), person(who)]);
+  return all.length > 0 ? [...all, text(': ')] : [];
 }
 
 /** More than was asked for: said, with whose wish it is. */
@@ -295,26 +336,29 @@ function widening({ widened, requester, type }: Operation): readonly Block[] {
 }
 
 /** Half of the time is over: those who may approve are named once more. */
-export function reminderCard(operation: Operation, approvers: readonly Member[]): Card {
+export function reminderCard(operation: Operation, people: Pick<Deciders, 'approvers' | 'admins' | 'lack'>): Card {
   const title = `${operation.type.title} for ${place(operation.plan.base)}`;
   const { request } = operation;
   if (operation.state !== 'awaiting_consent' || !request) {
     const words = `The reminder about ${operation.id} is settled: see its card above.`;
     return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
   }
-  const called = approvers.flatMap(({ person: who }, index): RichText => [text(index === 0 ? '' : ', '), person(who)]);
+  const { approvers, admins, lack } = people;
   return {
     summary: `Still waiting for approval: ${title}`,
     blocks: [
       {
         kind: 'text',
         text: [
-          ...called,
-          text(`${called.length > 0 ? ': ' : ''}“${title}” still waits for approval. It lapses`),
+          ...called(approvers),
+          text(`“${title}” still waits for approval. It lapses`),
           ...at(request.expiresAt),
           text('. The card above has the buttons.'),
         ],
       },
+      ...(lack === undefined
+        ? []
+        : [{ kind: 'text', tone: 'warning', text: [text(lackWords(lack, operation, admins))] } satisfies Block]),
     ],
   };
 }

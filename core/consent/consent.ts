@@ -104,10 +104,12 @@ export interface ConsentDeps extends DecisionDeps {
 const plan: Subject = {
   find: async (_tx, { state, request, planHash: hash, plan }) =>
     state === 'awaiting_consent' && request?.decision === null && hash === planHash(plan) ? request : undefined,
+  permissions: ({ plan }) => plan.permissions,
 };
 
 /** The same, decided and granted. */
 const grantedPlan: Subject = {
+  ...plan,
   find: async (_tx, { request, grant }) => (grant && request?.id === grant.requestId ? request : undefined),
 };
 
@@ -116,6 +118,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   const decisions = createDecisions(deps);
   /** The question about a plan that still says what it does. */
   const currentPlan: Subject = {
+    ...plan,
     find: async (tx, operation) =>
       (await operations.saysWhatItReplaces(tx, operation)) ? plan.find(tx, operation) : undefined,
   };

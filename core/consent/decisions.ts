@@ -7,7 +7,7 @@ import { takeEvent } from '../operations/events.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { EventRef, Person, Standing } from '../ports/chat.ts';
-import { addEvent, type CollectionMethod, countedApprovals } from './events.ts';
+import { addEvent, type CollectionMethod, countedApprovals, isRefusedBefore } from './events.ts';
 import { mayDecide, type Permitted, type Question, type Refusal, type Rules } from './policy.ts';
 
 export interface Click {
@@ -34,6 +34,8 @@ export type Stale = { readonly kind: 'stale'; readonly operation: Operation | un
 export interface Subject {
   /** `undefined`: there is none that could be decided. */
   find(tx: Transaction, operation: Operation): Promise<ConsentRequest | undefined>;
+  /** What the question showed that it would permit: what an approval is recorded for. */
+  permissions(operation: Operation, request: ConsentRequest): readonly string[];
   /** By whom and where it was asked; the operation itself unless this says otherwise. */
   question?(tx: Transaction, operation: Operation, request: ConsentRequest): Promise<Question>;
 }
@@ -70,7 +72,10 @@ export interface Decisions {
     question: Question,
     decision: 'approve' | 'deny',
   ): Promise<Permitted>;
-  /** Who is refused is on record; `carryOut` runs in the transaction that found that they may. */
+  /**
+   * Who is refused is on record, once a question, person and reason: whoever goes on clicking can't flood the chain.
+   * `carryOut` runs in the transaction that found that they may.
+   */
   decide<T>(
     customerId: CustomerId,
     click: Omit<Click, 'planHash'>,
@@ -126,7 +131,9 @@ export function createDecisions(deps: DecisionDeps): Decisions {
           const why = permitted.isPermitted ? 'not_verified' : permitted.why;
           const memberId = typeof by === 'string' ? undefined : by.id;
           const asked = request ?? operation.request;
-          if (asked) await addEvent(tx, asked, { kind: 'refused', memberId, method: click.method, reason: why });
+          const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
+          if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
+          if (asked) await addEvent(tx, asked, event);
           const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
           await audit.append(tx, customerId, { ...entry, payload: { why } });
           return { kind: 'refused', why };
@@ -145,7 +152,7 @@ export function createDecisions(deps: DecisionDeps): Decisions {
         const isNew = !before.some(({ personId }) => personId === by.personId);
         if (isNew) {
           const { method } = click;
-          const { permissions } = operation.plan;
+          const permissions = subject.permissions(operation, request);
           await addEvent(tx, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
         }
         const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;

@@ -45,6 +45,16 @@ export async function addEvent(tx: Transaction, question: AskedQuestion, event: 
       ${planHash}, ${permissions && JSON.stringify(permissions)}::jsonb, ${reason})`;
 }
 
+/** Whether the question's events tell of the same refusal of the same member; of somebody unknown nobody can say that. */
+export async function isRefusedBefore(
+  tx: Transaction,
+  { customerId, id: requestId }: AskedQuestion,
+  { memberId, reason }: Extract<OwnEvent, { kind: 'refused' }>,
+): Promise<boolean> {
+  if (memberId === undefined) return false;
+  return (await tx.consentEvent.count({ where: { customerId, requestId, kind: 'refused', memberId, reason } })) > 0;
+}
+
 const nothing = { memberId: null, method: null, basis: null, permissions: null, reason: null };
 
 /** The approvals that count as things stand, one a person, oldest first: the database's own count, which guards the grant. */

@@ -59,3 +59,23 @@ export function possibleApprovers(members: readonly Member[], question: Question
   const standing = { kind: 'member', isInGroup: false } as const;
   return members.filter((member) => mayDecide(member, question, rules, standing).isPermitted);
 }
+
+/**
+ * Why nobody can give the approvals that a question needs: nobody may approve anything, or whoever may is who asked or who
+ * added to it, or they are fewer different people than it takes.
+ */
+export type Lack = 'nobody' | 'own' | 'too_few';
+
+/** `undefined`: it can be approved, as far as that is known; who is in a group is only known when somebody decides. */
+export function lackOfApprovers(members: readonly Member[], question: Question, rules: Rules): Lack | undefined {
+  if (rules.approverGroup !== null) return undefined;
+  const able = peopleAmong(possibleApprovers(members, question, rules));
+  if (able >= rules.approvalsRequired) return undefined;
+  if (able > 0) return 'too_few';
+  return peopleAmong(possibleApprovers(members, question, { ...rules, mayWorkAlone: true })) > 0 ? 'own' : 'nobody';
+}
+
+/** How many different people these accounts are. */
+export function peopleAmong(members: readonly Member[]): number {
+  return new Set(members.map(({ personId }) => personId)).size;
+}

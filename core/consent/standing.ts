@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ConsentRequest } from '../../prisma/generated/client.ts';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
@@ -78,6 +79,10 @@ function termsText(terms: StandingTerms): string {
   return canonical(terms);
 }
 
+function termsOfRequest({ terms }: Pick<ConsentRequest, 'terms'>): StandingTerms {
+  return standingTerms.parse(JSON.parse(terms ?? ''));
+}
+
 function termsHash(terms: StandingTerms): string {
   return sha256Hex(termsText(terms));
 }
@@ -128,6 +133,7 @@ function repairs(customers: Customers): Subject {
       (await tx.consentRequest.findFirst({
         where: { customerId, operationId: id, terms: { not: null }, decision: null },
       })) ?? undefined,
+    permissions: (_operation, request) => termsOfRequest(request).permissions,
     question: async (tx, { customerId, workspace, requester }, { askedBy }) => ({
       workspace,
       requester: askedBy ? await customers.memberById(tx, customerId, askedBy) : requester,
@@ -167,7 +173,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
     grant: (customerId, click) =>
       decisions.approve(customerId, click, subject, async (tx, ready) => {
         const { operation, request, by } = ready;
-        const terms = standingTerms.parse(JSON.parse(request.terms ?? ''));
+        const terms = termsOfRequest(request);
         const { permissions, keeps } = terms;
         const expiresAt = new Date(terms.until);
         const consentId = await insertConsent(tx, ready, click, {

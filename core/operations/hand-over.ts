@@ -50,6 +50,7 @@ export async function takeSeat(
   lease: Lease,
   workflow: Workflow,
   effect: EffectState,
+  secrets: RunSecrets,
 ): Promise<Seat> {
   const { operation } = lease;
   const { customerId, id } = operation;
@@ -63,7 +64,7 @@ export async function takeSeat(
   await parked?.session.close().catch(() => {});
   const afterSignIn = 1 + signInSteps(workflow).length;
   const storage = isAnswered && question.step >= afterSignIn ? await takeSession(deps, lease) : undefined;
-  const session = await deps.browser.open({ origins, ...(storage ? { storage } : {}) });
+  const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
   return { session, from: storage ? afterSignIn : 1, ...help };
 }
 

@@ -1,5 +1,6 @@
 import type { Json } from '../canonical.ts';
-import { redact } from '../redaction.ts';
+import { isUnmistakable } from '../redacted-ports.ts';
+import { redact, redactShown } from '../redaction.ts';
 import type { Secret } from '../secret.ts';
 
 /** What one run has opened and found: no word of the run may hold it, whatever the site echoes. */
@@ -18,6 +19,11 @@ export interface RunSecrets {
   all(): readonly Secret[];
   /** The words without what the run knows and without what looks like a secret. Words that can't be checked are dropped whole. */
   hide(words: string): string;
+  /**
+   * The same for what a page says and the engine compares, such as the name of a button: only what can be nothing else is
+   * taken out, so that a password like `settings` lets no known page look like another one.
+   */
+  hideOnPage(words: string): string;
   /** The same for every text in what goes on record. */
   hideIn<T extends Json>(value: T): T;
   /** To be called once the run has ended and everything about it was logged. */
@@ -30,17 +36,18 @@ const UNCHECKED = '[words that could not be checked for secrets]';
 export function createRunSecrets(registry: { add(secret: Secret): void; remove(secret: Secret): void }): RunSecrets {
   const learned = new Map<Secret, 'secret' | 'public'>();
   let shown = '';
-  const hide = (words: string): string => {
+  const hidden = () =>
+    [...learned].flatMap(([secret, kind]) =>
+      kind === 'secret' && !shown.includes(secret.reveal().toLowerCase()) ? [secret] : [],
+    );
+  const checked = (take: () => string): string => {
     try {
-      const known = [...learned].flatMap(([secret, kind]) => (kind === 'secret' ? [secret] : []));
-      return redact(
-        words,
-        known.filter((secret) => !shown.includes(secret.reveal().toLowerCase())),
-      );
+      return take();
     } catch {
       return UNCHECKED;
     }
   };
+  const hide = (words: string) => checked(() => redact(words, hidden()));
   return {
     showed(words) {
       shown = words.toLowerCase();
@@ -51,6 +58,7 @@ export function createRunSecrets(registry: { add(secret: Secret): void; remove(s
     },
     all: () => [...learned.keys()],
     hide,
+    hideOnPage: (words) => checked(() => redactShown(words, hidden().filter(isUnmistakable))),
     // The same shape with other texts: what hideInside keeps.
     hideIn: <T extends Json>(value: T) => hideInside(value, hide) as T,
     release() {

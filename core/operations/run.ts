@@ -169,7 +169,7 @@ async function attempt(
     const rest = workflow.steps.slice(effectIndex(workflow) + 1);
     return failedIfAsking(await runSteps(deps, lease, workflow, rest, { session: noSession, label: '', secrets }));
   }
-  const seat = await takeSeat(deps, lease, workflow, effect);
+  const seat = await takeSeat(deps, lease, workflow, effect, secrets);
   const { session } = seat;
   let isParked = false;
   try {

@@ -13,6 +13,11 @@ export interface BrowserSessionOptions {
   readonly storage?: Secret;
   /** Everything the pages may talk to. */
   readonly origins: readonly Origin[];
+  /**
+   * Takes secrets out of the words that pages say: titles, names of elements, addresses, incidents, errors. Only `read`
+   * gives what stands there. Without it words leave as they are.
+   */
+  readonly hide?: (words: string) => string;
 }
 
 /** How to find an element, as data. `exact` matches the whole name, case-sensitively. */
@@ -131,7 +136,7 @@ export type Condition =
   | { readonly kind: 'any'; readonly of: readonly Condition[] };
 
 export interface PageState {
-  /** Its origin alone beyond 2,000 characters. */
+  /** Its origin alone beyond 2,000 characters or with a secret in it; `about:blank` where that can't be said either. */
   readonly url: string;
   /** The first 300 characters. */
   readonly title: string;

@@ -251,7 +251,7 @@ describe('42 words of pages and people do not rewrite a card', () => {
     const open = operationSaying(words);
     const somebody = memberNamed(words, '8', ['merchant', 'approver', 'admin']);
     const rules = { approvalsRequired: 2, approverGroup: words };
-    const people = { approvers: [somebody], admins: [somebody], rules };
+    const people = { approvers: [somebody], admins: [somebody], rules, lack: undefined };
     const record = { entries: 3, seq: 3n, hash: 'ab'.repeat(32), isIntact: true };
     const request = open.request && { ...open.request, decision: 'denied', decidedAt: NOW };
     const denied = { ...open, state: 'denied', request, decidedBy: somebody, errorMessage: words } as const;
@@ -316,7 +316,7 @@ describe('42 words of pages and people do not rewrite a card', () => {
 
   function consentOf(base: string): string {
     const open = operationWith();
-    const people = { approvers: [], admins: [], rules: { approvalsRequired: 1, approverGroup: null } };
+    const people = { approvers: [], admins: [], rules: { approvalsRequired: 1, approverGroup: null }, lack: undefined };
     return consentCard({ ...open, plan: { ...open.plan, base } }, people).summary;
   }
 });

@@ -166,10 +166,7 @@ describe('an approver', () => {
       kind: 'refused',
     });
     expect(await count(operation)).toEqual(NOTHING);
-    expect((await trail(core, operation)).slice(-2)).toMatchObject([
-      { kind: 'consent.refused', actor: own.approver.id },
-      { kind: 'consent.refused', actor: own.approver.id },
-    ]);
+    expect((await trail(core, operation)).at(-1)).toMatchObject({ kind: 'consent.refused', actor: own.approver.id });
   });
 
   test('39 is not made by saying so', async () => {

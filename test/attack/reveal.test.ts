@@ -29,7 +29,7 @@ beforeAll(async () => {
   shop = await installShop(core);
   // The pages use nothing of a context but what core has.
   const context = { ...core, publicUrl: () => origin, log: silentLog } as unknown as Context;
-  const routes = [connectRoutes({ pages: createConnectPages(context), publicUrl: () => origin })];
+  const routes = [connectRoutes({ pages: createConnectPages(context, (text) => text), publicUrl: () => origin })];
   server = createApiServer({ port: 0, isLocal: true, routes, log: silentLog, isReady: async () => true });
   origin = `http://localhost:${(await server.start()).port}`;
   browser = await launchChromium();

@@ -4,6 +4,7 @@ import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/con
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
+import type { Lack } from '../../core/consent/policy.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import { granted, memberNamed, NOW, operationWith } from '../support/operation.ts';
@@ -50,8 +51,8 @@ const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
 
 describe('consent card', () => {
   const rules = { approvalsRequired: 1, approverGroup: null };
-  const card = (operation: Operation, approvers = [approver]) =>
-    consentCard(operation, { approvers, admins: [admin], rules });
+  const card = (operation: Operation, approvers = [approver], lack: Lack | undefined = undefined) =>
+    consentCard(operation, { approvers, admins: [admin], rules, lack });
   const open = operationWith();
   const countersigned = { grant: granted(open) };
 
@@ -105,8 +106,15 @@ describe('consent card', () => {
   });
 
   test('offers no approval while nobody may approve', () => {
-    expect(labels(card(open, []))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
-    expect(said(card(open, []))).toContain('Nobody may approve this yet. Admin can choose who does.');
+    expect(labels(card(open, [], 'nobody'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
+    expect(said(card(open, [], 'nobody'))).toContain('Nobody may approve this yet. Admin can choose who does.');
+  });
+
+  test('says who it takes when nobody else may approve than who asked', () => {
+    expect(labels(card(open, [], 'own'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
+    expect(said(card(open, [], 'own'))).toContain(
+      'Nobody can approve this as things stand: nobody else may approve than who asked for it, Merchant. Admin can choose somebody else, with /countersign settings.',
+    );
   });
 
   test('says whom each button is for', () => {
@@ -127,7 +135,12 @@ describe('consent card', () => {
       ...{ Approve: ['Anna'], Deny: ['Anna', 'Approver'], 'Choose permissions': ['Merchant', 'Anna', 'Approver'] },
       ...guide,
     });
-    const ofGroup = consentCard(open, { approvers: [], admins: [admin], rules: { ...rules, approverGroup: 'S1' } });
+    const ofGroup = consentCard(open, {
+      approvers: [],
+      admins: [admin],
+      lack: undefined,
+      rules: { ...rules, approverGroup: 'S1' },
+    });
     expect(audiences(ofGroup)).toMatchObject({ Approve: 'everybody', Deny: 'everybody' });
     const signIn = operationWith({ state: 'awaiting_credentials', grant: granted(open) });
     expect(audiences(card(signIn))).toEqual({ 'Enter the sign-in': ['Merchant'], Cancel: ['Merchant'] });
@@ -137,7 +150,12 @@ describe('consent card', () => {
     const second = memberNamed('Anna', '6', ['merchant', 'approver']);
     const asking = operationWith({ approvals: [{ by: approver, at: NOW }] });
     const shown = (approvers: (typeof approver)[], approverGroup: string | null = null) =>
-      said(consentCard(asking, { approvers, admins: [admin], rules: { approvalsRequired: 2, approverGroup } }));
+      said(
+        consentCard(asking, {
+          ...{ approvers, admins: [admin], rules: { approvalsRequired: 2, approverGroup } },
+          lack: approvers.length < 2 && approverGroup === null ? 'too_few' : undefined,
+        }),
+      );
     expect(shown([approver, second])).toContain(`1 of 2 approvals: Approver at ${NOW.toISOString()}`);
     expect(shown([approver, second])).toContain('Approver or Anna may approve; 2 of them have to.');
     expect(shown([approver])).toContain(
@@ -151,21 +169,23 @@ describe('consent card', () => {
 
   test('says whose wish it is when the plan holds more than was asked for, and lets them take it away again', () => {
     const widened = operationWith({ widened: [{ permission: 'write_shop', by: approver }] });
-    expect(said(card(widened, []))).toMatch(
+    expect(said(card(widened, [], 'own'))).toMatch(
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
-    expect(labels(card(widened, []))).toEqual([
+    expect(labels(card(widened, [], 'own'))).toEqual([
       ...['Choose approvers', 'Choose permissions', 'Show me the steps instead', 'Cancel'],
     ]);
   });
 
   test('is remembered by naming those who may approve, and once it is decided by nobody', () => {
-    expect(said(reminderCard(open, [approver]))).toMatch(
+    expect(said(reminderCard(open, { approvers: [approver], admins: [admin], lack: undefined }))).toMatch(
       /^Approver: “Create a WooCommerce API key for .*” still waits/,
     );
-    expect(said(reminderCard(operationWith({ state: 'denied' }), [approver]))).toBe(
-      'The reminder about op-7k3f9q2m is settled: see its card above.',
-    );
+    expect(
+      said(
+        reminderCard(operationWith({ state: 'denied' }), { approvers: [approver], admins: [admin], lack: undefined }),
+      ),
+    ).toBe('The reminder about op-7k3f9q2m is settled: see its card above.');
   });
 
   test('binds its buttons to the plan that it shows', () => {

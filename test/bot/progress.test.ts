@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createProgress, type Progress } from '../../bot/progress.ts';
+import type { Member } from '../../core/customers/customers.ts';
 import type { Database, Transaction } from '../../core/database.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -95,6 +96,46 @@ describe('a thread', () => {
     await show();
     expect(queries() - idle).toBeLessThanOrEqual(4);
     verified.mockRestore();
+  });
+
+  test('says in a message of its own that nobody can approve a request any more, and that somebody can again', async () => {
+    const { core, shop } = await shopOf(one);
+    const { customerId, threadId, merchant, approver, secondApprover } = shop;
+    const chat = createRecordingChat();
+    const progress = progressOf(core, chat);
+    const show = () => progress.refresh(customerId, threadId);
+    const link = (...accounts: Member[]) =>
+      core.database.withCustomer(customerId, (tx) => core.customers.link(tx, customerId, accounts));
+    const { id } = await requestOperation(core, shop);
+    await show();
+    expect(chat.shown()).toHaveLength(1);
+    await link(merchant, approver, secondApprover);
+    await show();
+    expect(summaries(chat.shown())[1]).toBe(
+      `${id} waits in vain: Nobody can approve this as things stand: nobody else may approve than who asked for it, Mona. Ada can choose somebody else, with /countersign settings.`,
+    );
+    await link(secondApprover);
+    await show();
+    expect(summaries(chat.shown())[1]).toBe(`The word about who may approve ${id} is settled: see its card above.`);
+    const required = (approvalsRequired: number) =>
+      core.database.withCustomer(customerId, (tx) =>
+        core.customers.setRules(tx, customerId, { approvalsRequired, adminsApprove: false, approverGroup: null }),
+      );
+    await required(2);
+    await show();
+    expect(summaries(chat.shown())[1]).toContain('There are fewer people who may approve this than it takes.');
+    expect(chat.shown()).toHaveLength(2);
+  });
+
+  test('says nothing twice while nobody was chosen yet: its card asks for that', async () => {
+    const { core, shop } = await shopOf(one);
+    const { customerId, threadId } = shop;
+    const chat = createRecordingChat();
+    await core.database.withCustomer(customerId, (tx) => core.customers.setApprovers(tx, customerId, [], false));
+    await requestOperation(core, shop);
+    await progressOf(core, chat).refresh(customerId, threadId);
+    expect(chat.shown()).toHaveLength(1);
+    expect(JSON.stringify(chat.shown())).toContain('Nobody may approve this yet. Ada can choose who does.');
   });
 
   test('still shows what happens to an ended operation later', async () => {

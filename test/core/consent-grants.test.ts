@@ -292,6 +292,25 @@ describe('a standing grant for repairs', () => {
       });
   });
 
+  test('puts every word of it on record with what was shown for it, not with what the plan permits', async () => {
+    const own = await installShop(core);
+    const rules = { approvalsRequired: 2, adminsApprove: false, approverGroup: null };
+    const operation = await grantedOperation(core, own);
+    await inside((tx) => core.customers.setRules(tx, own.customerId, rules), own);
+    const ask = { by: own.merchant, until: inMinutes(DAY), keeps: [] };
+    const { terms, planHash = '' } = (await core.standingGrants.ask(own.customerId, operation.id, ask)) ?? {};
+    for (const by of [own.approver, own.secondApprover])
+      await core.standingGrants.grant(own.customerId, click(operation, by, { planHash }));
+    const rows = await sql(
+      testDatabase.adminUrl,
+      'SELECT kind, permissions FROM consent_events WHERE operation_id = $1 AND plan_hash = $2 ORDER BY n',
+      [operation.id, planHash],
+    );
+    const permissions = terms?.permissions ?? [];
+    expect(permissions).toContain(REPAIR_PERMISSION);
+    expect(rows).toEqual(['requested', 'approved', 'approved', 'granted'].map((kind) => ({ kind, permissions })));
+  });
+
   test('is no consent to the operation itself, nor to its type', async () => {
     const own = await installShop(core);
     const operation = await requestOperation(core, own);

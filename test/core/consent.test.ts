@@ -149,6 +149,26 @@ describe('who decides', () => {
     },
   );
 
+  test('is refused each time that they click without the right to, and on record once a question and reason', async () => {
+    const operation = await requestOperation(core, shop);
+    const refused = { kind: 'refused', why: 'not_an_approver' };
+    const clicks = Array.from({ length: 20 }, () => grant(core, operation, shop.merchant));
+    expect(await Promise.all(clicks)).toEqual(clicks.map(() => refused));
+    for (let again = 0; again < 20; again++) expect(await grant(core, operation, shop.merchant)).toEqual(refused);
+    expect(await grant(core, operation, shop.admin)).toEqual(refused);
+    const refusals = async (of: Operation) =>
+      (await trail(core, of)).filter(({ kind }) => kind === 'consent.refused').map(({ actor }) => actor);
+    expect(await refusals(operation)).toEqual([shop.merchant.id, shop.admin.id]);
+    const events = "SELECT member_id FROM consent_events WHERE operation_id = $1 AND kind = 'refused' ORDER BY n";
+    expect(await sql(testDatabase.adminUrl, events, [operation.id])).toEqual([
+      { member_id: shop.merchant.id },
+      { member_id: shop.admin.id },
+    ]);
+    const other = await requestOperation(core, shop);
+    expect(await grant(core, other, shop.merchant)).toEqual(refused);
+    expect(await refusals(other)).toEqual([shop.merchant.id]);
+  });
+
   test('may deny, with a reason on record, and nobody else may', async () => {
     const operation = await requestOperation(core, shop);
     const deny = (by: Member) => core.consents.deny(shop.customerId, click(operation, by), 'Not this shop');

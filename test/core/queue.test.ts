@@ -216,7 +216,7 @@ describe('a worker', () => {
         ([row]) => row?.state === 'retry',
       );
     });
-    expect(done).toEqual(good);
+    expect(done.toSorted(byId)).toEqual(good.toSorted(byId));
     for (const job of good) expect(await jobsOf(job)).toMatchObject([{ state: 'completed', retry_count: 0 }]);
   });
 

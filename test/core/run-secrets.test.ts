@@ -42,6 +42,20 @@ describe('the secrets of a run', () => {
     expect(secrets.hide('“Open the shop” ended on another page.')).toBe('“Open the shop” ended on another page.');
   });
 
+  test('leave a page’s own words recognisable, unless they can be nothing else', () => {
+    const secrets = createRunSecrets(createSecretRegistry());
+    secrets.learn(new Secret('settings'), 'secret');
+    secrets.learn(new Secret('hunter22'), 'secret');
+    expect(secrets.hideOnPage('Settings')).toBe('Settings');
+    expect(secrets.hideOnPage('http://shop.test/wp-admin/?page=wc-settings')).toBe(
+      'http://shop.test/wp-admin/?page=wc-settings',
+    );
+    expect(secrets.hideOnPage('Password: required')).toBe('Password: required');
+    expect(secrets.hideOnPage(`Welcome aHVudGVyMjI=, your key is ck_${'0a1b'.repeat(10)}`)).toBe(
+      'Welcome [secret]I=, your key is [secret]',
+    );
+  });
+
   test('that can’t be looked for let no word through', () => {
     const secrets = createRunSecrets(createSecretRegistry());
     class Unreadable extends Secret {

@@ -85,18 +85,40 @@ describe('one person', () => {
     await press(admin, 'Link accounts');
     for (const name of ['Merchant', 'Approver']) await form(admin).getByRole('checkbox', { name, exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
-    await seen(admin, 'Saved. Merchant and Approver are one person now.');
-    await seen(merchant, 'Nobody may approve this yet. Admin can choose who does.');
+    const saved = await seen(admin, 'Saved. Merchant and Approver are one person now.');
+    await saved.getByText('Nobody can approve what this person asks for now: nobody else may approve.').waitFor();
+    await saved.getByRole('button', { name: 'Choose approvers' }).waitFor();
+    await seen(merchant, 'waits in vain. Nobody can approve this as things stand');
+    await seen(merchant, 'Admin can choose somebody else, with /countersign settings.');
     await say(admin, '/countersign settings');
     await seen(admin, /Accounts of one person\s*(Approver and Merchant|Merchant and Approver)/);
     await press(admin, 'Link accounts');
     await form(admin).getByRole('checkbox', { name: 'Merchant', exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
     await seen(merchant, 'Approver may approve. Nothing happens before that.');
+    await seen(merchant, /The word about who may approve op-\w{8} is settled/);
+  });
+
+  it('is one of the two that it takes, whoever of their accounts approves: linking them says so', async () => {
+    await ask();
+    await saveRules('2', ['Approver', 'Admin']);
+    await seen(merchant, '0 of 2 approvals');
+    await say(admin, '/countersign settings');
+    await press(admin, 'Link accounts');
+    for (const name of ['Admin', 'Approver']) await form(admin).getByRole('checkbox', { name, exact: true }).check();
+    await form(admin).getByRole('button', { name: 'Link them' }).click();
+    await seen(admin, 'Nothing can be approved now: it takes 2 different people, and only 1 may approve.');
+    await seen(merchant, 'waits in vain. There are fewer people who may approve this than it takes.');
+    await press(admin, 'Link accounts');
+    await form(admin).getByRole('checkbox', { name: 'Admin', exact: true }).check();
+    await form(admin).getByRole('button', { name: 'Link them' }).click();
+    await seen(merchant, /The word about who may approve op-\w{8} is settled/);
   });
 
   it('does not approve what they added to a plan by themselves, and may take it away again', async () => {
     await ask();
+    await saveRules('1', ['Approver']);
+    await seen(admin, 'Saved. Approver may approve.');
     await press(approver, 'Choose permissions');
     await form(approver).getByText('What you add to what Merchant asked for, somebody else has to approve').waitFor();
     const write = form(approver).getByRole('checkbox', { checked: false }).first();
@@ -106,7 +128,7 @@ describe('one person', () => {
       merchant,
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
-    await seen(merchant, 'Nobody may approve this yet.');
+    await seen(merchant, 'nobody else may approve than who asked for it or added to it');
     await approver.getByRole('button', { name: 'Choose permissions' }).last().waitFor();
     await saveRules('1', ['Approver', 'Admin']);
     await seen(approver, 'Admin may approve. Nothing happens before that.');

@@ -22,6 +22,7 @@ import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
+import { type Redact, redactedAudit } from '../../core/redacted-ports.ts';
 import { Secret } from '../../core/secret.ts';
 import { defaultPermissions } from '../../core/services/define-service.ts';
 import { getService } from '../../core/services/index.ts';
@@ -69,13 +70,14 @@ export async function openCore(
   {
     platform = () => ({ kind: 'member', isInGroup: false }),
     rootKeys = testRootKeys,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys } = {},
+    redact = (text) => text,
+  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
-  const audit = createAudit({ database, sealer });
+  const audit = redactedAudit(createAudit({ database, sealer }), redact);
   const vault = createVault({ database, directory, sealer, audit });
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
