@@ -125,7 +125,7 @@ describe('consent card', () => {
     expect(audiences(card(open))).toEqual({
       ...{ Approve: ['Approver'], Deny: ['Approver'], 'Choose permissions': ['Merchant', 'Approver'], ...guide },
     });
-    expect(audiences(card(open, []))).toEqual({ 'Choose approvers': ['Admin'], ...guide });
+    expect(audiences(card(open, [], 'nobody'))).toEqual({ 'Choose approvers': ['Admin'], ...guide });
     const approvedOnce = operationWith({ approvals: [{ by: approver, at: NOW }] });
     expect(audiences(card(approvedOnce, [approver, anna]))).toMatchObject({
       ...{ Approve: ['Anna'], Deny: ['Approver', 'Anna'] },
