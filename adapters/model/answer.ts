@@ -45,7 +45,9 @@ function toolFor<T>(question: ModelQuestion<T>): { tool: Anthropic.Tool; read: (
 
 const VALUE = z.object({ value: z.unknown() });
 /** The blocks of a reply as far as they matter here; a reply without any, from whatever stands in between, has none. */
-const CONTENT = z.array(z.object({ type: z.string(), name: z.string().optional(), input: z.unknown() })).catch([]);
+const CONTENT = z
+  .array(z.object({ type: z.string(), name: z.string().optional(), input: z.unknown().optional() }))
+  .catch([]);
 
 function wrapped(shape: object): Anthropic.Tool.InputSchema {
   return { type: 'object', properties: { value: shape }, required: ['value'], additionalProperties: false };

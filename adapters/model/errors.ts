@@ -28,7 +28,8 @@ export function translate(error: unknown): CountersignError {
 /** 408, 409, 429 and 5xx may pass by themselves, unless the service says otherwise. */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof APIConnectionError) return true;
-  if (!(error instanceof APIError) || error.status === undefined) return error instanceof APIUserAbortError;
+  if (!(error instanceof APIError) || error.status === undefined)
+    return error instanceof APIUserAbortError || isCutOff(error);
   const advice = error.headers?.get('x-should-retry');
   if (advice === 'true' || advice === 'false') return advice === 'true';
   return [408, 409, 429].includes(error.status) || error.status >= 500;
@@ -65,7 +66,13 @@ export function factsOf(error: unknown): {
 }
 
 function sentenceFor(error: unknown): string {
+  if (isCutOff(error)) return 'The model service broke off in the middle of its answer.';
   if (!(error instanceof APIError)) return 'The model service answered something that is no message.';
   if (error.status === undefined) return 'The model service could not be reached in time.';
   return SENTENCES[error.status] ?? `The model service answered ${error.status}.`;
+}
+
+/** The body ended too soon: undici's fetch says "terminated" of the connection, and throws what a signal aborted with. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof DOMException || (error instanceof TypeError && error.message === 'terminated');
 }

@@ -18,7 +18,7 @@ const REPLY = z.looseObject({
       id: z.string().optional(),
       name: z.string().optional(),
       toolset_name: z.string().nullish(),
-      input: z.unknown(),
+      input: z.unknown().optional(),
     }),
   ),
   stop_reason: z.string().nullable(),

@@ -31,3 +31,11 @@ function jpegSize(bytes: Buffer): Size | undefined {
   }
   return undefined;
 }
+
+/** The smallest bytes that say they are a JPEG of this size: for rules that look at the size alone. */
+export function jpegOf(width: number, height: number): Buffer {
+  const frame = Buffer.from('ffd8ffc0001108000000000301220002110103110100ffd9', 'hex');
+  frame.writeUInt16BE(height, 7);
+  frame.writeUInt16BE(width, 9);
+  return frame;
+}
