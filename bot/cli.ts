@@ -4,12 +4,17 @@ import { parseArgs } from 'node:util';
 import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 
-const COMMANDS: readonly Command[] = [auditVerify, auditExport, auditHold, auditRelease, vaultList, vaultRotate];
+const COMMANDS: readonly Command[] = [
+  ...[auditVerify, auditExport, auditHold, auditRelease],
+  ...[vaultList, vaultRotate],
+  ...[tokenCreate, tokenList, tokenRevoke],
+];
 
 export interface CliOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -14,6 +14,7 @@ import { type Audit, createAudit } from '../core/audit/audit.ts';
 import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
+import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
@@ -74,6 +75,7 @@ export interface Foundation {
   readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
+  readonly apiTokens: ApiTokens;
   readonly mover: Mover;
   readonly threads: Threads;
   readonly workflows: WorkflowRegistry;
@@ -116,6 +118,7 @@ export async function openFoundation(
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
+  const apiTokens = createApiTokens({ database, directory, audit });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
@@ -127,7 +130,7 @@ export async function openFoundation(
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
-    ...{ customers, mover, threads, workflows, queue, operations, consents, screenshots },
+    ...{ customers, apiTokens, mover, threads, workflows, queue, operations, consents, screenshots },
   };
 }
 

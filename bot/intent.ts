@@ -73,6 +73,7 @@ const SECRET_WORDS = {
   application_password: 'an application password',
   authorization_header: 'a sign-in header',
   cloud_key: 'a cloud provider’s key',
+  countersign_token: 'a token of this program',
   jwt: 'an access token',
   model_key: 'an API key',
   one_time_code: 'a one-time code',

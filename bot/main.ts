@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { apiRoutes } from '../adapters/api/api.ts';
 import { connectRoutes } from '../adapters/api/connect.ts';
+import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
 import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
@@ -94,7 +96,7 @@ async function wire(
     queue,
     checkpoints,
   } = foundation;
-  const { customers, operations, consents, mover, threads, workflows, screenshots } = foundation;
+  const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
@@ -149,7 +151,11 @@ async function wire(
     const server = createApiServer({
       isLocal: options.webChat !== undefined,
       port: config.http.port,
-      routes: [connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }), pictures],
+      routes: [
+        connectRoutes({ pages: createConnectPages(context), publicUrl: context.publicUrl }),
+        pictures,
+        apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
+      ],
       log,
       isReady,
     });

@@ -11,6 +11,8 @@ export interface Directory {
   customerOfWorkspace(platform: Platform, workspaceId: string): Promise<CustomerId | undefined>;
   /** `tokenHash`: SHA-256 of a link's token. */
   customerOfLink(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
+  /** `tokenHash`: SHA-256 of a bearer token. Absent, expired, revoked and an erased customer's look alike. */
+  customerOfToken(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
@@ -29,6 +31,8 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_workspace(${platform}, ${workspaceId}) AS id`))[0],
     customerOfLink: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
+    customerOfToken: async (tokenHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_token(${tokenHash}) AS id`))[0],
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),

@@ -3,6 +3,7 @@ export type SecretKind =
   | 'application_password'
   | 'authorization_header'
   | 'cloud_key'
+  | 'countersign_token'
   | 'jwt'
   | 'model_key'
   | 'one_time_code'
@@ -38,6 +39,13 @@ const token = (body: string, flags = 'dg') => new RegExp(`${WORD_START}(?:${body
  * (docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns).
  */
 const TOKENS: readonly SecretShape[] = [
+  {
+    // Our own: `csk_` and 64 hexadecimal digits (core/customers/api-tokens.ts).
+    kind: 'countersign_token',
+    keywords: ['csk_'],
+    pattern: token('csk_[0-9A-Fa-f]{16,128}'),
+    tail: /[0-9A-Za-z]/,
+  },
   {
     kind: 'woocommerce_key',
     keywords: ['ck_', 'cs_'],

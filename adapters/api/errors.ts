@@ -1,4 +1,5 @@
 import { CountersignError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports/log.ts';
 
 /** One sentence for an operator instead of a stack trace. */
 export function listenError(error: unknown, port: number): CountersignError {
@@ -16,4 +17,16 @@ export function listenError(error: unknown, port: number): CountersignError {
       { cause: error },
     );
   return new CountersignError('network', `The HTTP server could not start on port ${port}.`, { cause: error });
+}
+
+/** The status of a request that failed; an operator hears of what is our own fault. Nothing of the request is told. */
+export function reportFailure(error: unknown, log: Log): number {
+  const given = Number((error as { status?: unknown } | null)?.status ?? 500);
+  const status = given >= 400 && given < 600 ? given : 500;
+  if (status >= 500)
+    log.error(
+      { code: 'http', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' },
+      'a request failed',
+    );
+  return status;
 }

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import express, { type ErrorRequestHandler, type Router } from 'express';
 import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
 import type { Log } from '../../core/ports/log.ts';
-import { listenError } from './errors.ts';
+import { listenError, reportFailure } from './errors.ts';
 
 export interface ApiServer {
   /** @throws CountersignError `port_in_use` */
@@ -68,21 +68,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
 function failed(log: Log): ErrorRequestHandler {
   return (error: unknown, _request, response, next) => {
-    const status = Number((error as { status?: unknown } | null)?.status ?? 500);
-    if (status >= 500)
-      log.error(
-        { code: 'http', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' },
-        'a request failed',
-      );
+    const status = reportFailure(error, log);
     if (response.headersSent) return next(error);
     const words =
       status >= 500
         ? 'Something went wrong on our side. Nothing was changed; please try again.\n'
         : 'This request could not be read. Nothing was changed.\n';
-    response
-      .status(status >= 400 && status < 600 ? status : 500)
-      .type('text/plain')
-      .send(words);
+    response.status(status).type('text/plain').send(words);
   };
 }
 

@@ -22,8 +22,8 @@ export interface Annotation {
 
 /** A blank page of our own, which nothing can load anything into: pictures are drawn here. */
 export interface Studio {
-  /** Blackens `masks` of a picture of the viewport, then adds frame, address and caption. */
-  finish(png: Buffer, masks: readonly Box[], annotation: Annotation): Promise<Picture>;
+  /** Blackens `masks` of a picture of the viewport, then adds frame, address and caption; without an annotation, none of these. */
+  finish(png: Buffer, masks: readonly Box[], annotation: Annotation | undefined): Promise<Picture>;
 }
 
 export type PictureType = 'image/jpeg' | 'image/png';
@@ -56,37 +56,37 @@ async function finish(
   mediaType: PictureType,
   png: Buffer,
   masks: readonly Box[],
-  annotation: Annotation,
+  annotation: Annotation | undefined,
 ): Promise<Picture> {
-  const shifted = withoutRepeats(masks.flatMap((mask) => onPicture(padded(mask, MASK_PADDING))));
-  const highlight = annotation.highlight && { ...annotation.highlight, y: annotation.highlight.y + ADDRESS_BAR };
+  const [above, below] = annotation ? [ADDRESS_BAR, CAPTION_BAR] : [0, 0];
+  const shifted = withoutRepeats(masks.flatMap((mask) => onPicture(padded(mask, MASK_PADDING), above)));
+  const highlight = annotation?.highlight && { ...annotation.highlight, y: annotation.highlight.y + above };
   const base64 = await within(
     DRAW_LIMIT_MS,
     'Drawing a picture',
     page.evaluate(draw, {
       png: png.toString('base64'),
       mediaType,
-      page: { x: 0, y: ADDRESS_BAR, ...VIEWPORT },
-      captionHeight: CAPTION_BAR,
+      page: { x: 0, y: above, ...VIEWPORT },
+      captionHeight: below,
       masks: shifted,
       highlight: highlight ?? null,
-      address: annotation.address,
-      caption: annotation.caption,
+      bars: annotation ? { address: annotation.address, caption: annotation.caption } : null,
     }),
   );
   return {
     bytes: Buffer.from(base64, 'base64'),
     mediaType,
     width: VIEWPORT.width,
-    height: ADDRESS_BAR + VIEWPORT.height + CAPTION_BAR,
+    height: above + VIEWPORT.height + below,
     masks: shifted,
   };
 }
 
 /** A mask in pixels of the finished picture; none when it lies outside of the page. */
-function onPicture(box: Box): Box[] {
+function onPicture(box: Box, above: number): Box[] {
   const inside = clipped(outward(box), { x: 0, y: 0, ...VIEWPORT });
-  return inside ? [{ ...inside, y: inside.y + ADDRESS_BAR }] : [];
+  return inside ? [{ ...inside, y: inside.y + above }] : [];
 }
 
 /** The two looks at a page mostly find the same boxes. */

@@ -9,8 +9,11 @@ export interface Drawing {
   readonly captionHeight: number;
   readonly masks: readonly Box[];
   readonly highlight: Box | null;
-  readonly address: string;
-  readonly caption: { readonly number: number; readonly sentence: string; readonly detail: string };
+  /** What is written above and below; null for the page alone. */
+  readonly bars: {
+    readonly address: string;
+    readonly caption: { readonly number: number; readonly sentence: string; readonly detail: string };
+  } | null;
 }
 
 /** The part of the canvas interface that is used. */
@@ -50,7 +53,7 @@ interface Window {
 /** Draws a finished picture and gives its bytes in base64. Runs in our own blank page, so it uses nothing from outside itself. */
 export async function draw(drawing: Drawing): Promise<string> {
   const { atob, btoa, createImageBitmap, OffscreenCanvas } = globalThis as unknown as Window; // runs in a page, whose global is a window
-  const { page, masks, highlight, caption, captionHeight } = drawing;
+  const { page, masks, highlight, bars, captionHeight } = drawing;
   const [width, height] = [page.width, page.y + page.height + captionHeight];
   const canvas = new OffscreenCanvas(width, height);
   const pen = canvas.getContext('2d', { alpha: false });
@@ -94,32 +97,35 @@ export async function draw(drawing: Drawing): Promise<string> {
   pen.fillStyle = '#333333'; // after the frame: every pixel of a mask has this colour
   for (const mask of masks) pen.fillRect(mask.x, mask.y, mask.width, mask.height);
 
-  const family = '"Liberation Sans", Arial, Helvetica, sans-serif';
-  pen.textBaseline = 'middle';
-  pen.fillStyle = '#1c2127';
-  pen.fillRect(0, 0, width, page.y);
-  pen.fillStyle = '#3b424b'; // a hairline, because many admin pages begin with a dark bar of their own
-  pen.fillRect(0, page.y - 1, width, 1);
-  pen.font = `19px ${family}`;
-  write(fitted(drawing.address, width - 2 * margin), margin, page.y / 2 + 1, '#ffffff', `19px ${family}`);
+  if (bars) {
+    const family = '"Liberation Sans", Arial, Helvetica, sans-serif';
+    pen.textBaseline = 'middle';
+    pen.fillStyle = '#1c2127';
+    pen.fillRect(0, 0, width, page.y);
+    pen.fillStyle = '#3b424b'; // a hairline, because many admin pages begin with a dark bar of their own
+    pen.fillRect(0, page.y - 1, width, 1);
+    pen.font = `19px ${family}`;
+    write(fitted(bars.address, width - 2 * margin), margin, page.y / 2 + 1, '#ffffff', `19px ${family}`);
 
-  const top = page.y + page.height;
-  const line = top + captionHeight / 2 + 1;
-  pen.fillStyle = '#353331';
-  pen.fillRect(0, top, width, captionHeight);
-  const afterNumber = margin + write(String(caption.number), margin, line, '#f49aac', `bold 24px ${family}`) + 16;
-  pen.font = `20px ${family}`;
-  const detail = fitted(caption.detail, width * 0.45);
-  const detailWidth = pen.measureText(detail).width;
-  write(detail, width - margin - detailWidth, line, '#c4c1bc', `20px ${family}`);
-  pen.font = `24px ${family}`;
-  write(
-    fitted(caption.sentence, width - margin - detailWidth - 24 - afterNumber),
-    afterNumber,
-    line,
-    '#ffffff',
-    `24px ${family}`,
-  );
+    const top = page.y + page.height;
+    const line = top + captionHeight / 2 + 1;
+    pen.fillStyle = '#353331';
+    pen.fillRect(0, top, width, captionHeight);
+    const afterNumber =
+      margin + write(String(bars.caption.number), margin, line, '#f49aac', `bold 24px ${family}`) + 16;
+    pen.font = `20px ${family}`;
+    const detail = fitted(bars.caption.detail, width * 0.45);
+    const detailWidth = pen.measureText(detail).width;
+    write(detail, width - margin - detailWidth, line, '#c4c1bc', `20px ${family}`);
+    pen.font = `24px ${family}`;
+    write(
+      fitted(bars.caption.sentence, width - margin - detailWidth - 24 - afterNumber),
+      afterNumber,
+      line,
+      '#ffffff',
+      `24px ${family}`,
+    );
+  }
 
   const out = new Uint8Array(
     await (await canvas.convertToBlob({ type: drawing.mediaType, quality: 0.75 })).arrayBuffer(),

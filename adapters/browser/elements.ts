@@ -59,6 +59,7 @@ export async function awaitReady(handle: ElementHandle, action: Action, timeoutM
 async function readiness(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
   switch (action.kind) {
     case 'click':
+    case 'hover':
       return awaitClickable(handle, timeoutMs);
     case 'fill':
       return handle.waitForElementState('editable', { timeout: timeoutMs });
@@ -131,6 +132,8 @@ async function send(
   switch (action.kind) {
     case 'click':
       return handle.click({ timeout: timeoutMs });
+    case 'hover':
+      return handle.hover({ timeout: timeoutMs });
     case 'fill':
       return fill(handle, action.value, origins, timeoutMs);
     case 'select':

@@ -40,7 +40,7 @@ export function createCamera(studio: Studio): Camera {
       const shot = await steadyShot(page, await sessionOf(page), needles, isRevealing);
       if (typeof shot === 'string') return { kind: 'withheld', reason: shot };
       const address = shownAddress(page.url(), needles);
-      const annotation = { address, caption, ...(highlight ? { highlight } : {}) };
+      const annotation = caption && { address, caption, ...(highlight ? { highlight } : {}) };
       return { kind: 'taken', picture: await studio.finish(shot.png, shot.masks, annotation) };
     },
   };

@@ -11,7 +11,7 @@ import type {
 } from '../../core/ports/browser.ts';
 import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
-import type { Studio } from './annotate.ts';
+import { type Studio, VIEWPORT } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
 import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
@@ -21,6 +21,7 @@ import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locator
 import { checkAddress, goTo } from './navigation.ts';
 import type { Pages } from './pages.ts';
 import { createCamera } from './picture.ts';
+import { elementAt, focused, readText, scroll } from './pointing.ts';
 import { createSurveyor } from './survey.ts';
 
 export interface SessionParts extends BrowserSessionOptions {
@@ -33,6 +34,7 @@ export interface SessionParts extends BrowserSessionOptions {
 
 const ANSWER_LIMIT_MS = 5_000;
 const LONGEST_TITLE = 300;
+const LONGEST_PAGE = 50_000; // as much as the vendor's own reading tool returns
 const LONGEST_URL = 2_000;
 
 export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
@@ -151,6 +153,30 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
         return handle && remember(handle, identity);
       });
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
+    },
+
+    async controlAt(place) {
+      const page = pages.current();
+      const finding = place === 'focus' ? focused(page, origins) : elementAt(page, place, origins);
+      return asked(
+        page,
+        ANSWER_LIMIT_MS,
+        'Looking at a point',
+        finding.then((handle) => handle && surveyor.add(handle)),
+      );
+    },
+
+    text: async () => {
+      const page = pages.current();
+      return asked(page, ANSWER_LIMIT_MS, 'Reading the page', readText(page, origins, LONGEST_PAGE));
+    },
+
+    async scroll(deltaY, over) {
+      const page = pages.current();
+      const box = over && (await visibleBox(handleOf(over)));
+      const { width, height } = VIEWPORT;
+      const middle = box ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : { x: width / 2, y: height / 2 };
+      await asked(page, ANSWER_LIMIT_MS, 'Scrolling', scroll(page, middle, deltaY));
     },
 
     async boxOf(element) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Frame, JSHandle } from 'playwright';
 import type { Candidate, Fingerprint, Survey } from '../../core/ports/browser.ts';
 import { type Described, describeElements, type SurveyQuestion } from './in-page-fingerprint.ts';
@@ -6,6 +7,8 @@ const MOST = 500;
 
 /** The controls of a page by their keys, until the next survey. */
 export interface Surveyor {
+  /** One more candidate beside those of the last survey. */
+  add(handle: ElementHandle): Promise<Candidate | undefined>;
   survey(frames: readonly Frame[], wanted: Survey): Promise<readonly Candidate[]>;
   /** The candidate's element, unless the page has replaced it or it has become something else. */
   pick(candidate: Candidate): Promise<ElementHandle | undefined>;
@@ -13,12 +16,31 @@ export interface Surveyor {
 
 export function createSurveyor(): Surveyor {
   let documents: readonly JSHandle<Described>[] = [];
+  const single = new Map<string, ElementHandle>();
+
+  async function handleOf(key: string): Promise<ElementHandle | undefined> {
+    const known = single.get(key);
+    if (known) return known;
+    const [document, index] = key.split(':').map(Number);
+    const described = documents[document ?? -1];
+    if (!described || index === undefined) return undefined;
+    return (await described.evaluateHandle(({ elements }, i) => elements[i], index)).asElement() ?? undefined;
+  }
 
   return {
+    async add(handle) {
+      const fingerprint = await fingerprintOf(handle);
+      if (!fingerprint) return undefined;
+      const key = `at ${randomUUID()}`;
+      single.set(key, handle);
+      return { key, fingerprint };
+    },
+
     async survey(frames, { hiddenIsFine = false, alsoTag }) {
       for (const document of documents) void document.dispose().catch(() => undefined); // gone with its page
       const surveyed: JSHandle<Described>[] = [];
       documents = surveyed;
+      single.clear();
       const candidates: Candidate[] = [];
       for (const frame of frames) {
         const most = MOST - candidates.length;
@@ -33,10 +55,7 @@ export function createSurveyor(): Surveyor {
     },
 
     async pick({ key, fingerprint }) {
-      const [document, index] = key.split(':').map(Number);
-      const described = documents[document ?? -1];
-      if (!described || index === undefined) return undefined;
-      const handle = (await described.evaluateHandle(({ elements }, i) => elements[i], index)).asElement();
+      const handle = await handleOf(key);
       if (!handle) return undefined;
       const now = await fingerprintOf(handle);
       return now && isSame(now, fingerprint) ? handle : undefined;

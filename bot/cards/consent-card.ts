@@ -24,6 +24,7 @@ export function consentCard(operation: Operation, people: Deciders): Card {
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
       { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
+      ...seenByModel(operation),
       ...unencrypted(operation),
       ...replaced(operation),
       plan(operation),
@@ -36,6 +37,14 @@ export function consentCard(operation: Operation, people: Deciders): Card {
 function outline({ plan, type }: Operation): string {
   const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
   return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+}
+
+/** Said before anybody approves: pictures of the shop's pages may leave for the model's vendor. */
+function seenByModel({ plan: { asksModel } }: Operation): readonly Block[] {
+  if (!asksModel) return [];
+  const words =
+    'If a page is not as it was, pictures of it, with secrets blackened, may be shown to Anthropic’s model to find the way. The model decides nothing and gets no password and no key.';
+  return [{ kind: 'text', tone: 'quiet', text: [text(words)] }];
 }
 
 /** Said before anybody approves, and long before a password is typed. */

@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts';
 import type { Action, FoundElement } from '../ports/browser.ts';
 import { type Failed, failed, notDone } from './failures.ts';
+import { isProhibited } from './gate.ts';
 import type { Stage } from './stage.ts';
 
 /**
@@ -22,6 +23,10 @@ export async function act(stage: Stage, element: FoundElement, action: Action): 
 
 /** Waits until the element would take the action at once: all the waiting there is lies before the guard. */
 export async function ready(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
+  if (action.kind === 'click' && isProhibited(element.identity)) {
+    const rest = notDone(stage.hasActed, stage.step.isMutating);
+    return failed('prohibited', `“${stage.sentence}” leads to a control that deletes, pays or hands over. ${rest}`);
+  }
   return inTime(stage, () => stage.run.session.ready(element, action, stage.leftMs()));
 }
 
@@ -32,6 +37,15 @@ export async function send(stage: Stage, element: FoundElement, action: Action):
     stage.hasActed = true;
     const limitMs = stage.step.isMutating ? MUTATING_ACTION_MS : Number.POSITIVE_INFINITY;
     return stage.run.session.act(element, action, Math.min(limitMs, stage.leftMs()));
+  });
+}
+
+/** Points or presses where that can change nothing: under the same guard, but it counts as no act of the step. */
+export async function touch(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
+  await stage.during(() => stage.run.guard());
+  return inTime(stage, () => {
+    stage.run.requireSight();
+    return stage.run.session.act(element, action, Math.min(MUTATING_ACTION_MS, stage.leftMs()));
   });
 }
 

@@ -1,16 +1,24 @@
-import type { Action, Box, Condition } from '../ports/browser.ts';
+import type { Action, Box, Condition, Fingerprint } from '../ports/browser.ts';
+import type { Step } from '../workflow/steps/index.ts';
 import { act } from './act.ts';
 import { check } from './check.ts';
+import { type Failed, failed } from './failures.ts';
 import { locate, type Target } from './locate.ts';
+import { VALUE } from './model-hands.ts';
+import { askModel } from './model-rung.ts';
 import { boxOf, takePicture } from './picture.ts';
 import type { Ending, Stage } from './stage.ts';
 
 export interface ElementStep extends Target {
   readonly action: Action | (() => Promise<Action>);
   readonly postcondition: Condition;
+  readonly fingerprint?: Fingerprint;
   /** A click leaves its page, so its picture shows what is about to be clicked; other actions show what they did. */
   readonly pictured: 'before' | 'after';
 }
+
+/** Where the model is asked at every step. */
+export const NOT_LOOKED_FOR = failed('element_missing', 'The element was not looked for by what is on record.');
 
 /**
  * The phases of a step that acts on one element: locate, act, check, and its picture. A page that draws its form anew
@@ -20,8 +28,8 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
   const pictureOf = (highlight: Box | null) => takePicture(stage, { rung: 'replayed', highlight });
   let action: Action | undefined; // asked for once: it may open a secret
   for (;;) {
-    const located = await locate(stage, wanted);
-    if (located.kind === 'failed') return located;
+    const located = stage.run.asksModel === 'always' ? NOT_LOOKED_FOR : await locate(stage, wanted);
+    if (located.kind === 'failed') return pointedOut(stage, wanted, located);
     const { element } = located;
     const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
     action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
@@ -31,4 +39,60 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     if (problem !== undefined) return problem;
     return { kind: 'done', rung: 'replayed', picture: before ?? (await pictureOf(await boxOf(stage, element))) };
   }
+}
+
+/** The rung above the records: the model points the element out, and everything else is as ever. */
+async function pointedOut(stage: Stage, wanted: ElementStep, lost: Failed): Promise<Ending> {
+  const pictureOf = (highlight: Box | null) => takePicture(stage, { rung: 'model', highlight });
+  let action: Action | undefined; // as above
+  const { postcondition } = wanted;
+  const settled = [postcondition, ...stage.step.failsWhen.map(({ condition }) => condition)];
+  const answer = await askModel(stage, {
+    recorded: recordedPrint(wanted),
+    instruction: instructionOf(stage.step),
+    does: stage.step.kind === 'click' || stage.step.kind === 'press' ? 'click' : 'field',
+    isFinal: stage.step.isMutating,
+    expected: stage.step.expectedResult,
+    isSettled: async (timeoutMs) =>
+      (await stage.during(() => stage.run.session.waitFor(settled, timeoutMs))) !== undefined,
+    async perform(element) {
+      action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
+      return act(stage, element, action);
+    },
+    ...(wanted.pictured === 'before' ? { before: pictureOf } : {}),
+  });
+  if (answer === undefined) return lost;
+  const { conversation } = answer;
+  if (answer.kind === 'unsure') return { ...lost, conversation };
+  if (answer.kind === 'failed') return { ...answer.failed, conversation };
+  const problem = await check(stage, postcondition);
+  if (problem !== undefined) return { ...problem, conversation };
+  const picture = answer.picture ?? (await pictureOf(await boxOf(stage, answer.element)));
+  return { kind: 'done', rung: 'model', picture, conversation };
+}
+
+/** What the step does, for the model; a value is never told. */
+function instructionOf(step: Step): string {
+  switch (step.kind) {
+    case 'fill':
+      return `type ${VALUE} into the field; it stands for the step’s value`;
+    case 'select':
+      return `choose ${VALUE} in the list; it stands for the step’s value`;
+    case 'check':
+      return step.isChecked ? 'tick the box' : 'untick the box';
+    case 'press':
+      return `press ${step.value} in the field, once it has the focus`;
+    default:
+      return 'click it';
+  }
+}
+
+/** Workflows from before fingerprints were taken know at least what the element is. */
+export function recordedPrint({
+  fingerprint,
+  identities,
+}: Pick<ElementStep, 'fingerprint' | 'identities'>): Fingerprint {
+  if (fingerprint !== undefined) return fingerprint;
+  const { tag = 'button', type, role, name } = identities[0] ?? {};
+  return { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name, text: name } : {}) };
 }

@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import type { PictureResult } from '../ports/browser.ts';
+import type { ConversationEnd } from '../ports/model.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { withDerivedValues } from '../workflow/placeholders.ts';
 import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
@@ -23,6 +24,7 @@ export type StepResult =
       readonly picture?: PictureResult;
       readonly note?: string;
       readonly verified?: VerifyResult;
+      readonly conversation?: ConversationEnd;
       /** Ids of the obstacles that were cleared. */
       readonly obstacles: readonly string[];
     }
@@ -34,6 +36,7 @@ export type StepResult =
       readonly durationMs: number;
       readonly pageUrl: string;
       readonly picture?: PictureResult;
+      readonly conversation?: ConversationEnd;
       readonly obstacles: readonly string[];
       /** Something of the step reached the page, so a mutating step may have taken effect. */
       readonly hasActed: boolean;

@@ -13,6 +13,7 @@ export const FAILURES = [
   'format_mismatch',
   'verification_failed',
   'no_access',
+  'prohibited',
   'timeout',
 ] as const;
 export type Failure = (typeof FAILURES)[number];

@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import type { Box, FoundElement, PictureResult } from '../ports/browser.ts';
+import type { Box, FoundElement, Picture, PictureResult } from '../ports/browser.ts';
 import type { Ending, Stage } from './stage.ts';
 
 const FRESH_BOX_MS = 500; // the element was there a moment ago; what is gone is simply not boxed
@@ -26,6 +26,13 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
     run.signal.throwIfAborted();
     return { kind: 'withheld', reason: 'the picture could not be taken' };
   }
+}
+
+/** The page alone, masked, for a model that points at it; `undefined` when there is none that is sure. */
+export async function barePicture(stage: Stage): Promise<Picture | undefined> {
+  const options = { secrets: stage.run.knownSecrets(), isRevealing: false };
+  const result = await stage.during(() => stage.run.session.picture(options));
+  return result.kind === 'taken' ? result.picture : undefined;
 }
 
 /**

@@ -52,7 +52,7 @@ export function relocate(
 }
 
 /** What an element can be used for; another sort of element is never taken for it, however alike. */
-type Sort = 'press' | 'text' | 'secret' | 'choice' | 'tick' | 'radio' | 'file' | 'other';
+export type Sort = 'press' | 'text' | 'secret' | 'choice' | 'tick' | 'radio' | 'file' | 'other';
 
 const PRESS_TYPES = ['submit', 'button', 'reset', 'image'];
 const SORT_OF_ROLE: Readonly<Record<string, Sort>> = {
@@ -63,7 +63,7 @@ const SORT_OF_ROLE: Readonly<Record<string, Sort>> = {
   ...{ radio: 'radio', menuitemradio: 'radio' },
 };
 
-function sortOf({ tag, type, role }: Fingerprint): Sort {
+export function sortOf({ tag, type, role }: Fingerprint): Sort {
   if (tag === 'input') {
     if (type === 'password') return 'secret';
     if (type === 'checkbox') return 'tick';

@@ -1,4 +1,5 @@
 import type { BrowserSession, PictureResult } from '../ports/browser.ts';
+import type { ConversationEnd, ModelHands, PageModel } from '../ports/model.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -32,6 +33,16 @@ export interface StepRun {
   learn(secret: Secret): void;
   /** Every secret that was opened or learned: it may show on the pages, and pictures hide it. */
   knownSecrets(): readonly Secret[];
+  /** The model that may be asked where an element is; absent where plan, customer or configuration have none. */
+  readonly model?: StepModel;
+  /** `vision`: it is asked at every step that needs an element. */
+  readonly asksModel?: 'when_lost' | 'always';
+}
+
+export interface StepModel {
+  converse: PageModel['converse'];
+  /** Takes the most that a request may cost out of the operation's budget. @throws CountersignError `model_budget_spent` */
+  reserve: ModelHands['reserve'];
 }
 
 /** How a step found its element; `none` where it had none to find. */
@@ -45,8 +56,9 @@ export type Ending =
       readonly picture?: PictureResult;
       readonly note?: string;
       readonly verified?: VerifyResult;
+      readonly conversation?: ConversationEnd;
     }
-  | Failed;
+  | (Failed & { readonly conversation?: ConversationEnd });
 
 /** One step while it runs: its deadline, what was done so far, and waits that feel the abort. */
 export interface Stage {

@@ -64,6 +64,7 @@ const header = z.object({
   credentialType: z.string().optional(),
   why: z.string().optional(),
   keyVersion: z.number().optional(),
+  tokenId: z.string().optional(),
   asked: z.string().optional(),
   payloadHash: z.string().optional(),
 });

@@ -45,6 +45,8 @@ export type AuditKind =
   | 'checkpoints.begun'
   | 'hold.placed'
   | 'hold.released'
+  | 'token.created'
+  | 'token.revoked'
   | 'rules.changed';
 
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
@@ -70,6 +72,8 @@ export interface NewEntry {
   readonly why?: string;
   /** Of `key.…`: the version of the customer's key. */
   readonly keyVersion?: number;
+  /** Of `token.…`: the id of the API token. */
+  readonly tokenId?: string;
   /** Only of `access.refused`: what was asked for. */
   readonly asked?: string;
   /** Words of people and pages, without secrets: sealed, and erasable without breaking the chain. */
@@ -96,6 +100,7 @@ export interface AuditEntry {
   readonly credentialType?: string;
   readonly why?: string;
   readonly keyVersion?: number;
+  readonly tokenId?: string;
   readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;

@@ -60,6 +60,8 @@ export interface OperationsDeps {
   readonly queue: Queue;
   readonly workflows: WorkflowRegistry;
   getService(id: string): Service | undefined;
+  /** This installation has a model that may look at pages, and a mode that asks it. */
+  readonly hasPageModel?: boolean;
 }
 
 export function createOperations(deps: OperationsDeps): Operations {
@@ -72,8 +74,12 @@ export function createOperations(deps: OperationsDeps): Operations {
     base: string;
     permissions: readonly string[];
     replaces: string | null;
+    asksModel: boolean;
     now: Date;
   }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
+
+  const mayAskModel = async (tx: Transaction, customerId: CustomerId): Promise<boolean> =>
+    deps.hasPageModel === true && (await deps.customers.rules(tx, customerId)).allowsModel;
 
   const operations: Operations = {
     async request(customerId, input) {
@@ -84,7 +90,8 @@ export function createOperations(deps: OperationsDeps): Operations {
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
             const now = await databaseNow(tx);
-            const made = plan({ ...input, id, replaces, now });
+            const asksModel = await mayAskModel(tx, customerId);
+            const made = plan({ ...input, id, replaces, asksModel, now });
             await insertOperation(tx, customerId, id, input, made);
             const actor = input.requester.id;
             const asked = { by: actor, askedFor: made.permissions, widened: {} };
@@ -120,7 +127,8 @@ export function createOperations(deps: OperationsDeps): Operations {
       const { origin, base } = operation.plan;
       const now = await databaseNow(tx);
       const replaces = await nameInPlace(tx, customerId, { service, type, base });
-      const made = plan({ id, service, type, origin, base, permissions, replaces, now });
+      const asksModel = await mayAskModel(tx, customerId);
+      const made = plan({ id, service, type, origin, base, permissions, replaces, asksModel, now });
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },

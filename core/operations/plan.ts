@@ -28,6 +28,8 @@ export const planSchema = z.strictObject({
   stores: z.string(),
   /** The name of the key that the new one takes the place of in the vault; the service goes on knowing that one. */
   replaces: z.string().nullable(),
+  /** Masked pictures of the site may go to the model's vendor when a page is not as it was. */
+  asksModel: z.literal(true).exactOptional(),
   /** ISO 8601: when the question lapses, and when a countersigned operation must be over. */
   expiresAt: z.string(),
   runsUntil: z.string(),
@@ -42,6 +44,7 @@ export interface PlanInput {
   readonly workflow: Workflow;
   readonly permissions: readonly string[];
   readonly replaces: string | null;
+  readonly asksModel?: boolean;
   /** Ids as the database's clock has it. */
   readonly now: Date;
 }
@@ -71,6 +74,7 @@ export function makePlan(input: PlanInput): Plan {
     })),
     stores: type.stores,
     replaces: input.replaces,
+    ...(input.asksModel ? { asksModel: true as const } : {}),
     expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),
     runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
   };

@@ -1,3 +1,4 @@
+import { type ModelLimits, stepBudget } from '../agent/budget.ts';
 import { type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
@@ -8,6 +9,7 @@ import type { OperationId } from '../ids.ts';
 import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
+import type { PageModel } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
@@ -45,6 +47,12 @@ export interface RunnerDeps extends LeaseDeps {
   readonly browser: Browser;
   readonly http: Http;
   readonly screenshots: Screenshots;
+  /** Asked where an element is when no record tells; absent: a person is. */
+  readonly pages?: {
+    readonly model: PageModel;
+    readonly limits: ModelLimits;
+    readonly asksModel: 'when_lost' | 'always';
+  };
   readonly log: Log;
   /** Hides a secret from every log line, from its opening until everything about the run was logged. */
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
@@ -282,6 +290,19 @@ function stepRun(
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     signal: lease.signal,
+    ...(deps.pages && step && operation.plan.asksModel
+      ? {
+          asksModel: deps.pages.asksModel,
+          model: {
+            converse: deps.pages.model.converse,
+            reserve: stepBudget(deps.database, deps.pages.limits, {
+              customerId,
+              operationId: operation.id,
+              step: step.order,
+            }),
+          },
+        }
+      : {}),
     guard: () => lease.guard(permission),
     requireSight: () => lease.requireSight(),
     learn: (secret) => secrets.learn(secret, 'secret'),

@@ -1,7 +1,8 @@
 import type { StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
-import { sha256Hex } from '../canonical.ts';
+import { type Json, sha256Hex } from '../canonical.ts';
 import { type Database, databaseNow } from '../database.ts';
+import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -63,6 +64,7 @@ export async function recordEnd(
       ...shot,
     }));
   const isDone = result.kind === 'done';
+  const spoken = result.conversation;
   const words = isDone ? noteOf(result, workflow) : result.words;
   const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
@@ -87,6 +89,7 @@ export async function recordEnd(
       success: isDone,
       durationMs: result.durationMs,
       ...(isDone ? { rung: result.rung } : {}),
+      ...(spoken ? { tokens: { input: inputTokens(spoken.usage), output: spoken.usage.outputTokens } } : {}),
       ...(shot ? { screenshotSha256: sha256Hex(shot.bytes) } : {}),
       payload: secrets.hideIn({
         intent: sentence,
@@ -94,12 +97,22 @@ export async function recordEnd(
         pageUrl: pageOf(result.pageUrl, workflow, lease.operation.plan),
         screenshotId: screenshotId ?? null,
         ...(isDone ? {} : { failure: result.failure, error: result.words }),
+        ...(spoken ? { modelReply: spoken.words, model: conversationRecord(spoken) } : {}),
         ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
       }),
     });
   });
+}
+
+/** What the model read, from its vendor's cache or not. */
+function inputTokens({ inputTokens, cacheReadTokens, cacheWriteTokens }: ModelUsage): number {
+  return inputTokens + cacheReadTokens + cacheWriteTokens;
+}
+
+function conversationRecord({ kind, toolset, turns, usage }: ConversationEnd): Json {
+  return { ended: kind, toolset, turns, name: usage.model, usd: usage.usd };
 }
 
 /**

@@ -108,6 +108,8 @@ export type FindResult =
 /** What is done to an element: values, never text to evaluate. */
 export type Action =
   | { readonly kind: 'click' }
+  /** Only points at it, as menus that open by that want it. */
+  | { readonly kind: 'hover' }
   | { readonly kind: 'fill'; readonly value: string | Secret }
   /** Chooses the option with this value or, if there is none, this exact text; works on a hidden `select` behind a widget. */
   | { readonly kind: 'select'; readonly option: string }
@@ -150,6 +152,12 @@ export interface BrowserSession {
   survey(wanted: Survey): Promise<readonly Candidate[]>;
   /** The candidate as an element to act on; `undefined` when the page has replaced it. */
   pick(candidate: Candidate): Promise<FoundElement | undefined>;
+  /** The control under a point of the viewport, in CSS pixels, or the one that has the keyboard; for `pick`. */
+  controlAt(place: { readonly x: number; readonly y: number } | 'focus'): Promise<Candidate | undefined>;
+  /** The text that shows, in the frames on the session's origins; never what fields hold. Its first 50,000 characters. */
+  text(): Promise<string>;
+  /** Turns the mouse's wheel over an element or the middle of the page; positive is down. In CSS pixels. */
+  scroll(deltaY: number, over?: FoundElement): Promise<void>;
   /** Where the element stands now; `null` when nothing of it is rendered or the page has replaced it. */
   boxOf(element: FoundElement): Promise<Box | null>;
   /**
@@ -181,7 +189,8 @@ export interface PictureOptions {
   readonly isRevealing: boolean;
   /** The red box. */
   readonly highlight?: Box;
-  readonly caption: { readonly number: number; readonly sentence: string; readonly detail: string };
+  /** Absent: the viewport alone, pixel for pixel, as a model that points at it needs it. */
+  readonly caption?: { readonly number: number; readonly sentence: string; readonly detail: string };
 }
 
 /** `withheld`: what must be hidden would not hold still or could not be found for sure, so there is no picture. */

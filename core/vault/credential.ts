@@ -2,14 +2,16 @@ import { z } from 'zod';
 import type { Credential } from '../../prisma/generated/client.ts';
 import { type CustomerId, customerId, type OperationId } from '../ids.ts';
 
-export type CredentialType =
-  | 'oauth_token'
-  | 'api_key'
-  | 'password'
-  | 'session'
-  | 'admin_username'
-  | 'admin_password'
-  | 'admin_email';
+export const CREDENTIAL_TYPES = [
+  'oauth_token',
+  'api_key',
+  'password',
+  'session',
+  'admin_username',
+  'admin_password',
+  'admin_email',
+] as const;
+export type CredentialType = (typeof CREDENTIAL_TYPES)[number];
 
 /** Where a credential belongs; its record opens nowhere else. */
 export interface CredentialPlace {
@@ -30,6 +32,8 @@ export interface StoredCredential {
   readonly target: string;
   readonly credentialType: CredentialType;
   readonly operationId: OperationId | null;
+  /** How many secrets have lain in this place, this one included. */
+  readonly version: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly expiresAt: Date | null;
   readonly lastRotatedAt: Date | null;
@@ -58,6 +62,7 @@ type Row = Pick<
   | 'target'
   | 'credentialType'
   | 'operationId'
+  | 'secretVersion'
   | 'credentialMetadata'
   | 'expiresAt'
   | 'lastRotatedAt'
@@ -73,6 +78,7 @@ export function toStored(row: Row): StoredCredential {
     // CHECK autonomous_credentials_type_check guarantees the union; operation ids come from rows that we wrote.
     credentialType: row.credentialType as CredentialType,
     operationId: row.operationId as OperationId | null,
+    version: row.secretVersion,
     metadata: metadataSchema.parse(row.credentialMetadata),
   };
 }

@@ -47,6 +47,8 @@ export interface VaultRecords {
   list(customerId: CustomerId, service?: string): Promise<readonly StoredCredential[]>;
   /** @returns whether there was one. @throws CountersignError `credential_target_required`. */
   delete(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<boolean>;
+  /** A result by its own id; `null` when absent or expired, by the database's clock. */
+  byId(customerId: CustomerId, id: string): Promise<StoredCredential | null>;
   /** The stored result of an operation, if it is still there. */
   resultOf(customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | null>;
   /**
@@ -90,6 +92,13 @@ export function recordsIn(tx: Transaction, sealer: Sealer): VaultRecords {
     async delete(customerId, service, type, where = {}) {
       const row = await only(tx, customerId, service, type, where);
       return row !== undefined && (await tx.credential.deleteMany({ where: { customerId, id: row.id } })).count > 0;
+    },
+    async byId(customerId, id) {
+      const now = await databaseNow(tx);
+      const row = await tx.credential.findFirst({
+        where: { customerId, id, operationId: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+      });
+      return row ? toStored(row) : null;
     },
     async resultOf(customerId, operationId) {
       const row = await tx.credential.findFirst({ where: resultWhere(customerId, operationId) });

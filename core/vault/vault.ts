@@ -133,6 +133,7 @@ export function createVault(deps: { database: Database; directory: Directory; se
       }),
     find: (customerId, ...rest) => alone(customerId, (_, records) => records.find(customerId, ...rest)),
     list: (customerId, service) => alone(customerId, (_, records) => records.list(customerId, service)),
+    byId: (customerId, id) => alone(customerId, (_, records) => records.byId(customerId, id)),
     resultOf: (customerId, id) => alone(customerId, (_, records) => records.resultOf(customerId, id)),
     deleteSignIn: (customerId, id) => alone(customerId, (_, records) => records.deleteSignIn(customerId, id)),
     get: (customerId, service, type, options = {}) =>
@@ -265,6 +266,7 @@ async function read(database: Database, audit: Audit, ref: CredentialRef) {
       customerId,
       credentialType: row.credential_type,
       operationId: row.operation_id,
+      secretVersion: row.secret_version,
       credentialMetadata: row.metadata,
       expiresAt: row.expires_at,
       lastRotatedAt: row.last_rotated_at,

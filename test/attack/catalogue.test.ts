@@ -76,12 +76,12 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE i.indrelid = c.oid AND i.indisprimary AND a.attname = 'customer_id')`),
 
   // Names from outside that lead to a customer have to be unique over all of them: a workspace belongs to one customer,
-  // and the hash of a link's 256 random bits tells nobody anything.
+  // and the hash of the 256 random bits of a link or a token tells nobody anything.
   'no unique index tells one customer of another': () =>
     found(`SELECT i.indexrelid::regclass::text AS found FROM pg_index i JOIN ${IN_PUBLIC.replace('WHERE', 'ON i.indrelid = c.oid WHERE')}
       AND i.indisunique AND NOT EXISTS (
         SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = 'customer_id')
-      AND i.indexrelid::regclass::text NOT IN ('workspaces_platform_workspace_id_key', 'connect_links_token_hash_key')`),
+      AND i.indexrelid::regclass::text NOT IN ('workspaces_platform_workspace_id_key', 'connect_links_token_hash_key', 'api_tokens_token_hash_key')`),
 
   'every foreign key takes the customer along, and none erases by itself': () =>
     found(`SELECT k.conname AS found FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
@@ -144,6 +144,11 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'autonomous_consent' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
         AND column_name NOT IN ('revoked_at', 'revoked_by')`),
+
+  'the program changes nothing of an API token but its last use and its revocation': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'api_tokens' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name NOT IN ('last_used_at', 'revoked_at')`),
 
   'the program can not see the keys of contexts, nor the list of migrations': () =>
     found(`SELECT c.relname || ' ' || right_ AS found FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) right_
@@ -332,6 +337,11 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'the program changes nothing of a countersignature but its revocation',
     'GRANT UPDATE (permissions) ON autonomous_consent TO countersign_program',
     'permissions',
+  ],
+  [
+    'the program changes nothing of an API token but its last use and its revocation',
+    'GRANT UPDATE (scopes) ON api_tokens TO countersign_program',
+    'scopes',
   ],
   [
     'the program adds to the events of consents, and changes none',

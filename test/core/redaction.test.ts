@@ -9,6 +9,7 @@ const join = (...parts: string[]) => parts.join('');
 
 const SHAPED: readonly { kind: string; text: string; secret: string }[] = [
   { kind: 'woocommerce_key', text: `here: ck_${HEX40}, ok?`, secret: `ck_${HEX40}` },
+  { kind: 'countersign_token', text: `use csk_${HEX40}01234567 for it`, secret: `csk_${HEX40}01234567` },
   { kind: 'woocommerce_key', text: `consumer_secret=cs_${HEX40}`, secret: `cs_${HEX40}` },
   {
     kind: 'stripe_key',

@@ -5,6 +5,7 @@ import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
 import { type Click, type Consents, createConsents, type Decision, signInPlace } from '../../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
+import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
 import { createDirectory, type Directory } from '../../core/directory.ts';
@@ -43,6 +44,7 @@ export interface Core extends LeaseDeps {
   readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
+  readonly apiTokens: ApiTokens;
   readonly mover: Mover;
   readonly queue: Queue;
   readonly threads: Threads;
@@ -61,7 +63,7 @@ function identifiedBy(platform: TestPlatform) {
 }
 
 export async function openCore(
-  { programUrl }: TestDatabase,
+  { programUrl }: Pick<TestDatabase, 'programUrl'>,
   {
     platform = () => ({ kind: 'member', isInGroup: false }),
     rootKeys = testRootKeys,
@@ -76,6 +78,7 @@ export async function openCore(
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
+  const apiTokens = createApiTokens({ database, directory, audit });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
@@ -86,7 +89,7 @@ export async function openCore(
   const standingGrants = createStandingGrants(deciding);
   await queue.start();
   return {
-    ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, mover, queue, threads },
+    ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
     ...{ workflows, operations, consents, standingGrants },
     close: async () => {
       await queue.stop(5_000);

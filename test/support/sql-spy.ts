@@ -5,13 +5,15 @@ export interface Sent<T> {
   readonly result: T;
   readonly statements: readonly string[];
   readonly values: readonly string[];
+  /** The name of each statement of the program's own that was run, in order: those of its queue and its notices have none. */
+  readonly runs: readonly string[];
 }
 
 /** The driver's own connection, as far as it is listened to. */
 interface Wire {
   query(text: string): void;
   parse(query: { text: string }, more?: boolean): void;
-  bind(config: { values?: readonly unknown[] }, more?: boolean): void;
+  bind(config: { values?: readonly unknown[]; statement?: string }, more?: boolean): void;
 }
 
 /** Listens to the driver, and changes nothing of what it does. */
@@ -21,6 +23,7 @@ export async function spyOnSql<T>(work: () => Promise<T>): Promise<Sent<T>> {
   const { query, parse, bind } = wire;
   const statements: string[] = [];
   const values: string[] = [];
+  const runs: string[] = [];
   wire.query = function (text) {
     statements.push(text);
     return query.call(this, text);
@@ -31,10 +34,11 @@ export async function spyOnSql<T>(work: () => Promise<T>): Promise<Sent<T>> {
   };
   wire.bind = function (config, more) {
     values.push(...(config.values ?? []).map(words));
+    if (config.statement) runs.push(config.statement);
     return bind.call(this, config, more);
   };
   try {
-    return { result: await work(), statements, values };
+    return { result: await work(), statements, values, runs };
   } finally {
     Object.assign(wire, { query, parse, bind });
   }

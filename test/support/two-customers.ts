@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { newUuid } from '../../core/ids.ts';
+import { take } from '../../core/limits.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
@@ -58,12 +59,15 @@ const TABLES = `SELECT table_name AS name FROM information_schema.columns
 async function fill(core: Core, shop: Shop): Promise<Operation> {
   const operation = await queuedOperation(core, shop);
   const { customerId: id } = shop;
+  await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });
     await core.threads.keepMessage(tx, id, thread, 'consent', { thread: thread.ref, ref: 'm' }, 'shown');
     await core.links.issue(tx, id, { purpose: 'reveal', operationId: operation.id, memberId: shop.merchant.id });
+    await take(tx, id, { name: 'the same for both', quota: 1, windowSeconds: 1 });
     const step = { customerId: id, operationId: operation.id, step: 9 };
     await tx.operationIntent.create({ data: { ...step, attempt: 1n, label: operation.plan.label, state: 'started' } });
+    await tx.modelCall.create({ data: { ...step, id: newUuid(), reservedMicros: 1n } });
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
     const target = 'https://shop.example.com';

@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { ready, send } from '../../agent/act.ts';
 import { check } from '../../agent/check.ts';
+import { NOT_LOOKED_FOR, recordedPrint } from '../../agent/element-step.ts';
 import { type Failed, failed } from '../../agent/failures.ts';
 import { locate } from '../../agent/locate.ts';
+import { askModel } from '../../agent/model-rung.ts';
 import { takePicture } from '../../agent/picture.ts';
-import type { Ending, Stage } from '../../agent/stage.ts';
+import type { Ending, Rung, Stage } from '../../agent/stage.ts';
 import type { FoundElement } from '../../ports/browser.ts';
+import type { ConversationEnd } from '../../ports/model.ts';
 import { Secret } from '../../secret.ts';
 import { conditionSchema, wholePattern } from '../elements.ts';
 import { elementBase, elementWords, fieldSchema, type Risk } from '../step-base.ts';
@@ -34,17 +37,48 @@ export function describe(step: ExtractStep): string {
  * After the click it never clicks again, clears no obstacle and takes no picture until the result is kept.
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
-  const located = await locate(stage, step);
-  if (located.kind === 'failed') return located;
-  const problem = await trigger(step, stage, located.element);
-  if (problem !== undefined) return problem;
+  const located = stage.run.asksModel === 'always' ? NOT_LOOKED_FOR : await locate(stage, step);
+  const clicked =
+    located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(stage, located.element);
+  if (clicked.kind === 'failed') return clicked;
+  const { rung, conversation } = clicked;
+  const said = conversation === undefined ? {} : { conversation };
+  const problem = await check(stage, step.extract.ready);
+  if (problem !== undefined) return { ...problem, ...said };
   const read = await readFields(step, stage);
-  if (read.kind === 'failed') return read;
+  if (read.kind === 'failed') return { ...read, ...said };
   await stage.run.keep(read.found); // not raced with the abort: a write that has begun is not left half-way
-  return { kind: 'done', rung: 'replayed', picture: await takePicture(stage, { rung: 'replayed', isRevealing: true }) };
+  return { ...said, kind: 'done', rung, picture: await takePicture(stage, { rung, isRevealing: true }) };
 }
 
-async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): Promise<Failed | undefined> {
+type Clicked =
+  | { readonly kind: 'clicked'; readonly rung: Rung; readonly conversation?: ConversationEnd }
+  | (Failed & { readonly conversation?: ConversationEnd });
+
+async function clickKnown(stage: Stage, element: FoundElement): Promise<Clicked> {
+  return (await trigger(stage, element)) ?? { kind: 'clicked', rung: 'replayed' };
+}
+
+/** The model may point the trigger out; its conversation ends at the one click, whatever came of it. */
+async function pointedOut(step: ExtractStep, stage: Stage, lost: Failed): Promise<Clicked> {
+  const answer = await askModel(stage, {
+    recorded: recordedPrint(step),
+    instruction: 'click it',
+    does: 'click',
+    isFinal: true,
+    expected: step.expectedResult,
+    isSettled: async () => false, // nothing settles it before its one click
+    perform: (element) => trigger(stage, element),
+  });
+  if (answer === undefined) return lost;
+  const { conversation } = answer;
+  if (answer.kind === 'unsure') return { ...lost, conversation };
+  if (answer.kind === 'failed') return { ...answer.failed, conversation };
+  return { kind: 'clicked', rung: 'model', conversation };
+}
+
+/** @returns why it was not clicked. */
+async function trigger(stage: Stage, element: FoundElement): Promise<Failed | undefined> {
   const click = { kind: 'click' } as const;
   const problem = await ready(stage, element, click);
   if (problem !== undefined) return problem;
@@ -54,7 +88,7 @@ async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): 
   await stage.during(() => stage.run.intend());
   // A click that wasn't answered in time may have been made all the same, so its result is looked for all the same.
   await send(stage, element, click);
-  return check(stage, step.extract.ready);
+  return undefined;
 }
 
 type Read = { readonly kind: 'read'; readonly found: Readonly<Record<string, Secret>> } | Failed;

@@ -84,7 +84,7 @@ function watched(session: BrowserSession, calls: string[]): BrowserSession {
     },
     picture: (options) => {
       calls.push(
-        `picture ${options.caption.number} ${options.caption.detail}${options.isRevealing ? ' revealing' : ''}`,
+        `picture ${options.caption?.number} ${options.caption?.detail}${options.isRevealing ? ' revealing' : ''}`,
       );
       return session.picture(options);
     },

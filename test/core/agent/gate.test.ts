@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { isProhibited, refusal } from '../../../core/agent/gate.ts';
+import type { Fingerprint } from '../../../core/ports/browser.ts';
+
+const button = (name: string, type = 'button'): Fingerprint => ({
+  tag: 'button',
+  type,
+  role: 'button',
+  name,
+  text: name,
+});
+const link = (name: string, href = '/next'): Fingerprint => ({ tag: 'a', role: 'link', name, text: name, href });
+const field = (type: string): Fingerprint => ({ tag: 'input', type, role: 'textbox', name: 'A field' });
+
+describe('prohibited acts are refused whatever the plan says', () => {
+  test.each([
+    ...['Delete store', 'Delete all products', 'Pay now', 'Buy label', 'Place order', 'Transfer ownership'],
+    ...['Make owner', 'Change payouts', 'Issue refund', 'Shop löschen', 'Jetzt bezahlen', 'Supprimer', 'Pagar ahora'],
+  ])('%s', (name) => {
+    expect(isProhibited(button(name))).toBe(true);
+    const wish = { recorded: button(name), candidate: button(name), does: 'click' } as const;
+    expect(refusal({ ...wish, purpose: 'own' })).toContain('never done');
+    expect(refusal({ ...wish, purpose: 'way' })).toContain('never done');
+  });
+
+  test.each(['Revoke key', 'Payment settings', 'Add key', 'Cancel', 'Generate API key', 'Log In'])(
+    'but not %s',
+    (name) => {
+      expect(isProhibited(button(name))).toBe(false);
+    },
+  );
+});
+
+describe("the step's own click", () => {
+  test.each([
+    ['in other words', button('Sign in', 'submit'), button('Log in', 'submit'), true],
+    ['in another language', button('Log In', 'submit'), button('Anmelden', 'submit'), true],
+    ['as a link', button('Add key'), link('Add key'), true],
+    ['that publishes instead', button('Log In', 'submit'), button('Publish', 'submit'), false],
+    ['that saves instead of opening', link('Add key'), button('Save changes', 'submit'), false],
+    ['that sends a form instead of opening', link('Keys'), button('Keys', 'submit'), false],
+    ['on a field', button('Add key'), field('text'), false],
+    ['that revokes instead of generating', button('Generate key', 'submit'), button('Revoke key', 'submit'), false],
+  ])('%s', (_, recorded, candidate, isAllowed) => {
+    const why = refusal({ recorded, candidate, purpose: 'own', does: 'click' });
+    expect(why === undefined).toBe(isAllowed);
+  });
+});
+
+describe('a field for the value', () => {
+  test.each([
+    ['password', 'password', true],
+    ['password', 'text', false],
+    ['text', 'password', false],
+    ['text', 'email', true],
+  ])('recorded as %s, pointed at %s', (recorded, found, isAllowed) => {
+    const wish = { recorded: field(recorded), candidate: field(found), purpose: 'own', does: 'field' } as const;
+    expect(refusal(wish) === undefined).toBe(isAllowed);
+  });
+});
+
+describe('a click on the way', () => {
+  test.each([
+    ['a link', link('Settings'), true],
+    ['a tab', { ...button('Advanced'), role: 'tab' }, true],
+    ['a menu', button('More actions'), true],
+    ['a notice to close', button('Dismiss'), true],
+    ['a cookie banner to refuse', button('Reject all'), true],
+    ['a cookie banner to accept', button('Accept all'), false],
+    ['a button that is no opener', button('Run'), false],
+    ['a form to send', button('Continue', 'submit'), false],
+    ['a link to another site', link('Elsewhere', 'https://elsewhere.test/'), false],
+    ['a link that runs a script', link('Go', 'javascript:go()'), false],
+    ['a link that changes something', link('Activate'), false],
+  ])('%s', (_, candidate, isAllowed) => {
+    const why = refusal({ recorded: button('Add key'), candidate, purpose: 'way', does: 'click' });
+    expect(why === undefined).toBe(isAllowed);
+  });
+});
