@@ -7,7 +7,7 @@ type ResultParam = Anthropic.Beta.BetaToolResultBlockParam;
 type ContentParam = Exclude<NonNullable<ResultParam['content']>, string>[number];
 type Where = Awaited<ReturnType<ModelHands['where']>>;
 
-/** What a carried-out action is answered with; a look at the page is answered with what there is to see. */
+/** What a carried-out action is answered with where hands say nothing; a look at the page has what there is to see. */
 const DONE: { readonly [K in ModelAction['kind']]: string | undefined } = {
   screenshot: undefined,
   read: undefined,
@@ -35,10 +35,9 @@ export function doneResult(
   { text, picture }: Extract<ActionResult, { kind: 'done' }>,
   where: Where | undefined,
 ): ResultParam {
-  const texts = [DONE[action.kind], text].filter((part) => part !== undefined && part !== '');
-  if (texts.length === 0 && !picture) texts.push(NOTHING);
+  const words = text || DONE[action.kind] || (picture ? '' : NOTHING);
   const content = [
-    ...texts.map((part) => ({ type: 'text' as const, text: part?.toWellFormed() ?? '' })),
+    ...(words ? [{ type: 'text' as const, text: words.toWellFormed() }] : []),
     ...(picture ? [pictureParam(picture)] : []),
     ...(where ? [stateParam(where)] : []),
   ];
