@@ -19,7 +19,9 @@ describe('a fault', () => {
   ])('such as %s is tried again, and nothing is done twice', async (_, fault) => {
     page.server.script(asks('browser', [CLICK]), fault, asks('browser', [LOOK]), says('Done.'));
     const hands = recordingHands();
-    const end = await page.model({ requestTimeoutMs: 700 }).converse(brief(), hands);
+    const isSilent = fault.kind === 'stall' || fault.kind === 'hang' || fault.kind === 'message';
+    const model = page.model(isSilent ? { requestTimeoutMs: 2500 } : {});
+    const end = await model.converse(brief({ timeoutMs: 50_000 }), hands);
     expect(end).toMatchObject({ kind: 'gave_up', turns: 3 });
     expect(hands.performed).toEqual([CLICKED, { kind: 'screenshot' }]);
     expect(page.server.requests).toHaveLength(4);
