@@ -122,7 +122,8 @@ export async function openFoundation(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const hasPageModel = config.model !== undefined && config.agent.mode !== 'replay';
+  const operations = createOperations({ database, audit, customers, queue, workflows, getService, hasPageModel });
   // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });

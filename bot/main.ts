@@ -6,13 +6,13 @@ import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
 import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
-import { createAnthropicModel } from '../adapters/model/index.ts';
+import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
-import { createRunner } from '../core/operations/run.ts';
+import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -202,6 +202,7 @@ async function wire(
       screenshots,
       log,
       secrets,
+      ...pagesFor(config, log),
     });
     await queue.workUpkeep(UPKEEP_SECONDS, async () => {
       const { rotated, failed } = await foundation.keyRotation.upkeep(config.retention.keyRotationDays);
@@ -213,6 +214,18 @@ async function wire(
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
+}
+
+/** The model that steps may ask; none in replay mode, nor without a key. */
+function pagesFor({ model, agent, limits }: Config, log: Log): Pick<RunnerDeps, 'pages'> {
+  if (model === undefined || agent.mode === 'replay') return {};
+  return {
+    pages: {
+      model: createAnthropicPageModel({ ...model, egress: modelEgress(model, log), log }),
+      limits: { perOperationUsd: limits.modelBudgetUsdPerOperation, perMonthUsd: limits.modelBudgetUsdPerMonth },
+      asksModel: agent.mode === 'vision' ? 'always' : 'when_lost',
+    },
+  };
 }
 
 /** The model's own way out: a configured address may be private, which no page and no other call may reach for that. */

@@ -22,6 +22,9 @@ export type Outcome =
   | { readonly kind: 'acted'; readonly element: FoundElement; readonly picture?: PictureResult }
   | { readonly kind: 'failed'; readonly failed: Failed };
 
+/** As the model says it, or as it was looked up already; nothing said is what has the keyboard. */
+type Place = ModelTarget | Candidate | undefined;
+
 const done = (text?: string): ActionResult => ({ kind: 'done', ...(text === undefined ? {} : { text }) });
 const refused = (text: string): ActionResult => ({ kind: 'refused', text });
 
@@ -51,7 +54,8 @@ export function createHands(
     return shown(lines.join('\n')).slice(0, LONGEST_READING) || 'No controls.';
   }
 
-  async function resolve(target: ModelTarget | undefined): Promise<Candidate | string> {
+  async function resolve(target: Place): Promise<Candidate | string> {
+    if (target !== undefined && 'key' in target) return target;
     if (target?.by === 'ref') {
       return refs.get(target.ref) ?? 'Refused: this reference is not of the last reading. Read the page again.';
     }
@@ -59,9 +63,7 @@ export function createHands(
     return (await stage.during(() => session.controlAt(place))) ?? 'Refused: there is no control at this place.';
   }
 
-  async function picked(
-    target: ModelTarget | undefined,
-  ): Promise<{ candidate: Candidate; element: FoundElement } | string> {
+  async function picked(target: Place): Promise<{ candidate: Candidate; element: FoundElement } | string> {
     const candidate = await resolve(target);
     if (typeof candidate === 'string') return candidate;
     const element = await stage.during(() => session.pick(candidate));
@@ -69,7 +71,7 @@ export function createHands(
   }
 
   /** The step's own action, wherever the model sees it. */
-  async function own(target: ModelTarget | undefined): Promise<ActionResult> {
+  async function own(target: Place): Promise<ActionResult> {
     const found = await picked(target);
     if (typeof found === 'string') return refused(found);
     const { candidate, element } = found;
@@ -84,7 +86,7 @@ export function createHands(
     return failed || wanted.isFinal ? { kind: 'over' } : done('Done.');
   }
 
-  async function clickOnTheWay(target: ModelTarget): Promise<ActionResult> {
+  async function clickOnTheWay(target: Place): Promise<ActionResult> {
     const found = await picked(target);
     if (typeof found === 'string') return refused(found);
     const { recorded } = wanted;
@@ -102,7 +104,7 @@ export function createHands(
     if (typeof candidate === 'string') return refused(candidate);
     const { recorded, does } = wanted;
     const fits = refusal({ recorded, candidate: candidate.fingerprint, purpose: 'own', does }) === undefined;
-    return fits ? own(target) : clickOnTheWay(target);
+    return fits ? own(candidate) : clickOnTheWay(candidate);
   }
 
   async function key(keys: string): Promise<ActionResult> {

@@ -24,7 +24,7 @@ export interface ModelQuestion<T> {
  */
 export interface PageModel {
   /**
-   * Ends at the latest after `maxTurns` replies, at `timeoutMs` or at the signal. Every block of a reply is carried out in
+   * Ends at the latest after `maxTurns` replies, at `timeoutMs` or at the signal (`out_of_time`). Every block of a reply is carried out in
    * order; the first that isn't `done` stops the rest of its reply.
    * @throws CountersignError `model_unavailable` (network, rate limit, overload, bad key) and what `hands` throws.
    */
@@ -47,12 +47,14 @@ export type ModelAction =
   | { readonly kind: 'read'; readonly what: 'controls' | 'all' | 'text' }
   | { readonly kind: 'find'; readonly query: string }
   | { readonly kind: 'click'; readonly at: ModelTarget }
-  /** Text for the focused field, or for the one named. */
+  /** Text for the focused field, or for the one named, which may be a list: then it is the option's words. */
   | { readonly kind: 'type'; readonly text: string; readonly at?: ModelTarget }
   /** An option of a list by its words or value. */
   | { readonly kind: 'choose'; readonly option: string; readonly at: ModelTarget }
   | { readonly kind: 'tick'; readonly isChecked: boolean; readonly at: ModelTarget }
+  /** One key or chord in Playwright's words, such as `Shift+Tab`. */
   | { readonly kind: 'key'; readonly keys: string; readonly times: number }
+  /** In CSS pixels, down is positive; 0 only brings `at` into view. */
   | { readonly kind: 'scroll'; readonly at?: ModelTarget; readonly deltaY: number }
   | { readonly kind: 'hover'; readonly at: ModelTarget }
   | { readonly kind: 'navigate'; readonly url: string }

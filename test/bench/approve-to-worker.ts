@@ -62,7 +62,7 @@ async function startWorker({ queue, deadlines }: Rig): Promise<Arrivals> {
 }
 
 /** An operation that waits for consent alone: its sign-in lies in the vault. */
-async function makeApprovable(rig: Rig, { customerId, merchant, threadId }: RigCustomer): Promise<Operation> {
+export async function makeApprovable(rig: Rig, { customerId, merchant, threadId }: RigCustomer): Promise<Operation> {
   const type = woocommerce.operationTypes.api_key_generation;
   if (!type) throw new Error('WooCommerce has no api_key_generation');
   const permissions = type.permissions.filter((p) => p.isRequired || p.isDefault).map((p) => p.id);

@@ -13,6 +13,7 @@ import { egressOverhead } from './egress-overhead.ts';
 import { createEndings, type Endings } from './endings.ts';
 import { removeAbandonedHomes } from './folder.ts';
 import { machineFacts, renderMachine } from './machine.ts';
+import { modelTurn } from './model-turn.ts';
 import { picture } from './picture.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type Row, renderTable, toRow } from './table.ts';
@@ -21,7 +22,7 @@ import { warmStart } from './warm-start.ts';
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
   ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[egressOverhead, picture],
+  ...[egressOverhead, picture, modelTurn],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
