@@ -118,6 +118,8 @@ export function createHands(
   }
 
   async function perform(action: ModelAction): Promise<ActionResult> {
+    // The time that the model thought is not the page's.
+    if (!(wanted.isFinal && stage.hasActed)) stage.restartDeadline();
     switch (action.kind) {
       case 'screenshot': {
         const picture = await barePicture(stage);

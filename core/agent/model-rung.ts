@@ -48,7 +48,6 @@ export async function askModel(stage: Stage, wanted: Pointed): Promise<ModelAnsw
   if (model === undefined) return undefined;
   const hands = createHands(stage, wanted, model);
   const picture = await barePicture(stage);
-  stage.restartDeadline(); // for what the model has done
   const brief = {
     text: briefOf(stage.step, stage.sentence, wanted, stage.run.values.base),
     ...(picture ? { picture } : {}),

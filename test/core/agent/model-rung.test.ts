@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 afterEach(() => session.close());
 
-const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 2_000, failsWhen: [] };
+const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 8_000, failsWhen: [] };
 const lost = { locators: [{ by: 'css', selector: '#gone' }] };
 const shows = (selector: string, matches: string) => ({ kind: 'value', locator: { by: 'css', selector }, matches });
 
