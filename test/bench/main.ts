@@ -15,6 +15,7 @@ import { removeAbandonedHomes } from './folder.ts';
 import { machineFacts, renderMachine } from './machine.ts';
 import { modelTurn } from './model-turn.ts';
 import { picture } from './picture.ts';
+import { replayOverhead } from './replay-overhead.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type Row, renderTable, toRow } from './table.ts';
 import { warmStart } from './warm-start.ts';
@@ -22,7 +23,7 @@ import { warmStart } from './warm-start.ts';
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
   ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[egressOverhead, picture, modelTurn],
+  ...[egressOverhead, picture, replayOverhead, modelTurn],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
