@@ -39,7 +39,11 @@ export interface SurveyQuestion {
   /** Beside controls also elements of this tag that have words of their own. */
   readonly alsoTag: string | null;
   readonly most: number;
+  /** Attributes that hold a test id, best first. */
+  readonly testIds: readonly string[];
 }
+
+export const TEST_ID_ATTRIBUTES: readonly string[] = ['data-testid', 'data-test-id', 'data-test', 'data-cy', 'data-qa'];
 
 /** Elements of one document, open shadow roots included, and what each is; both lists in the same order. */
 export interface Described {
@@ -178,8 +182,7 @@ export function describeElements({ given, question }: { given: unknown; question
     put('name', nameOf(node));
     if (!isField(node)) put('text', wordsOf(node));
     put('id', node.id ? String(node.id).slice(0, LONGEST) : '');
-    const TEST_IDS = ['data-testid', 'data-test-id', 'data-test', 'data-cy', 'data-qa'];
-    put('testId', cut(TEST_IDS.map((name) => node.getAttribute(name)).find(Boolean)));
+    put('testId', cut(question.testIds.map((name) => node.getAttribute(name)).find(Boolean)));
     put('fieldName', cut(node.getAttribute('name')));
     put('placeholder', cut(node.getAttribute('placeholder')));
     put('title', cut(node.getAttribute('title')));

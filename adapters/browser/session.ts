@@ -13,6 +13,7 @@ import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Studio } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
+import { describeElement } from './describe.ts';
 import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
 import { LONGEST_TEXT, liveText, nextFrame, titleStart } from './in-page.ts';
@@ -153,6 +154,12 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
     },
 
+    async describe(element) {
+      const page = pages.current();
+      const frames = searchableFrames(page, origins);
+      return asked(page, ANSWER_LIMIT_MS, 'Describing an element', describeElement(frames, handleOf(element)));
+    },
+
     async boxOf(element) {
       try {
         return await asked(pages.current(), ANSWER_LIMIT_MS, 'Measuring', visibleBox(handleOf(element)));
@@ -187,7 +194,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
 
     async waitFor(conditions, timeoutMs) {
       const page = pages.current();
-      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins));
+      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins, handles));
     },
 
     async picture(options) {

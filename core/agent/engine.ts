@@ -6,11 +6,11 @@ import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
 import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
-import { createStage, type Ending, type Rung, type Stage, type StepRun } from './stage.ts';
+import { createStage, type Ending, type Heal, type Relocated, type Rung, type Stage, type StepRun } from './stage.ts';
 
 export type { Failure } from './failures.ts';
 export { type ProbeResult, probe } from './probe.ts';
-export { pause, type StepRun } from './stage.ts';
+export { type AgentMode, pause, type StepRun } from './stage.ts';
 
 export type StepResult =
   | {
@@ -23,6 +23,10 @@ export type StepResult =
       readonly picture?: PictureResult;
       readonly note?: string;
       readonly verified?: VerifyResult;
+      /** With rung `relocated`. */
+      readonly relocated?: Relocated;
+      /** Relocated elements as they are now, in a step that went well. */
+      readonly heals?: readonly Heal[];
       /** Ids of the obstacles that were cleared. */
       readonly obstacles: readonly string[];
     }
@@ -46,7 +50,7 @@ export type StepResult =
  */
 export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
   const values = withDerivedValues(run.values);
-  const stage = createStage(fillStep(step, values), obstaclesFor(step, run.obstacles, values), run);
+  const stage = createStage(fillStep(step, values), obstaclesFor(step, run.obstacles, values), run, values);
   const startedAt = performance.now();
   const ending = await endingOf(stage);
   const durationMs = Math.round(performance.now() - startedAt);
