@@ -75,10 +75,10 @@ export function describeElements({ given, question }: { given: unknown; question
   };
   const rootOf = (node: Node) => node.getRootNode() as unknown as Root; // a document or a shadow root
   const parentOf = (node: Node): Node | null => node.parentElement ?? node.getRootNode().host ?? null;
+  const isRendered = (node: Node) => node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true }) ?? true;
   const isShown = (node: Node) => {
     const { width, height } = node.getBoundingClientRect();
-    const hasStyle = node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true }) ?? true;
-    return hasStyle && width > 0 && height > 0;
+    return isRendered(node) && width > 0 && height > 0;
   };
 
   const ROLES: Readonly<Record<string, string>> = {
@@ -139,10 +139,11 @@ export function describeElements({ given, question }: { given: unknown; question
     const add = (text: string) => void (text && text.length <= 80 && !found.includes(text) && found.push(text));
     const name = nameOf(node);
     let at: Node | null = node;
-    for (let level = 0; at && level < 6 && found.length < 4; level++, at = parentOf(at)) {
+    for (let level = 0; at && tagOf(at) !== 'body' && level < 12 && found.length < 4; level++, at = parentOf(at)) {
       let before = at.previousElementSibling;
       for (let i = 0; before && i < 3 && found.length < 4; i++, before = before.previousElementSibling) {
-        if (!isField(before) && !before.querySelector('input, select, textarea')) add(folded(before.innerText));
+        const isWords = !isField(before) && !before.querySelector('input, select, textarea');
+        if (isWords && isRendered(before)) add(folded(before.innerText));
       }
       if (at.matches('fieldset')) add(folded(at.querySelector('legend')?.textContent));
       const heading = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
