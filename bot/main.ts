@@ -185,6 +185,7 @@ async function wire(
       operations,
       mover,
       workflows,
+      agentMode: config.agent.mode,
       browser,
       http: createHttp({ egress }),
       screenshots,

@@ -10,7 +10,7 @@ import { createStage, type Ending, type Heal, type Relocated, type Rung, type St
 
 export type { Failure } from './failures.ts';
 export { type ProbeResult, probe } from './probe.ts';
-export { type AgentMode, pause, type StepRun } from './stage.ts';
+export { type AgentMode, type Heal, pause, type Relocated, type StepRun } from './stage.ts';
 
 export type StepResult =
   | {

@@ -1,4 +1,4 @@
-import { type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
+import { type AgentMode, type ProbeResult, pause, probe, runStep, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
@@ -20,7 +20,9 @@ import {
   type StoredCredential,
   type Vault,
 } from '../vault/vault.ts';
+import { knownElements, type Proposal } from '../workflow/known.ts';
 import { fillText } from '../workflow/placeholders.ts';
+import { proposalsFor } from '../workflow/proposals.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
@@ -42,12 +44,20 @@ export interface RunnerDeps extends LeaseDeps {
   readonly audit: Audit;
   readonly vault: Vault;
   readonly workflows: WorkflowRegistry;
+  /** How steps are decided; the ladder when absent. */
+  readonly agentMode?: AgentMode;
   readonly browser: Browser;
   readonly http: Http;
   readonly screenshots: Screenshots;
   readonly log: Log;
   /** Hides a secret from every log line, from its opening until everything about the run was logged. */
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
+}
+
+/** What one attempt works with. */
+interface AttemptDeps extends RunnerDeps {
+  /** What the workflow's elements had become on this target before. */
+  readonly proposals: readonly Proposal[];
 }
 
 type Outcome = Exclude<Ending, { kind: 'stopped' }>;
@@ -154,18 +164,35 @@ async function attempt(deps: RunnerDeps, lease: Lease, secrets: RunSecrets): Pro
   const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
   if (effect.kind === 'done') {
     const rest = workflow.steps.slice(effectIndex(workflow) + 1);
-    return runSteps(deps, lease, workflow, rest, noSession, '', secrets);
+    return runSteps({ ...deps, proposals: [] }, lease, workflow, rest, noSession, '', secrets);
   }
   const session = await deps.browser.open({ origins: [operation.plan.origin] });
   try {
-    return await withBrowser(deps, lease, workflow, effect, session, secrets);
+    return await withBrowser(
+      { ...deps, proposals: await proposalsOf(deps, lease, workflow) },
+      lease,
+      workflow,
+      effect,
+      session,
+      secrets,
+    );
   } finally {
     await session.close().catch(() => {});
   }
 }
 
+async function proposalsOf(
+  { database, agentMode }: RunnerDeps,
+  { operation }: Lease,
+  workflow: Workflow,
+): Promise<readonly Proposal[]> {
+  if (agentMode === 'replay') return [];
+  const place = { workflowId: workflow.id, workflowVersion: workflow.version, target: operation.plan.base };
+  return database.withCustomer(operation.customerId, (tx) => proposalsFor(tx, operation.customerId, place));
+}
+
 async function withBrowser(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   effect: Exclude<EffectState, { kind: 'done' }>,
@@ -240,7 +267,7 @@ async function orphaned(
 }
 
 async function runSteps(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   steps: readonly Step[],
@@ -265,7 +292,7 @@ async function runSteps(
 
 /** What the engine may use for one step, and nothing else. */
 function stepRun(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   step: Step | undefined,
@@ -279,6 +306,9 @@ function stepRun(
   const reader = { customerId, forOperation: operation.id, fence: lease.fence };
   return {
     session,
+    mode: deps.agentMode ?? 'ladder',
+    known: knownElements(workflow),
+    proposals: deps.proposals,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     signal: lease.signal,

@@ -1,9 +1,10 @@
-import type { StepResult } from '../agent/engine.ts';
+import type { Relocated, StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
 import { sha256Hex } from '../canonical.ts';
-import { type Database, databaseNow } from '../database.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
+import { holdProposal, keepProposal } from '../workflow/proposals.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
@@ -67,6 +68,7 @@ export async function recordEnd(
   const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
+    if (isDone) await recordHeals(tx, lease, workflow, step, result, secrets);
     await tx.operationStep.update({
       where: { customerId_operationId_number: { customerId, operationId, number: step.order } },
       data: {
@@ -97,9 +99,33 @@ export async function recordEnd(
         ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
+        ...(isDone && result.relocated ? { relocated: rounded(result.relocated) } : {}),
       }),
     });
   });
+}
+
+/** What relocated elements are now, beside what was recorded, for this customer's target alone. */
+async function recordHeals(
+  tx: Transaction,
+  { operation }: Lease,
+  workflow: Workflow,
+  step: Step,
+  { relocated, heals = [] }: Extract<StepResult, { kind: 'done' }>,
+  secrets: Pick<RunSecrets, 'hideIn'>,
+): Promise<void> {
+  const { customerId, id: operationId, plan } = operation;
+  const place = { workflowId: workflow.id, workflowVersion: workflow.version, target: plan.base };
+  for (const heal of heals)
+    await keepProposal(tx, customerId, place, { operationId, step: step.order, heal, hide: secrets.hideIn });
+  if (relocated?.by === 'proposal') await holdProposal(tx, customerId, relocated.proposal);
+}
+
+/** Three digits say enough of a chance. */
+function rounded(relocated: Relocated) {
+  if (relocated.by === 'proposal') return { ...relocated };
+  const { by, score, margin } = relocated;
+  return { by, score: Number(score.toFixed(3)), margin: Number(margin.toFixed(3)) };
 }
 
 /**

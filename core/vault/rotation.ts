@@ -325,6 +325,7 @@ async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Pro
     data: { state: 'destroyed', wrapped: new Uint8Array() },
   });
   await tx.credential.deleteMany({ where: { customerId } });
+  await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
   await audit.append(tx, customerId, { kind: 'customer.erased' });
   // Under the lock of the chain's head, so that nobody places a hold meanwhile; thrown, it undoes the erasure.
   if (await isHeld(tx, customerId))
