@@ -1,6 +1,6 @@
 import type { Fingerprint } from '../ports/browser.ts';
 import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
-import { type Agreement, agreementOf, type Wording, wordingOf } from './wording.ts';
+import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf } from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
@@ -49,7 +49,7 @@ export function relocate(
     const isInPlace = looked.some(({ isAkin }) => isAkin);
     return { kind: 'abstain', reason: isInPlace ? 'other_words' : 'unlike', score: 0, margin: 0 };
   }
-  const sums = sumsOf(fitting);
+  const sums = sumsOf(fitting, looked.length - 1);
   const highest = Math.max(0, ...sums);
   const chances = sums.map((sum) => Math.exp(sum - highest));
   const all = chances.reduce((total, chance) => total + chance, Math.exp(NONE - highest));
@@ -111,10 +111,10 @@ interface Looked {
   readonly evidence: readonly Evidence[];
 }
 
-/** `sum` of a property; agreement that others on the page share counts for less. */
+/** What one property says. `isPlace`: where and how large it is, which says nothing between two of the same words. */
 interface Evidence {
   readonly sum: number;
-  readonly agrees: boolean;
+  readonly isPlace?: boolean;
 }
 
 function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): readonly Looked[] {
@@ -124,7 +124,8 @@ function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): read
   for (const [index, candidate] of candidates.entries()) {
     if (!isOfSort(recorded, sort, candidate)) continue;
     const agreement = agreementBetween(wording, wordingOf(wordsOf(candidate, sort)));
-    const mayMean = meansTheSame(recorded, candidate, sort, agreement);
+    const isIt = !isOneOfMany(wording) || keepsOwn(recorded, candidate);
+    const mayMean = isIt && meansTheSame(recorded, candidate, sort, agreement);
     const isAkin = mayMean || keepsIdentifier(recorded, candidate) || keepsSurroundings(recorded, candidate);
     looked.push({ index, mayMean, isAkin, evidence: mayMean ? evidenceOf(recorded, candidate, agreement) : [] });
   }
@@ -182,6 +183,12 @@ function keepsIdentifier(a: Fingerprint, b: Fingerprint): boolean {
   ].includes(1);
 }
 
+/** "Edit" is on every row: whose it is, only what stands beside it or its address tells. */
+function keepsOwn(a: Fingerprint, b: Fingerprint): boolean {
+  return keepsIdentifier(a, b) || (alikeNeighbours(a.neighbours, b.neighbours) ?? 1) >= LEAST_BESIDE;
+}
+const LEAST_BESIDE = 0.3;
+
 function keepsSurroundings(a: Fingerprint, b: Fingerprint): boolean {
   const kept = [
     (alikeNeighbours(a.neighbours, b.neighbours) ?? 0) >= 0.5,
@@ -202,14 +209,14 @@ const WORDS: Readonly<Record<Words, number>> = {
 function evidenceOf(a: Fingerprint, b: Fingerprint, words: Words): readonly Evidence[] {
   const identifiers = identifiersOf(a, b);
   return [
-    { sum: WORDS[words], agrees: WORDS[words] > 1 },
+    { sum: WORDS[words] },
     ...identifiers,
     graded(words === 'same' && a.name === a.placeholder ? undefined : textual(a.placeholder, b.placeholder), 1.2, 0.3),
     graded(a.name === a.title ? undefined : textual(a.title, b.title), 1, 0.2),
     graded(a.name === a.alt ? undefined : textual(a.alt, b.alt), 1, 0.2),
     graded(alikeNeighbours(a.neighbours, b.neighbours), 2.6, 0.7),
     graded(alikePath(a.path, b.path), 0.9, 0.3),
-    graded(alikePlace(a.box, b.box), 1.2, 0.3),
+    placed(alikePlace(a.box, b.box), 1.2, 0.3),
     graded(
       shared(
         a.classes?.filter((name) => !isMadeUp(name)),
@@ -221,7 +228,7 @@ function evidenceOf(a: Fingerprint, b: Fingerprint, words: Words): readonly Evid
     graded(same(a.tag, b.tag), 0.3, 0.3),
     graded(same(a.type, b.type), 0.3, 0.6),
     graded(same(a.role, b.role), 0.2, 0.3),
-    graded(alikeSize(a.box, b.box), 0.3, 0.1),
+    placed(alikeSize(a.box, b.box), 0.3, 0.1),
   ];
 }
 
@@ -239,29 +246,47 @@ function identifiersOf(a: Fingerprint, b: Fingerprint): readonly Evidence[] {
 }
 
 function graded(likeness: number | undefined, agreeing: number, differing: number): Evidence {
-  if (likeness === undefined) return { sum: 0, agrees: false };
-  return { sum: likeness * (agreeing + differing) - differing, agrees: likeness >= 0.8 };
+  return { sum: likeness === undefined ? 0 : likeness * (agreeing + differing) - differing };
+}
+
+function placed(likeness: number | undefined, agreeing: number, differing: number): Evidence {
+  return { ...graded(likeness, agreeing, differing), isPlace: true };
 }
 
 function textual(a: string | undefined, b: string | undefined): number | undefined {
   return a === undefined || a === '' ? undefined : same(wordingOf(a).text, wordingOf(b ?? '').text);
 }
 
-/** Adds up, taking from each agreement what others on the page share: agreement of all says nothing about one. */
-function sumsOf(looked: readonly Looked[]): readonly number[] {
-  const others = Math.max(1, looked.length - 1);
-  const agreeing = looked[0]?.evidence.map(
-    (_, property) => looked.filter(({ evidence }) => evidence[property]?.agrees).length,
+/** Adds up, taking from each agreement what others of the sort share: agreement of all says nothing about one. */
+function sumsOf(fitting: readonly Looked[], others: number): readonly number[] {
+  const first = fitting[0]?.evidence ?? [];
+  const descending = first.map((_, property) =>
+    Float64Array.from(fitting, ({ evidence }) => -(evidence[property]?.sum ?? 0)).sort(),
   );
-  return looked.map(({ evidence }) => {
+  const alikeInWords = (sum: number) => countUpTo(descending[0], -sum) > 1;
+  return fitting.map(({ evidence }) => {
+    const hasTwin = alikeInWords(evidence[0]?.sum ?? 0);
     let sum = 0;
-    for (const [property, one] of evidence.entries()) {
-      const share = one.agrees ? ((agreeing?.[property] ?? 1) - 1) / others : 0;
-      sum += one.sum > 0 && share > 0 ? Math.min(one.sum, Math.max(COMMON, -Math.log(share))) : one.sum;
+    for (const [property, { sum: own, isPlace }] of evidence.entries()) {
+      if (isPlace && hasTwin) continue;
+      const share = (countUpTo(descending[property], -own) - 1) / Math.max(1, others);
+      sum += own > 0 && share > 0 ? Math.min(own, Math.max(COMMON, -Math.log(share))) : own;
     }
     return sum;
   });
 }
+
+/** How many of an ascending list are no greater, but for rounding. */
+function countUpTo(ascending: Float64Array | undefined, value: number): number {
+  let [low, high] = [0, ascending?.length ?? 0];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending?.[middle] ?? 0) <= value + ROUNDING) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+const ROUNDING = 1e-6;
 
 /** What an agreement is still worth that everything on the page shares: the element is at least no stranger. */
 const COMMON = 0.15;

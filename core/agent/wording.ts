@@ -148,6 +148,23 @@ export function wordingOf(text: string): Wording {
   return { text: words.join(' '), terms, acts };
 }
 
+/** Acts that pages offer for each of many things alike, and words that say no more than that. */
+const FOR_EACH = new Set(
+  'edit open show hide copy download enable start stop test refresh connect disconnect delete revoke cancel reset disable archive'
+    .split(' ')
+    .map((concept) => `:${concept}`)
+    .concat(
+      'manage more actions options configure select choose verwalten auswahlen mehr gerer choisir plus gestionar elegir mas'.split(
+        ' ',
+      ),
+    ),
+);
+
+/** Whether the words alone can't tell one of several controls: "Edit", "View details", without what. */
+export function isOneOfMany({ terms }: Wording): boolean {
+  return terms.size > 0 && [...terms].every((term) => FOR_EACH.has(term));
+}
+
 /** `opposed`: one of them does what the other doesn't, or harms; `qualified`: one says it of something else. */
 export type Agreement = 'same' | 'spelling' | 'meaning' | 'part' | 'qualified' | 'other' | 'opposed';
 

@@ -244,18 +244,18 @@ export const MUTATIONS: readonly Mutation[] = [
   }),
   change(
     '"Delete all keys" under the recorded id',
-    `drift.attribute('${GENERATE}','id','old');drift.each('#old',(b)=>drift.as('#old','<button type="button">$</button>'));drift.add('p.submit','append','${button('Delete all keys', 'id="update_api_key"')}')`,
+    `drift.as('${GENERATE}','<button type="button">$</button>');drift.add('p.submit','append','${button('Delete all keys', 'id="update_api_key"')}')`,
     { decoy: 'harm under the recorded id' },
   ),
   change('only "Revoke API key" is left, under the recorded id', `drift.relabel('${GENERATE}','Revoke API key')`, {
     isRecoverable: false,
     decoy: 'the opposite',
   }),
-  change(
-    'two visible buttons of the same words',
-    `drift.attribute('${GENERATE}','id',null);drift.add('p.submit','append','${button('Generate API key')}')`,
-    { isRecoverable: false, decoy: 'visible, the same' },
-  ),
+  renamed('two visible buttons of the same words, ids renamed', hashed, {
+    isRecoverable: false,
+    decoy: 'visible, the same',
+    script: `drift.each('${GENERATE}',(b)=>b.before(drift.make('<input type="submit" class="button" value="Generate API key">')))`,
+  }),
   renamed('the same words in another section, ids renamed', hashed, {
     decoy: 'another section',
     script: `drift.add('#wpfooter','append','<section aria-label="Webhooks"><h3>Webhooks</h3>${link('Add key')}</section>')`,

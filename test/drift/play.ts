@@ -1,11 +1,11 @@
-import { type Failure, runStep } from '../../core/agent/engine.ts';
+import { type AgentMode, type Failure, runStep } from '../../core/agent/engine.ts';
 import type { Rung } from '../../core/agent/stage.ts';
 import { alterationOf } from './alteration.ts';
 import type { Mutation } from './mutations.ts';
 import { openScene, workflow } from './scene.ts';
 
 /** Longer than a step takes on a slow machine; what isn't found by then is handed to the next rung. */
-const STEP_MS = 15_000;
+const STEP_MS = 25_000;
 
 /** How the workflow fared on the mutated pages. */
 export interface Played {
@@ -19,9 +19,10 @@ export interface Played {
 }
 
 /** Runs the whole workflow in a real browser on a shop whose pages the mutation changed. */
-export async function play(mutation: Mutation): Promise<Played> {
+export async function play(mutation: Mutation, mode: AgentMode = 'ladder'): Promise<Played> {
   const scene = await openScene({ obstacles: { adminEmailCheck: false }, alteration: alterationOf(mutation) });
-  const { shop, run } = scene;
+  const { shop } = scene;
+  const run = { ...scene.run, mode };
   const rungs: Rung[] = [];
   let left: Played['left'];
   try {

@@ -268,6 +268,18 @@ const found: readonly Found[] = [
     now: { ...stripeKey, testId: 'new', box: box(100, 900), path: ['dialog'] },
   },
   {
+    what: 'a link that became a button beside another one that is worded alike',
+    recorded: link('Add key', {
+      href: '/keys?create=1',
+      classes: ['action'],
+      neighbours: ['Advanced'],
+      path: ['main', 'form'],
+      box: box(268, 208, 69),
+    }),
+    page: [button('Create an API key', { neighbours: ['Advanced'], path: ['main', 'form'], box: box(659, 422) })],
+    now: button('Add key', { neighbours: ['Advanced'], path: ['main', 'form'], box: box(264, 210, 64) }),
+  },
+  {
     what: 'an item in a menu',
     recorded: link('API keys', { href: '/account/apikeys', path: ['navigation Developers'] }),
     page: [link('Webhooks', { href: '/account/webhooks' })],
@@ -322,6 +334,21 @@ const gone: readonly Gone[] = [
     page: [button('Régénérer la clé', { id: 'k' })],
   },
   { what: 'Alice’s row is gone', recorded: row('Alice', 200), page: [row('Bob', 200), row('Carol', 240)] },
+  {
+    what: 'only Bob’s row is left, where Alice’s was',
+    recorded: row('Alice', 200, { href: '/members/7/edit' }),
+    page: [row('Bob', 200, { href: '/members/8/edit' })],
+  },
+  {
+    what: 'Bob’s row is where Alice’s was, and Carol’s far away',
+    recorded: row('Alice', 200),
+    page: [row('Bob', 200), row('Carol', 900)],
+  },
+  {
+    what: 'of two with its words neither has anything else of it, and one its place',
+    recorded: button('Add item', { id: 'x', box: box(100, 100) }),
+    page: [button('Add item', { id: 'a', box: box(100, 100) }), button('Add item', { id: 'b', box: box(100, 600) })],
+  },
   { what: 'two are exactly alike', recorded: logIn, page: [logIn, logIn] },
   {
     what: 'two have its words and neither has anything else of it',
@@ -371,7 +398,7 @@ describe('abstains when', () => {
   });
 });
 
-test('500 candidates are scored within 20 ms', () => {
+test('500 candidates are scored within 20 ms of processor time', () => {
   const many = Array.from({ length: 500 }, (_, i) =>
     button(`Edit product number ${i}`, {
       id: `b-${i}`,
@@ -383,9 +410,10 @@ test('500 candidates are scored within 20 ms', () => {
   );
   const recorded = { ...(many[250] as Fingerprint), id: 'was' };
   const times = Array.from({ length: 7 }, () => {
-    const startedAt = performance.now();
+    const before = process.threadCpuUsage();
     expect(relocate(recorded, many)).toMatchObject({ kind: 'found', index: 250 });
-    return performance.now() - startedAt;
+    const { user, system } = process.threadCpuUsage(before);
+    return (user + system) / 1000;
   });
   expect(Math.min(...times)).toBeLessThan(20);
 });
