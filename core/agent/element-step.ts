@@ -34,8 +34,10 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
     const { postcondition } = wanted;
     const expectation = relocated === undefined ? postcondition : boundTo(postcondition, wanted.locators, element);
-    const problem = unsent ?? (await check(stage, expectation));
-    if (problem !== undefined) return problem;
+    // An action that wasn't answered, as by a frame that went away with its page, may have been taken all the same.
+    if (unsent !== undefined && !stage.hasActed) return unsent;
+    const unmet = await check(stage, expectation);
+    if (unmet !== undefined) return unsent ?? unmet;
     const picture = before ?? (await pictureOf(await boxOf(stage, element)));
     return { kind: 'done', rung, picture, ...(relocated === undefined ? {} : { relocated, heals }) };
   }

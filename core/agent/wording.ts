@@ -84,7 +84,7 @@ const THINGS: Readonly<Record<string, string>> = {
     'permission|permissions|access rights|berechtigung|berechtigungen|autorisation|autorisations|permiso|permisos|permesso|permessi|rechten|zugriff',
   setting:
     'setting|settings|einstellung|einstellungen|parametre|parametres|reglages|ajustes|configuracion|impostazioni|instellingen|preferences',
-  customer: 'customer|kunde|kunden|client|clients|cliente|clientes|klant|klanten',
+  customer: 'customer|consumer|verbraucher|consommateur|consumidor|kunde|kunden|client|clients|cliente|clientes|klant|klanten',
   order: 'order|orders|bestellung|bestellungen|commande|commandes|pedido|pedidos|ordine|ordini|bestelling',
   product: 'product|products|produkt|produkte|produit|produits|producto|productos|prodotto|prodotti',
   user: 'user|users|benutzer|nutzer|utilisateur|utilisateurs|usuarios|utente|utenti|gebruiker|gebruikers',

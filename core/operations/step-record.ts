@@ -142,13 +142,17 @@ function pageOf(pageUrl: string, workflow: Workflow, plan: Plan): string {
   return isKnown ? origin + pathname : `${origin}/…`;
 }
 
-/** What people should know beside the sentence: what stood in the way and was cleared, and why there is no picture. */
+/** What people should know beside the sentence: that it was not found where it was recorded, what stood in the way and was cleared, and why there is no picture. */
 function noteOf(result: Extract<StepResult, { kind: 'done' }>, workflow: Workflow): string | undefined {
   const cleared = workflow.errorRecovery
     .filter((obstacle) => result.obstacles.includes(obstacle.id))
     .map((obstacle) => `${obstacle.intent}.`);
   const withheld =
     result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
-  const notes = [...cleared, ...withheld];
+  const relocated =
+    result.rung === 'relocated'
+      ? ['The page has changed here; what was meant was recognised by what is known of it.']
+      : [];
+  const notes = [...relocated, ...cleared, ...withheld];
   return notes.length === 0 ? undefined : notes.join(' ');
 }

@@ -123,7 +123,9 @@ const drift = (() => {
       }),
     frame: (selector) =>
       each(selector, (node) => {
-        const frame = make('<iframe src="/drift-frame" width="500" height="90" style="border:0"></iframe>');
+        const frame = make(
+          `<iframe src="/drift-frame" width="${node.type === 'submit' ? 160 : 500}" height="60" style="border:0"></iframe>`,
+        );
         const words = labelWords(node);
         const shown = standIn(node, copyOf(node));
         shown.replaceWith(frame);
@@ -139,5 +141,8 @@ const drift = (() => {
     },
   };
 })();
-for (const selector of INTENDED) drift.each(selector, drift.mark);
-drift.watch(document);
+// What is inside of a frame is watched by whoever put it there.
+if (window.top === window) {
+  for (const selector of INTENDED) drift.each(selector, drift.mark);
+  drift.watch(document);
+}

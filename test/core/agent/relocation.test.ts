@@ -58,6 +58,8 @@ describe('a run on changed pages', () => {
   test('says of the step that its element was relocated, and how surely', async () => {
     expect(first).toMatchObject({ state: 'completed' });
     expect(rungOf(first)).toBe('relocated');
+    const note = 'The page has changed here; what was meant was recognised by what is known of it.';
+    expect(first.steps.find(({ number }) => number === STEP)).toMatchObject({ note });
     const entry = await entryOf(first);
     expect(entry).toMatchObject({ rung: 'relocated' });
     expect(entry?.payload?.relocated).toEqual({
