@@ -133,6 +133,21 @@ export function describeElements({ given, question }: { given: unknown; question
     return other || cut(node.getAttribute('title')) || cut(node.getAttribute('placeholder'));
   };
 
+  /** What the icon of a control without words shows, as icon sets name it: `fa-trash`, `icon-edit`, `#copy`. */
+  const iconOf = (node: Node): string => {
+    const own = node.querySelector('svg, i, span, use, [data-icon]') ? Array.from(node.querySelectorAll('*')) : [];
+    const named = [node, ...own]
+      .slice(0, 10)
+      .flatMap((one) => [
+        one.getAttribute('data-icon') ?? '',
+        /#([\w-]+)$/.exec(one.getAttribute('href') ?? one.getAttribute('xlink:href') ?? '')?.[1] ?? '',
+        /(?:^|[\s_-])(?:icon|fa|bi|mdi|ti|lucide|glyphicon|dashicons)-([a-z][a-z-]+)/.exec(
+          one.getAttribute('class') ?? '',
+        )?.[1] ?? '',
+      ]);
+    return cut(named.find(Boolean)?.replace(/[-_]/g, ' '));
+  };
+
   /** Labels, the cell or text before, the heading above: nearest first. */
   const neighboursOf = (node: Node): string[] => {
     const found: string[] = [];
@@ -187,7 +202,8 @@ export function describeElements({ given, question }: { given: unknown; question
     put('fieldName', cut(node.getAttribute('name')));
     put('placeholder', cut(node.getAttribute('placeholder')));
     put('title', cut(node.getAttribute('title')));
-    put('alt', cut(node.getAttribute('alt')));
+    const isMute = !isField(node) && nameOf(node) === '';
+    put('alt', cut(node.getAttribute('alt')) || (isMute ? iconOf(node) : ''));
     put('href', tagOf(node) === 'a' ? (node.getAttribute('href') ?? '').slice(0, 500) : '');
     const classes = folded(node.getAttribute('class')).split(' ').filter(Boolean);
     put('classes', classes.slice(0, 12));

@@ -50,7 +50,7 @@ const ACTS: Readonly<Record<string, string>> = {
 /** Acts that harm or deny: a control that has gained or lost one of them is another control, whatever else stayed. */
 const HARM: Readonly<Record<string, string>> = {
   delete:
-    'delete|remove|erase|trash|destroy|wipe|purge|loschen|entfernen|supprimer|effacer|retirer|eliminar|borrar|quitar|elimina|rimuovi|cancella|verwijderen|wissen',
+    'delete|bin|remove|erase|trash|destroy|wipe|purge|loschen|entfernen|supprimer|effacer|retirer|eliminar|borrar|quitar|elimina|rimuovi|cancella|verwijderen|wissen',
   revoke: 'revoke|revocation|widerrufen|revoquer|revocar|revoca|intrekken',
   cancel: 'cancel|abort|abbrechen|stornieren|annuler|cancelar|anular|annulla|annuleren',
   reset:
@@ -84,7 +84,8 @@ const THINGS: Readonly<Record<string, string>> = {
     'permission|permissions|access rights|berechtigung|berechtigungen|autorisation|autorisations|permiso|permisos|permesso|permessi|rechten|zugriff',
   setting:
     'setting|settings|einstellung|einstellungen|parametre|parametres|reglages|ajustes|configuracion|impostazioni|instellingen|preferences',
-  customer: 'customer|consumer|verbraucher|consommateur|consumidor|kunde|kunden|client|clients|cliente|clientes|klant|klanten',
+  customer:
+    'customer|consumer|verbraucher|consommateur|consumidor|kunde|kunden|client|clients|cliente|clientes|klant|klanten',
   order: 'order|orders|bestellung|bestellungen|commande|commandes|pedido|pedidos|ordine|ordini|bestelling',
   product: 'product|products|produkt|produkte|produit|produits|producto|productos|prodotto|prodotti',
   user: 'user|users|benutzer|nutzer|utilisateur|utilisateurs|usuarios|utente|utenti|gebruiker|gebruikers',

@@ -314,6 +314,7 @@ const OPEN_STATES = STATES.filter((state) => !isEnd(state));
 
 async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Promise<void> {
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
+  await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
   const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
   if (open > 0)
     throw new CountersignError(
@@ -325,7 +326,6 @@ async function erase(tx: Transaction, audit: Audit, customerId: CustomerId): Pro
     data: { state: 'destroyed', wrapped: new Uint8Array() },
   });
   await tx.credential.deleteMany({ where: { customerId } });
-  await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
   await audit.append(tx, customerId, { kind: 'customer.erased' });
   // Under the lock of the chain's head, so that nobody places a hold meanwhile; thrown, it undoes the erasure.
   if (await isHeld(tx, customerId))

@@ -20,6 +20,8 @@ let session: BrowserSession;
 beforeAll(async () => {
   site = await serveSite({
     '/form': FORM,
+    '/icons': `<button><i class="fa fa-pencil"></i></button><button class="btn icon-trash"></button>
+      <button><svg width="9" height="9"><use href="#copy"></use></svg></button><button aria-label="Close"><i class="fa fa-x"></i></button>`,
     '/inner': '<button>In a frame</button>',
     '/many':
       '<main></main><script>document.querySelector("main").innerHTML = "<button>b</button>".repeat(2000)</script>',
@@ -73,6 +75,12 @@ describe('a survey', () => {
     await open('/form');
     expect(byName(await session.survey({ hiddenIsFine: true }), 'Hidden')).toBeDefined();
     expect(byName(await session.survey({ alsoTag: 'p' }), 'Plain words')).toBeDefined();
+  });
+
+  test('names the icon of a control without words', async () => {
+    await open('/icons');
+    const icons = (await session.survey({})).map(({ fingerprint }) => fingerprint.alt);
+    expect(icons).toEqual(['pencil', 'trash', 'copy', undefined]);
   });
 
   test('stops at 500', async () => {

@@ -106,6 +106,11 @@ describe('a run on changed pages', () => {
     expect(await known(customer, { target: 'https://other.example.com' })).toEqual([]);
     expect(await known(customer, { workflowVersion: workflowVersion + 1 })).toEqual([]);
   });
+
+  test('says nothing of the pages any more once the customer is erased', async () => {
+    await worker.core.keyRotation.eraseCustomer(customer.customerId);
+    expect((await proposals()).map(({ element }) => element)).toEqual((await proposals()).map(() => ({})));
+  });
 });
 
 test('nothing is relocated where only the recorded locators may be tried', async () => {
