@@ -186,8 +186,13 @@ export function agreementOf(a: Wording, b: Wording): Agreement {
   if (differing.some((term) => QUALIFIERS.has(term))) return 'qualified';
   if (isSpelling(a.text, b.text)) return 'spelling';
   const shared = a.terms.size - onlyInA.length;
-  const isPart = onlyInA.length === 0 || onlyInB.length === 0;
+  const isPart = holds(a, b) || holds(b, a); // word by word: another word and one more are too much at once
   return isPart && shared / (shared + differing.length) >= MOST_SHARED ? 'part' : 'other';
+}
+
+function holds(whole: Wording, part: Wording): boolean {
+  const words = new Set(whole.text.split(' '));
+  return part.text.split(' ').every((word) => words.has(word) || FILLERS.has(word));
 }
 
 /** Numbers are never a matter of spelling: "Key 1" is not "Key 2". */

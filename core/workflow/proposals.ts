@@ -68,7 +68,7 @@ export async function keepProposal(
   const { operationId, step, heal, hide } = of;
   const { fingerprint, identity, locators, field = '', score, margin } = heal;
   const element = hide(jsonOf({ fingerprint, identity, locators }));
-  const digest = sha256Hex(canonical(jsonOf({ identity, locators })));
+  const digest = sha256Hex(canonical(hide(jsonOf({ identity, locators }))));
   const key = { customerId, ...place, step, field, digest };
   const { count } = await tx.workflowProposal.createMany({
     data: [{ ...key, id: newUuid(), element, operationId, score, margin }],

@@ -5,7 +5,7 @@ import { type Failed, failed } from '../../agent/failures.ts';
 import { locate } from '../../agent/locate.ts';
 import { takePicture } from '../../agent/picture.ts';
 import { createRelocator, healOf, type RelocatedElement } from '../../agent/relocation.ts';
-import type { Ending, Heal, Stage } from '../../agent/stage.ts';
+import type { Ending, Heal, Relocated, Stage } from '../../agent/stage.ts';
 import type { FoundElement } from '../../ports/browser.ts';
 import { Secret } from '../../secret.ts';
 import { conditionSchema, isSameElement, wholePattern } from '../elements.ts';
@@ -38,14 +38,15 @@ export function describe(step: ExtractStep): string {
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   const located = await locate(stage, step);
   if (located.kind === 'failed') return located;
-  const { element, relocated } = located;
-  const rung = relocated === undefined ? 'replayed' : 'relocated';
-  const heals = relocated?.by === 'fingerprint' ? await healOf(stage, { element, ...relocated }) : [];
+  const { element, relocated: ofTrigger } = located;
+  const heals = ofTrigger?.by === 'fingerprint' ? await healOf(stage, { element, ...ofTrigger }) : [];
   const problem = await trigger(step, stage, element);
   if (problem !== undefined) return problem;
   const read = await readFields(step, stage);
   if (read.kind === 'failed') return read;
   await stage.run.keep(read.found); // not raced with the abort: a write that has begun is not left half-way
+  const relocated = ofTrigger ?? leastSure(read.relocated);
+  const rung = relocated === undefined ? 'replayed' : 'relocated';
   const picture = await takePicture(stage, { rung, isRevealing: true });
   const all = [...heals, ...(await healsOf(stage, read.relocated))];
   return {
@@ -55,6 +56,11 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
     ...(relocated ? { relocated } : {}),
     ...(all.length > 0 ? { heals: all } : {}),
   };
+}
+
+function leastSure(found: Readonly<Record<string, RelocatedElement>>): Relocated | undefined {
+  const [least] = Object.values(found).sort((a, b) => a.margin - b.margin);
+  return least && { by: 'fingerprint', score: least.score, margin: least.margin };
 }
 
 async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): Promise<Failed | undefined> {

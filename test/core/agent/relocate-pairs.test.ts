@@ -349,6 +349,23 @@ const gone: readonly Gone[] = [
     recorded: button('Add item', { id: 'x', box: box(100, 100) }),
     page: [button('Add item', { id: 'a', box: box(100, 100) }), button('Add item', { id: 'b', box: box(100, 600) })],
   },
+  {
+    what: 'a link to a form is gone, and the form’s own button does something similar',
+    recorded: link('Add key', {
+      href: '/keys?create=1',
+      neighbours: ['Advanced', 'Settings'],
+      path: ['main Settings', 'form Advanced'],
+      box: box(268, 208),
+    }),
+    page: [
+      button('Generate API key', {
+        type: 'submit',
+        neighbours: ['Advanced', 'Settings'],
+        path: ['main Settings', 'form Advanced'],
+        box: box(182, 251),
+      }),
+    ],
+  },
   { what: 'two are exactly alike', recorded: logIn, page: [logIn, logIn] },
   {
     what: 'two have its words and neither has anything else of it',
