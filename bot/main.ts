@@ -197,6 +197,7 @@ async function wire(
       operations,
       mover,
       workflows,
+      agentMode: config.agent.mode,
       browser,
       http: createHttp({ egress }),
       screenshots,
@@ -223,7 +224,6 @@ function pagesFor({ model, agent, limits }: Config, log: Log): Pick<RunnerDeps, 
     pages: {
       model: createAnthropicPageModel({ ...model, egress: modelEgress(model, log), log }),
       limits: { perOperationUsd: limits.modelBudgetUsdPerOperation, perMonthUsd: limits.modelBudgetUsdPerMonth },
-      asksModel: agent.mode === 'vision' ? 'always' : 'when_lost',
     },
   };
 }

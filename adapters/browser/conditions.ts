@@ -1,6 +1,7 @@
-import type { Page } from 'playwright';
-import type { Condition, Locator } from '../../core/ports/browser.ts';
+import type { ElementHandle, Page } from 'playwright';
+import type { LiveCondition, Locator, ValueClaim } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
+import { isGone } from './errors.ts';
 import { isParsed, LONGEST_TEXT, liveText } from './in-page.ts';
 import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locators.ts';
 
@@ -8,7 +9,12 @@ import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locat
  * Whether the claim holds at this moment. Nothing holds on a page off the origins: an error page of the browser shows
  * no spinner and no form either, and must not pass for success.
  */
-export async function holds(page: Page, condition: Condition, origins: readonly Origin[]): Promise<boolean> {
+export async function holds(
+  page: Page,
+  condition: LiveCondition,
+  origins: readonly Origin[],
+  elements: Elements,
+): Promise<boolean> {
   if (!isOnOrigins(page.url(), origins)) return false;
   switch (condition.kind) {
     case 'url':
@@ -22,10 +28,12 @@ export async function holds(page: Page, condition: Condition, origins: readonly 
       );
     case 'value':
       return valueFits(await liveValue(page, condition.locator, origins), condition);
+    case 'element':
+      return elementIs(page, elements.get(condition.handle), condition.is);
     case 'all':
-      return everyHolds(page, condition.of, origins);
+      return everyHolds(page, condition.of, origins, elements);
     case 'any':
-      return (await firstThatHolds(page, condition.of, origins)) !== undefined;
+      return (await firstThatHolds(page, condition.of, origins, elements)) !== undefined;
     default:
       return condition satisfies never;
   }
@@ -33,23 +41,49 @@ export async function holds(page: Page, condition: Condition, origins: readonly 
 
 export async function firstThatHolds(
   page: Page,
-  conditions: readonly Condition[],
+  conditions: readonly LiveCondition[],
   origins: readonly Origin[],
+  elements: Elements,
 ): Promise<number | undefined> {
   for (const [index, condition] of conditions.entries()) {
-    if (await holds(page, condition, origins)) return index;
+    if (await holds(page, condition, origins, elements)) return index;
   }
   return undefined;
 }
 
-async function everyHolds(page: Page, conditions: readonly Condition[], origins: readonly Origin[]): Promise<boolean> {
+async function everyHolds(
+  page: Page,
+  conditions: readonly LiveCondition[],
+  origins: readonly Origin[],
+  elements: Elements,
+): Promise<boolean> {
   for (const condition of conditions) {
-    if (!(await holds(page, condition, origins))) return false;
+    if (!(await holds(page, condition, origins, elements))) return false;
   }
   return true;
 }
 
-function urlFits(url: string, { path, query = {} }: Condition & { kind: 'url' }): boolean {
+/** The session's elements by their handles. */
+export type Elements = ReadonlyMap<string, ElementHandle>;
+
+async function elementIs(
+  page: Page,
+  handle: ElementHandle | undefined,
+  is: 'visible' | 'hidden' | ValueClaim,
+): Promise<boolean> {
+  try {
+    if (is === 'visible') return (await handle?.isVisible()) === true;
+    if (is !== 'hidden')
+      return valueFits(handle && (await handle.evaluate(liveText, LONGEST_TEXT)).slice(0, LONGEST_TEXT), is);
+    if (await handle?.isVisible()) return false;
+  } catch (error) {
+    if (!(error instanceof Error && isGone(error.message))) throw error;
+    if (is !== 'hidden') return false;
+  }
+  return page.evaluate(isParsed); // it is gone, and the page that has come is there
+}
+
+function urlFits(url: string, { path, query = {} }: LiveCondition & { kind: 'url' }): boolean {
   const { pathname, searchParams } = new URL(url);
   if (path !== undefined && pathname !== path) return false;
   return Object.entries(query).every(([name, value]) => searchParams.getAll(name).includes(value));
@@ -62,7 +96,7 @@ async function liveValue(page: Page, locator: Locator, origins: readonly Origin[
   return (await match.found.evaluate(liveText, LONGEST_TEXT, { timeout: 1_000 })).slice(0, LONGEST_TEXT);
 }
 
-function valueFits(value: string | undefined, { equals, matches }: Condition & { kind: 'value' }): boolean {
+function valueFits(value: string | undefined, { equals, matches }: ValueClaim): boolean {
   if (value === undefined) return false;
   if (equals !== undefined && value !== equals) return false;
   return matches === undefined || new RegExp(`^(?:${matches})$`).test(value);

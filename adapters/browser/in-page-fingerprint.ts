@@ -39,7 +39,11 @@ export interface SurveyQuestion {
   /** Beside controls also elements of this tag that have words of their own. */
   readonly alsoTag: string | null;
   readonly most: number;
+  /** Attributes that hold a test id, best first. */
+  readonly testIds: readonly string[];
 }
+
+export const TEST_ID_ATTRIBUTES: readonly string[] = ['data-testid', 'data-test-id', 'data-test', 'data-cy', 'data-qa'];
 
 /** Elements of one document, open shadow roots included, and what each is; both lists in the same order. */
 export interface Described {
@@ -71,10 +75,10 @@ export function describeElements({ given, question }: { given: unknown; question
   };
   const rootOf = (node: Node) => node.getRootNode() as unknown as Root; // a document or a shadow root
   const parentOf = (node: Node): Node | null => node.parentElement ?? node.getRootNode().host ?? null;
+  const isRendered = (node: Node) => node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true }) ?? true;
   const isShown = (node: Node) => {
     const { width, height } = node.getBoundingClientRect();
-    const hasStyle = node.checkVisibility?.({ checkOpacity: true, checkVisibilityCSS: true }) ?? true;
-    return hasStyle && width > 0 && height > 0;
+    return isRendered(node) && width > 0 && height > 0;
   };
 
   const ROLES: Readonly<Record<string, string>> = {
@@ -129,16 +133,32 @@ export function describeElements({ given, question }: { given: unknown; question
     return other || cut(node.getAttribute('title')) || cut(node.getAttribute('placeholder'));
   };
 
+  /** What the icon of a control without words shows, as icon sets name it: `fa-trash`, `icon-edit`, `#copy`. */
+  const iconOf = (node: Node): string => {
+    const own = node.querySelector('svg, i, span, use, [data-icon]') ? Array.from(node.querySelectorAll('*')) : [];
+    const named = [node, ...own]
+      .slice(0, 10)
+      .flatMap((one) => [
+        one.getAttribute('data-icon') ?? '',
+        /#([\w-]+)$/.exec(one.getAttribute('href') ?? one.getAttribute('xlink:href') ?? '')?.[1] ?? '',
+        /(?:^|[\s_-])(?:icon|fa|bi|mdi|ti|lucide|glyphicon|dashicons)-([a-z][a-z-]+)/.exec(
+          one.getAttribute('class') ?? '',
+        )?.[1] ?? '',
+      ]);
+    return cut(named.find(Boolean)?.replace(/[-_]/g, ' '));
+  };
+
   /** Labels, the cell or text before, the heading above: nearest first. */
   const neighboursOf = (node: Node): string[] => {
     const found: string[] = [];
     const add = (text: string) => void (text && text.length <= 80 && !found.includes(text) && found.push(text));
     const name = nameOf(node);
     let at: Node | null = node;
-    for (let level = 0; at && level < 6 && found.length < 4; level++, at = parentOf(at)) {
+    for (let level = 0; at && tagOf(at) !== 'body' && level < 12 && found.length < 4; level++, at = parentOf(at)) {
       let before = at.previousElementSibling;
       for (let i = 0; before && i < 3 && found.length < 4; i++, before = before.previousElementSibling) {
-        if (!isField(before) && !before.querySelector('input, select, textarea')) add(folded(before.innerText));
+        const isWords = !isField(before) && !before.querySelector('input, select, textarea');
+        if (isWords && isRendered(before)) add(folded(before.innerText));
       }
       if (at.matches('fieldset')) add(folded(at.querySelector('legend')?.textContent));
       const heading = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
@@ -178,12 +198,12 @@ export function describeElements({ given, question }: { given: unknown; question
     put('name', nameOf(node));
     if (!isField(node)) put('text', wordsOf(node));
     put('id', node.id ? String(node.id).slice(0, LONGEST) : '');
-    const TEST_IDS = ['data-testid', 'data-test-id', 'data-test', 'data-cy', 'data-qa'];
-    put('testId', cut(TEST_IDS.map((name) => node.getAttribute(name)).find(Boolean)));
+    put('testId', cut(question.testIds.map((name) => node.getAttribute(name)).find(Boolean)));
     put('fieldName', cut(node.getAttribute('name')));
     put('placeholder', cut(node.getAttribute('placeholder')));
     put('title', cut(node.getAttribute('title')));
-    put('alt', cut(node.getAttribute('alt')));
+    const isMute = !isField(node) && nameOf(node) === '';
+    put('alt', cut(node.getAttribute('alt')) || (isMute ? iconOf(node) : ''));
     put('href', tagOf(node) === 'a' ? (node.getAttribute('href') ?? '').slice(0, 500) : '');
     const classes = folded(node.getAttribute('class')).split(' ').filter(Boolean);
     put('classes', classes.slice(0, 12));

@@ -13,6 +13,7 @@ import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
+import { describeElement } from './describe.ts';
 import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
 import { LONGEST_TEXT, liveText, nextFrame, titleStart } from './in-page.ts';
@@ -158,6 +159,13 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
     },
 
+    async describe(element) {
+      const page = pages.current();
+      const frames = searchableFrames(page, origins);
+      const described = describeElement(frames, handleOf(element));
+      return asked(page, ANSWER_LIMIT_MS, 'Describing an element', described);
+    },
+
     async controlAt(place) {
       const page = pages.current();
       const finding = place === 'focus' ? focused(page, origins) : elementAt(page, place, origins);
@@ -216,7 +224,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
     async waitFor(conditions, timeoutMs) {
       const page = pages.current();
-      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins));
+      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins, handles));
     },
 
     async picture(options) {

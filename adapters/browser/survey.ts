@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Frame, JSHandle } from 'playwright';
 import type { Candidate, Fingerprint, Survey } from '../../core/ports/browser.ts';
-import { type Described, describeElements, type SurveyQuestion } from './in-page-fingerprint.ts';
+import { isPassing } from './errors.ts';
+import { type Described, describeElements, type SurveyQuestion, TEST_ID_ATTRIBUTES } from './in-page-fingerprint.ts';
 
 const MOST = 500;
 
@@ -47,10 +48,12 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
       for (const frame of frames) {
         const most = MOST - candidates.length;
         if (most <= 0) break;
-        const question: SurveyQuestion = { hiddenIsFine, alsoTag: alsoTag ?? null, most };
-        const document = await frame.evaluateHandle(describeElements, { given: null, question });
+        const question: SurveyQuestion = { hiddenIsFine, alsoTag: alsoTag ?? null, most, testIds: TEST_ID_ATTRIBUTES };
+        const looked = await lookOver(frame, question);
+        if (!looked) continue;
+        const { document } = looked;
+        const prints = withoutSecrets(looked.prints, hide);
         const number = surveyed.push(document) - 1;
-        const prints = withoutSecrets(await document.evaluate((described) => described.prints), hide);
         candidates.push(...prints.map((fingerprint, i) => ({ key: `${number}:${i}`, fingerprint })));
       }
       return candidates;
@@ -66,11 +69,22 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
   };
 }
 
+/** `undefined` for a frame that is just going away: it has no controls any more. */
+async function lookOver(frame: Frame, question: SurveyQuestion) {
+  try {
+    const document = await frame.evaluateHandle(describeElements, { given: null, question });
+    return { document, prints: await document.evaluate((described) => described.prints) };
+  } catch (error) {
+    if (isPassing(error)) return undefined;
+    throw error;
+  }
+}
+
 /** What the element is now; `undefined` when its page has let go of it. */
 export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint | undefined> {
   const isAttached = await handle.evaluate((node) => (node as unknown as { isConnected: boolean }).isConnected); // every node has it
   if (!isAttached) return undefined;
-  const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1 };
+  const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1, testIds: TEST_ID_ATTRIBUTES };
   const frame = await handle.ownerFrame();
   const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
   return described?.prints[0];

@@ -1,4 +1,5 @@
-import type { Condition } from '../ports/browser.ts';
+import type { LiveCondition } from '../ports/browser.ts';
+import { boundToKnown, mentionsKnown } from './bind.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { clear } from './obstacles.ts';
 import type { Stage } from './stage.ts';
@@ -7,16 +8,26 @@ import type { Stage } from './stage.ts';
  * Waits until code sees that the step did what it should. What settles that it failed, and the obstacles that are known,
  * are watched at the same time: the first are told at once, the second are cleared, each at most once.
  */
-export async function check(stage: Stage, postcondition: Condition): Promise<Failed | undefined> {
+export async function check(stage: Stage, postcondition: LiveCondition): Promise<Failed | undefined> {
+  const sliceMs = mentionsKnown(postcondition, stage.known) ? SLICE_MS : Number.POSITIVE_INFINITY;
+  let expected = postcondition;
   for (;;) {
-    const seen = await see(stage, postcondition, stage.leftMs());
+    const seen = await see(stage, expected, Math.min(sliceMs, stage.leftMs()));
     if (seen.kind === 'expected') return undefined;
-    if (seen.kind === 'nothing') return unmet(stage);
+    if (seen.kind === 'nothing') {
+      if (stage.leftMs() === 0) return unmet(stage);
+      const bound = await boundToKnown(stage, postcondition);
+      expected = bound === undefined ? postcondition : { kind: 'any', of: [postcondition, bound] };
+      continue;
+    }
     if (seen.kind === 'failed') return seen;
     const problem = await clear(stage, seen.obstacle);
     if (problem !== undefined) return problem;
   }
 }
+
+/** A page that was slow to answer and draws is there by then; known elements that aren't are looked for elsewhere on it. */
+const SLICE_MS = 2_000;
 
 /** A look at what hinders the step now: a failure to tell, or an obstacle that it clears. */
 export async function hindrance(stage: Stage): Promise<Failed | 'cleared' | undefined> {
@@ -35,7 +46,7 @@ type Seen =
   | { readonly kind: 'obstacle'; readonly obstacle: Stage['obstacles'][number] }
   | Failed;
 
-async function see(stage: Stage, expected: Condition | undefined, timeoutMs: number): Promise<Seen> {
+async function see(stage: Stage, expected: LiveCondition | undefined, timeoutMs: number): Promise<Seen> {
   const { failsWhen } = stage.step;
   const { obstacles } = stage;
   const first = expected === undefined ? [] : [expected];

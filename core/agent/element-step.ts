@@ -1,12 +1,14 @@
 import type { Action, Box, Condition, Fingerprint } from '../ports/browser.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import { act } from './act.ts';
+import { boundTo } from './bind.ts';
 import { check } from './check.ts';
 import { type Failed, failed } from './failures.ts';
 import { locate, type Target } from './locate.ts';
 import { VALUE } from './model-hands.ts';
 import { askModel } from './model-rung.ts';
 import { boxOf, takePicture } from './picture.ts';
+import { healOf } from './relocation.ts';
 import type { Ending, Stage } from './stage.ts';
 
 export interface ElementStep extends Target {
@@ -25,19 +27,27 @@ export const NOT_LOOKED_FOR = failed('element_missing', 'The element was not loo
  * right after the element was found takes it away: then it is located again, within the step's time.
  */
 export async function runElementStep(stage: Stage, wanted: ElementStep): Promise<Ending> {
-  const pictureOf = (highlight: Box | null) => takePicture(stage, { rung: 'replayed', highlight });
   let action: Action | undefined; // asked for once: it may open a secret
   for (;;) {
-    const located = stage.run.asksModel === 'always' ? NOT_LOOKED_FOR : await locate(stage, wanted);
+    const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, wanted);
     if (located.kind === 'failed') return pointedOut(stage, wanted, located);
-    const { element } = located;
+    const { element, relocated } = located;
+    const rung = relocated === undefined ? 'replayed' : 'relocated';
+    const pictureOf = (highlight: Box | null) => takePicture(stage, { rung, highlight });
+    // Described before the action, which may lead away from it; kept only if the step goes well.
+    const heals = relocated?.by === 'fingerprint' ? await healOf(stage, { element, ...relocated }) : [];
     const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
     action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
     const unsent = await act(stage, element, action);
     if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
-    const problem = unsent ?? (await check(stage, wanted.postcondition));
-    if (problem !== undefined) return problem;
-    return { kind: 'done', rung: 'replayed', picture: before ?? (await pictureOf(await boxOf(stage, element))) };
+    const { postcondition } = wanted;
+    const expectation = relocated === undefined ? postcondition : boundTo(postcondition, wanted.locators, element);
+    // An action that wasn't answered, as by a frame that went away with its page, may have been taken all the same.
+    if (unsent !== undefined && !stage.hasActed) return unsent;
+    const unmet = await check(stage, expectation);
+    if (unmet !== undefined) return unsent ?? unmet;
+    const picture = before ?? (await pictureOf(await boxOf(stage, element)));
+    return { kind: 'done', rung, picture, ...(relocated === undefined ? {} : { relocated, heals }) };
   }
 }
 

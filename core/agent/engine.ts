@@ -7,11 +7,11 @@ import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
 import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
-import { createStage, type Ending, type Rung, type Stage, type StepRun } from './stage.ts';
+import { createStage, type Ending, type Heal, type Relocated, type Rung, type Stage, type StepRun } from './stage.ts';
 
 export type { Failure } from './failures.ts';
 export { type ProbeResult, probe } from './probe.ts';
-export { pause, type StepRun } from './stage.ts';
+export { type AgentMode, type Heal, pause, type Relocated, type StepRun } from './stage.ts';
 
 export type StepResult =
   | {
@@ -25,6 +25,10 @@ export type StepResult =
       readonly note?: string;
       readonly verified?: VerifyResult;
       readonly conversation?: ConversationEnd;
+      /** With rung `relocated`. */
+      readonly relocated?: Relocated;
+      /** Relocated elements as they are now, in a step that went well. */
+      readonly heals?: readonly Heal[];
       /** Ids of the obstacles that were cleared. */
       readonly obstacles: readonly string[];
     }
@@ -49,7 +53,7 @@ export type StepResult =
  */
 export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
   const values = withDerivedValues(run.values);
-  const stage = createStage(fillStep(step, values), obstaclesFor(step, run.obstacles, values), run);
+  const stage = createStage(fillStep(step, values), obstaclesFor(step, run.obstacles, values), run, values);
   const startedAt = performance.now();
   const ending = await endingOf(stage);
   const durationMs = Math.round(performance.now() - startedAt);

@@ -1,62 +1,110 @@
-import type { FindResult, FoundElement, Locator } from '../ports/browser.ts';
+import type { FindResult, Fingerprint, FoundElement, Locator } from '../ports/browser.ts';
 import { isSameElement, type RecordedIdentity } from '../workflow/elements.ts';
+import type { Proposal } from '../workflow/known.ts';
 import { hindrance } from './check.ts';
 import { type Failed, failed, notDone } from './failures.ts';
-import type { Stage } from './stage.ts';
+import { createRelocator } from './relocation.ts';
+import type { Relocated, Stage } from './stage.ts';
 
-const SLICE_MS = 1_000; // between two looks at what hinders the step
+const SLICE_MS = 1_000; // between two looks at what hinders the step, and for recorded locators before anything else
 const MISMATCH_MS = 3_000; // a page that is still drawing may yet put the right words on a control
 const REST_MS = 100;
 
 export interface Target {
   readonly locators: readonly Locator[];
   readonly identities: readonly RecordedIdentity[];
+  readonly fingerprint?: Fingerprint;
   readonly hiddenIsFine?: boolean;
 }
 
-export type Located = { readonly kind: 'located'; readonly element: FoundElement } | Failed;
+export type Located =
+  | { readonly kind: 'located'; readonly element: FoundElement; readonly relocated?: Relocated }
+  | Failed;
 
 /**
  * Replays the recorded locators in order and accepts the first element that is unique and *is* the recorded one. A locator
- * that finds something else is passed over: a wrong click is worse than none. While nothing is found, what hinders the
- * step is told or cleared.
+ * that finds something else is passed over: a wrong click is worse than none. Where they find nothing, the element is
+ * relocated by its fingerprint, between further tries of the locators. While nothing is found, what hinders the step is
+ * told or cleared.
  */
 export async function locate(stage: Stage, target: Target): Promise<Located> {
   const startedAt = performance.now();
-  let last: FindResult | 'other' = { kind: 'missing' };
-  for (;;) {
-    last = await tryAll(stage, target);
-    if (last !== 'other' && last.kind === 'found') return { kind: 'located', element: last.element };
+  const ways = waysTo(stage, target);
+  const relocator = relocatorFor(stage, target);
+  let last: Found | FindResult | 'other' = { kind: 'missing' };
+  for (let sliceMs = SLICE_MS; ; sliceMs = relocator === undefined ? SLICE_MS : SLICE_MS / 4) {
+    last = await tryAll(stage, target, ways, sliceMs);
+    if (last !== 'other' && last.kind === 'located') return last;
     const hindered = await hindrance(stage);
     if (hindered !== undefined && hindered !== 'cleared') return hindered;
+    if (hindered === undefined) {
+      const found = await relocator?.();
+      if (found !== undefined) {
+        const { element, score, margin } = found;
+        return { kind: 'located', element, relocated: { by: 'fingerprint', score, margin } };
+      }
+    }
     const isOver = last === 'other' && performance.now() - startedAt > MISMATCH_MS;
     if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last);
     if (last === 'other') await stage.pause(REST_MS);
   }
 }
 
+function relocatorFor(stage: Stage, { fingerprint, hiddenIsFine }: Target) {
+  if (fingerprint === undefined || stage.run.mode === 'replay') return undefined;
+  const wanted = { fingerprint, hiddenIsFine: hiddenIsFine ?? false, isMutating: stage.step.isMutating };
+  return createRelocator(stage, wanted);
+}
+
+/** A locator, and what it may find: the recorded element, or what that had become in an earlier run. */
+interface Way {
+  readonly locator: Locator;
+  readonly proposals: readonly Proposal[];
+}
+
+/** The recorded locators, then those of proposals; one that is among both is tried in its recorded place. */
+function waysTo(stage: Stage, target: Target): readonly Way[] {
+  const proposals = stage.proposals.filter(({ field }) => field === undefined);
+  const ways = new Map<string, Way>(target.locators.map((locator) => [keyOf(locator), { locator, proposals: [] }]));
+  for (const proposal of proposals)
+    for (const locator of proposal.locators) {
+      const known = ways.get(keyOf(locator));
+      ways.set(keyOf(locator), { locator, proposals: [...(known?.proposals ?? []), proposal] });
+    }
+  return [...ways.values()];
+}
+
+type Found = Located & { readonly kind: 'located' };
+
 /** One pass over the locators; `other` when all that was found is not the recorded element. */
-async function tryAll(stage: Stage, target: Target): Promise<FindResult | 'other'> {
-  let rest = target.locators;
+async function tryAll(
+  stage: Stage,
+  target: Target,
+  ways: readonly Way[],
+  sliceMs: number,
+): Promise<Found | FindResult | 'other'> {
+  let rest = ways;
   let isOther = false;
   while (rest.length > 0) {
-    const timeoutMs = isOther ? REST_MS : Math.min(SLICE_MS, stage.leftMs());
+    const timeoutMs = isOther ? REST_MS : Math.min(sliceMs, stage.leftMs());
     const options = { timeoutMs, hiddenIsFine: target.hiddenIsFine ?? false };
-    const locators = rest;
+    const locators = rest.map(({ locator }) => locator);
     const result = await stage.during(() => stage.run.session.find(locators, options));
     if (result.kind !== 'found') return isOther ? 'other' : result;
     const { element } = result;
-    if (target.identities.some((identity) => isSameElement(identity, element.identity))) return result;
+    if (target.identities.some((identity) => isSameElement(identity, element.identity)))
+      return { kind: 'located', element };
+    const at = rest.findIndex(({ locator }) => element.locator && keyOf(locator) === keyOf(element.locator));
+    const proposal = rest[at]?.proposals.find(({ identity }) => isSameElement(identity, element.identity));
+    if (proposal) return { kind: 'located', element, relocated: { by: 'proposal', proposal: proposal.id } };
     isOther = true;
-    rest = rest.slice(indexOf(rest, element.locator) + 1);
+    rest = at < 0 ? [] : rest.slice(at + 1);
   }
   return 'other';
 }
 
-function indexOf(locators: readonly Locator[], locator: Locator | undefined): number {
-  const text = JSON.stringify(locator);
-  const index = locators.findIndex((candidate) => JSON.stringify(candidate) === text);
-  return index < 0 ? locators.length : index;
+function keyOf(locator: Locator): string {
+  return JSON.stringify(locator);
 }
 
 function notFound(stage: Stage, last: FindResult | 'other'): Failed {

@@ -1,8 +1,10 @@
-import type { Box, Fingerprint } from '../ports/browser.ts';
+import type { Fingerprint } from '../ports/browser.ts';
+import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
+import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf } from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
-/** `margin`: how far the best is ahead of the next, both from 0 to 1. */
+/** Both from 0 to 1. `score`: how sure it is that this is the one; `margin`: how much surer than of the next. */
 export type Relocation =
   | { readonly kind: 'found'; readonly index: number; readonly score: number; readonly margin: number }
   | {
@@ -14,49 +16,64 @@ export type Relocation =
     };
 
 export interface RelocateOptions {
-  /** The least score. Tuned on the drift suite's pages so that no decoy passes. */
+  /** The least score. */
   readonly floor?: number;
   /** The least lead over the next candidate; mutating steps ask for more. */
   readonly margin?: number;
 }
 
-const FLOOR = 0.55;
-/** 0.05 is the loosest margin that published work calls sensible; a wrong click costs more than a question. */
-const MARGIN = 0.1;
+const FLOOR = 0.6;
+const MARGIN = 0.3;
+/** What an effect that can't be taken back asks for. */
+export const MUTATING_MARGIN = 0.45;
 
 /**
  * Finds the recorded element among candidates by everything known of it, and abstains when the best isn't clearly best:
- * pure best-score matching always picks something, so its errors are wrong clicks. Weights after the optimised ones of
- * "Similo" and its replication of 2025 (name, text and type count most; positions and paths least).
+ * pure best-score matching always picks something, so its errors are wrong clicks.
+ *
+ * Evidence is added up as in record linkage (Fellegi and Sunter, 1969): each property that agrees speaks for a candidate,
+ * the more the rarer that agreement is among the page's candidates, so that twenty "Edit" links are told apart by what
+ * stands beside them; one that differs speaks against it, but less, for redesigns change much at once. Scores are the
+ * chances of each candidate against all others and against "none of them". Whatever the sum, a candidate must be of the
+ * same sort and may not say something else.
  */
 export function relocate(
   recorded: Fingerprint,
   candidates: readonly Fingerprint[],
   { floor = FLOOR, margin = MARGIN }: RelocateOptions = {},
 ): Relocation {
-  const scored = candidates
-    .map((candidate, index) => ({
-      index,
-      candidate,
-      score: isOfSort(recorded, candidate) ? likeness(recorded, candidate) : 0,
-    }))
+  const looked = lookAt(recorded, candidates);
+  if (looked.length === 0) return { kind: 'abstain', reason: 'none', score: 0, margin: 0 };
+  const fitting = looked.filter(({ mayMean }) => mayMean);
+  if (fitting.length === 0) {
+    const isInPlace = looked.some(({ isAkin }) => isAkin);
+    return { kind: 'abstain', reason: isInPlace ? 'other_words' : 'unlike', score: 0, margin: 0 };
+  }
+  const sums = sumsOf(fitting, looked.length - 1);
+  const highest = Math.max(0, ...sums);
+  const chances = sums.map((sum) => Math.exp(sum - highest));
+  const all = chances.reduce((total, chance) => total + chance, Math.exp(NONE - highest));
+  const [best, next] = fitting
+    .map(({ index }, i) => ({ index, score: (chances[i] ?? 0) / all }))
     .sort((a, b) => b.score - a.score);
-  const [best, next] = scored;
-  if (best === undefined || best.score === 0) return { kind: 'abstain', reason: 'none', score: 0, margin: 0 };
-  const lead = best.score - (next?.score ?? 0);
-  const at = { score: best.score, margin: lead };
+  if (best === undefined) return { kind: 'abstain', reason: 'none', score: 0, margin: 0 };
+  const at = { score: best.score, margin: best.score - (next?.score ?? 0) };
+  if (next !== undefined && at.margin < margin && best.score + next.score >= floor)
+    return { kind: 'abstain', reason: 'close', ...at };
   if (best.score < floor) return { kind: 'abstain', reason: 'unlike', ...at };
-  if (lead < margin) return { kind: 'abstain', reason: 'close', ...at };
-  if (!saysTheSame(recorded, best.candidate)) return { kind: 'abstain', reason: 'other_words', ...at };
+  if (at.margin < margin) return { kind: 'abstain', reason: 'close', ...at };
   return { kind: 'found', index: best.index, ...at };
 }
+
+/** The evidence that "none of them" has, in natural logarithms of odds like all the others. */
+const NONE = 1.2;
 
 /** What an element can be used for; another sort of element is never taken for it, however alike. */
 export type Sort = 'press' | 'text' | 'secret' | 'choice' | 'tick' | 'radio' | 'file' | 'other';
 
 const PRESS_TYPES = ['submit', 'button', 'reset', 'image'];
 const SORT_OF_ROLE: Readonly<Record<string, Sort>> = {
-  ...{ button: 'press', link: 'press', menuitem: 'press', tab: 'press', option: 'press' },
+  ...{ button: 'press', link: 'press', menuitem: 'press', tab: 'press', option: 'press', treeitem: 'press' },
   ...{ textbox: 'text', searchbox: 'text', spinbutton: 'text' },
   ...{ combobox: 'choice', listbox: 'choice' },
   ...{ checkbox: 'tick', switch: 'tick', menuitemcheckbox: 'tick' },
@@ -74,226 +91,202 @@ export function sortOf({ tag, type, role }: Fingerprint): Sort {
   }
   if (tag === 'textarea') return 'text';
   if (tag === 'select') return 'choice';
-  return SORT_OF_ROLE[role ?? ''] ?? (tag === 'button' || tag === 'a' ? 'press' : 'other');
+  return SORT_OF_ROLE[role ?? ''] ?? (['button', 'a', 'summary'].includes(tag) ? 'press' : 'other');
 }
 
-function isOfSort(recorded: Fingerprint, candidate: Fingerprint): boolean {
+/** An input or `select` takes values that no widget of the same role takes. */
+function isOfSort(recorded: Fingerprint, sort: Sort, candidate: Fingerprint): boolean {
+  if (sort !== sortOf(candidate)) return false;
+  if (sort === 'choice') return (recorded.tag === 'select') === (candidate.tag === 'select');
+  return sort !== 'other' || recorded.tag === candidate.tag;
+}
+
+/** A candidate of the right sort. */
+interface Looked {
+  readonly index: number;
+  /** It may be meant, going by its words. */
+  readonly mayMean: boolean;
+  /** Its identifier or its surroundings are the recorded ones. */
+  readonly isAkin: boolean;
+  readonly evidence: readonly Evidence[];
+}
+
+/** What one property says. `isPlace`: where and how large it is, which says nothing between two of the same words. */
+interface Evidence {
+  readonly sum: number;
+  readonly isPlace?: boolean;
+}
+
+function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): readonly Looked[] {
   const sort = sortOf(recorded);
-  return sort === sortOf(candidate) && (sort !== 'other' || recorded.tag === candidate.tag);
+  const wording = wordingOf(wordsOf(recorded, sort));
+  const looked: Looked[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    if (!isOfSort(recorded, sort, candidate)) continue;
+    const agreement = agreementBetween(wording, wordingOf(wordsOf(candidate, sort)));
+    const isIt = !isOneOfMany(wording) || keepsOwn(recorded, candidate);
+    const mayMean = isIt && meansTheSame(recorded, candidate, sort, agreement);
+    const isAkin = mayMean || keepsIdentifier(recorded, candidate) || keepsSurroundings(recorded, candidate);
+    looked.push({ index, mayMean, isAkin, evidence: mayMean ? evidenceOf(recorded, candidate, agreement) : [] });
+  }
+  return looked;
 }
 
-/** How alike each property is, from 0 to 1, and how much it says. Only what was recorded counts. */
-const PROPERTIES: readonly {
-  readonly weight: number;
-  readonly compare: (recorded: Fingerprint, candidate: Fingerprint) => number | undefined;
-}[] = [
-  { weight: 2.85, compare: (a, b) => alikeText(a.name, b.name) },
-  { weight: 2.8, compare: (a, b) => alikeText(a.text, b.text) },
-  { weight: 2.75, compare: (a, b) => same(a.type, b.type) },
-  { weight: 2.5, compare: (a, b) => same(a.testId, b.testId) },
-  { weight: 2, compare: (a, b) => same(a.fieldName, b.fieldName) },
-  { weight: 1.85, compare: (a, b) => alikeText(a.alt, b.alt) },
-  { weight: 1.5, compare: (a, b) => same(a.id, b.id) },
-  { weight: 1.45, compare: (a, b) => alikeNeighbours(a.neighbours, b.neighbours) },
-  { weight: 1.2, compare: (a, b) => alikePlace(a.box, b.box) },
-  { weight: 0.95, compare: (a, b) => alikeAddress(a.href, b.href) },
-  { weight: 0.9, compare: (a, b) => alikeText(a.placeholder, b.placeholder) },
-  { weight: 0.9, compare: (a, b) => alikeText(a.title, b.title) },
-  { weight: 0.8, compare: (a, b) => same(a.tag, b.tag) },
-  { weight: 0.8, compare: (a, b) => same(a.role, b.role) },
-  { weight: 0.6, compare: (a, b) => shared(a.classes, b.classes) },
-  { weight: 0.5, compare: (a, b) => alikePath(a.path, b.path) },
-  { weight: 0.35, compare: (a, b) => alikeSize(a.box, b.box) },
-];
+/** A field without a name of its own is called by what stands before it, as people read it. */
+function wordsOf({ name, text, placeholder, title, alt, neighbours }: Fingerprint, sort: Sort): string {
+  const own = name || text || placeholder || title || alt || '';
+  return own || (sort === 'press' || sort === 'other' ? '' : (neighbours?.[0] ?? ''));
+}
 
-function likeness(recorded: Fingerprint, candidate: Fingerprint): number {
-  let sum = 0;
-  let most = 0;
-  for (const { weight, compare } of PROPERTIES) {
-    const likely = compare(recorded, candidate);
-    if (likely === undefined) continue;
-    sum += weight * likely;
-    most += weight;
-  }
-  return most === 0 ? 0 : sum / most;
+type Words = Agreement | 'both_silent' | 'one_silent';
+
+function agreementBetween(a: Wording, b: Wording): Words {
+  if (a.text === '' || b.text === '') return a.text === b.text ? 'both_silent' : 'one_silent';
+  return agreementOf(a, b);
 }
 
 /**
- * Whether the candidate may mean what the recorded element meant. The same words, or some more or fewer, may; other words
- * (another language, a new wording) need an identifier that stayed; a word that destroys or denies never may.
+ * Whether the candidate may mean what the recorded element meant. The same words may, in another spelling or language
+ * too; more or fewer words need something around them that stayed, and other words an identifier. Options and choices are
+ * told apart by small words, so they ask for more. The opposite never may.
  */
-function saysTheSame(recorded: Fingerprint, candidate: Fingerprint): boolean {
-  const before = wordsOf(recorded);
-  const now = wordsOf(candidate);
-  const added = now.filter((word) => !before.includes(word));
-  const dropped = before.filter((word) => !now.includes(word));
-  if (added.some((word) => REVERSING.has(word))) return false;
-  if (dropped.some((word) => REVERSING.has(word))) return false;
-  if (before.length === 0 || now.length === 0)
-    return before.length === now.length || keepsIdentifier(recorded, candidate);
-  if (added.length === 0 || dropped.length === 0) return true;
-  const isSpelling = alikeText(before.join(' '), now.join(' ')) ?? 0;
-  return isSpelling >= SPELLING || keepsIdentifier(recorded, candidate);
+function meansTheSame(recorded: Fingerprint, candidate: Fingerprint, sort: Sort, words: Words): boolean {
+  switch (words) {
+    case 'same':
+    case 'spelling':
+    case 'meaning':
+      return true;
+    case 'part':
+      return (
+        keepsIdentifier(recorded, candidate) ||
+        (sort !== 'tick' && sort !== 'radio' && recorded.role !== 'option' && keepsSurroundings(recorded, candidate))
+      );
+    case 'qualified':
+    case 'other':
+    case 'one_silent':
+      return keepsIdentifier(recorded, candidate);
+    case 'both_silent':
+      return sort === 'press' ? keepsIdentifier(recorded, candidate) : true;
+    case 'opposed':
+      return false;
+    default:
+      return words satisfies never;
+  }
 }
 
-/** Two wordings this alike differ by a letter or an ending. */
-const SPELLING = 0.85;
-
-/** Words that turn a control into its opposite or into harm, in the languages that shops' admins mostly speak. */
-const REVERSING: ReadonlySet<string> = new Set([
-  ...[
-    'delete',
-    'remove',
-    'revoke',
-    'reset',
-    'cancel',
-    'disable',
-    'deactivate',
-    'uninstall',
-    'erase',
-    'discard',
-    'reject',
-  ],
-  ...[
-    'deny',
-    'decline',
-    'not',
-    'no',
-    'don',
-    'dont',
-    'never',
-    'without',
-    'pay',
-    'purchase',
-    'buy',
-    'upgrade',
-    'transfer',
-  ],
-  ...['löschen', 'entfernen', 'widerrufen', 'abbrechen', 'deaktivieren', 'ablehnen', 'nicht', 'kaufen', 'bezahlen'],
-  ...['supprimer', 'effacer', 'révoquer', 'annuler', 'désactiver', 'refuser', 'pas', 'acheter', 'payer'],
-  ...['eliminar', 'borrar', 'revocar', 'cancelar', 'desactivar', 'rechazar', 'comprar', 'pagar'],
-  ...[
-    'elimina',
-    'rimuovi',
-    'revoca',
-    'annulla',
-    'disattiva',
-    'rifiuta',
-    'acquista',
-    'paga',
-    'verwijderen',
-    'annuleren',
-  ],
-]);
-
-function keepsIdentifier(recorded: Fingerprint, candidate: Fingerprint): boolean {
+function keepsIdentifier(a: Fingerprint, b: Fingerprint): boolean {
   return [
-    same(recorded.testId, candidate.testId),
-    same(recorded.id, candidate.id),
-    same(recorded.fieldName, candidate.fieldName),
-    recorded.href === undefined ? undefined : alikeAddress(recorded.href, candidate.href),
+    same(a.testId, b.testId),
+    isMadeUp(a.id) ? undefined : same(a.id, b.id),
+    isMadeUp(a.fieldName) ? undefined : same(a.fieldName, b.fieldName),
+    alikeAddress(a.href, b.href),
   ].includes(1);
 }
 
-function wordsOf({ name, text, placeholder, title, alt }: Fingerprint): readonly string[] {
-  return wordsIn(name || text || placeholder || title || alt || '');
+/** "Edit" is on every row: whose it is, only what stands beside it or its address tells. */
+function keepsOwn(a: Fingerprint, b: Fingerprint): boolean {
+  return keepsIdentifier(a, b) || (alikeNeighbours(a.neighbours, b.neighbours) ?? 1) >= LEAST_BESIDE;
+}
+const LEAST_BESIDE = 0.3;
+
+function keepsSurroundings(a: Fingerprint, b: Fingerprint): boolean {
+  const kept = [
+    (alikeNeighbours(a.neighbours, b.neighbours) ?? 0) >= 0.5,
+    (alikePlace(a.box, b.box) ?? 0) >= 0.7,
+    (shared(a.classes, b.classes) ?? 0) >= 0.6,
+    (alikePath(a.path, b.path) ?? 0) >= 0.6,
+  ];
+  return kept.filter(Boolean).length >= 2;
 }
 
-function wordsIn(text: string): readonly string[] {
-  return (
-    text
-      .normalize('NFKC')
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? []
+/** `[for, against]`: natural logarithms of how much likelier agreement and difference are in the same element than in another. */
+const WORDS: Readonly<Record<Words, number>> = {
+  ...{ same: 4.2, spelling: 3.4, meaning: 3.2, part: 1.6, both_silent: 0.2 },
+  ...{ qualified: -1.5, other: -1.5, one_silent: -1, opposed: -6 },
+};
+
+/** The properties in their order; `sumsOf` goes by it. */
+function evidenceOf(a: Fingerprint, b: Fingerprint, words: Words): readonly Evidence[] {
+  const identifiers = identifiersOf(a, b);
+  return [
+    { sum: WORDS[words] },
+    ...identifiers,
+    graded(words === 'same' && a.name === a.placeholder ? undefined : textual(a.placeholder, b.placeholder), 1.2, 0.3),
+    graded(a.name === a.title ? undefined : textual(a.title, b.title), 1, 0.2),
+    graded(a.name === a.alt ? undefined : textual(a.alt, b.alt), 1, 0.2),
+    graded(alikeNeighbours(a.neighbours, b.neighbours), 2.6, 0.7),
+    graded(alikePath(a.path, b.path), 0.9, 0.3),
+    placed(alikePlace(a.box, b.box), 1.2, 0.3),
+    graded(
+      shared(
+        a.classes?.filter((name) => !isMadeUp(name)),
+        b.classes,
+      ),
+      1.2,
+      0.3,
+    ),
+    graded(same(a.tag, b.tag), 0.3, 0.3),
+    graded(same(a.type, b.type), 0.3, 0.6),
+    graded(same(a.role, b.role), 0.2, 0.3),
+    placed(alikeSize(a.box, b.box), 0.3, 0.1),
+  ];
+}
+
+/** A redesign renames all identifiers at once, so the second and third that are gone say little more than the first. */
+function identifiersOf(a: Fingerprint, b: Fingerprint): readonly Evidence[] {
+  const found = [
+    graded(same(a.testId, b.testId), 5, 1),
+    graded(isMadeUp(a.id) ? undefined : same(a.id, b.id), 4.2, 0.7),
+    graded(isMadeUp(a.fieldName) ? undefined : same(a.fieldName, b.fieldName), 3.6, 0.7),
+    graded(alikeAddress(a.href, b.href), 4, 0.9),
+  ];
+  const worst = Math.min(...found.map(({ sum }) => sum));
+  const isFirst = found.findIndex(({ sum }) => sum === worst);
+  return found.map((one, i) => (one.sum < 0 && i !== isFirst ? { ...one, sum: one.sum / 3 } : one));
+}
+
+function graded(likeness: number | undefined, agreeing: number, differing: number): Evidence {
+  return { sum: likeness === undefined ? 0 : likeness * (agreeing + differing) - differing };
+}
+
+function placed(likeness: number | undefined, agreeing: number, differing: number): Evidence {
+  return { ...graded(likeness, agreeing, differing), isPlace: true };
+}
+
+function textual(a: string | undefined, b: string | undefined): number | undefined {
+  return a === undefined || a === '' ? undefined : same(wordingOf(a).text, wordingOf(b ?? '').text);
+}
+
+/** Adds up, taking from each agreement what others of the sort share: agreement of all says nothing about one. */
+function sumsOf(fitting: readonly Looked[], others: number): readonly number[] {
+  const first = fitting[0]?.evidence ?? [];
+  const descending = first.map((_, property) =>
+    Float64Array.from(fitting, ({ evidence }) => -(evidence[property]?.sum ?? 0)).sort(),
   );
-}
-
-/** `undefined`: nothing was recorded, so nothing is said. */
-function same(a: string | undefined, b: string | undefined): number | undefined {
-  if (a === undefined || a === '') return undefined;
-  return a === b ? 1 : 0;
-}
-
-const LONGEST_TEXT = 120; // of an element's words; more is no label
-
-function alikeText(a: string | undefined, b: string | undefined): number | undefined {
-  const x = wordsIn(a ?? '')
-    .join(' ')
-    .slice(0, LONGEST_TEXT);
-  const y = wordsIn(b ?? '')
-    .join(' ')
-    .slice(0, LONGEST_TEXT);
-  if (x === '') return undefined;
-  return 1 - editDistance(x, y) / Math.max(x.length, y.length);
-}
-
-/** Levenshtein's, in one row. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+  const alikeInWords = (sum: number) => countUpTo(descending[0], -sum) > 1;
+  return fitting.map(({ evidence }) => {
+    const hasTwin = alikeInWords(evidence[0]?.sum ?? 0);
+    let sum = 0;
+    for (const [property, { sum: own, isPlace }] of evidence.entries()) {
+      if (isPlace && hasTwin) continue;
+      const share = (countUpTo(descending[property], -own) - 1) / Math.max(1, others);
+      sum += own > 0 && share > 0 ? Math.min(own, Math.max(COMMON, -Math.log(share))) : own;
     }
-    row = next;
+    return sum;
+  });
+}
+
+/** How many of an ascending list are no greater, but for rounding. */
+function countUpTo(ascending: Float64Array | undefined, value: number): number {
+  let [low, high] = [0, ascending?.length ?? 0];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending?.[middle] ?? 0) <= value + ROUNDING) low = middle + 1;
+    else high = middle;
   }
-  return row[b.length] ?? 0;
+  return low;
 }
+const ROUNDING = 1e-6;
 
-/** Jaccard's index. */
-function shared(a: readonly string[] | undefined, b: readonly string[] | undefined): number | undefined {
-  if (!a || a.length === 0) return undefined;
-  const [x, y] = [new Set(a), new Set(b ?? [])];
-  const both = [...x].filter((item) => y.has(item)).length;
-  return both / (x.size + y.size - both);
-}
-
-function alikeNeighbours(a: readonly string[] | undefined, b: readonly string[] | undefined): number | undefined {
-  return shared(a?.flatMap(wordsIn), b?.flatMap(wordsIn));
-}
-
-/** How much of the recorded way is still there in its order: the longest common subsequence. */
-function alikePath(a: readonly string[] | undefined, b: readonly string[] | undefined): number | undefined {
-  if (!a || a.length === 0) return undefined;
-  const other = b ?? [];
-  let row: number[] = new Array(other.length + 1).fill(0);
-  for (const part of a) {
-    const next = [0];
-    for (const [j, own] of other.entries())
-      next.push(part === own ? (row[j] ?? 0) + 1 : Math.max(row[j + 1] ?? 0, next[j] ?? 0));
-    row = next;
-  }
-  return (row[other.length] ?? 0) / Math.max(a.length, other.length);
-}
-
-/** The same path and query, wherever the site stands; the same path alone is half of it. */
-function alikeAddress(a: string | undefined, b: string | undefined): number | undefined {
-  if (a === undefined || a === '') return undefined;
-  const [x, y] = [addressOf(a), addressOf(b ?? '')];
-  if (x.path !== y.path) return 0;
-  return x.query === y.query ? 1 : 0.5;
-}
-
-function addressOf(href: string): { readonly path: string; readonly query: string } {
-  const url = URL.parse(href, 'http://site.invalid/');
-  if (!url) return { path: href, query: '' };
-  url.searchParams.sort();
-  return { path: url.pathname, query: url.searchParams.toString() };
-}
-
-const NEAR_PX = 300;
-
-function alikePlace(a: Box | undefined, b: Box | undefined): number | undefined {
-  if (!a) return undefined;
-  if (!b) return 0;
-  const distance = Math.hypot(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2);
-  return Math.max(0, 1 - distance / NEAR_PX);
-}
-
-function alikeSize(a: Box | undefined, b: Box | undefined): number | undefined {
-  if (!a) return undefined;
-  if (!b) return 0;
-  const ratio = (x: number, y: number) => (Math.max(x, y) === 0 ? 1 : Math.min(x, y) / Math.max(x, y));
-  return ratio(a.width, b.width) * ratio(a.height, b.height);
-}
+/** What an agreement is still worth that everything on the page shares: the element is at least no stranger. */
+const COMMON = 0.15;

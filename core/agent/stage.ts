@@ -1,10 +1,15 @@
-import type { BrowserSession, PictureResult } from '../ports/browser.ts';
+import type { BrowserSession, Description, PictureResult } from '../ports/browser.ts';
 import type { ConversationEnd, ModelHands, PageModel } from '../ports/model.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
+import { fillKnown, type KnownElement, type Proposal } from '../workflow/known.ts';
+import type { Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
 import type { Failed } from './failures.ts';
+
+/** `replay`: the recorded locators alone; `ladder`: every rung there is; `vision`: the model at every step. */
+export type AgentMode = 'ladder' | 'replay' | 'vision';
 
 /** What one step may use of its operation. Errors that these calls throw are not the step's: they reach the caller. */
 export interface StepRun {
@@ -13,6 +18,12 @@ export interface StepRun {
   readonly values: Readonly<Record<string, string>>;
   /** The workflow's `errorRecovery`. */
   readonly obstacles: readonly Obstacle[];
+  /** How steps are decided; the ladder when absent. */
+  readonly mode?: AgentMode;
+  /** The workflow's elements with fingerprints: what they are looked for by when their locators don't find them. */
+  readonly known?: readonly KnownElement[];
+  /** What those elements had become in this target's earlier runs: tried after everything that was recorded. */
+  readonly proposals?: readonly Proposal[];
   /** Aborting it ends the step at once: `runStep` then rejects with its reason. */
   readonly signal: AbortSignal;
   /** The clock of captions and durations; the system's when absent. */
@@ -39,8 +50,6 @@ export interface StepRun {
   knownSecrets(): readonly Secret[];
   /** The model that may be asked where an element is; absent where plan, customer or configuration have none. */
   readonly model?: StepModel;
-  /** `vision`: it is asked at every step that needs an element. */
-  readonly asksModel?: 'when_lost' | 'always';
 }
 
 export interface StepModel {
@@ -52,6 +61,19 @@ export interface StepModel {
 /** How a step found its element; `none` where it had none to find. */
 export type Rung = 'replayed' | 'relocated' | 'model' | 'human' | 'none';
 
+/** How sure it was that a relocated element is the recorded one; `proposal`: that an earlier run had found it so. */
+export type Relocated =
+  | { readonly by: 'fingerprint'; readonly score: number; readonly margin: number }
+  | { readonly by: 'proposal'; readonly proposal: string };
+
+/** What a relocated element is now: kept beside what was recorded once the step went well. */
+export interface Heal extends Description {
+  /** The result's field; absent for the step's own element. */
+  readonly field?: string;
+  readonly score: number;
+  readonly margin: number;
+}
+
 /** How a step kind ended. */
 export type Ending =
   | {
@@ -61,6 +83,8 @@ export type Ending =
       readonly note?: string;
       readonly verified?: VerifyResult;
       readonly conversation?: ConversationEnd;
+      readonly relocated?: Relocated;
+      readonly heals?: readonly Heal[];
     }
   | (Failed & { readonly conversation?: ConversationEnd });
 
@@ -69,6 +93,10 @@ export interface Stage {
   readonly run: StepRun;
   /** With every placeholder filled. */
   readonly step: Step;
+  /** The run's known elements, their placeholders filled; none when nothing may be relocated. */
+  readonly known: readonly KnownElement[];
+  /** Those for this step. */
+  readonly proposals: readonly Proposal[];
   /** The sentence that merchants read. */
   readonly sentence: string;
   /** Obstacles that may still be cleared: each at most once a step. */
@@ -87,12 +115,14 @@ export interface Stage {
 }
 
 /** Opens the stage of a step whose placeholders, and those of its obstacles, are filled. */
-export function createStage(step: Step, obstacles: readonly Obstacle[], run: StepRun): Stage {
+export function createStage(step: Step, obstacles: readonly Obstacle[], run: StepRun, values: Values): Stage {
   let deadline = performance.now() + step.timeoutMs;
   const during = <T>(work: () => Promise<T>): Promise<T> => untilAborted(run.signal, work);
   return {
     run,
     step,
+    known: run.mode === 'replay' ? [] : fillKnown(run.known ?? [], values),
+    proposals: run.mode === 'replay' ? [] : (run.proposals ?? []).filter((one) => one.step === step.order),
     sentence: step.intent,
     obstacles,
     cleared: [],

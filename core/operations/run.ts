@@ -1,5 +1,13 @@
 import { type ModelLimits, stepBudget } from '../agent/budget.ts';
-import { type ProbeResult, pause, probe, runStep, type StepResult, type StepRun } from '../agent/engine.ts';
+import {
+  type AgentMode,
+  type ProbeResult,
+  pause,
+  probe,
+  runStep,
+  type StepResult,
+  type StepRun,
+} from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
@@ -23,7 +31,9 @@ import {
   type StoredCredential,
   type Vault,
 } from '../vault/vault.ts';
+import { knownElements, type Proposal } from '../workflow/known.ts';
 import { fillText } from '../workflow/placeholders.ts';
+import { proposalsFor } from '../workflow/proposals.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
@@ -45,13 +55,14 @@ export interface Runner {
 
 export interface RunnerDeps extends LeaseDeps, HandOverDeps {
   readonly workflows: WorkflowRegistry;
+  /** How steps are decided; the ladder when absent. */
+  readonly agentMode?: AgentMode;
   readonly http: Http;
   readonly screenshots: Screenshots;
   /** Asked where an element is when no record tells; absent: a person is. */
   readonly pages?: {
     readonly model: PageModel;
     readonly limits: ModelLimits;
-    readonly asksModel: 'when_lost' | 'always';
   };
   readonly log: Log;
   /** Hides a secret from every log line, from its opening until everything about the run was logged. */
@@ -59,6 +70,12 @@ export interface RunnerDeps extends LeaseDeps, HandOverDeps {
 }
 
 type Outcome = Exclude<Ending, { kind: 'stopped' }> | ({ readonly kind: 'asks' } & Asked);
+
+/** What one attempt works with. */
+interface AttemptDeps extends RunnerDeps {
+  /** What the workflow's elements had become on this target before. */
+  readonly proposals: readonly Proposal[];
+}
 
 const RESTARTS = 2; // after a crash of the browser or the network; what may be repeated is the effect's to say
 const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies readonly Failure[];
@@ -167,13 +184,21 @@ async function attempt(
   const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
   if (effect.kind === 'done') {
     const rest = workflow.steps.slice(effectIndex(workflow) + 1);
-    return failedIfAsking(await runSteps(deps, lease, workflow, rest, { session: noSession, label: '', secrets }));
+    const after = { ...deps, proposals: [] };
+    return failedIfAsking(await runSteps(after, lease, workflow, rest, { session: noSession, label: '', secrets }));
   }
   const seat = await takeSeat(deps, lease, workflow, effect, secrets);
   const { session } = seat;
   let isParked = false;
   try {
-    const outcome = await withBrowser(deps, lease, workflow, effect, seat, secrets);
+    const outcome = await withBrowser(
+      { ...deps, proposals: await proposalsOf(deps, lease, workflow) },
+      lease,
+      workflow,
+      effect,
+      seat,
+      secrets,
+    );
     if (outcome.kind !== 'asks') return outcome;
     isParked = await handOver(deps, lease, outcome, session, secrets);
     return isParked ? { kind: 'waiting' } : failedIfAsking(outcome);
@@ -187,8 +212,18 @@ function failedIfAsking(outcome: Outcome): Exclude<Outcome, { kind: 'asks' }> {
   return outcome.kind === 'asks' ? { kind: 'failed', code: 'unanswered', words: outcome.words } : outcome;
 }
 
+async function proposalsOf(
+  { database, agentMode }: RunnerDeps,
+  { operation }: Lease,
+  workflow: Workflow,
+): Promise<readonly Proposal[]> {
+  if (agentMode === 'replay') return [];
+  const place = { workflowId: workflow.id, workflowVersion: workflow.version, target: operation.plan.base };
+  return database.withCustomer(operation.customerId, (tx) => proposalsFor(tx, operation.customerId, place));
+}
+
 async function withBrowser(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   effect: Exclude<EffectState, { kind: 'done' }>,
@@ -217,7 +252,7 @@ async function withBrowser(
 
 /** From the seat's step on; from the first one when the kept session turns out to be none any more. */
 async function runFrom(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   { from, mayBeDone }: Seat,
@@ -280,7 +315,7 @@ async function orphaned(
 }
 
 async function runSteps(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   steps: readonly Step[],
@@ -325,7 +360,7 @@ function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>
 
 /** What the engine may use for one step, and nothing else. */
 function stepRun(
-  deps: RunnerDeps,
+  deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
   step: Step | undefined,
@@ -339,12 +374,14 @@ function stepRun(
   const reader = { customerId, forOperation: operation.id, fence: lease.fence };
   return {
     session,
+    mode: deps.agentMode ?? 'ladder',
+    known: knownElements(workflow),
+    proposals: deps.proposals,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     signal: lease.signal,
     ...(deps.pages && step && operation.plan.asksModel
       ? {
-          asksModel: deps.pages.asksModel,
           model: {
             converse: deps.pages.model.converse,
             reserve: stepBudget(deps.database, deps.pages.limits, {

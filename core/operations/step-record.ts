@@ -1,10 +1,11 @@
-import type { StepResult } from '../agent/engine.ts';
+import type { Relocated, StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
 import { type Json, sha256Hex } from '../canonical.ts';
-import { type Database, databaseNow } from '../database.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
+import { holdProposal, keepProposal } from '../workflow/proposals.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
@@ -69,6 +70,7 @@ export async function recordEnd(
   const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
+    if (isDone) await recordHeals(tx, lease, workflow, step, result, secrets);
     await tx.operationStep.update({
       where: { customerId_operationId_number: { customerId, operationId, number: step.order } },
       data: {
@@ -101,6 +103,7 @@ export async function recordEnd(
         ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
+        ...(isDone && result.relocated ? { relocated: rounded(result.relocated) } : {}),
       }),
     });
   });
@@ -113,6 +116,29 @@ function inputTokens({ inputTokens, cacheReadTokens, cacheWriteTokens }: ModelUs
 
 function conversationRecord({ kind, toolset, turns, usage }: ConversationEnd): Json {
   return { ended: kind, toolset, turns, name: usage.model, usd: usage.usd };
+}
+
+/** What relocated elements are now, beside what was recorded, for this customer's target alone. */
+async function recordHeals(
+  tx: Transaction,
+  { operation }: Lease,
+  workflow: Workflow,
+  step: Step,
+  { relocated, heals = [] }: Extract<StepResult, { kind: 'done' }>,
+  secrets: Pick<RunSecrets, 'hideIn'>,
+): Promise<void> {
+  const { customerId, id: operationId, plan } = operation;
+  const place = { workflowId: workflow.id, workflowVersion: workflow.version, target: plan.base };
+  for (const heal of heals)
+    await keepProposal(tx, customerId, place, { operationId, step: step.order, heal, hide: secrets.hideIn });
+  if (relocated?.by === 'proposal') await holdProposal(tx, customerId, relocated.proposal);
+}
+
+/** Three digits say enough of a chance. */
+function rounded(relocated: Relocated) {
+  if (relocated.by === 'proposal') return { ...relocated };
+  const { by, score, margin } = relocated;
+  return { by, score: Number(score.toFixed(3)), margin: Number(margin.toFixed(3)) };
 }
 
 /**
@@ -129,13 +155,17 @@ function pageOf(pageUrl: string, workflow: Workflow, plan: Plan): string {
   return isKnown ? origin + pathname : `${origin}/…`;
 }
 
-/** What people should know beside the sentence: what stood in the way and was cleared, and why there is no picture. */
+/** What people should know beside the sentence: that it was not found where it was recorded, what stood in the way and was cleared, and why there is no picture. */
 function noteOf(result: Extract<StepResult, { kind: 'done' }>, workflow: Workflow): string | undefined {
   const cleared = workflow.errorRecovery
     .filter((obstacle) => result.obstacles.includes(obstacle.id))
     .map((obstacle) => `${obstacle.intent}.`);
   const withheld =
     result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
-  const notes = [...cleared, ...withheld];
+  const relocated =
+    result.rung === 'relocated'
+      ? ['The page has changed here; what was meant was recognised by what is known of it.']
+      : [];
+  const notes = [...relocated, ...cleared, ...withheld];
   return notes.length === 0 ? undefined : notes.join(' ');
 }

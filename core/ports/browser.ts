@@ -135,6 +135,26 @@ export type Condition =
   | { readonly kind: 'all'; readonly of: readonly Condition[] }
   | { readonly kind: 'any'; readonly of: readonly Condition[] };
 
+/** Claims of which some are about an element at hand, whatever its locators find by now. Never read from outside. */
+export type LiveCondition =
+  | Condition
+  /** `is` a pattern or text: the element's value (fields) or text, as in `value`. An element that is gone is hidden. */
+  | { readonly kind: 'element'; readonly handle: string; readonly is: 'visible' | 'hidden' | ValueClaim }
+  | { readonly kind: 'all'; readonly of: readonly LiveCondition[] }
+  | { readonly kind: 'any'; readonly of: readonly LiveCondition[] };
+export interface ValueClaim {
+  readonly equals?: string;
+  readonly matches?: string;
+}
+
+/** What is known of an element at hand, for finding it again. */
+export interface Description {
+  readonly fingerprint: Fingerprint;
+  readonly identity: ElementIdentity;
+  /** Each finds this element alone, on the page as it is now; best first, never empty. */
+  readonly locators: readonly Locator[];
+}
+
 export interface PageState {
   /** Its origin alone beyond 2,000 characters or with a secret in it; `about:blank` where that can't be said either. */
   readonly url: string;
@@ -165,6 +185,8 @@ export interface BrowserSession {
   text(): Promise<string>;
   /** Turns the mouse's wheel over an element or the middle of the page; positive is down. In CSS pixels. */
   scroll(deltaY: number, over?: FoundElement): Promise<void>;
+  /** Describes an element at hand; `undefined` when no locator finds it alone. Changes nothing. */
+  describe(element: FoundElement): Promise<Description | undefined>;
   /** Where the element stands now; `null` when nothing of it is rendered or the page has replaced it. */
   boxOf(element: FoundElement): Promise<Box | null>;
   /**
@@ -181,7 +203,7 @@ export interface BrowserSession {
   /** The live value of a field, else the rendered text; its first 10,000 characters. */
   read(element: FoundElement): Promise<string>;
   /** Waits until one of the conditions holds. @returns its index, or `undefined` after `timeoutMs`. */
-  waitFor(conditions: readonly Condition[], timeoutMs: number): Promise<number | undefined>;
+  waitFor(conditions: readonly LiveCondition[], timeoutMs: number): Promise<number | undefined>;
   /** Takes a masked picture; what is under a mask never leaves the adapter. Drawn on our own page, never in the vendor's. */
   picture(options: PictureOptions): Promise<PictureResult>;
   /** Cookies and what pages have stored: with it a later session is signed in as this one. A secret like a password. */

@@ -336,6 +336,7 @@ const OPEN_STATES = STATES.filter((state) => !isEnd(state));
 async function erase(tx: Transaction, { database, audit }: Deps, customerId: CustomerId): Promise<void> {
   await database.vouch(tx, 'customer', customerId, 'erased');
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
+  await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
   const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
   if (open > 0)
     throw new CountersignError(

@@ -20,6 +20,8 @@ let session: BrowserSession;
 beforeAll(async () => {
   site = await serveSite({
     '/form': FORM,
+    '/icons': `<button><i class="fa fa-pencil"></i></button><button class="btn icon-trash"></button>
+      <button><svg width="9" height="9"><use href="#copy"></use></svg></button><button aria-label="Close"><i class="fa fa-x"></i></button>`,
     '/inner': '<button>In a frame</button>',
     '/many':
       '<main></main><script>document.querySelector("main").innerHTML = "<button>b</button>".repeat(2000)</script>',
@@ -75,6 +77,12 @@ describe('a survey', () => {
     expect(byName(await session.survey({ alsoTag: 'p' }), 'Plain words')).toBeDefined();
   });
 
+  test('names the icon of a control without words', async () => {
+    await open('/icons');
+    const icons = (await session.survey({})).map(({ fingerprint }) => fingerprint.alt);
+    expect(icons).toEqual(['pencil', 'trash', 'copy', undefined]);
+  });
+
   test('stops at 500', async () => {
     await open('/many');
     expect(await session.survey({})).toHaveLength(500);
@@ -93,5 +101,56 @@ describe('a survey', () => {
     ).toBeUndefined();
     await open('/many');
     expect(await session.pick(generate).catch(() => undefined)).toBeUndefined();
+  });
+});
+
+describe('a description', () => {
+  const describing = async (name: string) => {
+    const candidate = byName(await session.survey({}), name);
+    const picked = candidate && (await session.pick(candidate));
+    if (!picked) throw new Error('not there');
+    return { picked, description: await session.describe(picked) };
+  };
+
+  test('has locators of several kinds, each of which finds that element alone', async () => {
+    await open('/form');
+    const { description } = await describing('Generate key');
+    const [role, testId, id] = [
+      { by: 'role', role: 'button', name: 'Generate key', exact: true },
+      { by: 'css', selector: '[data-testid="generate"]' },
+      { by: 'css', selector: '[id="go"]' },
+    ] as const;
+    expect(description?.locators.slice(0, 3)).toEqual([role, testId, id]);
+    expect(description).toMatchObject({ identity: { tag: 'button', type: 'submit', name: 'Generate key' } });
+    for (const locator of description?.locators ?? []) {
+      const found = await session.find([locator], { timeoutMs: 1_000 });
+      expect(found).toMatchObject({ kind: 'found', element: { identity: { name: 'Generate key' } } });
+    }
+  });
+
+  test('is none of an element that nothing finds alone', async () => {
+    await open('/many');
+    const [first] = await session.survey({});
+    const picked = first && (await session.pick(first));
+    expect(picked && (await session.describe(picked))).toBeUndefined();
+  });
+});
+
+describe('a claim about an element at hand', () => {
+  const held = async (is: 'visible' | 'hidden' | { equals?: string; matches?: string }, handle: string) =>
+    (await session.waitFor([{ kind: 'element', handle, is }], 0)) === 0;
+
+  test('is of its value and whether it shows, and follows the element, not a locator', async () => {
+    await open('/form');
+    const candidate = byName(await session.survey({}), 'Description');
+    const picked = candidate && (await session.pick(candidate));
+    const handle = picked?.handle ?? '';
+    expect(await held({ equals: 'typed by somebody' }, handle)).toBe(true);
+    expect(await held({ matches: 'typed by .+' }, handle)).toBe(true);
+    expect(await held({ equals: 'typed' }, handle)).toBe(false);
+    expect([await held('visible', handle), await held('hidden', handle)]).toEqual([true, false]);
+    await open('/many');
+    expect([await held('visible', handle), await held('hidden', handle)]).toEqual([false, true]);
+    expect(await held({ matches: '.*' }, handle)).toBe(false);
   });
 });

@@ -130,7 +130,7 @@ async function runFor(
     ...run,
     knownSecrets: () => Object.values(secrets).map((text) => new Secret(text)),
     model: { converse, reserve },
-    asksModel: 'always',
+    mode: 'vision',
   };
 }
 

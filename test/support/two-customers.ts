@@ -73,6 +73,9 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 1, height: 1, alt: '' };
     await tx.screenshot.create({ data: { ...step, id: newUuid(), ...picture } });
     const target = 'https://shop.example.com';
+    const { workflowId, workflowVersion } = operation.plan;
+    const proposal = { workflowId, workflowVersion, target, digest: '', element: {}, score: 1, margin: 1 };
+    await tx.workflowProposal.create({ data: { ...step, id: newUuid(), ...proposal } });
     const value = new Secret(`secret of ${shop.workspaceId}`);
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });

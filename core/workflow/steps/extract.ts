@@ -3,14 +3,15 @@ import { ready, send } from '../../agent/act.ts';
 import { check } from '../../agent/check.ts';
 import { NOT_LOOKED_FOR, recordedPrint } from '../../agent/element-step.ts';
 import { type Failed, failed } from '../../agent/failures.ts';
-import { locate } from '../../agent/locate.ts';
+import { type Located, locate } from '../../agent/locate.ts';
 import { askModel } from '../../agent/model-rung.ts';
 import { takePicture } from '../../agent/picture.ts';
-import type { Ending, Rung, Stage } from '../../agent/stage.ts';
+import { createRelocator, healOf, type RelocatedElement } from '../../agent/relocation.ts';
+import type { Ending, Heal, Relocated, Stage } from '../../agent/stage.ts';
 import type { FoundElement } from '../../ports/browser.ts';
 import type { ConversationEnd } from '../../ports/model.ts';
 import { Secret } from '../../secret.ts';
-import { conditionSchema, wholePattern } from '../elements.ts';
+import { conditionSchema, isSameElement, wholePattern } from '../elements.ts';
 import { elementBase, elementWords, fieldSchema, type Risk } from '../step-base.ts';
 
 export const schema = z.strictObject({
@@ -25,6 +26,7 @@ export const schema = z.strictObject({
   }),
 });
 type ExtractStep = z.infer<typeof schema>;
+type Field = ExtractStep['extract']['fields'][string];
 
 export const risk: Risk = 'creates';
 
@@ -37,26 +39,48 @@ export function describe(step: ExtractStep): string {
  * After the click it never clicks again, clears no obstacle and takes no picture until the result is kept.
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
-  const located = stage.run.asksModel === 'always' ? NOT_LOOKED_FOR : await locate(stage, step);
-  const clicked =
-    located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(stage, located.element);
+  const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
+  const clicked = located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(stage, located);
   if (clicked.kind === 'failed') return clicked;
-  const { rung, conversation } = clicked;
+  const { conversation, relocated: ofTrigger, heals } = clicked;
   const said = conversation === undefined ? {} : { conversation };
   const problem = await check(stage, step.extract.ready);
   if (problem !== undefined) return { ...problem, ...said };
   const read = await readFields(step, stage);
   if (read.kind === 'failed') return { ...read, ...said };
   await stage.run.keep(read.found); // not raced with the abort: a write that has begun is not left half-way
-  return { ...said, kind: 'done', rung, picture: await takePicture(stage, { rung, isRevealing: true }) };
+  const relocated = ofTrigger ?? leastSure(read.relocated);
+  const rung = conversation !== undefined ? 'model' : relocated === undefined ? 'replayed' : 'relocated';
+  const picture = await takePicture(stage, { rung, isRevealing: true });
+  const all = [...heals, ...(await healsOf(stage, read.relocated))];
+  return {
+    ...said,
+    kind: 'done',
+    rung,
+    picture,
+    ...(relocated ? { relocated } : {}),
+    ...(all.length > 0 ? { heals: all } : {}),
+  };
+}
+
+function leastSure(found: Readonly<Record<string, RelocatedElement>>): Relocated | undefined {
+  const [least] = Object.values(found).sort((a, b) => a.margin - b.margin);
+  return least && { by: 'fingerprint', score: least.score, margin: least.margin };
 }
 
 type Clicked =
-  | { readonly kind: 'clicked'; readonly rung: Rung; readonly conversation?: ConversationEnd }
+  | {
+      readonly kind: 'clicked';
+      readonly relocated?: Relocated;
+      readonly heals: readonly Heal[];
+      readonly conversation?: ConversationEnd;
+    }
   | (Failed & { readonly conversation?: ConversationEnd });
 
-async function clickKnown(stage: Stage, element: FoundElement): Promise<Clicked> {
-  return (await trigger(stage, element)) ?? { kind: 'clicked', rung: 'replayed' };
+async function clickKnown(stage: Stage, located: Located & { kind: 'located' }): Promise<Clicked> {
+  const { element, relocated } = located;
+  const heals = relocated?.by === 'fingerprint' ? await healOf(stage, { element, ...relocated }) : [];
+  return (await trigger(stage, element)) ?? { kind: 'clicked', heals, ...(relocated ? { relocated } : {}) };
 }
 
 /** The model may point the trigger out; its conversation ends at the one click, whatever came of it. */
@@ -74,7 +98,7 @@ async function pointedOut(step: ExtractStep, stage: Stage, lost: Failed): Promis
   const { conversation } = answer;
   if (answer.kind === 'unsure') return { ...lost, conversation };
   if (answer.kind === 'failed') return { ...answer.failed, conversation };
-  return { kind: 'clicked', rung: 'model', conversation };
+  return { kind: 'clicked', heals: [], conversation };
 }
 
 /** @returns why it was not clicked. */
@@ -91,23 +115,66 @@ async function trigger(stage: Stage, element: FoundElement): Promise<Failed | un
   return undefined;
 }
 
-type Read = { readonly kind: 'read'; readonly found: Readonly<Record<string, Secret>> } | Failed;
+type Read =
+  | {
+      readonly kind: 'read';
+      readonly found: Readonly<Record<string, Secret>>;
+      /** Those of the fields that no locator found. */
+      readonly relocated: Readonly<Record<string, RelocatedElement>>;
+    }
+  | Failed;
 
 /** Reads every field; all of them fit their format, or none is handed on. */
 async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
   const found: Record<string, Secret> = {};
+  const relocated: Record<string, RelocatedElement> = {};
   const misfits: string[] = [];
   for (const [name, field] of Object.entries(step.extract.fields)) {
-    const { session } = stage.run;
-    const result = await stage.during(() => session.find(field.locators, { timeoutMs: stage.leftMs() }));
-    if (result.kind !== 'found') return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
-    const value = new Secret(await stage.during(() => session.read(result.element)));
+    const at = await locateField(stage, name, field);
+    if (at === undefined) return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
+    if ('score' in at) relocated[name] = at;
+    const value = new Secret(await stage.during(() => stage.run.session.read(at.element)));
     stage.run.learn(value);
     found[name] = value;
     if (!wholePattern(field.matches).test(value.reveal())) misfits.push(words(name));
   }
-  if (misfits.length === 0) return { kind: 'read', found };
+  if (misfits.length === 0) return { kind: 'read', found, relocated };
   return failed('format_mismatch', lost(stage, `the ${misfits.join(' and the ')} on the page doesn't look like one`));
+}
+
+const SLICE_MS = 1_000; // for the recorded locators alone: the result is on the page already
+
+/** Where a field of the result stands: by its locators, else by its fingerprint. Its format is checked in any case. */
+async function locateField(
+  stage: Stage,
+  name: string,
+  { locators, fingerprint }: Field,
+): Promise<RelocatedElement | { readonly element: FoundElement } | undefined> {
+  const mayRelocate = fingerprint !== undefined && stage.run.mode !== 'replay';
+  const relocator = mayRelocate ? createRelocator(stage, { fingerprint }) : undefined;
+  do {
+    const timeoutMs = relocator === undefined ? stage.leftMs() : Math.min(SLICE_MS, stage.leftMs());
+    const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs }));
+    if (result.kind === 'found') return result;
+    const found = (await asProposed(stage, name)) ?? (await relocator?.());
+    if (found !== undefined) return found;
+  } while (stage.leftMs() > 0);
+  return undefined;
+}
+
+/** Where an earlier run had found it, if what stands there is still that. */
+async function asProposed(stage: Stage, name: string): Promise<{ readonly element: FoundElement } | undefined> {
+  for (const { locators, identity } of stage.proposals.filter(({ field }) => field === name)) {
+    const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs: 0 }));
+    if (result.kind === 'found' && isSameElement(identity, result.element.identity)) return result;
+  }
+  return undefined;
+}
+
+async function healsOf(stage: Stage, relocated: Readonly<Record<string, RelocatedElement>>): Promise<readonly Heal[]> {
+  const heals: Heal[] = [];
+  for (const [name, found] of Object.entries(relocated)) heals.push(...(await healOf(stage, found, name)));
+  return heals;
 }
 
 function lost(stage: Stage, what: string): string {

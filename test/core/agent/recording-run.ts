@@ -1,7 +1,8 @@
-import type { StepRun } from '../../../core/agent/engine.ts';
+import type { AgentMode, StepRun } from '../../../core/agent/engine.ts';
 import type { BrowserSession } from '../../../core/ports/browser.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { VerifyResult } from '../../../core/services/service.ts';
+import type { KnownElement, Proposal } from '../../../core/workflow/known.ts';
 import type { Obstacle } from '../../../core/workflow/workflow.ts';
 
 /** A step's surroundings in memory; everything that was asked of it stands in `calls`, in order. */
@@ -18,6 +19,9 @@ export interface RecordingRunOptions {
   readonly values?: Readonly<Record<string, string>>;
   readonly obstacles?: readonly Obstacle[];
   readonly signal?: AbortSignal;
+  readonly mode?: AgentMode;
+  readonly known?: readonly KnownElement[];
+  readonly proposals?: readonly Proposal[];
   guard?(calls: readonly string[]): void;
   intend?(): Promise<void>;
   verify?(kept: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
@@ -39,6 +43,9 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       ...options.values,
     },
     obstacles: options.obstacles ?? [],
+    mode: options.mode ?? 'ladder',
+    known: options.known ?? [],
+    proposals: options.proposals ?? [],
     signal: options.signal ?? new AbortController().signal,
     now: () => new Date('2026-11-23T10:04:09Z'),
     async secret(slot) {

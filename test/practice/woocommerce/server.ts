@@ -52,8 +52,17 @@ export interface PracticeShopOptions {
   /** How many products the shop has. Default 5. */
   readonly products?: number;
   readonly storeName?: string;
+  /** Serves the pages, styles and scripts as another version of them would be. */
+  readonly alteration?: Alteration;
   /** True serves TLS with a self-signed certificate, which `certificate` then holds. Default plain http. */
   readonly https?: boolean | Certificate;
+}
+
+export interface Alteration {
+  /** The text that is sent instead; `type` is `html`, `css` or `js`. */
+  text(content: string, type: string): string;
+  /** The name under which the shop knows a field that a form sends. */
+  field(name: string): string;
 }
 
 export interface PracticeShop {
@@ -94,7 +103,7 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     hasEmailCheck: options.obstacles?.adminEmailCheck ?? true,
     hasSetupWizard: options.obstacles?.setupWizard ?? false,
   });
-  server.on('request', createApp(shop, latencyOf(options.latencyMs)));
+  server.on('request', createApp(shop, latencyOf(options.latencyMs), options.alteration));
   return {
     origin: shop.origin,
     username,
@@ -113,7 +122,7 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
   };
 }
 
-function createApp(shop: Shop, latencyMs: (path: string) => number): Express {
+function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?: Alteration): Express {
   const app = express();
   app.disable('x-powered-by');
   // 'simple' leaves `key[]` and the like alone.
@@ -128,6 +137,7 @@ function createApp(shop: Shop, latencyMs: (path: string) => number): Express {
     if (waitMs > 0) await delay(waitMs);
     next();
   });
+  if (alteration) app.use(altered(alteration));
   app.use(createAssetRoutes());
   app.use((_request, response, next) => {
     response.set({ 'Cache-Control': 'no-cache, must-revalidate, max-age=0, no-store, private' });
@@ -147,6 +157,21 @@ function createApp(shop: Shop, latencyMs: (path: string) => number): Express {
       .send(diePage(`The practice shop itself failed: ${String(error)}`).markup);
   });
   return app;
+}
+
+function altered(alteration: Alteration): (request: Request, response: Response, next: NextFunction) => void {
+  return (request, response, next) => {
+    const body: unknown = request.body;
+    if (typeof body === 'object' && body !== null)
+      request.body = Object.fromEntries(Object.entries(body).map(([name, value]) => [alteration.field(name), value]));
+    const send = response.send.bind(response);
+    response.send = (content?: unknown) => {
+      const type = /html|css|javascript/.exec(String(response.get('Content-Type')))?.[0]?.replace('javascript', 'js');
+      const isText = typeof content === 'string' || Buffer.isBuffer(content);
+      return send(type && isText ? alteration.text(content.toString(), type) : content);
+    };
+    next();
+  };
 }
 
 /** Parts of a query that are no secrets. */

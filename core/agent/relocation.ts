@@ -1,0 +1,88 @@
+import { CountersignError } from '../errors.ts';
+import type { Candidate, Fingerprint, FoundElement } from '../ports/browser.ts';
+import { MUTATING_MARGIN, relocate, sortOf } from './relocate.ts';
+import type { Heal, Stage } from './stage.ts';
+
+export interface RelocatedElement {
+  readonly element: FoundElement;
+  readonly score: number;
+  readonly margin: number;
+}
+
+interface Wanted {
+  readonly fingerprint: Fingerprint;
+  readonly hiddenIsFine?: boolean;
+  /** What is done to it can't be taken back. */
+  readonly isMutating?: boolean;
+}
+
+/**
+ * Looks for a recorded element by its fingerprint among all controls of the page. Each call is one look; an element is
+ * handed out when two looks in a row found the same one among the same others, so that a page that is still drawing is
+ * not judged by its first half. What is handed out was just seen again on the live page, unchanged.
+ */
+export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<RelocatedElement | undefined> {
+  let before = '';
+  return async () => {
+    const seen = await lookFor(stage, wanted);
+    const isSettled = seen !== undefined && seen.sight === before;
+    before = seen?.sight ?? '';
+    if (!isSettled) return undefined;
+    const element = await quietly(stage, () => stage.run.session.pick(seen.candidate));
+    return element && { element, score: seen.score, margin: seen.margin };
+  };
+}
+
+/** One look, for a claim about an element that nothing is done to. */
+export async function seeElement(stage: Stage, fingerprint: Fingerprint): Promise<FoundElement | undefined> {
+  const seen = await lookFor(stage, { fingerprint });
+  return seen && quietly(stage, () => stage.run.session.pick(seen.candidate));
+}
+
+interface Sight {
+  readonly candidate: Candidate;
+  readonly score: number;
+  readonly margin: number;
+  /** The candidate and its company. */
+  readonly sight: string;
+}
+
+/** What shows is looked at first; what is hidden only where that is fine and nothing that shows would do. */
+async function lookFor(stage: Stage, wanted: Wanted): Promise<Sight | undefined> {
+  const shown = await lookAmong(stage, wanted, false);
+  return shown ?? (wanted.hiddenIsFine ? lookAmong(stage, wanted, true) : undefined);
+}
+
+async function lookAmong(stage: Stage, wanted: Wanted, hiddenIsFine: boolean): Promise<Sight | undefined> {
+  const { fingerprint, isMutating } = wanted;
+  const also = sortOf(fingerprint) === 'other' ? { alsoTag: fingerprint.tag } : {};
+  const candidates = await quietly(stage, () => stage.run.session.survey({ hiddenIsFine, ...also }));
+  if (candidates === undefined) return undefined;
+  const prints = candidates.map((candidate) => candidate.fingerprint);
+  const result = relocate(fingerprint, prints, isMutating ? { margin: MUTATING_MARGIN } : {});
+  const candidate = result.kind === 'found' ? candidates[result.index] : undefined;
+  if (result.kind !== 'found' || candidate === undefined) return undefined;
+  const company = prints.map(({ tag, name, id }) => [tag, name, id].join(' '));
+  return {
+    candidate,
+    ...{ score: result.score, margin: result.margin },
+    sight: JSON.stringify([result.index, company]),
+  };
+}
+
+/** Describes a relocated element for later runs; it never costs the step anything but the look. */
+export async function healOf(stage: Stage, found: RelocatedElement, field?: string): Promise<readonly Heal[]> {
+  const { element, score, margin } = found;
+  const description = await quietly(stage, () => stage.run.session.describe(element));
+  return description ? [{ ...description, ...(field === undefined ? {} : { field }), score, margin }] : [];
+}
+
+/** `undefined` when the page did not answer: the look is made again, or the step's deadline ends it. */
+async function quietly<T>(stage: Stage, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await stage.during(work);
+  } catch (error) {
+    if (error instanceof CountersignError && error.code === 'network') return undefined;
+    throw error;
+  }
+}
