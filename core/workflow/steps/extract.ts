@@ -7,19 +7,14 @@ import { takePicture } from '../../agent/picture.ts';
 import type { Ending, Stage } from '../../agent/stage.ts';
 import type { FoundElement } from '../../ports/browser.ts';
 import { Secret } from '../../secret.ts';
-import { conditionSchema, wholePattern } from '../elements.ts';
-import { elementBase, elementWords, fieldSchema, type Risk } from '../step-base.ts';
+import { wholePattern } from '../elements.ts';
+import { elementBase, elementWords, type Risk, resultSchema } from '../step-base.ts';
 
 export const schema = z.strictObject({
   ...elementBase,
   kind: z.literal('extract'),
   action: z.literal('copy'),
-  extract: z.strictObject({
-    /** What is seen once the result is on the page. */
-    ready: conditionSchema,
-    /** The parts of the result by the names under which they are kept. */
-    fields: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), fieldSchema),
-  }),
+  extract: resultSchema,
 });
 type ExtractStep = z.infer<typeof schema>;
 
@@ -60,7 +55,7 @@ async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): 
 type Read = { readonly kind: 'read'; readonly found: Readonly<Record<string, Secret>> } | Failed;
 
 /** Reads every field; all of them fit their format, or none is handed on. */
-async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
+export async function readFields(step: Pick<ExtractStep, 'extract'>, stage: Stage): Promise<Read> {
   const found: Record<string, Secret> = {};
   const misfits: string[] = [];
   for (const [name, field] of Object.entries(step.extract.fields)) {
@@ -77,6 +72,7 @@ async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
 }
 
 function lost(stage: Stage, what: string): string {
+  if (!stage.step.isMutating) return `For “${stage.sentence}”, ${what}. Nothing was changed.`;
   return `“${stage.sentence}” was clicked, but ${what}. Nothing was stored, and a new key may exist that nobody holds.`;
 }
 
