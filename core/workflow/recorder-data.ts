@@ -58,9 +58,10 @@ export function recordedData(recording: Recording): RecordedData {
   };
   const leaksIn = (text: string) => hidden.filter(({ secret }) => isIn(text, secret)).map(({ what }) => what);
   const words = new Set(
-    [...inputs, ...recording.secrets]
-      .flatMap(({ value }) => [fold(value), ...fold(value).split(' ')])
-      .filter((word) => word.length >= SHORTEST_PART),
+    [
+      ...inputs.flatMap(({ value }) => [fold(value), ...fold(value).split(' ')]),
+      ...recording.secrets.map(({ value }) => fold(value)),
+    ].filter((word) => word.length >= SHORTEST_PART),
   );
   const mentions = (text: string) => {
     const folded = ` ${fold(safeDecode(text))} `;

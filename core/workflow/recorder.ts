@@ -205,19 +205,17 @@ class Writer {
     );
   }
 
-  /** The press or click after the first secrets were typed; -1 when none was. */
+  /** What sends the first secrets that were typed; -1 when none was, or when it is the effect itself. */
   #findSignInEnd(): number {
     const isSecret = (event: RecordedEvent) =>
       event.kind === 'act' && event.action === 'fill' && this.#data.slotOf(event.value ?? '') !== undefined;
     const first = this.#events.findIndex(isSecret);
-    if (first < 0) return -1;
-    return this.#events.findIndex(
-      (event, i) =>
-        i > first &&
-        event.kind === 'act' &&
-        (event.action === 'click' || event.action === 'press') &&
-        !this.#events.slice(i + 1).some((later, j) => j < 3 && isSecret(later)),
-    );
+    const end = this.#events.findIndex((event, i) => {
+      if (first < 0 || i <= first || event.kind !== 'act' || !['click', 'press'].includes(event.action)) return false;
+      const after = this.#settledAfter(i);
+      return event.hasSent || after?.isLastGone === true || pathOf(after?.url ?? '') !== pathOf(event.before.url);
+    });
+    return this.#effect >= 0 && end >= this.#effect ? -1 : end;
   }
 
   #base(i: number, intent: string, timeoutMs: number) {
@@ -227,7 +225,7 @@ class Writer {
     const changes = event?.kind === 'act' && event.hasSent && !isSignIn;
     return {
       intent,
-      expectedResult: 'The page shows what the test saw next',
+      expectedResult: 'The page goes on',
       alternatives: [],
       permission,
       risk: changes ? ('changes' as const) : ('reads' as const),
@@ -271,7 +269,7 @@ class Writer {
     const found = this.#element(i, event.look);
     const [first] = found?.locators ?? [];
     if (!found || !first) return undefined;
-    const name = this.#data.template(event.look.identity.name ?? event.look.fingerprint.placeholder ?? '');
+    const name = this.#nameOf(event.look);
     const value = this.#valueFor(event, name);
     if (value === undefined) return undefined;
     const sentence = sentenceFor({
@@ -319,6 +317,11 @@ class Writer {
     }
   }
 
+  #nameOf({ identity, fingerprint }: Look): string {
+    const { name, text, placeholder } = fingerprint;
+    return this.#data.template(identity.name ?? name ?? text ?? placeholder ?? '').slice(0, 60);
+  }
+
   /** What is typed, chosen or pressed; empty where nothing is. */
   #valueFor({ action, value = '', look }: Act, name: string): string | undefined {
     if (action === 'click' || action === 'check') return '';
@@ -339,7 +342,7 @@ class Writer {
   #extract(i: number, event: Act) {
     const found = this.#element(i, event.look);
     if (!found) return undefined;
-    const name = this.#data.template(event.look.identity.name ?? '');
+    const name = this.#nameOf(event.look);
     const results = this.#resultsAfter(i);
     const names = results.map((result) => result.name.replaceAll('_', ' ')).join(' and ');
     return {
@@ -390,9 +393,7 @@ class Writer {
     const { name, ...nameless } = look.identity;
     const isPlaced = this.#isAfterData(i) && isPositional(look) && look.identity.role !== 'textbox';
     const identity = isPlaced || name === undefined ? nameless : data.identity(look.identity);
-    const css = locators.find(
-      (locator) => locator.by === 'css' && !locator.within && locator.nth === undefined && !locator.hasText,
-    );
+    const css = locators.find((locator) => locator.by === 'css' && isSimple(locator));
     const print = data.fingerprint(look.fingerprint);
     const { id: _, testId: __, ...unbound } = print;
     const page = data.address(this.#events[i]?.before.url ?? '') ?? '{base}/';
@@ -534,6 +535,12 @@ function isPositional({ code }: Look): boolean {
   return /\.(?:nth|first|last)\(/.test(code) || /locator\('(?![^']*(?:#|\[(?:id|name|data-)))[^']*'\)$/.test(code);
 }
 
+/** A selector that says what an element is, not where it stands. */
+function isSimple({ within, nth, hasText, ...rule }: Locator): boolean {
+  const isPlain = within === undefined && nth === undefined && hasText === undefined;
+  return isPlain && rule.by === 'css' && !rule.selector.includes(' > ');
+}
+
 /** An address without its query, and `*` for what varies. */
 function patternOf(address: string): string {
   const [path = ''] = address.split(/[?#]/);
@@ -541,6 +548,10 @@ function patternOf(address: string): string {
     .split('/')
     .map((part, i) => (i > 0 && (/^\d+$/.test(part) || isVolatile(part)) ? '*' : part))
     .join('/');
+}
+
+function pathOf(url: string): string {
+  return URL.parse(url)?.pathname ?? '';
 }
 
 function originOf(url: string): string {

@@ -43,7 +43,7 @@ export interface ReplayReport {
 }
 
 /** Of a shorter result, four signs would tell too much. */
-const SHORTEST_TOLD = 12;
+const SHORTEST_TOLD = 8;
 
 /** Runs a workflow on a site without any operation: nothing is countersigned, stored or put on record. */
 export async function replayWorkflow(workflow: Workflow, input: ReplayInput): Promise<ReplayReport> {

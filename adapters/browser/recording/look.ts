@@ -57,7 +57,8 @@ function candidatesFor(
   const isStable = print.id !== undefined && !UNSTABLE_ID.test(print.id);
   const byName = `${tag}[name=${quoted(print.fieldName ?? '')}]`;
   const byRole: Locator | undefined = role && name ? { by: 'role', role, name, exact: true } : undefined;
-  const normalised = parseLocatorCode(normal);
+  const parsed = parseLocatorCode(normal);
+  const normalised = tag === 'select' && parsed?.by === 'label' ? undefined : parsed; // that label holds the list's own words
   const all: readonly (Locator | false | undefined)[] = [
     written,
     place.testId !== null && css(`[${place.testId.attribute}=${quoted(place.testId.value)}]`),
@@ -74,8 +75,9 @@ function candidatesFor(
   const seen = new Set<string>();
   return all.filter((locator): locator is Locator => {
     if (!locator || (locator.by === 'css' && locator.selector === '')) return false;
-    const text = JSON.stringify(locator);
-    return !seen.has(text) && seen.add(text) !== undefined;
+    // Beside a whole name the same as a part of a name finds nothing more.
+    const keys = [JSON.stringify(locator), JSON.stringify({ ...locator, exact: true })];
+    return keys.every((key) => !seen.has(key)) && seen.add(keys[0] ?? '') !== undefined;
   });
 }
 
