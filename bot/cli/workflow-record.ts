@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { redact } from '../../core/redaction.ts';
+import { Secret } from '../../core/secret.ts';
 import { type Draft, draftOf } from '../../core/workflow/recorder.ts';
 import { mergeRecorded, type RecordedWorkflow } from '../../core/workflow/recorder-merge.ts';
+import type { Recording } from '../../core/workflow/recording.ts';
 import type { Call } from './command.ts';
 import { checkBeforeWriting, originOfSpec, readRecorded, SHIPPED, writeRecorded } from './workflow-files.ts';
 import { baseOf } from './workflow-site.ts';
@@ -18,7 +21,7 @@ export async function record(call: Call): Promise<number> {
   const { recordings, output, exitCode } = await call.recordSpec(spec, base);
   if (recordings.length === 0)
     return refuse(call, [
-      output.trim(),
+      told(output, recordings),
       'No test of the spec ran with the recording fixture, so nothing was recorded.',
     ]);
   const recordedOn = new Date().toISOString().slice(0, 10);
@@ -26,9 +29,17 @@ export async function record(call: Call): Promise<number> {
   const drafts = recordings.map((recording) => draftOf(recording, { spec: origin, recordedOn }));
   const problems = drafts.flatMap((draft) => (draft.kind === 'refused' ? draft.problems : []));
   if (problems.length > 0) return refuse(call, problems);
-  if (exitCode !== 0) return refuse(call, [output.trim(), 'The spec did not pass as a whole.']);
+  if (exitCode !== 0) return refuse(call, [told(output, recordings), 'The spec did not pass as a whole.']);
   for (const note of drafts.flatMap((draft) => (draft.kind === 'draft' ? draft.notes : []))) call.complain(note);
   return merge(call, file, known, drafts.filter(isDraft));
+}
+
+/** What the runner said, without what it may have printed of a secret. */
+function told(output: string, recordings: readonly Recording[]): string {
+  const known = recordings.flatMap(({ secrets, results }) =>
+    [...secrets, ...results].map(({ value }) => new Secret(value)),
+  );
+  return redact(output.trim(), known);
 }
 
 function isDraft(draft: Draft): draft is Extract<Draft, { kind: 'draft' }> {

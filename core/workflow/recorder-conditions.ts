@@ -15,6 +15,8 @@ export interface Aftermath {
   readonly claims: readonly Condition[];
   /** A value was typed or chosen earlier: what pages say may follow from it. */
   readonly isAfterData: boolean;
+  /** Such a value stands in a form of this very page: what the address then says may be made of it. */
+  readonly isFormFilled: boolean;
 }
 
 /** Made anew for every visit. */
@@ -22,8 +24,8 @@ const PASSING_PARAMETER = /nonce|csrf|token|session|state|code|ticket|^_|time|st
 
 /** What a click, a key or an address led to, in claims that hold for other values, too. */
 export function changeOf(aftermath: Aftermath, own: Locator | undefined, data: RecordedData): Condition {
-  const { before, after, next, claims, isAfterData } = aftermath;
-  const address = after && addressChange(before.url, after.url, data);
+  const { before, after, next, claims, isAfterData, isFormFilled } = aftermath;
+  const address = after && addressChange(before.url, after.url, data, isFormFilled);
   const sights = after && !isAfterData ? newSights(before, after, data) : [];
   const gone: Condition[] =
     own && after?.isLastGone && claims.length === 0 && !address && !next ? [{ kind: 'hidden', locator: own }] : [];
@@ -47,8 +49,16 @@ export function together(all: readonly Condition[]): Condition {
   return only !== undefined && second === undefined ? only : { kind: 'all', of: [...distinct] };
 }
 
-/** The path when it says nothing of the recorded values, and the pairs of the query that are new. */
-export function addressChange(from: string, to: string, data: RecordedData): Condition | undefined {
+/**
+ * The path when it says nothing of the recorded values, and the pairs of the query that are new; `isFromForm`: only those
+ * that are a value as it was filled in, since the others may follow from one, as an option's value from its words.
+ */
+export function addressChange(
+  from: string,
+  to: string,
+  data: RecordedData,
+  isFromForm: boolean,
+): Condition | undefined {
   const [old, now] = [URL.parse(from), URL.parse(to)];
   const address = data.address(to);
   if (!now || address === undefined) return undefined;
@@ -62,7 +72,8 @@ export function addressChange(from: string, to: string, data: RecordedData): Con
     [...now.searchParams].flatMap(([name, value]) => {
       const held = data.template(value);
       const isWhole = /^\{\w+\}$/.test(held);
-      const isFine = isWhole || (value !== '' && held === value && !isVolatile(value) && !data.mentions(value));
+      const isLasting = value !== '' && held === value && !isVolatile(value) && !/^\d{2,}$/.test(value);
+      const isFine = isWhole || (!isFromForm && isLasting && !data.mentions(value));
       const isOwn = PASSING_PARAMETER.test(name) || value.includes('://') || /[{}]/.test(value);
       return known.get(name) !== value && isFine && !isOwn ? [[name, held] as const] : [];
     }),
@@ -103,16 +114,18 @@ export function claimOf(
   event: Extract<RecordedEvent, { kind: 'expect' }>,
   bound: (event: RecordedEvent) => Locator | undefined,
   data: RecordedData,
+  isAfterData: boolean,
 ): Condition | undefined {
   const locator = bound(event);
   const text = event.text === undefined ? undefined : data.template(event.text);
   const isLasting =
     event.text === undefined ||
     (!isVolatile(event.text) && !/[{}]/.test(event.text) && data.leaksIn(event.text).length === 0);
-  if (!isLasting) return undefined;
+  const isCount = isAfterData && /\d/.test(event.text ?? '') && text === event.text;
+  if (!isLasting || isCount) return undefined;
   switch (event.claim) {
     case 'url':
-      return addressChange('about:blank', event.before.url, data);
+      return addressChange('about:blank', event.before.url, data, isAfterData);
     case 'hidden': {
       const [hidden] = data.locators(event.locators ?? [], false);
       return hidden && { kind: 'hidden', locator: hidden };

@@ -41,17 +41,12 @@ function words(step: Step): string {
   return `${step.kind}: ${step.intent}`;
 }
 
-/** The same step, whatever became of its words or of its selectors. */
+/** The same step, whatever became of its words or of its other locators. */
 function isCounterpart(a: Step, b: Step): boolean {
-  if (a.kind !== b.kind) return false;
   const where = (step: Step) =>
-    'locators' in step
-      ? step.locators.map((locator) => JSON.stringify(locator))
-      : 'target' in step
-        ? [step.target]
-        : [];
-  const [one, other] = [where(a), where(b)];
-  return a.intent === b.intent || one.some((text) => other.includes(text));
+    'locators' in step ? JSON.stringify(step.locators[0]) : 'target' in step ? step.target : undefined;
+  const place = where(a);
+  return a.kind === b.kind && (a.intent === b.intent || (place !== undefined && place === where(b)));
 }
 
 function differences(old: unknown, fresh: unknown): readonly string[] {

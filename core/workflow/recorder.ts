@@ -245,7 +245,7 @@ class Writer {
     }
     const arrived = this.#stateAfter(i)?.url ?? event.url;
     const { claims, next } = this.#following(i);
-    const address = addressChange('about:blank', arrived, this.#data);
+    const address = addressChange('about:blank', arrived, this.#data, false);
     const seen: Condition[] = [
       ...(address ? [address] : []),
       ...claims,
@@ -254,7 +254,11 @@ class Writer {
     const postcondition =
       seen.length > 0
         ? together(seen)
-        : changeOf({ before: event.before, after: undefined, next, claims, isAfterData: true }, undefined, this.#data);
+        : changeOf(
+            { before: event.before, after: undefined, next, claims, isAfterData: true, isFormFilled: true },
+            undefined,
+            this.#data,
+          );
     return {
       ...this.#base(i, this.#titled(i, sentenceFor({ kind: 'navigate', target })), LOADING_MS),
       expectedResult: 'The page is open',
@@ -430,15 +434,23 @@ class Writer {
     return texts.some((text) => this.#data.template(text) !== text);
   }
 
+  /** A value of a run's was typed, chosen, or chose an element before. */
   #isAfterData(i: number): boolean {
-    return this.#events
-      .slice(0, i)
-      .some(
-        (event) =>
-          event.kind === 'act' &&
-          event.value !== undefined &&
-          (this.#data.slotOf(event.value) ?? this.#data.template(event.value)) !== event.value,
-      );
+    return this.#events.slice(0, i).some((event) => this.#isData(event));
+  }
+
+  /** The same, since this page was opened. */
+  #isFormFilled(i: number): boolean {
+    const { url } = this.#events[i]?.before ?? {};
+    const since = this.#events.slice(0, i).findLastIndex(({ before }) => before.url !== url);
+    return this.#events.slice(since + 1, i).some((event) => this.#isData(event));
+  }
+
+  #isData(event: RecordedEvent): boolean {
+    if (event.kind !== 'act') return false;
+    const { value } = event;
+    const isTyped = value !== undefined && (this.#data.slotOf(value) ?? this.#data.template(value)) !== value;
+    return isTyped || this.#isBound(event.look);
   }
 
   #stateAfter(i: number): PageSight | undefined {
@@ -461,7 +473,7 @@ class Writer {
     for (const [j, event] of this.#events.entries()) {
       if (j <= i || event.kind === 'result') continue;
       if (event.kind === 'expect') {
-        const claim = claimOf(event, () => this.#claimed(j, event), this.#data);
+        const claim = claimOf(event, () => this.#claimed(j, event), this.#data, this.#isAfterData(j));
         if (claim) claims.push(claim);
         continue;
       }
@@ -485,7 +497,13 @@ class Writer {
   #change(i: number, event: Act, own: Locator): Condition {
     const after = this.#settledAfter(i);
     return changeOf(
-      { before: event.before, after, ...this.#following(i), isAfterData: this.#isAfterData(i) },
+      {
+        before: event.before,
+        after,
+        ...this.#following(i),
+        isAfterData: this.#isAfterData(i),
+        isFormFilled: this.#isFormFilled(i),
+      },
       own,
       this.#data,
     );

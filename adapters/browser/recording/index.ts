@@ -11,6 +11,7 @@ import { watch } from './watch.ts';
 const NAME = /^[a-z][A-Za-z0-9_]*$/;
 const SLOT = /^[a-z][a-z0-9_]*$/;
 const RESULT_MS = 15_000;
+const ANYTHING = /[\s\S]+/;
 
 /**
  * What a spec types or chooses and a run may type or choose otherwise: recorded as `{name}`. `label` is the unique name
@@ -18,7 +19,7 @@ const RESULT_MS = 15_000;
  */
 export function input(name: string, value: string): string {
   demand(NAME, name, 'an input');
-  currentTape()?.inputs.set(name, value);
+  currentTape()?.inputs.set(name, String(value));
   return value;
 }
 
@@ -26,7 +27,7 @@ export function input(name: string, value: string): string {
 export function secret(slot: string, value: string): string {
   demand(SLOT, slot, 'a secret');
   if (value === '') throw new CountersignError('workflow_invalid', `The secret ${slot} is empty.`);
-  currentTape()?.secrets.set(slot, value);
+  currentTape()?.secrets.set(slot, String(value));
   return value;
 }
 
@@ -34,7 +35,11 @@ export function secret(slot: string, value: string): string {
  * What a run brings back: the value of a field or the text of an element, which must match the pattern as a whole.
  * Waits until it does. @returns it.
  */
-export async function result(name: string, locator: playwrightTest.Locator, pattern: RegExp): Promise<string> {
+export async function result(
+  name: string,
+  locator: playwrightTest.Locator,
+  pattern: RegExp = ANYTHING,
+): Promise<string> {
   demand(SLOT, name, 'a result');
   if (pattern.flags.replace('u', '') !== '')
     throw new CountersignError(
@@ -131,7 +136,8 @@ async function send(tape: Tape, info: playwrightTest.TestInfo): Promise<void> {
     },
     await tape.final(),
   );
-  await fetch(sink, { method: 'POST', body: JSON.stringify(recording) });
+  const answer = await fetch(sink, { method: 'POST', body: JSON.stringify(recording) });
+  if (!answer.ok) throw new CountersignError('workflow_invalid', 'What the test did could not be recorded.');
 }
 
 /** Without the colours of a terminal. */
