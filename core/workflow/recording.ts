@@ -101,6 +101,11 @@ export const recordingSchema = z.strictObject({
 });
 export type Recording = z.infer<typeof recordingSchema>;
 
+/** What the test says of itself by an annotation. */
+export function annotation({ annotations }: Recording, type: string): string | undefined {
+  return annotations.findLast((one) => one.type === type && one.description !== '')?.description;
+}
+
 /** What came of running a spec; `output` is what Playwright's runner said, for an operator. */
 export interface Recorded {
   readonly recordings: readonly Recording[];

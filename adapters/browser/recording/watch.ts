@@ -28,7 +28,7 @@ export async function watch(browser: Browser): Promise<void> {
   const [pages, frames] = [methodsOf(page), methodsOf(page.mainFrame())];
   const elements = body ? methodsOf(body) : {};
   for (const [name, noted] of Object.entries(ACTIONS)) {
-    wrap(frames, name, (tape, frame, args) => onFrame(tape, frame as Frame, name, args, noted)); // the method's own object
+    wrap(frames, name, (tape, frame, args) => onFrame(tape, frame as Frame, args, noted)); // the method's own object
     wrap(elements, name, (tape, element, args) => onElement(tape, element as ElementHandle, args, noted)); // as above
   }
   wrap(frames, 'goto', (tape, frame, [url]) => openPage(tape, (frame as Frame).page(), String(url))); // as above
@@ -111,14 +111,13 @@ function wrap(
   };
 }
 
-async function onFrame(tape: Tape, frame: Frame, name: string, args: unknown[], noted: Noted): Promise<Notes> {
+async function onFrame(tape: Tape, frame: Frame, args: unknown[], noted: Noted): Promise<Notes> {
   const [selector, ...rest] = args;
   const options = (rest.findLast((one) => typeof one === 'object') ?? {}) as { strict?: boolean; timeout?: number }; // as above
   const all = frame.locator(String(selector));
   const written = options.strict ? all : all.first();
   const element = await written.elementHandle({ timeout: options.timeout ?? ATTACH_MS }).catch(() => null);
   if (!element) return {}; // the action itself tells why
-  void name;
   return acted(tape, element, options.strict ? written : await singled(all), rest, noted);
 }
 
