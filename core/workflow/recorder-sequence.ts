@@ -54,11 +54,14 @@ export class Sequence {
     return this.events.slice(0, i).some((event) => this.#isData(event));
   }
 
-  /** The same, since this page was opened. */
+  /** An input's value was, since this page was opened: a form that is sent by its address shows it there. */
   isFormFilled(i: number): boolean {
     const { url } = this.events[i]?.before ?? {};
     const since = this.events.slice(0, i).findLastIndex(({ before }) => before.url !== url);
-    return this.events.slice(since + 1, i).some((event) => this.#isData(event));
+    return this.events.slice(since + 1, i).some((event) => {
+      const isSecret = event.kind === 'act' && this.#data.slotOf(event.value ?? '') !== undefined;
+      return this.#isData(event) && !isSecret;
+    });
   }
 
   /** Whether which element it is follows from an input. */
