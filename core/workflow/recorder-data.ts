@@ -1,5 +1,5 @@
 import type { Fingerprint, Locator } from '../ports/browser.ts';
-import { redact } from '../redaction.ts';
+import { holdsSecret } from '../redaction.ts';
 import { Secret } from '../secret.ts';
 import type { RecordedIdentity } from './elements.ts';
 import { placeholdersIn } from './placeholders.ts';
@@ -42,12 +42,8 @@ export function recordedData(recording: Recording): RecordedData {
     .filter(({ value }) => value !== '')
     .toSorted((a, b) => b.value.length - a.value.length);
   const base = recording.base ?? '';
-  const hidden = [
-    ...recording.secrets.map(({ name, value }) => ({ what: `the secret ${name}`, secret: new Secret(value) })),
-    ...recording.results
-      .filter(({ value }) => value.length >= SHORTEST_RESULT && /\d/.test(value))
-      .map(({ name, value }) => ({ what: `the result ${name}`, secret: new Secret(value) })),
-  ];
+  const secrets = recording.secrets.map(({ name, value }) => ({ name, secret: new Secret(value) }));
+  const results = recording.results.filter(({ value }) => value.length >= SHORTEST_RESULT && /\d/.test(value));
 
   const template = (text: string): string => {
     const whole = inputs.find(({ value }) => value === text);
@@ -56,7 +52,12 @@ export function recordedData(recording: Recording): RecordedData {
       .filter(({ value }) => value.length >= SHORTEST_PART)
       .reduce((rest, { name, value }) => replaceWord(rest, value, `{${name}}`), text);
   };
-  const leaksIn = (text: string) => hidden.filter(({ secret }) => isIn(text, secret)).map(({ what }) => what);
+  const leaksIn = (text: string) => [
+    ...secrets.filter(({ secret }) => holdsSecret(text, [secret])).map(({ name }) => `the secret ${name}`),
+    ...results
+      .filter(({ value }) => encodingsOf(value).some((one) => text.includes(one)))
+      .map(({ name }) => `the result ${name}`),
+  ];
   const words = new Set(
     [
       ...inputs.flatMap(({ value }) => [fold(value), ...fold(value).split(' ')]),
@@ -161,8 +162,9 @@ function encodeAround(held: string): string {
     .join('');
 }
 
-function isIn(text: string, secret: Secret): boolean {
-  return redact(text, [secret]) !== redact(text, []);
+/** As pages and addresses show it; a result is no secret whose parts would give it away. */
+function encodingsOf(value: string): readonly string[] {
+  return [value, encodeURIComponent(value), Buffer.from(value).toString('base64').replace(/=+$/, '')];
 }
 
 function hasBraces(text: string): boolean {

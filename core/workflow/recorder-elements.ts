@@ -20,17 +20,18 @@ export class Elements {
     if (locators.length === 0) return undefined;
     const { data, isBound } = { data: this.#data, isBound: this.#sequence.isBound(look) };
     const { name, ...nameless } = look.identity;
-    const isPlaced = this.#sequence.isAfterData(i) && isPositional(look) && look.identity.role !== 'textbox';
+    const isPlaced = this.isPlaced(i, look);
     const identity = isPlaced || name === undefined ? nameless : data.identity(look.identity);
     const css = locators.find((locator) => locator.by === 'css' && isSimple(locator));
     const print = data.fingerprint(look.fingerprint);
-    const { id: _, testId: __, ...unbound } = print;
+    const { id: _id, testId: _testId, ...unbound } = print;
+    const { name: _name, text: _text, href: _href, title: _title, alt: _alt, neighbours: _near, ...placed } = unbound;
     const page = data.address(this.#sequence.events[i]?.before.url ?? '') ?? '{base}/';
     return {
       ...(css?.by === 'css' ? { target: css.selector } : {}),
       locators: [...locators],
       identities: [identity],
-      fingerprint: isBound ? unbound : print,
+      fingerprint: isPlaced ? placed : isBound ? unbound : print,
       place: { page: patternOf(page), frames: look.frames.map((url) => patternOf(data.address(url) ?? 'elsewhere')) },
     };
   }
@@ -40,8 +41,12 @@ export class Elements {
     const lasting = held.filter((locator) => !isVolatile(JSON.stringify(locator)));
     const all = lasting.length > 0 ? lasting : held;
     // Beside a place that the spec names, words that follow from the data would find it on the recorded day alone.
-    const isPlaced = this.#sequence.isAfterData(i) && isPositional(look);
-    return isPlaced ? all.filter((locator, at) => at === 0 || locator.by === 'css') : all;
+    return this.isPlaced(i, look) ? all.filter((locator, at) => at === 0 || locator.by === 'css') : all;
+  }
+
+  /** Found by its place among what may follow from a value: what it says and where it leads are the recorded day's. */
+  isPlaced(i: number, look: Look): boolean {
+    return this.#sequence.isAfterInput(i) && isPositional(look) && look.identity.role !== 'textbox';
   }
 
   /** Of what a spec expects, only the spec's own words and what programs see: other words may follow from the data. */
@@ -95,7 +100,7 @@ export class Elements {
     const why = this.#sequence.isBound(look)
       ? 'it is found by an input in a way that another value could not be put into; getByRole, getByLabel, getByText and hasText can'
       : look.frames.length > 0
-        ? 'it stands in a frame of another site'
+        ? 'it stands in a frame that is not at an address of the site'
         : 'nothing finds it and nothing else';
     return `${what} uses ${this.#data.template(look.code)}: ${why}.`;
   }

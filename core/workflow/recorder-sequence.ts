@@ -54,14 +54,16 @@ export class Sequence {
     return this.events.slice(0, i).some((event) => this.#isData(event));
   }
 
+  /** The same of inputs alone. */
+  isAfterInput(i: number): boolean {
+    return this.events.slice(0, i).some((event) => this.#isInput(event));
+  }
+
   /** An input's value was, since this page was opened: a form that is sent by its address shows it there. */
   isFormFilled(i: number): boolean {
     const { url } = this.events[i]?.before ?? {};
     const since = this.events.slice(0, i).findLastIndex(({ before }) => before.url !== url);
-    return this.events.slice(since + 1, i).some((event) => {
-      const isSecret = event.kind === 'act' && this.#data.slotOf(event.value ?? '') !== undefined;
-      return this.#isData(event) && !isSecret;
-    });
+    return this.events.slice(since + 1, i).some((event) => this.#isInput(event));
   }
 
   /** Whether which element it is follows from an input. */
@@ -111,6 +113,10 @@ export class Sequence {
       return event.hasSent || after?.isLastGone === true || pathOf(after?.url ?? '') !== pathOf(event.before.url);
     });
     return this.effect >= 0 && end >= this.effect ? -1 : end;
+  }
+
+  #isInput(event: RecordedEvent): boolean {
+    return this.#isData(event) && !(event.kind === 'act' && this.#data.slotOf(event.value ?? '') !== undefined);
   }
 
   #isData(event: RecordedEvent): boolean {

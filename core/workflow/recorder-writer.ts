@@ -1,4 +1,5 @@
 import type { Condition, Locator } from '../ports/browser.ts';
+import { findSecrets } from '../redaction.ts';
 import { placeholdersIn } from './placeholders.ts';
 import { addressChange, changeOf, heldValue, together } from './recorder-conditions.ts';
 import type { RecordedData } from './recorder-data.ts';
@@ -113,7 +114,7 @@ export class StepWriter {
     const found = this.#found(i, event.look);
     const [first] = found?.locators ?? [];
     if (!found || !first) return undefined;
-    const name = this.#nameOf(event.look);
+    const name = this.#nameOf(i, event.look);
     const value = this.#valueFor(event, name);
     if (value === undefined) return undefined;
     const sentence = sentenceFor({
@@ -167,7 +168,9 @@ export class StepWriter {
     return found;
   }
 
-  #nameOf({ identity, fingerprint }: Look): string {
+  #nameOf(i: number, look: Look): string {
+    if (this.#elements.isPlaced(i, look)) return '';
+    const { identity, fingerprint } = look;
     const { name, text, placeholder } = fingerprint;
     return this.#data.template(identity.name ?? name ?? text ?? placeholder ?? '').slice(0, 60);
   }
@@ -180,6 +183,8 @@ export class StepWriter {
     const field = name === '' ? look.code : `“${name}”`;
     if (look.identity.type === 'password')
       this.problems.push(`The password field ${field} is filled with a plain text: wrap it as secret('slot', value).`);
+    else if (findSecrets(value).length > 0)
+      this.problems.push(`What is typed into ${field} looks like a secret: wrap it as secret('slot', value).`);
     else if (value === '') this.problems.push(`${field} is emptied: no step can repeat that.`);
     else if (action === 'press' && !/^[A-Za-z0-9+]+$/.test(value))
       this.problems.push(`The key “${value}” is none that a step can press.`);
@@ -192,7 +197,7 @@ export class StepWriter {
   #extract(i: number, event: Act) {
     const found = this.#found(i, event.look);
     if (!found) return undefined;
-    const name = this.#nameOf(event.look);
+    const name = this.#nameOf(i, event.look);
     const results = this.#sequence.resultsAfter(i);
     const names = results.map((result) => result.name.replaceAll('_', ' ')).join(' and ');
     return {
@@ -233,7 +238,9 @@ export class StepWriter {
   }
 
   #change(i: number, event: Act, own: Locator): Condition {
-    const after = this.#sequence.settledAfter(i);
+    // Where something leads that was found by its place follows from the data, too.
+    const isPlaced = this.#elements.isPlaced(i, event.look);
+    const after = isPlaced ? undefined : this.#sequence.settledAfter(i);
     return changeOf(
       {
         before: event.before,

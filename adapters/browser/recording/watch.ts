@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Browser, ElementHandle, Frame, Page, Locator as PlaywrightLocator } from 'playwright';
+import type { Look } from '../../../core/workflow/recording.ts';
 import { LONGEST_TEXT, liveText, tagAndType } from '../in-page.ts';
 import { lookAt } from './look.ts';
 import { currentTape, type NewEvent, type Tape } from './tape.ts';
@@ -10,6 +11,7 @@ type Act = Extract<NewEvent, { kind: 'act' }>;
 
 const ATTACH_MS = 15_000;
 const SHOW_MS = 5_000;
+const MARK = 'data-recorded-mark-';
 
 let isWatching = false;
 /** Set while an action runs: what Playwright calls to carry it out is no action of the spec's. */
@@ -155,7 +157,7 @@ async function acted(
   const hiddenIsFine = action.action === 'select' || action.action === 'check';
   const look = await lookAt(element, written, { origins: tape.origins(page), hiddenIsFine });
   if (!look) return {};
-  const seen = isMarked ? { ...look, code: look.locators[0] ? JSON.stringify(look.locators[0]) : 'an element' } : look;
+  const seen = isMarked ? withoutMark(look) : look;
   const event = await tape.add(page, { kind: 'act', ...action, look: seen, hasSent: false }, element);
   if (event.kind !== 'act' || !['fill', 'select'].includes(action.action)) return {};
   return {
@@ -164,6 +166,12 @@ async function acted(
       if (value !== undefined) event.valueAfter = value;
     },
   };
+}
+
+/** The mark that it was pointed at by is gone with the action. */
+function withoutMark(look: Look): Look {
+  const locators = look.locators.filter((locator) => !JSON.stringify(locator).includes(MARK));
+  return { ...look, locators, hasOwn: false, code: 'the element at hand' };
 }
 
 async function openPage(tape: Tape, page: Page, address: string): Promise<Notes> {
@@ -247,7 +255,7 @@ function focusedElement(): unknown {
 }
 
 function markElement(node: unknown): string {
-  const mark = `data-recorded-${Math.random().toString(36).slice(2)}`;
+  const mark = `data-recorded-mark-${Math.random().toString(36).slice(2)}`;
   (node as { setAttribute(name: string, value: string): void }).setAttribute(mark, ''); // an element, by the caller's word
   return mark;
 }

@@ -217,6 +217,11 @@ describe('a recording', () => {
       words: 'wrap it as secret(',
     },
     {
+      what: 'a plain text that looks like a key',
+      given: recording(typed('ghp_16C7e42F292c6912E7710c838347Ae178B4a')),
+      words: 'looks like a secret',
+    },
+    {
       what: 'another site',
       given: recording([{ ...open('/'), url: 'https://evil.example/' } as RecordedEvent]),
       words: 'stays on its site',
@@ -243,6 +248,7 @@ describe('a recording', () => {
 
   test.each([
     { where: 'a name', events: [act('click', button(`Forget ${PASSWORD}`), state('/'))] },
+    { where: 'a value that redaction would take out anyway', events: [open(`/?password=${PASSWORD}`)] },
     { where: 'an address, encoded', events: [open(`/?p=${encodeURIComponent(PASSWORD)}`)] },
     { where: 'an address, in base64', events: [open(`/?p=${Buffer.from(PASSWORD).toString('base64')}`)] },
     { where: 'a title', events: [{ ...open('/'), steps: [`With ${PASSWORD}`] } as RecordedEvent] },
@@ -258,7 +264,7 @@ describe('a recording', () => {
     },
     {
       where: 'a part of what was typed',
-      events: [act('fill', field('header'), state('/'), { value: `Bearer ${PASSWORD}` })],
+      events: [act('fill', field('header'), state('/'), { value: `It is ${PASSWORD}` })],
     },
     {
       where: 'a frame',
