@@ -133,6 +133,7 @@ describe('a spec for a site of forms', () => {
   test('names no value, and has claims that hold for other values', () => {
     const text = readFileSync(at('bookings.json'), 'utf8');
     for (const value of [
+      'data-recorded',
       PASSWORD,
       'Ada',
       'Lovelace',
