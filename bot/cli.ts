@@ -1,11 +1,16 @@
 // `npm run countersign -- <command>`: the operator's command line. It works beside a running program, on the same database.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
+import { recordSpec } from '../adapters/browser/recording/run.ts';
 import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
+import { createHttp } from '../adapters/http/index.ts';
+import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
+import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
@@ -14,7 +19,10 @@ const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
   ...[vaultList, vaultRotate],
   ...[tokenCreate, tokenList, tokenRevoke],
+  ...[workflowRecord, workflowReplay, workflowCheck],
 ];
+
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface CliOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -58,7 +66,30 @@ function callOf(
   const open = () =>
     (opened ??= openFoundation(config(), { mayJoin: true, ...(folder === undefined ? {} : { folder }) }, ending));
   const checkpoints = (dir: string) => createFileCheckpoints({ dir });
-  return { args, values, config, open, checkpoints, say, complain };
+  const chromium = () => {
+    const { agent, isProduction } = config();
+    const chromiumFolder = join(folder ?? join(import.meta.dirname, '..', '.countersign'), 'chromium');
+    return { path: agent.chromiumPath, folder: chromiumFolder, mayInstall: !isProduction };
+  };
+  const openBrowser = (privateTargets: readonly string[]) => {
+    const { path, folder: chromiumFolder, mayInstall } = chromium();
+    const egress = createEgress({ privateTargets: [...config().targets.private, ...privateTargets], log: SILENT });
+    const browser = createBrowser({
+      ...{ egress, log: SILENT, mayInstall, chromiumFolder },
+      ...(path === undefined ? {} : { chromiumPath: path }),
+    });
+    ending.push(() => browser.close());
+    return { browser, http: createHttp({ egress }) };
+  };
+  return {
+    ...{ args, values, config, open, checkpoints, openBrowser, say, complain },
+    env: (name) => env[name],
+    async recordSpec(spec, base) {
+      const { path, ...where } = chromium();
+      const found = await findChromium({ ...where, log: SILENT, ...(path === undefined ? {} : { configured: path }) });
+      return recordSpec({ spec, chromium: found, env, ...(base === undefined ? {} : { base }) });
+    },
+  };
 }
 
 function read(command: Command, argv: readonly string[]) {
@@ -70,7 +101,7 @@ function read(command: Command, argv: readonly string[]) {
     options: { ...options, help: { type: 'boolean', short: 'h' } },
     allowPositionals: true,
   });
-  // No option of a command is `multiple`, so a value is a string or a boolean.
+  // parseArgs gives strings, booleans, and lists of strings for options that may be given several times.
   return { values: values as Call['values'], positionals };
 }
 

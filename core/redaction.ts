@@ -61,6 +61,11 @@ export function redactShown(text: string, known: readonly Secret[]): string {
   return without(text, merge<Range>([findAllKnown(text, known), findSecrets(text, UNLABELLED)].flat()));
 }
 
+/** Whether one of the secrets stands in the text, in whatever encoding. */
+export function holdsSecret(text: string, known: readonly Secret[]): boolean {
+  return findAllKnown(text, known).length > 0;
+}
+
 function without(text: string, ranges: readonly Range[]): string {
   let result = '';
   let position = 0;

@@ -71,7 +71,9 @@ export function visibleOnly(locator: PlaywrightLocator): PlaywrightLocator {
 }
 
 export function toPlaywright(root: Frame | PlaywrightLocator, rule: Locator): PlaywrightLocator {
-  return byRule(rule.within ? toPlaywright(root, rule.within) : root, rule);
+  const all = byRule(rule.within ? toPlaywright(root, rule.within) : root, rule);
+  const holding = rule.hasText === undefined ? all : all.filter({ hasText: rule.hasText });
+  return rule.nth === undefined ? holding : holding.nth(rule.nth);
 }
 
 function byRule(root: Frame | PlaywrightLocator, rule: LocatorRule): PlaywrightLocator {

@@ -1,5 +1,8 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
+import type { Browser } from '../../core/ports/browser.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
+import type { Http } from '../../core/ports/http.ts';
+import type { Recorded } from '../../core/workflow/recording.ts';
 import type { Config } from '../config.ts';
 import type { Foundation } from '../foundation.ts';
 
@@ -17,13 +20,19 @@ export interface Command {
 export interface Call {
   /** What stands for the capital words of the usage. */
   readonly args: readonly string[];
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  /** A variable of the environment or `.env`. */
+  env(name: string): string | undefined;
   /** The configuration of environment and `.env`. @throws CountersignError `config_invalid`. */
   config(): Config;
   /** The database and what stands on it, opened on first use and closed after the command. */
   open(): Promise<Foundation>;
   /** A folder of checkpoints, without any database. */
   checkpoints(dir: string): CheckpointStore;
+  /** A browser behind the egress proxy, without any database; closed after the command. `privateTargets` are `host:port`. */
+  openBrowser(privateTargets: readonly string[]): { readonly browser: Browser; readonly http: Http };
+  /** Runs a Playwright spec and hands over what its tests did. */
+  recordSpec(spec: string, base: string | undefined): Promise<Recorded>;
   /** A line for the standard output: the result. */
   say(line: string): void;
   /** A line for the standard error: progress and problems. */

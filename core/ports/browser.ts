@@ -21,7 +21,13 @@ export interface BrowserSessionOptions {
 }
 
 /** How to find an element, as data. `exact` matches the whole name, case-sensitively. */
-export type Locator = LocatorRule & { readonly within?: Locator };
+export type Locator = LocatorRule & {
+  readonly within?: Locator;
+  /** Only elements that hold this text, in any case. */
+  readonly hasText?: string;
+  /** The one at this place among those, from 0; −1 is the last. */
+  readonly nth?: number;
+};
 export type LocatorRule =
   | { readonly by: 'role'; readonly role: string; readonly name?: string; readonly exact?: boolean }
   | { readonly by: 'label'; readonly text: string; readonly exact?: boolean }

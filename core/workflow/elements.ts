@@ -10,12 +10,13 @@ export const patternSchema = text.refine(compiles, 'not a regular expression');
 export const locatorSchema: z.ZodType<Locator> = z.lazy(() => {
   const within = locatorSchema.exactOptional();
   const exact = z.boolean().exactOptional();
+  const narrowing = { within, hasText: text.exactOptional(), nth: z.int().min(-1).exactOptional() };
   return z.discriminatedUnion('by', [
-    z.strictObject({ by: z.literal('role'), role: text, name: text.exactOptional(), exact, within }),
-    z.strictObject({ by: z.literal('label'), text, exact, within }),
-    z.strictObject({ by: z.literal('placeholder'), text, exact, within }),
-    z.strictObject({ by: z.literal('text'), text, exact, within }),
-    z.strictObject({ by: z.literal('css'), selector: text, within }),
+    z.strictObject({ by: z.literal('role'), role: text, name: text.exactOptional(), exact, ...narrowing }),
+    z.strictObject({ by: z.literal('label'), text, exact, ...narrowing }),
+    z.strictObject({ by: z.literal('placeholder'), text, exact, ...narrowing }),
+    z.strictObject({ by: z.literal('text'), text, exact, ...narrowing }),
+    z.strictObject({ by: z.literal('css'), selector: text, ...narrowing }),
   ]);
 });
 

@@ -40,7 +40,10 @@ export function fillUrl(url: string, values: Values): string {
 
 /** Fills what a locator compares with. CSS selectors stay as recorded: a value must not become syntax. */
 export function fillLocator(locator: Locator, values: Values): Locator {
-  const within = locator.within === undefined ? {} : { within: fillLocator(locator.within, values) };
+  const within = {
+    ...(locator.within === undefined ? {} : { within: fillLocator(locator.within, values) }),
+    ...(locator.hasText === undefined ? {} : { hasText: fillText(locator.hasText, values) }),
+  };
   switch (locator.by) {
     case 'role':
       return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CountersignError } from '../errors.ts';
 import { applyOverlay } from './overlay.ts';
-import { checkWorkflows } from './validate.ts';
+import { type CheckOptions, checkWorkflows } from './validate.ts';
 import { type KnowledgeBase, knowledgeBaseSchema, type Workflow } from './workflow.ts';
 
 /** Every workflow that this installation knows, checked for meaning as it is loaded. */
@@ -26,8 +26,11 @@ export interface WorkflowRegistry {
 export type WorkflowSource = () => { readonly knowledgeBase: unknown; readonly overlay?: unknown };
 
 /** @throws CountersignError `workflow_invalid` ("Failed to load agent knowledge base: …") with every problem. */
-export function createWorkflowRegistry(source: WorkflowSource = readBesideThisFile): WorkflowRegistry {
-  let loaded = load(source);
+export function createWorkflowRegistry(
+  source: WorkflowSource = readBesideThisFile,
+  options: CheckOptions = {},
+): WorkflowRegistry {
+  let loaded = load(source, options);
   const get = (id: string) => loaded.workflows.find((workflow) => workflow.id === id || workflow.aliases.includes(id));
   return {
     get,
@@ -41,7 +44,7 @@ export function createWorkflowRegistry(source: WorkflowSource = readBesideThisFi
     search: (text) => search(loaded.workflows, text),
     count: () => loaded.workflows.length,
     reload: () => {
-      loaded = load(source);
+      loaded = load(source, options);
     },
     getUICatalog: () => loaded.uiCatalog,
     getAPIReference: () => loaded.apiReference,
@@ -49,17 +52,18 @@ export function createWorkflowRegistry(source: WorkflowSource = readBesideThisFi
   };
 }
 
-function readBesideThisFile(): ReturnType<WorkflowSource> {
+/** The shipped knowledge base and its overlay. */
+export function readBesideThisFile(): ReturnType<WorkflowSource> {
   const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
   return { knowledgeBase: read('AGENT_KNOWLEDGE_BASE.json'), overlay: read('overlay.json') };
 }
 
-function load(source: WorkflowSource): KnowledgeBase {
+function load(source: WorkflowSource, options: CheckOptions): KnowledgeBase {
   try {
     const { knowledgeBase, overlay } = source();
     const merged = overlay === undefined ? knowledgeBase : applyOverlay(knowledgeBase, overlay);
     const parsed = knowledgeBaseSchema.parse(merged);
-    checkWorkflows(parsed.workflows);
+    checkWorkflows(parsed.workflows, options);
     return parsed;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unreadable';

@@ -50,6 +50,8 @@ export const elementBase = {
   identities: z.array(identitySchema).min(1),
   /** Everything that was known of the element when it was recorded: what it is looked for by when no locator finds it. */
   fingerprint: fingerprintSchema.exactOptional(),
+  /** Where it was recorded: the page's address with placeholders, and those of the frames around the element, outermost first. */
+  place: z.strictObject({ page: z.string().min(1), frames: z.array(z.string()) }).exactOptional(),
 };
 
 /** Text that is typed or chosen: may hold `{placeholders}`, or be one `{secret:slot}`. */
@@ -61,6 +63,14 @@ export const fieldSchema = z.strictObject({
   matches: patternSchema,
   /** As a step's: what it is looked for by when no locator finds it. */
   fingerprint: fingerprintSchema.exactOptional(),
+});
+
+/** What a step brings back. */
+export const resultSchema = z.strictObject({
+  /** What is seen once the result is on the page. */
+  ready: conditionSchema,
+  /** The parts of the result by the names under which they are kept. */
+  fields: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), fieldSchema),
 });
 
 /** Words for an operator and the audit trail: `#wp-submit`, or the role and name when no selector was recorded. */

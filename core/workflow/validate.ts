@@ -7,12 +7,17 @@ import type { Workflow } from './workflow.ts';
 
 const RISKS: readonly Risk[] = ['reads', 'creates', 'changes'];
 
+export interface CheckOptions {
+  /** A workflow that no operation uses may have an effect without a way to see afterwards whether it happened. */
+  readonly mayLackProbe?: boolean;
+}
+
 /**
  * Checks what a schema can't: that a workflow means something. @throws CountersignError `workflow_invalid` with every
  * problem, each with its workflow and step.
  */
-export function checkWorkflows(workflows: readonly Workflow[]): void {
-  const problems = [...repeatedIds(workflows), ...workflows.flatMap(problemsOf)];
+export function checkWorkflows(workflows: readonly Workflow[], options: CheckOptions = {}): void {
+  const problems = [...repeatedIds(workflows), ...workflows.flatMap((workflow) => problemsOf(workflow, options))];
   if (problems.length > 0) throw new CountersignError('workflow_invalid', `Invalid workflows: ${problems.join('; ')}`);
 }
 
@@ -21,14 +26,16 @@ function repeatedIds(workflows: readonly Workflow[]): readonly string[] {
   return ids.filter((id, index) => ids.indexOf(id) !== index).map((id) => `${id}: the id or alias is taken twice`);
 }
 
-function problemsOf(workflow: Workflow): readonly string[] {
+function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions): readonly string[] {
   const say = (problem: string) => `${workflow.id}: ${problem}`;
   const { steps, probe } = workflow;
   return [
     ...(steps.some((step, index) => step.order !== index + 1) ? ['the orders are not 1, 2, 3, …'] : []),
     ...steps.flatMap((step) => stepProblems(step, workflow).map((problem) => `step ${step.order}: ${problem}`)),
     ...(steps.filter((step) => step.isMutating).length > 1 ? ['more than one mutating step'] : []),
-    ...(steps.some((step) => step.isMutating) && probe === undefined ? ['a mutating step needs a probe'] : []),
+    ...(steps.some((step) => step.isMutating) && probe === undefined && !mayLackProbe
+      ? ['a mutating step needs a probe']
+      : []),
     ...(probe === undefined ? [] : probeProblems(probe, workflow)),
     ...unknownPlaceholders(
       workflow.errorRecovery.flatMap(({ when }) => textsOfCondition(when)),
@@ -107,16 +114,16 @@ function cssPlaceholders(locators: readonly Locator[]): readonly string[] {
 }
 
 function locatorsOf(step: Step): readonly Locator[] {
-  if (!('locators' in step)) return [];
-  if (step.kind !== 'extract') return step.locators;
-  return [...step.locators, ...Object.values(step.extract.fields).flatMap((field) => field.locators)];
+  const own = 'locators' in step ? step.locators : [];
+  const results = 'extract' in step ? Object.values(step.extract.fields) : [];
+  return [...own, ...results.flatMap((field) => field.locators)];
 }
 
 function conditionsOf(step: Step): readonly Condition[] {
   return [
     ...step.failsWhen.map(({ condition }) => condition),
     ...('postcondition' in step ? [step.postcondition] : []),
-    ...(step.kind === 'extract' ? [step.extract.ready] : []),
+    ...('extract' in step ? [step.extract.ready] : []),
   ];
 }
 
@@ -142,7 +149,7 @@ function locatorsOfCondition(condition: Condition): readonly Locator[] {
 
 function textsOfLocator(locator: Locator): readonly string[] {
   const own = locator.by === 'role' ? (locator.name ?? '') : locator.by === 'css' ? '' : locator.text;
-  return [own, ...(locator.within === undefined ? [] : textsOfLocator(locator.within))];
+  return [own, locator.hasText ?? '', ...(locator.within === undefined ? [] : textsOfLocator(locator.within))];
 }
 
 function selectorsOf(locator: Locator): readonly string[] {

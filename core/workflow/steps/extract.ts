@@ -11,19 +11,14 @@ import type { Ending, Heal, Relocated, Stage } from '../../agent/stage.ts';
 import type { FoundElement } from '../../ports/browser.ts';
 import type { ConversationEnd } from '../../ports/model.ts';
 import { Secret } from '../../secret.ts';
-import { conditionSchema, isSameElement, wholePattern } from '../elements.ts';
-import { elementBase, elementWords, fieldSchema, type Risk } from '../step-base.ts';
+import { isSameElement, wholePattern } from '../elements.ts';
+import { elementBase, elementWords, type Risk, resultSchema } from '../step-base.ts';
 
 export const schema = z.strictObject({
   ...elementBase,
   kind: z.literal('extract'),
   action: z.literal('copy'),
-  extract: z.strictObject({
-    /** What is seen once the result is on the page. */
-    ready: conditionSchema,
-    /** The parts of the result by the names under which they are kept. */
-    fields: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), fieldSchema),
-  }),
+  extract: resultSchema,
 });
 type ExtractStep = z.infer<typeof schema>;
 type Field = ExtractStep['extract']['fields'][string];
@@ -125,7 +120,7 @@ type Read =
   | Failed;
 
 /** Reads every field; all of them fit their format, or none is handed on. */
-async function readFields(step: ExtractStep, stage: Stage): Promise<Read> {
+export async function readFields(step: Pick<ExtractStep, 'extract'>, stage: Stage): Promise<Read> {
   const found: Record<string, Secret> = {};
   const relocated: Record<string, RelocatedElement> = {};
   const misfits: string[] = [];
@@ -178,6 +173,7 @@ async function healsOf(stage: Stage, relocated: Readonly<Record<string, Relocate
 }
 
 function lost(stage: Stage, what: string): string {
+  if (!stage.step.isMutating) return `For “${stage.sentence}”, ${what}. Nothing was changed.`;
   return `“${stage.sentence}” was clicked, but ${what}. Nothing was stored, and a new key may exist that nobody holds.`;
 }
 

@@ -9,6 +9,7 @@ import * as fill from './fill.ts';
 import type { StepKindDefinition } from './kind.ts';
 import * as navigate from './navigate.ts';
 import * as press from './press.ts';
+import * as read from './read.ts';
 import * as select from './select.ts';
 import * as verify from './verify.ts';
 
@@ -21,6 +22,7 @@ export const stepSchema = z.discriminatedUnion('kind', [
   press.schema,
   expect.schema,
   extract.schema,
+  read.schema,
   verify.schema,
 ]);
 export type Step = z.infer<typeof stepSchema>;
@@ -28,7 +30,7 @@ type StepKind = Step['kind'];
 type ExtractPart = z.infer<typeof extract.schema>['extract'];
 
 /** One line a step kind. */
-const stepKinds = { navigate, click, fill, select, check, press, expect, extract, verify } satisfies {
+const stepKinds = { navigate, click, fill, select, check, press, expect, extract, read, verify } satisfies {
   [K in StepKind]: StepKindDefinition<Extract<Step, { kind: K }>>;
 };
 
@@ -62,7 +64,7 @@ export function fillStep(step: Step, values: Values): Step {
   if ('value' in step) filled.value = secretSlot(step.value) === undefined ? fillText(step.value, values) : step.value;
   if ('postcondition' in step) filled.postcondition = fillCondition(step.postcondition, values);
   if ('locators' in step) filled.locators = step.locators.map((locator) => fillLocator(locator, values));
-  if (step.kind === 'extract') filled.extract = fillExtract(step.extract, values);
+  if (step.kind === 'extract' || step.kind === 'read') filled.extract = fillExtract(step.extract, values);
   return filled as Step; // each field was replaced by one of the same shape
 }
 

@@ -1,0 +1,35 @@
+// `node test/practice/serve.ts SERVICE`: a practice service until its standard input ends. The first line says, as JSON,
+// where it is, what signs in, and with which values its workflows are to be tried.
+import { startPracticeShop } from './woocommerce/server.ts';
+
+interface Served {
+  readonly base: string;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly runs: readonly Readonly<Record<string, string>>[];
+  close(): Promise<void>;
+}
+
+const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
+  async woocommerce() {
+    const shop = await startPracticeShop();
+    return {
+      base: shop.origin,
+      secrets: { admin_username: shop.username, admin_password: shop.password },
+      runs: [
+        { label: 'Countersign check 1', scope: 'read', scopeWords: 'Read' },
+        { label: 'Countersign check 2', scope: 'read_write', scopeWords: 'Read/Write' },
+      ],
+      close: () => shop.close(),
+    };
+  },
+};
+
+const name = process.argv[2] ?? '';
+const start = Object.hasOwn(SERVICES, name) ? SERVICES[name] : undefined;
+if (start === undefined) {
+  process.exitCode = 2;
+} else {
+  const { close, ...served } = await start();
+  process.stdout.write(`${JSON.stringify(served)}\n`);
+  process.stdin.resume().once('end', () => void close());
+}
