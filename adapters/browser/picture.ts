@@ -1,5 +1,5 @@
 import type { CDPSession, Page } from 'playwright';
-import type { Box, PictureOptions, PictureResult } from '../../core/ports/browser.ts';
+import type { Box, Picture, PictureOptions, PictureResult, Shot } from '../../core/ports/browser.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { areSame } from './boxes.ts';
 import { isPassing, TooMuch, UnseenFrame, within } from './errors.ts';
@@ -15,7 +15,7 @@ const WHOLE: Box = { x: 0, y: 0, ...VIEWPORT };
 
 /** Takes the pictures of one session. */
 export interface Camera {
-  take(page: Page, options: PictureOptions): Promise<PictureResult>;
+  take(page: Page, options: PictureOptions): Promise<Shot>;
 }
 
 /**
@@ -37,31 +37,49 @@ export function createCamera(studio: Studio): Camera {
   return {
     async take(page, { secrets, isRevealing, highlight, caption }) {
       const needles = createNeedles(secrets);
-      const shot = await steadyShot(page, await sessionOf(page), needles, isRevealing);
-      if (typeof shot === 'string') return { kind: 'withheld', reason: shot };
+      const isBare = caption === undefined;
+      const shot = await steadyShot(page, await sessionOf(page), { needles, isRevealing, isBare });
+      if (typeof shot === 'string') return { drawn: Promise.resolve({ kind: 'withheld', reason: shot }) };
+      if (shot.isFinished) return { drawn: Promise.resolve({ kind: 'taken', picture: asItIs(shot) }) };
       const address = shownAddress(page.url(), needles);
       const annotation = caption && { address, caption, ...(highlight ? { highlight } : {}) };
-      return { kind: 'taken', picture: await studio.finish(shot.png, shot.masks, annotation) };
+      return { drawn: drawn(studio.finish(shot.bytes, shot.masks, annotation)) };
     },
   };
 }
 
-interface Shot {
-  readonly png: Buffer;
+async function drawn(finishing: Promise<Picture>): Promise<PictureResult> {
+  try {
+    return { kind: 'taken', picture: await finishing };
+  } catch {
+    return { kind: 'withheld', reason: 'it could not be drawn' };
+  }
+}
+
+interface Frame {
+  readonly bytes: Buffer;
   readonly masks: readonly Box[];
+  /** Nothing is to be hidden and nothing to be written on it. */
+  readonly isFinished: boolean;
+}
+
+interface Looking {
+  readonly needles: Needles;
+  readonly isRevealing: boolean;
+  /** Without bars. */
+  readonly isBare: boolean;
+}
+
+function asItIs({ bytes }: Frame): Picture {
+  return { bytes, mediaType: 'image/jpeg', ...VIEWPORT, masks: [] };
 }
 
 /** The shot, or the reason why there is none. */
-async function steadyShot(
-  page: Page,
-  session: CDPSession,
-  needles: Needles,
-  isRevealing: boolean,
-): Promise<Shot | string> {
+async function steadyShot(page: Page, session: CDPSession, looking: Looking): Promise<Frame | string> {
   let reason = '';
   for (let attempt = 0; attempt < TRIES; attempt++) {
     try {
-      const shot = await oneShot(page, session, needles, isRevealing);
+      const shot = await oneShot(page, session, looking);
       if (shot) return shot;
       reason = 'what must be hidden kept moving';
     } catch (error) {
@@ -78,24 +96,23 @@ async function steadyShot(
 async function oneShot(
   page: Page,
   session: CDPSession,
-  needles: Needles,
-  isRevealing: boolean,
-): Promise<Shot | undefined> {
+  { needles, isRevealing, isBare }: Looking,
+): Promise<Frame | undefined> {
   const frames = page.frames();
   const parts = await openParts(page, session, WHOLE);
   const masks = () => masksOf(parts, needles, isRevealing);
   try {
     await setPlaybackRate(parts, 0);
     const before = await masks();
-    const { data } = await within(
-      CALL_LIMIT_MS,
-      'A picture',
-      session.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true }),
-    );
+    const isFinished = isBare && before.length === 0;
+    const format = isFinished ? ({ format: 'jpeg', quality: 75 } as const) : ({ format: 'png' } as const);
+    const shooting = session.send('Page.captureScreenshot', { ...format, optimizeForSpeed: true });
+    const { data } = await within(CALL_LIMIT_MS, 'A picture', shooting);
     const after = await masks();
     if (page.frames().length !== frames.length || page.frames().some((frame, i) => frame !== frames[i]))
       throw new UnseenFrame();
-    return areSame(before, after, 1) ? { png: Buffer.from(data, 'base64'), masks: [...before, ...after] } : undefined;
+    if (!areSame(before, after, 1)) return undefined;
+    return { bytes: Buffer.from(data, 'base64'), masks: [...before, ...after], isFinished };
   } finally {
     await setPlaybackRate(parts, 1).catch(() => undefined); // a page that ended needs no animations
     await closeParts(parts);

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Page } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
 import type {
+  Box,
   BrowserSession,
   BrowserSessionOptions,
   ElementIdentity,
   FindResult,
   FoundElement,
   PageState,
+  PictureOptions,
+  Shot,
 } from '../../core/ports/browser.ts';
 import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
 import { Secret } from '../../core/secret.ts';
@@ -98,8 +101,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     throw staleElement();
   }
 
-  async function remember(handle: ElementHandle, identity: ElementIdentity): Promise<FoundElement> {
-    const box = await visibleBox(handle);
+  function remember(handle: ElementHandle, identity: ElementIdentity, box: Box | null): FoundElement {
     const key = randomUUID();
     handles.set(key, handle);
     return { handle: key, identity, box };
@@ -108,9 +110,20 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
-    const { name, ...rest } = await identify(handle, match.found);
-    const element = await remember(handle, name === undefined ? rest : { ...rest, name: hide(name) });
+    const [box, { name, ...rest }] = await Promise.all([visibleBox(handle), identify(handle, match.found)]);
+    const element = remember(handle, name === undefined ? rest : { ...rest, name: hide(name) }, box);
     return { kind: 'found', element: { ...element, locator: match.rule } };
+  }
+
+  async function shoot(options: PictureOptions): Promise<Shot> {
+    const page = pages.current();
+    try {
+      return await camera.take(page, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
+    } catch (error) {
+      const problem = told(error, 'Taking a picture', page);
+      if (problem.code !== 'network') throw problem;
+      return { drawn: Promise.resolve({ kind: 'withheld', reason: 'the page did not answer in time' }) };
+    }
   }
 
   return {
@@ -125,6 +138,8 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       }
       return stateOf(page);
     },
+
+    address: () => sayable(pages.current().url(), hide),
 
     state: async () => stateOf(pages.current()),
 
@@ -154,7 +169,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const picking = surveyor.pick(candidate).then((handle) => {
         const { tag, type, role, name } = candidate.fingerprint;
         const identity = { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name } : {}) };
-        return handle && remember(handle, identity);
+        return handle && visibleBox(handle).then((box) => remember(handle, identity, box));
       });
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
     },
@@ -227,16 +242,8 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins, handles));
     },
 
-    async picture(options) {
-      const page = pages.current();
-      try {
-        return await camera.take(page, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
-      } catch (error) {
-        const problem = told(error, 'Taking a picture', page);
-        if (problem.code !== 'network') throw problem;
-        return { kind: 'withheld', reason: 'the page did not answer in time' };
-      }
-    },
+    picture: async (options) => (await shoot(options)).drawn,
+    shoot,
 
     storage: async () => {
       const page = pages.current();

@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import type { PictureResult } from '../ports/browser.ts';
+import type { Shot } from '../ports/browser.ts';
 import type { ConversationEnd } from '../ports/model.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { withDerivedValues } from '../workflow/placeholders.ts';
@@ -21,7 +21,7 @@ export type StepResult =
       /** Origin and path; never a query. */
       readonly pageUrl: string;
       /** Absent for steps that show nothing. */
-      readonly picture?: PictureResult;
+      readonly picture?: Shot;
       readonly note?: string;
       readonly verified?: VerifyResult;
       readonly conversation?: ConversationEnd;
@@ -39,7 +39,7 @@ export type StepResult =
       readonly words: string;
       readonly durationMs: number;
       readonly pageUrl: string;
-      readonly picture?: PictureResult;
+      readonly picture?: Shot;
       readonly conversation?: ConversationEnd;
       readonly obstacles: readonly string[];
       /** Something of the step reached the page, so a mutating step may have taken effect. */
@@ -57,7 +57,7 @@ export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
   const startedAt = performance.now();
   const ending = await endingOf(stage);
   const durationMs = Math.round(performance.now() - startedAt);
-  const pageUrl = await pageUrlOf(stage);
+  const pageUrl = pageUrlOf(stage);
   if (ending.kind === 'done') return { ...ending, durationMs, pageUrl, obstacles: stage.cleared };
   const picture = await pictureOfFailure(stage, ending);
   const failure = { ...ending, durationMs, pageUrl, obstacles: stage.cleared, hasActed: stage.hasActed };
@@ -88,19 +88,18 @@ async function doneByPerson(stage: Stage): Promise<Ending | undefined> {
 }
 
 /** What the page shows at a failure; no picture once a fresh secret may be on it that nobody could name to hide it. */
-async function pictureOfFailure(stage: Stage, { failure }: Failed): Promise<PictureResult | undefined> {
+async function pictureOfFailure(stage: Stage, { failure }: Failed): Promise<Shot | undefined> {
   const mayShowSecret = stage.step.kind === 'extract' && stage.hasActed;
   const showsNothing = stage.step.kind === 'verify' || failure === 'browser_crashed' || mayShowSecret;
   return showsNothing ? undefined : takePicture(stage, { rung: 'failed' });
 }
 
-async function pageUrlOf(stage: Stage): Promise<string> {
+function pageUrlOf(stage: Stage): string {
+  stage.run.signal.throwIfAborted();
   try {
-    const { url } = await stage.during(() => stage.run.session.state());
-    const { origin, pathname } = new URL(url);
+    const { origin, pathname } = new URL(stage.run.session.address());
     return origin === 'null' ? '' : origin + pathname;
   } catch {
-    stage.run.signal.throwIfAborted();
-    return '';
+    return ''; // the browser is gone
   }
 }

@@ -1,4 +1,4 @@
-import type { Candidate, FoundElement, PictureResult } from '../ports/browser.ts';
+import type { Candidate, FoundElement, Shot } from '../ports/browser.ts';
 import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../ports/model.ts';
 import { redact } from '../redaction.ts';
 import { act, touch } from './act.ts';
@@ -19,7 +19,7 @@ const LONGEST_READING = 50_000; // the vendor's own reading tool returns no more
 const HARMLESS = /^((shift\+)?tab|escape|esc|(arrow_?)?(up|down|left|right)|page_?(up|down)|home|end)$/i;
 
 export type Outcome =
-  | { readonly kind: 'acted'; readonly element: FoundElement; readonly picture?: PictureResult }
+  | { readonly kind: 'acted'; readonly element: FoundElement; readonly picture?: Shot }
   | { readonly kind: 'failed'; readonly failed: Failed };
 
 /** As the model says it, or as it was looked up already; nothing said is what has the keyboard. */

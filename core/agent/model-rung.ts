@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import type { Box, Fingerprint, FoundElement, PictureResult } from '../ports/browser.ts';
+import type { Box, Fingerprint, FoundElement, Shot } from '../ports/browser.ts';
 import type { ConversationEnd } from '../ports/model.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Failed } from './failures.ts';
@@ -23,14 +23,14 @@ export interface Pointed {
   /** What is looked for after the step, in words. */
   readonly expected: string;
   /** Taken of the element before the action, where the step's picture shows that. */
-  before?(box: Box | null): Promise<PictureResult>;
+  before?(box: Box | null): Promise<Shot>;
 }
 
 export type ModelAnswer = {
   /** On record, whatever came of it. */
   readonly conversation: ConversationEnd;
 } & (
-  | { readonly kind: 'acted'; readonly element: FoundElement; readonly picture?: PictureResult }
+  | { readonly kind: 'acted'; readonly element: FoundElement; readonly picture?: Shot }
   | { readonly kind: 'failed'; readonly failed: Failed }
   /** The model pointed nothing out that the step could be done on. */
   | { readonly kind: 'unsure' }

@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import type { Box, FoundElement, Picture, PictureResult } from '../ports/browser.ts';
+import type { Box, FoundElement, Picture, Shot } from '../ports/browser.ts';
 import type { Ending, Stage } from './stage.ts';
 
 const FRESH_BOX_MS = 500; // the element was there a moment ago; what is gone is simply not boxed
@@ -10,8 +10,11 @@ interface PictureWish {
   readonly isRevealing?: boolean;
 }
 
-/** Takes the step's picture, masked and captioned. A picture that can't be had is said, and never fails the step. */
-export async function takePicture(stage: Stage, wish: PictureWish): Promise<PictureResult> {
+/**
+ * Takes the step's picture, masked and captioned; drawn while the step goes on. A picture that can't be had is said, and
+ * never fails the step.
+ */
+export async function takePicture(stage: Stage, wish: PictureWish): Promise<Shot> {
   const { run, step, sentence } = stage;
   const time = stage.now().toISOString().slice(11, 19);
   const options = {
@@ -21,10 +24,10 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Pict
     caption: { number: step.order, sentence, detail: wish.rung === 'none' ? time : `${time} · ${wish.rung}` },
   };
   try {
-    return await stage.during(() => run.session.picture(options));
+    return await stage.during(() => run.session.shoot(options));
   } catch {
     run.signal.throwIfAborted();
-    return { kind: 'withheld', reason: 'the picture could not be taken' };
+    return { drawn: Promise.resolve({ kind: 'withheld', reason: 'the picture could not be taken' }) };
   }
 }
 
@@ -41,7 +44,8 @@ export async function barePicture(stage: Stage): Promise<Picture | undefined> {
  */
 export async function boxOf(stage: Stage, element: FoundElement): Promise<Box | null> {
   const { locator } = element;
-  if (locator === undefined) return stage.during(() => stage.run.session.boxOf(element));
+  const box = await stage.during(() => stage.run.session.boxOf(element));
+  if (box !== null || locator === undefined) return box;
   const options = { timeoutMs: FRESH_BOX_MS, hiddenIsFine: true };
   try {
     const again = await stage.during(() => stage.run.session.find([locator], options));

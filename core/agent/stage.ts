@@ -1,4 +1,4 @@
-import type { BrowserSession, Description, PictureResult } from '../ports/browser.ts';
+import type { BrowserSession, Description, Shot } from '../ports/browser.ts';
 import type { ConversationEnd, ModelHands, PageModel } from '../ports/model.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
@@ -79,7 +79,7 @@ export type Ending =
   | {
       readonly kind: 'done';
       readonly rung: Rung;
-      readonly picture?: PictureResult;
+      readonly picture?: Shot;
       readonly note?: string;
       readonly verified?: VerifyResult;
       readonly conversation?: ConversationEnd;

@@ -322,18 +322,29 @@ async function runSteps(
   { session, label, secrets, mayBeDone }: RunWith,
 ): Promise<Outcome> {
   let verified: VerifyResult | undefined;
-  for (const step of steps) {
-    const surroundings = stepRun(deps, lease, workflow, step, session, label, secrets);
-    const run = step.order === mayBeDone ? { ...surroundings, mayBeDone: true } : surroundings;
-    await recordBegin(deps, lease, step);
-    const result = await runStep(step, run);
-    await recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
-    if (result.kind === 'failed') {
-      const question = questionFor(step, result);
-      if (question) return { kind: 'asks', step: step.order, question, words: result.words };
-      return { kind: 'failed', code: result.failure, words: result.words };
+  let recording = Promise.resolve();
+  try {
+    for (const step of steps) {
+      if (step.isMutating) await recording; // an effect comes after what led to it is on record
+      const surroundings = stepRun(deps, lease, workflow, step, session, label, secrets);
+      const run = step.order === mayBeDone ? { ...surroundings, mayBeDone: true } : surroundings;
+      await recordBegin(deps, lease, step);
+      const result = await runStep(step, run);
+      await recording;
+      // Drawn, sealed and written while the next step begins.
+      recording = recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
+      recording.catch(() => {}); // told where it is waited for
+      if (result.kind === 'failed') {
+        await recording;
+        const question = questionFor(step, result);
+        if (question) return { kind: 'asks', step: step.order, question, words: result.words };
+        return { kind: 'failed', code: result.failure, words: result.words };
+      }
+      verified = result.verified ?? verified;
     }
-    verified = result.verified ?? verified;
+    await recording;
+  } finally {
+    await recording.catch(() => {}); // whatever ended the steps, nothing is still being written behind it
   }
   return {
     kind: 'completed',

@@ -2,6 +2,7 @@ import type { Relocated, StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
 import { type Json, sha256Hex } from '../canonical.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
+import type { PictureResult } from '../ports/browser.ts';
 import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
@@ -55,7 +56,8 @@ export async function recordEnd(
   secrets: Pick<RunSecrets, 'hideIn'>,
 ): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
-  const shot = result.picture?.kind === 'taken' ? result.picture.picture : undefined;
+  const picture = await result.picture?.drawn;
+  const shot = picture?.kind === 'taken' ? picture.picture : undefined;
   const screenshotId =
     shot &&
     (await deps.screenshots.put(customerId, {
@@ -66,7 +68,7 @@ export async function recordEnd(
     }));
   const isDone = result.kind === 'done';
   const spoken = result.conversation;
-  const words = isDone ? noteOf(result, workflow) : result.words;
+  const words = isDone ? noteOf(result, picture, workflow) : result.words;
   const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
@@ -100,7 +102,7 @@ export async function recordEnd(
         screenshotId: screenshotId ?? null,
         ...(isDone ? {} : { failure: result.failure, error: result.words }),
         ...(spoken ? { modelReply: spoken.words, model: conversationRecord(spoken) } : {}),
-        ...(result.picture?.kind === 'withheld' ? { pictureWithheld: result.picture.reason } : {}),
+        ...(picture?.kind === 'withheld' ? { pictureWithheld: picture.reason } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
         ...(isDone && result.relocated ? { relocated: rounded(result.relocated) } : {}),
@@ -156,12 +158,15 @@ function pageOf(pageUrl: string, workflow: Workflow, plan: Plan): string {
 }
 
 /** What people should know beside the sentence: that it was not found where it was recorded, what stood in the way and was cleared, and why there is no picture. */
-function noteOf(result: Extract<StepResult, { kind: 'done' }>, workflow: Workflow): string | undefined {
+function noteOf(
+  result: Extract<StepResult, { kind: 'done' }>,
+  picture: PictureResult | undefined,
+  workflow: Workflow,
+): string | undefined {
   const cleared = workflow.errorRecovery
     .filter((obstacle) => result.obstacles.includes(obstacle.id))
     .map((obstacle) => `${obstacle.intent}.`);
-  const withheld =
-    result.picture?.kind === 'withheld' ? [`There is no picture of this step: ${result.picture.reason}.`] : [];
+  const withheld = picture?.kind === 'withheld' ? [`There is no picture of this step: ${picture.reason}.`] : [];
   const relocated =
     result.rung === 'relocated'
       ? ['The page has changed here; what was meant was recognised by what is known of it.']

@@ -175,6 +175,8 @@ export interface BrowserSession {
    * @throws CountersignError `egress_refused` (scheme or origin not allowed, nothing sent), `network`, `browser_crashed`.
    */
   navigate(url: string, timeoutMs: number): Promise<PageState>;
+  /** The page's address, as in `state`, without asking the page. */
+  address(): string;
   state(): Promise<PageState>;
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
   find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
@@ -212,6 +214,8 @@ export interface BrowserSession {
   waitFor(conditions: readonly LiveCondition[], timeoutMs: number): Promise<number | undefined>;
   /** Takes a masked picture; what is under a mask never leaves the adapter. Drawn on our own page, never in the vendor's. */
   picture(options: PictureOptions): Promise<PictureResult>;
+  /** The same, given back once it is taken: what comes after is not on it, and need not wait until it is drawn. */
+  shoot(options: PictureOptions): Promise<Shot>;
   /** Cookies and what pages have stored: with it a later session is signed in as this one. A secret like a password. */
   storage(): Promise<Secret>;
   /** Dialogs, popups, downloads and addresses that were refused since the last call, in words without secrets. */
@@ -228,6 +232,12 @@ export interface PictureOptions {
   readonly highlight?: Box;
   /** Absent: the viewport alone, pixel for pixel, as a model that points at it needs it. */
   readonly caption?: { readonly number: number; readonly sentence: string; readonly detail: string };
+}
+
+/** A picture that is taken and may still be being drawn. */
+export interface Shot {
+  /** Never rejects. */
+  readonly drawn: Promise<PictureResult>;
 }
 
 /** `withheld`: what must be hidden would not hold still or could not be found for sure, so there is no picture. */

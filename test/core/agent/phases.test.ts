@@ -235,7 +235,7 @@ describe('locating', () => {
     expect(two.result).toMatchObject({ kind: 'failed', failure: 'element_ambiguous' });
     const none = await on('<p>Empty</p>', clickStep({ locators, timeoutMs: 500 }));
     expect(none.result).toMatchObject({ kind: 'failed', failure: 'element_missing', pageUrl: `${base}/page` });
-    expect(none.result.picture?.kind).toBe('taken');
+    expect((await none.result.picture?.drawn)?.kind).toBe('taken');
   });
 
   test('waits for a control that is drawn late', async () => {
@@ -627,10 +627,12 @@ describe('outages', () => {
     pages.set('/page', `<button id="it" ${SHOWS_DONE}>Save</button>`);
     await session.navigate(`${base}/page`, 5_000);
     const { run } = recordingRun({
-      session: { ...session, picture: () => Promise.reject(new Error('no room')) },
+      session: { ...session, shoot: () => Promise.reject(new Error('no room')) },
       base,
     });
-    expect(await runStep(clickStep(), run)).toMatchObject({ kind: 'done', picture: { kind: 'withheld' } });
+    const result = await runStep(clickStep(), run);
+    expect(result).toMatchObject({ kind: 'done' });
+    expect(await result.picture?.drawn).toMatchObject({ kind: 'withheld' });
   });
 
   test('tells a crash of the browser from a fault of the page', async () => {

@@ -89,11 +89,11 @@ function watched(session: BrowserSession, calls: string[]): BrowserSession {
       calls.push(action.kind);
       return session.act(element, action, timeoutMs);
     },
-    picture: (options) => {
+    shoot: (options) => {
       calls.push(
         `picture ${options.caption?.number} ${options.caption?.detail}${options.isRevealing ? ' revealing' : ''}`,
       );
-      return session.picture(options);
+      return session.shoot(options);
     },
   };
 }

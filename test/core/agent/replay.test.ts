@@ -130,11 +130,11 @@ describe('a replay of the WooCommerce workflow on the practice shop', () => {
     expect(results[4]).toMatchObject({ kind: 'done', note: 'the page was open already' });
   });
 
-  test('tells addresses without their query, has a picture of every page, and says no secret', () => {
+  test('tells addresses without their query, has a picture of every page, and says no secret', async () => {
     const { shop, kept } = played;
     for (const result of results.slice(0, GENERATE)) {
       expect(result.pageUrl).toMatch(/^http:\/\/localhost:\d+\/wp-(login|admin\/admin)\.php$/);
-      expect(result.picture?.kind).toBe('taken');
+      expect((await result.picture?.drawn)?.kind).toBe('taken');
     }
     const told = JSON.stringify(results, (key, value: unknown) => (key === 'bytes' ? undefined : value));
     for (const secret of [shop.password, kept.consumer_key?.reveal(), kept.consumer_secret?.reveal()])
