@@ -140,6 +140,15 @@ describe('createAnthropicModel', () => {
     expect(server.refusals).toEqual([]);
   });
 
+  test('finds the answer among thoughts and words', async () => {
+    const [thinking, text] = [
+      { type: 'thinking', thinking: 'A shop.' } as const,
+      { type: 'text', text: 'Here it is.' } as const,
+    ];
+    server.script(says([thinking, text, call(ANSWER), text]));
+    expect(await model().answer(QUESTION)).toEqual(ANSWER);
+  });
+
   const says = (content: Extract<Turn, { kind: 'message' }>['content'], stopReason?: string): Turn => ({
     kind: 'message',
     content,
@@ -175,6 +184,7 @@ describe('createAnthropicModel', () => {
     ['a gateway time-out', failure(504, 'timeout_error')],
     ['advice to try again', failure(400, 'invalid_request_error', { ...SOON, 'x-should-retry': 'true' })],
     ['a connection that is reset', { kind: 'reset' }],
+    ['an answer that is broken off', { kind: 'cut' }],
   ])('asks again after %s', async (_, turn) => {
     server.script(turn, answers(ANSWER));
     expect(await model().answer(QUESTION)).toEqual(ANSWER);
@@ -185,7 +195,7 @@ describe('createAnthropicModel', () => {
   test('asks again until the deadline and no longer', async () => {
     server.script(...Array.from({ length: 1000 }, () => failure(529, 'overloaded_error', { 'retry-after-ms': '20' })));
     const started = performance.now();
-    const answer = model().answer({ ...QUESTION, timeoutMs: 400 });
+    const answer = model().answer({ ...QUESTION, timeoutMs: 1500 });
     await expect(answer).rejects.toMatchObject({
       code: 'model_unavailable',
       isRetryable: true,
