@@ -6,10 +6,12 @@ import type {
   BrowserSessionOptions,
   ElementIdentity,
   FindResult,
+  Fingerprint,
   FoundElement,
   PageState,
 } from '../../core/ports/browser.ts';
 import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
+import { redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
@@ -22,7 +24,7 @@ import { checkAddress, goTo } from './navigation.ts';
 import type { Pages } from './pages.ts';
 import { createCamera } from './picture.ts';
 import { elementAt, focused, readText, scroll } from './pointing.ts';
-import { createSurveyor } from './survey.ts';
+import { createSurveyor, fingerprintOf, isSame } from './survey.ts';
 
 export interface SessionParts extends BrowserSessionOptions {
   readonly pages: Pages;
@@ -38,7 +40,7 @@ const LONGEST_PAGE = 50_000; // as much as the vendor's own reading tool returns
 const LONGEST_URL = 2_000;
 
 export function createSession({ origins, pages, door, studio, end }: SessionParts): BrowserSession {
-  const handles = new Map<string, ElementHandle>();
+  const handles = new Map<string, Held>();
   const typed = new Set<Secret>();
   const camera = createCamera(studio);
   const surveyor = createSurveyor();
@@ -90,16 +92,23 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
   }
 
   function handleOf(element: FoundElement): ElementHandle {
-    const handle = handles.get(element.handle);
-    if (handle) return handle;
+    const held = handles.get(element.handle);
+    if (held) return held.handle;
     throw staleElement();
   }
 
   async function remember(handle: ElementHandle, identity: ElementIdentity): Promise<FoundElement> {
-    const box = await visibleBox(handle);
+    const [box, print] = await Promise.all([visibleBox(handle), fingerprintOf(handle)]);
     const key = randomUUID();
-    handles.set(key, handle);
+    handles.set(key, { handle, print });
     return { handle: key, identity, box };
+  }
+
+  /** The page may have made another control of it since: its words, its sort, where it leads. */
+  async function isAsFound(element: FoundElement): Promise<boolean> {
+    const held = handles.get(element.handle);
+    const now = held?.print && (await fingerprintOf(held.handle));
+    return held?.print !== undefined && now !== undefined && isSame(now, held.print);
   }
 
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
@@ -201,7 +210,7 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
         page,
         timeoutMs + GRACE_MS,
         `The action (${action.kind})`,
-        perform(page, handle, action, origins, timeoutMs),
+        perform(handle, action, { page, origins, timeoutMs, isSame: () => isAsFound(element) }),
       );
     },
 
@@ -231,11 +240,19 @@ export function createSession({ origins, pages, door, studio, end }: SessionPart
       const all = door.refusals();
       const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);
       lastTold = all.at(-1);
-      return [...pages.takeIncidents(), ...describeRefusals(fresh)];
+      // A name may be made of what was typed.
+      const words = [...pages.takeIncidents(), ...describeRefusals(fresh)];
+      return words.map((one) => redact(one, [...typed]));
     },
 
     close: end,
   };
+}
+
+interface Held {
+  readonly handle: ElementHandle;
+  /** What it was when it was found; absent when it was gone already. */
+  readonly print: Fingerprint | undefined;
 }
 
 /** Of an address beyond all measure its origin alone: cut in the middle, it might end in half a secret. */

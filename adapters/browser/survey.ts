@@ -1,9 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Frame, JSHandle } from 'playwright';
+import { z } from 'zod';
 import type { Candidate, Fingerprint, Survey } from '../../core/ports/browser.ts';
 import { type Described, describeElements, type SurveyQuestion } from './in-page-fingerprint.ts';
 
 const MOST = 500;
+
+/**
+ * What may come out of a page: it can have replaced whatever the description there is made with. Longer or stranger than
+ * the program's own description ever is, it is none.
+ */
+const WORDS = z.string().max(500).optional();
+const LENGTH = z.number();
+const FINGERPRINT = z.strictObject({
+  tag: z.string().max(100),
+  ...{ type: WORDS, role: WORDS, name: WORDS, text: WORDS, id: WORDS, testId: WORDS, fieldName: WORDS },
+  ...{ placeholder: WORDS, title: WORDS, alt: WORDS, href: WORDS },
+  classes: z.array(z.string().max(2_000)).max(12).optional(),
+  neighbours: z.array(z.string().max(500)).max(4).optional(),
+  path: z.array(z.string().max(500)).max(8).optional(),
+  box: z.strictObject({ x: LENGTH, y: LENGTH, width: LENGTH, height: LENGTH }).optional(),
+});
+const PRINTS = z.array(FINGERPRINT).max(MOST + 1);
 
 /** The controls of a page by their keys, until the next survey. */
 export interface Surveyor {
@@ -48,7 +66,7 @@ export function createSurveyor(): Surveyor {
         const question: SurveyQuestion = { hiddenIsFine, alsoTag: alsoTag ?? null, most };
         const document = await frame.evaluateHandle(describeElements, { given: null, question });
         const number = surveyed.push(document) - 1;
-        const prints = await document.evaluate((described) => described.prints);
+        const prints = printsIn(await document.evaluate((described) => described.prints));
         candidates.push(...prints.map((fingerprint, i) => ({ key: `${number}:${i}`, fingerprint })));
       }
       return candidates;
@@ -58,10 +76,31 @@ export function createSurveyor(): Surveyor {
       const handle = await handleOf(key);
       if (!handle) return undefined;
       const now = await fingerprintOf(handle);
-      return now && isSame(now, fingerprint) ? handle : undefined;
+      return now && isSame(now, fingerprint) && (await isTold(handle, now)) ? handle : undefined;
     },
   };
 }
+
+/** None at all when one of them is not what a description looks like: the page made it. */
+function printsIn(found: unknown): readonly Fingerprint[] {
+  const { data = [] } = PRINTS.safeParse(found);
+  return data as readonly Fingerprint[]; // as the schema says; properties that are absent stay so
+}
+
+/** Whether the words of the description are those that the browser itself sees there, in a world of its own. */
+async function isTold(handle: ElementHandle, { tag, text = '' }: Fingerprint): Promise<boolean> {
+  if (/^(input|textarea|select|svg)$/.test(tag)) return true; // what these hold is no description of them
+  const seen = await handle.innerText().catch(() => '');
+  const words = seen
+    .slice(0, 20 * LONGEST_WORDS)
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, LONGEST_WORDS);
+  return words === '' || text === '' || words === text;
+}
+
+/** As in-page-fingerprint.ts cuts them, in characters. */
+const LONGEST_WORDS = 120;
 
 /** What the element is now; `undefined` when its page has let go of it. */
 export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint | undefined> {
@@ -70,9 +109,11 @@ export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint 
   const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1 };
   const frame = await handle.ownerFrame();
   const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
-  return described?.prints[0];
+  return printsIn(described?.prints)[0];
 }
 
-function isSame(a: Fingerprint, b: Fingerprint): boolean {
-  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name;
+/** Whether it is still the same control: numbers in its words may count on. */
+export function isSame(a: Fingerprint, b: Fingerprint): boolean {
+  const words = ({ text = '', href = '' }: Fingerprint) => `${text.replace(/\d+/g, '0')} ${href}`;
+  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name && words(a) === words(b);
 }

@@ -3,7 +3,7 @@ import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../port
 import { redact } from '../redaction.ts';
 import { act, touch } from './act.ts';
 import type { Failed } from './failures.ts';
-import { refusal, wordsIn } from './gate.ts';
+import { keyRefusal, refusal, wordsIn } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
 import type { Stage, StepModel } from './stage.ts';
@@ -111,6 +111,8 @@ export function createHands(
     if (!HARMLESS.test(keys)) return refused('Refused: only keys that move about may be pressed.');
     const found = await picked(undefined);
     if (typeof found === 'string') return refused(found);
+    const why = keyRefusal(keys, found.candidate.fingerprint);
+    if (why !== undefined) return refused(why);
     const failed = await touch(stage, found.element, { kind: 'press', key: chordOf(keys) });
     return failed ? refused('The page did not take the key.') : done('Pressed.');
   }
