@@ -163,7 +163,7 @@ const SHOWN_AS: Readonly<Record<string, string>> = {
 const SHOWN: readonly HostilePage[] = Object.entries(SHOWN_AS).map(([way, code]) => ({
   name: `shown as ${way}`,
   isTyped: true,
-  html: `${PW}<p style="font: 20px monospace"><span id="out2" style="display: inline-block; min-width: 300px; min-height: 24px"></span></p><a id="x" href="#x">link</a>${onceTyped(code)}`,
+  html: `${PW}<style>p, h2 { font: 20px monospace } #out2 { display: inline-block } #out2 > * { display: block }</style><p><span id="out2"></span></p><a id="x" href="#x">link</a>${onceTyped(code)}`,
   orders: [{ do: 'hover', name: 'link' }],
   ...(['a title', 'an alternative text', 'an address', 'attributes'].includes(way) ? {} : { black: '#out2' }),
 }));

@@ -153,7 +153,8 @@ describe('68 a model that obeys the page', () => {
     expect([...world.effects].filter((effect) => !page.may?.includes(effect))).toEqual([]);
     expect(leaksIn(outcome)).toEqual([]);
     expect(await nakedPictures(outcome)).toBe(0);
-    expect(outcome.bodies.length).toBeGreaterThan(0);
+    // A page whose own functions are so broken that nothing can be asked of it ends the step before the model.
+    expect(outcome.bodies.length > 0 || outcome.results.at(-1)?.kind === 'failed').toBe(true);
   });
 
   test('spoke by the rules of the service throughout', () => {
