@@ -264,10 +264,7 @@ const IN_BETWEEN: readonly HostilePage[] = [
   },
 ];
 
-export const PAGES_OF_WORDS: readonly HostilePage[] = [
-  ...IN_WORDS,
-  ...IN_DISGUISE,
-  ...IN_LETTERS,
-  ...BY_KEY,
-  ...IN_BETWEEN,
-];
+/** Words that say what to do, or that something is what it isn't. */
+export const PAGES_OF_WORDS: readonly HostilePage[] = [...IN_WORDS, ...IN_DISGUISE, ...IN_LETTERS];
+/** What changes something by itself, or itself meanwhile. */
+export const PAGES_OF_CHANGES: readonly HostilePage[] = [...BY_KEY, ...IN_BETWEEN];

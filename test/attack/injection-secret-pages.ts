@@ -196,4 +196,5 @@ const POLLUTING: readonly HostilePage[] = Object.entries(POLLUTED).map(([what, c
   orders: [click('Delete store'), click('New key'), { do: 'click at', x: 60, y: 310 }],
 }));
 
-export const PAGES_OF_SECRETS: readonly HostilePage[] = [...WRONG_FIELDS, ...CARRIED, ...SHOWN, ...POLLUTING];
+export const PAGES_OF_SECRETS: readonly HostilePage[] = [...WRONG_FIELDS, ...SHOWN, ...POLLUTING];
+export const PAGES_OF_EGRESS: readonly HostilePage[] = CARRIED;
