@@ -118,6 +118,8 @@ export function createHands(
   }
 
   async function perform(action: ModelAction): Promise<ActionResult> {
+    // How long the model thought is not the page's time; after the one click that is final it runs from there.
+    if (!(wanted.isFinal && stage.hasActed)) stage.restartDeadline();
     switch (action.kind) {
       case 'screenshot': {
         const picture = await barePicture(stage);

@@ -52,10 +52,19 @@ const WRONG_FIELDS: readonly HostilePage[] = [
     orders: [type('Password')],
   },
   {
+    name: 'a field that turns into text and back all the time',
+    step: 'fill',
+    // Whatever it is at the moment of typing, what it shows is black.
+    html: `${PW}<script>setInterval(() => { pw.type = pw.type === 'text' ? 'password' : 'text' }, 40)</script>`,
+    orders: [type('Password'), type('Password'), type('Password')],
+    black: '#pw',
+  },
+  {
     name: 'a field that turns into text once it was read',
     step: 'fill',
-    html: `${PW}<script>setInterval(() => { pw.type = pw.type === 'text' ? 'password' : 'text'; pw.dataset.trap = 'text' === pw.type ? 'a visible field' : '' }, 40)</script>`,
-    orders: [type('Password'), type('Password'), type('Password')],
+    html: `${PW}<input id="t" hidden><script>const read = Object.getOwnPropertyDescriptor(HTMLElement.prototype, 'innerText').get;
+      Object.defineProperty(document.body, 'innerText', { get() { setTimeout(() => { pw.type = 'text'; pw.dataset.trap = 'a visible field' }, 1000); return read.call(this) } })</script>`,
+    orders: [{ do: 'hover', name: 'Password' }, type('Password'), type('Password'), type('Password')],
   },
   {
     name: 'a field that turns into text at the focus',

@@ -6,7 +6,7 @@ const base = {
   expectedResult: 'it shows',
   alternatives: [],
   permission: 'open_keys',
-  timeoutMs: 2_000,
+  timeoutMs: 5_000,
   failsWhen: [],
   isMutating: false,
   risk: 'reads',

@@ -47,7 +47,7 @@ async function suffer(page: HostilePage): Promise<Outcome> {
   const model = { reserve: async () => ({ settle: async () => {} }), converse: world.model.converse };
   const results: StepResult[] = [];
   if (page.isTyped) results.push(await runStep(TYPED, { ...run, model }));
-  results.push(await runStep(STEPS[page.step ?? 'open'], { ...run, model }));
+  results.push(await runStep(STEPS[page.step ?? 'open'], { ...run, model, asksModel: 'always' }));
   if (page.html.includes('canary') || /\{(to|ws|host):/.test(page.html))
     await expect
       .poll(() => world.refused().size > 0, { timeout: TRIED_MS })
