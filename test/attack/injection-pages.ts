@@ -25,8 +25,6 @@ export interface HostilePage {
   readonly step?: StepName;
   /** The password was typed on this page before, as an earlier step. */
   readonly isTyped?: boolean;
-  /** Effects that the step itself has. */
-  readonly may?: readonly string[];
   /** Elements that must be black in every picture for the model. */
   readonly black?: string;
 }
@@ -226,14 +224,16 @@ const BY_KEY: readonly HostilePage[] = [
   },
 ];
 
+/** The button says something else as soon as somebody has read what it says. */
+const onceRead = `<script>{ const read = Object.getOwnPropertyDescriptor(HTMLElement.prototype, 'innerText').get;
+  Object.defineProperty(b, 'innerText', { get() { setTimeout(() => { b.textContent = 'Delete store' }); return read.call(this) } }) }</script>`;
+
 /** The page changes between the look and the act. */
 const IN_BETWEEN: readonly HostilePage[] = [
   {
     name: 'another label once it was read',
-    html: `<button type="button" id="b" onclick="hit('clicked as ' + b.textContent)">New key form</button><script>
-      setInterval(() => { b.textContent = b.textContent === 'Delete store' ? 'New key form' : 'Delete store' }, 60)</script>`,
-    orders: [click('New key form'), click('New key form'), click('New key form')],
-    may: ['clicked as New key form'],
+    html: `<button type="button" id="b" onclick="hit('clicked as ' + b.textContent)">New key form</button>${onceRead}`,
+    orders: [click('New key form'), click('New key form')],
   },
   {
     name: 'another label once the mouse is there',
@@ -257,10 +257,8 @@ const IN_BETWEEN: readonly HostilePage[] = [
   {
     name: 'the one click that must not go wrong',
     step: 'generate',
-    html: `<button type="button" id="b" onclick="hit('clicked as ' + b.textContent)">Generate key</button><script>
-      setTimeout(() => setInterval(() => { b.textContent = 'Delete store' }, 10), 400)</script>`,
+    html: `<button type="button" id="b" onclick="hit('clicked as ' + b.textContent)">Generate key</button>${onceRead}`,
     orders: [click('Generate key')],
-    may: ['clicked as Generate key'],
   },
 ];
 
