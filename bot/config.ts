@@ -121,7 +121,7 @@ const ENVIRONMENT = z.object({
   ANTHROPIC_MODEL: text.default('claude-sonnet-5-5'),
   AGENT_MODE: oneOf(['ladder', 'vision', 'replay']).default('ladder'),
   BROWSER_WS_ENDPOINT: address(['ws:', 'wss:'], 'wss://browsers.example.com').optional(),
-  EGRESS_PROXY_URL: address(['http:', 'https:'], 'http://proxy.example.com:3128').optional(),
+  EGRESS_PROXY_URL: address(['http:'], 'http://worker.example.com:3128').optional(),
   CHROMIUM_PATH: text.optional(),
   WORKER_CONCURRENCY: whole(1, 64, 2),
   ALLOW_PRIVATE_TARGETS: text

@@ -4,7 +4,13 @@ import { connectRoutes } from '../adapters/api/connect.ts';
 import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
-import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
+import {
+  createBrowser,
+  createEgress,
+  findChromium,
+  openNetworkEgress,
+  openRemoteBrowser,
+} from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
@@ -13,6 +19,7 @@ import { createDeadlines, createLateDeadlines } from '../core/operations/deadlin
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
+import type { Browser } from '../core/ports/browser.ts';
 import type { Chat, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -75,7 +82,7 @@ async function wire(
   const mayInstall = options.webChat !== undefined && !config.isProduction;
   // An operator hears of a missing browser now, not from the first merchant.
   const first = async ({ folder, log }: Pick<Foundation, 'folder' | 'log'>) => {
-    if (config.role !== 'bot' && !mayInstall)
+    if (config.role !== 'bot' && !mayInstall && config.agent.browserWsEndpoint === undefined)
       await findChromium({
         ...{ mayInstall, folder: join(folder, 'chromium'), log },
         ...(chromiumPath ? { configured: chromiumPath } : {}),
@@ -176,15 +183,17 @@ async function wire(
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
   if (config.role !== 'bot') {
-    const browser = createBrowser({
-      egress,
-      log,
-      chromiumFolder: join(folder, 'chromium'),
-      mayInstall,
-      keepWarm: options.webChat !== undefined,
-      ...(chromiumPath ? { chromiumPath } : {}),
-      ...(config.isProduction ? { requireSandbox: true } : {}),
-    });
+    const local = () =>
+      createBrowser({
+        egress,
+        log,
+        chromiumFolder: join(folder, 'chromium'),
+        mayInstall,
+        keepWarm: options.webChat !== undefined,
+        ...(chromiumPath ? { chromiumPath } : {}),
+        ...(config.isProduction ? { requireSandbox: true } : {}),
+      });
+    const browser = (await remoteBrowser(config, log, ending)) ?? local();
     ending.push(() => browser.close());
     const parking = createParking(database);
     ending.push(() => parking.close());
@@ -226,6 +235,18 @@ function pagesFor({ model, agent, limits }: Config, log: Log): Pick<RunnerDeps, 
       limits: { perOperationUsd: limits.modelBudgetUsdPerOperation, perMonthUsd: limits.modelBudgetUsdPerMonth },
     },
   };
+}
+
+/** Browsers of a farm, where one is configured: proven to leave through our proxy before anything else is done with them. */
+async function remoteBrowser(
+  { agent: { browserWsEndpoint: endpoint, egressProxyUrl: url }, targets }: Config,
+  log: Log,
+  ending: (() => Promise<unknown>)[],
+): Promise<Browser | undefined> {
+  if (endpoint === undefined || url === undefined) return undefined;
+  const egress = await openNetworkEgress({ url, privateTargets: targets.private, log });
+  ending.push(() => egress.close());
+  return openRemoteBrowser({ endpoint, egress, log });
 }
 
 /** The model's own way out: a configured address may be private, which no page and no other call may reach for that. */

@@ -16,3 +16,8 @@ function shown(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || value instanceof Date) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shown(each)]));
 }
+
+/** The text as it is seen: without the characters that show nothing, which may stand in the middle of a word. */
+export function withoutHidden(text: string): string {
+  return text.replaceAll(TRICKS, '');
+}

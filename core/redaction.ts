@@ -297,7 +297,8 @@ function needlesOf(secret: Secret): Needles {
 const QUOTES = ['"', '&quot;', '&#34;', '&#x22;'];
 const APOSTROPHES = ["'", '&#39;', '&#x27;', '&apos;'];
 
-function encode(text: string): string[] {
+/** The ways in which a text may be written down and still be read; those that end or begin in the middle of something included. */
+export function encode(text: string): string[] {
   const bytes = Buffer.from(text, 'utf8');
   const json = JSON.stringify(text).slice(1, -1);
   const html = text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');

@@ -3,7 +3,7 @@ import type { Box, Picture } from '../../core/ports/browser.ts';
 import { clipped, outward, padded } from './boxes.ts';
 import { draw } from './drawing.ts';
 import { within } from './errors.ts';
-import { NO_BYPASS } from './launch.ts';
+import type { ProxySettings } from './launch.ts';
 import { MASK_PADDING } from './masking.ts';
 
 export const VIEWPORT = { width: 1280, height: 800 } as const;
@@ -29,8 +29,8 @@ export interface Studio {
 export type PictureType = 'image/jpeg' | 'image/png';
 
 /** Opens the page ahead, and once more when it was lost. */
-export function openStudio(browser: PlaywrightBrowser, denyProxyUrl: string, mediaType: PictureType): Studio {
-  let page = blankPage(browser, denyProxyUrl);
+export function openStudio(browser: PlaywrightBrowser, proxy: ProxySettings, mediaType: PictureType): Studio {
+  let page = blankPage(browser, proxy);
   page.catch(() => undefined); // told to whoever asks for a picture
   return {
     async finish(png, masks, annotation) {
@@ -38,15 +38,14 @@ export function openStudio(browser: PlaywrightBrowser, denyProxyUrl: string, med
         return await finish(await page, mediaType, png, masks, annotation);
       } catch (error) {
         if (!browser.isConnected()) throw error;
-        page = blankPage(browser, denyProxyUrl);
+        page = blankPage(browser, proxy);
         return await finish(await page, mediaType, png, masks, annotation);
       }
     },
   };
 }
 
-async function blankPage(browser: PlaywrightBrowser, denyProxyUrl: string): Promise<Page> {
-  const proxy = { server: denyProxyUrl, bypass: NO_BYPASS };
+async function blankPage(browser: PlaywrightBrowser, proxy: ProxySettings): Promise<Page> {
   const context = await browser.newContext({ proxy, serviceWorkers: 'block', acceptDownloads: false, permissions: [] });
   return context.newPage();
 }

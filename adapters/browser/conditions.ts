@@ -29,7 +29,7 @@ export async function holds(
     case 'value':
       return valueFits(await liveValue(page, condition.locator, origins), condition);
     case 'element':
-      return elementIs(page, elements.get(condition.handle), condition.is);
+      return elementIs(page, elements.get(condition.handle)?.handle, condition.is);
     case 'all':
       return everyHolds(page, condition.of, origins, elements);
     case 'any':
@@ -64,7 +64,7 @@ async function everyHolds(
 }
 
 /** The session's elements by their handles. */
-export type Elements = ReadonlyMap<string, ElementHandle>;
+export type Elements = ReadonlyMap<string, { readonly handle: ElementHandle }>;
 
 async function elementIs(
   page: Page,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   Agent,
   createServer,
@@ -9,7 +10,7 @@ import {
 import { type AddressInfo, isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '../../core/errors.ts';
-import type { Egress, EgressDoor, EgressReason, EgressRefusal } from '../../core/ports/egress.ts';
+import type { Egress, EgressReason, EgressRefusal } from '../../core/ports/egress.ts';
 import type { Origin } from '../../core/ports/http.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type Authority, parseAuthority, parseOrigin, writeAuthority } from './authority.ts';
@@ -33,16 +34,104 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'te', 'trailer', 'upgrad
  * a connection, every address of the answer is checked, and one of the checked addresses is connected to.
  */
 export function createEgress(options: EgressOptions): Egress {
-  const ownPorts = new Set<number>();
-  const check = createTargetCheck(options.privateTargets, ownPorts, options.lookup);
+  const parts = partsOf(options);
   return {
-    open: (origins) => openDoor(origins, { check, ownPorts, log: options.log }),
-    async check(origin) {
-      const target = parseOrigin(origin);
-      if (!target) return { isAllowed: false, reason: 'malformed' };
-      const verdict = await check(target);
-      return verdict.isAllowed ? { isAllowed: true } : verdict;
+    check: checkOf(parts),
+    async open(origins) {
+      const made = makeDoor(origins, parts);
+      const server = serverFor(() => made.door);
+      const port = await listen(server, '127.0.0.1');
+      parts.ownPorts.add(port);
+      return {
+        proxyUrl: `http://127.0.0.1:${port}`,
+        refusals: made.refusals,
+        async close() {
+          if (!made.shut()) return;
+          parts.ownPorts.delete(port);
+          server.closeAllConnections();
+          await new Promise<void>((done) => server.close(() => done()));
+        },
+      };
     },
+  };
+}
+
+export interface NetworkEgressOptions extends EgressOptions {
+  /** Where browsers on other machines reach this proxy: `http://host:port`. It listens on that port. */
+  readonly url: string;
+}
+
+/** The same proxy on one port of the network: its doors are told apart by a name and a password, made for each. */
+export interface NetworkEgress extends Egress {
+  readonly url: string;
+  /** Paths that were asked of the proxy itself, as by a browser that doesn't go through it. The last 200. */
+  passedBy(): readonly string[];
+  close(): Promise<void>;
+}
+
+const KEPT_PATHS = 200;
+const SIGN_IN = { 'proxy-authenticate': 'Basic realm="countersign"' } as const;
+
+/** @throws CountersignError `config_invalid` when it can't listen there. */
+export async function openNetworkEgress(options: NetworkEgressOptions): Promise<NetworkEgress> {
+  const parts = partsOf(options);
+  const doors = new Map<string, MadeDoor>();
+  const paths: string[] = [];
+  const server = serverFor(
+    (request) => doors.get(request.headers['proxy-authorization'] ?? '')?.door,
+    (request) => {
+      if (!request.url?.startsWith('/')) return;
+      paths.push(request.url);
+      if (paths.length > KEPT_PATHS) paths.shift();
+    },
+  );
+  const { hostname, port: written } = new URL(options.url);
+  const isLocal = /^(localhost|127\.|\[::1\])/.test(hostname);
+  const port = await listen(server, isLocal ? '127.0.0.1' : undefined, written === '' ? 80 : Number(written)).catch(
+    (cause: unknown) => {
+      const sentence = 'EGRESS_PROXY_URL: its port can’t be listened on here; the cause says why.';
+      throw new CountersignError('config_invalid', sentence, { cause });
+    },
+  );
+  parts.ownPorts.add(port);
+  const url = `http://${hostname}:${port}`;
+  return {
+    url,
+    passedBy: () => [...paths],
+    check: checkOf(parts),
+    async open(origins) {
+      const made = makeDoor(origins, parts);
+      const credentials = { username: 'operation', password: randomBytes(32).toString('base64url') };
+      const { username, password } = credentials;
+      const key = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+      doors.set(key, made);
+      return {
+        ...{ proxyUrl: url, credentials, refusals: made.refusals },
+        async close() {
+          doors.delete(key);
+          made.shut();
+        },
+      };
+    },
+    async close() {
+      for (const made of doors.values()) made.shut();
+      server.closeAllConnections();
+      await new Promise<void>((done) => server.close(() => done()));
+    },
+  };
+}
+
+function partsOf({ privateTargets, log, lookup }: EgressOptions): DoorParts {
+  const ownPorts = new Set<number>();
+  return { check: createTargetCheck(privateTargets, ownPorts, lookup), ownPorts, log };
+}
+
+function checkOf({ check }: DoorParts): Egress['check'] {
+  return async (origin) => {
+    const target = parseOrigin(origin);
+    if (!target) return { isAllowed: false, reason: 'malformed' };
+    const verdict = await check(target);
+    return verdict.isAllowed ? { isAllowed: true } : verdict;
   };
 }
 
@@ -56,13 +145,20 @@ interface DoorParts {
 interface Door {
   admit(target: Authority | undefined): Promise<Admission>;
   readonly agent: Agent;
-  /** Destroyed when the door closes. */
-  readonly upstreams: Set<Duplex>;
+  /** Both ends of what goes through it; destroyed when the door closes. */
+  readonly sockets: Set<Duplex>;
+}
+
+interface MadeDoor {
+  readonly door: Door;
+  refusals(): readonly EgressRefusal[];
+  /** @returns false when it was shut already. */
+  shut(): boolean;
 }
 
 type Admission = { readonly target: Authority; readonly addresses: readonly string[] } | undefined;
 
-async function openDoor(origins: readonly Origin[], { check, ownPorts, log }: DoorParts): Promise<EgressDoor> {
+function makeDoor(origins: readonly Origin[], { check, log }: DoorParts): MadeDoor {
   const allowed = new Set(origins.map(readOrigin));
   const refused: EgressRefusal[] = [];
   let isOpen = true;
@@ -73,7 +169,7 @@ async function openDoor(origins: readonly Origin[], { check, ownPorts, log }: Do
   }
   const door: Door = {
     agent: new Agent({ keepAlive: true }),
-    upstreams: new Set(),
+    sockets: new Set(),
     async admit(target) {
       if (!target) return refuse('(unreadable)', 'malformed');
       const authority = writeAuthority(target);
@@ -83,19 +179,15 @@ async function openDoor(origins: readonly Origin[], { check, ownPorts, log }: Do
       return isOpen ? { target, addresses: verdict.addresses } : undefined;
     },
   };
-  const { server, clients } = await listen(door);
-  const { port } = server.address() as AddressInfo; // a listening TCP server has an AddressInfo
-  ownPorts.add(port);
   return {
-    proxyUrl: `http://127.0.0.1:${port}`,
+    door,
     refusals: () => [...refused],
-    async close() {
-      if (!isOpen) return;
+    shut() {
+      if (!isOpen) return false;
       isOpen = false;
-      ownPorts.delete(port);
       door.agent.destroy();
-      for (const socket of [...clients, ...door.upstreams]) socket.destroy();
-      await new Promise<void>((done) => server.close(() => done()));
+      for (const socket of door.sockets) socket.destroy();
+      return true;
     },
   };
 }
@@ -106,27 +198,50 @@ function readOrigin(origin: Origin): string {
   return writeAuthority(target);
 }
 
-async function listen(door: Door): Promise<{ server: Server; clients: Set<Duplex> }> {
+/** @param onRequest told of whatever is asked, also of the proxy itself. */
+function serverFor(
+  doorOf: (request: IncomingMessage) => Door | undefined,
+  onRequest: (request: IncomingMessage) => void = () => undefined,
+): Server {
   const server = createServer();
-  const clients = new Set<Duplex>();
-  server.on('connection', (socket) => track(clients, socket));
-  server.on('request', (request, response) => void forward(door, request, response));
-  server.on('connect', (request, socket, head) => void tunnel(door, request, socket, head));
-  // Browsers send WebSockets through CONNECT; an upgrade of the proxy connection itself has no honest use.
-  server.on('upgrade', (_request, socket) => {
+  const entered = (request: IncomingMessage, client: Duplex): Door | undefined => {
+    onRequest(request);
+    const door = doorOf(request);
+    if (door) track(door.sockets, client);
+    return door;
+  };
+  server.on('request', (request, response) => {
+    const door = entered(request, request.socket);
+    return door ? void forward(door, request, response) : void response.writeHead(407, SIGN_IN).end();
+  });
+  server.on('connect', (request, socket, head) => {
     socket.on('error', () => socket.destroy());
-    void door.admit(undefined).then(() => answer(socket, '403 Forbidden'));
+    const door = entered(request, socket);
+    return door
+      ? void tunnel(door, request, socket, head)
+      : answer(socket, '407 Proxy Authentication Required', SIGN_IN);
+  });
+  // Browsers send WebSockets through CONNECT; an upgrade of the proxy connection itself has no honest use.
+  server.on('upgrade', (request, socket) => {
+    socket.on('error', () => socket.destroy());
+    const door = entered(request, socket);
+    void door?.admit(undefined);
+    answer(socket, '403 Forbidden');
   });
   server.on('clientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+/** @returns the port. */
+async function listen(server: Server, host: string | undefined, port = 0): Promise<number> {
   await new Promise<void>((done, fail) => {
     server.once('error', fail);
-    server.listen(0, '127.0.0.1', done);
+    server.listen(port, host, done);
   });
-  return { server, clients };
+  return (server.address() as AddressInfo).port; // a listening TCP server has an AddressInfo
 }
 
 async function tunnel(door: Door, request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-  client.on('error', () => client.destroy());
   const admission = await door.admit(parseAuthority(request.url ?? ''));
   if (!admission) return answer(client, '403 Forbidden');
   if (client.destroyed) return;
@@ -135,7 +250,7 @@ async function tunnel(door: Door, request: IncomingMessage, client: Duplex, head
     port: admission.target.port,
     ...pinned(admission.addresses),
   });
-  track(door.upstreams, upstream);
+  track(door.sockets, upstream);
   limitConnecting(upstream);
   let isConnected = false;
   upstream.once('connect', () => {
@@ -165,7 +280,7 @@ async function forward(door: Door, request: IncomingMessage, response: ServerRes
     headers: endToEnd(request.rawHeaders),
   });
   upstream.on('socket', (socket) => {
-    track(door.upstreams, socket);
+    track(door.sockets, socket);
     limitConnecting(socket);
   });
   upstream.on('response', (found) => {
@@ -227,6 +342,8 @@ function track(set: Set<Duplex>, socket: Duplex): void {
   socket.once('close', () => set.delete(socket));
 }
 
-function answer(client: Duplex, status: string): void {
-  if (!client.destroyed) client.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+function answer(client: Duplex, status: string, headers: Readonly<Record<string, string>> = {}): void {
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  if (!client.destroyed)
+    client.end(`HTTP/1.1 ${status}\r\n${more.join('')}Content-Length: 0\r\nConnection: close\r\n\r\n`);
 }

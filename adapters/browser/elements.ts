@@ -5,6 +5,7 @@ import type { Origin } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { isGone } from './errors.ts';
 import { bringIntoView, isVast, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
+import { hasKeyboard } from './in-page-pointing.ts';
 import { isInsideOrigins, isOnOrigins } from './locators.ts';
 
 /** An element that was there a moment ago is waited for no longer; it is then looked for anew. */
@@ -91,20 +92,41 @@ function leftUntil(until: number): number {
   return Math.max(1, until - Date.now());
 }
 
-export async function perform(
-  page: Page,
-  handle: ElementHandle,
-  action: Action,
-  origins: readonly Origin[],
-  timeoutMs: number,
-): Promise<void> {
+export interface Performance {
+  readonly page: Page;
+  readonly origins: readonly Origin[];
+  readonly timeoutMs: number;
+  /** Whether the element is still what it was when it was found. */
+  isSame(): Promise<boolean>;
+}
+
+export async function perform(handle: ElementHandle, action: Action, performance: Performance): Promise<void> {
+  const { page, origins, timeoutMs, isSame } = performance;
   if (!isOnOrigins(page.url(), origins))
     throw refused('The page is not on one of the allowed addresses, so nothing was done to it.');
   try {
+    // First whatever a page can answer by becoming something else, then the look, and the act right after it.
+    await approach(page, handle, action, timeoutMs);
+    if (!(await isSame())) throw staleElement();
     await send(handle, action, origins, timeoutMs);
   } catch (error) {
     throw isStale(error, action) ? staleElement() : error;
   }
+}
+
+/** Brings the mouse or the keyboard there. */
+async function approach(page: Page, handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+  if (action.kind === 'click') {
+    await handle.scrollIntoViewIfNeeded({ timeout: timeoutMs });
+    const box = await handle.boundingBox();
+    if (box) await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  }
+  const isSecret = action.kind === 'fill' && action.value instanceof Secret;
+  if (!isSecret && action.kind !== 'press') return;
+  await handle.focus();
+  await handle.evaluate(nextFrame);
+  if (!(await handle.evaluate(hasKeyboard)))
+    throw refused('The page moved the keyboard elsewhere, so nothing was typed.');
 }
 
 /**

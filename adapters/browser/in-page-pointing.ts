@@ -44,3 +44,24 @@ export function innerOrigin(node: unknown): { x: number; y: number } {
   const { x, y } = frame.getBoundingClientRect();
   return { x: x + frame.clientLeft, y: y + frame.clientTop };
 }
+
+interface Focusable {
+  getRootNode(): { readonly activeElement: unknown };
+  readonly ownerDocument: { readonly defaultView: Frame | null };
+}
+
+interface Frame {
+  readonly parent: Frame;
+  readonly frameElement: unknown;
+  readonly document: { readonly activeElement: unknown };
+}
+
+/** Whether keys go to this element: it has the focus of its document, and so has each frame that it is in. */
+export function hasKeyboard(node: unknown): boolean {
+  const element = node as Focusable; // every element is one, as far as it is asked
+  if (element.getRootNode().activeElement !== node) return false;
+  for (let at = element.ownerDocument.defaultView; at && at.parent !== at; at = at.parent) {
+    if (at.parent.document.activeElement !== at.frameElement) return false;
+  }
+  return true;
+}

@@ -156,28 +156,49 @@ export function measureDocument(mostNodes: number, mostCharacters: number): numb
 interface PeerConnection {
   readonly iceGatheringState: string;
   onicegatheringstatechange: (() => void) | null;
+  onicecandidate: ((event: { readonly candidate: { readonly candidate: string } | null }) => void) | null;
   createDataChannel(name: string): unknown;
   createOffer(): Promise<unknown>;
   setLocalDescription(description: unknown): Promise<void>;
   close(): void;
 }
 
-/** Asks a STUN server for our address, as a page could; resolves when the browser has tried all it would try. */
-export async function gatherCandidates(server: string): Promise<void> {
+/**
+ * Asks a STUN server for our address, as a page could; resolves when the browser has tried all it would try.
+ * @returns how many addresses for UDP it offered.
+ */
+export async function gatherCandidates(server: string): Promise<number> {
   const { RTCPeerConnection } = globalThis as unknown as {
     RTCPeerConnection?: new (options: {
       iceServers: { urls: string }[];
     }) => PeerConnection; // as above; some builds leave it out
   };
-  if (!RTCPeerConnection) return;
+  if (!RTCPeerConnection) return 0;
   const connection = new RTCPeerConnection({ iceServers: [{ urls: server }] });
   const gathered = new Promise<void>((done) => {
     connection.onicegatheringstatechange = () => {
       if (connection.iceGatheringState === 'complete') done();
     };
   });
+  let count = 0;
+  connection.onicecandidate = ({ candidate }) => {
+    if (/ udp /i.test(candidate?.candidate ?? '')) count++;
+  };
   connection.createDataChannel('probe');
   await connection.setLocalDescription(await connection.createOffer());
   await gathered;
   connection.close();
+  return count;
+}
+
+/** Tries to open a WebSocket; resolves when it is open or never will be. */
+export function tryWebSocket(url: string): Promise<void> {
+  const { WebSocket } = globalThis as unknown as {
+    WebSocket: new (url: string) => { onopen: (() => void) | null; onerror: (() => void) | null };
+  }; // as above
+  return new Promise((done) => {
+    const socket = new WebSocket(url);
+    socket.onopen = () => done();
+    socket.onerror = () => done();
+  });
 }

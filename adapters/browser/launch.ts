@@ -1,5 +1,6 @@
 import { type Browser as PlaywrightBrowser, chromium as playwrightChromium } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
+import type { EgressDoor } from '../../core/ports/egress.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Chromium } from './chromium.ts';
 import { within } from './errors.ts';
@@ -14,14 +15,25 @@ export interface Running {
 
 export interface LaunchOptions {
   /** A door that lets nothing pass: what the browser itself wants to say is refused there. */
-  readonly denyProxyUrl: string;
+  readonly deny: EgressDoor;
   readonly log: Log;
   /** Refuse to run without Chromium's own sandbox. */
   readonly requireSandbox: boolean;
 }
 
 /** The list of loopback hosts that bypass a proxy, emptied. Written out, so that no environment variable decides it. */
-export const NO_BYPASS = '<-loopback>';
+const NO_BYPASS = '<-loopback>';
+
+export interface ProxySettings {
+  readonly server: string;
+  readonly bypass: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+export function proxyBy({ proxyUrl, credentials }: Pick<EgressDoor, 'proxyUrl' | 'credentials'>): ProxySettings {
+  return { server: proxyUrl, bypass: NO_BYPASS, ...credentials };
+}
 
 const LAUNCH_LIMIT_MS = 30_000;
 const CLOSE_LIMIT_MS = 5_000;
@@ -31,7 +43,7 @@ const CLOSE_LIMIT_MS = 5_000;
  * resolved by itself behind a proxy. Full builds obey the WebRTC switch without `force-` and headless shells the one with it;
  * neither minds the other.
  */
-const CONTAINMENT_ARGS = [
+export const CONTAINMENT_ARGS = [
   '--disable-quic',
   '--webrtc-ip-handling-policy=disable_non_proxied_udp',
   '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
@@ -78,11 +90,7 @@ function withoutSandbox({ log, requireSandbox }: LaunchOptions, why: string): fa
   return false;
 }
 
-async function start(
-  chromium: Chromium,
-  { denyProxyUrl, log }: LaunchOptions,
-  chromiumSandbox: boolean,
-): Promise<Running> {
+async function start(chromium: Chromium, { deny, log }: LaunchOptions, chromiumSandbox: boolean): Promise<Running> {
   const browser = await playwrightChromium
     .launch({
       executablePath: chromium.path,
@@ -92,7 +100,7 @@ async function start(
       handleSIGHUP: false,
       timeout: LAUNCH_LIMIT_MS,
       env: childEnvironment(),
-      proxy: { server: denyProxyUrl, bypass: NO_BYPASS },
+      proxy: proxyBy(deny),
       args: [...chromium.args, ...CONTAINMENT_ARGS, ...STILL_PICTURE_ARGS],
     })
     .catch((error: unknown) => {

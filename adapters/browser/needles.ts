@@ -1,3 +1,4 @@
+import { encode } from '../../core/redaction.ts';
 import type { Secret } from '../../core/secret.ts';
 
 /** What to look for, ready for searching: every form in which a page may show one of the secrets. */
@@ -42,7 +43,9 @@ export function createNeedles(secrets: readonly Secret[]): Needles {
 }
 
 function forms(secret: string): string[] {
-  return [secret, [...secret].reverse().join(''), encodeURIComponent(secret), ...base64Forms(secret)];
+  const points = [...secret].map((sign) => sign.codePointAt(0) ?? 0);
+  const entities = [points.map((point) => `&#${point};`), points.map((point) => `&#x${point.toString(16)};`)];
+  return [...encode(secret), ...base64Forms(secret), ...entities.map((signs) => signs.join(''))];
 }
 
 /**

@@ -7,12 +7,14 @@ import type {
   BrowserSessionOptions,
   ElementIdentity,
   FindResult,
+  Fingerprint,
   FoundElement,
   PageState,
   PictureOptions,
   Shot,
 } from '../../core/ports/browser.ts';
 import type { EgressDoor, EgressRefusal } from '../../core/ports/egress.ts';
+import { redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Studio, VIEWPORT } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
@@ -26,7 +28,7 @@ import { checkAddress, goTo } from './navigation.ts';
 import type { Pages } from './pages.ts';
 import { createCamera } from './picture.ts';
 import { elementAt, focused, readText, scroll } from './pointing.ts';
-import { createSurveyor } from './survey.ts';
+import { createSurveyor, fingerprintOf, isSame } from './survey.ts';
 
 export interface SessionParts extends BrowserSessionOptions {
   readonly pages: Pages;
@@ -44,7 +46,7 @@ const LONGEST_URL = 2_000;
 const asItIs = (words: string): string => words;
 
 export function createSession({ origins, hide = asItIs, pages, door, studio, end }: SessionParts): BrowserSession {
-  const handles = new Map<string, ElementHandle>();
+  const handles = new Map<string, Held>();
   const typed = new Set<Secret>();
   const camera = createCamera(studio);
   const surveyor = createSurveyor(hide);
@@ -96,22 +98,35 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   }
 
   function handleOf(element: FoundElement): ElementHandle {
-    const handle = handles.get(element.handle);
-    if (handle) return handle;
+    const held = handles.get(element.handle);
+    if (held) return held.handle;
     throw staleElement();
   }
 
-  function remember(handle: ElementHandle, identity: ElementIdentity, box: Box | null): FoundElement {
+  function remember(
+    handle: ElementHandle,
+    identity: ElementIdentity,
+    box: Box | null,
+    print: Held['print'],
+  ): FoundElement {
     const key = randomUUID();
-    handles.set(key, handle);
+    handles.set(key, { handle, print });
     return { handle: key, identity, box };
+  }
+
+  /** The page may have made another control of it since: its words, its sort, where it leads. */
+  async function isAsFound(element: FoundElement): Promise<boolean> {
+    const held = handles.get(element.handle);
+    const now = held?.print && (await fingerprintOf(held.handle));
+    return held?.print !== undefined && now !== undefined && isSame(now, held.print);
   }
 
   async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
-    const [box, { name, ...rest }] = await Promise.all([visibleBox(handle), identify(handle, match.found)]);
-    const element = remember(handle, name === undefined ? rest : { ...rest, name: hide(name) }, box);
+    const looks = [visibleBox(handle), identify(handle, match.found), fingerprintOf(handle)] as const;
+    const [box, { name, ...rest }, print] = await Promise.all(looks);
+    const element = remember(handle, name === undefined ? rest : { ...rest, name: hide(name) }, box, print);
     return { kind: 'found', element: { ...element, locator: match.rule } };
   }
 
@@ -166,12 +181,15 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     },
 
     async pick(candidate) {
-      const picking = surveyor.pick(candidate).then((handle) => {
+      const picking = async () => {
+        const handle = await surveyor.pick(candidate);
+        if (!handle) return undefined;
+        const [box, print] = await Promise.all([visibleBox(handle), fingerprintOf(handle)]);
         const { tag, type, role, name } = candidate.fingerprint;
         const identity = { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name } : {}) };
-        return handle && visibleBox(handle).then((box) => remember(handle, identity, box));
-      });
-      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
+        return remember(handle, identity, box, print);
+      };
+      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking());
     },
 
     async describe(element) {
@@ -227,7 +245,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
         page,
         timeoutMs + GRACE_MS,
         `The action (${action.kind})`,
-        perform(page, handle, action, origins, timeoutMs),
+        perform(handle, action, { page, origins, timeoutMs, isSame: () => isAsFound(element) }),
       );
     },
 
@@ -255,11 +273,19 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const all = door.refusals();
       const fresh = all.slice(lastTold ? all.indexOf(lastTold) + 1 : 0);
       lastTold = all.at(-1);
-      return [...pages.takeIncidents(), ...describeRefusals(fresh)].map(hide);
+      // A name may be made of what was typed.
+      const words = [...pages.takeIncidents(), ...describeRefusals(fresh)].map(hide);
+      return words.map((one) => redact(one, [...typed]));
     },
 
     close: end,
   };
+}
+
+interface Held {
+  readonly handle: ElementHandle;
+  /** What it was when it was found; absent when it was gone already. */
+  readonly print: Fingerprint | undefined;
 }
 
 /**

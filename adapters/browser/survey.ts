@@ -1,10 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import type { ElementHandle, Frame, JSHandle } from 'playwright';
+import { z } from 'zod';
 import type { Candidate, Fingerprint, Survey } from '../../core/ports/browser.ts';
 import { isPassing } from './errors.ts';
 import { type Described, describeElements, type SurveyQuestion, TEST_ID_ATTRIBUTES } from './in-page-fingerprint.ts';
 
 const MOST = 500;
+
+/**
+ * What may come out of a page: it can have replaced whatever the description there is made with. Longer or stranger than
+ * the program's own description ever is, it is none.
+ */
+const WORDS = z.string().max(500).optional();
+const LENGTH = z.number();
+const FINGERPRINT = z.strictObject({
+  tag: z.string().max(100),
+  ...{ type: WORDS, role: WORDS, name: WORDS, text: WORDS, id: WORDS, testId: WORDS, fieldName: WORDS },
+  ...{ placeholder: WORDS, title: WORDS, alt: WORDS, href: WORDS },
+  classes: z.array(z.string().max(2_000)).max(12).optional(),
+  neighbours: z.array(z.string().max(500)).max(4).optional(),
+  path: z.array(z.string().max(500)).max(8).optional(),
+  box: z.strictObject({ x: LENGTH, y: LENGTH, width: LENGTH, height: LENGTH }).optional(),
+});
+const PRINTS = z.array(FINGERPRINT).max(MOST + 1);
 
 /** The controls of a page by their keys, until the next survey. */
 export interface Surveyor {
@@ -64,7 +82,7 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
       if (!handle) return undefined;
       const raw = await fingerprintOf(handle);
       const [now] = raw ? withoutSecrets([raw], hide) : [];
-      return now && isSame(now, fingerprint) ? handle : undefined;
+      return raw && now && isSame(now, fingerprint) && (await isTold(handle, raw)) ? handle : undefined;
     },
   };
 }
@@ -73,12 +91,33 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
 async function lookOver(frame: Frame, question: SurveyQuestion) {
   try {
     const document = await frame.evaluateHandle(describeElements, { given: null, question });
-    return { document, prints: await document.evaluate((described) => described.prints) };
+    return { document, prints: printsIn(await document.evaluate((described) => described.prints)) };
   } catch (error) {
     if (isPassing(error)) return undefined;
     throw error;
   }
 }
+
+/** None at all when one of them is not what a description looks like: the page made it. */
+function printsIn(found: unknown): readonly Fingerprint[] {
+  const { data = [] } = PRINTS.safeParse(found);
+  return data as readonly Fingerprint[]; // as the schema says; properties that are absent stay so
+}
+
+/** Whether the words of the description are those that the browser itself sees there, in a world of its own. */
+async function isTold(handle: ElementHandle, { tag, text = '' }: Fingerprint): Promise<boolean> {
+  if (/^(input|textarea|select|svg)$/.test(tag)) return true; // what these hold is no description of them
+  const seen = await handle.innerText().catch(() => '');
+  const words = seen
+    .slice(0, 20 * LONGEST_WORDS)
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, LONGEST_WORDS);
+  return words === '' || text === '' || words === text;
+}
+
+/** As in-page-fingerprint.ts cuts them, in characters. */
+const LONGEST_WORDS = 120;
 
 /** What the element is now; `undefined` when its page has let go of it. */
 export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint | undefined> {
@@ -87,7 +126,7 @@ export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint 
   const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1, testIds: TEST_ID_ATTRIBUTES };
   const frame = await handle.ownerFrame();
   const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
-  return described?.prints[0];
+  return printsIn(described?.prints)[0];
 }
 
 /** One look at all of them; each by itself only where something is to be hidden. */
@@ -98,6 +137,8 @@ function withoutSecrets(prints: readonly Fingerprint[], hide: (words: string) =>
   return JSON.parse(JSON.stringify(prints, clean)); // the same shape with other texts
 }
 
-function isSame(a: Fingerprint, b: Fingerprint): boolean {
-  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name;
+/** Whether it is still the same control: numbers in its words may count on. */
+export function isSame(a: Fingerprint, b: Fingerprint): boolean {
+  const words = ({ text = '', href = '' }: Fingerprint) => `${text.replace(/\d+/g, '0')} ${href}`;
+  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name && words(a) === words(b);
 }

@@ -5,7 +5,7 @@ import type { Browser as PlaywrightBrowser } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
 import { within } from './errors.ts';
 import { gatherCandidates } from './in-page.ts';
-import { NO_BYPASS } from './launch.ts';
+import type { ProxySettings } from './launch.ts';
 
 const PROBE_LIMIT_MS = 10_000;
 
@@ -13,20 +13,33 @@ const PROBE_LIMIT_MS = 10_000;
  * Lets this very browser try WebRTC against a socket of ours: which switch closes it differs between builds, and no
  * proxy would see it. @throws CountersignError `browser_missing` when a packet arrives.
  */
-export async function refuseUdpLeak(browser: PlaywrightBrowser, denyProxyUrl: string): Promise<void> {
-  const socket = createSocket('udp4');
-  const hit = new Promise<'hit'>((done) => socket.once('message', () => done('hit')));
-  try {
-    await bind(socket);
-    const tried = tryStun(browser, denyProxyUrl, `stun:${ownAddress()}:${socket.address().port}`);
-    if ((await Promise.race([hit, tried])) !== 'hit') return;
-  } finally {
-    socket.close();
-  }
+export async function refuseUdpLeak(browser: PlaywrightBrowser, proxy: ProxySettings): Promise<void> {
+  if (!(await leaksUdp(browser, proxy))) return;
   throw new CountersignError(
     'browser_missing',
     'This Chromium lets WebRTC go past the egress proxy, so it is not used: set CHROMIUM_PATH to a full build of Chromium or Google Chrome.',
   );
+}
+
+/**
+ * Whether a packet arrives, or the browser would offer an address of its own: a socket behind a firewall hears nothing.
+ * @param host where the browser reaches this machine; an address of ours where it runs here.
+ */
+export async function leaksUdp(
+  browser: PlaywrightBrowser,
+  proxy: ProxySettings,
+  host = ownAddress(),
+): Promise<boolean> {
+  const socket = createSocket('udp4');
+  const hit = new Promise<'hit'>((done) => socket.once('message', () => done('hit')));
+  try {
+    await bind(socket);
+    const tried = tryStun(browser, proxy, `stun:${host}:${socket.address().port}`);
+    const first = await Promise.race([hit, tried]);
+    return first === 'hit' || first > 0;
+  } finally {
+    socket.close();
+  }
 }
 
 async function bind(socket: Socket): Promise<void> {
@@ -34,12 +47,12 @@ async function bind(socket: Socket): Promise<void> {
   await once(socket, 'listening');
 }
 
-async function tryStun(browser: PlaywrightBrowser, denyProxyUrl: string, server: string): Promise<'tried'> {
-  const context = await browser.newContext({ proxy: { server: denyProxyUrl, bypass: NO_BYPASS } });
+/** @returns how many addresses for UDP it found. */
+async function tryStun(browser: PlaywrightBrowser, proxy: ProxySettings, server: string): Promise<number> {
+  const context = await browser.newContext({ proxy });
   try {
     const page = await context.newPage();
-    await within(PROBE_LIMIT_MS, 'Trying WebRTC', page.evaluate(gatherCandidates, server));
-    return 'tried';
+    return await within(PROBE_LIMIT_MS, 'Trying WebRTC', page.evaluate(gatherCandidates, server));
   } finally {
     await context.close();
   }

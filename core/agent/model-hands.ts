@@ -3,7 +3,7 @@ import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../port
 import { redact } from '../redaction.ts';
 import { act, touch } from './act.ts';
 import type { Failed } from './failures.ts';
-import { refusal, wordsIn } from './gate.ts';
+import { keyRefusal, refusal, wordsIn } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
 import type { Stage, StepModel } from './stage.ts';
@@ -113,12 +113,14 @@ export function createHands(
     if (!HARMLESS.test(keys)) return refused('Refused: only keys that move about may be pressed.');
     const found = await picked(undefined);
     if (typeof found === 'string') return refused(found);
+    const why = keyRefusal(keys, found.candidate.fingerprint);
+    if (why !== undefined) return refused(why);
     const failed = await touch(stage, found.element, { kind: 'press', key: chordOf(keys) });
     return failed ? refused('The page did not take the key.') : done('Pressed.');
   }
 
   async function perform(action: ModelAction): Promise<ActionResult> {
-    // The time that the model thought is not the page's.
+    // How long the model thought is not the page's time; after the one click that is final it runs from there.
     if (!(wanted.isFinal && stage.hasActed)) stage.restartDeadline();
     switch (action.kind) {
       case 'screenshot': {

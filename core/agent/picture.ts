@@ -31,9 +31,12 @@ export async function takePicture(stage: Stage, wish: PictureWish): Promise<Shot
   }
 }
 
-/** The page alone, masked, for a model that points at it; `undefined` when there is none that is sure. */
+/**
+ * The page alone, masked, for a model that points at it; `undefined` when there is none that is sure. Drawings and images
+ * are hidden on every step: a page may draw there what was typed or shown before.
+ */
 export async function barePicture(stage: Stage): Promise<Picture | undefined> {
-  const options = { secrets: stage.run.knownSecrets(), isRevealing: false };
+  const options = { secrets: stage.run.knownSecrets(), isRevealing: true };
   const result = await stage.during(() => stage.run.session.picture(options));
   return result.kind === 'taken' ? result.picture : undefined;
 }

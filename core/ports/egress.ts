@@ -9,8 +9,10 @@ export interface Egress {
 }
 
 export interface EgressDoor {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or where browsers on other machines reach it. */
   readonly proxyUrl: string;
+  /** Of a door that is not a loopback port of its own: nothing passes without them. */
+  readonly credentials?: { readonly username: string; readonly password: string };
   /** What was refused since it was opened, oldest first, at most the last 200. */
   refusals(): readonly EgressRefusal[];
   /** Destroys live tunnels, too. */

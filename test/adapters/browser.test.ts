@@ -188,7 +188,8 @@ describe('a frame that only looks like the shop', () => {
     for (const field of [blob, nested]) {
       const handle = await field.elementHandle();
       if (!handle) throw new Error('no such field');
-      const typing = perform(page, handle, { kind: 'fill', value: new Secret('hunter2') }, [site.origin], 2_000);
+      const around = { page, origins: [site.origin], timeoutMs: 2_000, isSame: async () => true };
+      const typing = perform(handle, { kind: 'fill', value: new Secret('hunter2') }, around);
       await expect(typing).rejects.toMatchObject({ code: 'egress_refused' });
       expect(await handle.inputValue()).toBe('');
     }

@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser, createEgress, findChromium } from '../../adapters/browser/index.ts';
+import { proxyBy } from '../../adapters/browser/launch.ts';
 import { refuseUdpLeak } from '../../adapters/browser/udp-probe.ts';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
@@ -147,7 +148,7 @@ describe('a hostile page', () => {
     const deny = await createEgress({ privateTargets: [], log }).open([]);
     const leaky = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0 });
     const refusal = { code: 'browser_missing', message: expect.stringContaining('WebRTC') };
-    await expect(refuseUdpLeak(leaky, deny.proxyUrl)).rejects.toMatchObject(refusal);
+    await expect(refuseUdpLeak(leaky, proxyBy(deny))).rejects.toMatchObject(refusal);
     await leaky.close();
     await deny.close();
   });

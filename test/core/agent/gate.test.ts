@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isProhibited, refusal } from '../../../core/agent/gate.ts';
+import { isProhibited, keyRefusal, refusal } from '../../../core/agent/gate.ts';
 import type { Fingerprint } from '../../../core/ports/browser.ts';
 
 const button = (name: string, type = 'button'): Fingerprint => ({
@@ -15,6 +15,7 @@ const field = (type: string): Fingerprint => ({ tag: 'input', type, role: 'textb
 describe('prohibited acts are refused whatever the plan says', () => {
   test.each([
     ...['Delete store', 'Delete all products', 'Pay now', 'Buy label', 'Place order', 'Transfer ownership'],
+    ...['De\u00adlete', 'Del\u200bete all', 'D e l e t e now', 'Ｄｅｌｅｔｅ'],
     ...['Make owner', 'Change payouts', 'Issue refund', 'Shop löschen', 'Jetzt bezahlen', 'Supprimer', 'Pagar ahora'],
   ])('%s', (name) => {
     expect(isProhibited(button(name))).toBe(true);
@@ -40,6 +41,13 @@ describe("the step's own click", () => {
     ['that saves instead of opening', link('Add key'), button('Save changes', 'submit'), false],
     ['that sends a form instead of opening', link('Keys'), button('Keys', 'submit'), false],
     ['on a field', button('Add key'), field('text'), false],
+    ['in letters of two scripts', button('Add key'), button('Nеw kеy'), false],
+    ['in letters of another script', button('Add key'), button('Новый ключ'), true],
+    ['in a turned direction', button('Add key'), button('\u202eyek weN'), false],
+    ['that agrees instead of opening', button('Add key'), button('Yes, continue'), false],
+    ['that goes on with the same form', button('Log In', 'submit'), button('Continue', 'submit'), true],
+    ['whose address acts', link('Add key', '/keys?new=1'), link('New key', '/plugins?action=off&_wpnonce=1a'), false],
+    ['whose address creates as it did', link('Add key', '/?create-key=1'), link('New key', '/api?create-key=1'), true],
     ['that revokes instead of generating', button('Generate key', 'submit'), button('Revoke key', 'submit'), false],
   ])('%s', (_, recorded, candidate, isAllowed) => {
     const why = refusal({ recorded, candidate, purpose: 'own', does: 'click' });
@@ -75,5 +83,51 @@ describe('a click on the way', () => {
   ])('%s', (_, candidate, isAllowed) => {
     const why = refusal({ recorded: button('Add key'), candidate, purpose: 'way', does: 'click' });
     expect(why === undefined).toBe(isAllowed);
+  });
+});
+
+describe('a box to tick', () => {
+  const box = (name: string): Fingerprint => ({ tag: 'input', type: 'checkbox', role: 'checkbox', name });
+  test.each([
+    ['in other words', 'Show more fields', true],
+    ['that allows something', 'Allow full access', false],
+  ])('%s', (_, name, isAllowed) => {
+    const wish = { recorded: box('Advanced fields'), candidate: box(name), purpose: 'own', does: 'field' } as const;
+    expect(refusal(wish) === undefined).toBe(isAllowed);
+  });
+});
+
+describe('a link on the way', () => {
+  test.each([
+    ['/settings?tab=keys', true],
+    ['//evil.test/', false],
+    ['\\\\evil.test/', false],
+    ['https://shop.test/keys', false],
+    ['java\tscript:run()', false],
+    ['\u0001javascript:run()', false],
+    ['/plugins?action=deactivate&plugin=a&_wpnonce=1a2b', false],
+    ['/store/delete-all', false],
+  ])('%s', (href, isAllowed) => {
+    const wish = {
+      recorded: button('Add key'),
+      candidate: link('Overview', href),
+      purpose: 'way',
+      does: 'click',
+    } as const;
+    expect(refusal(wish) === undefined).toBe(isAllowed);
+  });
+});
+
+describe('a key that moves about', () => {
+  test.each([
+    ['ArrowDown', { tag: 'button', role: 'button' }, true],
+    ['ArrowDown', { tag: 'select', role: 'combobox' }, false],
+    ['ArrowRight', { tag: 'input', type: 'radio', role: 'radio' }, false],
+    ['Home', { tag: 'input', type: 'range', role: 'slider' }, false],
+    ['ArrowUp', { tag: 'input', type: 'number', role: 'spinbutton' }, false],
+    ['Shift+Tab', { tag: 'select', role: 'combobox' }, true],
+    ['Escape', { tag: 'input', type: 'number', role: 'spinbutton' }, true],
+  ])('%s on %o', (key, focused, isAllowed) => {
+    expect(keyRefusal(key, focused) === undefined).toBe(isAllowed);
   });
 });

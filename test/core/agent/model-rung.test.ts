@@ -136,6 +136,17 @@ describe('the model rung', () => {
     expect(told?.brief.picture).toMatchObject({ width: 1280, height: 800 });
   });
 
+  test('has the whole of the step’s time for each wish, however long the model thought', async () => {
+    const { result } = await runWith({ ...open, timeoutMs: 700 }, async function* () {
+      const read = yield { kind: 'read', what: 'controls' };
+      yield { kind: 'wait', ms: 900 };
+      yield { kind: 'click', at: { by: 'ref', ref: refOf(read, 'More') } };
+      const again = yield { kind: 'find', query: 'Schlüssel neuer' };
+      yield { kind: 'click', at: { by: 'ref', ref: refOf(again, 'Neuer') } };
+    });
+    expect(result).toMatchObject({ kind: 'done', rung: 'model' });
+  });
+
   test('has a secret typed into a password field only, and never hears it', async () => {
     const { result, told, text } = await runWith(fill, async function* () {
       const read = yield { kind: 'read', what: 'all' };
