@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Consent, ConsentRequest } from '../../prisma/generated/client.ts';
-import { databaseNow, type Transaction } from '../database.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
 import type { Click, Ready } from './decisions.ts';
 import type { CollectionMethod } from './events.ts';
@@ -107,15 +107,20 @@ export interface Granted {
 /** Decides the question with it. @returns its id. @throws TypeError without permissions. */
 export async function insertConsent(
   tx: Transaction,
+  database: Database,
   { operation, request, by, now }: Ready,
   click: Omit<Click, 'operationId' | 'planHash' | 'by'>,
   { permissions, expiresAt, keeps = [], ...granted }: Granted,
 ): Promise<string> {
   if (permissions.length === 0) throw new TypeError('At least one permission required');
+  const { customerId } = operation;
   const id = newUuid();
+  const granting = [id, request.id, operation.id, by.id, request.planHash, expiresAt.getTime()];
+  const scope = [granted.extends, granted.templateHash, permissions.join(','), keeps.join(',')];
+  await database.vouch(tx, 'consent', customerId, [...granting, ...scope].join('|'));
   await tx.consent.create({
     data: {
-      customerId: operation.customerId,
+      customerId,
       id,
       requestId: request.id,
       operationId: operation.id,

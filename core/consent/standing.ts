@@ -176,7 +176,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
         const terms = termsOfRequest(request);
         const { permissions, keeps } = terms;
         const expiresAt = new Date(terms.until);
-        const consentId = await insertConsent(tx, ready, click, {
+        const consentId = await insertConsent(tx, database, ready, click, {
           ...{ permissions, keeps, expiresAt },
           templateHash: terms.templateHash,
         });
