@@ -60,6 +60,7 @@ export type Vouched =
   | 'key'
   | 'credential'
   | 'customer'
+  | 'question'
   | 'approval'
   | 'consent'
   | 'member'

@@ -217,6 +217,27 @@ describe('35 a smuggled statement', () => {
     },
   );
 
+  test('35 asks for nothing in the name of somebody else, who could not approve it themselves', async () => {
+    const own = await requestOperation(core, shop, { requester: shop.approver });
+    await smuggle(
+      `WITH operation AS (
+        INSERT INTO autonomous_operations (customer_id, id, thread_id, user_id, service, operation, target, workflow_id,
+          workflow_version, status, plan, plan_hash, permissions, total_steps)
+        SELECT customer_id, 'op-zzzzzzzz', thread_id, $2, service, operation, target, workflow_id, workflow_version, status, plan,
+          plan_hash, permissions, total_steps FROM autonomous_operations WHERE id = $1
+        RETURNING *)
+      INSERT INTO consent_requests (customer_id, id, operation_id, plan_hash, asked_by, expires_at)
+      SELECT customer_id, gen_random_uuid(), id, plan_hash, user_id, app.now() + interval '1 hour' FROM operation`,
+      [own.id, shop.merchant.id],
+    );
+    await smuggle(
+      `WITH question AS (UPDATE consent_requests SET decision = 'superseded' WHERE operation_id = $1 RETURNING *)
+      INSERT INTO consent_requests (customer_id, id, operation_id, plan_hash, asked_by, expires_at, asked_for, widened)
+      SELECT customer_id, gen_random_uuid(), operation_id, plan_hash, asked_by, expires_at, asked_for, '{}' FROM question`,
+      [own.id],
+    );
+  });
+
   test('35 moves no thread into another workspace', async () => {
     await smuggle("UPDATE threads SET workspace_id = 'W-other'");
   });

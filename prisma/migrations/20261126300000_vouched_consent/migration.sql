@@ -72,7 +72,18 @@ BEGIN
 END $$;
 CREATE TRIGGER keep_rules BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION app.keep_rules();
 
--- Who asked, and where, decides who may approve.
+-- Who asked, who added to it, and where, decides who may approve. A question names all of them but the requester, who stays
+-- whoever the operation says.
+CREATE FUNCTION app.keep_question() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF row_security_active(TG_RELID) THEN
+    PERFORM sec.take_word(format('question|%s|%s|%s|%s|%s|%s|%s', NEW.customer_id, NEW.id, NEW.operation_id, NEW.plan_hash, NEW.asked_by,
+      array_to_string(ARRAY(SELECT jsonb_array_elements_text(NEW.asked_for)), ','),
+      (SELECT string_agg(key || '=' || value, ',' ORDER BY (key || '=' || value) COLLATE "C") FROM jsonb_each_text(NEW.widened))));
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_vouched BEFORE INSERT ON consent_requests FOR EACH ROW EXECUTE FUNCTION app.keep_question();
 REVOKE UPDATE ON autonomous_operations, threads FROM countersign_program;
 GRANT UPDATE (status, fence, plan, plan_hash, permissions, consent_given, consent_timestamp, consent_expires_at, started_at,
   completed_at, current_step, result, error_code, error_message, execution_metadata, job_id, updated_at)
