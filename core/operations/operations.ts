@@ -66,7 +66,7 @@ export interface OperationsDeps {
 }
 
 export function createOperations(deps: OperationsDeps): Operations {
-  const { database, audit, queue } = deps;
+  const { database, audit } = deps;
   const plan = (input: {
     id: OperationId;
     service: Service;

@@ -109,3 +109,8 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER keep_vouched BEFORE INSERT ON connect_links FOR EACH ROW EXECUTE FUNCTION app.keep_link();
+
+-- Every entry is the program's own word again, sweeps included: the trigger for those that retention and erasure trust had
+-- taken the place of the one for all.
+DROP TRIGGER keep_vouched ON autonomous_operations_audit;
+CREATE TRIGGER keep_vouched BEFORE INSERT ON autonomous_operations_audit FOR EACH ROW EXECUTE FUNCTION app.keep_entries();
