@@ -27,14 +27,18 @@ export interface Database {
   callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /**
    * The program's word in this transaction for the one thing that it is about to do: the database takes what retention and
-   * erasure trust, and what may destroy what is sealed, with that alone, so that no smuggled statement does any of it.
-   * One word at a time.
+   * erasure trust, what may destroy what is sealed, and what countersigns or decides who may, with that alone, so that no
+   * smuggled statement does any of it. One word at a time.
    * @param text of an entry: its header; of a checkpoint: `seq|hash in hex|note`; of a key: `version|state|wrapped in hex`,
-   * the last empty where it stays; of credentials: see core/vault/records.ts; of a customer: `erased`
+   * the last empty where it stays; of credentials: see core/vault/records.ts; of a customer: `erased`; of the others: beside
+   * the statement that it goes with
    */
   vouch(tx: Transaction, what: Vouched, customerId: CustomerId, text: string): Promise<void>;
-  /** An entry's header as an argument of the statement that appends it: the program's word goes with it, without a round trip. */
-  vouched(customerId: CustomerId, header: string): Prisma.Sql;
+  /**
+   * `value` as part of the very statement that the word is for, which goes with it, without a round trip. The database has
+   * to look at the value before it does what was vouched for.
+   */
+  vouched(what: Vouched, customerId: CustomerId, text: string, value: Prisma.Sql): Prisma.Sql;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /**
@@ -50,7 +54,19 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export type Vouched = 'audit' | 'checkpoint' | 'key' | 'credential' | 'customer';
+export type Vouched =
+  | 'audit'
+  | 'checkpoint'
+  | 'key'
+  | 'credential'
+  | 'customer'
+  | 'question'
+  | 'approval'
+  | 'consent'
+  | 'member'
+  | 'rules'
+  | 'token'
+  | 'link';
 
 export interface Listener {
   stop(): Promise<void>;
@@ -124,9 +140,9 @@ export function createDatabase(config: DatabaseConfig): Database {
     callAs: (customerId, statement) =>
       translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
     vouch: (...word) => vouchWith(contextKey, ...word),
-    vouched(customerId, header) {
-      const word = wordOf(contextKey, 'audit', customerId, header);
-      return Prisma.sql`CASE WHEN set_config('app.vouched', ${word}, true) <> '' THEN ${header}::text END`;
+    vouched(what, customerId, text, value) {
+      const word = wordOf(contextKey, what, customerId, text);
+      return Prisma.sql`CASE WHEN set_config('app.vouched', ${word}, true) <> '' THEN ${value} END`;
     },
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
     exclusively: (name, work) => exclusively(locks, name, work),

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { AuditEntry as AuditRow, Prisma } from '../../prisma/generated/client.ts';
+import { type AuditEntry as AuditRow, Prisma } from '../../prisma/generated/client.ts';
 import { canonical, type Json } from '../canonical.ts';
 import { afterCommit, type Database, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
@@ -77,6 +77,8 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
     touched.clear();
     database.notify(AUDIT_CHANNEL, customers).catch(() => {}); // the feed's own polling finds what this would have said
   };
+  const header = (customerId: CustomerId, text: string) =>
+    database.vouched('audit', customerId, text, Prisma.sql`${text}::text`);
   const wake = (customerId: CustomerId) => {
     if (touched.size === 0) setTimeout(flush, NOTIFY_EVERY_MS);
     touched.add(customerId);
@@ -88,7 +90,7 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       const id = newUuid();
       const sealed = payload === undefined ? undefined : await sealPayload(tx, sealer, customerId, id, payload);
       const text = headerText(customerId, id, headerFields(rest, sealed?.hash));
-      const words = database.vouched(customerId, text);
+      const words = header(customerId, text);
       const rows = await tx.$queryRaw`SELECT seq, hash FROM app.append_audit(${words}, ${sealed?.record ?? null})`;
       const [row] = appended.parse(rows);
       const seq = row?.seq ?? 0n;
@@ -99,7 +101,7 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       return { seq, hash: Buffer.from(row?.hash ?? []).toString('hex') };
     },
     headerOnly: (customerId, entry) => ({
-      header: database.vouched(customerId, headerText(customerId, newUuid(), headerFields(entry))),
+      header: header(customerId, headerText(customerId, newUuid(), headerFields(entry))),
       appended: () => wake(customerId),
     }),
     async entriesOf(tx, customerId, operationId) {

@@ -114,7 +114,7 @@ const grantedPlan: Subject = {
 };
 
 export function createConsents(deps: ConsentDeps): Consents {
-  const { audit, operations, mover, vault } = deps;
+  const { database, audit, operations, mover, vault } = deps;
   const decisions = createDecisions(deps);
   /** The question about a plan that still says what it does. */
   const currentPlan: Subject = {
@@ -164,7 +164,7 @@ export function createConsents(deps: ConsentDeps): Consents {
     grant: (customerId, click) =>
       decisions.approve(customerId, click, currentPlan, async (tx, ready) => {
         const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
-        await insertConsent(tx, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
+        await insertConsent(tx, database, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
         const next = await moveOn(tx, deps, ready, click, expiresAt);
         const after = await operations.get(tx, customerId, ready.operation.id);
         return { kind: 'granted', operation: after ?? ready.operation, next } as const;
@@ -193,7 +193,7 @@ export function createConsents(deps: ConsentDeps): Consents {
         const latest = new Date(shown.runsUntil);
         if (until > latest) return { kind: 'beyond_plan', latest };
         const prolonged = { permissions: shown.permissions, expiresAt: until, extends: grant.id };
-        await insertConsent(tx, ready, click, prolonged);
+        await insertConsent(tx, database, ready, click, prolonged);
         const where = { customerId_id: { customerId, id: operation.id } };
         await tx.operation.update({ where, data: { consentExpiresAt: until } });
         await deps.queue.sendDeadline(tx, { customerId, operationId: operation.id }, until);

@@ -133,7 +133,7 @@ export function createDecisions(deps: DecisionDeps): Decisions {
           const asked = request ?? operation.request;
           const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
           if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
-          if (asked) await addEvent(tx, asked, event);
+          if (asked) await addEvent(tx, database, asked, event);
           const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
           await audit.append(tx, customerId, { ...entry, payload: { why } });
           return { kind: 'refused', why };
@@ -153,7 +153,7 @@ export function createDecisions(deps: DecisionDeps): Decisions {
         if (isNew) {
           const { method } = click;
           const permissions = subject.permissions(operation, request);
-          await addEvent(tx, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
+          await addEvent(tx, database, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
         }
         const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;
         if (approvals.length >= rules.approvalsRequired) return complete(tx, ready);

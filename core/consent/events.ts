@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ConsentRequest } from '../../prisma/generated/client.ts';
-import type { Transaction } from '../database.ts';
+import { type ConsentRequest, Prisma } from '../../prisma/generated/client.ts';
+import type { Database, Transaction } from '../database.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
 
 /** How a decision was given, truthfully. */
@@ -35,13 +35,25 @@ export type OwnEvent =
 
 type AskedQuestion = Pick<ConsentRequest, 'customerId' | 'id' | 'operationId' | 'planHash'>;
 
-/** The database numbers the event, gives it its time, and refuses it when the question is closed. */
-export async function addEvent(tx: Transaction, question: AskedQuestion, event: OwnEvent): Promise<void> {
-  const { customerId, id, operationId, planHash } = question;
+/**
+ * The database numbers the event, gives it its time, and refuses it when the question is closed; an approval it takes with
+ * the program's word alone.
+ */
+export async function addEvent(
+  tx: Transaction,
+  database: Database,
+  question: AskedQuestion,
+  event: OwnEvent,
+): Promise<void> {
+  const { id, operationId, planHash } = question;
+  const customerId = question.customerId as CustomerId; // a row of this customer's own transaction
   const { memberId, method, basis, permissions, reason } = { ...nothing, ...event };
+  const approval = [id, operationId, memberId, planHash, method, permissions?.join(','), basis].join('|');
+  const plain = Prisma.sql`${event.kind}::text`;
+  const kind = event.kind === 'approved' ? database.vouched('approval', customerId, approval, plain) : plain;
   await tx.$executeRaw`
     INSERT INTO consent_events (customer_id, request_id, operation_id, kind, member_id, method, basis, plan_hash, permissions, reason)
-    VALUES (${customerId}::uuid, ${id}::uuid, ${operationId}, ${event.kind}, ${memberId ?? null}::uuid, ${method}, ${basis},
+    VALUES (${customerId}::uuid, ${id}::uuid, ${operationId}, ${kind}, ${memberId ?? null}::uuid, ${method}, ${basis},
       ${planHash}, ${permissions && JSON.stringify(permissions)}::jsonb, ${reason})`;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Consent, ConsentRequest } from '../../prisma/generated/client.ts';
-import { databaseNow, type Transaction } from '../database.ts';
-import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
+import { type CustomerId, type MemberId, newUuid, type OperationId } from '../ids.ts';
 import type { Click, Ready } from './decisions.ts';
 import type { CollectionMethod } from './events.ts';
 
@@ -107,15 +107,20 @@ export interface Granted {
 /** Decides the question with it. @returns its id. @throws TypeError without permissions. */
 export async function insertConsent(
   tx: Transaction,
+  database: Database,
   { operation, request, by, now }: Ready,
   click: Omit<Click, 'operationId' | 'planHash' | 'by'>,
   { permissions, expiresAt, keeps = [], ...granted }: Granted,
 ): Promise<string> {
   if (permissions.length === 0) throw new TypeError('At least one permission required');
+  const { customerId } = operation;
   const id = newUuid();
+  const granting = [id, request.id, operation.id, by.id, request.planHash, expiresAt.getTime()];
+  const scope = [granted.extends, granted.templateHash, permissions.join(','), keeps.join(',')];
+  await database.vouch(tx, 'consent', customerId, [...granting, ...scope].join('|'));
   await tx.consent.create({
     data: {
-      customerId: operation.customerId,
+      customerId,
       id,
       requestId: request.id,
       operationId: operation.id,
@@ -136,6 +141,35 @@ export async function insertConsent(
     },
   });
   return id;
+}
+
+/** A question as it is asked; the database takes it with the program's word alone. */
+export interface NewQuestion {
+  readonly operationId: OperationId;
+  readonly planHash: string;
+  readonly askedBy: MemberId;
+  readonly askedAt: Date;
+  readonly expiresAt: Date;
+  /** Of a standing grant: RFC 8785 text. */
+  readonly terms?: string;
+  /** What the requester wants, by their own hand. */
+  readonly askedFor?: readonly string[];
+  /** Who added each permission beyond that. */
+  readonly widened?: Readonly<Record<string, string>>;
+}
+
+export async function insertQuestion(
+  tx: Transaction,
+  database: Database,
+  customerId: CustomerId,
+  { askedFor = [], widened = {}, ...question }: NewQuestion,
+): Promise<void> {
+  const id = newUuid();
+  const added = Object.entries(widened).map(([permission, by]) => `${permission}=${by}`);
+  const asked = [id, question.operationId, question.planHash, question.askedBy];
+  const word = [...asked, askedFor.join(','), added.sort().join(',')].join('|');
+  await database.vouch(tx, 'question', customerId, word);
+  await tx.consentRequest.create({ data: { customerId, id, ...question, askedFor: [...askedFor], widened } });
 }
 
 /** Decides a question otherwise; nothing happens where it was decided already. @returns whether it did. */

@@ -3,7 +3,7 @@ import type { ConsentRequest } from '../../prisma/generated/client.ts';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
-import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import type { CustomerId, OperationId } from '../ids.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_REQUEST_MINUTES, type Plan } from '../operations/plan.ts';
 import { isEnd, parseState } from '../operations/states.ts';
@@ -21,7 +21,7 @@ import {
   type Stale,
   type Subject,
 } from './decisions.ts';
-import { closeRequest, insertConsent } from './records.ts';
+import { closeRequest, insertConsent, insertQuestion } from './records.ts';
 import { type ConsentVerdict, liveness, refusal, stillApproved } from './verdict.ts';
 
 /** The permission that a standing grant adds to those of its plan, and that nothing else gives. */
@@ -158,8 +158,8 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
           throw new RangeError('A standing grant lasts 90 days at most, and keeps sign-in secrets of its service.');
         const terms = termsOf(operation, until, keeps);
         const expiresAt = new Date(now.getTime() + CONSENT_REQUEST_MINUTES * 60_000);
-        const asked = { planHash: termsHash(terms), terms: termsText(terms), expiresAt, askedBy: by.id };
-        await tx.consentRequest.create({ data: { customerId, id: newUuid(), operationId: operation.id, ...asked } });
+        const asked = { planHash: termsHash(terms), terms: termsText(terms), askedAt: now, expiresAt, askedBy: by.id };
+        await insertQuestion(tx, database, customerId, { operationId: operation.id, ...asked });
         await queue.sendDeadline(tx, { customerId, operationId: operation.id }, expiresAt);
         await audit.append(tx, customerId, {
           kind: 'consent.requested',
@@ -176,7 +176,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
         const terms = termsOfRequest(request);
         const { permissions, keeps } = terms;
         const expiresAt = new Date(terms.until);
-        const consentId = await insertConsent(tx, ready, click, {
+        const consentId = await insertConsent(tx, database, ready, click, {
           ...{ permissions, keeps, expiresAt },
           templateHash: terms.templateHash,
         });

@@ -70,6 +70,8 @@ export function createApiTokens(deps: { database: Database; directory: Directory
         const expiresAt = new Date(now.getTime() + days * DAY_MS);
         const tokenHash = Uint8Array.from(hash(token));
         const data = { customerId, id, tokenHash, scopes: [...scopes], createdBy: by ?? null, expiresAt };
+        const word = [id, hash(token).toString('hex'), expiresAt.getTime(), scopes.join(',')].join('|');
+        await database.vouch(tx, 'token', customerId, word);
         const row = await tx.apiToken.create({ data });
         await audit.append(tx, customerId, {
           kind: 'token.created',

@@ -1,4 +1,4 @@
-import type { Customer, Member as MemberRow } from '../../prisma/generated/client.ts';
+import { type Customer, type Member as MemberRow, Prisma } from '../../prisma/generated/client.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { customerId as asCustomerId, type CustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
@@ -59,7 +59,9 @@ export function createCustomers(deps: { database: Database; directory: Directory
           await tx.workspace.create({
             data: { customerId, platform: workspace.platform, workspaceId: workspace.workspaceId },
           });
-          await insertMember(tx, customerId, installer, ['merchant', 'admin']);
+          const member = { id: newUuid(), roles: ['merchant', 'admin'] } as const;
+          await database.vouch(tx, 'member', customerId, rolesWord(member));
+          await insertMember(tx, customerId, installer, member);
         });
         return customerId;
       } catch (error) {
@@ -77,7 +79,7 @@ export function createCustomers(deps: { database: Database; directory: Directory
       const row = await tx.member.findUnique({ where });
       if (row?.name === name) return toMember(row);
       if (row) return toMember(await tx.member.update({ where, data: { name } }));
-      return toMember(await insertMember(tx, customerId, person, ['merchant']));
+      return toMember(await insertMember(tx, customerId, person, { id: newUuid(), roles: ['merchant'] }));
     },
     memberById: async (tx, customerId, id) =>
       toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
@@ -101,19 +103,35 @@ export function createCustomers(deps: { database: Database; directory: Directory
         const isChosen = chosen.some((c) => c.id === member.id);
         const roles: Role[] = member.roles.filter((role) => role !== 'approver');
         if (isChosen) roles.push('approver');
-        await tx.member.update({ where: { customerId_id: { customerId, id: member.id } }, data: { roles } });
+        const word = rolesWord({ id: member.id, roles });
+        const vouched = database.vouched('member', customerId, word, Prisma.sql`${roles}::text[]`);
+        // A row that stays as it is takes no word, which would be left for others to find.
+        await tx.$executeRaw`
+          UPDATE members SET roles = ${vouched}
+          WHERE customer_id = ${customerId}::uuid AND id = ${member.id}::uuid AND roles IS DISTINCT FROM ${roles}::text[]`;
       }
-      await tx.customer.update({ where: { customerId }, data: { mayWorkAlone } });
+      const alone = Prisma.sql`${mayWorkAlone}::boolean`;
+      await tx.$executeRaw`
+        UPDATE customers SET may_work_alone = ${database.vouched('rules', customerId, `alone|${mayWorkAlone}`, alone)}
+        WHERE customer_id = ${customerId}::uuid AND may_work_alone <> ${alone}`;
     },
-    async setRules(tx, customerId, rules) {
-      await tx.customer.update({ where: { customerId }, data: rules });
+    async setRules(tx, customerId, { approvalsRequired, adminsApprove, approverGroup }) {
+      const word = `approvals|${approvalsRequired}|${adminsApprove}|${approverGroup ?? ''}`;
+      const required = database.vouched('rules', customerId, word, Prisma.sql`${approvalsRequired}::int`);
+      await tx.$executeRaw`
+        UPDATE customers SET approvals_required = ${required}, admins_approve = ${adminsApprove}, approver_group = ${approverGroup}
+        WHERE customer_id = ${customerId}::uuid AND (approvals_required, admins_approve, approver_group)
+          IS DISTINCT FROM (${approvalsRequired}::int, ${adminsApprove}::boolean, ${approverGroup}::text)`;
     },
     async link(tx, customerId, accounts) {
       const personId = accounts.length > 1 ? newUuid() : null;
-      await tx.member.updateMany({
-        where: { customerId, id: { in: accounts.map(({ id }) => id) } },
-        data: { personId },
-      });
+      for (const { id } of accounts) {
+        const word = `${id}|person|${personId ?? ''}`;
+        const vouched = database.vouched('member', customerId, word, Prisma.sql`${personId}::uuid`);
+        await tx.$executeRaw`
+          UPDATE members SET person_id = ${vouched}
+          WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid AND person_id IS DISTINCT FROM ${personId}::uuid`;
+      }
     },
   };
 }
@@ -122,16 +140,21 @@ async function insertMember(
   tx: Transaction,
   customerId: CustomerId,
   person: Person,
-  roles: Role[],
+  { id, roles }: { readonly id: string; readonly roles: readonly Role[] },
 ): Promise<MemberRow> {
   const { platform, workspaceId, userId, name } = person;
   await tx.member.createMany({
-    data: [{ customerId, id: newUuid(), platform, workspaceId, userId, name, roles }],
+    data: [{ customerId, id, platform, workspaceId, userId, name, roles: [...roles] }],
     skipDuplicates: true,
   });
   return tx.member.findUniqueOrThrow({
     where: { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } },
   });
+}
+
+/** What is vouched for before a member gets these roles. */
+function rolesWord({ id, roles }: { readonly id: string; readonly roles: readonly Role[] }): string {
+  return `${id}|roles|${roles.join(',')}`;
 }
 
 function toMember(row: MemberRow): Member {

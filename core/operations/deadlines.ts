@@ -90,12 +90,13 @@ function overdue({ state, request, grant }: Operation, now: Date): string | unde
 }
 
 /** Once, from half of its time on; the thread then says so. */
-async function remind(tx: Transaction, { audit }: DeadlineDeps, operation: Operation, now: Date): Promise<void> {
+async function remind(tx: Transaction, deps: DeadlineDeps, operation: Operation, now: Date): Promise<void> {
+  const { database, audit } = deps;
   const { request, remindedAt, customerId, id: operationId } = operation;
   if (!request || request.decision !== null || remindedAt) return;
   const half = (request.askedAt.getTime() + request.expiresAt.getTime()) / 2;
   if (now.getTime() < Math.floor(half)) return;
-  await addEvent(tx, request, { kind: 'reminded' });
+  await addEvent(tx, database, request, { kind: 'reminded' });
   await audit.append(tx, customerId, { kind: 'consent.reminded', operationId, planHash: request.planHash });
 }
 

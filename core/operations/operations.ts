@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
+import { insertQuestion } from '../consent/records.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
-import { type CustomerId, type MemberId, newOperationId, newUuid, type OperationId } from '../ids.ts';
+import { type CustomerId, type MemberId, newOperationId, type OperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
@@ -65,7 +66,7 @@ export interface OperationsDeps {
 }
 
 export function createOperations(deps: OperationsDeps): Operations {
-  const { database, audit, queue } = deps;
+  const { database, audit } = deps;
   const plan = (input: {
     id: OperationId;
     service: Service;
@@ -95,7 +96,7 @@ export function createOperations(deps: OperationsDeps): Operations {
             await insertOperation(tx, customerId, id, input, made);
             const actor = input.requester.id;
             const asked = { by: actor, askedFor: made.permissions, widened: {} };
-            await insertRequest(tx, customerId, id, made, asked, now, queue);
+            await insertRequest(tx, customerId, id, made, asked, now, deps);
             await audit.append(tx, customerId, {
               kind: 'operation.requested',
               operationId: id,
@@ -144,7 +145,7 @@ export function createOperations(deps: OperationsDeps): Operations {
           where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
           data: { intent: step.intent },
         });
-      await insertRequest(tx, customerId, id, made, askedBy(operation, made, by), now, queue);
+      await insertRequest(tx, customerId, id, made, askedBy(operation, made, by), now, deps);
       await audit.append(tx, customerId, {
         kind: 'plan.made',
         operationId: id,
@@ -251,16 +252,12 @@ async function insertRequest(
   made: Plan,
   { by, askedFor, widened }: Asked,
   askedAt: Date,
-  queue: Queue,
+  { database, queue }: Pick<OperationsDeps, 'database' | 'queue'>,
 ): Promise<void> {
   const expiresAt = new Date(made.expiresAt);
-  await tx.consentRequest.create({
-    // Both from one reading of the clock: the database would round the microseconds of its own default.
-    data: {
-      ...{ customerId, id: newUuid(), operationId, planHash: planHash(made), askedAt, expiresAt },
-      ...{ askedBy: by, askedFor: [...askedFor], widened },
-    },
-  });
+  // Both times from one reading of the clock: the database would round the microseconds of its own default.
+  const question = { operationId, planHash: planHash(made), askedBy: by, askedAt, expiresAt, askedFor, widened };
+  await insertQuestion(tx, database, customerId, question);
   const job = { customerId, operationId };
   await queue.sendDeadline(tx, job, new Date(expiresAt.getTime() - CONSENT_REQUEST_MINUTES * 30_000)); // the reminder
   await queue.sendDeadline(tx, job, expiresAt);

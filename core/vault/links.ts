@@ -38,8 +38,12 @@ export function createLinks(deps: { database: Database; directory: Directory }):
       const now = await databaseNow(tx);
       const expiresAt = new Date(now.getTime() + LINK_MINUTES * 60_000);
       const id = newUuid();
+      const tokenHash = hash(token);
+      const { purpose, operationId, memberId } = link;
+      const word = [id, tokenHash.toString('hex'), purpose, operationId, memberId].join('|');
+      await database.vouch(tx, 'link', customerId, word);
       await tx.connectLink.create({
-        data: { customerId, id, tokenHash: Uint8Array.from(hash(token)), ...link, expiresAt },
+        data: { customerId, id, tokenHash: Uint8Array.from(tokenHash), ...link, expiresAt },
       });
       return { id, token, expiresAt };
     },

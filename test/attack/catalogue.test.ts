@@ -146,6 +146,14 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE table_name = 'autonomous_consent' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
         AND column_name NOT IN ('revoked_at', 'revoked_by')`),
 
+  'the program changes nothing of whose account a member is, nor of who asked for what, and where': () =>
+    found(`SELECT table_name || '.' || column_name AS found FROM information_schema.column_privileges
+      WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE' AND (
+        (table_name = 'members' AND column_name NOT IN ('name', 'roles', 'person_id'))
+        OR (table_name = 'threads' AND column_name NOT IN ('awaiting', 'cursor'))
+        OR (table_name = 'autonomous_operations' AND column_name IN ('customer_id', 'id', 'thread_id', 'user_id', 'service', 'operation',
+          'target', 'workflow_id', 'workflow_version', 'total_steps', 'created_at')))`),
+
   'the program changes nothing of an API token but its last use and its revocation': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'api_tokens' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
@@ -344,6 +352,11 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'the program changes nothing of a countersignature but its revocation',
     'GRANT UPDATE (permissions) ON autonomous_consent TO countersign_program',
     'permissions',
+  ],
+  [
+    'the program changes nothing of whose account a member is, nor of who asked for what, and where',
+    'GRANT UPDATE ON threads TO countersign_program',
+    'threads.workspace_id',
   ],
   [
     'the program changes nothing of an API token but its last use and its revocation',

@@ -5,9 +5,13 @@ import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planHash, planText } from '../../core/operations/plan.ts';
 import {
+  APPROVE,
+  approveByHand,
   asCustomer,
+  COUNTERSIGN,
   type Core,
   click,
+  countersignByHand,
   grant,
   grantedOperation,
   installShop,
@@ -399,28 +403,24 @@ describe('35 by hand, as the role of the program, in the right context', () => {
     await expect(byHand(statement, await grantedOperation(core, shop))).rejects.toMatchObject({ code: '42501' });
   });
 
-  const EVENT = `INSERT INTO consent_events (customer_id, request_id, operation_id, kind, member_id, method, basis, plan_hash)
-    SELECT customer_id, id, operation_id, $2, $3::uuid, 'web', 'approver', plan_hash FROM consent_requests WHERE operation_id = $1`;
-  const GRANT = `INSERT INTO autonomous_consent (customer_id, id, request_id, operation_id, user_id, service, operation, target,
-      permissions, plan_hash, granted_at, expires_at, collection_method, consent_version)
-    SELECT r.customer_id, gen_random_uuid(), r.id, o.id, $2::uuid, o.service, o.operation, o.target, o.permissions, o.plan_hash,
-      app.now(), app.now() + interval '1 hour', 'web', '1.0'
-    FROM consent_requests r JOIN autonomous_operations o ON o.id = r.operation_id WHERE o.id = $1`;
-  const write = (operation: Operation, statement: string, ...values: unknown[]) =>
+  // With the program's word, so that the database's own count is what refuses.
+  const approve = (operation: Operation, { id }: Member) =>
+    asCustomer(testDatabase.programUrl, shop.customerId, (client) => approveByHand(client, operation, id));
+  const countersign = (operation: Operation, statement?: string) =>
     asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
-      client.query(statement, [operation.id, ...values]),
+      countersignByHand(client, operation, shop.approver.id, statement),
     );
 
   test('a countersignature can not be put there without its approvals, nor with those of whoever asked', async () => {
     const lacks = { code: '23514', constraint: 'approvals_required' };
     const operation = await requestOperation(core, shop);
-    await expect(write(operation, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
-    await write(operation, EVENT, 'approved', shop.merchant.id);
-    await write(operation, EVENT, 'approved', shop.admin.id);
-    await expect(write(operation, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
+    await expect(countersign(operation)).rejects.toMatchObject(lacks);
+    await approve(operation, shop.merchant);
+    await approve(operation, shop.admin);
+    await expect(countersign(operation)).rejects.toMatchObject(lacks);
     const own = await requestOperation(core, shop, { requester: shop.approver });
-    await write(own, EVENT, 'approved', shop.approver.id);
-    await expect(write(own, GRANT, shop.approver.id)).rejects.toMatchObject(lacks);
+    await approve(own, shop.approver);
+    await expect(countersign(own)).rejects.toMatchObject(lacks);
     expect([await count(operation), await count(own)]).toEqual([NOTHING, NOTHING]);
   });
 
@@ -430,11 +430,10 @@ describe('35 by hand, as the role of the program, in the right context', () => {
     ['without an end', 'NULL', "app.now() + interval '1 hour'"],
   ])('an approved countersignature %s can not be put there', async (_, put, instead) => {
     const operation = await requestOperation(core, shop);
-    await write(operation, EVENT, 'approved', shop.approver.id);
-    await expect(write(operation, GRANT.replace(instead, put), shop.approver.id)).rejects.toMatchObject({
-      code: '23514',
-    });
-    expect((await write(operation, GRANT, shop.approver.id)).rowCount).toBe(1); // as shown, it can
+    await approve(operation, shop.approver);
+    const changed = countersign(operation, COUNTERSIGN.replace(instead, put));
+    await expect(changed).rejects.toMatchObject({ code: '23514' });
+    expect(await countersign(operation)).toBe(1); // as shown, it can
   });
 
   test('what happened to a question can not be changed, removed or made up', async () => {
@@ -452,8 +451,12 @@ describe('35 by hand, as the role of the program, in the right context', () => {
       await expect(sql(url, 'TRUNCATE consent_events')).rejects.toMatchObject(refusal);
     const open = await requestOperation(core, shop);
     for (const kind of ['granted', 'denied', 'revoked', 'expired', 'extended', 'superseded', 'withdrawn', 'requested'])
-      await expect(write(open, EVENT, kind, shop.approver.id)).rejects.toMatchObject(refusal);
-    await expect(write(operation, EVENT, 'approved', shop.approver.id)).rejects.toMatchObject(refusal); // it is closed
+      await expect(
+        asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+          client.query(APPROVE, [open.id, kind, shop.approver.id]),
+        ),
+      ).rejects.toMatchObject(refusal);
+    await expect(approve(operation, shop.approver)).rejects.toMatchObject(refusal); // it is closed
     for (const set of ["expires_at = app.now() + interval '1 day'", "decision = 'granted'", "widened = '{}'"])
       await expect(byHand(`UPDATE consent_requests SET ${set} WHERE operation_id = $1`, open)).rejects.toMatchObject(
         refusal,

@@ -39,18 +39,16 @@ describe("28 another customer's rows can not be", () => {
       const list = columns.map(({ name }) => name).join(', ');
       const copied = columns.map(({ name }) => (name === 'customer_id' ? '$1::uuid' : name)).join(', ');
       const attempt = inA(`INSERT INTO ${table} (${list}) SELECT ${copied} FROM ${table}`, [b.customerId]);
-      // Whether it was approved is asked before whose it is.
-      const code = table === 'autonomous_consent' ? '23514' : '42501';
-      await expect(attempt, table).rejects.toMatchObject({ code });
+      await expect(attempt, table).rejects.toMatchObject({ code: '42501' });
     }
   });
 
   test('taken over: a row does not move from one customer to another', async () => {
     // Of these the program may not even for its own rows.
-    for (const table of ['customer_keys', 'autonomous_credentials'])
+    for (const table of ['customer_keys', 'autonomous_credentials', 'members', 'threads', 'autonomous_operations'])
       for (const to of [a.customerId, b.customerId])
         await expect(inA(`UPDATE ${table} SET customer_id = $1`, [to]), table).rejects.toMatchObject({ code: '42501' });
-    for (const table of ['members', 'threads', 'autonomous_operations']) {
+    for (const table of ['thread_messages', 'operation_steps', 'operation_intents']) {
       await expect(inA(`UPDATE ${table} SET customer_id = $1`, [b.customerId]), table).rejects.toMatchObject({
         code: '42501',
       });
@@ -76,12 +74,14 @@ describe("28 another customer's rows can not be", () => {
     const step = 'INSERT INTO operation_steps (customer_id, operation_id, number, intent) VALUES ($1, $2, 99, $3)';
     await expect(inA(step, [a.customerId, ofB.id, 'x'])).rejects.toMatchObject({ code: '23503' });
     await expect(inA(step, [a.customerId, 'op-00000000', 'x'])).rejects.toMatchObject({ code: '23503' });
-    await expect(inA('UPDATE autonomous_operations SET thread_id = $1', [b.threadId])).rejects.toMatchObject({
-      code: '23503',
-    });
-    await expect(inA('UPDATE autonomous_operations SET user_id = $1', [b.merchant.id])).rejects.toMatchObject({
-      code: '23503',
-    });
+    const copy = (thread: string, member: string) =>
+      inA(
+        `INSERT INTO autonomous_operations (customer_id, id, thread_id, user_id, service, operation, target, workflow_id, workflow_version, status, plan, plan_hash, permissions, total_steps)
+        SELECT customer_id, 'op-00000000', $2, $3, service, operation, target, workflow_id, workflow_version, 'pending', plan, plan_hash, permissions, total_steps FROM autonomous_operations WHERE id = $1`,
+        [ofA.id, thread, member],
+      );
+    await expect(copy(b.threadId, a.merchant.id)).rejects.toMatchObject({ code: '23503' });
+    await expect(copy(a.threadId, b.merchant.id)).rejects.toMatchObject({ code: '23503' });
   });
 
   test('guessed by a collision: the same ids and names go in beside theirs', async () => {
@@ -89,7 +89,7 @@ describe("28 another customer's rows can not be", () => {
       await client.query('SAVEPOINT before');
       const copies = [
         [
-          "INSERT INTO members (customer_id, id, platform, workspace_id, user_id, name, roles) VALUES ($1, $2, 'web', $3, 'U-Mona', 'Mona', '{}')",
+          "INSERT INTO members (customer_id, id, platform, workspace_id, user_id, name, roles) VALUES ($1, $2, 'web', $3, 'U-Mona', 'Mona', '{merchant}')",
           b.merchant.id,
           b.workspaceId,
         ],

@@ -8,6 +8,7 @@ import { wordsHash } from '../../core/audit/bundle.ts';
 import { entryHash } from '../../core/audit/chain.ts';
 import { bundleLines, exportTrail } from '../../core/audit/export.ts';
 import { newUuid } from '../../core/ids.ts';
+import { Prisma } from '../../prisma/generated/client.ts';
 import type { Benchmark } from './benchmark.ts';
 import type { Rig, RigCustomer } from './rig.ts';
 import { repeat, timed } from './samples.ts';
@@ -69,7 +70,7 @@ async function fill({ database, audit }: Rig, { customerId, merchant }: RigCusto
     await audit.append(tx, customerId, { ...STEP, actor: merchant.id });
     return tx.auditEntry.findUniqueOrThrow({ where: { customerId_seq: { customerId, seq } } });
   });
-  const header = database.vouched(customerId, first.header);
+  const header = database.vouched('audit', customerId, first.header, Prisma.sql`${first.header}::text`);
   for (let made = 1; made < entries; made += PART)
     await database.withCustomer(
       customerId,

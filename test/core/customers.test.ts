@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Person } from '../../core/ports/chat.ts';
-import { asCustomer, type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
+import { asCustomer, type Core, installShop, openCore, somebody, sql, vouchByHand } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
@@ -143,9 +143,10 @@ describe('approvers', () => {
 
   test('with a role that nobody knows are refused by the database', async () => {
     const { customerId, merchant } = await installShop(core);
-    const attempt = asCustomer(testDatabase.programUrl, customerId, (client) =>
-      client.query("UPDATE members SET roles = '{owner}' WHERE id = $1", [merchant.id]),
-    );
+    const attempt = asCustomer(testDatabase.programUrl, customerId, async (client) => {
+      await vouchByHand(client, 'member', customerId, `${merchant.id}|roles|owner`);
+      await client.query("UPDATE members SET roles = '{owner}' WHERE id = $1", [merchant.id]);
+    });
     await expect(attempt).rejects.toMatchObject({ code: '23514' });
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { insertQuestion } from '../../core/consent/records.ts';
 import type { Transaction } from '../../core/database.ts';
 import { parseOperationId } from '../../core/ids.ts';
 import type { Move } from '../../core/operations/move.ts';
@@ -236,15 +237,13 @@ test('the database knows the same states, and has one open question an operation
   const known = [...(check?.def ?? '').matchAll(/'(\w+)'::/g)].map(([, state]) => state);
   expect(known.sort()).toEqual([...STATES].sort());
   const operation = await requestOperation(core, shop);
-  const second = inside(async (tx) =>
-    tx.consentRequest.create({
-      data: {
-        customerId: shop.customerId,
-        id: shop.threadId,
-        operationId: operation.id,
-        planHash: operation.planHash,
-        expiresAt: new Date(),
-      },
+  const second = inside((tx) =>
+    insertQuestion(tx, core.database, shop.customerId, {
+      operationId: operation.id,
+      planHash: operation.planHash,
+      askedBy: shop.merchant.id,
+      askedAt: new Date(),
+      expiresAt: new Date(),
     }),
   );
   await expect(second).rejects.toThrow(/[Uu]nique/);
