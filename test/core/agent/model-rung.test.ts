@@ -137,9 +137,9 @@ describe('the model rung', () => {
   });
 
   test('has the whole of the step’s time for each wish, however long the model thought', async () => {
-    const { result } = await runWith({ ...open, timeoutMs: 700 }, async function* () {
+    const { result } = await runWith({ ...open, timeoutMs: 2_500 }, async function* () {
       const read = yield { kind: 'read', what: 'controls' };
-      yield { kind: 'wait', ms: 900 };
+      yield { kind: 'wait', ms: 3_000 };
       yield { kind: 'click', at: { by: 'ref', ref: refOf(read, 'More') } };
       const again = yield { kind: 'find', query: 'Schlüssel neuer' };
       yield { kind: 'click', at: { by: 'ref', ref: refOf(again, 'Neuer') } };
