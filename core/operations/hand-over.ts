@@ -37,8 +37,10 @@ export interface Asked {
 export interface Seat {
   readonly session: BrowserSession;
   readonly from: number;
-  /** The step whose page a person has looked after. */
-  readonly mayBeDone?: number;
+  /** It is signed in by what was kept of an earlier browser, if the site still takes that. */
+  readonly isKept?: boolean;
+  /** The step that a person was asked about and has answered. */
+  readonly answered?: number;
 }
 
 /**
@@ -58,14 +60,19 @@ export async function takeSeat(
   const parked = deps.parking.take(id);
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
-  const help = isAnswered && question.kind === 'help' ? { mayBeDone: question.step } : {};
+  const answered = isAnswered ? { answered: question.step } : {};
   if (parked && isAnswered && parked.step === question.step && (await isAlive(parked.session)))
-    return { session: parked.session, from: question.step, ...help };
+    return { session: parked.session, from: question.step, ...answered };
   await parked?.session.close().catch(() => {});
-  const afterSignIn = 1 + signInSteps(workflow).length;
-  const storage = isAnswered && question.step >= afterSignIn ? await takeSession(deps, lease) : undefined;
+  const storage = isAnswered && isPastSignIn(workflow, question.step) ? await takeSession(deps, lease) : undefined;
   const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
-  return { session, from: storage ? afterSignIn : 1, ...help };
+  return { session, from: storage ? 1 + signInSteps(workflow).length : 1, isKept: storage !== undefined, ...answered };
+}
+
+/** Where a browser that is signed in can be put, and the workflow opens a page of its own there. */
+function isPastSignIn(workflow: Workflow, order: number): boolean {
+  const { length } = signInSteps(workflow);
+  return order > length && workflow.steps[length]?.kind === 'navigate';
 }
 
 async function isAlive(session: BrowserSession): Promise<boolean> {
@@ -105,13 +112,15 @@ export async function takeOnce(
 export async function handOver(
   deps: HandOverDeps,
   lease: Lease,
+  workflow: Workflow,
   { step, question: kind, words }: Asked,
   session: BrowserSession,
   secrets: RunSecrets,
 ): Promise<boolean> {
   const { operation, fence } = lease;
   const { customerId, id: operationId } = operation;
-  const storage = await session.storage().catch(() => undefined); // a page that hangs costs a sign-in, no more
+  // A page that hangs costs a sign-in, no more.
+  const storage = isPastSignIn(workflow, step) ? await session.storage().catch(() => undefined) : undefined;
   const told = secrets.hideIn(words);
   const isAsked = await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
@@ -124,7 +133,7 @@ export async function handOver(
       const expiresAt = operation.grant?.expiresAt ?? null;
       await deps.vault.within(tx).store(customerId, service, type, { ...place, value: storage, expiresAt });
     }
-    const entry = { kind: 'question.asked', attempt: fence, stepNumber: step, payload: { kind, words: told } } as const;
+    const entry = { kind: 'question.asked', stepNumber: step, payload: { kind, words: told } } as const;
     const moved = await deps.mover.move(tx, customerId, {
       ...{ operationId, from: ['in_progress'] as const, to: 'waiting_for_human' as const, fence, entry },
     });
