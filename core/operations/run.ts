@@ -1,17 +1,15 @@
 import { type ModelLimits, stepBudget } from '../agent/budget.ts';
 import { type ProbeResult, pause, probe, runStep, type StepResult, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
-import type { Audit } from '../audit/audit.ts';
 import { signInPlace } from '../consent/consent.ts';
 import { databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { OperationId } from '../ids.ts';
-import type { Browser, BrowserSession } from '../ports/browser.ts';
+import type { BrowserSession } from '../ports/browser.ts';
 import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
 import type { PageModel } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
-import type { Queue } from '../queue/queue.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
@@ -21,7 +19,6 @@ import {
   type OpenedFields,
   type SecretFields,
   type StoredCredential,
-  type Vault,
 } from '../vault/vault.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
