@@ -41,6 +41,8 @@ export type StepResult =
       readonly obstacles: readonly string[];
       /** Something of the step reached the page, so a mutating step may have taken effect. */
       readonly hasActed: boolean;
+      /** What the page shows is known, and that nobody can put it right from here. */
+      readonly isSettled?: boolean;
     };
 
 /**

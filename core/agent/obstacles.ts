@@ -21,7 +21,7 @@ export async function clear(stage: Stage, obstacle: Obstacle): Promise<Failed | 
       const reopened = await reopen(stage, obstacle);
       if (reopened !== undefined) return reopened;
     } else if (action.kind === 'give_up') {
-      return failed(action.failure, action.words);
+      return { ...failed(action.failure, action.words), isSettled: true };
     } else if (action.kind === 'code') {
       const problem = await enterCode(stage, obstacle, action);
       if (problem !== undefined) return problem;

@@ -4,13 +4,14 @@ import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Secret } from '../secret.ts';
 import { asSecrets, type Vault } from '../vault/vault.ts';
+import { fillCondition, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { EffectState } from './effect.ts';
 import type { Lease } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Parking } from './parking.ts';
-import { ask, type codePlace, latestQuestion, type QuestionKind, sessionPlace } from './questions.ts';
+import { ask, type codePlace, latestQuestion, type Question, type QuestionKind, sessionPlace } from './questions.ts';
 import type { RunSecrets } from './run-secrets.ts';
 import { Stopped } from './stopped.ts';
 
@@ -61,8 +62,10 @@ export async function takeSeat(
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
   const answered = isAnswered ? { answered: question.step } : {};
-  if (parked && isAnswered && parked.step === question.step && (await isAlive(parked.session)))
-    return { session: parked.session, from: question.step, ...answered };
+  if (parked && isAnswered && parked.step === question.step) {
+    const from = await placeIn(parked.session, lease, workflow, question, effect.label);
+    if (from !== undefined) return { session: parked.session, from, isKept: from !== question.step, ...answered };
+  }
   await parked?.session.close().catch(() => {});
   const storage = isAnswered && isPastSignIn(workflow, question.step) ? await takeSession(deps, lease) : undefined;
   const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
@@ -75,11 +78,29 @@ function isPastSignIn(workflow: Workflow, order: number): boolean {
   return order > length && workflow.steps[length]?.kind === 'navigate';
 }
 
-async function isAlive(session: BrowserSession): Promise<boolean> {
-  return session.state().then(
-    () => true,
-    () => false,
-  );
+const LOOK_MS = 500; // one look at a page that a person has just left
+
+/**
+ * Where to go on in a browser that still stands where a person was asked. A code is entered in place. What somebody put
+ * right shows on a page that is opened anew, unless that page says by itself that the step is done. `undefined`: nowhere.
+ */
+async function placeIn(
+  session: BrowserSession,
+  { operation }: Lease,
+  workflow: Workflow,
+  { step: order, kind }: Question,
+  label: string,
+): Promise<number | undefined> {
+  const step = workflow.steps[order - 1];
+  const values = withDerivedValues({ ...operation.plan.values, base: operation.plan.base, label });
+  const wanted = step && 'postcondition' in step ? [fillCondition(step.postcondition, values)] : [];
+  try {
+    const isDone = (await session.waitFor(wanted, LOOK_MS)) !== undefined;
+    if (kind === 'code' || isDone) return order;
+    return isPastSignIn(workflow, order) ? 1 + signInSteps(workflow).length : undefined;
+  } catch {
+    return undefined; // it is as good as closed
+  }
 }
 
 /** The sealed session, which is gone from the vault before it is used. */

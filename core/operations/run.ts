@@ -228,7 +228,9 @@ async function runFrom(
   const steps = workflow.steps.slice(from - 1);
   const outcome = await runSteps(deps, lease, workflow, steps, { ...run, ...(answered ? { answered } : {}) });
   const isSignedOut =
-    outcome.kind === 'asks' ? outcome.step === from : outcome.kind === 'failed' && outcome.code === 'signed_out';
+    outcome.kind === 'asks'
+      ? outcome.step === from && from !== answered
+      : outcome.kind === 'failed' && outcome.code === 'signed_out';
   return isKept && isSignedOut ? { kind: 'signed_out' } : outcome;
 }
 
@@ -313,12 +315,17 @@ interface RunWith {
   readonly answered?: number;
 }
 
-/** What a person could put right; never after an effect was sent, which is not to be tried again on anybody's word. */
-const HELPABLE: readonly Failure[] = ['element_missing', 'element_ambiguous', 'identity_mismatch', 'wrong_page'];
+/**
+ * What a person could put right. Not what the first step finds: that site is another one than was meant, or broken, and
+ * nothing was begun that is worth a wait. And never after an effect was sent, which is not to be tried again on anybody's word. */
+const HELPABLE: readonly Failure[] = [
+  ...(['element_missing', 'element_ambiguous', 'identity_mismatch'] as const),
+  ...(['wrong_page', 'postcondition_failed', 'timeout'] as const),
+];
 
 function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>): QuestionKind | undefined {
   if (result.failure === 'code_wanted') return 'code';
-  if (step.isMutating && result.hasActed) return undefined;
+  if (step.order === 1 || result.isSettled || (step.isMutating && result.hasActed)) return undefined;
   return HELPABLE.includes(result.failure) ? 'help' : undefined;
 }
 
