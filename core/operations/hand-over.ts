@@ -109,8 +109,9 @@ async function takeSession(deps: HandOverDeps, lease: Lease): Promise<Secret | u
   return takeOnce(deps, lease, sessionPlace(operation), 'resume');
 }
 
+/** The secret at that place, gone from the vault before anything is done with it; `undefined` as well once its time is over. */
 export async function takeOnce(
-  deps: HandOverDeps,
+  deps: Pick<HandOverDeps, 'database' | 'vault'>,
   lease: Lease,
   { service, type, ...place }: ReturnType<typeof sessionPlace> | ReturnType<typeof codePlace>,
   why: string,

@@ -68,7 +68,10 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
       for (const timer of timers) timer.unref();
       places.set(id, { ...parked, timers });
     },
-    take: leave,
+    take(id) {
+      const place = leave(id);
+      return place && { session: place.session, step: place.step };
+    },
     async close() {
       await Promise.all([...places.keys()].map(end));
     },
