@@ -23,6 +23,8 @@ let demo: TestDemo;
 let people: People;
 let merchant: Page;
 let approver: Page;
+let shop: PracticeShop;
+let sql: TestDemo['sql'];
 let logged = '';
 
 /** The shop has a second factor only where a test says so. */
@@ -34,6 +36,7 @@ async function open(obstacles: { twoFactor?: boolean; captcha?: boolean }): Prom
     shop: { obstacles },
     log: { debug: line, info: line, warn: line, error: line },
   });
+  ({ shop, sql } = demo);
   people = await openPeople(demo.chatUrl);
   [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
 }
@@ -43,14 +46,14 @@ async function close(): Promise<void> {
   await demo?.remove();
 }
 
-beforeEach(() => appoint(demo, ['approver']));
-afterEach(() => demo.shop.showPermissions(true));
+beforeEach(() => appoint({ sql }, ['approver']));
+afterEach(() => shop.showPermissions(true));
 
 async function begin(): Promise<string> {
-  await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
+  await people.begin('Merchant', `set up WooCommerce for ${shop.origin}`);
   const id = await operationIdIn(merchant);
   await press(approver, 'Approve');
-  await enterSignIn(merchant, { user: demo.shop.username, password: demo.shop.password });
+  await enterSignIn(merchant, { user: shop.username, password: shop.password });
   return id;
 }
 
@@ -63,18 +66,18 @@ async function enterCode(page: Page, code: string): Promise<void> {
   await form.close();
 }
 
-const keysOf = (id: string) => demo.shop.keys().filter(({ description }) => description.includes(id));
+const keysOf = (id: string) => shop.keys().filter(({ description }) => description.includes(id));
 const kindsOf = async (id: string) =>
-  (await demo.sql('SELECT kind FROM autonomous_operations_audit WHERE operation_id = $1 ORDER BY seq', [id])).map(
+  (await sql('SELECT kind FROM autonomous_operations_audit WHERE operation_id = $1 ORDER BY seq', [id])).map(
     ({ kind }) => kind,
   );
 const stateOf = async (id: string) =>
-  (await demo.sql('SELECT status FROM autonomous_operations WHERE id = $1', [id]))[0]?.status;
+  (await sql('SELECT status FROM autonomous_operations WHERE id = $1', [id]))[0]?.status;
 const credentialsOf = async (id: string) =>
-  (await demo.sql('SELECT credential_type AS type FROM autonomous_credentials WHERE operation_id = $1', [id]))
+  (await sql('SELECT credential_type AS type FROM autonomous_credentials WHERE operation_id = $1', [id]))
     .map(({ type }) => type)
     .sort();
-const signIns = () => demo.shop.requests.filter(({ method, path }) => method === 'POST' && path === '/wp-login.php');
+const signIns = () => shop.requests.filter(({ method, path }) => method === 'POST' && path === '/wp-login.php');
 const count = (kinds: readonly unknown[], kind: string) => kinds.filter((each) => each === kind).length;
 
 describe('A shop with a second factor', () => {
@@ -92,7 +95,7 @@ describe('A shop with a second factor', () => {
       await question.getByRole('img').first().waitFor();
       await seen(merchant, /Waiting for you: a one-time code · step 4 of 10/);
       expect(await credentialsOf(id)).toEqual(['admin_password', 'admin_username']);
-      await enterCode(approver, ` ${demo.shop.oneTimeCode?.slice(0, 3)} ${demo.shop.oneTimeCode?.slice(3)} `);
+      await enterCode(approver, ` ${shop.oneTimeCode?.slice(0, 3)} ${shop.oneTimeCode?.slice(3)} `);
       await seen(merchant, 'Done in', RUN_MS);
       expect(performance.now() - began).toBeLessThan(180_000);
       expect(signIns().length - before).toBe(1); // nobody signed in anew
@@ -104,8 +107,8 @@ describe('A shop with a second factor', () => {
       const kinds = await kindsOf(id);
       expect([count(kinds, 'question.asked'), count(kinds, 'question.answered')]).toEqual([1, 1]);
       expect(await credentialsOf(id)).toEqual([]);
-      const code = demo.shop.oneTimeCode ?? '';
-      const rows = await demo.sql(
+      const code = shop.oneTimeCode ?? '';
+      const rows = await sql(
         `SELECT coalesce(string_agg(t, ' '), '') AS text FROM (
            SELECT header AS t FROM autonomous_operations_audit UNION ALL SELECT words FROM questions
            UNION ALL SELECT coalesce(note, '') FROM operation_steps) all_words`,
@@ -123,7 +126,7 @@ describe('A shop with a second factor', () => {
       await seen(merchant, 'A one-time code is needed', RUN_MS);
       await enterCode(merchant, '000');
       await seen(merchant, 'The site did not take the code.', RUN_MS);
-      await enterCode(merchant, demo.shop.oneTimeCode ?? '');
+      await enterCode(merchant, shop.oneTimeCode ?? '');
       await seen(merchant, 'Done in', RUN_MS);
       expect(keysOf(id)).toHaveLength(1);
       expect(count(await kindsOf(id), 'question.asked')).toBe(2);
@@ -176,7 +179,7 @@ describe('A shop with a second factor', () => {
       await expect.poll(() => kindsOf(id), { timeout: RUN_MS }).toContain('question.answered');
       await expect.poll(async () => count(await kindsOf(id), 'question.asked'), { timeout: RUN_MS }).toBe(2);
       await seen(merchant, 'A one-time code is needed');
-      await enterCode(merchant, demo.shop.oneTimeCode ?? '');
+      await enterCode(merchant, shop.oneTimeCode ?? '');
       await seen(merchant, 'Done in', RUN_MS);
       expect(keysOf(id)).toHaveLength(1);
       expect(count(await kindsOf(id), 'question.reminded')).toBe(1);
@@ -192,14 +195,14 @@ describe('A shop whose page lacks what a step needs', () => {
   it(
     'is shown to a person, who puts it right: the work goes on, signed in as it was',
     async () => {
-      demo.shop.showPermissions(false);
+      shop.showPermissions(false);
       const before = signIns().length;
       const id = await begin();
       const question = await seen(merchant, 'Step 8 of 10 needs a person', RUN_MS);
       expect(await question.innerText()).toMatch(/isn't on the page\. Nothing was clicked or typed in this step\./);
       await question.getByRole('img').first().waitFor();
       expect(await credentialsOf(id)).toContain('session');
-      demo.shop.showPermissions(true);
+      shop.showPermissions(true);
       await press(merchant, 'I did it, go on');
       await seen(merchant, 'Done in', RUN_MS);
       expect(await (await seen(merchant, 'Step 8 of 10 needs a person')).innerText()).toMatch(
@@ -215,16 +218,16 @@ describe('A shop whose page lacks what a step needs', () => {
   it(
     'is left to the first of two who answer, and to nobody who may not',
     async () => {
-      demo.shop.showPermissions(false);
-      await people.begin('Admin', `set up WooCommerce for ${demo.shop.origin}`);
+      shop.showPermissions(false);
+      await people.begin('Admin', `set up WooCommerce for ${shop.origin}`);
       const admin = people.page('Admin');
       const id = await operationIdIn(admin);
       await press(approver, 'Approve');
-      await enterSignIn(admin, { user: demo.shop.username, password: demo.shop.password });
+      await enterSignIn(admin, { user: shop.username, password: shop.password });
       await seen(admin, 'Step 8 of 10 needs a person', RUN_MS);
       await merchant.getByRole('article').filter({ hasText: 'needs a person' }).waitFor();
       expect(await merchant.getByRole('button', { name: 'I did it, go on' }).count()).toBe(0);
-      demo.shop.showPermissions(true);
+      shop.showPermissions(true);
       const buttons = [admin, approver].map((page) => page.getByRole('button', { name: 'I did it, go on' }));
       await demo.whileLocked(id, async () => {
         for (const button of buttons) await button.click();
@@ -244,7 +247,7 @@ describe('A shop whose page lacks what a step needs', () => {
 
 /** How many connections wait for a row that somebody else has locked. */
 const waiting = async () => {
-  const rows = await demo.sql(
+  const rows = await sql(
     `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ 'autonomous_operations'`,
   );
   return rows.length;
@@ -252,7 +255,6 @@ const waiting = async () => {
 
 describe('A program that is killed while it waits', () => {
   let project: Project;
-  let shop: PracticeShop;
   let program: DemoProcess;
   let admin: pg.Pool;
   const shopHost = () => new URL(shop.origin).host;
@@ -265,7 +267,7 @@ describe('A program that is killed while it waits', () => {
     admin.on('error', () => {}); // the server ends before the pool does when a test failed
     people = await openPeople(program.chatUrl);
     [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
-    demo = { shop, sql: async (text: string, values = []) => (await admin.query(text, [...values])).rows } as TestDemo; // all that these tests use of it
+    sql = async (text, values = []) => (await admin.query(text, [...values])).rows;
   });
   afterAll(async () => {
     await people?.close();
