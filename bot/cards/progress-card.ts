@@ -11,7 +11,8 @@ type Asked = Pick<Question, 'kind' | 'closed'> | undefined;
 export function progressCard(operation: Operation, pictures: readonly PictureLink[], asked?: Asked): Card {
   const title = heading(operation, asked);
   const lines = operation.steps.map((step): StepLine => {
-    const isOpen = step.state === 'running' ? isEnd(operation.state) : step.state === 'failed' && isHeld(operation);
+    // What failed is not over as long as a person can have it go on; what ran when all was over, nobody saw to its end.
+    const isOpen = step.state === (isEnd(operation.state) ? 'running' : 'failed');
     const state = isOpen ? 'unsure' : step.state;
     const line = { state: state as StepLine['state'], text: step.intent }; // CHECK operation_steps_state_check guarantees the union
     return step.durationMs === null || step.state === 'waiting' ? line : { ...line, detail: seconds(step.durationMs) };
@@ -32,11 +33,6 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
       ...(isEnd(operation.state) ? [] : [{ kind: 'actions', buttons: [stopButton(operation)] } satisfies Block]),
     ],
   };
-}
-
-/** Nothing runs, and a person can have it go on: what failed is not over. */
-function isHeld({ state }: Operation): boolean {
-  return state === 'waiting_for_human' || state === 'paused';
 }
 
 function statusOf({ state }: Operation): CardStatus {

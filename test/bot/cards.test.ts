@@ -305,7 +305,7 @@ describe('question card', () => {
     const steps = operationWith().steps.map((step) => ({ ...step, state: step.number === 4 ? 'failed' : 'waiting' }));
     const card = progressCard(operationWith({ state, currentStep: 4, steps }), [], asked);
     expect(card).toMatchObject({ summary: title, status: { words } });
-    expect(said(card).includes('unsure Sign in')).toBe(state !== 'queued');
+    expect(said(card)).toContain('unsure Sign in');
     expect(labels(card)).toEqual(['Stop']);
   });
 
