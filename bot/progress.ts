@@ -215,7 +215,9 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   }
   const questions = operation.startedAt ? await questionsOf(tx, customerId, id) : [];
   if (operation.startedAt || operation.state === 'queued') {
-    const shown = await pictures(tx, deps, operation);
+    // The question shows the page that counts; its picture twice in a row would only push the buttons away.
+    const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
+    const shown = isAsking ? [] : await pictures(tx, deps, operation);
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, questions.at(-1)) });
   }
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question)));
