@@ -15,10 +15,11 @@ import { peopleWords, stateWords } from './cards/audit-card.ts';
 import { place } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { signInForm, submitSignIn } from './credential-flow.ts';
+import { isCodeWanted, submitCode } from './human-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
 /**
- * The one-time pages: the sign-in form, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
+ * The one-time pages: the sign-in form, the form for a code, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
  * they show and hand out, that one key apart.
  */
 export function createConnectPages(context: Context, redact: Redact): ConnectPages {
@@ -31,6 +32,7 @@ export function createConnectPages(context: Context, redact: Redact): ConnectPag
       const link = await context.links.look(token);
       if (link?.purpose === 'export') return exportTrail(context, link, redact);
       if (link?.purpose === 'reveal') return reveal(context, link);
+      if (link?.purpose === 'answer') return submitCode(context, link, fields);
       const outcome = await submitSignIn(context, token, fields);
       return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
     },
@@ -39,7 +41,12 @@ export function createConnectPages(context: Context, redact: Redact): ConnectPag
 
 function viewOfLink(context: Context, link: Link, token: string): Promise<ConnectView | undefined> {
   if (link.purpose === 'reveal') return revealView(context, link);
+  if (link.purpose === 'answer') return codeView(context, link);
   return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
+}
+
+async function codeView(context: Context, link: Link): Promise<ConnectView | undefined> {
+  return (await isCodeWanted(context, link)) ? viewOf(context, link, { kind: 'code' }) : undefined;
 }
 
 async function revealView(context: Context, link: Link): Promise<ConnectView | undefined> {

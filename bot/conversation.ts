@@ -31,6 +31,7 @@ import {
 } from './consent-flow.ts';
 import type { Context } from './context.ts';
 import { enterSignIn } from './credential-flow.ts';
+import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
@@ -216,6 +217,10 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return workAlone(context, customerId, member, event);
     case 'enter_sign_in':
       return enterSignIn(context, customerId, member, event);
+    case 'enter_code':
+      return sendCodeLink(context, customerId, member, event);
+    case 'go_on':
+      return goOn(context, customerId, member, event);
     case 'stop':
       return stopOperation(context, customerId, member, event, event.value);
     case 'audit':

@@ -8,14 +8,17 @@ import type { Directory } from '../core/directory.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
+import { type Question, questionsOf } from '../core/operations/questions.ts';
 import { isEnd } from '../core/operations/states.ts';
 import type { ThreadState, Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { consentCard, lackCard, reminderCard } from './cards/consent-card.ts';
-import { closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
+import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
+import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
+import { mayAnswer } from './human-flow.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
@@ -210,11 +213,64 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     const isInVain = operation.state === 'awaiting_consent' && (lack === 'own' || lack === 'too_few');
     wanted.push({ slot: `lack:${id}`, card: lackCard(operation, people), isChangeOnly: !isInVain });
   }
-  if (operation.startedAt || operation.state === 'queued')
-    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, await pictures(tx, deps, operation)) });
+  const questions = operation.startedAt ? await questionsOf(tx, customerId, id) : [];
+  if (operation.startedAt || operation.state === 'queued') {
+    // The question shows the page that counts; its picture twice in a row would only push the buttons away.
+    const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
+    const shown = isAsking ? [] : await pictures(tx, deps, operation);
+    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, questions.at(-1)) });
+  }
+  for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
-  return [...wanted, ...(await closedLinks(tx, operation)), ...(await usedReveals(tx, deps, operation))];
+  const closed = [
+    ...(await closedLinks(tx, operation)),
+    ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
+    ...(await usedReveals(tx, deps, operation)),
+  ];
+  return [...wanted, ...closed];
+}
+
+/** The question, a message of its own since an edit calls nobody; and the reminder of it. */
+async function questionMessages(
+  tx: Transaction,
+  deps: ProgressDeps,
+  operation: Operation,
+  question: Question,
+): Promise<readonly Wanted[]> {
+  const { customerId } = operation;
+  const { id, screenshotId, answeredBy } = question;
+  const members = await deps.customers.members(tx, customerId);
+  const asked: Asked = {
+    operation,
+    question,
+    answeredBy: answeredBy ? await deps.customers.memberById(tx, customerId, answeredBy) : undefined,
+    mayAnswer: members.filter((member) => mayAnswer(operation, member)),
+    picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0] : undefined,
+  };
+  return [
+    { slot: `question:${id}`, card: questionCard(asked) },
+    ...(question.remindedAt ? [{ slot: `question-reminder:${id}`, card: questionReminderCard(asked) }] : []),
+  ];
+}
+
+/** The links to the page for a code, once they lead nowhere: one was used, or nobody needs them any more. */
+async function closedCodeLinks(
+  tx: Transaction,
+  { customers }: ProgressDeps,
+  { customerId, id: operationId }: Operation,
+): Promise<readonly Wanted[]> {
+  const links = await tx.connectLink.findMany({
+    where: { customerId, operationId, purpose: 'answer', spentAt: { not: null } },
+    ...{ select: { id: true, memberId: true }, orderBy: { createdAt: 'asc' } },
+  });
+  const wanted: Wanted[] = [];
+  for (const { id, memberId: by } of links)
+    wanted.push({
+      ...{ slot: linkSlot(id), card: closedCodeLinkCard() },
+      to: (await customers.memberById(tx, customerId, memberId(by))).person,
+    });
+  return wanted;
 }
 
 /** The links to the one-time page, once nobody needs them any more: their buttons must not look as if they led anywhere. */
@@ -246,11 +302,19 @@ async function usedReveals(
   return wanted;
 }
 
-async function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
-  const { customerId, id: operationId } = operation;
+function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
   const ids = operation.steps.flatMap((step) => (step.screenshotId ? [step.screenshotId] : []));
+  return pictureLinks(tx, deps, operation, ids);
+}
+
+async function pictureLinks(
+  tx: Transaction,
+  deps: ProgressDeps,
+  { customerId, id: operationId }: Operation,
+  ids: readonly string[],
+): Promise<readonly PictureLink[]> {
   const rows = await tx.screenshot.findMany({
-    where: { customerId, operationId, id: { in: ids } },
+    where: { customerId, operationId, id: { in: [...ids] } },
     select: { id: true, step: true, alt: true, width: true, height: true },
     orderBy: { step: 'asc' },
   });

@@ -1,6 +1,7 @@
 import type { ConnectField, ConnectView, RevealedField } from '../../core/ports/connect.ts';
 
 type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
+type CodeView = Extract<ConnectView, { kind: 'code' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
 type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
 
@@ -25,6 +26,26 @@ export function signInPage(
       <button class="primary" type="submit">Send it to the vault</button>
     </form>
     <p class="quiet">It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.</p>`,
+  );
+}
+
+/** The form for a one-time code; what was typed is never written back. */
+export function codePage(view: CodeView, error?: string): string {
+  const title = 'Enter the one-time code';
+  return page(
+    error ? `Error: ${title}` : title,
+    `<h1>${title}</h1>
+    ${facts(view, 'Used on')}
+    <form method="post" novalidate>
+      <div class="field${error ? ' wrong' : ''}">
+        <label for="field-code">Code</label>
+        <input class="one-time" id="field-code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" maxlength="100" required autofocus aria-describedby="${error ? 'field-code-error ' : ''}field-code-help"${error ? ' aria-invalid="true"' : ''}>
+        ${error ? `<p class="alarm" id="field-code-error" role="alert">${escapeHtml(error)}</p>` : ''}
+        <p class="quiet" id="field-code-help">From the app, text message or e-mail where this account gets its codes.</p>
+      </div>
+      <button class="primary" type="submit">Send the code</button>
+    </form>
+    <p class="quiet">It is typed into that site's own page and nowhere else, once, within 2 minutes, and then deleted. It never appears in chat.</p>`,
   );
 }
 
@@ -74,6 +95,13 @@ export function thanksPage(): string {
   return page(
     'Thank you',
     '<h1>Thank you</h1><p>The sign-in is in the vault. The work goes on in the thread, where you can watch it.</p><p class="quiet">You can close this page.</p>',
+  );
+}
+
+export function answeredPage(): string {
+  return page(
+    'Thank you',
+    '<h1>Thank you</h1><p>The worker goes on now. You can watch it in the thread; it asks again there if the site does not take the code.</p><p class="quiet">You can close this page.</p>',
   );
 }
 

@@ -4,7 +4,16 @@ import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
 import { csvLine } from '../../core/audit/csv.ts';
 import type { ConnectPages, ConnectView, TrailExport } from '../../core/ports/connect.ts';
-import { gonePage, revealedPage, revealPage, signInPage, thanksPage, trailPage } from './connect-page.ts';
+import {
+  answeredPage,
+  codePage,
+  gonePage,
+  revealedPage,
+  revealPage,
+  signInPage,
+  thanksPage,
+  trailPage,
+} from './connect-page.ts';
 
 const FORM_LIMIT_BYTES = 16_384;
 
@@ -56,6 +65,8 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
       switch (outcome.kind) {
         case 'entered':
           return html(response, 200, thanksPage());
+        case 'answered':
+          return html(response, 200, answeredPage());
         case 'gone':
           return html(response, 410, gonePage());
         case 'trail':
@@ -64,9 +75,9 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
           return html(response, 200, revealedPage(outcome.fields));
         case 'invalid': {
           const view = await pages.look(token);
-          return view?.kind === 'sign_in'
-            ? html(response, 422, signInPage(view, outcome.errors, fields))
-            : html(response, 410, gonePage());
+          if (view?.kind === 'sign_in') return html(response, 422, signInPage(view, outcome.errors, fields));
+          if (view?.kind === 'code') return html(response, 422, codePage(view, outcome.errors.code));
+          return html(response, 410, gonePage());
         }
         default:
           return outcome satisfies never;
@@ -84,6 +95,8 @@ function pageOf(view: ConnectView, request: Request): string {
       return revealPage(view);
     case 'sign_in':
       return signInPage(view, {}, {});
+    case 'code':
+      return codePage(view);
     default:
       return view satisfies never;
   }

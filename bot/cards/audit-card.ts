@@ -62,12 +62,18 @@ function steps(finished: readonly AuditEntry[]): Block {
       [text(String(entry.stepNumber ?? ''))],
       [clock(entry.at)],
       [text(word(entry, 'intent'))],
-      [text(entry.success ? 'done' : `failed: ${word(entry, 'failure')}`)],
+      [text(outcomeWords(entry))],
       [text(entry.rung && entry.rung !== 'none' ? entry.rung : '–')],
       [text(word(entry, 'screenshotId') ? 'kept' : word(entry, 'pictureWithheld') ? 'withheld' : '–')],
       [text(seconds(entry.durationMs ?? 0))],
     ]),
   };
+}
+
+function outcomeWords(entry: AuditEntry): string {
+  if (entry.success) return 'done';
+  const failure = word(entry, 'failure');
+  return failure === 'code_wanted' ? 'a code was needed' : `failed: ${failure}`;
 }
 
 function totals(finished: readonly AuditEntry[]) {
@@ -168,12 +174,14 @@ export function peopleWords({ requester, grant }: Operation): string {
 
 /** A state as people say it: `waiting for approval`. */
 export function stateWords(state: string): string {
-  return state === 'awaiting_consent'
-    ? 'waiting for approval'
-    : state === 'awaiting_credentials'
-      ? 'waiting for the sign-in'
-      : state.replaceAll('_', ' ');
+  return STATE_WORDS[state] ?? state.replaceAll('_', ' ');
 }
+
+const STATE_WORDS: Readonly<Record<string, string>> = {
+  awaiting_consent: 'waiting for approval',
+  awaiting_credentials: 'waiting for the sign-in',
+  waiting_for_human: 'waiting for a person’s answer',
+};
 
 function word(entry: AuditEntry, key: string): string {
   const value = entry.payload?.[key];

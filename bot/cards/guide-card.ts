@@ -1,4 +1,5 @@
 import type { Operation } from '../../core/operations/operation.ts';
+import { isEnd } from '../../core/operations/states.ts';
 import type { Card } from '../../core/ports/chat.ts';
 import { place, text } from './text.ts';
 
@@ -14,8 +15,16 @@ export function guideCard(operation: Operation): Card {
       {
         kind: 'text',
         tone: 'quiet',
-        text: [text('Keep the key out of chat. The request above stays open: approve it, deny it, or let it expire.')],
+        text: [text(`Keep the key out of chat. ${standing(operation)}`.trim())],
       },
     ],
   };
+}
+
+/** What becomes of the request that somebody does by hand. */
+function standing({ state }: Operation): string {
+  if (isEnd(state)) return '';
+  return state === 'awaiting_consent'
+    ? 'The request above stays open: approve it, deny it, or let it expire.'
+    : 'The request above stays open: stop it if you do this by hand, so that no second key is made.';
 }

@@ -47,6 +47,11 @@ export function closedLinkCard({ signIn }: Operation): Card {
   };
 }
 
+/** The message with the link to the page for a code, once that is settled. */
+export function closedCodeLinkCard(): Card {
+  return note('The one-time page for the code is closed.', 'quiet');
+}
+
 /** The message with the link to a stored key, once the link was used. */
 export function usedRevealCard(by: Person, at: Date): Card {
   return {

@@ -1,13 +1,19 @@
 import type { Operation } from '../../core/operations/operation.ts';
+import type { Question } from '../../core/operations/questions.ts';
 import { isEnd } from '../../core/operations/states.ts';
-import type { Block, Card, PictureLink, StepLine } from '../../core/ports/chat.ts';
+import type { Block, Button, Card, CardStatus, PictureLink, StepLine } from '../../core/ports/chat.ts';
 import { seconds, text } from './text.ts';
 
+/** What the operation asked a person last. */
+type Asked = Pick<Question, 'kind' | 'closed'> | undefined;
+
 /** The one live message of a running operation, edited in place. */
-export function progressCard(operation: Operation, pictures: readonly PictureLink[]): Card {
-  const title = heading(operation);
+export function progressCard(operation: Operation, pictures: readonly PictureLink[], asked?: Asked): Card {
+  const title = heading(operation, asked);
   const lines = operation.steps.map((step): StepLine => {
-    const state = step.state === 'running' && isEnd(operation.state) ? 'unsure' : step.state;
+    // What failed is not over as long as a person can have it go on; what ran when all was over, nobody saw to its end.
+    const isOpen = step.state === (isEnd(operation.state) ? 'running' : 'failed');
+    const state = isOpen ? 'unsure' : step.state;
     const line = { state: state as StepLine['state'], text: step.intent }; // CHECK operation_steps_state_check guarantees the union
     return step.durationMs === null || step.state === 'waiting' ? line : { ...line, detail: seconds(step.durationMs) };
   });
@@ -17,24 +23,35 @@ export function progressCard(operation: Operation, pictures: readonly PictureLin
   const search = searchWords(operation);
   return {
     summary: title,
-    status: { tone: 'running', words: 'Running' },
+    status: statusOf(operation),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'steps', items: lines },
       ...(search ? [{ kind: 'text', text: [text(search)] } as const] : []),
       ...notes.map((note): Block => ({ kind: 'text', tone: 'quiet', text: [text(note)] })),
       ...(pictures.length > 0 ? [{ kind: 'pictures', items: pictures } as const] : []),
-      ...(isEnd(operation.state) ? [] : [stop(operation)]),
+      ...(isEnd(operation.state) ? [] : [{ kind: 'actions', buttons: [stopButton(operation)] } satisfies Block]),
     ],
   };
 }
 
-function heading(operation: Operation): string {
+function statusOf({ state }: Operation): CardStatus {
+  if (state === 'waiting_for_human') return { tone: 'waiting', words: 'Waiting for you' };
+  return state === 'paused' ? { tone: 'waiting', words: 'Paused' } : { tone: 'running', words: 'Running' };
+}
+
+function heading(operation: Operation, asked: Asked): string {
   const total = operation.steps.length;
   const done = operation.steps.filter((step) => step.state === 'done').length;
   switch (operation.state) {
     case 'queued':
-      return 'Countersigned. Starting…';
+      return asked?.closed === 'answered' ? 'Answered. Going on…' : 'Countersigned. Starting…';
+    case 'waiting_for_human': {
+      const what = asked?.kind === 'code' ? 'a one-time code' : 'a look at the page';
+      return `Waiting for you: ${what} · step ${operation.currentStep} of ${total}`;
+    }
+    case 'paused':
+      return `Paused${asked?.closed === 'lapsed' ? ': nobody answered' : ''} · step ${operation.currentStep} of ${total}`;
     case 'completed':
       return `All ${total} steps done`;
     case 'failed':
@@ -60,15 +77,12 @@ function elapsed(operation: Operation): string {
   return began !== undefined && last > began ? ` · ${seconds(last - began)}` : '';
 }
 
-function stop(operation: Operation): Block {
+export function stopButton(operation: Operation): Button {
   const confirm = {
     title: 'Stop this operation?',
     text: 'It stops before its next action. What was done already stays, and the thread will say what that was.',
     yes: 'Stop it',
     isSafe: true,
   };
-  return {
-    kind: 'actions',
-    buttons: [{ label: 'Stop', style: 'danger', action: 'stop', value: operation.id, confirm }],
-  };
+  return { label: 'Stop', style: 'danger', action: 'stop', value: operation.id, confirm };
 }

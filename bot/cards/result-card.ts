@@ -80,7 +80,14 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
         ],
       },
       { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
-      { kind: 'actions', buttons: [trail(operation, 'plain'), ...(operation.isKeyStored ? [revoke(operation)] : [])] },
+      {
+        kind: 'actions',
+        buttons: [
+          ...(isForHand(operation) ? [guide(operation)] : []),
+          trail(operation, 'plain'),
+          ...(operation.isKeyStored ? [revoke(operation)] : []),
+        ],
+      },
     ],
   };
 }
@@ -135,6 +142,8 @@ function unseenLabel({ intent }: Operation): string | undefined {
 function nextWords(operation: Operation): string {
   const again = `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in the shop, then ${again}.`;
+  if (isForHand(operation))
+    return `make the key by hand: “Show me the steps instead” lists them. If the shop lets this address in without a CAPTCHA, ${again}.`;
   if (operation.errorCode === 'no_access') return `use an account that may manage the shop, then ${again}.`;
   if (unseenLabel(operation) !== undefined) return `look at the shop's list of keys first, then ${again}.`;
   return `${again}.`;
@@ -150,6 +159,15 @@ function onRecord(record: OnRecord) {
       text(record.isIntact ? ' verified' : ' NOT intact'),
     ],
   };
+}
+
+/** What a program never does: only a person can go on. */
+function isForHand({ errorCode }: Operation): boolean {
+  return errorCode === 'captcha';
+}
+
+function guide(operation: Operation): Button {
+  return { label: 'Show me the steps instead', style: 'primary', action: 'guide', value: operation.id };
 }
 
 function trail(operation: Operation, style: 'primary' | 'plain'): Button {

@@ -55,7 +55,7 @@ async function see(stage: Stage, expected: LiveCondition | undefined, timeoutMs:
   if (index === undefined) return { kind: 'nothing' };
   if (index < first.length) return { kind: 'expected' };
   const fails = failsWhen[index - first.length];
-  if (fails !== undefined) return failed(fails.failure, fails.words);
+  if (fails !== undefined) return { ...failed(fails.failure, fails.words), isSettled: true };
   const obstacle = obstacles[index - first.length - failsWhen.length];
   return obstacle === undefined ? { kind: 'nothing' } : { kind: 'obstacle', obstacle };
 }

@@ -4,6 +4,7 @@ import type { ConversationEnd } from '../ports/model.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { withDerivedValues } from '../workflow/placeholders.ts';
 import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
+import { check, hindrance } from './check.ts';
 import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
@@ -44,6 +45,8 @@ export type StepResult =
       readonly obstacles: readonly string[];
       /** Something of the step reached the page, so a mutating step may have taken effect. */
       readonly hasActed: boolean;
+      /** What the page shows is known, and that nobody can put it right from here. */
+      readonly isSettled?: boolean;
     };
 
 /**
@@ -66,7 +69,7 @@ export async function runStep(step: Step, run: StepRun): Promise<StepResult> {
 
 async function endingOf(stage: Stage): Promise<Ending> {
   try {
-    return (await doneByPerson(stage)) ?? (await runKind(stage));
+    return (await takenUp(stage)) ?? (await runKind(stage));
   } catch (error) {
     stage.run.signal.throwIfAborted();
     const outage = error instanceof CountersignError ? failureOfCode(error.code) : undefined;
@@ -77,14 +80,25 @@ async function endingOf(stage: Stage): Promise<Ending> {
 
 const LOOK_MS = 500; // one look at a page that a person has just left
 
-/** Whether the page's state says that the step is done, after a person said "go on"; their word alone is none. */
-async function doneByPerson(stage: Stage): Promise<Ending | undefined> {
+/**
+ * A step that a person was asked about: what stood in its way is cleared first, such as by the code that they gave. Then the
+ * page's state says whether the step is done; a person's word alone is none. `undefined`: it is to be run as ever.
+ */
+async function takenUp(stage: Stage): Promise<Ending | undefined> {
   const { step, run } = stage;
-  if (!run.mayBeDone || !('postcondition' in step)) return undefined;
-  const seen = await stage.during(() => run.session.waitFor([step.postcondition], LOOK_MS));
-  return seen === undefined
-    ? undefined
-    : { kind: 'done', rung: 'human', picture: await takePicture(stage, { rung: 'human' }) };
+  if (!run.wasAnswered || !('postcondition' in step)) return undefined;
+  const hindered = await hindrance(stage);
+  if (hindered !== undefined && hindered !== 'cleared') return hindered;
+  const { postcondition } = step;
+  if (hindered === 'cleared') {
+    // On to what the step was for, or back to its element, which is then acted on.
+    const back = 'locators' in step ? step.locators.map((locator) => ({ kind: 'visible', locator }) as const) : [];
+    const problem = await check(stage, { kind: 'any', of: [postcondition, ...back] });
+    if (problem !== undefined) return problem;
+  }
+  const seen = await stage.during(() => run.session.waitFor([postcondition], LOOK_MS));
+  if (seen === undefined) return undefined;
+  return { kind: 'done', rung: 'human', picture: await takePicture(stage, { rung: 'human' }) };
 }
 
 /** What the page shows at a failure; no picture once a fresh secret may be on it that nobody could name to hide it. */

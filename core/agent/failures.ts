@@ -25,6 +25,8 @@ export interface Failed {
   readonly kind: 'failed';
   readonly failure: Failure;
   readonly words: string;
+  /** What the page shows is known, and that nobody can put it right from here. */
+  readonly isSettled?: boolean;
 }
 
 export function failed(failure: Failure, words: string): Failed {

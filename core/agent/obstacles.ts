@@ -1,4 +1,4 @@
-import type { Action, Condition, Locator } from '../ports/browser.ts';
+import type { Action, Condition, FoundElement, Locator } from '../ports/browser.ts';
 import { fillCondition, fillLocator, type Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
@@ -6,6 +6,8 @@ import { type Failed, failed, notDone } from './failures.ts';
 import type { Stage } from './stage.ts';
 
 const CODE_MS = 15_000; // the site checks it, and opens its next page
+const LOOK_MS = 50;
+const REST_MS = 50;
 const OBSTACLE_MS = 10_000; // an obstacle's own button is on the page already when its condition holds
 
 /**
@@ -19,7 +21,7 @@ export async function clear(stage: Stage, obstacle: Obstacle): Promise<Failed | 
       const reopened = await reopen(stage, obstacle);
       if (reopened !== undefined) return reopened;
     } else if (action.kind === 'give_up') {
-      return failed(action.failure, action.words);
+      return { ...failed(action.failure, action.words), isSettled: true };
     } else if (action.kind === 'code') {
       const problem = await enterCode(stage, obstacle, action);
       if (problem !== undefined) return problem;
@@ -49,15 +51,15 @@ function fillObstacle(obstacle: Obstacle, values: Values): Obstacle {
   return { ...obstacle, when: fillCondition(obstacle.when, values), steps };
 }
 
-async function actOn(stage: Stage, locators: readonly Locator[], action: Action): Promise<boolean> {
+async function actOn(stage: Stage, locators: readonly Locator[], action: Action): Promise<FoundElement | undefined> {
   const { session } = stage.run;
   const found = await stage.during(() => session.find(locators, { timeoutMs: OBSTACLE_MS }));
-  if (found.kind !== 'found') return false;
+  if (found.kind !== 'found') return undefined;
   const { element } = found;
   await stage.during(() => session.ready(element, action, OBSTACLE_MS));
   await stage.during(() => stage.run.guard());
   await stage.during(() => session.act(element, action, OBSTACLE_MS));
-  return true;
+  return element;
 }
 
 /** The code that a person has entered for this, or the question for it; one that was not taken is asked for again. */
@@ -70,12 +72,22 @@ async function enterCode(
   const code = await stage.during(async () => stage.run.code?.());
   if (code === undefined)
     return failed('code_wanted', 'The site asks for a one-time code, which only a person can give.');
-  if (!(await actOn(stage, field, { kind: 'fill', value: code }))) return stuck(stage, obstacle);
-  if (!(await actOn(stage, submit, { kind: 'click' }))) return stuck(stage, obstacle);
+  const { session } = stage.run;
+  const wasRefused = (await stage.during(() => session.waitFor([refused], LOOK_MS))) !== undefined;
+  const filled = await actOn(stage, field, { kind: 'fill', value: code });
+  if (!filled || !(await actOn(stage, submit, { kind: 'click' }))) return stuck(stage, obstacle);
+  if (wasRefused) await untilGone(stage, filled); // what was said of an earlier code says nothing of this one
   const isTaken: Condition = { kind: 'all', of: field.map((locator) => ({ kind: 'hidden', locator })) };
-  const seen = await stage.during(() => stage.run.session.waitFor([refused, isTaken], CODE_MS));
+  const seen = await stage.during(() => session.waitFor([refused, isTaken], CODE_MS));
   if (seen === 0) return failed('code_wanted', 'The site did not take the code. It needs a new one.');
   return seen === 1 ? undefined : stuck(stage, obstacle);
+}
+
+/** Until the page has replaced the element, for so long as a site may take: one that keeps its form is then read as it stands. */
+async function untilGone(stage: Stage, element: FoundElement): Promise<void> {
+  const until = performance.now() + CODE_MS;
+  while (performance.now() < until && (await stage.during(() => stage.run.session.boxOf(element))) !== null)
+    await stage.pause(REST_MS);
 }
 
 async function reopen(stage: Stage, obstacle: Obstacle): Promise<Failed | undefined> {

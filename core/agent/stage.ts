@@ -36,8 +36,8 @@ export interface StepRun {
   requireSight(): void;
   /** The one-time code that a person has just entered, once; `undefined` when there is none. */
   code?(): Promise<Secret | undefined>;
-  /** A person has looked at this step's page and said "go on": it may be done already. */
-  readonly mayBeDone?: boolean;
+  /** A person was asked about this step and has answered, with a code or with "go on": it may be done already. */
+  readonly wasAnswered?: boolean;
   /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
   intend(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */

@@ -140,7 +140,10 @@ export function createConsents(deps: ConsentDeps): Consents {
     return verdictOn(operation, grant, await databaseNow(tx), permission);
   };
 
-  /** What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. */
+  /**
+   * What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. A run notices
+   * by itself; an operation that waits for a person has none, so it ends here.
+   */
   const revokeWhere = async (tx: Transaction, customerId: CustomerId, by: Member, which: Prisma.ConsentWhereInput) => {
     const live = { customerId, revokedAt: null, ...which };
     // The operations' rows first, as every decision takes them, and in one order, so that nobody waits in a circle.
@@ -155,8 +158,19 @@ export function createConsents(deps: ConsentDeps): Consents {
       const isStanding = rows.some((row) => row.operationId === operationId && row.templateHash !== null);
       if (isStanding) await deleteUnkept(tx, vault, customerId, operationId);
       await audit.append(tx, customerId, { kind: 'consent.revoked', operationId, actor: by.id });
+      if (rows.some((row) => row.operationId === operationId && row.templateHash === null))
+        await endWaiting(tx, customerId, operationId, by);
     }
     return rows.length;
+  };
+
+  const endWaiting = async (tx: Transaction, customerId: CustomerId, operationId: OperationId, by: Member) => {
+    const why = 'Consent was revoked';
+    await mover.move(tx, customerId, {
+      ...{ operationId, from: ['waiting_for_human', 'paused'], to: 'cancelled' },
+      set: { errorCode: 'consent', errorMessage: why },
+      entry: { kind: 'operation.cancelled', actor: by.id, success: false, payload: { why } },
+    });
   };
 
   return {

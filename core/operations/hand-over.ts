@@ -4,13 +4,14 @@ import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Secret } from '../secret.ts';
 import { asSecrets, type Vault } from '../vault/vault.ts';
+import { fillCondition, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { EffectState } from './effect.ts';
 import type { Lease } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Parking } from './parking.ts';
-import { ask, type codePlace, latestQuestion, type QuestionKind, sessionPlace } from './questions.ts';
+import { ask, type codePlace, latestQuestion, type Question, type QuestionKind, sessionPlace } from './questions.ts';
 import type { RunSecrets } from './run-secrets.ts';
 import { Stopped } from './stopped.ts';
 
@@ -37,8 +38,10 @@ export interface Asked {
 export interface Seat {
   readonly session: BrowserSession;
   readonly from: number;
-  /** The step whose page a person has looked after. */
-  readonly mayBeDone?: number;
+  /** It is signed in by what was kept of an earlier browser, if the site still takes that. */
+  readonly isKept?: boolean;
+  /** The step that a person was asked about and has answered. */
+  readonly answered?: number;
 }
 
 /**
@@ -58,21 +61,46 @@ export async function takeSeat(
   const parked = deps.parking.take(id);
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
-  const help = isAnswered && question.kind === 'help' ? { mayBeDone: question.step } : {};
-  if (parked && isAnswered && parked.step === question.step && (await isAlive(parked.session)))
-    return { session: parked.session, from: question.step, ...help };
+  const answered = isAnswered ? { answered: question.step } : {};
+  if (parked && isAnswered && parked.step === question.step) {
+    const from = await placeIn(parked.session, lease, workflow, question, effect.label);
+    if (from !== undefined) return { session: parked.session, from, isKept: from !== question.step, ...answered };
+  }
   await parked?.session.close().catch(() => {});
-  const afterSignIn = 1 + signInSteps(workflow).length;
-  const storage = isAnswered && question.step >= afterSignIn ? await takeSession(deps, lease) : undefined;
+  const storage = isAnswered && isPastSignIn(workflow, question.step) ? await takeSession(deps, lease) : undefined;
   const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
-  return { session, from: storage ? afterSignIn : 1, ...help };
+  return { session, from: storage ? 1 + signInSteps(workflow).length : 1, isKept: storage !== undefined, ...answered };
 }
 
-async function isAlive(session: BrowserSession): Promise<boolean> {
-  return session.state().then(
-    () => true,
-    () => false,
-  );
+/** Where a browser that is signed in can be put, and the workflow opens a page of its own there. */
+function isPastSignIn(workflow: Workflow, order: number): boolean {
+  const { length } = signInSteps(workflow);
+  return order > length && workflow.steps[length]?.kind === 'navigate';
+}
+
+const LOOK_MS = 500; // one look at a page that a person has just left
+
+/**
+ * Where to go on in a browser that still stands where a person was asked. A code is entered in place. What somebody put
+ * right shows on a page that is opened anew, unless that page says by itself that the step is done. `undefined`: nowhere.
+ */
+async function placeIn(
+  session: BrowserSession,
+  { operation }: Lease,
+  workflow: Workflow,
+  { step: order, kind }: Question,
+  label: string,
+): Promise<number | undefined> {
+  const step = workflow.steps[order - 1];
+  const values = withDerivedValues({ ...operation.plan.values, base: operation.plan.base, label });
+  const wanted = step && 'postcondition' in step ? [fillCondition(step.postcondition, values)] : [];
+  try {
+    const isDone = (await session.waitFor(wanted, LOOK_MS)) !== undefined;
+    if (kind === 'code' || isDone) return order;
+    return isPastSignIn(workflow, order) ? 1 + signInSteps(workflow).length : undefined;
+  } catch {
+    return undefined; // it is as good as closed
+  }
 }
 
 /** The sealed session, which is gone from the vault before it is used. */
@@ -81,8 +109,9 @@ async function takeSession(deps: HandOverDeps, lease: Lease): Promise<Secret | u
   return takeOnce(deps, lease, sessionPlace(operation), 'resume');
 }
 
+/** The secret at that place, gone from the vault before anything is done with it; `undefined` as well once its time is over. */
 export async function takeOnce(
-  deps: HandOverDeps,
+  deps: Pick<HandOverDeps, 'database' | 'vault'>,
   lease: Lease,
   { service, type, ...place }: ReturnType<typeof sessionPlace> | ReturnType<typeof codePlace>,
   why: string,
@@ -105,13 +134,15 @@ export async function takeOnce(
 export async function handOver(
   deps: HandOverDeps,
   lease: Lease,
+  workflow: Workflow,
   { step, question: kind, words }: Asked,
   session: BrowserSession,
   secrets: RunSecrets,
 ): Promise<boolean> {
   const { operation, fence } = lease;
   const { customerId, id: operationId } = operation;
-  const storage = await session.storage().catch(() => undefined); // a page that hangs costs a sign-in, no more
+  // A page that hangs costs a sign-in, no more.
+  const storage = isPastSignIn(workflow, step) ? await session.storage().catch(() => undefined) : undefined;
   const told = secrets.hideIn(words);
   const isAsked = await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
@@ -124,7 +155,7 @@ export async function handOver(
       const expiresAt = operation.grant?.expiresAt ?? null;
       await deps.vault.within(tx).store(customerId, service, type, { ...place, value: storage, expiresAt });
     }
-    const entry = { kind: 'question.asked', attempt: fence, stepNumber: step, payload: { kind, words: told } } as const;
+    const entry = { kind: 'question.asked', stepNumber: step, payload: { kind, words: told } } as const;
     const moved = await deps.mover.move(tx, customerId, {
       ...{ operationId, from: ['in_progress'] as const, to: 'waiting_for_human' as const, fence, entry },
     });

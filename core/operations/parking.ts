@@ -1,12 +1,13 @@
 import type { Database } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import type { BrowserSession } from '../ports/browser.ts';
+import { type OperationState, parseState } from './states.ts';
 
 const MOST_PARKED = 4; // some 90 MB each
 const PARKED_MS = 3 * 60_000;
 const LOOK_MS = 1_000; // so that a stop ends its pages within two seconds
 
-const WAITING = ['waiting_for_human', 'queued'];
+const WAITING: readonly OperationState[] = ['waiting_for_human', 'queued'];
 
 /** A browser that stands at the step that asked. */
 export interface Parked {
@@ -25,13 +26,15 @@ export interface Parking {
   close(): Promise<void>;
 }
 
-export function createParking(database: Database): Parking {
+export function createParking(database: Database, { parkedMs = PARKED_MS }: { parkedMs?: number } = {}): Parking {
   const places = new Map<OperationId, Parked & { readonly timers: readonly NodeJS.Timeout[] }>();
 
-  const isWaiting = async (customerId: CustomerId, id: OperationId) => {
-    const where = { customerId, id, status: { in: WAITING } };
-    return (await database.withCustomer(customerId, (tx) => tx.operation.count({ where }))) > 0;
-  };
+  const stateOf = (customerId: CustomerId, id: OperationId) =>
+    database.withCustomer(customerId, async (tx) => {
+      const where = { customerId_id: { customerId, id } };
+      const row = await tx.operation.findUnique({ where, select: { status: true } });
+      return row ? parseState(row.status) : undefined;
+    });
 
   function leave(id: OperationId): Parked | undefined {
     const place = places.get(id);
@@ -52,17 +55,23 @@ export function createParking(database: Database): Parking {
       void end(id);
       const oldest = places.keys().next().value;
       if (places.size >= MOST_PARKED && oldest !== undefined) void end(oldest);
-      const watch = setInterval(() => {
-        isWaiting(customerId, id).then(
-          (waits) => void (waits || end(id)),
-          () => {}, // an outage ends no session
-        );
-      }, LOOK_MS);
-      const timers = [setTimeout(() => void end(id), PARKED_MS), watch];
+      let wasRunning = false;
+      const look = async () => {
+        const state = await stateOf(customerId, id);
+        if (places.get(id)?.session !== parked.session || (state && WAITING.includes(state))) return;
+        // A worker of this process has it and is about to come for the browser; seen twice, it is another process's.
+        if (state === 'in_progress' && !wasRunning) wasRunning = true;
+        else await end(id);
+      };
+      const watch = setInterval(() => void look().catch(() => {}), LOOK_MS); // an outage ends no session
+      const timers = [setTimeout(() => void end(id), parkedMs), watch];
       for (const timer of timers) timer.unref();
       places.set(id, { ...parked, timers });
     },
-    take: leave,
+    take(id) {
+      const place = leave(id);
+      return place && { session: place.session, step: place.step };
+    },
     async close() {
       await Promise.all([...places.keys()].map(end));
     },

@@ -9,6 +9,7 @@ import type { Vault } from '../vault/vault.ts';
 import { lock } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
+import { Stopped } from './stopped.ts';
 
 /** How long a question stays open, unless its countersignature ends before. */
 export const QUESTION_MINUTES = 30;
@@ -42,6 +43,16 @@ export interface QuestionDeps {
   readonly queue: Queue;
   readonly mover: Mover;
   readonly vault: Vault;
+}
+
+/** All that an operation has asked so far, oldest first. */
+export async function questionsOf(
+  tx: Transaction,
+  customerId: CustomerId,
+  operationId: string,
+): Promise<readonly Question[]> {
+  const rows = await tx.question.findMany({ where: { customerId, operationId }, orderBy: { askedAt: 'asc' } });
+  return rows.map(toQuestion);
 }
 
 /** The newest question of an operation, open or not. */
@@ -86,9 +97,9 @@ export async function ask(
 export type Answer = { readonly kind: 'code'; readonly code: Secret } | { readonly kind: 'go_on' };
 
 /**
- * Takes an answer: it closes the question, and the same transaction moves the operation to `queued` and sends its job.
- * Also of a question that lapsed, once somebody comes back to it. @returns false when the operation doesn't wait for it
- * any more: nothing was changed.
+ * Takes an answer: it closes the question and every one-time page for it, and the same transaction moves the operation to
+ * `queued` and sends its job. A question that lapsed takes `go_on` alone: the run begins anew, and asks for its own code.
+ * @returns false when the operation doesn't wait for this answer any more: nothing was changed.
  */
 export async function answerQuestion(
   tx: Transaction,
@@ -101,8 +112,12 @@ export async function answerQuestion(
   const { customerId, id: operationId } = operation;
   await lock(tx, customerId, operationId);
   const question = await latestQuestion(tx, customerId, operationId);
-  if (question?.id !== questionId || question.closed === 'answered' || question.closed === 'withdrawn') return false;
-  if ((question.kind === 'code') !== (answer.kind === 'code') && question.closed === null) return false;
+  if (question?.id !== questionId || answer.kind !== wantedBy(question)) return false;
+  const row = await tx.operation.findUnique({
+    where: { customerId_id: { customerId, id: operationId } },
+    select: { status: true },
+  });
+  if (row?.status !== (question.closed === null ? 'waiting_for_human' : 'paused')) return false;
   const now = await databaseNow(tx);
   const jobId = await deps.queue.sendOperation(tx, { customerId, operationId });
   const fence = await deps.mover.move(tx, customerId, {
@@ -112,7 +127,8 @@ export async function answerQuestion(
     set: { jobId },
     entry: { kind: 'question.answered', actor: by, stepNumber: question.step, payload: { kind: question.kind } },
   });
-  if (fence === undefined) return false;
+  if (fence === undefined) throw new Stopped('moved', 'the operation moved while it was locked');
+  await closeLinks(tx, customerId, operationId, now);
   await tx.question.updateMany({
     where: { customerId, id: question.id },
     data: { closed: 'answered', closedAt: now, answeredBy: by },
@@ -125,12 +141,27 @@ export async function answerQuestion(
   return true;
 }
 
+/** What would be an answer now; `undefined`: nothing, it is settled. */
+function wantedBy({ kind, closed }: Question): Answer['kind'] | undefined {
+  if (closed === null) return kind === 'code' ? 'code' : 'go_on';
+  return closed === 'lapsed' ? 'go_on' : undefined;
+}
+
+/** Its one-time pages lead nowhere any more: the next question, if there is one, has its own. */
+async function closeLinks(tx: Transaction, customerId: CustomerId, operationId: OperationId, now: Date): Promise<void> {
+  await tx.connectLink.updateMany({
+    where: { customerId, operationId, purpose: 'answer', spentAt: null },
+    data: { spentAt: now },
+  });
+}
+
 /** Closes an open question that nobody answered in time: the operation can still be taken up again. */
 export async function lapse(tx: Transaction, customerId: CustomerId, question: Question, now: Date): Promise<void> {
   await tx.question.updateMany({
     where: { customerId, id: question.id, closed: null },
     data: { closed: 'lapsed', closedAt: now },
   });
+  await closeLinks(tx, customerId, question.operationId, now);
 }
 
 /** Where a code lies between its entry and its one use. */

@@ -66,7 +66,11 @@ export interface RunnerDeps extends LeaseDeps, HandOverDeps {
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
 }
 
-type Outcome = Exclude<Ending, { kind: 'stopped' }> | ({ readonly kind: 'asks' } & Asked);
+type Outcome =
+  | Exclude<Ending, { kind: 'stopped' }>
+  | ({ readonly kind: 'asks' } & Asked)
+  /** What was kept of an earlier browser is no sign-in any more, and is gone: the operation begins with its first step. */
+  | { readonly kind: 'signed_out' };
 
 /** What one attempt works with. */
 interface AttemptDeps extends RunnerDeps {
@@ -109,6 +113,7 @@ async function runOnce(
     secrets.showed(planText(lease.operation.plan));
     const outcome = await attempt(deps, lease, secrets);
     if (outcome.kind === 'waiting') return true;
+    if (outcome.kind === 'signed_out') return false;
     if (outcome.kind === 'failed') {
       deps.log.warn({ ...ids, code: outcome.code }, 'an operation could not go on');
       if (mayRestart && RESTARTABLE.includes(outcome.code)) return false;
@@ -197,7 +202,7 @@ async function attempt(
       secrets,
     );
     if (outcome.kind !== 'asks') return outcome;
-    isParked = await handOver(deps, lease, outcome, session, secrets);
+    isParked = await handOver(deps, lease, workflow, outcome, session, secrets);
     return isParked ? { kind: 'waiting' } : failedIfAsking(outcome);
   } finally {
     if (!isParked) await session.close().catch(() => {});
@@ -247,23 +252,22 @@ async function withBrowser(
   return runSteps(deps, lease, workflow, steps.slice(before.length), at(next.label));
 }
 
-/** From the seat's step on; from the first one when the kept session turns out to be none any more. */
+/** From the seat's step on. */
 async function runFrom(
   deps: AttemptDeps,
   lease: Lease,
   workflow: Workflow,
-  { from, mayBeDone }: Seat,
+  { from, isKept, answered }: Seat,
   run: RunWith,
 ): Promise<Outcome> {
   const steps = workflow.steps.slice(from - 1);
-  const isKept = from > 1 && from === 1 + signInSteps(workflow).length;
-  const outcome = await runSteps(deps, lease, workflow, steps, { ...run, ...(mayBeDone ? { mayBeDone } : {}) });
-  const isSignedOut = (outcome.kind === 'asks' && outcome.step === from) || outcome.kind === 'failed';
-  const lostSession = isKept && isSignedOut && (outcome.kind === 'asks' || SIGNED_OUT.includes(outcome.code));
-  return lostSession ? runSteps(deps, lease, workflow, workflow.steps, run) : outcome;
+  const outcome = await runSteps(deps, lease, workflow, steps, { ...run, ...(answered ? { answered } : {}) });
+  const isSignedOut =
+    outcome.kind === 'asks'
+      ? outcome.step === from && from !== answered
+      : outcome.kind === 'failed' && outcome.code === 'signed_out';
+  return isKept && isSignedOut ? { kind: 'signed_out' } : outcome;
 }
-
-const SIGNED_OUT: readonly string[] = ['signed_out', 'wrong_page'] satisfies readonly Failure[];
 
 const WAIT_MS = 1_000; // between two looks at the database's clock
 
@@ -316,7 +320,7 @@ async function runSteps(
   lease: Lease,
   workflow: Workflow,
   steps: readonly Step[],
-  { session, label, secrets, mayBeDone }: RunWith,
+  { session, label, secrets, answered }: RunWith,
 ): Promise<Outcome> {
   let verified: VerifyResult | undefined;
   let recording = Promise.resolve();
@@ -324,7 +328,7 @@ async function runSteps(
     for (const step of steps) {
       if (step.isMutating) await recording; // an effect comes after what led to it is on record
       const surroundings = stepRun(deps, lease, workflow, step, session, label, secrets);
-      const run = step.order === mayBeDone ? { ...surroundings, mayBeDone: true } : surroundings;
+      const run = step.order === answered ? { ...surroundings, wasAnswered: true } : surroundings;
       await recordBegin(deps, lease, step);
       const result = await runStep(step, run);
       await recording;
@@ -353,16 +357,21 @@ interface RunWith {
   readonly session: BrowserSession;
   readonly label: string;
   readonly secrets: RunSecrets;
-  /** The step whose page a person has looked after. */
-  readonly mayBeDone?: number;
+  /** The step that a person was asked about and has answered. */
+  readonly answered?: number;
 }
 
-/** What a person could put right; never after an effect was sent, which is not to be tried again on anybody's word. */
-const HELPABLE: readonly Failure[] = ['element_missing', 'element_ambiguous', 'identity_mismatch', 'wrong_page'];
+/**
+ * What a person could put right. Not what the first step finds: that site is another one than was meant, or broken, and
+ * nothing was begun that is worth a wait. And never after an effect was sent, which is not to be tried again on anybody's word. */
+const HELPABLE: readonly Failure[] = [
+  ...(['element_missing', 'element_ambiguous', 'identity_mismatch'] as const),
+  ...(['wrong_page', 'postcondition_failed', 'timeout'] as const),
+];
 
 function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>): QuestionKind | undefined {
   if (result.failure === 'code_wanted') return 'code';
-  if (step.isMutating && result.hasActed) return undefined;
+  if (step.order === 1 || result.isSettled || (step.isMutating && result.hasActed)) return undefined;
   return HELPABLE.includes(result.failure) ? 'help' : undefined;
 }
 

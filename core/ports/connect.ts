@@ -24,6 +24,8 @@ export type ConnectView = {
       /** What is entered will travel to the origin as it is: people are told before they enter it. */
       readonly isUnencrypted: boolean;
     }
+  /** One field, `code`, for what the site asks its person for. */
+  | { readonly kind: 'code' }
   | { readonly kind: 'trail' }
   /** The stored result; `label` is its name at the service. */
   | { readonly kind: 'reveal'; readonly label: string }
@@ -39,6 +41,8 @@ export interface ConnectField {
 
 export type ConnectOutcome =
   | { readonly kind: 'entered' }
+  /** A code was taken; the worker goes on with it. */
+  | { readonly kind: 'answered' }
   /** Sentences at the fields; the link is not spent. */
   | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
   | { readonly kind: 'gone' }

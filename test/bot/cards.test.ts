@@ -2,12 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
+import { questionCard, questionReminderCard, readQuestionValue } from '../../bot/cards/question-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
 import type { Lack } from '../../core/consent/policy.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import type { Question } from '../../core/operations/questions.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
-import { granted, memberNamed, NOW, operationWith } from '../support/operation.ts';
+import { granted, memberNamed, NOW, OPERATION_ID, operationWith } from '../support/operation.ts';
 
 const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
 const admin = memberNamed('Admin', '4', ['merchant', 'admin']);
@@ -234,6 +236,86 @@ describe('progress card', () => {
     const card = progressCard(operationWith({ state: 'cancelled', currentStep: 1, steps }), []);
     expect(said(card)).not.toContain('running');
     expect(labels(card)).toEqual([]);
+  });
+});
+
+describe('question card', () => {
+  const question: Question = {
+    ...{ id: '5a6c2f0e-0000-4000-8000-0000000000dd', operationId: OPERATION_ID, step: 4, kind: 'code' },
+    ...{ words: 'The site asks for a one-time code.', screenshotId: null, askedAt: NOW, remindedAt: NOW },
+    ...{ expiresAt: new Date(NOW.getTime() + 30 * 60_000), closed: null, closedAt: null, answeredBy: null },
+  };
+  const picture = { url: '/p', alt: 'Step 4', width: 1280, height: 800 };
+  const shown = (state: Operation['state'], changes: Partial<Question> = {}) => {
+    const answeredBy = changes.answeredBy ? approver : undefined;
+    const operation = operationWith({ state, currentStep: 4 });
+    return { operation, question: { ...question, ...changes }, answeredBy, mayAnswer: [approver, admin], picture };
+  };
+  const answered = { closed: 'answered', closedAt: NOW, answeredBy: approver.id } as const;
+  const lapsed = { closed: 'lapsed', closedAt: NOW } as const;
+  const withdrawn = { closed: 'withdrawn', closedAt: NOW } as const;
+
+  test.each([
+    ['waiting_for_human', {}, 'Merchant: get the code', ['Enter the code', 'Show me the steps instead', 'Stop']],
+    [
+      'waiting_for_human',
+      { kind: 'help' },
+      'look at the picture',
+      ['I did it, go on', 'Show me the steps instead', 'Stop'],
+    ],
+    ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'Show me the steps instead', 'Stop']],
+    ['queued', answered, `Code entered by Approver at ${NOW.toISOString()}`, []],
+    ['in_progress', { ...answered, kind: 'help' }, 'Answered by Approver', []],
+    ['queued', { ...answered, closed: 'lapsed' }, 'Nobody answered in time', []],
+    ['cancelled', withdrawn, 'Not needed any more', []],
+    ['cancelled', lapsed, 'Nobody answered in time', []],
+  ] as const)(
+    'of an operation that is %s, with %j, says “%s” and has the buttons %j',
+    (state, changes, says, buttons) => {
+      const asked = shown(state, changes);
+      const card = questionCard(asked);
+      expect(said(card)).toContain('The site asks for a one-time code.');
+      expect(said(card)).toContain(says);
+      expect(labels(card)).toEqual(buttons);
+      expect(card.blocks.some(({ kind }) => kind === 'pictures')).toBe(buttons.length > 0);
+      const [first] = buttonsOf(card);
+      if (!first) return;
+      expect(readQuestionValue(first.value)).toEqual({ operationId: OPERATION_ID, questionId: question.id });
+      expect(first.for?.map(({ name }) => name)).toEqual(['Approver', 'Admin']);
+      expect(card.status?.tone).toBe('waiting');
+    },
+  );
+
+  test('is called to mind by a reminder that settles with it', () => {
+    expect(said(questionReminderCard(shown('waiting_for_human')))).toContain('still waits for a one-time code');
+    expect(said(questionReminderCard(shown('queued', answered)))).toContain('is settled');
+  });
+
+  test.each([
+    ['waiting_for_human', question, 'Waiting for you: a one-time code · step 4 of 10', 'Waiting for you'],
+    [
+      'waiting_for_human',
+      { ...question, kind: 'help' },
+      'Waiting for you: a look at the page · step 4 of 10',
+      'Waiting for you',
+    ],
+    ['paused', { ...question, ...lapsed }, 'Paused: nobody answered · step 4 of 10', 'Paused'],
+    ['queued', { ...question, ...answered }, 'Answered. Going on…', 'Running'],
+  ] as const)('has the progress of an operation that is %s say so', (state, asked, title, words) => {
+    const steps = operationWith().steps.map((step) => ({ ...step, state: step.number === 4 ? 'failed' : 'waiting' }));
+    const card = progressCard(operationWith({ state, currentStep: 4, steps }), [], asked);
+    expect(card).toMatchObject({ summary: title, status: { words } });
+    expect(said(card)).toContain('unsure Sign in');
+    expect(labels(card)).toEqual(['Stop']);
+  });
+
+  test('has the result of a CAPTCHA offer the way by hand', () => {
+    const card = resultCard(
+      operationWith({ state: 'failed', errorCode: 'captcha', errorMessage: 'It shows one.' }),
+      record,
+    );
+    expect(labels(card)).toEqual(['Show me the steps instead', 'Audit trail']);
+    expect(said(card)).toContain('make the key by hand');
   });
 });
 

@@ -98,7 +98,9 @@ function demoConfig(options: DemoOptions, shop: PracticeShop): Config {
 
 const USAGE = `Usage: npm run demo                                    everything on this computer, until Ctrl-C
        npm run demo -- --script "set up WooCommerce"   plays the whole conversation by itself, exits 0 or 1
-         --user NAME --password-file FILE              … on the real site that the sentence names`;
+         --user NAME --password-file FILE              … on the real site that the sentence names
+       npm run demo -- --two-factor                    the practice shop asks for a one-time code, too
+       npm run demo -- --captcha                       … or shows a CAPTCHA`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -106,6 +108,8 @@ async function main(): Promise<number> {
       script: { type: 'string' },
       user: { type: 'string' },
       'password-file': { type: 'string' },
+      'two-factor': { type: 'boolean', default: false },
+      captcha: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -121,7 +125,8 @@ async function main(): Promise<number> {
     script === undefined
       ? { chatPort: CHAT_PORT, httpPort: HTTP_PORT, shopPort: SHOP_PORT }
       : { chatPort: 0, httpPort: 0, shopPort: script.includes(`:${SHOP_PORT}`) ? SHOP_PORT : 0 };
-  const demo = await startDemo({ folder, ...ports, env: process.env });
+  const obstacles = { twoFactor: values['two-factor'], captcha: values.captcha };
+  const demo = await startDemo({ folder, ...ports, env: process.env, shop: { obstacles } });
   const readyAfter = ((performance.now() - began) / 1000).toFixed(1);
   if (script !== undefined) {
     try {
@@ -145,7 +150,7 @@ Countersign is ready (${readyAfter} s). Everything runs on this computer.
 
   Chat            ${chatUrl}
   Practice shop   ${shop.origin}/wp-admin/   (a simulation)
-                  user ${shop.username}   password ${shop.password}
+                  user ${shop.username}   password ${shop.password}${shop.oneTimeCode ? `   one-time code ${shop.oneTimeCode}` : ''}
 
   1. Open the chat and write: set up WooCommerce for ${shop.origin}
   2. Switch to Admin and choose who may approve, then to Approver and press Approve.

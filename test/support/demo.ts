@@ -5,7 +5,7 @@ import pg from 'pg';
 import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { type Demo, type DemoOptions, startDemo } from '../practice/demo.ts';
-import { createEmptyDatabase, type TestDatabase } from './database.ts';
+import { createEmptyDatabase, shiftClock, type TestDatabase } from './database.ts';
 import { removeAbandonedServer } from './run-postgres.ts';
 import { silentLog } from './silent-log.ts';
 
@@ -58,6 +58,8 @@ export interface TestDemo extends Demo {
   readonly project: Project;
   /** Looks behind row level security, as the superuser. */
   sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** The database's clock goes on by so many minutes at once. */
+  minutesPass(minutes: number): Promise<void>;
   /** Locks the operation's row as long as `work` takes. */
   whileLocked(operationId: string, work: () => Promise<void>): Promise<void>;
   /** Stops the demo and removes everything that it made. */
@@ -91,6 +93,7 @@ export async function startTestDemo(options: TestDemoOptions = {}): Promise<Test
       ...demo,
       project,
       sql: async (text, values = []) => (await admin.query(text, [...values])).rows,
+      minutesPass: (minutes) => shiftClock(asAdmin(demo.app.databaseUrl), `${minutes} minutes`),
       async whileLocked(operationId, work) {
         const client = await admin.connect();
         try {

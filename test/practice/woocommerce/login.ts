@@ -1,7 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { type CookieOptions, type Request, type Response, Router } from 'express';
 import { type Html, html } from './html.ts';
 import { cookiesOf, field } from './input.ts';
-import { emailCheckPage, lockedOutPage, loginPage, lostPasswordPage } from './pages/login-page.ts';
+import {
+  captchaFrame,
+  captchaPage,
+  codePage,
+  emailCheckPage,
+  lockedOutPage,
+  loginPage,
+  lostPasswordPage,
+} from './pages/login-page.ts';
 import { page, type Reply, redirect, sendReply } from './reply.ts';
 import { type Shop, SIGN_IN_TRIES } from './state.ts';
 
@@ -10,9 +19,10 @@ const TEST_VALUE = 'WP Cookie check';
 /** "Remember Me": 14 days, as in WordPress. */
 const REMEMBERED_MS = 14 * 86_400_000;
 
-/** `/wp-login.php`: sign in and out, the lost password, and the check of the administration email. */
+/** `/wp-login.php`: sign in and out, the one-time code, the lost password, and the check of the administration email. */
 export function createLoginRoutes(shop: Shop): Router {
   const router = Router();
+  router.get('/captcha-frame', (_request, response) => sendReply(response, page(captchaFrame())));
   router.all('/wp-login.php', (request, response) => {
     setCookie(shop, response, TEST_COOKIE, TEST_VALUE, {});
     sendReply(response, answer(shop, request, response));
@@ -29,6 +39,8 @@ function answer(shop: Shop, request: Request, response: Response): Reply {
       return page(lostPasswordPage(shop));
     case 'logout':
       return signOut(shop, request, response);
+    case 'validate_2fa':
+      return checkCode(shop, request, response);
     default:
       return request.method === 'POST' ? signIn(shop, request, response) : showForm(shop, request, response);
   }
@@ -47,6 +59,7 @@ export function loginUrl(shop: Shop, path: string): string {
 }
 
 function showForm(shop: Shop, request: Request, response: Response): Reply {
+  if (shop.hasCaptcha) return page(captchaPage(shop));
   const redirectTo = safeTarget(shop, field(request.query, 'redirect_to'));
   if (field(request.query, 'reauth') === '1') clearCookies(shop, response);
   else if (sessionOf(shop, request)) return redirect(redirectTo);
@@ -64,7 +77,37 @@ function signIn(shop: Shop, request: Request, response: Response): Reply {
   // WordPress answers 200 to a wrong password: only the page says that it failed.
   if (error) return page(loginPage(shop, { redirectTo, username, error }));
   shop.failedSignIns = 0;
-  const lifeMs = field(form, 'rememberme') === 'forever' ? REMEMBERED_MS : undefined;
+  const isRemembered = field(form, 'rememberme') === 'forever';
+  if (shop.oneTimeCode !== undefined) return askForCode(shop, { redirectTo, isRemembered });
+  return open(shop, response, { redirectTo, isRemembered });
+}
+
+interface Wanted {
+  readonly redirectTo: string;
+  readonly isRemembered: boolean;
+}
+
+/** Its nonce stands for the password that was right. */
+function askForCode(shop: Shop, wanted: Wanted, error?: Html): Reply {
+  const nonce = randomBytes(16).toString('hex');
+  shop.halfSignIns.add(nonce);
+  return page(codePage(shop, { ...wanted, nonce, error }));
+}
+
+function checkCode(shop: Shop, request: Request, response: Response): Reply {
+  const form: unknown = request.body;
+  const wanted = {
+    redirectTo: safeTarget(shop, field(form, 'redirect_to')),
+    isRemembered: field(form, 'rememberme') === '1',
+  };
+  if (!shop.halfSignIns.delete(field(form, 'wp-auth-nonce'))) return redirect(`${shop.origin}/wp-login.php`);
+  const isRight = field(form, 'authcode').replaceAll(' ', '') === shop.oneTimeCode;
+  if (!isRight) return askForCode(shop, wanted, html`<strong>Error:</strong> Invalid verification code.`);
+  return open(shop, response, wanted);
+}
+
+function open(shop: Shop, response: Response, { redirectTo, isRemembered }: Wanted): Reply {
+  const lifeMs = isRemembered ? REMEMBERED_MS : undefined;
   setAuthCookies(shop, response, shop.sessions.open(), lifeMs);
   const check = `${shop.origin}/wp-login.php?action=confirm_admin_email&wp_lang=en_US&redirect_to=`;
   return redirect(shop.isEmailCheckDue ? check + encodeURIComponent(redirectTo) : redirectTo);

@@ -7,9 +7,10 @@
  * the list of REST API keys, the form for a key with its two widgets, the result with its pattern on a canvas, and how
  * the REST API answers to good and bad keys over http and https.
  * Modelled on documentation and public source, not seen: the messages for an unknown name and for refused cookies, the
- * order and words of the OAuth checks, paging of the key list, the customer search, the errors for a spent link.
+ * order and words of the OAuth checks, paging of the key list, the customer search, the errors for a spent link, the page
+ * for a one-time code as the plugin "Two Factor" shows it.
  * Invented: the lock-out after five wrong passwords (security plugins differ), the products and orders, the dashboard's
- * boxes, settings that aren't kept, the button that can be held, and the pattern beside the keys, which is like a QR
+ * boxes, settings that aren't kept, the page with a CAPTCHA, which is none, the buttons that can be held and hidden, and the pattern beside the keys, which is like a QR
  * code but isn't one.
  */
 import { randomBytes } from 'node:crypto';
@@ -46,6 +47,10 @@ export interface PracticeShopOptions {
     readonly adminEmailCheck?: boolean;
     /** Sends the first admin page to the setup wizard, as a fresh shop does. Default false. */
     readonly setupWizard?: boolean;
+    /** Asks for a one-time code after the password: always the same one, which `oneTimeCode` tells. Default false. */
+    readonly twoFactor?: boolean;
+    /** Shows a page with a CAPTCHA in place of the sign-in form. Default false. */
+    readonly captcha?: boolean;
   };
   /** How long an answer takes to begin, by path; a number holds for everything but styles, scripts and pictures. */
   readonly latencyMs?: number | ((path: string) => number);
@@ -70,6 +75,8 @@ export interface PracticeShop {
   readonly origin: string;
   readonly username: string;
   readonly password: string;
+  /** What the page after the password takes, with `twoFactor` only. */
+  readonly oneTimeCode: string | undefined;
   /** PEM, with `https` only. */
   readonly certificate: string | undefined;
   /** Every key that was ever made, oldest first. */
@@ -82,6 +89,8 @@ export interface PracticeShop {
   failNext(fault: PracticeFault): void;
   /** Greys “Generate API key” on the next form for a new key, for as long as `isHeld`. */
   holdGenerate(): GenerateHold;
+  /** Takes “Permissions” out of the form for a key, or puts it back. */
+  showPermissions(isShown: boolean): void;
   /** Ends all sessions: the next admin page leads to the sign-in form. */
   signOutEverybody(): void;
   close(): Promise<void>;
@@ -102,12 +111,15 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     productCount: options.products ?? 5,
     hasEmailCheck: options.obstacles?.adminEmailCheck ?? true,
     hasSetupWizard: options.obstacles?.setupWizard ?? false,
+    hasTwoFactor: options.obstacles?.twoFactor ?? false,
+    hasCaptcha: options.obstacles?.captcha ?? false,
   });
   server.on('request', createApp(shop, latencyOf(options.latencyMs), options.alteration));
   return {
     origin: shop.origin,
     username,
     password,
+    oneTimeCode: shop.oneTimeCode,
     certificate: certificate?.cert,
     keys: () => shop.keys.all(),
     requests: shop.requests,
@@ -116,6 +128,9 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     holdGenerate() {
       shop.nextHold = { isHeld: true, asked: 0 };
       return shop.nextHold;
+    },
+    showPermissions(isShown) {
+      shop.isPermissionsMissing = !isShown;
     },
     signOutEverybody: () => shop.sessions.closeAll(),
     close: () => close(server),

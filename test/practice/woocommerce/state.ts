@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
 import { createKeyStore, type KeyStore } from './keys.ts';
 import { createSessions, type Sessions } from './sessions.ts';
@@ -62,6 +62,13 @@ export interface Shop {
   readonly cookieHash: string;
   failedSignIns: number;
   isEmailCheckDue: boolean;
+  /** What is asked for after the password; `undefined`: nothing. */
+  readonly oneTimeCode: string | undefined;
+  /** Names of passwords that were right, whose code is still to come. */
+  readonly halfSignIns: Set<string>;
+  hasCaptcha: boolean;
+  /** The form for a key comes without its list of permissions. */
+  isPermissionsMissing: boolean;
   wizard: 'due' | 'open' | 'skipped';
   isWelcomePanelOpen: boolean;
 }
@@ -73,6 +80,8 @@ export interface ShopSettings {
   readonly password: string;
   readonly productCount: number;
   readonly hasEmailCheck: boolean;
+  readonly hasTwoFactor: boolean;
+  readonly hasCaptcha: boolean;
   readonly hasSetupWizard: boolean;
 }
 
@@ -95,6 +104,10 @@ export function createShop(settings: ShopSettings): Shop {
     cookieHash: createHash('md5').update(settings.origin).digest('hex'),
     failedSignIns: 0,
     isEmailCheckDue: settings.hasEmailCheck,
+    oneTimeCode: settings.hasTwoFactor ? String(randomInt(1_000_000)).padStart(6, '0') : undefined,
+    halfSignIns: new Set(),
+    hasCaptcha: settings.hasCaptcha,
+    isPermissionsMissing: false,
     wizard: settings.hasSetupWizard ? 'due' : 'skipped',
     isWelcomePanelOpen: true,
   };

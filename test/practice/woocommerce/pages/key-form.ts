@@ -1,4 +1,4 @@
-import { type Html, type HtmlPart, html, raw } from '../html.ts';
+import { type Html, type HtmlPart, html, raw, when } from '../html.ts';
 import type { PracticeKey } from '../keys.ts';
 import { lastAccess, PERMISSION_WORDS } from './keys-list.ts';
 import { settingsPage } from './settings.ts';
@@ -19,7 +19,7 @@ export function keyFormPage(visit: Visit, key?: PracticeKey): Html {
 <table id="api-keys-options" class="form-table"><tbody>
 ${descriptionRow(key)}
 ${ownerRow(visit)}
-${permissionsRow(key)}
+${when(!visit.shop.isPermissionsMissing, permissionsRow(key))}
 ${key ? knownRows(key) : undefined}
 </tbody></table>
 ${key ? savePart(visit, key) : generatePart(visit)}

@@ -1,0 +1,107 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { takeLease } from '../../core/operations/lease.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { createParking, type Parking } from '../../core/operations/parking.ts';
+import type { BrowserSession } from '../../core/ports/browser.ts';
+import { type Core, cancel, installShop, openCore, queuedOperation, type Shop } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+let parking: Parking;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  shop = await installShop(core);
+});
+afterEach(() => parking.close());
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+});
+
+/** A browser that says whether it was closed. */
+interface Stand {
+  readonly session: BrowserSession;
+  closedAfterMs: number | undefined;
+}
+
+function stand(): Stand {
+  const since = performance.now();
+  const it: Stand = {
+    closedAfterMs: undefined,
+    // Parking does nothing with a session but close it.
+    session: {
+      close: async () => {
+        it.closedAfterMs = performance.now() - since;
+      },
+    } as BrowserSession,
+  };
+  return it;
+}
+
+async function park(operation?: Operation): Promise<{ operation: Operation; it: Stand }> {
+  const waiting = operation ?? (await queuedOperation(core, shop));
+  const it = stand();
+  parking.park(shop.customerId, waiting.id, { session: it.session, step: 4 });
+  return { operation: waiting, it };
+}
+
+const isClosed = ({ it }: { it: Stand }) => it.closedAfterMs !== undefined;
+
+describe('a parked browser', () => {
+  test('is handed out once, to whoever comes for it', async () => {
+    parking = createParking(core.database);
+    const { operation, it } = await park();
+    expect(parking.take(operation.id)).toEqual({ session: it.session, step: 4 });
+    expect(parking.take(operation.id)).toBeUndefined();
+    await parking.close();
+    expect(isClosed({ it })).toBe(false);
+  });
+
+  test('makes room for a fifth one, the oldest first; another one of its operation takes its place', async () => {
+    parking = createParking(core.database);
+    const parked = [await park(), await park(), await park(), await park()];
+    expect(parked.map(isClosed)).toEqual([false, false, false, false]);
+    const fifth = await park();
+    expect([...parked, fifth].map(isClosed)).toEqual([true, false, false, false, false]);
+    const again = await park(fifth.operation);
+    expect([...parked, fifth, again].map(isClosed)).toEqual([true, false, false, false, true, false]);
+    await parking.close();
+    expect([...parked, again].map(isClosed)).toEqual([true, true, true, true, true]);
+  });
+
+  test('is closed when its time is over', async () => {
+    parking = createParking(core.database, { parkedMs: 300 });
+    const parked = await park();
+    await vi.waitUntil(() => isClosed(parked));
+    expect(parked.it.closedAfterMs).toBeGreaterThan(250);
+    expect(parking.take(parked.operation.id)).toBeUndefined();
+  });
+
+  test('is closed within two seconds when its operation ends, and stays while that waits', async () => {
+    parking = createParking(core.database);
+    const [ending, waiting] = [await park(), await park()];
+    const since = performance.now();
+    await cancel(core, ending.operation);
+    await vi.waitUntil(() => isClosed(ending), { timeout: 5_000 });
+    expect(performance.now() - since).toBeLessThan(2_000);
+    expect(isClosed(waiting)).toBe(false);
+  });
+
+  test('waits for a worker that has just taken its operation, and not for one that has it elsewhere', async () => {
+    parking = createParking(core.database);
+    const parked = await park();
+    const lease = await takeLease(
+      core,
+      { customerId: shop.customerId, operationId: parked.operation.id },
+      new AbortController().signal,
+    );
+    const since = performance.now();
+    await vi.waitUntil(() => isClosed(parked), { timeout: 5_000 });
+    expect(performance.now() - since).toBeGreaterThan(900);
+    lease?.release();
+  });
+});
