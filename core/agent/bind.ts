@@ -26,7 +26,7 @@ export async function boundToKnown(stage: Stage, condition: LiveCondition): Prom
   const elements = new Map<string, FoundElement>();
   for (const { locator, element: known } of mentioned(condition, stage.known)) {
     if (elements.has(JSON.stringify(locator))) continue;
-    const element = await seeElement(stage, known.fingerprint);
+    const element = await seeElement(stage, known);
     if (element !== undefined) elements.set(JSON.stringify(locator), element);
   }
   if (elements.size === 0) return undefined;

@@ -1,6 +1,6 @@
 import type { Fingerprint } from '../ports/browser.ts';
 import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
-import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf } from './wording.ts';
+import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf, wordsIn } from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
@@ -65,6 +65,17 @@ export function relocate(
   return { kind: 'found', index: best.index, ...at };
 }
 
+/** Whether these words stand, one after another, in what the element says or in what stands beside it. */
+export function holdsWords(
+  { name, text, placeholder, title, alt, neighbours = [] }: Fingerprint,
+  words: string,
+): boolean {
+  const wanted = ` ${wordsIn(words).join(' ')} `;
+  return [name, text, placeholder, title, alt, ...neighbours].some((own) =>
+    ` ${wordsIn(own ?? '').join(' ')} `.includes(wanted),
+  );
+}
+
 /** The evidence that "none of them" has, in natural logarithms of odds like all the others. */
 const NONE = 1.2;
 
@@ -119,11 +130,13 @@ interface Evidence {
 
 function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): readonly Looked[] {
   const sort = sortOf(recorded);
-  const wording = wordingOf(wordsOf(recorded, sort));
+  const isMute = sort === 'other' && wordsOf(recorded, sort) === ''; // what it says varies: known by what is before it
+  const wordsFor = (print: Fingerprint) => (isMute ? (print.neighbours?.[0] ?? '') : wordsOf(print, sort));
+  const wording = wordingOf(wordsFor(recorded));
   const looked: Looked[] = [];
   for (const [index, candidate] of candidates.entries()) {
     if (!isOfSort(recorded, sort, candidate)) continue;
-    const agreement = agreementBetween(wording, wordingOf(wordsOf(candidate, sort)));
+    const agreement = agreementBetween(wording, wordingOf(wordsFor(candidate)));
     const isIt = !isOneOfMany(wording) || keepsOwn(recorded, candidate);
     const mayMean = isIt && meansTheSame(recorded, candidate, sort, agreement);
     const isAkin = mayMean || keepsIdentifier(recorded, candidate) || keepsSurroundings(recorded, candidate);
