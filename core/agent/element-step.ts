@@ -36,7 +36,10 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const pictureOf = (highlight: Box | null) => takePicture(stage, { rung, highlight });
     // Described before the action, which may lead away from it; kept only if the step goes well. Of what an input chooses,
     // nothing is kept: with another value it would be another element.
-    const heals = relocated?.by === 'fingerprint' && wanted.bound === undefined ? await healOf(stage, { element, ...relocated }) : [];
+    const heals =
+      relocated?.by === 'fingerprint' && wanted.bound === undefined
+        ? await healOf(stage, { element, ...relocated })
+        : [];
     const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
     action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
     const unsent = await act(stage, element, action);
