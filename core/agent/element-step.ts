@@ -1,4 +1,4 @@
-import type { Action, Box, Condition, Fingerprint } from '../ports/browser.ts';
+import type { Action, Box, Condition, Fingerprint, FoundElement, LiveCondition, Locator } from '../ports/browser.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import { act } from './act.ts';
 import { boundTo } from './bind.ts';
@@ -45,7 +45,7 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const unsent = await act(stage, element, action);
     if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
     const { postcondition } = wanted;
-    const expectation = relocated === undefined ? postcondition : boundTo(postcondition, wanted.locators, element);
+    const expectation = expectationOf(postcondition, wanted.locators, element);
     // An action that wasn't answered, as by a frame that went away with its page, may have been taken all the same.
     if (unsent !== undefined && !stage.hasActed) return unsent;
     const unmet = await check(stage, expectation);
@@ -53,6 +53,12 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const picture = before ?? (await pictureOf(await boxOf(stage, element)));
     return { kind: 'done', rung, picture, ...(relocated === undefined ? {} : { relocated, heals }) };
   }
+}
+
+/** Of an element that its first locator didn't find, what that locator would say is said of the element itself. */
+function expectationOf(claim: Condition, locators: readonly Locator[], element: FoundElement): LiveCondition {
+  const isByFirst = element.locator !== undefined && JSON.stringify(element.locator) === JSON.stringify(locators[0]);
+  return isByFirst ? claim : boundTo(claim, locators, element);
 }
 
 /** The rung above the records: the model points the element out, and everything else is as ever. */

@@ -80,6 +80,7 @@ export function fillCondition(condition: Condition, values: Values): Condition {
       };
     case 'visible':
     case 'hidden':
+    case 'checked':
       return { ...condition, locator: fillLocator(condition.locator, values) };
     case 'value':
       return {

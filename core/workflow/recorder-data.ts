@@ -70,12 +70,13 @@ export function recordedData(recording: Recording): RecordedData {
     const folded = ` ${fold(safeDecode(text))} `;
     return [...words].some((word) => folded.includes(` ${word} `));
   };
-  /** A whole value stands in it, or most of it is words of values: one everyday word that both have is no sign of that. */
+  const parts = new Set(inputs.flatMap(({ value }) => partsOf(value)).filter((word) => word.length >= SHORTEST_PART));
+  /** A whole value stands in it, or most of it is words of values, as they were written: "Token" is no part of "My token". */
   const isMade = (text: string, isWords: boolean) => {
     const folded = fold(safeDecode(text));
-    const all = folded.split(' ');
+    const all = partsOf(text);
     const isWhole = values.some((value) => ` ${folded} `.includes(` ${value} `));
-    return isWhole || (isWords && 2 * all.filter((word) => words.has(word)).length > all.length);
+    return isWhole || (isWords && 2 * all.filter((word) => parts.has(word)).length > all.length);
   };
   const shows = (text: string) => recording.results.some(({ value }) => value !== '' && text.includes(value));
 
@@ -207,6 +208,10 @@ function fold(text: string): string {
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim();
+}
+
+function partsOf(text: string): readonly string[] {
+  return text.match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
 function safeDecode(text: string): string {

@@ -70,23 +70,14 @@ export class Elements {
     return locator && isVolatile(JSON.stringify(locator)) ? undefined : locator;
   }
 
-  /** By a selector where one tells ticked from unticked; what is chosen by an input is only known to be there. */
-  ticked(i: number, event: Act, locators: readonly Locator[]): Condition {
-    const css = locators.find(
-      (locator) => locator.by === 'css' && locator.nth === undefined && !locator.selector.includes(','),
-    );
+  ticked(i: number, event: Act, [first]: readonly Locator[]): Condition {
     const { claims, next } = this.following(i);
-    const isInput = event.look.identity.tag === 'input';
-    if (css?.by !== 'css' || !isInput || (this.#sequence.stateAfter(i)?.isLastGone && event.look.isVisible)) {
-      const [first] = locators;
-      const seen = next ?? (event.look.isVisible ? first : undefined);
-      const shown: Condition = { kind: 'visible', locator: seen ?? { by: 'css', selector: 'body' } };
-      return together([shown, ...claims]);
-    }
-    const [seen, unseen] = event.isChecked === false ? [':not(:checked)', ':checked'] : [':checked', ':not(:checked)'];
-    const own: Condition = event.look.isVisible
-      ? { kind: 'visible', locator: { ...css, selector: css.selector + seen } }
-      : { kind: 'hidden', locator: { ...css, selector: css.selector + unseen } };
+    const isGone = this.#sequence.stateAfter(i)?.isLastGone && event.look.isVisible;
+    const seen = next ?? (event.look.isVisible ? first : undefined) ?? ({ by: 'css', selector: 'body' } as const);
+    const own: Condition =
+      isGone || first === undefined
+        ? { kind: 'visible', locator: seen }
+        : { kind: 'checked', locator: first, is: event.isChecked ?? true };
     return together([own, ...claims]);
   }
 

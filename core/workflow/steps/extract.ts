@@ -35,7 +35,8 @@ export function describe(step: ExtractStep): string {
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
-  const clicked = located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(step, stage, located);
+  const clicked =
+    located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(step, stage, located);
   if (clicked.kind === 'failed') return clicked;
   const { conversation, relocated: ofTrigger, heals } = clicked;
   const said = conversation === undefined ? {} : { conversation };
