@@ -1,8 +1,8 @@
 import type { ElementHandle, Page } from 'playwright';
-import type { LiveCondition, Locator, ValueClaim } from '../../core/ports/browser.ts';
+import type { ElementClaim, LiveCondition, Locator, ValueClaim } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
 import { isGone } from './errors.ts';
-import { isParsed, LONGEST_TEXT, liveText } from './in-page.ts';
+import { isParsed, isTicked, LONGEST_TEXT, liveText } from './in-page.ts';
 import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locators.ts';
 
 /**
@@ -28,6 +28,11 @@ export async function holds(
       );
     case 'value':
       return valueFits(await liveValue(page, condition.locator, origins), condition);
+    case 'checked': {
+      const match = await matchFirst(searchableFrames(page, origins), [condition.locator], true);
+      if (match.kind !== 'one') return false;
+      return (await match.found.evaluate(isTicked, undefined, { timeout: 1_000 })) === condition.is;
+    }
     case 'element':
       return elementIs(page, elements.get(condition.handle)?.handle, condition.is);
     case 'all':
@@ -66,13 +71,11 @@ async function everyHolds(
 /** The session's elements by their handles. */
 export type Elements = ReadonlyMap<string, { readonly handle: ElementHandle }>;
 
-async function elementIs(
-  page: Page,
-  handle: ElementHandle | undefined,
-  is: 'visible' | 'hidden' | ValueClaim,
-): Promise<boolean> {
+async function elementIs(page: Page, handle: ElementHandle | undefined, is: ElementClaim): Promise<boolean> {
   try {
     if (is === 'visible') return (await handle?.isVisible()) === true;
+    if (is === 'checked' || is === 'unchecked')
+      return handle !== undefined && (await handle.evaluate(isTicked)) === (is === 'checked');
     if (is !== 'hidden')
       return valueFits(handle && (await handle.evaluate(liveText, LONGEST_TEXT)).slice(0, LONGEST_TEXT), is);
     if (await handle?.isVisible()) return false;

@@ -148,21 +148,38 @@ export function describeElements({ given, question }: { given: unknown; question
     return cut(named.find(Boolean)?.replace(/[-_]/g, ' '));
   };
 
+  /** One more of what there are many of, such as the row above: what it says, it says of itself. */
+  const isSibling = (other: Node, own: Node): boolean => {
+    const tag = tagOf(own);
+    if (other === own || tagOf(other) !== tag || /^(td|th)$/.test(tag) || /cell$/.test(roleOf(own) ?? '')) return false;
+    const isItem = /^(tr|li|article)$/.test(tag) || /^(row|listitem|article|option)$/.test(roleOf(own) ?? '');
+    const alike = folded(own.getAttribute('class'));
+    const isAlike = alike !== '' && folded(other.getAttribute('class')) === alike;
+    return (isItem || isAlike) && own.querySelector(CONTROLS) !== null && other.querySelector(CONTROLS) !== null;
+  };
+
   /** Labels, the cell or text before, the heading above: nearest first. */
   const neighboursOf = (node: Node): string[] => {
     const found: string[] = [];
     const add = (text: string) => void (text && text.length <= 80 && !found.includes(text) && found.push(text));
     const name = nameOf(node);
     let at: Node | null = node;
+    let below: Node = node; // the child of `at` that leads to the element
     for (let level = 0; at && tagOf(at) !== 'body' && level < 12 && found.length < 4; level++, at = parentOf(at)) {
       let before = at.previousElementSibling;
       for (let i = 0; before && i < 3 && found.length < 4; i++, before = before.previousElementSibling) {
         const isWords = !isField(before) && !before.querySelector('input, select, textarea');
-        if (isWords && isRendered(before)) add(folded(before.innerText));
+        if (isWords && isRendered(before) && !isSibling(before, at)) add(folded(before.innerText));
       }
       if (at.matches('fieldset')) add(folded(at.querySelector('legend')?.textContent));
       const heading = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
-      if (heading) add(folded(at.querySelector('h1, h2, h3, h4, caption, legend')?.textContent));
+      if (heading) {
+        const first = at.querySelector('h1, h2, h3, h4, caption, legend');
+        let top = first;
+        while (top && top !== at && parentOf(top) !== at) top = parentOf(top);
+        if (top && !isSibling(top, below)) add(folded(first?.textContent));
+      }
+      below = at;
     }
     return found.filter((text) => text !== name).slice(0, 4);
   };

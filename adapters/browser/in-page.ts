@@ -50,6 +50,11 @@ export function bringIntoView(node: PageElement): void {
     node.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
 }
 
+/** Of a box, a radio button, or a widget that says so. */
+export function isTicked(node: PageElement): boolean {
+  return 'checked' in node ? node.checked === true : node.getAttribute('aria-checked') === 'true';
+}
+
 /** The longest text that is taken from a page, in characters: more than any field of a form or result holds. */
 export const LONGEST_TEXT = 10_000;
 

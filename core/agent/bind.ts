@@ -26,7 +26,7 @@ export async function boundToKnown(stage: Stage, condition: LiveCondition): Prom
   const elements = new Map<string, FoundElement>();
   for (const { locator, element: known } of mentioned(condition, stage.known)) {
     if (elements.has(JSON.stringify(locator))) continue;
-    const element = await seeElement(stage, known.fingerprint);
+    const element = await seeElement(stage, known);
     if (element !== undefined) elements.set(JSON.stringify(locator), element);
   }
   if (elements.size === 0) return undefined;
@@ -46,6 +46,7 @@ function mentioned(condition: LiveCondition, known: readonly KnownElement[]): re
     case 'any':
       return condition.of.flatMap((part) => mentioned(part, known));
     case 'visible':
+    case 'checked':
     case 'value': {
       const key = JSON.stringify(condition.locator);
       const element = known.find(({ locators }) => locators.some((locator) => JSON.stringify(locator) === key));
@@ -60,7 +61,7 @@ function mentioned(condition: LiveCondition, known: readonly KnownElement[]): re
   }
 }
 
-type Finder = (locator: Locator, kind: 'visible' | 'hidden' | 'value') => FoundElement | undefined;
+type Finder = (locator: Locator, kind: 'visible' | 'hidden' | 'checked' | 'value') => FoundElement | undefined;
 
 function rewritten(condition: LiveCondition, find: Finder): LiveCondition {
   switch (condition.kind) {
@@ -72,6 +73,11 @@ function rewritten(condition: LiveCondition, find: Finder): LiveCondition {
     case 'hidden': {
       const element = find(condition.locator, condition.kind);
       return element === undefined ? condition : { kind: 'element', handle: element.handle, is: condition.kind };
+    }
+    case 'checked': {
+      const element = find(condition.locator, 'checked');
+      const is = condition.is ? 'checked' : 'unchecked';
+      return element === undefined ? condition : { kind: 'element', handle: element.handle, is };
     }
     case 'value': {
       const element = find(condition.locator, 'value');

@@ -1,4 +1,4 @@
-import type { Action, Box, Condition, Fingerprint } from '../ports/browser.ts';
+import type { Action, Box, Condition, Fingerprint, FoundElement, LiveCondition, Locator } from '../ports/browser.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import { act } from './act.ts';
 import { boundTo } from './bind.ts';
@@ -34,14 +34,18 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const { element, relocated } = located;
     const rung = relocated === undefined ? 'replayed' : 'relocated';
     const pictureOf = (highlight: Box | null) => takePicture(stage, { rung, highlight });
-    // Described before the action, which may lead away from it; kept only if the step goes well.
-    const heals = relocated?.by === 'fingerprint' ? await healOf(stage, { element, ...relocated }) : [];
+    // Described before the action, which may lead away from it; kept only if the step goes well. Of what an input chooses,
+    // nothing is kept: with another value it would be another element.
+    const heals =
+      relocated?.by === 'fingerprint' && wanted.bound === undefined
+        ? await healOf(stage, { element, ...relocated })
+        : [];
     const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
     action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
     const unsent = await act(stage, element, action);
     if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
     const { postcondition } = wanted;
-    const expectation = relocated === undefined ? postcondition : boundTo(postcondition, wanted.locators, element);
+    const expectation = expectationOf(postcondition, wanted.locators, element);
     // An action that wasn't answered, as by a frame that went away with its page, may have been taken all the same.
     if (unsent !== undefined && !stage.hasActed) return unsent;
     const unmet = await check(stage, expectation);
@@ -49,6 +53,12 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const picture = before ?? (await pictureOf(await boxOf(stage, element)));
     return { kind: 'done', rung, picture, ...(relocated === undefined ? {} : { relocated, heals }) };
   }
+}
+
+/** Of an element that its first locator didn't find, what that locator would say is said of the element itself. */
+function expectationOf(claim: Condition, locators: readonly Locator[], element: FoundElement): LiveCondition {
+  const isByFirst = element.locator !== undefined && JSON.stringify(element.locator) === JSON.stringify(locators[0]);
+  return isByFirst ? claim : boundTo(claim, locators, element);
 }
 
 /** The rung above the records: the model points the element out, and everything else is as ever. */

@@ -9,11 +9,13 @@ import type { Relocated, Stage } from './stage.ts';
 const SLICE_MS = 1_000; // between two looks at what hinders the step, and for recorded locators before anything else
 const MISMATCH_MS = 3_000; // a page that is still drawing may yet put the right words on a control
 const REST_MS = 100;
+const LEAST_LOOKS = 3; // before it is said that nothing is like it, however slow the machine
 
 export interface Target {
   readonly locators: readonly Locator[];
   readonly identities: readonly RecordedIdentity[];
   readonly fingerprint?: Fingerprint;
+  readonly bound?: readonly string[];
   readonly hiddenIsFine?: boolean;
 }
 
@@ -32,6 +34,7 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
   const ways = waysTo(stage, target);
   const relocator = relocatorFor(stage, target);
   let last: Found | FindResult | 'other' = { kind: 'missing' };
+  let looks = 0;
   for (let sliceMs = SLICE_MS; ; sliceMs = relocator === undefined ? SLICE_MS : SLICE_MS / 4) {
     last = await tryAll(stage, target, ways, sliceMs);
     if (last !== 'other' && last.kind === 'located') return last;
@@ -39,20 +42,22 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
     if (hindered !== undefined && hindered !== 'cleared') return hindered;
     if (hindered === undefined) {
       const found = await relocator?.();
+      looks += 1;
       if (found !== undefined) {
         const { element, score, margin } = found;
         return { kind: 'located', element, relocated: { by: 'fingerprint', score, margin } };
       }
     }
-    const isOver = last === 'other' && performance.now() - startedAt > MISMATCH_MS;
+    const hasLooked = relocator === undefined || looks >= LEAST_LOOKS;
+    const isOver = last === 'other' && hasLooked && performance.now() - startedAt > MISMATCH_MS;
     if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last);
     if (last === 'other') await stage.pause(REST_MS);
   }
 }
 
-function relocatorFor(stage: Stage, { fingerprint, hiddenIsFine }: Target) {
+function relocatorFor(stage: Stage, { fingerprint, bound = [], hiddenIsFine }: Target) {
   if (fingerprint === undefined || stage.run.mode === 'replay') return undefined;
-  const wanted = { fingerprint, hiddenIsFine: hiddenIsFine ?? false, isMutating: stage.step.isMutating };
+  const wanted = { fingerprint, bound, hiddenIsFine: hiddenIsFine ?? false, isMutating: stage.step.isMutating };
   return createRelocator(stage, wanted);
 }
 

@@ -1,6 +1,6 @@
 import type { Fingerprint } from '../ports/browser.ts';
 import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
-import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf } from './wording.ts';
+import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf, wordsIn } from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
@@ -65,6 +65,17 @@ export function relocate(
   return { kind: 'found', index: best.index, ...at };
 }
 
+/** Whether these words stand, one after another, in what the element says or in what stands beside it. */
+export function holdsWords(
+  { name, text, placeholder, title, alt, neighbours = [] }: Fingerprint,
+  words: string,
+): boolean {
+  const wanted = ` ${wordsIn(words).join(' ')} `;
+  return [name, text, placeholder, title, alt, ...neighbours].some((own) =>
+    ` ${wordsIn(own ?? '').join(' ')} `.includes(wanted),
+  );
+}
+
 /** The evidence that "none of them" has, in natural logarithms of odds like all the others. */
 const NONE = 1.2;
 
@@ -119,17 +130,32 @@ interface Evidence {
 
 function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): readonly Looked[] {
   const sort = sortOf(recorded);
-  const wording = wordingOf(wordsOf(recorded, sort));
+  const isMute = sort === 'other' && wordsOf(recorded, sort) === ''; // what it says varies: known by what is before it
+  const wordsFor = (print: Fingerprint) => (isMute ? (print.neighbours?.[0] ?? '') : wordsOf(print, sort));
+  const wording = wordingOf(wordsFor(recorded));
+  const ofSort = [...candidates.entries()].filter(([, candidate]) => isOfSort(recorded, sort, candidate));
+  const known = withoutShared(recorded, sort, ofSort);
   const looked: Looked[] = [];
-  for (const [index, candidate] of candidates.entries()) {
-    if (!isOfSort(recorded, sort, candidate)) continue;
-    const agreement = agreementBetween(wording, wordingOf(wordsOf(candidate, sort)));
-    const isIt = !isOneOfMany(wording) || keepsOwn(recorded, candidate);
-    const mayMean = isIt && meansTheSame(recorded, candidate, sort, agreement);
-    const isAkin = mayMean || keepsIdentifier(recorded, candidate) || keepsSurroundings(recorded, candidate);
+  for (const [index, candidate] of ofSort) {
+    const agreement = agreementBetween(wording, wordingOf(wordsFor(candidate)));
+    const isIt = !isOneOfMany(wording) || keepsOwn(known, candidate);
+    const mayMean = isIt && meansTheSame(known, candidate, sort, agreement);
+    const isAkin = mayMean || keepsIdentifier(known, candidate) || keepsSurroundings(recorded, candidate);
     looked.push({ index, mayMean, isAkin, evidence: mayMean ? evidenceOf(recorded, candidate, agreement) : [] });
   }
   return looked;
+}
+
+/** Choices of a group have one name, as have buttons of a form that differ by their value: it says nothing of one of them. */
+function withoutShared(
+  recorded: Fingerprint,
+  sort: Sort,
+  ofSort: readonly (readonly [number, Fingerprint])[],
+): Fingerprint {
+  const { fieldName, ...rest } = recorded;
+  const isOfGroup = sort === 'radio' || fieldName?.endsWith('[]') === true;
+  const isShared = ofSort.filter(([, candidate]) => candidate.fieldName === fieldName).length > 1;
+  return fieldName !== undefined && (isOfGroup || isShared) ? rest : recorded;
 }
 
 /** A field without a name of its own is called by what stands before it, as people read it. */
@@ -183,11 +209,20 @@ function keepsIdentifier(a: Fingerprint, b: Fingerprint): boolean {
   ].includes(1);
 }
 
-/** "Edit" is on every row: whose it is, only what stands beside it or its address tells. */
+/**
+ * "Edit" is on every row: whose it is, only its address tells, or most of what stands beside it; a heading above all rows
+ * does not.
+ */
 function keepsOwn(a: Fingerprint, b: Fingerprint): boolean {
-  return keepsIdentifier(a, b) || (alikeNeighbours(a.neighbours, b.neighbours) ?? 1) >= LEAST_BESIDE;
+  if (keepsIdentifier(a, b)) return true;
+  const beside = (a.neighbours ?? []).filter((text) => !a.path?.some((part) => part.endsWith(` ${text}`)));
+  const others = (b.neighbours ?? []).map(wordingOf);
+  const kept = beside
+    .map(wordingOf)
+    .filter((one) => others.some((other) => SAID_ALIKE.has(agreementBetween(one, other))));
+  return 2 * kept.length > beside.length || beside.length === 0;
 }
-const LEAST_BESIDE = 0.3;
+const SAID_ALIKE: ReadonlySet<Words> = new Set<Words>(['same', 'spelling', 'meaning']);
 
 function keepsSurroundings(a: Fingerprint, b: Fingerprint): boolean {
   const kept = [

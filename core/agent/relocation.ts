@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import type { Candidate, Fingerprint, FoundElement } from '../ports/browser.ts';
-import { MUTATING_MARGIN, relocate, sortOf } from './relocate.ts';
+import { holdsWords, MUTATING_MARGIN, relocate, sortOf } from './relocate.ts';
 import type { Heal, Stage } from './stage.ts';
 
 export interface RelocatedElement {
@@ -11,6 +11,8 @@ export interface RelocatedElement {
 
 interface Wanted {
   readonly fingerprint: Fingerprint;
+  /** Words that must stand in it or beside it. */
+  readonly bound?: readonly string[];
   readonly hiddenIsFine?: boolean;
   /** What is done to it can't be taken back. */
   readonly isMutating?: boolean;
@@ -34,8 +36,11 @@ export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<Rel
 }
 
 /** One look, for a claim about an element that nothing is done to. */
-export async function seeElement(stage: Stage, fingerprint: Fingerprint): Promise<FoundElement | undefined> {
-  const seen = await lookFor(stage, { fingerprint });
+export async function seeElement(
+  stage: Stage,
+  { fingerprint, bound = [] }: Pick<Wanted, 'fingerprint' | 'bound'>,
+): Promise<FoundElement | undefined> {
+  const seen = await lookFor(stage, { fingerprint, bound });
   return seen && quietly(stage, () => stage.run.session.pick(seen.candidate));
 }
 
@@ -54,10 +59,11 @@ async function lookFor(stage: Stage, wanted: Wanted): Promise<Sight | undefined>
 }
 
 async function lookAmong(stage: Stage, wanted: Wanted, hiddenIsFine: boolean): Promise<Sight | undefined> {
-  const { fingerprint, isMutating } = wanted;
+  const { fingerprint, bound = [], isMutating } = wanted;
   const also = sortOf(fingerprint) === 'other' ? { alsoTag: fingerprint.tag } : {};
-  const candidates = await quietly(stage, () => stage.run.session.survey({ hiddenIsFine, ...also }));
-  if (candidates === undefined) return undefined;
+  const all = await quietly(stage, () => stage.run.session.survey({ hiddenIsFine, ...also }));
+  if (all === undefined) return undefined;
+  const candidates = all.filter((candidate) => bound.every((words) => holdsWords(candidate.fingerprint, words)));
   const prints = candidates.map((candidate) => candidate.fingerprint);
   const result = relocate(fingerprint, prints, isMutating ? { margin: MUTATING_MARGIN } : {});
   const candidate = result.kind === 'found' ? candidates[result.index] : undefined;

@@ -16,47 +16,54 @@ const LONGEST = 120; // characters of an element's words; more is no label
 /** What is done; two of them are never the same, and those that are left alone here say too little to differ. */
 const ACTS: Readonly<Record<string, string>> = {
   sign_in:
-    'log in|login|log on|logon|sign in|signin|anmelden|einloggen|anmeldung|se connecter|connexion|identifier|iniciar sesion|ingresar|acceder|accedi|inloggen|aanmelden|entrar',
+    'log in|login|log on|logon|sign in|signin|anmelden|einloggen|anmeldung|se connecter|connexion|identifier|iniciar sesion|ingresar|acceder|accedi|inloggen|aanmelden|entrar|fazer login|iniciar sessao|zaloguj|zaloguj sie|logga in|log ind|logg inn|ログイン|登录|登入|войти|вход',
   sign_up:
-    'sign up|signup|register|registrieren|s inscrire|inscription|registrarse|registrati|registreren|create account|create an account|join|konto erstellen|creer un compte|crear cuenta',
+    'sign up|signup|register|registrieren|s inscrire|inscription|registrarse|registrati|registreren|create account|create an account|join|konto erstellen|creer un compte|crear cuenta|criar conta|cadastre se|cadastrar|zarejestruj sie|registrera|新規登録|注册|зарегистрироваться|регистрация',
   sign_out:
-    'log out|logout|sign out|signout|log off|abmelden|ausloggen|se deconnecter|deconnexion|cerrar sesion|salir|esci|uitloggen',
+    'log out|logout|sign out|signout|log off|abmelden|ausloggen|se deconnecter|deconnexion|cerrar sesion|salir|esci|uitloggen|sair|terminar sessao|wyloguj|wyloguj sie|logga ut|ログアウト|退出登录|登出|выйти',
   create:
-    'create|generate|add|make|issue|new|erstellen|erzeugen|generieren|hinzufugen|anlegen|neu|neue|neuen|neuer|creer|generer|ajouter|nouveau|nouvelle|crear|generar|anadir|agregar|nuevo|nueva|crea|genera|aggiungi|nuovo|nuova|aanmaken|toevoegen|genereren|nieuw|nieuwe',
-  edit: 'edit|modify|rename|bearbeiten|modifier|editar|modificar|modifica|bewerken',
-  save: 'save|update|apply|store|speichern|aktualisieren|ubernehmen|sichern|enregistrer|sauvegarder|appliquer|guardar|aplicar|actualizar|salva|applica|opslaan',
+    'create|generate|add|make|issue|new|erstellen|erzeugen|generieren|hinzufugen|anlegen|neu|neue|neuen|neuer|creer|generer|ajouter|nouveau|nouvelle|crear|generar|anadir|agregar|nuevo|nueva|crea|genera|aggiungi|nuovo|nuova|aanmaken|toevoegen|genereren|nieuw|nieuwe|criar|gerar|adicionar|novo|nova|utworz|dodaj|wygeneruj|nowy|skapa|lagg till|opret|作成|新規作成|生成|追加|创建|新建|添加|создать|добавить',
+  edit: 'edit|modify|rename|bearbeiten|modifier|editar|modificar|modifica|bewerken|edytuj|redigera|編集|编辑|редактировать|изменить',
+  save: 'save|update|apply|store|speichern|aktualisieren|ubernehmen|sichern|enregistrer|sauvegarder|appliquer|guardar|aplicar|actualizar|salva|applica|opslaan|salvar|gravar|atualizar|zapisz|spara|gem|保存|保存する|保存更改|сохранить',
   publish: 'publish|veroffentlichen|publier|publicar|pubblica|publiceren',
-  search: 'search|find|suchen|suche|rechercher|chercher|buscar|cerca|zoeken',
+  search: 'search|find|suchen|suche|rechercher|chercher|buscar|cerca|zoeken|pesquisar|szukaj|sok|検索|搜索|поиск|найти',
   filter: 'filter|filtern|filtrer|filtrar|filtra',
   open: 'open|view|details|offnen|ansehen|anzeigen|ouvrir|voir|abrir|ver|apri|openen|bekijken',
-  close: 'close|dismiss|schliessen|fermer|cerrar|chiudi|sluiten',
-  show: 'show|reveal|unhide|einblenden|afficher|mostrar|mostra|tonen',
-  hide: 'hide|ausblenden|verbergen|masquer|cacher|ocultar|nascondi',
-  copy: 'copy|duplicate|kopieren|duplizieren|copier|dupliquer|copiar|duplicar|copia|duplica',
+  close: 'close|dismiss|schliessen|fermer|cerrar|chiudi|sluiten|fechar|zamknij|stang|閉じる|关闭|закрыть',
+  show: 'show|reveal|unhide|einblenden|afficher|mostrar|mostra|tonen|exibir|pokaz|visa|表示|显示|показать',
+  hide: 'hide|ausblenden|verbergen|masquer|cacher|ocultar|nascondi|esconder|ukryj|dolj|非表示|隐藏|скрыть',
+  copy: 'copy|duplicate|kopieren|duplizieren|copier|dupliquer|copiar|duplicar|copia|duplica|kopiuj|kopiera|コピー|复制|копировать',
   upload: 'upload|import|hochladen|importieren|importer|televerser|subir|importar|carica|importa',
   download: 'download|export|herunterladen|exportieren|telecharger|exporter|descargar|exportar|scarica|esporta',
-  next: 'next|forward|weiter|nachste|suivant|suivante|siguiente|avanti|volgende',
-  back: 'back|previous|zuruck|vorherige|retour|precedent|precedente|atras|volver|anterior|indietro|vorige|terug',
-  enable: 'enable|activate|turn on|aktivieren|einschalten|activer|activar|habilitar|attiva|inschakelen|activeren',
-  send: 'send|invite|senden|einladen|envoyer|inviter|enviar|invitar|invia|invita|versturen|uitnodigen',
+  next: 'next|forward|weiter|nachste|suivant|suivante|siguiente|avanti|volgende|proximo|seguinte|avancar|dalej|nasta|次へ|下一步|далее',
+  back: 'back|previous|zuruck|vorherige|retour|precedent|precedente|atras|volver|anterior|indietro|vorige|terug|voltar|wstecz|tillbaka|戻る|上一步|返回|назад',
+  enable:
+    'enable|activate|turn on|aktivieren|einschalten|activer|activar|habilitar|attiva|inschakelen|activeren|ativar|wlacz|aktivera|有効にする|启用|включить',
+  send: 'send|invite|senden|einladen|envoyer|inviter|enviar|invitar|invia|invita|versturen|uitnodigen|submit|absenden|einreichen|envoyer|soumettre|verzenden|indienen|wyslij|skicka|送信|提交|发送|отправить',
   test: 'test|try|testen|tester|probar|prova',
   refresh: 'refresh|reload|sync|neu laden|rafraichir|recharger|recargar|ricarica|vernieuwen',
   start: 'start|run|begin|starten|demarrer|lancer|iniciar|avvia',
   stop: 'stop|pause|end|stoppen|anhalten|arreter|detener|ferma',
   disconnect: 'disconnect|unlink|trennen|deconnecter|dissocier|desconectar|disconnetti',
-  connect: 'connect|verbinden|connecter|conectar|collega',
+  expand: 'expand|ausklappen|aufklappen|developper|expandir|espandi|uitvouwen',
+  collapse: 'collapse|einklappen|zuklappen|reduire|contraer|comprimi|invouwen',
+  follow: 'follow|folgen|suivre|seguir|segui|volgen',
+  lock: 'lock|verrouiller|blocca|vergrendelen',
+  unlock: 'unlock|entsperren|deverrouiller|desbloquear|sblocca|ontgrendelen',
+  connect: 'connect|verbinden|connecter|conectar|collega|vincular|polacz|anslut|接続|连接|подключить',
 };
 
 /** Acts that harm or deny: a control that has gained or lost one of them is another control, whatever else stayed. */
 const HARM: Readonly<Record<string, string>> = {
   delete:
-    'delete|bin|remove|erase|trash|destroy|wipe|purge|loschen|entfernen|supprimer|effacer|retirer|eliminar|borrar|quitar|elimina|rimuovi|cancella|verwijderen|wissen',
-  revoke: 'revoke|revocation|widerrufen|revoquer|revocar|revoca|intrekken',
-  cancel: 'cancel|abort|abbrechen|stornieren|annuler|cancelar|anular|annulla|annuleren',
+    'delete|bin|remove|erase|trash|destroy|wipe|purge|loschen|entfernen|supprimer|effacer|retirer|eliminar|borrar|quitar|elimina|rimuovi|cancella|verwijderen|wissen|excluir|remover|apagar|usun|ta bort|radera|slet|削除|删除|удалить',
+  revoke: 'revoke|revocation|widerrufen|revoquer|revocar|revoca|intrekken|uniewaznij|aterkalla|取り消す|撤销|отозвать',
+  cancel:
+    'cancel|abort|abbrechen|stornieren|annuler|cancelar|anular|annulla|annuleren|anuluj|avbryt|annuller|キャンセル|取消|отмена|отменить',
   reset:
     'reset|roll|rotate|regenerate|recreate|renew|zurucksetzen|erneuern|neu erzeugen|reinitialiser|regenerer|renouveler|restablecer|regenerar|renovar|reimposta|rigenera|resetten',
   disable:
-    'disable|deactivate|turn off|uninstall|suspend|block|deaktivieren|ausschalten|deinstallieren|sperren|desactiver|desinstaller|bloquer|desactivar|deshabilitar|desinstalar|bloquear|disattiva|uitschakelen|deactiveren',
+    'disable|deactivate|turn off|uninstall|suspend|block|deaktivieren|ausschalten|deinstallieren|sperren|desactiver|desinstaller|bloquer|desactivar|deshabilitar|desinstalar|bloquear|disattiva|uitschakelen|deactiveren|desativar|wylacz|inaktivera|無効にする|禁用|停用|отключить',
   deny: 'deny|reject|decline|refuse|ablehnen|verweigern|refuser|rejeter|rechazar|denegar|rifiuta|weigeren|afwijzen',
   discard: 'discard|abandon|verwerfen|abandonner|descartar|scarta|weggooien',
   archive: 'archive|archivieren|archiver|archivar|archivia',
@@ -70,20 +77,22 @@ const HARM: Readonly<Record<string, string>> = {
 
 /** Things that controls are about. */
 const THINGS: Readonly<Record<string, string>> = {
-  password: 'password|passwort|kennwort|mot de passe|contrasena|clave de acceso|wachtwoord|passcode',
+  password:
+    'password|passwort|kennwort|mot de passe|contrasena|clave de acceso|wachtwoord|passcode|senha|palavra passe|haslo|losenord|パスワード|密码|пароль',
   user_name:
-    'username|user name|user id|benutzername|nutzername|nom d utilisateur|nombre de usuario|usuario|nome utente|gebruikersnaam|identifiant|login name',
+    'username|user name|user id|benutzername|nutzername|nom d utilisateur|nombre de usuario|usuario|nome utente|gebruikersnaam|identifiant|login name|nome de usuario|nome de utilizador|nazwa uzytkownika|anvandarnamn|ユーザー名|用户名|имя пользователя',
   email:
-    'email|e mail|mail|email address|e mail address|e mail adresse|adresse e mail|adresse email|courriel|correo electronico|correo|direccion de correo electronico|indirizzo email|e mailadres',
-  key: 'key|schlussel|cle|clave|chiave|sleutel',
+    'email|e mail|mail|email address|e mail address|e mail adresse|adresse e mail|adresse email|courriel|correo electronico|correo|direccion de correo electronico|indirizzo email|e mailadres|endereco de e mail|adres e mail|e post|メールアドレス|邮箱|электронная почта',
+  key: 'key|schlussel|cle|clave|chiave|sleutel|chave|klucz|nyckel|キー|密钥|ключ',
   token: 'token|jeton|testigo',
   secret: 'secret|geheimnis|secreto|segreto|geheim',
-  name: 'name|nom|nombre|nome|naam|bezeichnung',
-  description: 'description|beschreibung|descripcion|descrizione|beschrijving|omschrijving',
+  name: 'name|nom|nombre|nome|naam|bezeichnung|nazwa|namn|名前|名称|имя|название',
+  description:
+    'description|beschreibung|descripcion|descrizione|beschrijving|omschrijving|descricao|opis|beskrivning|説明|描述|описание',
   permission:
     'permission|permissions|access rights|berechtigung|berechtigungen|autorisation|autorisations|permiso|permisos|permesso|permessi|rechten|zugriff',
   setting:
-    'setting|settings|einstellung|einstellungen|parametre|parametres|reglages|ajustes|configuracion|impostazioni|instellingen|preferences',
+    'setting|settings|einstellung|einstellungen|parametre|parametres|reglages|ajustes|configuracion|impostazioni|instellingen|preferences|configuracoes|definicoes|ustawienia|installningar|設定|设置|настройки',
   customer:
     'customer|consumer|verbraucher|consommateur|consumidor|kunde|kunden|client|clients|cliente|clientes|klant|klanten',
   order: 'order|orders|bestellung|bestellungen|commande|commandes|pedido|pedidos|ordine|ordini|bestelling',
@@ -102,7 +111,7 @@ const THINGS: Readonly<Record<string, string>> = {
 
 /** Words that say nothing by themselves. */
 const FILLERS = new Set(
-  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di'.split(
+  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di do da dos das'.split(
     ' ',
   ),
 );
@@ -116,8 +125,54 @@ const CONCEPT_OF = new Map<string, string>();
 const HARMFUL = new Set(Object.keys(HARM));
 const ACTING = new Set([...Object.keys(ACTS), ...HARMFUL]);
 for (const [concept, phrases] of [...Object.entries(THINGS), ...Object.entries(ACTS), ...Object.entries(HARM)])
-  for (const phrase of phrases.split('|')) CONCEPT_OF.set(phrase, concept);
+  for (const phrase of phrases.split('|')) CONCEPT_OF.set(wordsIn(phrase).join(' '), concept);
 const LONGEST_PHRASE = 4; // words
+
+/** Words of which an element has one or another: of two that differ in them, one is never the other reworded. */
+const CONTRARIES: readonly string[] = [
+  'live production prod/test sandbox staging testing',
+  'public publishable offentlich publique publico pubblica/private secret privat geheim prive privado segreto',
+  'key schlussel cle clave chiave sleutel/secret geheimnis secreto segreto geheim',
+  'on ein an/off aus',
+  'read lesen lecture lectura lettura/write schreiben ecriture escritura scrittura',
+  'first erste premier primero given/last letzte dernier ultimo family',
+  'all alle tous todos tutti/none selected ausgewahlte',
+  'current old existing aktuelles altes actuel actual/new neues nouveau nuevo',
+  'monthly/yearly annual annually/weekly/daily',
+  'shipping delivery lieferung livraison envio/billing invoice rechnung facturation facturacion',
+  'incoming inbound/outgoing outbound',
+  'up/down',
+  'left/right',
+  'top/bottom',
+  'before/after',
+  'more/less fewer',
+  'increase/decrease',
+  'min minimum/max maximum',
+  'yes ja oui si sim/no nein non nao',
+];
+const SIDES_OF = new Map<string, Map<number, number>>();
+for (const [group, sides] of CONTRARIES.entries())
+  for (const [side, words] of sides.split('/').entries())
+    for (const word of words.split(' ')) SIDES_OF.set(word, (SIDES_OF.get(word) ?? new Map()).set(group, side));
+/** "Unfollow", "disallow", "deselect", "inactive": the rest, turned round. */
+const TURNING = ['un', 'dis', 'de', 'in', 'non'];
+const SHORTEST_TURNED = 4;
+
+/** Whether a word of one of them is the contrary of a word that only the other has. */
+function areContrary(a: Wording, b: Wording): boolean {
+  const [inA, inB] = [a.text.split(' '), b.text.split(' ')];
+  const [onlyInA, onlyInB] = [inA.filter((word) => !inB.includes(word)), inB.filter((word) => !inA.includes(word))];
+  return onlyInA.some((one) => onlyInB.some((other) => excludes(one, other) || turns(one, other) || turns(other, one)));
+}
+
+function excludes(one: string, other: string): boolean {
+  const [sides, others] = [SIDES_OF.get(one), SIDES_OF.get(other)];
+  return [...(sides ?? [])].some(([group, side]) => (others?.get(group) ?? side) !== side);
+}
+
+function turns(word: string, turned: string): boolean {
+  return word.length >= SHORTEST_TURNED && TURNING.some((prefix) => turned === prefix + word);
+}
 
 /** Words without case, accents and punctuation. */
 export function wordsIn(text: string): readonly string[] {
@@ -182,6 +237,7 @@ export function agreementOf(a: Wording, b: Wording): Agreement {
   const differing = [...onlyInA, ...onlyInB];
   if (differing.some((term) => term.startsWith(':') && HARMFUL.has(term.slice(1)))) return 'opposed';
   if (a.acts.size > 0 && b.acts.size > 0 && [...a.acts].every((act) => !b.acts.has(act))) return 'opposed';
+  if (areContrary(a, b)) return 'opposed';
   if (differing.length === 0) return 'meaning';
   if (differing.some((term) => QUALIFIERS.has(term))) return 'qualified';
   if (isSpelling(a.text, b.text)) return 'spelling';

@@ -138,6 +138,8 @@ export type Condition =
   | { readonly kind: 'hidden'; readonly locator: Locator }
   /** The element's value (fields) or text; `equals` or `matches` (a regular expression without flags, anchored). */
   | { readonly kind: 'value'; readonly locator: Locator; readonly equals?: string; readonly matches?: string }
+  /** Whether the box, radio button or switch is ticked. */
+  | { readonly kind: 'checked'; readonly locator: Locator; readonly is: boolean }
   | { readonly kind: 'all'; readonly of: readonly Condition[] }
   | { readonly kind: 'any'; readonly of: readonly Condition[] };
 
@@ -145,9 +147,10 @@ export type Condition =
 export type LiveCondition =
   | Condition
   /** `is` a pattern or text: the element's value (fields) or text, as in `value`. An element that is gone is hidden. */
-  | { readonly kind: 'element'; readonly handle: string; readonly is: 'visible' | 'hidden' | ValueClaim }
+  | { readonly kind: 'element'; readonly handle: string; readonly is: ElementClaim }
   | { readonly kind: 'all'; readonly of: readonly LiveCondition[] }
   | { readonly kind: 'any'; readonly of: readonly LiveCondition[] };
+export type ElementClaim = 'visible' | 'hidden' | 'checked' | 'unchecked' | ValueClaim;
 export interface ValueClaim {
   readonly equals?: string;
   readonly matches?: string;

@@ -44,6 +44,7 @@ export const conditionSchema: z.ZodType<Condition> = z.lazy(() => {
         (value) => value.equals !== undefined || value.matches !== undefined,
         'a value condition compares nothing',
       ),
+    z.strictObject({ kind: z.literal('checked'), locator: locatorSchema, is: z.boolean() }),
     z.strictObject({ kind: z.literal('all'), of }),
     z.strictObject({ kind: z.literal('any'), of }),
   ]);

@@ -1,5 +1,5 @@
 import type { ElementIdentity, Fingerprint, Locator } from '../ports/browser.ts';
-import { fillLocator, type Values } from './placeholders.ts';
+import { fillFingerprint, fillLocator, fillText, type Values } from './placeholders.ts';
 import type { Workflow } from './workflow.ts';
 
 /** An element that a workflow knows by more than its locators: a step's own, or where a field of its result stands. */
@@ -10,6 +10,8 @@ export interface KnownElement {
   readonly field?: string;
   readonly locators: readonly Locator[];
   readonly fingerprint: Fingerprint;
+  /** As the step's. */
+  readonly bound?: readonly string[];
 }
 
 /** What a known element had become on one customer's target when a step last went well with it. */
@@ -27,10 +29,13 @@ interface ElementIdentityAndLocators {
 /** Every element that was recorded with its fingerprint. */
 export function knownElements({ steps }: Pick<Workflow, 'steps'>): readonly KnownElement[] {
   return steps.flatMap((step) => {
-    if (!('locators' in step)) return [];
-    const { order, locators, fingerprint } = step;
-    const own = fingerprint === undefined ? [] : [{ step: order, locators, fingerprint }];
-    if (step.kind !== 'extract') return own;
+    const { order } = step;
+    const { locators = [], fingerprint, bound } = 'locators' in step ? step : {};
+    const own =
+      fingerprint === undefined
+        ? []
+        : [{ step: order, locators, fingerprint, ...(bound === undefined ? {} : { bound }) }];
+    if (!('extract' in step)) return own;
     const fields = Object.entries(step.extract.fields).flatMap(([field, { locators: at, fingerprint: print }]) =>
       print === undefined ? [] : [{ step: order, field, locators: at, fingerprint: print }],
     );
@@ -39,5 +44,10 @@ export function knownElements({ steps }: Pick<Workflow, 'steps'>): readonly Know
 }
 
 export function fillKnown(known: readonly KnownElement[], values: Values): readonly KnownElement[] {
-  return known.map((one) => ({ ...one, locators: one.locators.map((locator) => fillLocator(locator, values)) }));
+  return known.map(({ locators, fingerprint, bound, ...one }) => ({
+    ...one,
+    locators: locators.map((locator) => fillLocator(locator, values)),
+    fingerprint: bound === undefined ? fingerprint : fillFingerprint(fingerprint, values),
+    ...(bound === undefined ? {} : { bound: bound.map((text) => fillText(text, values)) }),
+  }));
 }

@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts';
-import type { Condition, Locator } from '../ports/browser.ts';
+import type { Condition, Fingerprint, Locator } from '../ports/browser.ts';
 
 /** The value slots of a run, such as `{ base, label, scope }`; never a secret. */
 export type Values = Readonly<Record<string, string>>;
@@ -60,6 +60,15 @@ export function fillLocator(locator: Locator, values: Values): Locator {
   }
 }
 
+/** Fills the words of an element that an input tells from others. */
+export function fillFingerprint(print: Fingerprint, values: Values): Fingerprint {
+  const filled = Object.entries(print).map(([key, value]: [string, unknown]) => {
+    if (Array.isArray(value)) return [key, value.map((text) => fillText(String(text), values))];
+    return [key, typeof value === 'string' ? fillText(value, values) : value];
+  });
+  return Object.fromEntries(filled) as Fingerprint; // each text was replaced by a text
+}
+
 /** Fills what a condition compares with; patterns stay as recorded. */
 export function fillCondition(condition: Condition, values: Values): Condition {
   switch (condition.kind) {
@@ -71,6 +80,7 @@ export function fillCondition(condition: Condition, values: Values): Condition {
       };
     case 'visible':
     case 'hidden':
+    case 'checked':
       return { ...condition, locator: fillLocator(condition.locator, values) };
     case 'value':
       return {

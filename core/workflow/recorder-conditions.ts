@@ -121,8 +121,12 @@ export function claimOf(
   const isLasting =
     event.text === undefined ||
     (!isVolatile(event.text) && !/[{}]/.test(event.text) && data.leaksIn(event.text).length === 0);
-  const isCount = isAfterData && /\d/.test(event.text ?? '') && text === event.text;
+  const isPlain = text === event.text;
+  const isCount = isAfterData && /\d/.test(event.text ?? '') && isPlain;
   if (!isLasting || isCount) return undefined;
+  // In other letters than it was typed in, a value may show in any: only where it shows is claimed.
+  if (event.claim === 'text' && isPlain && isAfterData && data.mentions(event.text ?? ''))
+    return locator && { kind: 'visible', locator };
   switch (event.claim) {
     case 'url':
       return addressChange('about:blank', event.before.url, data, isAfterData);

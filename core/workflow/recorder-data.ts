@@ -21,7 +21,8 @@ export interface RecordedData {
   /** The locators as they hold for other values, best first. `isBound`: which element it is follows from an input. */
   locators(locators: readonly Locator[], isBound: boolean): readonly Locator[];
   identity(identity: RecordedIdentity): RecordedIdentity;
-  fingerprint(print: Fingerprint): Fingerprint;
+  /** `isBound`, as above: then words keep placeholders of the values, by which a run tells it from others. */
+  fingerprint(print: Fingerprint, isBound?: boolean): Fingerprint;
   /** Which secrets or results stand in the text, in any encoding: `the secret admin_password`. */
   leaksIn(text: string): readonly string[];
 }
@@ -58,15 +59,24 @@ export function recordedData(recording: Recording): RecordedData {
       .filter(({ value }) => encodingsOf(value).some((one) => text.includes(one)))
       .map(({ name }) => `the result ${name}`),
   ];
-  const words = new Set(
-    [
-      ...inputs.flatMap(({ value }) => [fold(value), ...fold(value).split(' ')]),
-      ...recording.secrets.map(({ value }) => fold(value)),
-    ].filter((word) => word.length >= SHORTEST_PART),
-  );
+  const values = [...inputs, ...recording.secrets]
+    .map(({ value }) => fold(value))
+    .filter((value) => value.length >= SHORTEST_PART);
+  const words = new Set([
+    ...values,
+    ...inputs.flatMap(({ value }) => fold(value).split(' ')).filter((word) => word.length >= SHORTEST_PART),
+  ]);
   const mentions = (text: string) => {
     const folded = ` ${fold(safeDecode(text))} `;
     return [...words].some((word) => folded.includes(` ${word} `));
+  };
+  const parts = new Set(inputs.flatMap(({ value }) => partsOf(value)).filter((word) => word.length >= SHORTEST_PART));
+  /** A whole value stands in it, or most of it is words of values, as they were written: "Token" is no part of "My token". */
+  const isMade = (text: string, isWords: boolean) => {
+    const folded = fold(safeDecode(text));
+    const all = partsOf(text);
+    const isWhole = values.some((value) => ` ${folded} `.includes(` ${value} `));
+    return isWhole || (isWords && 2 * all.filter((word) => parts.has(word)).length > all.length);
   };
   const shows = (text: string) => recording.results.some(({ value }) => value !== '' && text.includes(value));
 
@@ -106,7 +116,13 @@ export function recordedData(recording: Recording): RecordedData {
       return isBound ? bound : held.length > bound.length ? held.filter((one) => !bound.includes(one)) : held;
     },
     identity: (identity) => identityOf(identity, template),
-    fingerprint: (print) => fingerprintOf(print, (text) => !mentions(text) && template(text) === text && !shows(text)),
+    fingerprint: (print, isBound = false) =>
+      fingerprintOf(print, (text, isWords) => {
+        if (shows(text) || hasBraces(text)) return undefined;
+        const held = template(text);
+        if (held !== text) return isBound && isWords && !isVolatile(held) ? held : undefined;
+        return isMade(text, isWords) ? undefined : text;
+      }),
   };
 }
 
@@ -123,15 +139,21 @@ function identityOf({ name, ...rest }: RecordedIdentity, template: (text: string
   return { ...rest, nameMatches: parts.join('') };
 }
 
+const NAMED_BY_PROGRAMS = new Set(['type', 'role', 'id', 'testId', 'fieldName', 'href', 'classes']);
+
 /** Without what the recorded values made of it: it would only pull a search towards the recorded day. */
-function fingerprintOf(print: Fingerprint, isLasting: (text: string) => boolean): Fingerprint {
+function fingerprintOf(
+  print: Fingerprint,
+  lasting: (text: string, isWords: boolean) => string | undefined,
+): Fingerprint {
   const kept = Object.entries(print).flatMap(([key, value]: [string, unknown]) => {
+    const isWords = !NAMED_BY_PROGRAMS.has(key);
     if (Array.isArray(value)) {
-      const lasting = value.filter((text) => isLasting(String(text)));
-      return lasting.length > 0 ? [[key, lasting] as const] : [];
+      const all = value.flatMap((text) => lasting(String(text), isWords) ?? []);
+      return all.length > 0 ? [[key, all] as const] : [];
     }
-    const isFine = key === 'tag' || typeof value !== 'string' || isLasting(value);
-    return isFine ? [[key, value] as const] : [];
+    const held = key === 'tag' || typeof value !== 'string' ? value : lasting(value, isWords);
+    return held === undefined ? [] : [[key, held] as const];
   });
   return Object.fromEntries(kept) as unknown as Fingerprint; // some of its own fields, `tag` among them
 }
@@ -186,6 +208,10 @@ function fold(text: string): string {
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim();
+}
+
+function partsOf(text: string): readonly string[] {
+  return text.match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
 function safeDecode(text: string): string {

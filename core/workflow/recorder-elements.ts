@@ -1,4 +1,5 @@
-import type { Condition, Locator } from '../ports/browser.ts';
+import type { Condition, Fingerprint, Locator } from '../ports/browser.ts';
+import { placeholdersIn } from './placeholders.ts';
 import { claimOf, together } from './recorder-conditions.ts';
 import { isVolatile, type RecordedData } from './recorder-data.ts';
 import type { Act, Sequence } from './recorder-sequence.ts';
@@ -23,17 +24,26 @@ export class Elements {
     const isPlaced = this.isPlaced(i, look);
     const identity = isPlaced || name === undefined ? nameless : data.identity(look.identity);
     const css = locators.find((locator) => locator.by === 'css' && isSimple(locator));
-    const print = data.fingerprint(look.fingerprint);
-    const { id: _id, testId: _testId, ...unbound } = print;
-    const { name: _name, text: _text, href: _href, title: _title, alt: _alt, neighbours: _near, ...placed } = unbound;
+    const print = data.fingerprint(look.fingerprint, isBound);
+    const { id: _id, testId: _testId, href: _href, ...unbound } = print;
+    const bound = isBound ? [...new Set(placeholdersIn(JSON.stringify(locators[0])))].map((input) => `{${input}}`) : [];
     const page = data.address(this.#sequence.events[i]?.before.url ?? '') ?? '{base}/';
     return {
       ...(css?.by === 'css' ? { target: css.selector } : {}),
       locators: [...locators],
       identities: [identity],
-      fingerprint: isPlaced ? placed : isBound ? unbound : print,
+      // Found by its place after an input, it is told from others by nothing that lasts.
+      ...(isPlaced ? {} : { fingerprint: isBound ? unbound : print }),
+      ...(bound.length > 0 ? { bound } : {}),
       place: { page: patternOf(page), frames: look.frames.map((url) => patternOf(data.address(url) ?? 'elsewhere')) },
     };
+  }
+
+  /** A result says itself, so it is known by its place and by what stands beside it. */
+  resultPrint(look: Look): Fingerprint {
+    const { name, text: _text, ...print } = this.#data.fingerprint(look.fingerprint);
+    const isField = ['input', 'textarea', 'select'].includes(print.tag);
+    return { ...print, ...(isField && name !== undefined ? { name } : {}) };
   }
 
   locators(i: number, look: Look): readonly Locator[] {
@@ -60,23 +70,14 @@ export class Elements {
     return locator && isVolatile(JSON.stringify(locator)) ? undefined : locator;
   }
 
-  /** By a selector where one tells ticked from unticked; what is chosen by an input is only known to be there. */
-  ticked(i: number, event: Act, locators: readonly Locator[]): Condition {
-    const css = locators.find(
-      (locator) => locator.by === 'css' && locator.nth === undefined && !locator.selector.includes(','),
-    );
+  ticked(i: number, event: Act, [first]: readonly Locator[]): Condition {
     const { claims, next } = this.following(i);
-    const isInput = event.look.identity.tag === 'input';
-    if (css?.by !== 'css' || !isInput || (this.#sequence.stateAfter(i)?.isLastGone && event.look.isVisible)) {
-      const [first] = locators;
-      const seen = next ?? (event.look.isVisible ? first : undefined);
-      const shown: Condition = { kind: 'visible', locator: seen ?? { by: 'css', selector: 'body' } };
-      return together([shown, ...claims]);
-    }
-    const [seen, unseen] = event.isChecked === false ? [':not(:checked)', ':checked'] : [':checked', ':not(:checked)'];
-    const own: Condition = event.look.isVisible
-      ? { kind: 'visible', locator: { ...css, selector: css.selector + seen } }
-      : { kind: 'hidden', locator: { ...css, selector: css.selector + unseen } };
+    const isGone = this.#sequence.stateAfter(i)?.isLastGone && event.look.isVisible;
+    const seen = next ?? (event.look.isVisible ? first : undefined) ?? ({ by: 'css', selector: 'body' } as const);
+    const own: Condition =
+      isGone || first === undefined
+        ? { kind: 'visible', locator: seen }
+        : { kind: 'checked', locator: first, is: event.isChecked ?? true };
     return together([own, ...claims]);
   }
 

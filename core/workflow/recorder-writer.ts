@@ -229,7 +229,8 @@ export class StepWriter {
     const fields = results.flatMap((result) => {
       const locators = this.#elements.locators(i, result.look);
       if (locators.length === 0) this.problems.push(this.#elements.lost(`the result ${result.name}`, result.look));
-      return locators.length === 0 ? [] : [[result.name, { locators, matches: result.pattern }] as const];
+      const fingerprint = this.#elements.resultPrint(result.look);
+      return locators.length === 0 ? [] : [[result.name, { locators, matches: result.pattern, fingerprint }] as const];
     });
     const ready = fields
       .flatMap(([, { locators }]) => locators.slice(0, 1))

@@ -4,6 +4,7 @@ import type { BrowserSession } from '../ports/browser.ts';
 import { redact } from '../redaction.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
+import { knownElements } from './known.ts';
 import { fillText, withDerivedValues } from './placeholders.ts';
 import type { Step } from './steps/index.ts';
 import type { Workflow } from './workflow.ts';
@@ -55,6 +56,7 @@ export async function replayWorkflow(workflow: Workflow, input: ReplayInput): Pr
     session: { ...input.session, picture: async () => ({ kind: 'withheld', reason: 'nobody asked for it' }) as const },
     values: input.values,
     obstacles: workflow.errorRecovery,
+    known: knownElements(workflow),
     signal: input.signal,
     async secret(slot: string) {
       const secret = input.secrets[slot];

@@ -50,6 +50,8 @@ export const elementBase = {
   identities: z.array(identitySchema).min(1),
   /** Everything that was known of the element when it was recorded: what it is looked for by when no locator finds it. */
   fingerprint: fingerprintSchema.exactOptional(),
+  /** Words by which an input tells this element from others, with placeholders: it is nothing that doesn't hold them all. */
+  bound: z.array(z.string().min(1)).exactOptional(),
   /** Where it was recorded: the page's address with placeholders, and those of the frames around the element, outermost first. */
   place: z.strictObject({ page: z.string().min(1), frames: z.array(z.string()) }).exactOptional(),
 };

@@ -133,6 +133,7 @@ function textsOfCondition(condition: Condition): readonly string[] {
       return [condition.path ?? '', ...Object.values(condition.query ?? {})];
     case 'visible':
     case 'hidden':
+    case 'checked':
       return textsOfLocator(condition.locator);
     case 'value':
       return [condition.equals ?? '', ...textsOfLocator(condition.locator)];

@@ -35,7 +35,8 @@ export function describe(step: ExtractStep): string {
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
-  const clicked = located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(stage, located);
+  const clicked =
+    located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(step, stage, located);
   if (clicked.kind === 'failed') return clicked;
   const { conversation, relocated: ofTrigger, heals } = clicked;
   const said = conversation === undefined ? {} : { conversation };
@@ -72,9 +73,10 @@ type Clicked =
     }
   | (Failed & { readonly conversation?: ConversationEnd });
 
-async function clickKnown(stage: Stage, located: Located & { kind: 'located' }): Promise<Clicked> {
+async function clickKnown(step: ExtractStep, stage: Stage, located: Located & { kind: 'located' }): Promise<Clicked> {
   const { element, relocated } = located;
-  const heals = relocated?.by === 'fingerprint' ? await healOf(stage, { element, ...relocated }) : [];
+  const isKept = relocated?.by === 'fingerprint' && step.bound === undefined; // as in every step on an element
+  const heals = isKept ? await healOf(stage, { element, ...relocated }) : [];
   return (await trigger(stage, element)) ?? { kind: 'clicked', heals, ...(relocated ? { relocated } : {}) };
 }
 

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import type { Ending, Stage } from '../../agent/stage.ts';
-import { fillCondition, fillLocator, fillText, fillUrl, secretSlot, type Values } from '../placeholders.ts';
+import {
+  fillCondition,
+  fillFingerprint,
+  fillLocator,
+  fillText,
+  fillUrl,
+  secretSlot,
+  type Values,
+} from '../placeholders.ts';
 import * as check from './check.ts';
 import * as click from './click.ts';
 import * as expect from './expect.ts';
@@ -64,6 +72,10 @@ export function fillStep(step: Step, values: Values): Step {
   if ('value' in step) filled.value = secretSlot(step.value) === undefined ? fillText(step.value, values) : step.value;
   if ('postcondition' in step) filled.postcondition = fillCondition(step.postcondition, values);
   if ('locators' in step) filled.locators = step.locators.map((locator) => fillLocator(locator, values));
+  if ('bound' in step && step.bound !== undefined) {
+    filled.bound = step.bound.map((text) => fillText(text, values));
+    filled.fingerprint = step.fingerprint && fillFingerprint(step.fingerprint, values);
+  }
   if (step.kind === 'extract' || step.kind === 'read') filled.extract = fillExtract(step.extract, values);
   return filled as Step; // each field was replaced by one of the same shape
 }

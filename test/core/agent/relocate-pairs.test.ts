@@ -256,6 +256,12 @@ const found: readonly Found[] = [
     now: field('', { id: 'z1', neighbours: ['Consumer key'] }),
   },
   {
+    what: 'a shown text by the words before it, whatever it says',
+    recorded: { tag: 'code', classes: ['mono'], neighbours: ['Token'] },
+    page: [{ tag: 'code', name: 'sk_9', text: 'sk_9', classes: ['mono'], neighbours: ['Secret'] }],
+    now: { tag: 'code', name: 'tok_1', text: 'tok_1', classes: ['x'], neighbours: ['Token'] },
+  },
+  {
     what: 'what moved into a dialog',
     recorded: button('Invite member', { id: 'inv', path: ['main Team'], box: box(1_000, 100) }),
     page: [button('Cancel', { path: ['dialog Invite'] })],

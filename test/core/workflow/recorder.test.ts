@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseLocatorCode } from '../../../adapters/browser/recording/locator-code.ts';
 import type { Locator } from '../../../core/ports/browser.ts';
+import { knownElements } from '../../../core/workflow/known.ts';
 import { draftOf } from '../../../core/workflow/recorder.ts';
 import { EMPTY_KNOWLEDGE_BASE, mergeRecorded } from '../../../core/workflow/recorder-merge.ts';
 import type { Look, RecordedEvent, Recording } from '../../../core/workflow/recording.ts';
@@ -143,6 +144,7 @@ describe('a recording', () => {
       locators: [{ by: 'label', text: '{colour}' }],
       identities: [{ tag: 'input', type: 'radio', role: 'radio' }],
       fingerprint: { tag: 'input', type: 'radio' },
+      bound: ['{colour}'],
     });
     const bySelector = {
       ...radio,
@@ -181,6 +183,31 @@ describe('a recording', () => {
       ['extract', true],
     ]);
     expect(steps[3]).toMatchObject({ risk: 'creates', extract: { fields: { api_key: { matches: 'k-\\d+' } } } });
+  });
+
+  test('knows a result by what stands around it, never by what it says', () => {
+    const shown: Look = {
+      ...field('key'),
+      identity: { tag: 'code', name: 'k-123456' },
+      fingerprint: {
+        tag: 'code',
+        name: 'k-123456',
+        text: 'k-123456',
+        classes: ['mono'],
+        neighbours: ['API key', 'My key'],
+      },
+    };
+    const events: RecordedEvent[] = [
+      open('/'),
+      act('fill', field('label'), state('/'), { value: 'My key' }),
+      act('click', button('Create'), state('/')),
+      { kind: 'result', name: 'api_key', pattern: 'k-\\d+', look: shown, steps: [], before: state('/') },
+    ];
+    const inputs = [{ name: 'label', value: 'My key' }];
+    const workflow = workflowOf(recording(events, { inputs, results: [{ name: 'api_key', value: 'k-123456' }] }));
+    const fingerprint = { tag: 'code', classes: ['mono'], neighbours: ['API key'] };
+    expect(workflow.steps[2]).toHaveProperty('extract.fields.api_key.fingerprint', fingerprint);
+    expect(knownElements(workflow)).toContainEqual(expect.objectContaining({ step: 3, field: 'api_key', fingerprint }));
   });
 
   test('signs in by the steps up to the one that sends the secrets', () => {
