@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
+import { chatByHttp } from '../support/chat-by-http.ts';
 import { appoint, asAdmin, type Project, startTestDemo, type TestDemo, throwawayProject } from '../support/demo.ts';
 import { type DemoProcess, startDemoProcess } from '../support/demo-process.ts';
 import {
@@ -227,6 +228,12 @@ describe('A shop whose page lacks what a step needs', () => {
       await seen(admin, 'Step 8 of 10 needs a person', RUN_MS);
       await merchant.getByRole('article').filter({ hasText: 'needs a person' }).waitFor();
       expect(await merchant.getByRole('button', { name: 'I did it, go on' }).count()).toBe(0);
+      const chat = chatByHttp(demo.chatUrl);
+      const { address, value } = await chat.button(new URL(admin.url()).pathname, 'admin', 'go_on');
+      await chat.post(address, 'merchant', { action: 'go_on', value });
+      await seen(merchant, 'Only whoever asked, an approver or an admin can answer this. Nothing was changed.');
+      expect(await kindsOf(id)).toContain('access.refused');
+      expect(await stateOf(id)).toBe('waiting_for_human');
       shop.showPermissions(true);
       const buttons = [admin, approver].map((page) => page.getByRole('button', { name: 'I did it, go on' }));
       await demo.whileLocked(id, async () => {
