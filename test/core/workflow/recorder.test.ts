@@ -210,6 +210,16 @@ describe('a recording', () => {
     expect(knownElements(workflow)).toContainEqual(expect.objectContaining({ step: 3, field: 'api_key', fingerprint }));
   });
 
+  test('says of a click that the next step is on the page that it opened', () => {
+    const events: RecordedEvent[] = [
+      open('/'),
+      act('click', button('Docs'), state('/'), { window: 0 }),
+      act('click', button('Go on'), state('/docs'), { window: 1 }),
+    ];
+    const { steps } = workflowOf(recording(events, { final: state('/docs/2') }));
+    expect(steps.map((step) => 'opensPage' in step)).toEqual([false, true, false]);
+  });
+
   test('signs in by the steps up to the one that sends the secrets', () => {
     const events = [
       open('/login'),
