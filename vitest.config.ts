@@ -7,8 +7,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     pool: 'forks',
-    // Most waiting is for PostgreSQL and Chromium, which want cores too.
-    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // Most of a test is waiting, for PostgreSQL, Chromium and what they wait for: more of them than cores.
+    maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -3,12 +3,14 @@ import { CountersignError } from '../../core/errors.ts';
 import { within } from './errors.ts';
 import { isParsed } from './in-page.ts';
 
-/** The one page of a session, and what happened beside it. */
+/** The page of a session, and what happened beside it. */
 export interface Pages {
   /** @throws CountersignError `browser_crashed` when the page or its browser is gone. */
   current(): Page;
   /** The current page, or a new one in the same context (cookies kept) when it crashed or hangs in an endless loop. */
   alive(): Promise<Page>;
+  /** Lets the next page that the current one opens take its place, when it is on an allowed address. */
+  follow(isAllowed: (url: string) => boolean): Following;
   /** Notes that the page did not answer in time: `alive` asks whether it does now. */
   suspect(page: Page): void;
   /** The address of the last main document that could not be loaded. */
@@ -17,9 +19,16 @@ export interface Pages {
   takeIncidents(): string[];
 }
 
+export interface Following {
+  /** Resolves once the page is there, and at the latest after this time. */
+  opened(timeoutMs: number): Promise<void>;
+  stop(): void;
+}
+
 const KEPT_INCIDENTS = 50;
 const NEW_PAGE_LIMIT_MS = 10_000;
 const PING_LIMIT_MS = 1_000;
+const ARRIVE_MS = 10_000;
 
 export async function createPages(context: BrowserContext): Promise<Pages> {
   const incidents: string[] = [];
@@ -64,27 +73,74 @@ export async function createPages(context: BrowserContext): Promise<Pages> {
   context.on('close', () => {
     isGone = true;
   });
-  context.on('page', (page) => {
-    if (isOpening) return;
+  function refuse(opened: Page): void {
     note('A window that the page opened was closed.');
-    page.on('dialog', (dialog) => void dialog.dismiss().catch(() => undefined)); // it closes with the window
-    void page.close().catch(() => undefined); // gone with the browser at the latest
+    opened.on('dialog', (dialog) => void dialog.dismiss().catch(() => undefined)); // it closes with the window
+    void opened.close().catch(() => undefined); // gone with the browser at the latest
+  }
+
+  let wanted: { isAllowed: (url: string) => boolean; done: () => void } | undefined;
+  context.on('page', (opened) => {
+    if (isOpening) return;
+    const follow = wanted;
+    if (follow === undefined) return refuse(opened);
+    wanted = undefined; // one page: others that come with it are closed
+    void arrive(opened, follow).catch(() => refuse(opened)); // it was closed while it opened
   });
 
+  /** A window begins empty; what it is to show is known when its document begins. */
+  async function arrive(opened: Page, { isAllowed, done }: NonNullable<typeof wanted>): Promise<void> {
+    const opener = await opened.opener();
+    const isOwn = opener === null || opener === page; // `noopener` hides it
+    if (isOwn)
+      await opened.waitForURL(({ href }) => href !== 'about:blank', { waitUntil: 'commit', timeout: ARRIVE_MS });
+    if (!isOwn || !isAllowed(opened.url())) return refuse(opened);
+    watch(opened);
+    openers.push(page);
+    page = opened;
+    done();
+  }
+
+  const openers: Page[] = [];
   let page = await open();
+  /** A window that closed itself gives way to the one that it came from. */
+  const front = (): Page => {
+    while (page.isClosed() && !crashed.has(page)) {
+      const opener = openers.pop();
+      if (opener === undefined) break;
+      page = opener;
+    }
+    return page;
+  };
   return {
     current() {
-      if (isGone || crashed.has(page) || page.isClosed()) throw ended();
+      if (isGone || crashed.has(front()) || page.isClosed()) throw ended();
       return page;
     },
     async alive() {
       if (isGone) throw ended();
+      front();
       const isLost = crashed.has(page) || page.isClosed() || (suspects.has(page) && (await isHanging(page)));
       if (!isLost) return page;
       const old = page;
       page = await open();
       void old.close().catch(() => undefined); // a crashed page may not answer
       return page;
+    },
+    follow(isAllowed) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const own = { isAllowed, done: resolve };
+      wanted = own;
+      return {
+        async opened(timeoutMs) {
+          const timer = setTimeout(resolve, timeoutMs);
+          await promise;
+          clearTimeout(timer);
+        },
+        stop() {
+          if (wanted === own) wanted = undefined;
+        },
+      };
     },
     suspect: (hanging) => void suspects.add(hanging),
     lastFailedUrl: () => failedUrl,

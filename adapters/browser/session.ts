@@ -39,6 +39,7 @@ export interface SessionParts extends BrowserSessionOptions {
 }
 
 const ANSWER_LIMIT_MS = 5_000;
+const OPENING_LIMIT_MS = 5_000; // a click that opens no page any more leads on where it is
 const LONGEST_TITLE = 300;
 const LONGEST_PAGE = 50_000; // as much as the vendor's own reading tool returns
 const LONGEST_URL = 2_000;
@@ -83,7 +84,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       try {
         const answer = await within(limitMs, what, ask());
         if (answer !== undefined) return answer;
-        await within(limitMs, what, page.evaluate(nextFrame));
+        await within(limitMs, what, pages.current().evaluate(nextFrame));
       } catch (error) {
         if (!isPassing(error)) throw told(error, what, page);
       }
@@ -162,8 +163,9 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const page = pages.current();
       let match: Match = { kind: 'none' };
       const found = await until(page, timeoutMs, 'Looking for an element', async () => {
-        if (!isOnOrigins(page.url(), origins)) return undefined;
-        match = await matchFirst(searchableFrames(page, origins), locators, hiddenIsFine);
+        const current = pages.current();
+        if (!isOnOrigins(current.url(), origins)) return undefined;
+        match = await matchFirst(searchableFrames(current, origins), locators, hiddenIsFine);
         return match.kind === 'one' ? keep(match) : undefined;
       });
       return found ?? notFound(match);
@@ -241,12 +243,24 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const page = pages.current();
       const handle = handleOf(element);
       if (action.kind === 'fill' && action.value instanceof Secret) typed.add(action.value);
+<<<<<<< HEAD
       await asked(
         page,
         timeoutMs + GRACE_MS,
-        `The action (${action.kind})`,
-        perform(handle, action, { page, origins, timeoutMs, isSame: () => isAsFound(element) }),
+        `The action ($action.kind)`,
+        perform(handle, action, page, origins, timeoutMs, isSame: () => isAsFound(element) ),
       );
+=======
+      const opensPage = action.kind === 'click' && action.opensPage === true;
+      const following = opensPage ? pages.follow((url) => isOnOrigins(url, origins)) : undefined;
+      const work = perform(page, handle, action, origins, timeoutMs);
+      try {
+        await asked(page, timeoutMs + GRACE_MS, `The action (${action.kind})`, work);
+        await following?.opened(Math.min(timeoutMs, OPENING_LIMIT_MS));
+      } finally {
+        following?.stop();
+      }
+>>>>>>> f4a6c487eb1638b084cc13bcbdfa33587f3c3452
     },
 
     async read(element) {
@@ -257,7 +271,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
     async waitFor(conditions, timeoutMs) {
       const page = pages.current();
-      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(page, conditions, origins, handles));
+      return until(page, timeoutMs, 'Waiting', () => firstThatHolds(pages.current(), conditions, origins, handles));
     },
 
     picture: async (options) => (await shoot(options)).drawn,

@@ -104,14 +104,14 @@ const THINGS: Readonly<Record<string, string>> = {
   code: 'code|codigo|codice',
   read: 'read|lesen|lecture|lire|leer|lectura|lettura|lezen',
   write: 'write|schreiben|ecriture|ecrire|escribir|escritura|scrittura|schrijven',
-  change: 'changes|change|anderungen|anderung|modifications|cambios|modifiche|wijzigingen',
+  change: 'change|anderung',
   remember:
     'remember me|keep me signed in|stay signed in|angemeldet bleiben|se souvenir de moi|recuerdame|recordarme|ricordami|onthoud mij',
 };
 
 /** Words that say nothing by themselves. */
 const FILLERS = new Set(
-  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di do da dos das'.split(
+  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di do da dos das now jetzt maintenant ahora adesso nu agora changes anderungen modifications cambios modifiche wijzigingen alteracoes'.split(
     ' ',
   ),
 );

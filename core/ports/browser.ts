@@ -120,7 +120,8 @@ export type FindResult =
 
 /** What is done to an element: values, never text to evaluate. */
 export type Action =
-  | { readonly kind: 'click' }
+  /** `opensPage`: the page that it opens on an allowed address, in a window of its own, becomes the current one. */
+  | { readonly kind: 'click'; readonly opensPage?: boolean }
   /** Only points at it, as menus that open by that want it. */
   | { readonly kind: 'hover' }
   | { readonly kind: 'fill'; readonly value: string | Secret }

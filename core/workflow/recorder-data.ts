@@ -20,7 +20,8 @@ export interface RecordedData {
   address(url: string): string | undefined;
   /** The locators as they hold for other values, best first. `isBound`: which element it is follows from an input. */
   locators(locators: readonly Locator[], isBound: boolean): readonly Locator[];
-  identity(identity: RecordedIdentity): RecordedIdentity;
+  /** `isBound`, as above: then the name must be the one that the run's values make. */
+  identity(identity: RecordedIdentity, isBound?: boolean): RecordedIdentity;
   /** `isBound`, as above: then words keep placeholders of the values, by which a run tells it from others. */
   fingerprint(print: Fingerprint, isBound?: boolean): Fingerprint;
   /** Which secrets or results stand in the text, in any encoding: `the secret admin_password`. */
@@ -115,7 +116,12 @@ export function recordedData(recording: Recording): RecordedData {
       const bound = held.filter((locator) => placeholdersIn(JSON.stringify(locator)).length > 0);
       return isBound ? bound : held.length > bound.length ? held.filter((one) => !bound.includes(one)) : held;
     },
-    identity: (identity) => identityOf(identity, template),
+    identity(identity, isBound = false) {
+      const { name = '' } = identity;
+      const held = template(name);
+      const isMadeByInputs = isBound && held !== name && !hasBraces(name) && !isVolatile(held) && !/\(\d+\)/.test(held);
+      return isMadeByInputs ? { ...identity, name: held } : identityOf(identity, template);
+    },
     fingerprint: (print, isBound = false) =>
       fingerprintOf(print, (text, isWords) => {
         if (shows(text) || hasBraces(text)) return undefined;

@@ -22,7 +22,7 @@ export class Elements {
     const { data, isBound } = { data: this.#data, isBound: this.#sequence.isBound(look) };
     const { name, ...nameless } = look.identity;
     const isPlaced = this.isPlaced(i, look);
-    const identity = isPlaced || name === undefined ? nameless : data.identity(look.identity);
+    const identity = isPlaced || name === undefined ? nameless : data.identity(look.identity, isBound);
     const css = locators.find((locator) => locator.by === 'css' && isSimple(locator));
     const print = data.fingerprint(look.fingerprint, isBound);
     const { id: _id, testId: _testId, href: _href, ...unbound } = print;

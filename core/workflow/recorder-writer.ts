@@ -128,7 +128,13 @@ export class StepWriter {
     const base = { ...this.#base(i, this.#sequence.titled(i, sentence), isPage ? LOADING_MS : TYPING_MS), ...found };
     switch (event.action) {
       case 'click':
-        return { ...base, kind: 'click', action: 'click', postcondition: this.#change(i, event, first) };
+        return {
+          ...base,
+          ...this.#opening(i),
+          kind: 'click',
+          action: 'click',
+          postcondition: this.#change(i, event, first),
+        };
       case 'press':
         return { ...base, kind: 'press', action: 'press', value, postcondition: this.#change(i, event, first) };
       case 'check': {
@@ -160,6 +166,13 @@ export class StepWriter {
         };
       }
     }
+  }
+
+  /** Whether what comes next is on another page, in a window of its own. */
+  #opening(i: number) {
+    const { events } = this.#sequence;
+    const [own = 0, next = 0] = [events[i]?.window, events[i + 1]?.window ?? events[i]?.window];
+    return next > own ? { opensPage: true } : {};
   }
 
   #found(i: number, look: Look) {
@@ -206,6 +219,7 @@ export class StepWriter {
       expectedResult: `The ${names} is kept`,
       risk: 'creates',
       isMutating: true,
+      ...this.#opening(i),
       kind: 'extract',
       action: 'copy',
       extract: this.#fields(i, results),

@@ -34,6 +34,8 @@ const moment = {
   /** Titles of the enclosing `test.step`, outermost first. */
   steps: z.array(z.string()),
   before: stateSchema,
+  /** Which of the test's pages it was on, in the order in which they were used; the first when absent. */
+  window: z.int().exactOptional(),
 };
 
 const eventSchema = z.discriminatedUnion('kind', [

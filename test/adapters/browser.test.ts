@@ -47,6 +47,11 @@ beforeAll(async () => {
     '/late': `<p>wait</p><script>setTimeout(() => { document.body.innerHTML = '<button>Ready</button>' }, 300)</script>`,
     '/leave': `<input id="x"><script>onbeforeunload = (event) => { event.preventDefault(); return 'stay?' }</script>`,
     '/popup': `<button id="b" onclick="window.open('/form'); alert('boo'); done.textContent = 'yes'">Open</button><p id="done"></p>`,
+    '/opens': `<a id="blank" href="/closes" target="_blank" rel="noopener">New</a>
+      <button id="own" onclick="window.open('/closes')">Own</button>
+      <button id="two" onclick="window.open('/form'); window.open('/inner')">Two</button>
+      <button id="away" onclick="window.open('http://127.0.0.1:${other.port}/field')">Away</button>`,
+    '/closes': `<button id="end" onclick="window.close()">Done</button>`,
     '/download': `<a href="/file" download="f.bin" id="a">Get</a>`,
     '/file': (_asked, response) => {
       response.setHeader('content-disposition', 'attachment; filename=f.bin');
@@ -54,6 +59,7 @@ beforeAll(async () => {
     },
     '/frame': `<iframe src="/inner"></iframe>`,
     '/inner': `<label>Inside <input id="i"></label>`,
+    '/tick': `<input type="checkbox" id="tick">`,
     '/foreign-frame': `<iframe src="http://127.0.0.1:${other.port}/field"></iframe>`,
     '/blob-frame': `<script>
       const put = (html) => document.body.append(Object.assign(document.createElement('iframe'), { src: URL.createObjectURL(new Blob([html], { type: 'text/html' })) }));
@@ -309,6 +315,14 @@ describe('waiting', () => {
     expect(await session.waitFor([condition], 150)).toBe(index);
   });
 
+  test('sees whether a box is ticked', async () => {
+    await openPage('/tick');
+    const claim = (is: boolean) => session.waitFor([{ kind: 'checked', locator: css('#tick'), is }], 500);
+    expect([await claim(false), await claim(true)]).toEqual([0, undefined]);
+    await act(css('#tick'), { kind: 'check', isChecked: true });
+    expect([await claim(false), await claim(true)]).toEqual([undefined, 0]);
+  });
+
   test('says which condition held', async () => {
     await openPage('/late');
     const ready = { kind: 'visible', locator: { by: 'role', role: 'button', name: 'Ready' } } as const;
@@ -359,6 +373,28 @@ describe('pages', () => {
         'The page asked whether to leave it: yes.',
       ]);
     expect(session.incidents()).toEqual([]);
+  });
+
+  test('goes on in the window that a click was said to open, and back when that closes itself', async () => {
+    await openPage('/opens');
+    await act(css('#blank'), { kind: 'click', opensPage: true });
+    expect(await session.state()).toMatchObject({ url: `${site.origin}/closes` });
+    await openPage('/opens');
+    await act(css('#own'), { kind: 'click', opensPage: true });
+    expect(await session.waitFor([{ kind: 'url', path: '/closes' }], 3_000)).toBe(0);
+    await act(css('#end'), { kind: 'click' });
+    expect(await session.waitFor([{ kind: 'url', path: '/opens' }], 3_000)).toBe(0);
+  });
+
+  test('closes all but the one window, and any on another address, and tells', async () => {
+    await openPage('/opens');
+    session.incidents();
+    await act(css('#away'), { kind: 'click', opensPage: true });
+    expect(session.incidents()).toContain('A window that the page opened was closed.');
+    expect(await session.state()).toMatchObject({ url: `${site.origin}/opens` });
+    await act(css('#two'), { kind: 'click', opensPage: true });
+    expect(await session.state()).toMatchObject({ url: `${site.origin}/form` });
+    await expect.poll(() => session.incidents()).toContain('A window that the page opened was closed.');
   });
 
   test('tells what was refused, with the end of the name alone', async () => {

@@ -18,6 +18,7 @@ export class Tape {
   readonly generators = new Set<string>();
   base: string | undefined;
   #page: Page | undefined;
+  readonly #windows: Page[] = [];
   #last: ElementHandle | undefined;
 
   origins(page: Page): readonly Origin[] {
@@ -27,9 +28,16 @@ export class Tape {
 
   /** Notes what is about to happen on a page; `element` is asked later whether it is still there. */
   async add(page: Page, event: NewEvent, element?: ElementHandle): Promise<RecordedEvent> {
+    if (!this.#windows.includes(page)) this.#windows.push(page);
+    const window = this.#windows.indexOf(page);
     const before = await this.sight(page);
+    const isLaterOpen = this.#windows.slice(window + 1).some((later) => !later.isClosed());
+    if (isLaterOpen && !this.events.some(({ kind }) => kind === 'unsupported')) {
+      const what = 'an earlier window while a later one is open';
+      this.events.push({ kind: 'unsupported', what, isHarmless: false, steps: [...stepTitles()], before, window });
+    }
     // Each variant of the event with the moment that all of them have.
-    const noted = { ...event, steps: [...stepTitles()], before } as RecordedEvent;
+    const noted = { ...event, steps: [...stepTitles()], before, window } as RecordedEvent;
     this.events.push(noted);
     this.#page = page;
     if (element) this.#last = element;

@@ -8,6 +8,8 @@ export const schema = z.strictObject({
   ...elementBase,
   kind: z.literal('click'),
   action: z.literal('click'),
+  /** The steps after it are on the page that it opens, in a window of its own. */
+  opensPage: z.boolean().exactOptional(),
   postcondition: conditionSchema,
 });
 type Step = z.infer<typeof schema>;
@@ -19,5 +21,9 @@ export function describe(step: Step): string {
 }
 
 export function run(step: Step, stage: Stage): Promise<Ending> {
-  return runElementStep(stage, { ...step, action: { kind: 'click' }, pictured: 'before' });
+  return runElementStep(stage, {
+    ...step,
+    action: { kind: 'click', opensPage: step.opensPage ?? false },
+    pictured: 'before',
+  });
 }

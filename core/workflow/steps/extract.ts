@@ -18,6 +18,8 @@ export const schema = z.strictObject({
   ...elementBase,
   kind: z.literal('extract'),
   action: z.literal('copy'),
+  /** As a click's: the result stands there. */
+  opensPage: z.boolean().exactOptional(),
   extract: resultSchema,
 });
 type ExtractStep = z.infer<typeof schema>;
@@ -77,7 +79,7 @@ async function clickKnown(step: ExtractStep, stage: Stage, located: Located & { 
   const { element, relocated } = located;
   const isKept = relocated?.by === 'fingerprint' && step.bound === undefined; // as in every step on an element
   const heals = isKept ? await healOf(stage, { element, ...relocated }) : [];
-  return (await trigger(stage, element)) ?? { kind: 'clicked', heals, ...(relocated ? { relocated } : {}) };
+  return (await trigger(step, stage, element)) ?? { kind: 'clicked', heals, ...(relocated ? { relocated } : {}) };
 }
 
 /** The model may point the trigger out; its conversation ends at the one click, whatever came of it. */
@@ -89,7 +91,7 @@ async function pointedOut(step: ExtractStep, stage: Stage, lost: Failed): Promis
     isFinal: true,
     expected: step.expectedResult,
     isSettled: async () => false, // nothing settles it before its one click
-    perform: (element) => trigger(stage, element),
+    perform: (element) => trigger(step, stage, element),
   });
   if (answer === undefined) return lost;
   const { conversation } = answer;
@@ -99,8 +101,8 @@ async function pointedOut(step: ExtractStep, stage: Stage, lost: Failed): Promis
 }
 
 /** @returns why it was not clicked. */
-async function trigger(stage: Stage, element: FoundElement): Promise<Failed | undefined> {
-  const click = { kind: 'click' } as const;
+async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): Promise<Failed | undefined> {
+  const click = { kind: 'click', opensPage: step.opensPage ?? false } as const;
   const problem = await ready(stage, element, click);
   if (problem !== undefined) return problem;
   stage.restartDeadline(); // the whole of it is for the result: what is begun here counts as under way for that long

@@ -73,6 +73,9 @@ export function fillStep(step: Step, values: Values): Step {
   if ('postcondition' in step) filled.postcondition = fillCondition(step.postcondition, values);
   if ('locators' in step) filled.locators = step.locators.map((locator) => fillLocator(locator, values));
   if ('bound' in step && step.bound !== undefined) {
+    filled.identities = step.identities.map(({ name, ...identity }) =>
+      name === undefined ? identity : { ...identity, name: fillText(name, values) },
+    );
     filled.bound = step.bound.map((text) => fillText(text, values));
     filled.fingerprint = step.fingerprint && fillFingerprint(step.fingerprint, values);
   }

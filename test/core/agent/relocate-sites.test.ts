@@ -418,6 +418,12 @@ const same: readonly Case[] = [
     }),
   },
   {
+    what: 'Acme: “Save changes” became “Save”',
+    was: button('Save changes', { type: 'submit', path: ['main', 'form'] }),
+    others: [button('Cancel', { path: ['main', 'form'] })],
+    now: button('Save', { type: 'submit', path: ['main', 'form'] }),
+  },
+  {
     what: 'Notion: an uploaded icon’s button by its label',
     was: button('', { name: 'Settings', title: 'Settings' }),
     others: [button('', { name: 'Notifications', title: 'Notifications' })],

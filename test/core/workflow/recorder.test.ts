@@ -87,7 +87,7 @@ describe('a recording', () => {
     expect(steps[1]).toMatchObject({ value: '{who}', postcondition: { kind: 'value', equals: '{who}' } });
     expect(steps[2]).toMatchObject({
       locators: [{ by: 'role', role: 'button', name: 'Order for {who}' }],
-      identities: [{ tag: 'button', nameMatches: 'Order for .*' }],
+      identities: [{ tag: 'button', name: 'Order for {who}' }],
     });
     expect(JSON.stringify(steps)).not.toMatch(/Ada|10417/);
   });
@@ -142,7 +142,7 @@ describe('a recording', () => {
     const { steps } = workflowOf(recording(events, { inputs, final: state('/') }));
     expect(steps[1]).toMatchObject({
       locators: [{ by: 'label', text: '{colour}' }],
-      identities: [{ tag: 'input', type: 'radio', role: 'radio' }],
+      identities: [{ tag: 'input', type: 'radio', role: 'radio', name: '{colour}' }],
       fingerprint: { tag: 'input', type: 'radio' },
       bound: ['{colour}'],
     });
@@ -208,6 +208,16 @@ describe('a recording', () => {
     const fingerprint = { tag: 'code', classes: ['mono'], neighbours: ['API key'] };
     expect(workflow.steps[2]).toHaveProperty('extract.fields.api_key.fingerprint', fingerprint);
     expect(knownElements(workflow)).toContainEqual(expect.objectContaining({ step: 3, field: 'api_key', fingerprint }));
+  });
+
+  test('says of a click that the next step is on the page that it opened', () => {
+    const events: RecordedEvent[] = [
+      open('/'),
+      act('click', button('Docs'), state('/'), { window: 0 }),
+      act('click', button('Go on'), state('/docs'), { window: 1 }),
+    ];
+    const { steps } = workflowOf(recording(events, { final: state('/docs/2') }));
+    expect(steps.map((step) => 'opensPage' in step)).toEqual([false, true, false]);
   });
 
   test('signs in by the steps up to the one that sends the secrets', () => {
