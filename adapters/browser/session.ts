@@ -243,24 +243,16 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const page = pages.current();
       const handle = handleOf(element);
       if (action.kind === 'fill' && action.value instanceof Secret) typed.add(action.value);
-<<<<<<< HEAD
-      await asked(
-        page,
-        timeoutMs + GRACE_MS,
-        `The action ($action.kind)`,
-        perform(handle, action, page, origins, timeoutMs, isSame: () => isAsFound(element) ),
-      );
-=======
       const opensPage = action.kind === 'click' && action.opensPage === true;
       const following = opensPage ? pages.follow((url) => isOnOrigins(url, origins)) : undefined;
-      const work = perform(page, handle, action, origins, timeoutMs);
+      const isSame = () => isAsFound(element);
+      const work = perform(handle, action, { page, origins, timeoutMs, isSame });
       try {
         await asked(page, timeoutMs + GRACE_MS, `The action (${action.kind})`, work);
         await following?.opened(Math.min(timeoutMs, OPENING_LIMIT_MS));
       } finally {
         following?.stop();
       }
->>>>>>> f4a6c487eb1638b084cc13bcbdfa33587f3c3452
     },
 
     async read(element) {
