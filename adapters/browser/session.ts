@@ -201,6 +201,11 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       return asked(page, ANSWER_LIMIT_MS, 'Describing an element', described);
     },
 
+    async fingerprint(element) {
+      const asking = surveyor.add(handleOf(element)).then((candidate) => candidate?.fingerprint);
+      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', asking);
+    },
+
     async controlAt(place) {
       const page = pages.current();
       const finding = place === 'focus' ? focused(page, origins) : elementAt(page, place, origins);

@@ -3,6 +3,7 @@ import { isSameElement, type RecordedIdentity } from '../workflow/elements.ts';
 import type { Proposal } from '../workflow/known.ts';
 import { hindrance } from './check.ts';
 import { type Failed, failed, notDone } from './failures.ts';
+import { holdsWords } from './relocate.ts';
 import { createRelocator } from './relocation.ts';
 import type { Relocated, Stage } from './stage.ts';
 
@@ -97,8 +98,8 @@ async function tryAll(
     const result = await stage.during(() => stage.run.session.find(locators, options));
     if (result.kind !== 'found') return isOther ? 'other' : result;
     const { element } = result;
-    if (target.identities.some((identity) => isSameElement(identity, element.identity)))
-      return { kind: 'located', element };
+    const isSame = target.identities.some((identity) => isSameElement(identity, element.identity));
+    if (isSame && (await holdsBound(stage, target, element))) return { kind: 'located', element };
     const at = rest.findIndex(({ locator }) => element.locator && keyOf(locator) === keyOf(element.locator));
     const proposal = rest[at]?.proposals.find(({ identity }) => isSameElement(identity, element.identity));
     if (proposal) return { kind: 'located', element, relocated: { by: 'proposal', proposal: proposal.id } };
@@ -106,6 +107,13 @@ async function tryAll(
     rest = at < 0 ? [] : rest.slice(at + 1);
   }
   return 'other';
+}
+
+/** A locator finds "Ian" in "Adriana", too: what an input chooses says that input's words, or stands beside them. */
+async function holdsBound(stage: Stage, { bound = [] }: Target, element: FoundElement): Promise<boolean> {
+  if (bound.length === 0) return true;
+  const print = await stage.during(() => stage.run.session.fingerprint(element));
+  return print !== undefined && bound.every((words) => holdsWords(print, words));
 }
 
 function keyOf(locator: Locator): string {

@@ -199,6 +199,8 @@ export interface BrowserSession {
   scroll(deltaY: number, over?: FoundElement): Promise<void>;
   /** Describes an element at hand; `undefined` when no locator finds it alone. Changes nothing. */
   describe(element: FoundElement): Promise<Description | undefined>;
+  /** Everything that is known of an element at hand; `undefined` when it has left the page. */
+  fingerprint(element: FoundElement): Promise<Fingerprint | undefined>;
   /** Where the element stands now; `null` when nothing of it is rendered or the page has replaced it. */
   boxOf(element: FoundElement): Promise<Box | null>;
   /**

@@ -1,3 +1,4 @@
+import { holdsWords } from '../agent/relocate.ts';
 import type { Condition, Fingerprint, Locator } from '../ports/browser.ts';
 import { placeholdersIn } from './placeholders.ts';
 import { claimOf, together } from './recorder-conditions.ts';
@@ -26,14 +27,16 @@ export class Elements {
     const css = locators.find((locator) => locator.by === 'css' && isSimple(locator));
     const print = data.fingerprint(look.fingerprint, isBound);
     const { id: _id, testId: _testId, href: _href, ...unbound } = print;
-    const bound = isBound ? [...new Set(placeholdersIn(JSON.stringify(locators[0])))].map((input) => `{${input}}`) : [];
+    const isTold = (words: string) => holdsWords(print, words);
+    const inputs = isBound ? [...new Set(placeholdersIn(JSON.stringify(locators[0])))] : [];
+    const bound = inputs.map((input) => `{${input}}`).filter(isTold);
     const page = data.address(this.#sequence.events[i]?.before.url ?? '') ?? '{base}/';
     return {
       ...(css?.by === 'css' ? { target: css.selector } : {}),
       locators: [...locators],
       identities: [identity],
-      // Found by its place after an input, it is told from others by nothing that lasts.
-      ...(isPlaced ? {} : { fingerprint: isBound ? unbound : print }),
+      // Found by its place after an input, or by an input that shows nowhere near it, it is told from others by nothing.
+      ...(isPlaced || bound.length < inputs.length ? {} : { fingerprint: isBound ? unbound : print }),
       ...(bound.length > 0 ? { bound } : {}),
       place: { page: patternOf(page), frames: look.frames.map((url) => patternOf(data.address(url) ?? 'elsewhere')) },
     };

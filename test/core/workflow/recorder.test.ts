@@ -134,7 +134,7 @@ describe('a recording', () => {
       ...{ code: "getByLabel('Blue')", identity: { tag: 'input', type: 'radio', role: 'radio', name: 'Blue' } },
       ...{
         locators: [{ by: 'label', text: 'Blue' }, css('#c3')],
-        fingerprint: { tag: 'input', type: 'radio', id: 'c3' },
+        fingerprint: { tag: 'input', type: 'radio', id: 'c3', name: 'Blue' },
       },
     };
     const events = [open('/'), act('check', radio, state('/'), { isChecked: true })];
@@ -143,7 +143,7 @@ describe('a recording', () => {
     expect(steps[1]).toMatchObject({
       locators: [{ by: 'label', text: '{colour}' }],
       identities: [{ tag: 'input', type: 'radio', role: 'radio', name: '{colour}' }],
-      fingerprint: { tag: 'input', type: 'radio' },
+      fingerprint: { tag: 'input', type: 'radio', name: '{colour}' },
       bound: ['{colour}'],
     });
     const bySelector = {
