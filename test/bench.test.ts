@@ -93,12 +93,6 @@ describe('npm run bench', () => {
     expect(rows).toMatchObject([{ unit: 'ms' }, { unit: 'ms', n: expect.any(Number) }]);
   });
 
-  test('runs conversations with a model, over the real rung and over the bare SDK', { timeout: 300_000 }, async () => {
-    const { code, out, err } = await bench(['--slice', '--only', 'model-turn']);
-    expect([code, err]).toEqual([0, expect.stringContaining('model-turn took')]);
-    expect(out).toMatch(/^model turn, the rung above the loop +\d+ +-?[\d.]+ ms .* median ≤ 100 ms/m);
-  });
-
   test('fails when a benchmark could not run', async () => {
     const { code, err } = await bench(['--slice', '--only', 'picture'], { CHROMIUM_PATH: '/nonexistent' });
     expect(code).toBe(1);

@@ -24,9 +24,10 @@ const VENDOR_MS = 1_100;
 export const replayOverhead: Benchmark = {
   name: 'replay-overhead',
   async run(bench) {
-    const vendor = await pairs(bench, VENDOR_MS, bench.isSlice ? 1 : 5);
+    const vendor = bench.isSlice ? [] : await pairs(bench, VENDOR_MS, 5); // half a minute each
     const bare = await pairs(bench, 0, bench.isSlice ? 2 : 20);
-    return [...measures('a vendor’s latency', vendor, 1.1), ...measures('no latency', bare, 1.5)];
+    const slow = vendor.length === 0 ? [] : measures('a vendor’s latency', vendor, 1.1);
+    return [...slow, ...measures('no latency', bare, 1.5)];
   },
 };
 
