@@ -119,7 +119,7 @@ describe('29 the role of the program is refused', () => {
 
   test('waiting for a lock tells nothing but that somebody writes: it is taken without seeing a row', async () => {
     await asCustomer(testDatabase.programUrl, a.customerId, async (client) => {
-      await client.query('LOCK TABLE members IN ACCESS EXCLUSIVE MODE');
+      await client.query('LOCK TABLE thread_messages IN ACCESS EXCLUSIVE MODE');
       expect((await two.seen(client)).foreign).toBe(0);
     });
     const attempt = asCustomer(testDatabase.programUrl, a.customerId, (client) =>
