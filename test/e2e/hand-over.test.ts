@@ -105,8 +105,10 @@ describe('A shop with a second factor', () => {
       expect(signIns().length - before).toBe(1); // nobody signed in anew
       expect(keysOf(id)).toHaveLength(1);
       const settled = await seen(merchant, 'A one-time code is needed');
-      expect(await settled.innerText()).toMatch(/Code entered by Approver at \d\d:\d\d\. The worker went on\./);
-      expect(await settled.getByRole('button').count()).toBe(0);
+      await expect
+        .poll(() => settled.innerText(), { timeout: RUN_MS })
+        .toMatch(/Code entered by Approver at \d\d:\d\d\. The worker went on\./);
+      await expect.poll(() => settled.getByRole('button').count(), { timeout: RUN_MS }).toBe(0);
       await seen(approver, 'The one-time page for the code is closed.');
       const kinds = await kindsOf(id);
       expect([count(kinds, 'question.asked'), count(kinds, 'question.answered')]).toEqual([1, 1]);
