@@ -54,8 +54,9 @@ export async function openPeople(chatUrl: string): Promise<People> {
   };
 }
 
-/** Writes something into the thread that the page shows, and sends it. */
+/** Writes something into the thread that the page shows, and sends it. Nobody can write while a dialog is open, so it waits. */
 export async function say(page: Page, words: string): Promise<void> {
+  await page.getByRole('dialog').first().waitFor({ state: 'detached' });
   await page
     .getByRole('textbox', { name: 'Message as' })
     .or(page.getByRole('combobox', { name: 'Message as' }))
