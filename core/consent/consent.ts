@@ -175,14 +175,19 @@ export function createConsents(deps: ConsentDeps): Consents {
 
   return {
     mayDecide: decisions.mayDecide,
-    grant: (customerId, click) =>
-      decisions.approve(customerId, click, currentPlan, async (tx, ready) => {
+    async grant(customerId, click) {
+      const decision = await decisions.approve(customerId, click, currentPlan, async (tx, ready) => {
         const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
         await insertConsent(tx, database, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
         const next = await moveOn(tx, deps, ready, click, expiresAt);
-        const after = await operations.get(tx, customerId, ready.operation.id);
-        return { kind: 'granted', operation: after ?? ready.operation, next } as const;
-      }),
+        return { kind: 'granted', operation: ready.operation, next } as const;
+      });
+      if (decision.kind !== 'granted') return decision;
+      // Read after the commit: a worker begins while the click is still being answered.
+      const { id } = decision.operation;
+      const after = await database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+      return { ...decision, operation: after ?? decision.operation };
+    },
     deny: (customerId, click, reason) =>
       decisions.decide(customerId, click, 'deny', plan, async (tx, { operation, request, by, now }) => {
         await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, now });
