@@ -64,9 +64,11 @@ async function takeOut(guards: readonly Guard[]): Promise<Map<Guard, boolean>> {
       const scratch = createScratch(ROOT, join(folder, name));
       for (let guard = waiting.shift(); guard !== undefined; guard = waiting.shift()) {
         const took = performance.now();
-        noticed.set(guard, await isNoticed(guard, scratch));
+        // One that could not even be tried is no reason to leave the others untried.
+        const isSeen = await isNoticed(guard, scratch).catch((error: unknown) => complain(`${guard.name}: ${error}`));
+        noticed.set(guard, isSeen ?? false);
         const seconds = ((performance.now() - took) / 1000).toFixed(1);
-        complain(`${guard.name}: ${noticed.get(guard) ? 'noticed' : 'NOT NOTICED'} (${seconds} s)`);
+        complain(`${guard.name}: ${isSeen ? 'noticed' : 'NOT NOTICED'} (${seconds} s)`);
       }
     };
     await Promise.all(Array.from({ length: COPIES }, (_, index) => work(String(index))));
