@@ -281,7 +281,7 @@ describe('a browser that was asked from', () => {
 
   test('that is gone leaves its session, sealed, and deleted when it is taken', async () => {
     const operation = await asked('help', LATER_STEP);
-    await core.parking.take(operation.id)?.session.close();
+    await core.parking.take(shop.customerId, operation.id)?.session.close();
     expect(await sealedOf(operation)).toEqual(['session']);
     await answer(operation, GO_ON);
     expect(await seat(operation)).toMatchObject({ from: SIGN_IN_STEP + 1, isKept: true, answered: LATER_STEP });
@@ -293,7 +293,7 @@ describe('a browser that was asked from', () => {
 
   test('that was not signed in yet leaves nothing', async () => {
     const operation = await asked('code');
-    await core.parking.take(operation.id)?.session.close();
+    await core.parking.take(shop.customerId, operation.id)?.session.close();
     expect(await sealedOf(operation)).toEqual([]);
     await answer(operation, code());
     expect(await seat(operation)).toMatchObject({ from: 1, isKept: false });
