@@ -183,9 +183,10 @@ async function openCode(context: Context, tx: Transaction, { customerId, operati
   return hasConsent ? { operation, question } : undefined;
 }
 
-/** As people copy it: `123 456` is 123456. */
-function readCode(written: string): { readonly code: string } | { readonly problem: string } {
-  const code = written.trim().replace(/(?<=\d)\s+(?=\d)/g, '');
+/** As people copy it: `123 456` is 123456, and what nobody sees in it, such as the spaces without width of a web page, is no part of it. */
+export function readCode(written: string): { readonly code: string } | { readonly problem: string } {
+  const seen = written.replace(/[^\P{C}\s]/gu, '');
+  const code = seen.trim().replace(/(?<=\d)\s+(?=\d)/g, '');
   if (code === '') return { problem: 'Enter the code.' };
   if (code.length > LONGEST_CODE) return { problem: 'A one-time code is shorter than that.' };
   return { code };

@@ -101,7 +101,7 @@ function outcome({ operation, question, answeredBy }: Asked, standing: Standing)
       kind: 'signature',
       tone: 'granted',
       text: [
-        text(question.kind === 'code' ? 'Code entered by ' : 'Answered by '),
+        text(answeredHow(question)),
         answeredBy ? bold(answeredBy.person.name) : text('somebody'),
         ...at,
         text('. The worker went on.'),
@@ -109,6 +109,12 @@ function outcome({ operation, question, answeredBy }: Asked, standing: Standing)
     };
   const words = question.closed === 'lapsed' ? 'Nobody answered in time' : 'Not needed any more: the request ended';
   return { kind: 'signature', tone: 'neutral', text: [text(words), ...at, text('.')] };
+}
+
+/** After its time a question takes “Go on” alone, whatever it was about. */
+function answeredHow({ kind, closedAt, expiresAt }: Question): string {
+  if (closedAt && closedAt >= expiresAt) return 'Nobody answered in time; taken up again by ';
+  return kind === 'code' ? 'Code entered by ' : 'Answered by ';
 }
 
 function buttons({ operation, question, mayAnswer }: Asked, standing: Standing): Block {

@@ -3,6 +3,7 @@ import { fillCondition, fillLocator, type Values } from '../workflow/placeholder
 import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
 import { type Failed, failed, notDone } from './failures.ts';
+import { isProhibited } from './gate.ts';
 import type { Stage } from './stage.ts';
 
 const CODE_MS = 15_000; // the site checks it, and opens its next page
@@ -56,9 +57,13 @@ async function actOn(stage: Stage, locators: readonly Locator[], action: Action)
   const found = await stage.during(() => session.find(locators, { timeoutMs: OBSTACLE_MS }));
   if (found.kind !== 'found') return undefined;
   const { element } = found;
+  if (action.kind === 'click' && isProhibited(element.identity)) return undefined;
   await stage.during(() => session.ready(element, action, OBSTACLE_MS));
   await stage.during(() => stage.run.guard());
-  await stage.during(() => session.act(element, action, OBSTACLE_MS));
+  await stage.during(() => {
+    stage.run.requireSight();
+    return session.act(element, action, OBSTACLE_MS);
+  });
   return element;
 }
 
@@ -80,7 +85,9 @@ async function enterCode(
   const isTaken: Condition = { kind: 'all', of: field.map((locator) => ({ kind: 'hidden', locator })) };
   const seen = await stage.during(() => session.waitFor([refused, isTaken], CODE_MS));
   if (seen === 0) return failed('code_wanted', 'The site did not take the code. It needs a new one.');
-  return seen === 1 ? undefined : stuck(stage, obstacle);
+  // A form may refuse in silence, such as letters where it wants digits.
+  const words = `The site did not go on with the code within ${CODE_MS / 1000} s. It needs a new one.`;
+  return seen === 1 ? undefined : failed('code_wanted', words);
 }
 
 /** Until the page has replaced the element, for so long as a site may take: one that keeps its form is then read as it stands. */

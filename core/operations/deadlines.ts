@@ -9,7 +9,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
-import { lapse, latestQuestion } from './questions.ts';
+import { deleteOldCode, lapse, latestQuestion } from './questions.ts';
 
 export interface DeadlineDeps {
   readonly database: Database;
@@ -21,7 +21,7 @@ export interface DeadlineDeps {
 
 /**
  * Looks at one operation when a time of it has come: reminds of its question once, ends it when nobody answered in time,
- * and deletes what a standing grant kept until then.
+ * and deletes what a standing grant kept until then, and a code that nobody has used.
  */
 export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Promise<void> {
   return ({ customerId, operationId }) =>
@@ -30,6 +30,7 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
       if (!operation) return;
       const now = await databaseNow(tx);
       await endStanding(tx, deps, operation, now);
+      await deleteOldCode(tx, deps, operation);
       const why = overdue(operation, now);
       if (why === undefined) {
         if (operation.state === 'awaiting_consent') await remind(tx, deps, operation, now);

@@ -58,7 +58,7 @@ export async function takeSeat(
   const { operation } = lease;
   const { customerId, id } = operation;
   const origins = [operation.plan.origin];
-  const parked = deps.parking.take(id);
+  const parked = deps.parking.take(customerId, id);
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
   const answered = isAnswered ? { answered: question.step } : {};

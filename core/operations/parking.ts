@@ -21,13 +21,13 @@ export interface Parked {
  */
 export interface Parking {
   park(customerId: CustomerId, id: OperationId, parked: Parked): void;
-  /** Hands it out, to whoever holds the operation's lease. */
-  take(id: OperationId): Parked | undefined;
+  /** Hands it out, to whoever holds the operation's lease. Ids of operations are their customer's: two customers may have the same. */
+  take(customerId: CustomerId, id: OperationId): Parked | undefined;
   close(): Promise<void>;
 }
 
 export function createParking(database: Database, { parkedMs = PARKED_MS }: { parkedMs?: number } = {}): Parking {
-  const places = new Map<OperationId, Parked & { readonly timers: readonly NodeJS.Timeout[] }>();
+  const places = new Map<string, Parked & { readonly timers: readonly NodeJS.Timeout[] }>();
 
   const stateOf = (customerId: CustomerId, id: OperationId) =>
     database.withCustomer(customerId, async (tx) => {
@@ -36,40 +36,43 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
       return row ? parseState(row.status) : undefined;
     });
 
-  function leave(id: OperationId): Parked | undefined {
-    const place = places.get(id);
+  const keyOf = (customerId: CustomerId, id: OperationId) => `${customerId} ${id}`;
+
+  function leave(key: string): Parked | undefined {
+    const place = places.get(key);
     if (!place) return undefined;
-    places.delete(id);
+    places.delete(key);
     for (const timer of place.timers) clearTimeout(timer); // of timeouts and intervals alike
     return place;
   }
 
-  async function end(id: OperationId): Promise<void> {
-    await leave(id)
+  async function end(key: string): Promise<void> {
+    await leave(key)
       ?.session.close()
       .catch(() => {}); // it may have died by itself
   }
 
   return {
     park(customerId, id, parked) {
-      void end(id);
+      const key = keyOf(customerId, id);
+      void end(key);
       const oldest = places.keys().next().value;
       if (places.size >= MOST_PARKED && oldest !== undefined) void end(oldest);
       let wasRunning = false;
       const look = async () => {
         const state = await stateOf(customerId, id);
-        if (places.get(id)?.session !== parked.session || (state && WAITING.includes(state))) return;
+        if (places.get(key)?.session !== parked.session || (state && WAITING.includes(state))) return;
         // A worker of this process has it and is about to come for the browser; seen twice, it is another process's.
         if (state === 'in_progress' && !wasRunning) wasRunning = true;
-        else await end(id);
+        else await end(key);
       };
       const watch = setInterval(() => void look().catch(() => {}), LOOK_MS); // an outage ends no session
-      const timers = [setTimeout(() => void end(id), parkedMs), watch];
+      const timers = [setTimeout(() => void end(key), parkedMs), watch];
       for (const timer of timers) timer.unref();
-      places.set(id, { ...parked, timers });
+      places.set(key, { ...parked, timers });
     },
-    take(id) {
-      const place = leave(id);
+    take(customerId, id) {
+      const place = leave(keyOf(customerId, id));
       return place && { session: place.session, step: place.step };
     },
     async close() {

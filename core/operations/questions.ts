@@ -119,13 +119,17 @@ export async function answerQuestion(
   });
   if (row?.status !== (question.closed === null ? 'waiting_for_human' : 'paused')) return false;
   const now = await databaseNow(tx);
+  if (answer.kind === 'code' && question.expiresAt <= now) return false; // it lapses, though nobody has seen that yet
   const jobId = await deps.queue.sendOperation(tx, { customerId, operationId });
   const fence = await deps.mover.move(tx, customerId, {
     operationId,
     from: ['waiting_for_human', 'paused'],
     to: 'queued',
     set: { jobId },
-    entry: { kind: 'question.answered', actor: by, stepNumber: question.step, payload: { kind: question.kind } },
+    entry: {
+      ...{ kind: 'question.answered', actor: by, stepNumber: question.step },
+      payload: { kind: question.kind, answer: answer.kind },
+    },
   });
   if (fence === undefined) throw new Stopped('moved', 'the operation moved while it was locked');
   await closeLinks(tx, customerId, operationId, now);
@@ -137,7 +141,24 @@ export async function answerQuestion(
     const { service, type, ...place } = codePlace(operation);
     const expiresAt = new Date(now.getTime() + CODE_SECONDS * 1000);
     await deps.vault.within(tx).store(customerId, service, type, { ...place, value: answer.code, expiresAt });
+    await deps.queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
   }
+  return true;
+}
+
+/** Deletes a code that nobody has used in time, as when no worker was free. @returns whether there was one. */
+export async function deleteOldCode(
+  tx: Transaction,
+  deps: Pick<QuestionDeps, 'audit' | 'vault'>,
+  operation: Pick<Operation, 'customerId' | 'id' | 'service' | 'plan'>,
+): Promise<boolean> {
+  const { customerId, id: operationId } = operation;
+  const { service, type, ...place } = codePlace(operation);
+  const records = deps.vault.within(tx);
+  if ((await records.find(customerId, service, type, place)) !== null) return false; // a newer one
+  if (!(await records.delete(customerId, service, type, place))) return false;
+  const payload = { why: 'the code was not used in time', deleted: 1 };
+  await deps.audit.append(tx, customerId, { kind: 'credential.deleted', operationId, payload });
   return true;
 }
 

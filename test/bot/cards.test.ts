@@ -252,6 +252,7 @@ describe('question card', () => {
     return { operation, question: { ...question, ...changes }, answeredBy, mayAnswer: [approver, admin], picture };
   };
   const answered = { closed: 'answered', closedAt: NOW, answeredBy: approver.id } as const;
+  const takenUp = { ...answered, closedAt: question.expiresAt } as const;
   const lapsed = { closed: 'lapsed', closedAt: NOW } as const;
   const withdrawn = { closed: 'withdrawn', closedAt: NOW } as const;
 
@@ -266,6 +267,8 @@ describe('question card', () => {
     ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'Show me the steps instead', 'Stop']],
     ['queued', answered, `Code entered by Approver at ${NOW.toISOString()}`, []],
     ['in_progress', { ...answered, kind: 'help' }, 'Answered by Approver', []],
+    ['queued', takenUp, 'Nobody answered in time; taken up again by Approver at', []],
+    ['queued', { ...takenUp, kind: 'help' }, 'Nobody answered in time; taken up again by Approver at', []],
     ['queued', { ...answered, closed: 'lapsed' }, 'Nobody answered in time', []],
     ['cancelled', withdrawn, 'Not needed any more', []],
     ['cancelled', lapsed, 'Nobody answered in time', []],

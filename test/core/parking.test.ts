@@ -55,10 +55,22 @@ describe('a parked browser', () => {
   test('is handed out once, to whoever comes for it', async () => {
     parking = createParking(core.database);
     const { operation, it } = await park();
-    expect(parking.take(operation.id)).toEqual({ session: it.session, step: 4 });
-    expect(parking.take(operation.id)).toBeUndefined();
+    expect(parking.take(shop.customerId, operation.id)).toEqual({ session: it.session, step: 4 });
+    expect(parking.take(shop.customerId, operation.id)).toBeUndefined();
     await parking.close();
     expect(isClosed({ it })).toBe(false);
+  });
+
+  test('is its own customer’s alone: another one’s operation of the same id neither gets it nor takes its place', async () => {
+    parking = createParking(core.database);
+    const stranger = await installShop(core);
+    const { operation, it } = await park();
+    expect(parking.take(stranger.customerId, operation.id)).toBeUndefined();
+    const theirs = stand();
+    parking.park(stranger.customerId, operation.id, { session: theirs.session, step: 4 });
+    expect(isClosed({ it })).toBe(false);
+    expect(parking.take(shop.customerId, operation.id)?.session).toBe(it.session);
+    expect(parking.take(stranger.customerId, operation.id)?.session).toBe(theirs.session);
   });
 
   test('makes room for a fifth one, the oldest first; another one of its operation takes its place', async () => {
@@ -78,7 +90,7 @@ describe('a parked browser', () => {
     const parked = await park();
     await vi.waitUntil(() => isClosed(parked));
     expect(parked.it.closedAfterMs).toBeGreaterThan(250);
-    expect(parking.take(parked.operation.id)).toBeUndefined();
+    expect(parking.take(shop.customerId, parked.operation.id)).toBeUndefined();
   });
 
   test('is closed within two seconds when its operation ends, and stays while that waits', async () => {

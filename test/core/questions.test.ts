@@ -199,6 +199,20 @@ describe('a question', () => {
     expect(await answer(operation, GO_ON)).toBe(false);
   });
 
+  test('takes no code once its time is over, even before anybody has seen that', async () => {
+    const operation = await asked('code');
+    await minutesPass(30);
+    expect(await answer(operation, code())).toBe(false);
+    expect((await look(core, operation)).state).toBe('waiting_for_human');
+    await comes(operation);
+    expect(await answer(operation, GO_ON)).toBe(true);
+    const entries = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.audit.entriesOf(tx, shop.customerId, operation.id),
+    );
+    const entry = entries.findLast(({ kind }) => kind === 'question.answered');
+    expect(entry?.payload).toEqual({ kind: 'code', answer: 'go_on' });
+  });
+
   test('is withdrawn when its operation ends: no answer, no job, nothing sealed is left', async () => {
     for (const isPaused of [false, true]) {
       const operation = await asked('help', LATER_STEP);
@@ -262,6 +276,25 @@ describe('a code', () => {
     expect(await take(await lease(operation))).toBeUndefined();
   });
 
+  test('is deleted after two minutes when nobody has used it by then, and not before', async () => {
+    const operation = await asked('code');
+    await answer(operation, code());
+    const looks = await sql(
+      testDatabase.adminUrl,
+      `SELECT FROM pgboss.job j JOIN questions q ON q.operation_id = j.data->>'operationId'
+       WHERE q.operation_id = $1 AND j.name = 'deadlines' AND j.start_after = q.closed_at + interval '2 minutes'`,
+      [operation.id],
+    );
+    expect(looks).toHaveLength(1);
+    await comes(operation);
+    expect(await sealedOf(operation)).toEqual(['one_time_code']);
+    await minutesPass(2);
+    await comes(operation);
+    expect(await sealedOf(operation)).toEqual([]);
+    expect((await kinds(core, operation)).at(-1)).toBe('credential.deleted');
+    expect((await look(core, operation)).state).toBe('queued');
+  });
+
   test('goes with its operation', async () => {
     const operation = await asked('code');
     await answer(operation, code());
@@ -281,7 +314,7 @@ describe('a browser that was asked from', () => {
 
   test('that is gone leaves its session, sealed, and deleted when it is taken', async () => {
     const operation = await asked('help', LATER_STEP);
-    await core.parking.take(operation.id)?.session.close();
+    await core.parking.take(shop.customerId, operation.id)?.session.close();
     expect(await sealedOf(operation)).toEqual(['session']);
     await answer(operation, GO_ON);
     expect(await seat(operation)).toMatchObject({ from: SIGN_IN_STEP + 1, isKept: true, answered: LATER_STEP });
@@ -293,7 +326,7 @@ describe('a browser that was asked from', () => {
 
   test('that was not signed in yet leaves nothing', async () => {
     const operation = await asked('code');
-    await core.parking.take(operation.id)?.session.close();
+    await core.parking.take(shop.customerId, operation.id)?.session.close();
     expect(await sealedOf(operation)).toEqual([]);
     await answer(operation, code());
     expect(await seat(operation)).toMatchObject({ from: 1, isKept: false });

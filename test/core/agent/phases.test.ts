@@ -373,6 +373,60 @@ describe('checking', () => {
   });
 });
 
+describe('a page that asks for a one-time code', () => {
+  const css = (selector: string) => ({ by: 'css', selector }) as const;
+  const obstacle = {
+    id: 'two_factor',
+    when: visible('#code'),
+    intent: 'The site asked for a one-time code',
+    steps: [{ kind: 'code' as const, field: [css('#code')], submit: [css('#send')], refused: visible('#wrong') }],
+  };
+  const form = (button: string) =>
+    `<form onsubmit="return false"><label>Code <input id="code"></label>${button}</form>${NEXT}`;
+  /** What the page says to the code: the form is gone, and what the step needs is there. */
+  const TAKES = 'onclick="this.form.hidden = true; it.hidden = false"';
+  const NEXT = `<button id="it" hidden ${SHOWS_DONE}>Save</button>`;
+
+  test('gets it typed once, and the step goes on', async () => {
+    const { result, calls } = await on(form(`<button id="send" ${TAKES}>Verify</button>`), clickStep(), {
+      obstacles: [obstacle],
+      code: '314159',
+    });
+    expect(result).toMatchObject({ kind: 'done', obstacles: ['two_factor'] });
+    expect(calls.filter((call) => call === 'fill')).toHaveLength(1);
+  });
+
+  test('is asked again, by a question for another code, when it does nothing with this one', async () => {
+    const { result } = await on(form('<button id="send">Verify</button>'), clickStep(), {
+      obstacles: [obstacle],
+      code: 'letters',
+    });
+    expect(result).toMatchObject({ kind: 'failed', failure: 'code_wanted' });
+    expect(result.kind === 'failed' && result.words).toContain('did not go on with the code within 15 s');
+  });
+
+  test('gets nothing pressed that deletes, pays or hands over', async () => {
+    const { result, calls } = await on(form(`<button id="send" ${TAKES}>Delete the shop</button>`), clickStep(), {
+      obstacles: [obstacle],
+      code: '314159',
+    });
+    expect(result).toMatchObject({ kind: 'failed', failure: 'wrong_page' });
+    expect(calls).not.toContain('click');
+  });
+
+  test('gets nothing once what the guard saw is too old', async () => {
+    pages.set('/page', form(`<button id="send" ${TAKES}>Verify</button>`));
+    await session.navigate(`${base}/page`, 5_000);
+    const { run, calls } = recordingRun({ session, base, obstacles: [obstacle], code: '314159' });
+    const requireSight = () => {
+      throw new Error('too old');
+    };
+    const blind = { ...run, requireSight };
+    await expect(runStep(clickStep(), blind)).rejects.toThrow('too old');
+    expect(calls).not.toContain('fill');
+  });
+});
+
 describe('other kinds of step', () => {
   const own = { locators: [{ by: 'css', selector: '#it' }], postcondition: visible('#done') };
 

@@ -18,6 +18,8 @@ export interface RecordingRunOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly values?: Readonly<Record<string, string>>;
   readonly obstacles?: readonly Obstacle[];
+  /** What a person entered, good once. */
+  readonly code?: string;
   readonly signal?: AbortSignal;
   readonly mode?: AgentMode;
   readonly known?: readonly KnownElement[];
@@ -33,6 +35,7 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
   const opened = Object.entries(options.secrets ?? {}).map(([slot, text]) => [slot, new Secret(text)] as const);
   const secrets = new Map(opened);
   const learned: Secret[] = [];
+  const codes = options.code === undefined ? [] : [new Secret(options.code)];
   const run: StepRun = {
     session: watched(options.session, calls),
     values: {
@@ -54,6 +57,7 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
       if (secret === undefined) throw new Error(`no secret ${slot}`);
       return secret;
     },
+    code: async () => codes.pop(),
     async guard() {
       calls.push('guard');
       options.guard?.(calls);
