@@ -43,7 +43,7 @@ const startWorker = () => {
 };
 
 const heard = (worker: ProgramProcess | undefined, words: RegExp) =>
-  vi.waitUntil(() => worker?.log.find(({ msg }) => words.test(msg)), { timeout: 30_000, interval: 50 });
+  vi.waitUntil(() => worker?.log.find(({ msg }) => words.test(msg)), { timeout: RUN_MS, interval: 50 });
 
 beforeAll(async () => {
   database = await createEmptyDatabase();

@@ -20,7 +20,7 @@ const logLine = z.looseObject({ level: z.union([z.string(), z.number()]), msg: z
 export type LogLine = z.infer<typeof logLine>;
 
 const READY = /Countersign is ready at (http:\S+?)\.?\n/;
-const READY_MS = 60_000;
+const READY_MS = 180_000; // on a computer that is busy with other tests
 
 /** Starts it with these variables and no others but PATH, HOME and the browser that the run was told to use. */
 export function startProgram(env: Readonly<Record<string, string>>): ProgramProcess {
