@@ -64,7 +64,11 @@ function callOf(
   let opened: Promise<Foundation> | undefined;
   const config = (): Config => readConfig(env);
   const open = () =>
-    (opened ??= openFoundation(config(), { mayJoin: true, ...(folder === undefined ? {} : { folder }) }, ending));
+    (opened ??= openFoundation(
+      config(),
+      { mayJoin: true, patienceMs: 0, ...(folder === undefined ? {} : { folder }) },
+      ending,
+    ));
   const checkpoints = (dir: string) => createFileCheckpoints({ dir });
   const chromium = () => {
     const { agent, isProduction } = config();

@@ -13,6 +13,7 @@ import { createScreenshots } from '../adapters/screenshots/index.ts';
 import { type Audit, createAudit } from '../core/audit/audit.ts';
 import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
 import { createRetention, type Retention } from '../core/audit/retention.ts';
+import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
@@ -33,13 +34,15 @@ import { createKeyRotation, type KeyRotation } from '../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../core/vault/sealer.ts';
 import { createVault, type Vault } from '../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../core/workflow/registry.ts';
-import { migrate } from '../prisma/migrate.ts';
+import { migrate, newestMigration } from '../prisma/migrate.ts';
 import type { Config } from './config.ts';
+import { connectionsOf } from './connections.ts';
 import { createLog } from './log.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const LOCAL_FOLDER = '.countersign';
-const POOL_SIZE = 10;
+/** A database that is just being started, or migrated by another process, is waited for. */
+const PATIENCE_MS = 60_000;
 
 export interface FoundationOptions {
   /** Where the embedded database, a made root key and the like lie; the project's `.countersign` by default. */
@@ -49,6 +52,10 @@ export interface FoundationOptions {
   readonly identify?: ConsentDeps['identify'];
   /** Uses an embedded database that another process of ours is running, instead of refusing to. */
   readonly mayJoin?: boolean;
+  /** How long the operator's database is waited for at the start; a minute by default. */
+  readonly patienceMs?: number;
+  /** Of a process that stays: what others see of it. Absent, as on the command line: nothing. */
+  readonly role?: Config['role'];
   /** Runs before anything is made or opened; what it throws ends the start. */
   readonly first?: (begun: Pick<Foundation, 'folder' | 'log'>) => Promise<unknown>;
 }
@@ -104,7 +111,10 @@ export async function openFoundation(
   const rootKeys = createEnvironmentRootKeys({ current, old: config.keys.old });
   const databaseUrl = await openPostgres(config, { ...options, folder, log }, rootKeys, ending);
 
-  const database = createDatabase({ url: databaseUrl, rootKeys, poolSize: POOL_SIZE });
+  const database = createDatabase({
+    ...{ url: databaseUrl, rootKeys, poolSize: connectionsOf(config).pool },
+    ...(options.role === undefined ? {} : { name: options.role }),
+  });
   ending.push(() => database.close());
   const queue = createQueue({ url: databaseUrl, log });
   const directory = createDirectory(database);
@@ -150,20 +160,26 @@ async function setAside(dir: string, log: Log): Promise<void> {
 /** The operator's PostgreSQL, or our own in a folder; brought up to this version where the owner's address is known. */
 async function openPostgres(
   config: Config,
-  options: { readonly folder: string; readonly log: Log; readonly mayJoin?: boolean },
+  options: Pick<FoundationOptions, 'mayJoin' | 'patienceMs' | 'role'> & { readonly folder: string; readonly log: Log },
   rootKeys: RootKeys,
   ending: (() => Promise<unknown>)[],
 ): Promise<string> {
-  const { log, mayJoin } = options;
+  const { log, mayJoin, patienceMs: limitMs = PATIENCE_MS } = options;
   const { url, ownerUrl } = config.database;
+  const auditDays = config.retention.auditDays;
   if (url) {
-    if (ownerUrl) await migrate({ ownerUrl, rootKeys, auditDays: config.retention.auditDays, log });
+    if (ownerUrl) {
+      await untilReady(ownerUrl, { log, limitMs });
+      await migrate({ ownerUrl, rootKeys, auditDays, log });
+    }
+    const staying = options.role === undefined ? {} : { connections: connectionsOf(config).all };
+    await untilReady(url, { ...staying, version: newestMigration(), log, limitMs });
     return url;
   }
   const dir = defaultPostgresDir(dirname(options.folder));
   const server: PostgresServer = await (mayJoin ? joinPostgres({ dir }) : startPostgres({ dir }));
   ending.push(() => server.stop());
   const urls = await prepareRoles(server, { database: 'countersign' });
-  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, auditDays: config.retention.auditDays, log });
+  await migrate({ ownerUrl: urls.ownerUrl, rootKeys, auditDays, log });
   return urls.programUrl;
 }

@@ -33,12 +33,13 @@ import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
+import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const DRAIN_MS = 20_000;
 const UPKEEP_SECONDS = 3600;
 
-export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
+export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
 }
@@ -54,11 +55,13 @@ export interface App {
 /** Configuration → database → adapters → core → conversation. Whatever was started is ended again when a later part fails. */
 export async function start(config: Config, options: StartOptions = {}): Promise<App> {
   const ending: (() => Promise<unknown>)[] = [];
+  const state = { isDraining: false };
   const stop = once(async () => {
+    state.isDraining = true; // nobody sends anything here any more, while what runs is finished
     for (const end of ending.splice(0).reverse()) await end().catch(() => {});
   });
   try {
-    return await wire(config, options, ending, stop);
+    return await wire(config, options, ending, stop, state);
   } catch (error) {
     await stop();
     throw error;
@@ -70,6 +73,7 @@ async function wire(
   options: StartOptions,
   ending: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
+  state: { readonly isDraining: boolean },
 ): Promise<App> {
   const chats = new Map<Platform, Chat>();
   const chat = (platform: Platform): Chat => {
@@ -88,7 +92,7 @@ async function wire(
         ...(chromiumPath ? { configured: chromiumPath } : {}),
       });
   };
-  const foundation = await openFoundation(config, { ...options, identify, first }, ending);
+  const foundation = await openFoundation(config, { ...options, role: config.role, identify, first }, ending);
   const {
     folder,
     log,
@@ -153,24 +157,25 @@ async function wire(
   ending.push(() => checkpoints.stop());
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
+  const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
+  const routes = () => [
+    connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }),
+    pictures,
+    apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
+  ];
+  const server = createApiServer({
+    isLocal: options.webChat !== undefined,
+    port: config.http.port,
+    routes: isBot ? routes() : [], // whoever looks after the processes asks a worker, too, how it is
+    log,
+    isReady: async () => !state.isDraining && (await watch.answers()),
+  });
+  const { port } = await server.start();
+  ending.push(() => server.stop());
+  if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
+  urls.http = isBot ? address.publicUrl : `http://localhost:${port}`;
   if (isBot) {
-    const isReady = () => directory.customersBehind().then(() => true);
-    const server = createApiServer({
-      isLocal: options.webChat !== undefined,
-      port: config.http.port,
-      routes: [
-        connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }),
-        pictures,
-        apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
-      ],
-      log,
-      isReady,
-    });
-    const { port } = await server.start();
-    ending.push(() => server.stop());
-    if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
-    urls.http = address.publicUrl;
     if (options.webChat)
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     progress.start();
@@ -223,6 +228,8 @@ async function wire(
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
+  watch.start();
+  ending.push(async () => watch.stop());
   return { urls, databaseUrl, stop };
 }
 

@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
 import { Prisma, PrismaClient } from '../prisma/generated/client.ts';
+import { CONNECT_MS, connectionConfig, isAway, type Listener, listen } from './connection.ts';
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';
@@ -51,8 +52,15 @@ export interface Database {
   listen(channel: string, onWake: (payload: string | undefined) => void): Listener;
   /** Says to the listeners of a channel that something changed. Sent outside of transactions: NOTIFY serialises commits. */
   notify(channel: string, payloads: readonly string[]): Promise<void>;
+  /**
+   * The kinds of processes that are connected to this database now, this one's included (`DatabaseConfig.name`), each once: the
+   * question is also how one finds out whether it answers. @throws CountersignError `database_unavailable` within 5 s
+   */
+  processes(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
+
+export type { Listener };
 
 export type Vouched =
   | 'audit'
@@ -68,15 +76,19 @@ export type Vouched =
   | 'token'
   | 'link';
 
-export interface Listener {
-  stop(): Promise<void>;
-}
-
 export interface DatabaseConfig {
   /** Login of a member of `countersign_program`. */
   readonly url: string;
   readonly rootKeys: RootKeys;
+  /** Of the pool; `connectionsBeside` says what else is opened. */
   readonly poolSize: number;
+  /** What this process is to others that look at the database, such as `worker`. */
+  readonly name?: string;
+}
+
+/** Connections of one process beside the pool and what listens: for NOTIFY and questions, and for locks where it takes any. */
+export function connectionsBeside(takesLocks: boolean): number {
+  return 1 + (takesLocks ? LOCK_CONNECTIONS : 0);
 }
 
 const hooks = new WeakMap<Transaction, (() => void)[]>();
@@ -90,19 +102,18 @@ export function afterCommit(tx: Transaction, call: () => void): void {
 
 const CONTEXT_PURPOSE = 'countersign/context/v1';
 const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
-const RECONNECT_FIRST_MS = 50;
-const RECONNECT_LONGEST_MS = 5_000;
-const HEARTBEAT_MS = 10_000;
 const LOCK_CONNECTIONS = 4; // as many names at a time in one process
-const LOCK_CONNECT_MS = 10_000; // as long as a transaction waits for its connection
 const LOCK_WAIT_MS = 60_000; // longer than a call to a chat platform takes, with its retries
+const QUESTION_MS = 5_000; // a NOTIFY, or whether the database answers
+const PROCESS_PREFIX = 'countersign as ';
 
 /** Connects lazily. @throws nothing by itself: the first call finds out. */
 export function createDatabase(config: DatabaseConfig): Database {
   const contextKey = contextKeyOf(config.rootKeys);
   const names = new Map<string, string>();
+  const name = config.name === undefined ? 'countersign' : `${PROCESS_PREFIX}${config.name}`;
   const adapter = new PrismaPg(
-    { connectionString: config.url, max: config.poolSize },
+    { ...connectionConfig(config.url, name), max: config.poolSize },
     {
       statementNameGenerator: (query) => statementName(names, query),
       onPoolError: () => {},
@@ -110,12 +121,16 @@ export function createDatabase(config: DatabaseConfig): Database {
     },
   );
   const client = new PrismaClient({ adapter });
-  const notifier = new pg.Pool({ connectionString: config.url, max: 1 });
+  const notifier = new pg.Pool({
+    ...connectionConfig(config.url, name),
+    max: 1,
+    connectionTimeoutMillis: QUESTION_MS,
+    query_timeout: QUESTION_MS,
+  });
   notifier.on('error', () => {}); // the next call reconnects
   const locks = new pg.Pool({
-    connectionString: config.url,
+    ...connectionConfig(config.url, name, 0), // whoever holds a lock says nothing meanwhile
     max: LOCK_CONNECTIONS,
-    connectionTimeoutMillis: LOCK_CONNECT_MS,
     lock_timeout: LOCK_WAIT_MS,
   });
   locks.on('error', () => {});
@@ -131,7 +146,7 @@ export function createDatabase(config: DatabaseConfig): Database {
                 set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
             return { tx, value: await work(tx) };
           },
-          { maxWait: 10_000, timeout: 30_000 },
+          { maxWait: CONNECT_MS, timeout: 30_000 },
         ),
       ).then((outcome) => {
         for (const call of hooks.get(outcome.tx) ?? []) call();
@@ -150,11 +165,19 @@ export function createDatabase(config: DatabaseConfig): Database {
     notify: async (channel, payloads) => {
       await notifier.query('SELECT pg_notify($1, p) FROM unnest($2::text[]) p', [channel, payloads]);
     },
+    processes: async () => {
+      const { rows } = await translated(() => notifier.query(PROCESSES, [`${PROCESS_PREFIX}%`]));
+      return processRows.parse(rows).map(({ name: found }) => found.slice(PROCESS_PREFIX.length));
+    },
     close: async () => {
       await Promise.allSettled([client.$disconnect(), notifier.end(), locks.end()]);
     },
   };
 }
+
+const PROCESSES = `SELECT DISTINCT application_name AS name FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name LIKE $1 ORDER BY 1`;
+const processRows = z.array(z.object({ name: z.string() }));
 
 function contextKeyOf(rootKeys: RootKeys): Buffer {
   const [key] = rootKeys.derive(CONTEXT_PURPOSE);
@@ -298,60 +321,6 @@ export function isUniqueViolation(error: unknown): boolean {
 }
 
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
-  if (state && /^(08|57P0|55P03)/.test(state)) return true;
   const code = (error as { code?: string } | null)?.code;
-  return (
-    code === 'P1001' ||
-    code === 'P1017' ||
-    code === 'P2024' ||
-    code === 'P2028' ||
-    /ECONNREFUSED|ENOENT|Connection terminated|timeout exceeded when trying to connect|not queryable|Can't reach database/i.test(
-      String(error),
-    )
-  );
-}
-
-function listen(url: string, channel: string, onWake: (payload: string | undefined) => void): Listener {
-  let isStopped = false;
-  let current: pg.Client | undefined;
-  let waitMs = RECONNECT_FIRST_MS;
-  let retry: NodeJS.Timeout | undefined;
-  const connect = async (): Promise<void> => {
-    if (isStopped) return;
-    const client = new pg.Client({
-      connectionString: url,
-      keepAlive: true,
-      application_name: `countersign ${channel}`,
-    });
-    current = client;
-    client.on('notification', (message) => onWake(message.payload));
-    client.on('error', () => {}); // `end` follows, and reconnects
-    client.once('end', () => {
-      if (!isStopped) retry = setTimeout(() => void connect(), waitMs);
-    });
-    try {
-      await client.connect();
-      await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
-      waitMs = RECONNECT_FIRST_MS;
-      onWake(undefined); // anything may have been missed
-    } catch {
-      waitMs = Math.min(waitMs * 2, RECONNECT_LONGEST_MS);
-      await client.end().catch(() => {});
-    }
-  };
-  const beat = setInterval(() => {
-    // A half-open connection hears nothing and says nothing: only a question finds it out.
-    const config = { text: 'SELECT 1', query_timeout: 5_000 };
-    current?.query(config).catch(() => current?.end().catch(() => {}));
-  }, HEARTBEAT_MS);
-  beat.unref();
-  void connect();
-  return {
-    stop: async () => {
-      isStopped = true;
-      clearInterval(beat);
-      clearTimeout(retry);
-      await current?.end().catch(() => {});
-    },
-  };
+  return isAway(state, error) || ['P1001', 'P1017', 'P2024', 'P2028'].includes(code ?? '');
 }

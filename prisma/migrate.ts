@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { CountersignError } from '../core/errors.ts';
@@ -5,6 +6,32 @@ import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
 import { applyMigrations } from './apply-migrations.ts';
 import { forbidTemporaryTables, makeQueues, storeContextKeys, storeRetention } from './provision.ts';
+
+const MIGRATIONS = join(import.meta.dirname, 'migrations');
+
+/** The newest migration's name: what a process that may not migrate waits for. */
+export function newestMigration(): string {
+  const names = readdirSync(MIGRATIONS, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return (
+    names
+      .map(({ name }) => name)
+      .toSorted()
+      .at(-1) ?? ''
+  );
+}
+
+/**
+ * As a comment, which every role may read and a dump takes along: the program has no right to Prisma's own table. A program of
+ * an earlier version, started once more, leaves a later one's.
+ */
+async function leaveVersion(owner: pg.Client): Promise<void> {
+  const name = newestMigration();
+  const { rows } = await owner.query<{ later: boolean }>(
+    "SELECT coalesce(obj_description('app'::regnamespace, 'pg_namespace') >= $1, false) AS later",
+    [name],
+  );
+  if (!rows[0]?.later) await owner.query(`COMMENT ON SCHEMA app IS ${pg.escapeLiteral(name)}`);
+}
 
 export interface MigrateOptions {
   /** The owner of the database, see `DATABASE_OWNER_URL`. The roles exist already: an owner may not make any. */
@@ -30,10 +57,11 @@ export async function migrate({ ownerUrl, rootKeys, auditDays, log }: MigrateOpt
   const owner = await connect(ownerUrl);
   try {
     await lock(owner);
-    const applied = await applyMigrations(owner, join(import.meta.dirname, 'migrations'));
+    const applied = await applyMigrations(owner, MIGRATIONS);
     await storeContextKeys(owner, rootKeys);
     if (auditDays !== undefined) await storeRetention(owner, auditDays);
     await makeQueues(ownerUrl);
+    await leaveVersion(owner);
     if (!(await forbidTemporaryTables(owner)))
       log?.warn(
         { code: 'temporary_tables' },

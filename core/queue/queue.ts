@@ -46,6 +46,10 @@ const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() }
 const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
 const MONITOR_SECONDS = 2; // how soon it is seen that the heartbeat of a killed worker has stopped
 const HEARTBEAT_REFRESH_SECONDS = 3;
+const POOL_SIZE = 4;
+
+/** What one process opens for the queue: the pool, and what hears of new jobs. */
+export const QUEUE_CONNECTIONS = POOL_SIZE + 1;
 
 /** pg-boss looks every 30 s while LISTEN is up unless told otherwise, also for jobs that are delayed. */
 const POLLING = { pollingIntervalSeconds: POLL_SECONDS, notifyPollingIntervalSeconds: POLL_SECONDS } as const;
@@ -55,7 +59,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     connectionString: config.url,
     schema: 'pgboss',
     application_name: 'countersign queue',
-    max: 4,
+    max: POOL_SIZE,
     migrate: false,
     createSchema: false,
     useListenNotify: true,

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,12 +15,13 @@ export interface PostgresRelay {
   close(): Promise<void>;
 }
 
-/** Opens one to a server on a Unix socket. */
-export async function openPostgresRelay(url: string): Promise<PostgresRelay> {
+/** Opens one to a server on a Unix socket; `at`: the address of one that was closed. */
+export async function openPostgresRelay(url: string, at?: string): Promise<PostgresRelay> {
   const target = new URL(url);
   const socketName = `.s.PGSQL.${target.port || '5432'}`;
   const targetPath = join(target.searchParams.get('host') ?? '', socketName);
-  const folder = await mkdtemp(join(tmpdir(), 'relay-'));
+  const folder = (at && new URL(at).searchParams.get('host')) ?? (await mkdtemp(join(tmpdir(), 'relay-')));
+  await mkdir(folder, { recursive: true });
   const sockets = new Set<Socket>();
   let isCut = false;
 
