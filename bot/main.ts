@@ -198,7 +198,7 @@ async function wire(
     const parking = createParking(database);
     ending.push(() => parking.close());
     const runner = createRunner({
-      ...{ queue, parking },
+      ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
       database,
       audit,
       vault,
@@ -220,7 +220,8 @@ async function wire(
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
     });
-    await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
+    const { operationsAtOnce: atOnce } = config.limits;
+    await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   return { urls, databaseUrl, stop };
