@@ -15,6 +15,8 @@ import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
+import { createGuesses } from '../core/guesses.ts';
+import { createSharedLimits } from '../core/limits.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
@@ -106,6 +108,7 @@ async function wire(
   } = foundation;
   const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
+  const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
 
@@ -156,13 +159,15 @@ async function wire(
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   if (isBot) {
     const isReady = () => directory.customersBehind().then(() => true);
+    const guesses = createGuesses(sharedLimits);
     const server = createApiServer({
       isLocal: options.webChat !== undefined,
+      isBehindProxy: config.http.publicUrl.startsWith('https:'),
       port: config.http.port,
       routes: [
-        connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }),
+        connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
         pictures,
-        apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
+        apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
       ],
       log,
       isReady,
@@ -219,6 +224,7 @@ async function wire(
       if (rotated > 0) log.info({ rotated }, 'keys of customers were rotated');
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
+      await sharedLimits.prune();
     });
     const { operationsAtOnce: atOnce } = config.limits;
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
