@@ -24,6 +24,8 @@ export interface Config {
   readonly checkpointDir: string;
   readonly limits: {
     readonly operationsPerHour: number;
+    readonly operationsAtOnce: number;
+    readonly picturesMbPerMonth: number;
     readonly modelBudgetUsdPerOperation: number;
     readonly modelBudgetUsdPerMonth: number;
   };
@@ -130,6 +132,8 @@ const ENVIRONMENT = z.object({
     .default([]),
   CHECKPOINT_DIR: text.default('.countersign/checkpoints'),
   OPERATIONS_PER_HOUR: whole(1, 100_000, 10),
+  OPERATIONS_AT_ONCE: whole(1, 1000, 1),
+  PICTURES_MB_PER_MONTH: whole(1, 1_000_000, 1000),
   MODEL_BUDGET_USD_PER_OPERATION: dollars(1),
   MODEL_BUDGET_USD_PER_MONTH: dollars(50),
   AUDIT_RETENTION_DAYS: whole(1, 36_500, 90),
@@ -295,6 +299,8 @@ function configFrom(env: Environment): Config {
     checkpointDir: env.CHECKPOINT_DIR,
     limits: {
       operationsPerHour: env.OPERATIONS_PER_HOUR,
+      operationsAtOnce: env.OPERATIONS_AT_ONCE,
+      picturesMbPerMonth: env.PICTURES_MB_PER_MONTH,
       modelBudgetUsdPerOperation: env.MODEL_BUDGET_USD_PER_OPERATION,
       modelBudgetUsdPerMonth: env.MODEL_BUDGET_USD_PER_MONTH,
     },

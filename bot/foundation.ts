@@ -133,11 +133,13 @@ export async function openFoundation(
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
   const hasPageModel = config.model !== undefined && config.agent.mode !== 'replay';
-  const operations = createOperations({ database, audit, customers, queue, workflows, getService, hasPageModel });
+  const { operationsPerHour: perHour, picturesMbPerMonth } = config.limits;
+  const planning = { database, audit, customers, queue, workflows, getService };
+  const operations = createOperations({ ...planning, hasPageModel, perHour });
   // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
-  const screenshots = createScreenshots({ database, sealer });
+  const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },

@@ -15,6 +15,8 @@ import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
+import { createGuesses } from '../core/guesses.ts';
+import { createSharedLimits } from '../core/limits.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
@@ -110,6 +112,7 @@ async function wire(
   } = foundation;
   const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
+  const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
 
@@ -159,13 +162,15 @@ async function wire(
   ending.push(() => queue.stop(DRAIN_MS));
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
+  const guesses = createGuesses(sharedLimits);
   const routes = () => [
-    connectRoutes({ pages: createConnectPages(context, redact), publicUrl: context.publicUrl }),
+    connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
     pictures,
-    apiRoutes({ tokens: apiTokens, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
+    apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
   ];
   const server = createApiServer({
     isLocal: options.webChat !== undefined,
+    isBehindProxy: config.http.publicUrl.startsWith('https:'),
     port: config.http.port,
     routes: isBot ? routes() : [], // whoever looks after the processes asks a worker, too, how it is
     log,
@@ -203,7 +208,7 @@ async function wire(
     const parking = createParking(database);
     ending.push(() => parking.close());
     const runner = createRunner({
-      ...{ queue, parking },
+      ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
       database,
       audit,
       vault,
@@ -224,8 +229,10 @@ async function wire(
       if (rotated > 0) log.info({ rotated }, 'keys of customers were rotated');
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
+      await sharedLimits.prune();
     });
-    await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
+    const { operationsAtOnce: atOnce } = config.limits;
+    await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
     ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
   }
   watch.start();

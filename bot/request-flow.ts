@@ -1,11 +1,12 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import type { TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
-import type { ChatEvent } from '../core/ports/chat.ts';
+import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
 import { askForApprovers } from './approvers-flow.ts';
 import { helpCard } from './cards/help-card.ts';
-import { note } from './cards/text.ts';
+import { clock, note, place, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { Unclear } from './intent-text.ts';
@@ -56,11 +57,37 @@ async function begin(
     permissions,
     event: eventRef(asking.event),
   });
+  if (operation && 'tooSoon' in operation) {
+    await reply(context, asking.event, tooSoonCard(operation, target.base));
+    return;
+  }
   await context.database.withCustomer(customerId, (tx) =>
     context.threads.setAwaiting(tx, customerId, thread.id, undefined),
   );
   await context.progress.refresh(customerId, thread.id);
   if (operation) await askForApprovers(context, operation);
+}
+
+/** When to come back, in the reader's own time. */
+function tooSoonCard({ tooSoon, most, at }: TooSoon, base: string): Card {
+  const [lead, words] =
+    tooSoon === 'operations'
+      ? [
+          `You have asked for ${counted(most, 'set-up')} within an hour, which is the limit. Nothing was done.`,
+          'Ask again at ',
+        ]
+      : [
+          `${counted(most, 'sign-in')} at ${place(base)} failed within an hour. So that the shop does not lock the account, I try no more for now. Nothing was done.`,
+          'Make sure of the password, and ask again at ',
+        ];
+  return {
+    summary: lead,
+    blocks: [{ kind: 'text', text: [text(`${lead} ${words}`), clock(at), text('.')], tone: 'warning' }],
+  };
+}
+
+function counted(count: number, one: string): string {
+  return `${count} ${count === 1 ? one : `${one}s`}`;
 }
 
 async function askForTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {

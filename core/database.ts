@@ -42,6 +42,8 @@ export interface Database {
   vouched(what: Vouched, customerId: CustomerId, text: string, value: Prisma.Sql): Prisma.Sql;
   /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
+  /** One statement on what belongs to no customer: the buckets of core/limits.ts, the queue's own tables. Errors as above. */
+  shared(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /**
    * Runs `work` while nobody else, in whatever process, runs any under the same name. A session's advisory lock, on a
    * connection apart: it ends with its process. @throws CountersignError `database_unavailable` (retryable), also when the
@@ -160,6 +162,7 @@ export function createDatabase(config: DatabaseConfig): Database {
       return Prisma.sql`CASE WHEN set_config('app.vouched', ${word}, true) <> '' THEN ${value} END`;
     },
     directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
+    shared: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
     exclusively: (name, work) => exclusively(locks, name, work),
     listen: (channel, onWake) => listen(config.url, channel, onWake),
     notify: async (channel, payloads) => {

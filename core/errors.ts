@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'context_refused'
   | 'credential_not_found'
   | 'credential_target_required'
+  | 'customer_busy'
   | 'database_unavailable'
   | 'egress_refused'
   | 'element_stale'

@@ -2,10 +2,12 @@ import { type ErrorRequestHandler, type Request, type Response, Router } from 'e
 import { z } from 'zod';
 import { type ApiCaller, type ApiTokens, type Scope, TOKEN_LIMIT } from '../../core/customers/api-tokens.ts';
 import { CountersignError } from '../../core/errors.ts';
+import type { Guesses } from '../../core/guesses.ts';
 import type { Taken } from '../../core/limits.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { reportFailure } from './errors.ts';
 import { sendProblem } from './problem.ts';
+import { sourceOf } from './source.ts';
 
 /** One route of the API. Who calls, how often and with which scope is seen to before `answer` is asked. */
 export interface ApiRoute<Params = unknown> {
@@ -19,6 +21,8 @@ export interface ApiRoute<Params = unknown> {
 
 export interface ApiDeps {
   readonly tokens: ApiTokens;
+  /** Counts wrong tokens; absent: nobody does. */
+  readonly guesses?: Guesses;
   /** Where the server is reached. */
   publicUrl(): string;
   readonly log: Log;
@@ -63,8 +67,8 @@ export function apiRoutes(deps: ApiDeps, routes: readonly ApiRoute[]): Router {
   return Router().use('/api/autonomous', api);
 }
 
-async function serve({ tokens }: ApiDeps, route: ApiRoute, request: Request, response: Response): Promise<void> {
-  const caller = await admit(tokens, request, response);
+async function serve(deps: ApiDeps, route: ApiRoute, request: Request, response: Response): Promise<void> {
+  const caller = await admit(deps, request, response);
   if (!caller) return;
   if (!caller.scopes.includes(route.scope)) {
     response.set('WWW-Authenticate', `${CHALLENGE}, error="insufficient_scope", scope="${route.scope}"`);
@@ -89,7 +93,11 @@ const authorization = z
   .transform((header) => header.slice('bearer'.length).trim());
 
 /** Who calls, by the token alone; otherwise it has been answered. */
-async function admit(tokens: ApiTokens, request: Request, response: Response): Promise<ApiCaller | undefined> {
+async function admit(
+  { tokens, guesses }: ApiDeps,
+  request: Request,
+  response: Response,
+): Promise<ApiCaller | undefined> {
   const header = request.get('authorization');
   if (header === undefined) {
     response.set('WWW-Authenticate', CHALLENGE);
@@ -97,9 +105,17 @@ async function admit(tokens: ApiTokens, request: Request, response: Response): P
     sendProblem(response, { status: 401, code: 'token_missing', detail });
     return undefined;
   }
+  const seconds = (await guesses?.wait(sourceOf(request))) ?? 0;
+  if (seconds > 0) {
+    response.set('Retry-After', String(seconds));
+    const detail = 'Too many unknown tokens came from this address. Nothing was read.';
+    sendProblem(response, { status: 429, code: 'rate_limited', detail });
+    return undefined;
+  }
   const given = authorization.safeParse(header);
   const admitted = given.success ? await tokens.admit(given.data) : undefined;
   if (!admitted) {
+    await guesses?.count(sourceOf(request));
     response.set('WWW-Authenticate', `${CHALLENGE}, error="invalid_token"`);
     const detail = 'This token is unknown, has expired or was revoked.';
     sendProblem(response, { status: 401, code: 'token_invalid', detail });

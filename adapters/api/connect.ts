@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
 import { csvLine } from '../../core/audit/csv.ts';
+import type { Guesses } from '../../core/guesses.ts';
 import type { ConnectPages, ConnectView, TrailExport } from '../../core/ports/connect.ts';
 import {
   answeredPage,
@@ -14,6 +15,7 @@ import {
   thanksPage,
   trailPage,
 } from './connect-page.ts';
+import { sourceOf } from './source.ts';
 
 const FORM_LIMIT_BYTES = 16_384;
 
@@ -21,8 +23,12 @@ const FORM_LIMIT_BYTES = 16_384;
  * The one-time pages. A GET shows what for, where and for whom, and spends nothing, so that link previews do no harm; a
  * POST from the page itself spends the link. Nothing of it is logged or cached.
  */
-export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }): Router {
-  const { pages } = deps;
+export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; publicUrl(): string }): Router {
+  const { pages, guesses } = deps;
+  const gone = async (request: Request, response: Response) => {
+    await guesses?.count(sourceOf(request));
+    html(response, 410, gonePage());
+  };
   const css = readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8');
   const script = readFileSync(new URL('./assets/connect.js', import.meta.url), 'utf8');
   const router = Router();
@@ -43,9 +49,15 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
     });
     next();
   });
+  router.use('/connect', async (request, response, next) => {
+    const seconds = (await guesses?.wait(sourceOf(request))) ?? 0;
+    if (seconds === 0) return next();
+    response.set('Retry-After', String(seconds));
+    html(response, 429, gonePage(tooManyWords(seconds)));
+  });
   router.get('/connect/:token', async (request, response) => {
     const view = await pages.look(request.params.token);
-    if (!view) return html(response, 410, gonePage());
+    if (!view) return gone(request, response);
     html(response, 200, pageOf(view, request));
   });
   router.post(
@@ -59,7 +71,7 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
           gonePage('This form was sent from another page, so it was not taken. Open your link again.'),
         );
       const { token } = request.params;
-      if (typeof token !== 'string') return html(response, 410, gonePage());
+      if (typeof token !== 'string') return gone(request, response);
       const fields = textFields(request.body);
       const outcome = await pages.submit(token, fields);
       switch (outcome.kind) {
@@ -68,7 +80,7 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
         case 'answered':
           return html(response, 200, answeredPage());
         case 'gone':
-          return html(response, 410, gonePage());
+          return gone(request, response);
         case 'trail':
           return download(response, outcome.operationId, outcome.trail, formatOf(request));
         case 'revealed':
@@ -85,6 +97,11 @@ export function connectRoutes(deps: { pages: ConnectPages; publicUrl(): string }
     },
   );
   return router;
+}
+
+function tooManyWords(seconds: number): string {
+  const minutes = Math.ceil(seconds / 60);
+  return `Too many links that lead nowhere were opened from where you are. Nothing was done. Open yours again in ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}.`;
 }
 
 function pageOf(view: ConnectView, request: Request): string {

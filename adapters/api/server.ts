@@ -15,6 +15,8 @@ export interface ApiServerOptions {
   readonly port: number;
   /** To this computer alone; else at every address. */
   readonly isLocal: boolean;
+  /** One proxy stands before it, whose word for where a request comes from is taken: this server speaks no TLS. */
+  readonly isBehindProxy?: boolean;
   readonly routes: readonly Router[];
   readonly log: Log;
   /** Whether the database and the queue answer. */
@@ -26,6 +28,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
+  app.set('trust proxy', options.isBehindProxy ? 1 : false);
   app.use((_request, response, next) => {
     response.set({
       'X-Content-Type-Options': 'nosniff',

@@ -1,16 +1,30 @@
-import type { Database } from '../../core/database.ts';
-import { newUuid, type OperationId } from '../../core/ids.ts';
+import type { Database, Transaction } from '../../core/database.ts';
+import { type CustomerId, newUuid, type OperationId } from '../../core/ids.ts';
+import { take } from '../../core/limits.ts';
 import type { NewScreenshot, Screenshots } from '../../core/ports/screenshots.ts';
 import type { Sealer } from '../../core/vault/sealer.ts';
 
-/** Pictures as sealed rows beside everything else of the customer: one backup, one retention, one erasure. */
-export function createScreenshots(deps: { database: Database; sealer: Sealer }): Screenshots {
-  const { database, sealer } = deps;
+const MB = 1_000_000;
+const MONTH_SECONDS = 30 * 86_400;
+
+/**
+ * Pictures as sealed rows beside everything else of the customer: one backup, one retention, one erasure. At most
+ * `mbPerMonth` megabytes of one customer in 30 days, and so no more than that at a time where they are kept for a month;
+ * absent: any number.
+ */
+export function createScreenshots(deps: { database: Database; sealer: Sealer; mbPerMonth?: number }): Screenshots {
+  const { database, sealer, mbPerMonth } = deps;
+  const hasRoom = async (tx: Transaction, customerId: CustomerId, bytes: number): Promise<boolean> => {
+    if (mbPerMonth === undefined) return true;
+    const limit = { name: 'bytes of pictures', quota: mbPerMonth * MB, windowSeconds: MONTH_SECONDS };
+    return bytes <= limit.quota && (await take(tx, customerId, limit, bytes)).isAllowed;
+  };
   return {
     put: (customerId, picture) =>
       database.withCustomer(customerId, async (tx) => {
         const id = newUuid();
         const { operationId, step, mediaType, width, height, alt, bytes } = picture;
+        if (!(await hasRoom(tx, customerId, bytes.length))) return undefined;
         const { record } = await sealer.seal(tx, customerId, placeOf(id, operationId, step), bytes);
         await tx.screenshot.create({
           data: { customerId, id, operationId, step, mediaType, width, height, alt, sealed: Uint8Array.from(record) },

@@ -6,6 +6,7 @@ import type { OperationJob } from '../queue/queues.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
+import { requirePlace } from './places.ts';
 import { isEnd } from './states.ts';
 import { Stopped } from './stopped.ts';
 
@@ -46,9 +47,11 @@ export interface LeaseDeps {
   readonly consents: Consents;
   readonly operations: Operations;
   readonly mover: Mover;
+  /** Operations of one customer that may be under way in all processes together; absent: any number. */
+  readonly atOnce?: number;
 }
 
-/** Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more. @throws Stopped `consent` */
+/** Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more. @throws Stopped `consent`, CountersignError `customer_busy` */
 export async function takeLease(
   deps: LeaseDeps,
   job: OperationJob,
@@ -62,6 +65,7 @@ export async function takeLease(
     const verdict = await deps.consents.verifyToBegin(tx, operation);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
+    if (!isTakeOver && deps.atOnce !== undefined) await requirePlace(tx, customerId, deps.atOnce);
     const fence = await deps.mover.move(tx, customerId, {
       operationId,
       from: ['queued', 'in_progress'],

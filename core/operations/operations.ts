@@ -4,6 +4,7 @@ import { insertQuestion } from '../consent/records.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
 import { type CustomerId, type MemberId, newOperationId, type OperationId } from '../ids.ts';
+import { take } from '../limits.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
@@ -11,6 +12,7 @@ import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
 import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
 import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
+import { MOST_FAILED_SIGN_INS, signInWait } from './sign-in-limit.ts';
 import { isEnd, STATES } from './states.ts';
 
 export interface NewOperation {
@@ -25,12 +27,20 @@ export interface NewOperation {
   readonly event?: EventRef;
 }
 
+/** Nothing was made: the customer has asked too often, or sign-ins at this target failed too often, until `at`. */
+export interface TooSoon {
+  readonly tooSoon: 'operations' | 'sign_ins';
+  /** How many there may be within an hour. */
+  readonly most: number;
+  readonly at: Date;
+}
+
 export interface Operations {
   /**
    * Makes the operation, its plan and its consent request, all on record. `undefined`: the event that asks for it has
    * been delivered before, and its operation is there.
    */
-  request(customerId: CustomerId, input: NewOperation): Promise<Operation | undefined>;
+  request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | undefined>;
   /**
    * Makes the plan anew with other permissions: the old question is superseded, a new one stands in its place.
    * @returns false when the operation was decided or changed meanwhile: nothing was changed.
@@ -63,6 +73,8 @@ export interface OperationsDeps {
   getService(id: string): Service | undefined;
   /** This installation has a model that may look at pages, and a mode that asks it. */
   readonly hasPageModel?: boolean;
+  /** Operations that a customer may ask for in an hour; absent: any number. */
+  readonly perHour?: number;
 }
 
 export function createOperations(deps: OperationsDeps): Operations {
@@ -88,9 +100,10 @@ export function createOperations(deps: OperationsDeps): Operations {
         try {
           return await database.withCustomer(customerId, async (tx) => {
             if (!(await takeEvent(tx, customerId, input.event))) return undefined;
+            const now = await databaseNow(tx);
+            await requireTime(tx, customerId, input, now, deps.perHour);
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
-            const now = await databaseNow(tx);
             const asksModel = await mayAskModel(tx, customerId);
             const made = plan({ ...input, id, replaces, asksModel, now });
             await insertOperation(tx, customerId, id, input, made);
@@ -119,6 +132,7 @@ export function createOperations(deps: OperationsDeps): Operations {
             return operation;
           });
         } catch (error) {
+          if (error instanceof Refused) return error.because;
           if (tries >= 3 || !isUniqueViolation(error)) throw error; // the id was taken: draw again
         }
       }
@@ -181,6 +195,35 @@ export function createOperations(deps: OperationsDeps): Operations {
     },
   };
   return operations;
+}
+
+/** Rolls back what was begun, so that the event that asked is not taken: its next delivery is answered as well. */
+class Refused extends Error {
+  readonly because: TooSoon;
+  constructor(because: TooSoon) {
+    super(because.tooSoon);
+    this.because = because;
+  }
+}
+
+const OPERATIONS = { name: 'operations', windowSeconds: 3600 } as const;
+
+/** @throws Refused */
+async function requireTime(
+  tx: Transaction,
+  customerId: CustomerId,
+  { service, base }: Pick<NewOperation, 'service' | 'base'>,
+  now: Date,
+  perHour: number | undefined,
+): Promise<void> {
+  const refuse = (tooSoon: TooSoon['tooSoon'], most: number, seconds: number) => {
+    throw new Refused({ tooSoon, most, at: new Date(now.getTime() + seconds * 1000) });
+  };
+  const signIn = await signInWait(tx, customerId, { service: service.id, base });
+  if (signIn > 0) refuse('sign_ins', MOST_FAILED_SIGN_INS, signIn);
+  if (perHour === undefined) return;
+  const { isAllowed, retrySeconds } = await take(tx, customerId, { ...OPERATIONS, quota: perHour });
+  if (!isAllowed) refuse('operations', perHour, retrySeconds);
 }
 
 /** The name of the key that lies where the new one will lie. */

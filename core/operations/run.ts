@@ -41,6 +41,7 @@ import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { fitsPlan, planText } from './plan.ts';
 import { codePlace, type QuestionKind } from './questions.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
+import { signInRefusal } from './sign-in-limit.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
 import { Stopped } from './stopped.ts';
 
@@ -193,6 +194,9 @@ async function attempt(
   const { session } = seat;
   let isParked = false;
   try {
+    const refusal =
+      effect.kind === 'fresh' && seat.from === 1 ? await signInRefusal(deps.database, operation) : undefined;
+    if (refusal) return refusal;
     const outcome = await withBrowser(
       { ...deps, proposals: await proposalsOf(deps, lease, workflow) },
       lease,

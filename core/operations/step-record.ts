@@ -12,6 +12,7 @@ import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
 import type { Plan } from './plan.ts';
 import type { RunSecrets } from './run-secrets.ts';
+import { countFailedSignIn } from './sign-in-limit.ts';
 
 export interface StepRecordDeps {
   readonly database: Database;
@@ -56,23 +57,16 @@ export async function recordEnd(
   secrets: Pick<RunSecrets, 'hideIn'>,
 ): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
-  const picture = await result.picture?.drawn;
-  const shot = picture?.kind === 'taken' ? picture.picture : undefined;
-  const screenshotId =
-    shot &&
-    (await deps.screenshots.put(customerId, {
-      operationId,
-      step: step.order,
-      alt: `Step ${step.order}: ${sentence}`,
-      ...shot,
-    }));
+  const { picture, shot, screenshotId, isFull } = await keepPicture(deps, lease, step, sentence, result);
   const isDone = result.kind === 'done';
   const spoken = result.conversation;
-  const words = isDone ? noteOf(result, picture, workflow) : result.words;
+  const words = isDone ? noteOf(result, picture, workflow, isFull) : result.words;
   const note = words === undefined ? undefined : secrets.hideIn(words);
   await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
     if (isDone) await recordHeals(tx, lease, workflow, step, result, secrets);
+    else if (result.failure === 'sign_in_refused')
+      await countFailedSignIn(tx, customerId, { service: lease.operation.service.id, base: lease.operation.plan.base });
     await tx.operationStep.update({
       where: { customerId_operationId_number: { customerId, operationId, number: step.order } },
       data: {
@@ -103,12 +97,44 @@ export async function recordEnd(
         ...(isDone ? {} : { failure: result.failure, error: result.words }),
         ...(spoken ? { modelReply: spoken.words, model: conversationRecord(spoken) } : {}),
         ...(picture?.kind === 'withheld' ? { pictureWithheld: picture.reason } : {}),
+        ...(isFull ? { pictureWithheld: 'there is no room for pictures' } : {}),
         ...(note ? { note } : {}),
         ...(isDone && result.note ? { remark: result.note } : {}),
         ...(isDone && result.relocated ? { relocated: rounded(result.relocated) } : {}),
       }),
     });
   });
+}
+
+const NO_ROOM = 'There are no more pictures: what this month had for them is used up. The steps go on without.';
+
+interface Kept {
+  readonly picture: PictureResult | undefined;
+  /** What was kept. */
+  readonly shot: Extract<PictureResult, { kind: 'taken' }>['picture'] | undefined;
+  readonly screenshotId: string | undefined;
+  /** There is no room for pictures, since this step. */
+  readonly isFull: boolean;
+}
+
+/** Once a thread was told that there are no more pictures, there are none: also where a smaller one would find room. */
+async function keepPicture(
+  { database, screenshots }: StepRecordDeps,
+  { operation }: Lease,
+  step: Step,
+  sentence: string,
+  result: StepResult,
+): Promise<Kept> {
+  const { customerId, id: operationId } = operation;
+  const picture = await result.picture?.drawn;
+  const none = { picture, shot: undefined, screenshotId: undefined, isFull: false };
+  if (picture?.kind !== 'taken') return none;
+  const where = { customerId, operationId, note: { contains: NO_ROOM } };
+  if ((await database.withCustomer(customerId, (tx) => tx.operationStep.count({ where }))) > 0) return none;
+  const shot = picture.picture;
+  const alt = `Step ${step.order}: ${sentence}`;
+  const screenshotId = await screenshots.put(customerId, { operationId, step: step.order, alt, ...shot });
+  return screenshotId === undefined ? { ...none, isFull: true } : { picture, shot, screenshotId, isFull: false };
 }
 
 /** What the model read, from its vendor's cache or not. */
@@ -162,6 +188,7 @@ function noteOf(
   result: Extract<StepResult, { kind: 'done' }>,
   picture: PictureResult | undefined,
   workflow: Workflow,
+  isFull: boolean,
 ): string | undefined {
   const cleared = workflow.errorRecovery
     .filter((obstacle) => result.obstacles.includes(obstacle.id))
@@ -171,6 +198,6 @@ function noteOf(
     result.rung === 'relocated'
       ? ['The page has changed here; what was meant was recognised by what is known of it.']
       : [];
-  const notes = [...relocated, ...cleared, ...withheld];
+  const notes = [...relocated, ...cleared, ...withheld, ...(isFull ? [NO_ROOM] : [])];
   return notes.length === 0 ? undefined : notes.join(' ');
 }

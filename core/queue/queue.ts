@@ -11,21 +11,32 @@ import {
   LATE_DEADLINES_QUEUE,
   OPERATIONS_QUEUE,
   type OperationJob,
+  priorityOf,
   RETENTION_QUEUE,
   UPKEEP_QUEUE,
+  type Urgency,
 } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
-  /** Sends the operation's job with `tx`'s commit; nothing is sent when it is rolled back. @returns the job's id. */
-  sendOperation(tx: Transaction, job: OperationJob): Promise<string>;
+  /**
+   * Sends the operation's job with `tx`'s commit; nothing is sent when it is rolled back. A person waits for it unless
+   * another urgency is given. @returns the job's id.
+   */
+  sendOperation(tx: Transaction, job: OperationJob, urgency?: Urgency): Promise<string>;
   /** Looks at the operation again at that time, for what expires when nobody clicks. */
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
   /**
-   * Works on operations, `concurrency` at a time, and of more than one at a time all but one for the same customer, so that
-   * another customer always finds a place. `signal` is aborted when the job is taken away.
+   * Works on operations, `concurrency` at a time in this process and `ofCustomer` of one customer in all processes together,
+   * any number where that is absent. pg-boss counts what is begun without a lock, so that two workers that look at the same
+   * moment both begin one; core/operations/places.ts holds them to the number, and a job that fails with its `customer_busy`
+   * is put back in its place, with no retry lost. `signal` is aborted when the job is taken away.
    */
-  workOperations(concurrency: number, run: (job: OperationJob, signal: AbortSignal) => Promise<void>): Promise<void>;
+  workOperations(
+    concurrency: number,
+    run: (job: OperationJob, signal: AbortSignal) => Promise<void>,
+    ofCustomer?: number,
+  ): Promise<void>;
   /** Hears of each job that has no retry left; `jobId` is the id that `sendOperation` gave. */
   workGivenUp(run: (job: OperationJob, jobId: string) => Promise<void>): Promise<void>;
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
@@ -44,7 +55,7 @@ export interface Queue {
 
 const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() });
 const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
-const MONITOR_SECONDS = 2; // how soon it is seen that the heartbeat of a killed worker has stopped
+const MONITOR_SECONDS = 1; // how soon it is seen that the heartbeat of a killed worker has stopped; pg-boss takes no less
 const HEARTBEAT_REFRESH_SECONDS = 3;
 const POOL_SIZE = 4;
 
@@ -76,8 +87,10 @@ export function createQueue(config: { url: string; log: Log }): Queue {
 
   let stopping: Promise<void> | undefined;
   return {
-    async sendOperation(tx, job) {
-      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), { db: fromPrisma(tx), group: { id: job.customerId } });
+    async sendOperation(tx, job, urgency = 'person') {
+      const priority = priorityOf(urgency, await waitingOf(tx, job.customerId));
+      const options = { db: fromPrisma(tx), group: { id: job.customerId }, priority };
+      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), options);
       if (!id)
         throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {
           isRetryable: true,
@@ -87,15 +100,19 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     async sendDeadline(tx, job, at) {
       await boss.send(DEADLINES_QUEUE, idsOf(job), { db: fromPrisma(tx), startAfter: at });
     },
-    async workOperations(concurrency, run) {
+    async workOperations(concurrency, run, ofCustomer) {
       const options = {
         ...POLLING,
         localConcurrency: concurrency,
-        ...(concurrency > 1 ? { localGroupConcurrency: concurrency - 1 } : {}), // a job's group is its customer
+        ...(ofCustomer === undefined ? {} : { groupConcurrency: ofCustomer }), // a job's group is its customer
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
-      };
+        includeMetadata: true,
+      } as const;
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data), job.signal));
+        for (const job of jobs)
+          await withoutWords(config.log, () => run(idsOf(job.data), job.signal), isBusy).catch((error: unknown) =>
+            isBusy(error) ? putBack(boss, job) : Promise.reject(error),
+          );
       });
     },
     async workGivenUp(run) {
@@ -158,11 +175,50 @@ async function workByClock(boss: PgBoss, queue: string, cron: string, run: () =>
   await boss.schedule(queue, cron, null, { tz: 'UTC' });
 }
 
-/** pg-boss keeps what a job threw, message and properties, in a table outside row level security: only a code goes there. */
-async function withoutWords(log: Log, work: () => Promise<void>): Promise<void> {
+const count = z.array(z.object({ waiting: z.int() })).length(1);
+
+async function waitingOf(tx: Transaction, customer: string): Promise<number> {
+  const [row] = count.parse(
+    await tx.$queryRaw`
+      SELECT count(*)::int AS waiting FROM pgboss.job
+      WHERE name = ${OPERATIONS_QUEUE} AND state < 'active' AND group_id = ${customer}`,
+  );
+  return row?.waiting ?? 0;
+}
+
+/** The customer has as many operations under way as it may: see core/operations/places.ts. */
+function isBusy(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'customer_busy';
+}
+
+const BUSY_SECONDS = 1; // before another look; in the meantime what was handed out again has its turn
+
+/**
+ * Makes a begun job one that waits, in its old place. The attempt counts and the limit goes up with it, so that this worker,
+ * which pg-boss makes complete what it was given, can't be taken for whoever gets the job next.
+ */
+async function putBack(boss: PgBoss, { id, retryCount }: { id: string; retryCount: number }): Promise<void> {
+  await boss.getDb().executeSql(
+    `UPDATE pgboss.job SET state = 'created', heartbeat_on = NULL, retry_limit = retry_limit + 1,
+       start_after = pgboss.job_now() + make_interval(secs => $4)
+     WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
+    [OPERATIONS_QUEUE, id, retryCount, BUSY_SECONDS],
+  );
+}
+
+/**
+ * pg-boss keeps what a job threw, message and properties, in a table outside row level security: only a code goes there, and
+ * what `isOurs` stays here.
+ */
+async function withoutWords(
+  log: Log,
+  work: () => Promise<void>,
+  isOurs: (error: unknown) => boolean = () => false,
+): Promise<void> {
   try {
     await work();
   } catch (cause) {
+    if (isOurs(cause)) throw cause;
     const code = cause instanceof CountersignError ? cause.code : 'internal';
     log.warn({ code, cause }, 'a job failed, and will be handed out again');
     throw new Error(code);

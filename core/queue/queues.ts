@@ -21,6 +21,23 @@ export interface OperationJob {
 }
 
 /**
+ * Why a job of `operations` is sent: a `person` clicked or answered and waits; it is done `again`, after nobody finished it;
+ * or it was due by the `schedule`. 1 is also what migration 20261126500000 lowers whatever is handed out again to.
+ */
+export const URGENCY = { person: 2, again: 1, schedule: 0 } as const;
+export type Urgency = keyof typeof URGENCY;
+
+/**
+ * pg-boss's priority, of which the highest goes first. What comes before is the job's place among its own customer's: of the
+ * first job of each, whoever waits goes before what is done again or was scheduled, and all of them before anybody's second
+ * one. So of a thousand jobs that one customer sent, another customer's only job waits for one at most.
+ * @param before how many jobs of the same customer wait already.
+ */
+export function priorityOf(urgency: Urgency, before: number): number {
+  return URGENCY[urgency] - 3 * before;
+}
+
+/**
  * Queues as the migration makes them (pg-boss 12 options). Heartbeats of 10 s are the shortest that pg-boss offers. A
  * job that lost its worker is handed out again; what it may then repeat is decided by fence and intent, not by the queue.
  */

@@ -39,7 +39,7 @@ async function customer() {
   const happen = async () => {
     const size = { width: 1, height: 1, mediaType: 'image/png', alt: '' } as const;
     const picture = { ...size, operationId: operation.id, step: 1, bytes: Buffer.from('a picture') };
-    const pictureId = await createScreenshots(core).put(customerId, picture);
+    const pictureId = (await createScreenshots(core).put(customerId, picture)) ?? '';
     const event = { platform: 'web', id: newUuid() } as const;
     await core.database.withCustomer(customerId, (tx) => takeEvent(tx, customerId, event));
     return pictureId;

@@ -54,7 +54,7 @@ async function held(): Promise<Held> {
     step: 1,
   });
   await cancel(core, operation); // while it runs nobody is erased
-  return { shop, operation, pictureId };
+  return { shop, operation, pictureId: pictureId ?? '' };
 }
 
 const openSecret = async ({ shop }: Held) =>

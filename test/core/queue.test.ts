@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CountersignError } from '../../core/errors.ts';
 import { newOperationId, newUuid } from '../../core/ids.ts';
 import { createLateDeadlines } from '../../core/operations/deadlines.ts';
 import { endGivenUp } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
-import { OPERATIONS_QUEUE, type OperationJob, QUEUES } from '../../core/queue/queues.ts';
+import { OPERATIONS_QUEUE, type OperationJob, QUEUES, type Urgency } from '../../core/queue/queues.ts';
 import {
   type Core,
   installShop,
@@ -60,6 +61,14 @@ const newJob = ({ customerId } = shop): OperationJob => ({ customerId, operation
 const send = (job: OperationJob) =>
   core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job));
 
+const prioritiesOf = async (jobs: readonly OperationJob[]) => {
+  const rows = await sql<{ id: string; priority: number }>(
+    testDatabase.adminUrl,
+    "SELECT data ->> 'operationId' AS id, priority FROM pgboss.job WHERE name = 'operations'",
+  );
+  return jobs.map(({ operationId }) => rows.find(({ id }) => id === operationId)?.priority);
+};
+
 /** Looks until it is so: what is waited for happens in another connection. */
 async function until<T>(read: () => Promise<T>, isSo: (value: T) => boolean): Promise<T> {
   const seen = await vi.waitUntil(
@@ -110,6 +119,131 @@ describe('a job', () => {
     const at = new Date(Date.now() + 900_000);
     await core.database.withCustomer(job.customerId, (tx) => core.queue.sendDeadline(tx, job, at));
     expect(await jobsOf(job)).toMatchObject([{ state: 'created', start_after: at }]);
+  });
+});
+
+describe('the line of jobs', () => {
+  const sendFor = (job: OperationJob, urgency?: Urgency) =>
+    core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job, urgency));
+
+  test('has whoever waits before what is done again, that before the schedule, and all before a second one of anybody', async () => {
+    const third = await installShop(core);
+    const [first, second] = [newJob(), newJob()];
+    const [again, scheduled] = [newJob(otherShop), newJob(third)];
+    await sendFor(first);
+    await sendFor(second);
+    await sendFor(again, 'again');
+    await sendFor(scheduled, 'schedule');
+    const [a, b, c, d] = await prioritiesOf([first, again, scheduled, second]);
+    expect([a, b, c, d]).toEqual([2, 1, 0, -1]);
+    const order: string[] = [];
+    await withWorker(async (queue) => {
+      await queue.workOperations(1, async ({ operationId }) => void order.push(operationId));
+      await until(
+        async () => order.length,
+        (length) => length === 4,
+      );
+    });
+    expect(order).toEqual([first, again, scheduled, second].map(({ operationId }) => operationId));
+  });
+
+  test('has a job that failed behind whoever waits, and no further back than it was', async () => {
+    const [failing, behind] = [newJob(), newJob()];
+    await sendFor(failing);
+    await sendFor(behind);
+    await withWorker(async (queue) => {
+      const tried = new Set<string>();
+      await queue.workOperations(1, async ({ operationId }) => {
+        if (tried.size < tried.add(operationId).size) throw new Error('an outage');
+      });
+      for (const job of [failing, behind])
+        await until(
+          () => jobsOf(job),
+          ([row]) => row?.state === 'completed' && row.retry_count === 1,
+        );
+    });
+    expect(await prioritiesOf([failing, behind])).toEqual([1, -1]);
+  });
+});
+
+describe('operations of one customer at once', () => {
+  /** Two processes' worth of queues and databases: nothing in memory is shared. */
+  const withTwo = async (work: (cores: readonly [Core, Core]) => Promise<void>) => {
+    const cores = [await openCore(testDatabase), await openCore(testDatabase)] as const;
+    try {
+      await work(cores);
+    } finally {
+      for (const each of cores) await each.close();
+    }
+  };
+
+  test('are never more than the number over two processes, and each gets its turn without losing a retry', async () => {
+    const crowded = await installShop(core);
+    const all: Operation[] = [];
+    for (let n = 0; n < 6; n++)
+      all.push(await queuedOperation(core, crowded, { base: `https://shop${n}.example.com` }));
+    let [running, most, busy] = [0, 0, 0];
+    await withTwo(async (cores) => {
+      for (const each of cores)
+        await each.queue.workOperations(
+          4,
+          async (job, signal) => {
+            const lease = await takeLease({ ...each, atOnce: 2 }, job, signal).catch((error: unknown) => {
+              if (error instanceof CountersignError && error.code === 'customer_busy') busy++;
+              throw error;
+            });
+            most = Math.max(most, ++running);
+            lease?.release();
+            await each.database.withCustomer(job.customerId, (tx) => tx.$queryRaw`SELECT pg_sleep(0.3)::text`);
+            running--;
+            const entry = { kind: 'operation.cancelled' } as const;
+            const { operationId } = job;
+            await each.database.withCustomer(job.customerId, (tx) =>
+              each.mover.move(tx, job.customerId, { operationId, from: ['in_progress'], to: 'cancelled', entry }),
+            );
+          },
+          // pg-boss lets more through than may run, as it does where two workers look at the same moment.
+          4,
+        );
+      const unfinished = () =>
+        sql(
+          testDatabase.adminUrl,
+          "SELECT FROM pgboss.job WHERE name = 'operations' AND state <> 'completed' AND group_id = $1",
+          [crowded.customerId],
+        );
+      await until(unfinished, ({ length }) => length === 0);
+    });
+    expect(most).toBe(2);
+    expect(busy).toBeGreaterThan(0);
+    for (const operation of all) {
+      expect((await look(core, operation)).state).toBe('cancelled');
+      const [row] = await sql<{ left: number }>(
+        testDatabase.adminUrl,
+        "SELECT retry_limit - retry_count AS left FROM pgboss.job WHERE name = 'operations' AND data ->> 'operationId' = $1",
+        [operation.id],
+      );
+      expect(row?.left).toBe(QUEUES.find(({ name }) => name === OPERATIONS_QUEUE)?.options.retryLimit);
+    }
+  }, 120_000);
+
+  test('count those alone that are under way: who waits for a person leaves the place to others', async () => {
+    const waiting = await installShop(core);
+    const [one, two] = [await queuedOperation(core, waiting), await queuedOperation(core, waiting)];
+    const lease = (operation: Operation) => {
+      const job = { customerId: operation.customerId, operationId: operation.id };
+      return takeLease({ ...core, atOnce: 1 }, job, new AbortController().signal);
+    };
+    (await lease(one))?.release();
+    await expect(lease(two)).rejects.toMatchObject({ code: 'customer_busy' });
+    (await lease(one))?.release(); // it is taken over, and takes no second place
+    const { customerId, id: operationId } = one;
+    const entry = { kind: 'question.asked', stepNumber: 1 } as const;
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, { operationId, from: ['in_progress'], to: 'waiting_for_human', entry }),
+    );
+    const taken = await lease(two);
+    taken?.release();
+    expect(taken).toBeDefined();
   });
 });
 
@@ -178,10 +312,11 @@ describe('a worker', () => {
     await withWorker(async (queue) => {
       const done = Promise.withResolvers<void>();
       const got: OperationJob[] = [];
-      await queue.workOperations(2, async (job) => {
+      const run = async (job: OperationJob) => {
         got.push(job);
         if (job.customerId === shop.customerId) await done.promise;
-      });
+      };
+      await queue.workOperations(2, run, 1);
       const [many, only] = [Array.from({ length: 6 }, () => newJob()), newJob(otherShop)];
       try {
         for (const job of [...many, only]) await send(job);

@@ -71,7 +71,8 @@ export async function openCore(
     platform = () => ({ kind: 'member', isInGroup: false }),
     rootKeys = testRootKeys,
     redact = (text) => text,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact } = {},
+    perHour,
+  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; perHour?: number } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
@@ -86,7 +87,8 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const planning = { database, audit, customers, queue, workflows, getService };
+  const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
   const identify = identifiedBy(platform);
   const deciding = { database, audit, customers, operations, queue, identify };
   const consents = createConsents({ ...deciding, mover, vault });
@@ -158,7 +160,7 @@ export async function requestOperation(
     permissions: defaultPermissions(type),
     ...changes,
   });
-  if (!operation) throw new Error('the event was taken before');
+  if (!operation || 'tooSoon' in operation) throw new Error('the event was taken before, or comes too soon');
   return operation;
 }
 
