@@ -15,6 +15,7 @@ import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
+import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
@@ -125,6 +126,7 @@ async function wire(
     config.model &&
     redactedModel(createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log }), redact);
   const address = { publicUrl: config.http.publicUrl };
+  const deciding = { database, audit, customers, consents, operations, mover, queue, vault };
   const context: Context = {
     ...{
       database,
@@ -145,6 +147,7 @@ async function wire(
       model,
       log,
       chat,
+      control: createControl({ ...deciding, egress }),
     },
     publicUrl: () => address.publicUrl,
   };

@@ -39,7 +39,7 @@ export interface Database {
    * to look at the value before it does what was vouched for.
    */
   vouched(what: Vouched, customerId: CustomerId, text: string, value: Prisma.Sql): Prisma.Sql;
-  /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
+  /** Calls a function that belongs to no customer: one of schema `directory`, which returns ids only, or of the standstill. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /**
    * Runs `work` while nobody else, in whatever process, runs any under the same name. A session's advisory lock, on a
@@ -66,7 +66,8 @@ export type Vouched =
   | 'member'
   | 'rules'
   | 'token'
-  | 'link';
+  | 'link'
+  | 'pause';
 
 export interface Listener {
   stop(): Promise<void>;

@@ -91,7 +91,8 @@ export function createQueue(config: { url: string; log: Log }): Queue {
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
       };
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs) await withoutWords(config.log, () => run(idsOf(job.data), job.signal));
+        for (const job of jobs)
+          await withoutWords(config.log, () => run({ ...idsOf(job.data), jobId: job.id }, job.signal));
       });
     },
     async workGivenUp(run) {
