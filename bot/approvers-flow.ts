@@ -131,11 +131,24 @@ export async function openApproversForm(
           },
         ],
       },
+      {
+        kind: 'checkboxes',
+        name: 'model',
+        label: 'Model',
+        options: [
+          {
+            value: 'on',
+            label: 'Anthropic’s model may help',
+            help: 'With pictures of a shop’s page that has changed, secrets blackened, and with sentences that I don’t understand. Each plan says so.',
+            isChecked: rules.allowsModel,
+          },
+        ],
+      },
     ],
   });
 }
 
-function settingsCard(members: readonly Member[], rules: Rules): Card {
+function settingsCard(members: readonly Member[], rules: Rules & { readonly allowsModel: boolean }): Card {
   const approvers = members.filter(({ roles }) => roles.includes('approver'));
   const all = [
     ...approvers.map(({ person }) => person.name),
@@ -161,6 +174,7 @@ function settingsCard(members: readonly Member[], rules: Rules): Card {
             label: 'Accounts of one person',
             value: [text(same.length === 0 ? 'none' : same.map(accountWords).join('; '))],
           },
+          { label: 'Model', value: [text(rules.allowsModel ? 'may help, where there is one' : 'switched off')] },
         ],
       },
       {
@@ -315,7 +329,11 @@ export async function submitApprovers(
     return { approvers: 'Choose at least one.' };
   if (!Number.isInteger(rules.approvalsRequired) || rules.approvalsRequired < 1 || rules.approvalsRequired > 9)
     return { required: 'Write a number from 1 to 9.' };
-  return saveApprovers(context, customerId, member, event, { people: await peopleOf(context, event, chosen), rules });
+  return saveApprovers(context, customerId, member, event, {
+    people: await peopleOf(context, event, chosen),
+    rules,
+    allowsModel: event.fields.model?.includes('on') ?? false,
+  });
 }
 
 /** The form names user ids; the platform knows their names. */
@@ -324,12 +342,19 @@ async function peopleOf(context: Context, event: ChatEvent, userIds: readonly st
   return Promise.all(userIds.map((userId) => chat.person(event.thread.workspaceId, userId)));
 }
 
+interface Saved {
+  readonly people: readonly Person[];
+  readonly rules: Rules;
+  /** Absent: as it is. */
+  readonly allowsModel?: boolean;
+}
+
 async function saveApprovers(
   context: Context,
   customerId: CustomerId,
   member: Member,
   event: ChatEvent,
-  { people, rules }: { readonly people: readonly Person[]; readonly rules: Rules },
+  { people, rules, allowsModel }: Saved,
 ): Promise<Errors> {
   const { mayWorkAlone, ...others } = rules;
   const saved = await context.database.withCustomer(customerId, async (tx) => {
@@ -337,10 +362,12 @@ async function saveApprovers(
     if (rules.approverGroup === null && able < rules.approvalsRequired) return able;
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
     await context.customers.setRules(tx, customerId, others);
+    const isChanged = allowsModel !== undefined && (await context.customers.setModel(tx, customerId, allowsModel));
+    if (isChanged) await context.operations.replan(tx, customerId, member);
     await context.audit.append(tx, customerId, {
       kind: 'rules.changed',
       actor: member.id,
-      payload: { approvers: people.map((p) => p.userId), ...rules },
+      payload: { approvers: people.map((p) => p.userId), ...rules, ...(isChanged ? { allowsModel } : {}) },
     });
     return asking(tx, customerId);
   });

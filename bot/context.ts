@@ -4,6 +4,7 @@ import type { Consents } from '../core/consent/consent.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
+import type { Control } from '../core/operations/control.ts';
 import type { Mover } from '../core/operations/move.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import type { Threads } from '../core/operations/threads.ts';
@@ -26,6 +27,7 @@ export interface Context {
   readonly threads: Threads;
   readonly consents: Consents;
   readonly mover: Mover;
+  readonly control: Control;
   readonly audit: Audit;
   readonly checkpoints: Checkpoints;
   readonly vault: Vault;

@@ -17,8 +17,9 @@ import { note } from './cards/text.ts';
 import { showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
 import { listOperations } from './commands/operations.ts';
+import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
-import { stopAll, stopOperation } from './commands/stop.ts';
+import { askToStopAll, stopAll, stopOperation } from './commands/stop.ts';
 import {
   approve,
   DENY_FORM,
@@ -116,8 +117,14 @@ async function answer(
     case 'audit':
       return showAudit(context, customerId, member, event, intent.operationId ?? '');
     case 'cancel':
-      if (!intent.operationId && EVERYTHING.test(event.text)) return stopAll(context, customerId, member, event);
+      if (!intent.operationId && EVERYTHING.test(event.text)) return askToStopAll(context, customerId, member, event);
       return stopOperation(context, customerId, member, event, intent.operationId ?? '');
+    case 'pause':
+      return pauseOperation(context, customerId, member, event, intent.operationId ?? '');
+    case 'resume':
+      return resumeOperation(context, customerId, member, event, intent.operationId ?? '');
+    case 'retry':
+      return retryOperation(context, customerId, member, event, intent.operationId ?? '');
     case 'help':
       await reply(context, event, helpCard(context.services));
       return;
@@ -185,8 +192,14 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'stop':
     case 'cancel':
       return words.toLowerCase() === 'all'
-        ? stopAll(context, customerId, member, event)
+        ? askToStopAll(context, customerId, member, event)
         : stopOperation(context, customerId, member, event, words);
+    case 'pause':
+      return pauseOperation(context, customerId, member, event, words);
+    case 'resume':
+      return resumeOperation(context, customerId, member, event, words);
+    case 'retry':
+      return retryOperation(context, customerId, member, event, words);
     case 'audit':
       return showAudit(context, customerId, member, event, words);
     case 'set':
@@ -223,6 +236,14 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return goOn(context, customerId, member, event);
     case 'stop':
       return stopOperation(context, customerId, member, event, event.value);
+    case 'stop_all':
+      return stopAll(context, customerId, member, event);
+    case 'pause':
+      return pauseOperation(context, customerId, member, event, event.value);
+    case 'resume':
+      return resumeOperation(context, customerId, member, event, event.value);
+    case 'retry':
+      return retryOperation(context, customerId, member, event, event.value);
     case 'audit':
       return showAudit(context, customerId, member, event, event.value);
     case 'revoke_consent':

@@ -21,6 +21,7 @@ import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
 import { createMover, type Mover } from '../core/operations/move.ts';
 import { createOperations, type Operations } from '../core/operations/operations.ts';
+import { createStandstill, type Standstill } from '../core/operations/standstill.ts';
 import { createThreads, type Threads } from '../core/operations/threads.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -90,6 +91,7 @@ export interface Foundation {
   readonly queue: Queue;
   readonly operations: Operations;
   readonly consents: Consents;
+  readonly standstill: Standstill;
   readonly screenshots: Screenshots;
 }
 
@@ -139,11 +141,12 @@ export async function openFoundation(
   // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
+  const standstill = createStandstill({ database, directory, audit, operations, consents, mover, queue });
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
-    ...{ customers, apiTokens, mover, threads, workflows, queue, operations, consents, screenshots },
+    ...{ customers, apiTokens, mover, threads, workflows, queue, operations, consents, standstill, screenshots },
   };
 }
 

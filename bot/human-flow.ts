@@ -2,6 +2,7 @@ import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { Transaction } from '../core/database.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
+import { mayControl } from '../core/operations/control.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -23,12 +24,6 @@ const LONGEST_CODE = 64;
 const MINE = 'Only whoever asked, an approver or an admin can answer this. Nothing was changed.';
 const OLD_CARD = 'This card is from another version. Nothing was changed.';
 const NO_CONSENT = 'The countersignature does not hold any more, so the work can’t go on. Nothing was changed.';
-
-/** Who may help an operation on: whoever asked for it, whoever countersigned it, approvers and admins. */
-export function mayAnswer({ requester, grant }: Operation, { id, roles }: Member): boolean {
-  const isTheirs = requester.id === id || grant?.approver.id === id;
-  return isTheirs || roles.includes('approver') || roles.includes('admin');
-}
 
 /** “Enter the code”: a one-time page for whoever pressed it, and nobody else. */
 export async function sendCodeLink(
@@ -84,7 +79,7 @@ async function findAsked(
   const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
   const question = operation && (await latestQuestion(tx, customerId, operation.id));
   if (!operation || !question) return 'unknown';
-  if (!mayAnswer(operation, member)) return 'not_allowed';
+  if (!mayControl(operation, member)) return 'not_allowed';
   // An older question of the operation was answered: there is a newer one.
   return { operation, question: question.id === shown.questionId ? question : { ...question, closed: 'answered' } };
 }
@@ -178,7 +173,7 @@ async function openCode(context: Context, tx: Transaction, { customerId, operati
   const operation = await context.operations.get(tx, customerId, operationId);
   const question = operation && (await latestQuestion(tx, customerId, operationId));
   if (!operation || !question || !isOpenCode(operation, question)) return undefined;
-  if (!mayAnswer(operation, await context.customers.memberById(tx, customerId, memberId))) return 'not_allowed';
+  if (!mayControl(operation, await context.customers.memberById(tx, customerId, memberId))) return 'not_allowed';
   const { hasConsent } = await context.consents.verify(tx, customerId, operationId);
   return hasConsent ? { operation, question } : undefined;
 }

@@ -29,6 +29,7 @@ export type Intent =
   | { readonly kind: 'target'; readonly target: string }
   | { readonly kind: 'audit'; readonly operationId?: OperationId }
   | { readonly kind: 'cancel'; readonly operationId?: OperationId }
+  | { readonly kind: 'pause' | 'resume' | 'retry'; readonly operationId?: OperationId }
   | { readonly kind: 'help' }
   | { readonly kind: 'greeting' }
   /** `what` is for people: `a WooCommerce API key`. The text must go nowhere. */
@@ -61,7 +62,16 @@ export function parseIntent(text: string, services: readonly ServiceNames[]): Pa
   const plain = plainText(text);
   const words = wordsOf(plain.words);
   const said: Said = { plain, words, mentions: findMentions(words, services), services };
-  return audit(said) ?? cancel(said) ?? help(said) ?? setUp(said) ?? smallTalk(said) ?? target(said) ?? unsure(said);
+  return (
+    steer(said) ??
+    audit(said) ??
+    cancel(said) ??
+    help(said) ??
+    setUp(said) ??
+    smallTalk(said) ??
+    target(said) ??
+    unsure(said)
+  );
 }
 
 interface Said {
@@ -160,6 +170,33 @@ function cancel(said: Said): Parsed | undefined {
   if (!CANCEL_START.test(lower)) return undefined;
   const rest = leftover(said).filter((word) => !CANCEL_OBJECTS.has(word.lower) && !CANCEL_WORD.test(word.lower));
   return rest.length === 0 ? sure({ kind: 'cancel' }) : { intent: { kind: 'unsure' }, isSure: false };
+}
+
+const STEERED =
+  '(?:(?: (?:it|that|this|the|operation|request|run|please|bitte|now|for now|me|my|es|das|die|den))| op-[0-9a-z]{8}){0,4}[ .!?]*$';
+const STEERING = (
+  [
+    ['pause', 'pause|pausiere|pausieren|pausar|pausa'],
+    ['resume', 'resume|unpause|un-pause|fortsetzen|setze? fort|weitermachen|reprendre|reprends|reanudar|riprendi'],
+    [
+      'retry',
+      'retry|re-try|try (?:it |this |that )?again|once more|nochmal(?: versuchen)?|noch einmal(?: versuchen)?|réessayer|réessaie|reintentar|riprova',
+    ],
+  ] as const
+).map(([kind, verbs]) => ({
+  kind,
+  pattern: new RegExp(
+    `^${OPENING}(?:(?:can|could|would|will) (?:you|we) |let's |kannst du )?(?:please |just )?(?:${verbs})(?!\\p{L})${STEERED}`,
+    'u',
+  ),
+}));
+
+/** `pause`, `resume op-…`, `please try it again`: the whole sentence, or it is something else. */
+function steer({ plain }: Said): Parsed | undefined {
+  const wanted = STEERING.find(({ pattern }) => pattern.test(plain.lower));
+  if (!wanted) return undefined;
+  const operationId = operationIdIn(plain.lower);
+  return sure({ kind: wanted.kind, ...(operationId && { operationId }) });
 }
 
 const ANY_NOT_CANCEL = new RegExp(

@@ -17,6 +17,7 @@ import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/we
 import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
 import { createSharedLimits } from '../core/limits.ts';
+import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
@@ -132,6 +133,7 @@ async function wire(
     config.model &&
     redactedModel(createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log }), redact);
   const address = { publicUrl: config.http.publicUrl };
+  const deciding = { database, audit, customers, consents, operations, mover, queue, vault };
   const context: Context = {
     ...{
       database,
@@ -152,6 +154,7 @@ async function wire(
       model,
       log,
       chat,
+      control: createControl({ ...deciding, egress }),
     },
     publicUrl: () => address.publicUrl,
   };

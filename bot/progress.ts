@@ -6,6 +6,8 @@ import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
+import { mayControl } from '../core/operations/control.ts';
+import { type OperatorPause, pauseOf } from '../core/operations/hold.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { type Question, questionsOf } from '../core/operations/questions.ts';
@@ -18,7 +20,6 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
-import { mayAnswer } from './human-flow.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
@@ -199,13 +200,14 @@ interface Wanted {
 async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
   const { id, customerId } = operation;
   const wanted: Wanted[] = [];
+  const pause = isEnd(operation.state) ? undefined : await pauseOf(tx, customerId);
   if (operation.request) {
     const rules = await deps.customers.rules(tx, customerId);
     const members = await deps.customers.members(tx, customerId);
     const admins = await deps.customers.members(tx, customerId, 'admin');
     const approvers = possibleApprovers(members, operation, rules);
     const lack = lackOfApprovers(members, operation, rules);
-    const people = { approvers, admins, rules, lack };
+    const people = { approvers, admins, rules, lack, pause };
     wanted.push({ slot: `consent:${id}`, card: consentCard(operation, people) });
     if (operation.remindedAt)
       wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, people) });
@@ -218,9 +220,9 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     // The question shows the page that counts; its picture twice in a row would only push the buttons away.
     const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
     const shown = isAsking ? [] : await pictures(tx, deps, operation);
-    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, questions.at(-1)) });
+    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, { asked: questions.at(-1), pause }) });
   }
-  for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question)));
+  for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
   const closed = [
@@ -237,6 +239,7 @@ async function questionMessages(
   deps: ProgressDeps,
   operation: Operation,
   question: Question,
+  pause: OperatorPause | undefined,
 ): Promise<readonly Wanted[]> {
   const { customerId } = operation;
   const { id, screenshotId, answeredBy } = question;
@@ -245,7 +248,8 @@ async function questionMessages(
     operation,
     question,
     answeredBy: answeredBy ? await deps.customers.memberById(tx, customerId, answeredBy) : undefined,
-    mayAnswer: members.filter((member) => mayAnswer(operation, member)),
+    mayAnswer: members.filter((member) => mayControl(operation, member)),
+    pause,
     picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0] : undefined,
   };
   return [

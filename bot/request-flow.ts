@@ -69,7 +69,7 @@ async function begin(
 }
 
 /** When to come back, in the reader's own time. */
-function tooSoonCard({ tooSoon, most, at }: TooSoon, base: string): Card {
+export function tooSoonCard({ tooSoon, most, at }: TooSoon, base: string): Card {
   const [lead, words] =
     tooSoon === 'operations'
       ? [

@@ -40,7 +40,7 @@ export interface Database {
    * to look at the value before it does what was vouched for.
    */
   vouched(what: Vouched, customerId: CustomerId, text: string, value: Prisma.Sql): Prisma.Sql;
-  /** Calls a function of schema `directory`, which knows no customer and returns ids only. */
+  /** Calls a function that belongs to no customer: one of schema `directory`, which returns ids only, or of the standstill. */
   directory(sql: Prisma.Sql): Promise<readonly unknown[]>;
   /** One statement on what belongs to no customer: the buckets of core/limits.ts, the queue's own tables. Errors as above. */
   shared(sql: Prisma.Sql): Promise<readonly unknown[]>;
@@ -76,7 +76,8 @@ export type Vouched =
   | 'member'
   | 'rules'
   | 'token'
-  | 'link';
+  | 'link'
+  | 'pause';
 
 export interface DatabaseConfig {
   /** Login of a member of `countersign_program`. */

@@ -32,7 +32,9 @@ export function auditCard(trail: Trail): Card {
           text(`${operation.type.title} for ${place(operation.plan.base)} · asked by `),
           person(operation.requester.person),
           ...(operation.grant ? [text(' · countersigned by '), person(operation.grant.approver.person)] : []),
-          text(` · ${stateWords(operation.state)}`),
+          text(` · ${stateWords(operation.state)}${pausedBy(operation)}`),
+          ...(operation.retryOf ? [text(' · tries '), code(operation.retryOf), text(' again')] : []),
+          ...(operation.retriedAs ? [text(' · tried again as '), code(operation.retriedAs)] : []),
         ],
       },
       ...(finished.length > 0
@@ -170,6 +172,12 @@ export function verdictWords(verdict: ChainVerdict): string {
 export function peopleWords({ requester, grant }: Operation): string {
   const asked = `asked by ${requester.person.name}`;
   return grant ? `${asked}, countersigned by ${grant.approver.person.name}` : `${asked}, not countersigned`;
+}
+
+/** Who had it rest, apart from a question that nobody answered. */
+function pausedBy({ state, hold, heldBy }: Operation): string {
+  if (state !== 'paused') return '';
+  return hold === 'operator' ? ' by the operator' : heldBy ? ` by ${heldBy.person.name}` : ', nobody answered';
 }
 
 /** A state as people say it: `waiting for approval`. */

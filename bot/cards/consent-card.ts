@@ -1,9 +1,11 @@
 import type { Lack, Rules } from '../../core/consent/policy.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission } from '../../core/services/service.ts';
+import { pauseNote } from './pause-words.ts';
 import { bold, clock, code, names, oneOf, person, place, shortHash, text } from './text.ts';
 
 /** Who could decide as things stand, who can change that, and how many it takes. */
@@ -13,6 +15,8 @@ export interface Deciders {
   readonly rules: Pick<Rules, 'approvalsRequired' | 'approverGroup'>;
   /** Why those approvals can't be had. */
   readonly lack: Lack | undefined;
+  /** The operator holds the customer's work back. */
+  readonly pause?: OperatorPause | undefined;
 }
 
 /** The question, and later who answered it, when and how. */
@@ -30,6 +34,7 @@ export function consentCard(operation: Operation, people: Deciders): Card {
       ...unencrypted(operation),
       ...replaced(operation),
       plan(operation),
+      ...held(operation, people),
       ...decision(operation, people),
     ],
   };
@@ -64,8 +69,14 @@ function replaced({ plan: { replaces } }: Operation): readonly Block[] {
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
+/** While nothing runs at all, whoever decides knows what their word is worth. */
+function held({ state }: Operation, { pause }: Deciders): readonly Block[] {
+  if (state === 'awaiting_consent') return pauseNote(pause, 'What is approved now is kept, and starts when that ends.');
+  return state === 'awaiting_credentials' ? pauseNote(pause, 'It starts when that ends.') : [];
+}
+
 function provenance(operation: Operation): RichText {
-  const { requester, id, planHash, request } = operation;
+  const { requester, id, planHash, request, retryOf } = operation;
   const isOpen = operation.state === 'awaiting_consent' && request;
   return [
     text('Asked by '),
@@ -74,6 +85,7 @@ function provenance(operation: Operation): RichText {
     code(id),
     text(' · plan '),
     code(shortHash(planHash)),
+    ...(retryOf ? [text(' · tries '), code(retryOf), text(' again')] : []),
     ...(isOpen ? [text(' · expires '), clock(request.expiresAt)] : []),
   ];
 }

@@ -1,8 +1,10 @@
 import type { Member } from '../../core/customers/customers.ts';
+import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { CODE_SECONDS, type Question } from '../../core/operations/questions.ts';
 import type { Block, Button, Card, CardStatus, PictureLink, Span } from '../../core/ports/chat.ts';
 import { LINK_MINUTES } from '../../core/vault/links.ts';
+import { pauseNote } from './pause-words.ts';
 import { stopButton } from './progress-card.ts';
 import { bold, clock, code, person, place, text } from './text.ts';
 
@@ -16,6 +18,8 @@ export interface Asked {
   readonly mayAnswer: readonly Member[];
   /** Of the page that the browser stands on, secrets blackened. */
   readonly picture: PictureLink | undefined;
+  /** The operator holds the customer's work back. */
+  readonly pause?: OperatorPause | undefined;
 }
 
 /** Where a question stands: open, lapsed with its operation still to be taken up, or settled. */
@@ -34,6 +38,7 @@ export function questionCard(asked: Asked): Card {
       { kind: 'text', text: [text(asked.question.words)] },
       ...(standing === 'settled' ? [] : toDo(asked, standing)),
       ...(picture && standing !== 'settled' ? [{ kind: 'pictures', items: [picture] } satisfies Block] : []),
+      ...(standing === 'settled' ? [] : pauseNote(asked.pause, thenWords(asked.question))),
       outcome(asked, standing),
       ...(standing === 'settled' ? [] : [buttons(asked, standing)]),
     ],
@@ -64,6 +69,12 @@ function statusOf({ operation: { state }, question }: Asked, standing: Standing)
   return state === 'queued' || state === 'in_progress' || state === 'completed'
     ? { tone: 'running', words: 'Running' }
     : { tone: 'failed', words: 'Over' };
+}
+
+function thenWords({ kind }: Question): string {
+  return kind === 'code'
+    ? 'Wait with the code until that ends: it would be too old by then.'
+    : 'Your answer is kept, and the work goes on when that ends.';
 }
 
 /** `Waiting for a code` */

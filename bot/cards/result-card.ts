@@ -1,5 +1,6 @@
+import { isRetryable } from '../../core/operations/control.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Block, Button, Card } from '../../core/ports/chat.ts';
+import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { accessWords } from './consent-card.ts';
 import { bold, code, person, place, seconds, text } from './text.ts';
 
@@ -79,10 +80,11 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
           onRecord(record),
         ],
       },
-      { kind: 'text', text: [bold('Next: '), text(nextWords(operation))] },
+      { kind: 'text', text: next(operation) },
       {
         kind: 'actions',
         buttons: [
+          ...(canTryAgain(operation) ? [tryAgain(operation)] : []),
           ...(isForHand(operation) ? [guide(operation)] : []),
           trail(operation, 'plain'),
           ...(operation.isKeyStored ? [revoke(operation)] : []),
@@ -139,8 +141,27 @@ function unseenLabel({ intent }: Operation): string | undefined {
   return intent?.state === 'started' || intent?.state === 'uncertain' ? intent.label : undefined;
 }
 
+function next(operation: Operation): RichText {
+  const { retriedAs } = operation;
+  if (retriedAs)
+    return [text('It is tried again as '), code(retriedAs), text(', with a plan and an approval of its own.')];
+  return [bold('Next: '), text(nextWords(operation))];
+}
+
+/** One press: not where a person has to look at the shop first, or does better by hand. */
+function canTryAgain(operation: Operation): boolean {
+  const isOrphan = unseenLabel(operation) !== undefined || operation.errorCode === 'effect_unsure';
+  return isRetryable(operation) && !operation.retriedAs && !isOrphan && !isForHand(operation);
+}
+
+function tryAgain({ id }: Operation): Button {
+  return { label: 'Try again', style: 'primary', action: 'retry', value: id };
+}
+
 function nextWords(operation: Operation): string {
-  const again = `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
+  const again = canTryAgain(operation)
+    ? 'press “Try again” for a new plan that somebody approves'
+    : `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in the shop, then ${again}.`;
   if (isForHand(operation))
     return `make the key by hand: “Show me the steps instead” lists them. If the shop lets this address in without a CAPTCHA, ${again}.`;

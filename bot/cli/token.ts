@@ -98,7 +98,7 @@ async function customersOf(call: Call, foundation: Foundation): Promise<readonly
 }
 
 /** By id, or by a name that one customer alone has. `undefined` after a complaint. */
-async function customerOf(call: Call, foundation: Foundation): Promise<CustomerId | undefined> {
+export async function customerOf(call: Call, foundation: Foundation): Promise<CustomerId | undefined> {
   const { customer: named } = call.values;
   if (typeof named !== 'string' || named === '') return void call.complain('Say which customer (--customer NAME).');
   const found: CustomerId[] = [];

@@ -1,13 +1,15 @@
 import type { Member } from '../../core/customers/customers.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
-import { takeEvent } from '../../core/operations/events.ts';
-import { isEnd, STATES } from '../../core/operations/states.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { isEnd } from '../../core/operations/states.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
+import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
-import { eventRef, whisperWords } from '../speak.ts';
+import { eventRef, whisper, whisperWords } from '../speak.ts';
+import { operationList } from './operations.ts';
 
-const STOPPABLE = STATES.filter((state) => !isEnd(state));
+const SHOWN = 10;
 
 /** Stop: whoever asked, an approver or an admin. A running worker feels it before its next action. */
 export async function stopOperation(
@@ -17,92 +19,117 @@ export async function stopOperation(
   event: ChatEvent,
   words: string,
 ): Promise<void> {
-  const id =
-    parseOperationId(words) ?? (words.trim() === '' ? await onlyOneHere(context, customerId, event) : undefined);
-  const outcome = id ? await stopOne(context, customerId, member, id, event) : 'unknown';
-  if (outcome === 'unknown' && words.trim() !== '')
-    return whisperWords(
-      context,
-      event,
-      `There is no operation “${words.trim().slice(0, 40)}” here. Nothing was stopped.`,
-    );
-  if (outcome === 'unknown')
-    return whisperWords(
-      context,
-      event,
-      'Say which operation, such as /countersign stop op-7k3f9q2m. Nothing was stopped.',
-    );
-  if (outcome === 'not_allowed')
-    return refuse(context, customerId, member, event, {
-      asked: 'stop',
-      words: 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
-      ...(id ? { about: id } : {}),
-    });
-  if (outcome === 'over') return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
+  const id = await namedOrOnly(context, customerId, event, words, ({ state }) => !isEnd(state));
+  if (!id) return whisperWords(context, event, `${whichWords(words, 'stop')} Nothing was stopped.`);
+  const wish = { operationId: id, by: member, event: eventRef(event) };
+  const outcome = await context.control.cancel(customerId, wish);
+  switch (outcome.kind) {
+    case 'cancelled':
+    case 'repeated':
+      return; // the thread says so
+    case 'over':
+      return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
+    case 'unknown':
+      return whisperWords(context, event, `${unknownWords(id)} Nothing was stopped.`);
+    case 'not_allowed':
+      return refuse(context, customerId, member, event, {
+        ...{ asked: 'stop', about: id },
+        words: 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
+      });
+    default:
+      return outcome satisfies never;
+  }
 }
 
-/** "stop" alone means the one operation of this thread that is not over yet. */
-async function onlyOneHere(
+/**
+ * The operation that somebody names, or without a name the only one of the thread that the command could mean; `undefined`:
+ * there is none, or several.
+ */
+export async function namedOrOnly(
   context: Context,
   customerId: CustomerId,
   event: ChatEvent,
+  words: string,
+  isMeant: (operation: Operation) => boolean,
 ): Promise<OperationId | undefined> {
+  if (words.trim() !== '') return parseOperationId(words);
   return context.database.withCustomer(customerId, async (tx) => {
     const thread = await context.threads.open(tx, customerId, event.thread);
-    const open = (await context.operations.ofThread(tx, customerId, thread.id)).filter(({ state }) => !isEnd(state));
-    return open.length === 1 ? open[0]?.id : undefined;
+    const meant = (await context.operations.ofThread(tx, customerId, thread.id)).filter(isMeant);
+    return meant.length === 1 ? meant[0]?.id : undefined;
   });
 }
 
-/** `stop all`: every operation of the workspace; admins only. */
+/** Why `namedOrOnly` found nothing. */
+export function whichWords(words: string, verb: string): string {
+  return words.trim() === ''
+    ? `Say which operation, such as /countersign ${verb} op-7k3f9q2m.`
+    : unknownWords(words.trim().slice(0, 40));
+}
+
+/** The same for absent and for somebody else's. */
+export function unknownWords(id: string): string {
+  return `There is no operation “${id}” here.`;
+}
+
+/** `stop all`: asks first, and says what that would stop; admins only. */
+export async function askToStopAll(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+): Promise<void> {
+  if (!member.roles.includes('admin')) return refuseAll(context, customerId, member, event);
+  const open = await context.database.withCustomer(customerId, (tx) => context.operations.open(tx, customerId));
+  if (open.length === 0) return whisperWords(context, event, 'Nothing is running or waiting.');
+  const running = open.filter(({ state }) => state === 'in_progress').length;
+  const title = open.length === 1 ? 'Stop the one open operation?' : `Stop all ${open.length} open operations?`;
+  const rest = open.length - SHOWN;
+  await whisper(context, event, {
+    summary: title,
+    blocks: [
+      {
+        kind: 'text',
+        text: [bold(title), text(running > 0 ? ` ${running} of them ${running === 1 ? 'is' : 'are'} running.` : '')],
+      },
+      operationList(open.slice(0, SHOWN)),
+      ...(rest > 0 ? [{ kind: 'text', tone: 'quiet', text: [text(`And ${rest} more.`)] } as const] : []),
+      {
+        kind: 'text',
+        tone: 'quiet',
+        text: [
+          text(
+            'Each thread then says who stopped it. It stops what is there now: what is asked for afterwards is new.',
+          ),
+        ],
+      },
+      { kind: 'actions', buttons: [{ label: 'Stop them all', style: 'danger', action: 'stop_all', value: '' }] },
+    ],
+  });
+}
+
+/** The answer to `askToStopAll`: every operation that is open at this moment ends. */
 export async function stopAll(
   context: Context,
   customerId: CustomerId,
   member: Member,
   event: ChatEvent,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
-    return refuse(context, customerId, member, event, {
-      asked: 'stop_all',
-      words: 'Only an admin can stop everything. Nothing was stopped.',
-    });
-  const open = await context.database.withCustomer(customerId, (tx) =>
-    tx.operation.findMany({ where: { customerId, status: { in: STOPPABLE } }, select: { id: true } }),
-  );
-  let stopped = 0;
-  for (const { id } of open) if ((await stopOne(context, customerId, member, id)) === 'stopped') stopped++;
+  const outcome = await context.control.cancelAll(customerId, member);
+  if (outcome.kind !== 'cancelled') return refuseAll(context, customerId, member, event);
+  const { count } = outcome;
   await whisperWords(
     context,
     event,
-    stopped === 0
-      ? 'Nothing was running or waiting.'
-      : `Stopped ${stopped} ${stopped === 1 ? 'operation' : 'operations'}. Every thread says so.`,
+    count === 0
+      ? 'Nothing was running or waiting any more.'
+      : `Stopped ${count} ${count === 1 ? 'operation' : 'operations'}. Every thread says so. New requests are possible.`,
   );
 }
 
-async function stopOne(
-  context: Context,
-  customerId: CustomerId,
-  member: Member,
-  id: string,
-  event?: ChatEvent,
-): Promise<'stopped' | 'over' | 'not_allowed' | 'unknown' | 'repeated'> {
-  return context.database.withCustomer(customerId, async (tx) => {
-    if (event && !(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
-    const operation = await context.operations.get(tx, customerId, id);
-    if (!operation) return 'unknown';
-    const isAllowed =
-      operation.requester.id === member.id || member.roles.some((role) => role === 'approver' || role === 'admin');
-    if (!isAllowed) return 'not_allowed';
-    const why = `Stopped by ${member.person.name}.`;
-    const entry = { kind: 'operation.cancelled', actor: member.id, payload: { why } } as const;
-    const fence = await context.mover.move(tx, customerId, {
-      operationId: operation.id,
-      from: STOPPABLE,
-      to: 'cancelled',
-      set: { errorMessage: why },
-      entry,
-    });
-    return fence === undefined ? 'over' : 'stopped';
+function refuseAll(context: Context, customerId: CustomerId, member: Member, event: ChatEvent): Promise<void> {
+  return refuse(context, customerId, member, event, {
+    asked: 'stop_all',
+    words: 'Only an admin can stop everything. Nothing was stopped.',
   });
 }

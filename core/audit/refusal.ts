@@ -4,7 +4,18 @@ import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import type { Audit } from './audit.ts';
 
 /** What a person asked for without the role that it needs. */
-export type Asked = 'answer' | 'audit' | 'export' | 'reveal' | 'revoke' | 'settings' | 'stop' | 'stop_all';
+export type Asked =
+  | 'answer'
+  | 'audit'
+  | 'export'
+  | 'pause'
+  | 'resume'
+  | 'retry'
+  | 'reveal'
+  | 'revoke'
+  | 'settings'
+  | 'stop'
+  | 'stop_all';
 
 const QUIET_MS = 60_000; // one entry of a kind a minute and person: whoever repeats it can't flood the chain
 

@@ -34,6 +34,8 @@ export interface Customers {
     mayWorkAlone: boolean,
   ): Promise<void>;
   setRules(tx: Transaction, customerId: CustomerId, rules: ApprovalRules): Promise<void>;
+  /** Whether the model may help; plans say so, and a run asks each time. @returns whether that is new. */
+  setModel(tx: Transaction, customerId: CustomerId, isAllowed: boolean): Promise<boolean>;
   /** From now on exactly these accounts belong to one person; one account alone is nobody else's any more. */
   link(tx: Transaction, customerId: CustomerId, accounts: readonly Member[]): Promise<void>;
 }
@@ -122,6 +124,10 @@ export function createCustomers(deps: { database: Database; directory: Directory
         UPDATE customers SET approvals_required = ${required}, admins_approve = ${adminsApprove}, approver_group = ${approverGroup}
         WHERE customer_id = ${customerId}::uuid AND (approvals_required, admins_approve, approver_group)
           IS DISTINCT FROM (${approvalsRequired}::int, ${adminsApprove}::boolean, ${approverGroup}::text)`;
+    },
+    async setModel(tx, customerId, isAllowed) {
+      const where = { customerId, allowsModel: !isAllowed };
+      return (await tx.customer.updateMany({ where, data: { allowsModel: isAllowed } })).count === 1;
     },
     async link(tx, customerId, accounts) {
       const personId = accounts.length > 1 ? newUuid() : null;

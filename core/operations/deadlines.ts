@@ -6,6 +6,7 @@ import { deleteUnkept } from '../consent/standing.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Vault } from '../vault/vault.ts';
+import { lapsedWords } from './hold.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
@@ -83,10 +84,12 @@ function endOverdue({ database, operations, mover }: DeadlineDeps, { customerId,
 }
 
 /** Why the operation's time is over, where it waits for somebody; `undefined`: it is not. */
-function overdue({ state, request, grant }: Operation, now: Date): string | undefined {
+function overdue(operation: Operation, now: Date): string | undefined {
+  const { state, request, grant, hold } = operation;
   if (state === 'awaiting_consent' && request && request.expiresAt <= now) return 'Nobody approved it in time';
   if (!grant?.expiresAt || grant.expiresAt > now) return undefined;
   if (state === 'awaiting_credentials') return 'The sign-in was not entered in time';
+  if (state === 'paused' && hold !== null) return lapsedWords(operation, 'Consent has expired');
   return state === 'waiting_for_human' || state === 'paused' ? 'Nobody answered its question in time' : undefined;
 }
 

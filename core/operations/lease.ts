@@ -1,13 +1,16 @@
+import { z } from 'zod';
 import type { Consents } from '../consent/consent.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
-import type { CustomerId } from '../ids.ts';
+import type { CustomerId, MemberId, OperationId } from '../ids.ts';
+import type { Queue } from '../queue/queue.ts';
 import type { OperationJob } from '../queue/queues.ts';
+import { type HeldBy, heldPauseOf, isEffectUnderWay, pauseNow } from './hold.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import { requirePlace } from './places.ts';
-import { isEnd } from './states.ts';
+import type { OperationState } from './states.ts';
 import { Stopped } from './stopped.ts';
 
 const WATCH_MS = 1_000; // so that a stop is felt within two seconds, whatever the page does
@@ -47,11 +50,17 @@ export interface LeaseDeps {
   readonly consents: Consents;
   readonly operations: Operations;
   readonly mover: Mover;
+  readonly queue: Queue;
   /** Operations of one customer that may be under way in all processes together; absent: any number. */
   readonly atOnce?: number;
 }
 
-/** Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more. @throws Stopped `consent`, CountersignError `customer_busy` */
+const RUNNABLE: readonly OperationState[] = ['queued', 'in_progress'];
+
+/**
+ * Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more, or it
+ * is held back, and paused now. @throws Stopped `consent`, CountersignError `customer_busy`
+ */
 export async function takeLease(
   deps: LeaseDeps,
   job: OperationJob,
@@ -59,9 +68,14 @@ export async function takeLease(
 ): Promise<Lease | undefined> {
   const { customerId, operationId } = job;
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
-    const operation = await deps.operations.get(tx, customerId, operationId);
-    if (!operation || isEnd(operation.state)) return undefined;
     await lock(tx, customerId, operationId); // so that a countersignature that is being taken back is seen as that
+    const operation = await deps.operations.get(tx, customerId, operationId);
+    if (!operation || !RUNNABLE.includes(operation.state) || !(await isOwnJob(tx, job))) return undefined;
+    const held = await heldBy(tx, customerId, operationId);
+    if (held) {
+      await pauseNow(tx, deps, operation, held);
+      return undefined;
+    }
     const verdict = await deps.consents.verifyToBegin(tx, operation);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     const isTakeOver = operation.state === 'in_progress';
@@ -79,6 +93,22 @@ export async function takeLease(
   return taken && createLease(deps, taken, jobSignal);
 }
 
+/** Resumed while its earlier job was still on its way, an operation has two: the earlier one would take it from the other's worker. */
+async function isOwnJob(tx: Transaction, { customerId, operationId, jobId }: OperationJob): Promise<boolean> {
+  if (jobId === undefined) return true;
+  const own = { customerId, id: operationId, OR: [{ jobId }, { jobId: null }] };
+  return (await tx.operation.count({ where: own })) === 1;
+}
+
+/** Who holds the operation back right now: true until the transaction ends. */
+async function heldBy(tx: Transaction, customerId: CustomerId, id: OperationId): Promise<HeldBy | undefined> {
+  const where = { customerId_id: { customerId, id } };
+  const row = await tx.operation.findUnique({ where, select: { hold: true, heldBy: true } });
+  // CHECK autonomous_operations_hold_check: a person's hold has its person, a member by foreign key.
+  if (row?.hold === 'person') return { hold: 'person', by: row.heldBy as MemberId };
+  return row?.hold === 'operator' || (await heldPauseOf(tx, customerId)) ? { hold: 'operator' } : undefined;
+}
+
 interface Taken {
   readonly operation: Operation;
   readonly fence: bigint;
@@ -91,18 +121,32 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
   const { customerId, id } = operation;
   const lost = new AbortController();
   let seenAt = takenAt;
+  /** @returns whether somebody wants it paused. */
   const check = async (tx: Transaction, permission?: string) => {
-    await checkFence(tx, customerId, id, fence);
+    const { isHeld } = await checkFence(tx, customerId, id, fence);
     const verdict = await consents.verify(tx, customerId, id, permission);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
+    return isHeld;
   };
-  /** What is seen is at least as new as the moment before the question. */
-  const look = (permission?: string) =>
+  /** Never in the middle of an effect: that one is finished and kept first. */
+  const pauseWhereSafe = () =>
     database.withCustomer(customerId, async (tx) => {
-      const askedAt = performance.now();
-      await check(tx, permission);
-      seenAt = Math.max(seenAt, askedAt);
+      await lock(tx, customerId, id);
+      await checkFence(tx, customerId, id, fence);
+      if (await isEffectUnderWay(tx, customerId, id, fence)) return false;
+      const held = await heldBy(tx, customerId, id);
+      return held !== undefined && pauseNow(tx, deps, { customerId, id, fence, grant: operation.grant }, held);
     });
+  /** What is seen is at least as new as the moment before the question. */
+  const look = async (permission?: string) => {
+    const isHeld = await database.withCustomer(customerId, async (tx) => {
+      const askedAt = performance.now();
+      const isWanted = await check(tx, permission);
+      seenAt = Math.max(seenAt, askedAt);
+      return isWanted;
+    });
+    if (isHeld && (await pauseWhereSafe())) throw new Stopped('paused', 'The operation was paused');
+  };
   const requireSight = () => {
     if (performance.now() - seenAt > SIGHT_MS) throw outOfSight();
   };
@@ -151,13 +195,24 @@ export async function lock(tx: Transaction, customerId: CustomerId, id: string):
   await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
-async function checkFence(tx: Transaction, customerId: CustomerId, id: string, fence: bigint): Promise<void> {
-  const row = await tx.operation.findUnique({
-    where: { customerId_id: { customerId, id } },
-    select: { status: true, fence: true },
-  });
+const standing = z.array(z.object({ status: z.string(), fence: z.bigint(), isHeld: z.boolean() })).max(1);
+
+/** @returns whether it is held back, by whomever. */
+async function checkFence(
+  tx: Transaction,
+  customerId: CustomerId,
+  id: string,
+  fence: bigint,
+): Promise<{ isHeld: boolean }> {
+  const [row] = standing.parse(
+    await tx.$queryRaw`
+      SELECT o.status, o.fence, o.hold IS NOT NULL OR c.paused_at IS NOT NULL OR s.since IS NOT NULL AS "isHeld"
+      FROM autonomous_operations o JOIN customers c USING (customer_id), app.standstill() s
+      WHERE o.customer_id = ${customerId}::uuid AND o.id = ${id}`,
+  );
   if (row?.status !== 'in_progress' || row.fence !== fence)
     throw new Stopped('moved', 'Somebody else moved the operation');
+  return row;
 }
 
 /** Every move takes one fence number, and a worker that takes over leaves it `in_progress`. */

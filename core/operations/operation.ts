@@ -14,6 +14,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
 import { resultWhere } from '../vault/records.ts';
+import type { Hold } from './hold.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
 import { type OperationState, parseState } from './states.ts';
@@ -52,6 +53,12 @@ export interface Operation {
   readonly isKeyStored: boolean;
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
+  /** Who wants it paused, and once it is, by whom: `person`, who is `heldBy`, or the operator. */
+  readonly hold: Hold | null;
+  readonly heldBy: Member | null;
+  /** The operation that this one tries again, and the one that tries this one again. */
+  readonly retryOf: OperationId | null;
+  readonly retriedAs: OperationId | null;
   readonly result: OperationResult | null;
   readonly errorCode: string | null;
   /** Of a denied one: why it was denied, as long as these words are on record. */
@@ -112,6 +119,10 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     isKeyStored: (await tx.credential.count({ where: resultWhere(customerId, id) })) > 0,
     steps: await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
     currentStep: row.currentStep,
+    hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
+    heldBy: row.heldBy ? await member(row.heldBy) : null,
+    retryOf: row.retryOf as OperationId | null, // by foreign key
+    retriedAs: row.completedAt ? await retryOf(tx, customerId, id) : null,
     result: row.result === null ? null : operationResult.parse(row.result),
     errorCode: row.errorCode,
     errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
@@ -119,6 +130,12 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     startedAt: row.startedAt,
     completedAt: row.completedAt,
   };
+}
+
+async function retryOf(tx: Transaction, customerId: CustomerId, id: OperationId): Promise<OperationId | null> {
+  const where = { customerId_retryOf: { customerId, retryOf: id } };
+  const row = await tx.operation.findUnique({ where, select: { id: true } });
+  return row && (row.id as OperationId); // an operation's own id
 }
 
 /** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */

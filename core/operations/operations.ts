@@ -10,6 +10,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
+import { lock } from './lease.ts';
 import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
 import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
 import { MOST_FAILED_SIGN_INS, signInWait } from './sign-in-limit.ts';
@@ -25,6 +26,8 @@ export interface NewOperation {
   readonly permissions: readonly string[];
   /** The message or command that asks for it. */
   readonly event?: EventRef;
+  /** The operation that is tried again. */
+  readonly retryOf?: OperationId;
 }
 
 /** Nothing was made: the customer has asked too often, or sign-ins at this target failed too often, until `at`. */
@@ -38,7 +41,7 @@ export interface TooSoon {
 export interface Operations {
   /**
    * Makes the operation, its plan and its consent request, all on record. `undefined`: the event that asks for it has
-   * been delivered before, and its operation is there.
+   * been delivered before, or `retryOf` is tried again already, and that operation is there.
    */
   request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | undefined>;
   /**
@@ -51,6 +54,8 @@ export interface Operations {
     permissions: readonly string[],
     by: Member,
   ): Promise<boolean>;
+  /** Makes every plan anew that waits for approval and says something else of the model than holds now. */
+  replan(tx: Transaction, customerId: CustomerId, by: Member): Promise<void>;
   /** Whether the plan still says the truth about the key whose place the new one takes: another one may have been stored since. */
   saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
@@ -62,6 +67,8 @@ export interface Operations {
     options?: { since: bigint },
   ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
+  /** All that is not over, newest first. */
+  open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
 
 export interface OperationsDeps {
@@ -100,6 +107,7 @@ export function createOperations(deps: OperationsDeps): Operations {
         try {
           return await database.withCustomer(customerId, async (tx) => {
             if (!(await takeEvent(tx, customerId, input.event))) return undefined;
+            if (input.retryOf && (await isRetried(tx, customerId, input.retryOf))) return undefined;
             const now = await databaseNow(tx);
             await requireTime(tx, customerId, input, now, deps.perHour);
             const id = newOperationId();
@@ -114,7 +122,10 @@ export function createOperations(deps: OperationsDeps): Operations {
               kind: 'operation.requested',
               operationId: id,
               actor,
-              payload: { service: input.service.id, operation: input.type.type, target: input.base },
+              payload: {
+                ...{ service: input.service.id, operation: input.type.type, target: input.base },
+                ...(input.retryOf ? { retryOf: input.retryOf } : {}),
+              },
             });
             await audit.append(tx, customerId, {
               kind: 'plan.made',
@@ -127,6 +138,13 @@ export function createOperations(deps: OperationsDeps): Operations {
               operationId: id,
               planHash: planHash(made),
             });
+            if (input.retryOf)
+              await audit.append(tx, customerId, {
+                kind: 'operation.retried',
+                operationId: input.retryOf,
+                actor,
+                payload: { as: id },
+              });
             const operation = await this.get(tx, customerId, id);
             if (!operation) throw new Error('an operation vanished in its own transaction');
             return operation;
@@ -170,6 +188,18 @@ export function createOperations(deps: OperationsDeps): Operations {
       await audit.append(tx, customerId, { kind: 'consent.requested', operationId: id, planHash: planHash(made) });
       return true;
     },
+    async replan(tx, customerId, by) {
+      const asksModel = await mayAskModel(tx, customerId);
+      const rows = await tx.operation.findMany({
+        where: { customerId, status: 'awaiting_consent' },
+        orderBy: { id: 'asc' },
+      });
+      for (const row of rows) {
+        const operation = await readOperation(tx, deps, row);
+        if ((operation.plan.asksModel ?? false) !== asksModel)
+          await operations.choosePermissions(tx, operation, operation.plan.permissions, by);
+      }
+    },
     saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces } }) =>
       (await nameInPlace(tx, customerId, { service, type, base })) === replaces,
     get: async (tx, customerId, id) => {
@@ -191,6 +221,11 @@ export function createOperations(deps: OperationsDeps): Operations {
         orderBy: { createdAt: 'desc' },
         take: limit,
       });
+      return inOrder(rows, (row) => readOperation(tx, deps, row));
+    },
+    open: async (tx, customerId) => {
+      const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
+      const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' } });
       return inOrder(rows, (row) => readOperation(tx, deps, row));
     },
   };
@@ -224,6 +259,12 @@ async function requireTime(
   if (perHour === undefined) return;
   const { isAllowed, retrySeconds } = await take(tx, customerId, { ...OPERATIONS, quota: perHour });
   if (!isAllowed) refuse('operations', perHour, retrySeconds);
+}
+
+/** Whether another click was faster: of two at once, the second waits here for the first one's commit. */
+async function isRetried(tx: Transaction, customerId: CustomerId, retryOf: OperationId): Promise<boolean> {
+  await lock(tx, customerId, retryOf);
+  return (await tx.operation.count({ where: { customerId, retryOf } })) > 0;
 }
 
 /** The name of the key that lies where the new one will lie. */
@@ -264,6 +305,7 @@ async function insertOperation(
       planHash: planHash(made),
       permissions: made.permissions,
       totalSteps: made.steps.length,
+      retryOf: input.retryOf ?? null,
     },
   });
   await tx.operationStep.createMany({

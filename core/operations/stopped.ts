@@ -9,5 +9,8 @@ export class Stopped extends Error {
   }
 }
 
-/** `moved`: somebody else has the operation or ended it. `consent`: the countersignature no longer covers it. `drained`: the process stops. */
-export type StopReason = 'moved' | 'consent' | 'drained';
+/**
+ * `moved`: somebody else has the operation or ended it. `paused`: it was asked to pause, and is. `consent`: the
+ * countersignature no longer covers it. `drained`: the process stops.
+ */
+export type StopReason = 'moved' | 'paused' | 'consent' | 'drained';

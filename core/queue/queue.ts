@@ -110,8 +110,8 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       } as const;
       await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
         for (const job of jobs)
-          await withoutWords(config.log, () => run(idsOf(job.data), job.signal), isBusy).catch((error: unknown) =>
-            isBusy(error) ? putBack(boss, job) : Promise.reject(error),
+          await withoutWords(config.log, () => run({ ...idsOf(job.data), jobId: job.id }, job.signal), isBusy).catch(
+            (error: unknown) => (isBusy(error) ? putBack(boss, job) : Promise.reject(error)),
           );
       });
     },

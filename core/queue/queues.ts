@@ -18,6 +18,8 @@ export const UPKEEP_QUEUE = 'upkeep';
 export interface OperationJob {
   readonly customerId: CustomerId;
   readonly operationId: OperationId;
+  /** Of a job that is being worked on: its id. Never part of the payload. */
+  readonly jobId?: string;
 }
 
 /**

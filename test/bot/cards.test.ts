@@ -306,7 +306,7 @@ describe('question card', () => {
     ['queued', { ...question, ...answered }, 'Answered. Going on…', 'Running'],
   ] as const)('has the progress of an operation that is %s say so', (state, asked, title, words) => {
     const steps = operationWith().steps.map((step) => ({ ...step, state: step.number === 4 ? 'failed' : 'waiting' }));
-    const card = progressCard(operationWith({ state, currentStep: 4, steps }), [], asked);
+    const card = progressCard(operationWith({ state, currentStep: 4, steps }), [], { asked });
     expect(card).toMatchObject({ summary: title, status: { words } });
     expect(said(card)).toContain('unsure Sign in');
     expect(labels(card)).toEqual(['Stop']);

@@ -11,12 +11,14 @@ import { createDatabase, type Database, type Transaction, type Vouched } from '.
 import { createDirectory, type Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { CustomerId } from '../../core/ids.ts';
+import { type Control, createControl } from '../../core/operations/control.ts';
 import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createOperations, type NewOperation, type Operations } from '../../core/operations/operations.ts';
 import { createParking, type Parking } from '../../core/operations/parking.ts';
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
+import { createStandstill, type Standstill } from '../../core/operations/standstill.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
@@ -55,6 +57,9 @@ export interface Core extends LeaseDeps {
   readonly consents: Consents;
   readonly standingGrants: StandingGrants;
   readonly parking: Parking;
+  /** Every target can be reached. */
+  readonly control: Control;
+  readonly standstill: Standstill;
   close(): Promise<void>;
 }
 
@@ -94,10 +99,14 @@ export async function openCore(
   const consents = createConsents({ ...deciding, mover, vault });
   const standingGrants = createStandingGrants(deciding);
   const parking = createParking(database);
+  const egress = { check: async () => ({ isAllowed: true }) as const };
+  const controlled = { database, audit, customers, consents, operations, mover, queue, vault, directory };
+  const control = createControl({ ...controlled, egress });
+  const standstill = createStandstill(controlled);
   await queue.start();
   return {
     ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
-    ...{ workflows, operations, consents, standingGrants, parking },
+    ...{ workflows, operations, consents, standingGrants, parking, control, standstill },
     close: async () => {
       await parking.close();
       await queue.stop(5_000);

@@ -1,0 +1,247 @@
+import type { Audit } from '../audit/audit.ts';
+import type { Consents } from '../consent/consent.ts';
+import { lockedOperation } from '../consent/decisions.ts';
+import type { Customers, Member } from '../customers/customers.ts';
+import type { Database, Transaction } from '../database.ts';
+import type { CustomerId, OperationId } from '../ids.ts';
+import type { EventRef } from '../ports/chat.ts';
+import type { Egress } from '../ports/egress.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Vault } from '../vault/vault.ts';
+import { takeEvent } from './events.ts';
+import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
+import type { Mover } from './move.ts';
+import type { Operation } from './operation.ts';
+import type { Operations, TooSoon } from './operations.ts';
+import { answerQuestion, latestQuestion } from './questions.ts';
+import { isEnd, type OperationState, STATES } from './states.ts';
+
+/** What a person wants of one operation. */
+export interface Wish {
+  readonly operationId: string;
+  readonly by: Member;
+  /** What brought it, so that a second delivery does nothing. */
+  readonly event?: EventRef;
+}
+
+/** Nothing was changed. `unknown`: this customer has no such operation; `repeated`: this very click had its effect before. */
+export type Refused = { readonly kind: 'unknown' | 'not_allowed' | 'repeated' };
+
+export type Cancelled =
+  | { readonly kind: 'cancelled'; readonly operation: Operation }
+  | { readonly kind: 'over' }
+  | Refused;
+
+export type Paused =
+  | { readonly kind: 'paused'; readonly operation: Operation }
+  /** What it is making is finished and kept first; then it pauses. */
+  | { readonly kind: 'pausing'; readonly operation: Operation }
+  /** Paused already; or it waits for somebody, so that nothing runs that could pause. */
+  | { readonly kind: 'not_running'; readonly operation: Operation }
+  | { readonly kind: 'over' }
+  | Refused;
+
+export type Resumed =
+  | { readonly kind: 'resumed'; readonly operation: Operation }
+  /** Its countersignature doesn't hold any more: it has expired, and can be tried again. */
+  | { readonly kind: 'lapsed'; readonly operation: Operation }
+  /** The operator holds it back, and nobody else lets it go. */
+  | { readonly kind: 'held'; readonly pause: OperatorPause }
+  | { readonly kind: 'not_paused'; readonly operation: Operation }
+  | { readonly kind: 'over' }
+  | Refused;
+
+export type Retried =
+  /** A new operation, with a plan of its own that nobody has countersigned. */
+  | { readonly kind: 'requested'; readonly operation: Operation }
+  /** Somebody was faster: this one tries it again. */
+  | { readonly kind: 'already'; readonly operation: Operation }
+  /** It goes on, has succeeded, or was denied. */
+  | { readonly kind: 'not_retryable'; readonly operation: Operation }
+  /** Its target can't be reached from here, or must not be. */
+  | { readonly kind: 'unreachable'; readonly operation: Operation }
+  /** So often within an hour that nothing more is asked for until then. */
+  | { readonly kind: 'too_soon'; readonly operation: Operation; readonly limit: TooSoon }
+  | Refused;
+
+/** What people may do with operations, from wherever they say so: each is one transaction, and happens once. */
+export interface Control {
+  /** Ends an operation in whatever state: a worker that runs it stops within two seconds. */
+  cancel(customerId: CustomerId, wish: Wish): Promise<Cancelled>;
+  /** Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new. */
+  cancelAll(
+    customerId: CustomerId,
+    by: Member,
+  ): Promise<{ readonly kind: 'cancelled'; readonly count: number } | Refused>;
+  /** Lets a running or queued operation rest at a safe point, within two seconds unless an effect is under way. */
+  pause(customerId: CustomerId, wish: Wish): Promise<Paused>;
+  /** Sends the next job of a paused operation, also of one whose question nobody answered. */
+  resume(customerId: CustomerId, wish: Wish): Promise<Resumed>;
+  /** Asks for the same again, in a thread: whoever does is its requester. */
+  retry(customerId: CustomerId, wish: Wish & { readonly threadId: string }): Promise<Retried>;
+}
+
+export interface ControlDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly customers: Customers;
+  readonly consents: Consents;
+  readonly operations: Operations;
+  readonly mover: Mover;
+  readonly queue: Queue;
+  readonly vault: Vault;
+  readonly egress: Pick<Egress, 'check'>;
+}
+
+/** Everything that is not over, what runs first. */
+const OPEN: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
+const RUNNING_FIRST: readonly OperationState[] = ['in_progress', 'queued', 'waiting_for_human', 'paused'];
+
+/** What may be tried again: what ended without a result, and without anybody's No. */
+export function isRetryable({ state }: Pick<Operation, 'state'>): boolean {
+  return state === 'failed' || state === 'expired' || state === 'cancelled';
+}
+
+/** Who may stop, pause and help an operation on: whoever asked for it or countersigned it, approvers and admins. */
+export function mayControl({ requester, grant }: Operation, { id, personId, roles }: Member): boolean {
+  const isTheirs = requester.personId === personId || grant?.approver.id === id;
+  return isTheirs || roles.includes('approver') || roles.includes('admin');
+}
+
+export function createControl(deps: ControlDeps): Control {
+  const { database, customers, operations, mover } = deps;
+
+  /** Who it is counts as it stands in this transaction, and so does the operation, under its lock. */
+  const found = async (
+    tx: Transaction,
+    customerId: CustomerId,
+    { operationId, by, event }: Wish,
+  ): Promise<{ readonly kind: 'found'; readonly operation: Operation; readonly by: Member } | Refused> => {
+    const isFirst = await takeEvent(tx, customerId, event);
+    const operation = await lockedOperation(tx, operations, customerId, operationId);
+    if (!operation) return { kind: 'unknown' };
+    if (!isFirst) return { kind: 'repeated' };
+    const asOfNow = await customers.find(tx, customerId, by.id);
+    return asOfNow && mayControl(operation, asOfNow)
+      ? { kind: 'found', operation, by: asOfNow }
+      : { kind: 'not_allowed' };
+  };
+
+  const now = async (tx: Transaction, operation: Operation): Promise<Operation> =>
+    (await operations.get(tx, operation.customerId, operation.id)) ?? operation;
+
+  const end = async (tx: Transaction, operation: Operation, by: Member, why: string): Promise<Cancelled> => {
+    const fence = await mover.move(tx, operation.customerId, {
+      ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+      set: { errorMessage: why },
+      entry: { kind: 'operation.cancelled', actor: by.id, payload: { why } },
+    });
+    return fence === undefined ? { kind: 'over' } : { kind: 'cancelled', operation: await now(tx, operation) };
+  };
+
+  return {
+    cancel: (customerId, wish) =>
+      database.withCustomer(customerId, async (tx) => {
+        const seen = await found(tx, customerId, wish);
+        return seen.kind === 'found' ? end(tx, seen.operation, seen.by, `Stopped by ${seen.by.person.name}.`) : seen;
+      }),
+
+    async cancelAll(customerId, by) {
+      const open = await database.withCustomer(customerId, async (tx) => {
+        const asOfNow = await customers.find(tx, customerId, by.id);
+        if (!asOfNow?.roles.includes('admin')) return undefined;
+        const where = { customerId, status: { in: [...OPEN] } };
+        return tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } });
+      });
+      if (!open) return { kind: 'not_allowed' };
+      const urgent = ({ status }: { status: string }) => RUNNING_FIRST.some((state) => state === status);
+      const why = `Stopped by ${by.person.name}, with everything else.`;
+      let count = 0;
+      // Each by itself: a thousand rows locked at once would keep every worker waiting.
+      for (const { id } of [...open.filter(urgent), ...open.filter((row) => !urgent(row))]) {
+        const outcome = await database.withCustomer(customerId, async (tx) => {
+          const operation = await lockedOperation(tx, operations, customerId, id);
+          return operation && end(tx, operation, by, why);
+        });
+        if (outcome?.kind === 'cancelled') count++;
+      }
+      return { kind: 'cancelled', count };
+    },
+
+    pause: (customerId, wish) =>
+      database.withCustomer(customerId, async (tx) => {
+        const seen = await found(tx, customerId, wish);
+        if (seen.kind !== 'found') return seen;
+        if (isEnd(seen.operation.state)) return { kind: 'over' };
+        const kind = (await hold(tx, deps, seen.operation, { hold: 'person', by: seen.by.id })) ?? 'not_running';
+        return { kind, operation: await now(tx, seen.operation) };
+      }),
+
+    resume: (customerId, wish) =>
+      database.withCustomer(customerId, async (tx) => {
+        const seen = await found(tx, customerId, wish);
+        if (seen.kind !== 'found') return seen;
+        const { operation, by } = seen;
+        if (isEnd(operation.state)) return { kind: 'over' };
+        const pause = operation.hold === 'operator' ? await pauseOf(tx, customerId) : undefined;
+        if (pause) return { kind: 'held', pause };
+        const kind =
+          operation.state === 'paused' && operation.hold === null
+            ? await takeUp(tx, deps, operation, by)
+            : ((await letGo(tx, deps, operation, by.id)) ?? 'not_paused');
+        return { kind, operation: await now(tx, operation) };
+      }),
+
+    async retry(customerId, { threadId, ...wish }) {
+      const seen = await database.withCustomer(customerId, async (tx) => {
+        // Who asks is on record with the request itself, which takes the event.
+        const { event: _, ...asked } = wish;
+        const first = await found(tx, customerId, asked);
+        if (first.kind !== 'found') return first;
+        return isRetryable(first.operation) ? first : ({ kind: 'not_retryable', operation: first.operation } as const);
+      });
+      if (seen.kind !== 'found') return seen;
+      const { operation, by } = seen;
+      const { service, type, plan } = operation;
+      const { origin, base, permissions } = plan;
+      if (!operation.retriedAs && !(await deps.egress.check(origin)).isAllowed)
+        return { kind: 'unreachable', operation };
+      const { event } = wish;
+      const made = await operations.request(customerId, {
+        ...{ threadId, requester: by, service, type, origin, base, permissions, retryOf: operation.id },
+        ...(event ? { event } : {}),
+      });
+      if (made && 'tooSoon' in made) return { kind: 'too_soon', operation, limit: made };
+      if (made) return { kind: 'requested', operation: made };
+      const other = await database.withCustomer(customerId, (tx) => retryOf(tx, operations, operation));
+      return other ? { kind: 'already', operation: other } : { kind: 'repeated' };
+    },
+  };
+}
+
+/** A question that nobody answered in time is answered by whoever goes on. */
+async function takeUp(
+  tx: Transaction,
+  deps: ControlDeps,
+  operation: Operation,
+  by: Member,
+): Promise<'resumed' | 'lapsed' | 'not_paused'> {
+  const { customerId, id } = operation;
+  const { hasConsent } = await deps.consents.verifyToBegin(tx, operation);
+  if (!hasConsent) return (await letGo(tx, deps, operation, by.id)) === 'lapsed' ? 'lapsed' : 'not_paused';
+  const question = await latestQuestion(tx, customerId, id);
+  const isTaken = question && (await answerQuestion(tx, deps, operation, question.id, { kind: 'go_on' }, by.id));
+  return isTaken ? 'resumed' : 'not_paused';
+}
+
+async function retryOf(
+  tx: Transaction,
+  operations: Operations,
+  { customerId, id }: { readonly customerId: CustomerId; readonly id: OperationId },
+): Promise<Operation | undefined> {
+  const row = await tx.operation.findUnique({
+    where: { customerId_retryOf: { customerId, retryOf: id } },
+    select: { id: true },
+  });
+  return row ? operations.get(tx, customerId, row.id) : undefined;
+}
