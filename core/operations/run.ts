@@ -1,47 +1,28 @@
-import { type ModelLimits, stepBudget } from '../agent/budget.ts';
-import {
-  type AgentMode,
-  type ProbeResult,
-  pause,
-  probe,
-  runStep,
-  type StepResult,
-  type StepRun,
-} from '../agent/engine.ts';
+import { type ProbeResult, pause, probe, runStep, type StepResult, type StepRun } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
-import { signInPlace } from '../consent/consent.ts';
 import { databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
-import type { OperationId } from '../ids.ts';
 import type { BrowserSession } from '../ports/browser.ts';
-import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
-import type { PageModel } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
-import {
-  asSecrets,
-  type CredentialType,
-  type OpenedFields,
-  type SecretFields,
-  type StoredCredential,
-} from '../vault/vault.ts';
-import { knownElements, type Proposal } from '../workflow/known.ts';
+import type { Proposal } from '../workflow/known.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import { proposalsFor } from '../workflow/proposals.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
+import { absentFrom, type EffectState, effectState, settleIntent } from './effect.ts';
 import { type Ending, endOperation } from './ending.ts';
-import { type Asked, type HandOverDeps, handOver, type Seat, signInSteps, takeOnce, takeSeat } from './hand-over.ts';
+import { type Asked, type HandOverDeps, handOver, type Seat, signInSteps, takeSeat } from './hand-over.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { fitsPlan, planText } from './plan.ts';
-import { codePlace, type QuestionKind } from './questions.ts';
+import type { QuestionKind } from './questions.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
 import { recordBegin, recordEnd } from './step-record.ts';
+import { type StepRunDeps, stepRun } from './step-run.ts';
 import { Stopped } from './stopped.ts';
 
 /** What carries out countersigned operations. */
@@ -50,17 +31,9 @@ export interface Runner {
   run(job: OperationJob, signal: AbortSignal): Promise<void>;
 }
 
-export interface RunnerDeps extends LeaseDeps, HandOverDeps {
+export interface RunnerDeps extends LeaseDeps, HandOverDeps, Omit<StepRunDeps, 'proposals'> {
   readonly workflows: WorkflowRegistry;
-  /** How steps are decided; the ladder when absent. */
-  readonly agentMode?: AgentMode;
-  readonly http: Http;
   readonly screenshots: Screenshots;
-  /** Asked where an element is when no record tells; absent: a person is. */
-  readonly pages?: {
-    readonly model: PageModel;
-    readonly limits: ModelLimits;
-  };
   readonly log: Log;
   /** Hides a secret from every log line, from its opening until everything about the run was logged. */
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
@@ -73,10 +46,7 @@ type Outcome =
   | { readonly kind: 'signed_out' };
 
 /** What one attempt works with. */
-interface AttemptDeps extends RunnerDeps {
-  /** What the workflow's elements had become on this target before. */
-  readonly proposals: readonly Proposal[];
-}
+type AttemptDeps = RunnerDeps & StepRunDeps;
 
 const RESTARTS = 2; // after a crash of the browser or the network; what may be repeated is the effect's to say
 const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies readonly Failure[];
@@ -373,98 +343,6 @@ function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>
   if (result.failure === 'code_wanted') return 'code';
   if (step.order === 1 || result.isSettled || (step.isMutating && result.hasActed)) return undefined;
   return HELPABLE.includes(result.failure) ? 'help' : undefined;
-}
-
-/** What the engine may use for one step, and nothing else. */
-function stepRun(
-  deps: AttemptDeps,
-  lease: Lease,
-  workflow: Workflow,
-  step: Step | undefined,
-  session: BrowserSession,
-  label: string,
-  secrets: RunSecrets,
-): StepRun {
-  const { operation } = lease;
-  const { customerId } = operation;
-  const permission = step?.permission ?? 'sign_in';
-  const reader = { customerId, forOperation: operation.id, fence: lease.fence };
-  return {
-    session,
-    mode: deps.agentMode ?? 'ladder',
-    known: knownElements(workflow),
-    proposals: deps.proposals,
-    obstacles: workflow.errorRecovery,
-    values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
-    signal: lease.signal,
-    ...(deps.pages && step && operation.plan.asksModel
-      ? {
-          model: {
-            converse: deps.pages.model.converse,
-            reserve: stepBudget(deps.database, deps.pages.limits, {
-              customerId,
-              operationId: operation.id,
-              step: step.order,
-            }),
-          },
-        }
-      : {}),
-    guard: () => lease.guard(permission),
-    requireSight: () => lease.requireSight(),
-    async code() {
-      const code = await takeOnce(deps, lease, codePlace(operation), 'code');
-      if (code) secrets.learn(code, 'secret');
-      return code;
-    },
-    learn: (secret) => secrets.learn(secret, 'secret'),
-    knownSecrets: () => secrets.all(),
-    async secret(slot) {
-      // Slots are named after the service's sign-in fields, which are credential types.
-      const place = signInPlace(operation, slot as CredentialType);
-      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
-      if (!fields?.value)
-        throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
-      const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
-      secrets.learn(fields.value, isSecret ? 'secret' : 'public');
-      return fields.value;
-    },
-    intend: () =>
-      deps.database.withCustomer(customerId, async (tx) => {
-        await lease.holdToAct(tx, permission);
-        await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
-      }),
-    async keep(found) {
-      for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
-      await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.holdToKeep(tx);
-        await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
-      });
-    },
-    async verify() {
-      const { service, type, plan } = operation;
-      const place = { service: service.id, target: plan.base, type: type.credentialType };
-      const stored = await deps.vault.find(customerId, place.service, place.type, place);
-      const owner = stored?.metadata.operationId ?? operation.id;
-      const credential =
-        owner === operation.id
-          ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
-          : owner;
-      if (typeof credential === 'string') {
-        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
-        return { kind: 'fails', reason, isRetryable: false };
-      }
-      if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
-      for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
-      const { base, origin, permissions } = plan;
-      return type.verify({ base, origin, credential, permissions, http: deps.http });
-    },
-  };
-}
-
-/** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
-function ownedBy(id: OperationId) {
-  return (fields: OpenedFields, { metadata }: StoredCredential): SecretFields | string =>
-    metadata.operationId === undefined || metadata.operationId === id ? asSecrets(fields) : metadata.operationId;
 }
 
 function effectIndex(workflow: Workflow): number {
