@@ -21,6 +21,7 @@ import { type HandOverDeps, takeOnce } from './hand-over.ts';
 import type { Lease } from './lease.ts';
 import { codePlace } from './questions.ts';
 import type { RunSecrets } from './run-secrets.ts';
+import type { RunSignals } from './run-signals.ts';
 
 /** What a step of an operation draws on. */
 export interface StepRunDeps extends Pick<HandOverDeps, 'database' | 'audit' | 'vault'> {
@@ -36,15 +37,22 @@ export interface StepRunDeps extends Pick<HandOverDeps, 'database' | 'audit' | '
   readonly proposals: readonly Proposal[];
 }
 
+/** What the steps of one attempt share. */
+export interface StepRunWith {
+  readonly session: BrowserSession;
+  /** The name of the key to be made. */
+  readonly label: string;
+  readonly secrets: RunSecrets;
+  readonly signals: RunSignals;
+}
+
 /** What the engine may use for one step, and nothing else. */
 export function stepRun(
   deps: StepRunDeps,
   lease: Lease,
   workflow: Workflow,
   step: Step | undefined,
-  session: BrowserSession,
-  label: string,
-  secrets: RunSecrets,
+  { session, label, secrets, signals }: StepRunWith,
 ): StepRun {
   const { operation } = lease;
   const { customerId } = operation;
@@ -57,7 +65,7 @@ export function stepRun(
     proposals: deps.proposals,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
-    signal: lease.signal,
+    signal: step?.isMutating ? signals.effect : signals.step,
     ...(deps.pages && step && operation.plan.asksModel
       ? {
           model: {

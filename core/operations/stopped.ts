@@ -9,5 +9,5 @@ export class Stopped extends Error {
   }
 }
 
-/** `moved`: somebody else has the operation or ended it. `consent`: the countersignature no longer covers it. `drained`: the process stops. */
-export type StopReason = 'moved' | 'consent' | 'drained';
+/** `moved`: somebody else has the operation or ended it. `consent`: the countersignature no longer covers it. `drained`: the process stops. `overtime`: its machine time is over. */
+export type StopReason = 'moved' | 'consent' | 'drained' | 'overtime';

@@ -17,8 +17,11 @@ import {
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
-  /** Sends the operation's job with `tx`'s commit; nothing is sent when it is rolled back. @returns the job's id. */
-  sendOperation(tx: Transaction, job: OperationJob): Promise<string>;
+  /**
+   * Sends the operation's job with `tx`'s commit, to be taken at once unless told otherwise; nothing is sent when it is rolled
+   * back. @returns the job's id.
+   */
+  sendOperation(tx: Transaction, job: OperationJob, options?: { readonly afterSeconds: number }): Promise<string>;
   /** Looks at the operation again at that time, for what expires when nobody clicks. */
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
   /**
@@ -72,8 +75,9 @@ export function createQueue(config: { url: string; log: Log }): Queue {
 
   let stopping: Promise<void> | undefined;
   return {
-    async sendOperation(tx, job) {
-      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), { db: fromPrisma(tx), group: { id: job.customerId } });
+    async sendOperation(tx, job, { afterSeconds } = { afterSeconds: 0 }) {
+      const options = { group: { id: job.customerId }, ...(afterSeconds > 0 ? { startAfter: afterSeconds } : {}) };
+      const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), { db: fromPrisma(tx), ...options });
       if (!id)
         throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {
           isRetryable: true,
