@@ -98,17 +98,25 @@ export function notDone(hasActed: boolean, isMutating: boolean): string {
     : 'The step was sent to the page, and nothing after it was done.';
 }
 
+/** The failures that browser and network cause by themselves. */
+const OUTAGES = ['network', 'rate_limited', 'egress_refused', 'browser_crashed'] as const;
+type Outage = (typeof OUTAGES)[number];
+
 /** The failure that a browser or network error stands for; `undefined` for errors that are no step's outcome. */
-export function failureOfCode(code: string): 'network' | 'egress_refused' | 'browser_crashed' | undefined {
-  if (code === 'element_stale') return 'network';
-  return code === 'network' || code === 'egress_refused' || code === 'browser_crashed' ? code : undefined;
+export function failureOfCode(code: string): Outage | undefined {
+  return code === 'element_stale' ? 'network' : OUTAGES.find((outage) => outage === code);
 }
 
 /** What happened, when the browser or the network ended the step. */
-export function outageWords(failure: 'network' | 'egress_refused' | 'browser_crashed'): string {
+export function outageWords(failure: Outage, retryAfterMs?: number): string {
   switch (failure) {
     case 'network':
       return 'The site could not be reached.';
+    case 'rate_limited': {
+      const wait =
+        retryAfterMs === undefined ? '' : ` and asks to wait for ${Math.ceil(retryAfterMs / 60_000)} minutes`;
+      return `The site takes no more requests for now${wait}.`;
+    }
     case 'egress_refused':
       return 'The page led to an address outside what was approved, so it was not opened.';
     case 'browser_crashed':

@@ -136,7 +136,7 @@ describe('a browser that crashes', () => {
       expect(await walked(operation)).toEqual(steps);
       await expectOneOfEach(operation);
     },
-    2 * RUN_MS,
+    4 * RUN_MS,
   );
 
   test(
@@ -155,7 +155,7 @@ describe('a browser that crashes', () => {
       expect([signIns(), await countOf(operation, 'question.asked')]).toEqual([2, 2]);
       expect(keysOf(operation)).toHaveLength(1);
     },
-    2 * RUN_MS,
+    4 * RUN_MS,
   );
 });
 
@@ -172,7 +172,7 @@ describe('a session that the site ends in the middle', () => {
       expect(await look(second.core, operation)).toMatchObject({ state: 'completed' });
       expect(keysOf(operation)).toHaveLength(1);
     },
-    2 * RUN_MS,
+    4 * RUN_MS,
   );
 });
 
@@ -195,7 +195,7 @@ describe('a worker that loses its job', () => {
       expect((await walked(operation)).slice(-9)).toEqual([5, 6, 7, 5, 6, 7, 8, 9, 10]);
       await expectOneOfEach(operation);
     },
-    2 * RUN_MS,
+    4 * RUN_MS,
   );
 
   test(
@@ -209,6 +209,6 @@ describe('a worker that loses its job', () => {
       expect(await kinds(second.core, operation)).toContain('intent.settled');
       await expectOneOfEach(operation);
     },
-    2 * RUN_MS,
+    4 * RUN_MS,
   );
 });
