@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'port_in_use'
   | 'redaction_failed'
   | 'randomness_failed'
+  | 'rate_limited'
   | 'vault_authentication_failed'
   | 'vault_format_unknown'
   | 'vault_key_exhausted'
@@ -35,10 +36,18 @@ export class CountersignError extends Error {
   /** Whether the same call may succeed later without anybody changing anything. */
   readonly isRetryable: boolean;
 
-  constructor(code: ErrorCode, message: string, options: { isRetryable?: boolean; cause?: unknown } = {}) {
+  /** For how long whoever refused asks to wait, in milliseconds, where that is known. */
+  readonly retryAfterMs?: number;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { isRetryable?: boolean; retryAfterMs?: number; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'CountersignError';
     this.code = code;
     this.isRetryable = options.isRetryable ?? false;
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
   }
 }

@@ -37,6 +37,8 @@ export async function goTo(page: Page, url: string, timeoutMs: number, way: Way)
   // Some builds show the proxy's empty answer as a page.
   const shown = response?.status() === 403 && refusalOf(response.url(), startedAt, way.door);
   if (shown) throw shown;
+  const turnedAway = response && turnedAwayBy(response);
+  if (turnedAway) throw turnedAway;
   if (!isOnOrigins(page.url(), way.origins)) {
     throw offOrigins('The page led to an address that is not one of the allowed ones.');
   }
@@ -54,6 +56,26 @@ async function explained(
   // The old page stays until the error page has replaced it, and must not be taken for what was asked for.
   await page.waitForURL(ERROR_PAGE, { waitUntil: 'commit', timeout: ERROR_PAGE_LIMIT_MS }).catch(() => undefined);
   return refusalOf(pages.lastFailedUrl() ?? url, startedAt, door) ?? error;
+}
+
+/** The site, or what stands before it, has no page to show for now. Any other error page is shown for what it is. */
+function turnedAwayBy(response: Response): CountersignError | undefined {
+  const status = response.status();
+  const retryAfterMs = delayIn(response.headers()['retry-after']);
+  if (status === 429 || (status === 503 && retryAfterMs !== undefined))
+    return new CountersignError('rate_limited', `The site answered ${status}: too many requests.`, {
+      isRetryable: true,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  if (![502, 503, 504].includes(status)) return undefined;
+  return new CountersignError('network', `The site answered ${status}.`, { isRetryable: true });
+}
+
+/** RFC 9110, Retry-After: seconds or a date. */
+function delayIn(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 function refusalOf(url: string, since: Date, door: EgressDoor): CountersignError | undefined {

@@ -1,3 +1,4 @@
+import { machineMsAt } from '../../core/operations/execution.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Question } from '../../core/operations/questions.ts';
@@ -130,11 +131,11 @@ function searchWords({ state, intent, fence }: Operation): string | undefined {
   return `The work was interrupted while “${intent.label}” was being made. I look for it, for about a minute, before I make anything.`;
 }
 
-/** From the start to the last finished step: what is on record, so that the same record gives the same card. */
-function elapsed(operation: Operation): string {
-  const last = Math.max(...operation.steps.map((step) => step.finishedAt?.getTime() ?? 0));
-  const began = operation.startedAt?.getTime();
-  return began !== undefined && last > began ? ` · ${seconds(last - began)}` : '';
+/** Machine time to the last finished step: what is on record, so that the same record gives the same card. */
+function elapsed({ execution, steps }: Operation): string {
+  const last = Math.max(...steps.map((step) => step.finishedAt?.getTime() ?? 0));
+  const ms = machineMsAt(execution, new Date(last));
+  return ms > 0 ? ` · ${seconds(ms)}` : '';
 }
 
 export function stopButton(operation: Operation): Button {

@@ -5,7 +5,7 @@ import type { VerifyResult } from '../services/service.ts';
 import { withDerivedValues } from '../workflow/placeholders.ts';
 import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
 import { check, hindrance } from './check.ts';
-import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords } from './failures.ts';
+import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords, questionFor } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
 import { createStage, type Ending, type Heal, type Relocated, type Rung, type Stage, type StepRun } from './stage.ts';
@@ -72,9 +72,13 @@ async function endingOf(stage: Stage): Promise<Ending> {
     return (await takenUp(stage)) ?? (await runKind(stage));
   } catch (error) {
     stage.run.signal.throwIfAborted();
-    const outage = error instanceof CountersignError ? failureOfCode(error.code) : undefined;
+    if (!(error instanceof CountersignError)) throw error;
+    const outage = failureOfCode(error.code);
     if (outage === undefined) throw error;
-    return failed(outage, `${outageWords(outage)} ${notDone(stage.hasActed, stage.step.isMutating)}`);
+    return failed(
+      outage,
+      `${outageWords(outage, error.retryAfterMs)} ${notDone(stage.hasActed, stage.step.isMutating)}`,
+    );
   }
 }
 
@@ -102,10 +106,13 @@ async function takenUp(stage: Stage): Promise<Ending | undefined> {
 }
 
 /** What the page shows at a failure; no picture once a fresh secret may be on it that nobody could name to hide it. */
-async function pictureOfFailure(stage: Stage, { failure }: Failed): Promise<Shot | undefined> {
+async function pictureOfFailure(stage: Stage, ending: Failed): Promise<Shot | undefined> {
+  const { failure } = ending;
   const mayShowSecret = stage.step.kind === 'extract' && stage.hasActed;
   const showsNothing = stage.step.kind === 'verify' || failure === 'browser_crashed' || mayShowSecret;
-  return showsNothing ? undefined : takePicture(stage, { rung: 'failed' });
+  if (showsNothing) return undefined;
+  const asks = questionFor(stage.step, { ...ending, hasActed: stage.hasActed }) !== undefined;
+  return takePicture(stage, { rung: asks ? 'needs a person' : 'failed' });
 }
 
 function pageUrlOf(stage: Stage): string {

@@ -4,6 +4,7 @@ import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { isProhibited } from './gate.ts';
+import { openPage } from './open-page.ts';
 import type { Stage } from './stage.ts';
 
 const CODE_MS = 15_000; // the site checks it, and opens its next page
@@ -100,8 +101,7 @@ async function untilGone(stage: Stage, element: FoundElement): Promise<void> {
 async function reopen(stage: Stage, obstacle: Obstacle): Promise<Failed | undefined> {
   const { step } = stage;
   if (step.kind !== 'navigate') return stuck(stage, obstacle);
-  await stage.during(() => stage.run.guard());
-  await stage.during(() => stage.run.session.navigate(step.target, step.timeoutMs));
+  await openPage(stage.run, step.target, { leftMs: () => step.timeoutMs });
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import type { Ending, Stage } from './stage.ts';
 const FRESH_BOX_MS = 500; // the element was there a moment ago; what is gone is simply not boxed
 
 interface PictureWish {
-  readonly rung: (Ending & { kind: 'done' })['rung'] | 'failed';
+  readonly rung: (Ending & { kind: 'done' })['rung'] | 'failed' | 'needs a person';
   readonly highlight?: Box | null;
   readonly isRevealing?: boolean;
 }

@@ -3,6 +3,7 @@ import type { Condition } from '../ports/browser.ts';
 import { fillCondition, fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { failureOfCode } from './failures.ts';
+import { openPage } from './open-page.ts';
 import { pause, type StepRun, untilAborted } from './stage.ts';
 
 /** Whether a thing with the run's label exists at the vendor's. `unsure`: a list could not be seen whole. */
@@ -39,8 +40,8 @@ interface Look {
 async function look(run: StepRun, url: string, wanted: Look): Promise<ProbeResult> {
   const { session, signal } = run;
   try {
-    await untilAborted(signal, () => run.guard());
-    await untilAborted(signal, () => session.navigate(url, wanted.timeoutMs));
+    const until = performance.now() + wanted.timeoutMs;
+    await openPage(run, url, { leftMs: () => Math.max(0, until - performance.now()) });
     const first = await untilAborted(signal, () => session.waitFor([wanted.found, wanted.complete], wanted.timeoutMs));
     if (first === 0) return 'found';
     return first === undefined ? 'unsure' : 'absent';

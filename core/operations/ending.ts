@@ -4,6 +4,7 @@ import type { CustomerId, OperationId } from '../ids.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { VerifyResult } from '../services/service.ts';
 import type { Vault } from '../vault/vault.ts';
+import { MACHINE_MS, machineMsAt } from './execution.ts';
 import { type Lease, lock } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
@@ -18,7 +19,7 @@ export interface EndingDeps {
   readonly vault: Vault;
 }
 
-/** How a run ended; `stopped`: its countersignature no longer covers it. */
+/** How a run ended; `stopped`: its countersignature no longer covers it; `overtime`: its machine time is over. */
 export type Ending =
   | { readonly kind: 'completed'; readonly verified: VerifyResult }
   | {
@@ -26,7 +27,8 @@ export type Ending =
       readonly code: Failure | 'unanswered' | 'effect_unsure' | 'workflow_changed' | 'internal' | 'given_up';
       readonly words: string;
     }
-  | { readonly kind: 'stopped'; readonly words: string };
+  | { readonly kind: 'stopped'; readonly words: string }
+  | { readonly kind: 'overtime' };
 
 type Held =
   | Pick<Lease, 'operation' | 'fence'>
@@ -62,6 +64,7 @@ export async function endOperation(
 }
 
 function withoutSecrets(ending: Ending, secrets: Pick<RunSecrets, 'hideIn'>): Ending {
+  if (ending.kind === 'overtime') return ending;
   if (ending.kind !== 'completed') return { ...ending, words: secrets.hideIn(ending.words) };
   const { verified } = ending;
   if (verified.kind === 'fails')
@@ -92,15 +95,11 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
       set: { errorCode: 'consent', errorMessage: ending.words },
       entry: { kind: 'operation.cancelled' as const, attempt, success: false, payload: { why: ending.words } },
     };
+  if (ending.kind === 'overtime') return failedMove(attempt, 'overtime', overtimeWords(operation));
   const code = ending.kind === 'failed' ? ending.code : 'verification_failed';
   const words =
     ending.kind === 'failed' ? ending.words : ending.verified.kind === 'fails' ? ending.verified.reason : '';
-  if (ending.kind === 'failed' || ending.verified.kind === 'fails')
-    return {
-      to: 'failed' as const,
-      set: { errorCode: code, errorMessage: words },
-      entry: { kind: 'operation.failed' as const, attempt, success: false, payload: { code, why: words } },
-    };
+  if (ending.kind === 'failed' || ending.verified.kind === 'fails') return failedMove(attempt, code, words);
   const result = await resultOf(tx, deps, operation, ending.verified.checked, ending.verified.method);
   return {
     to: 'completed' as const,
@@ -113,6 +112,24 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
       payload: { checked: ending.verified.checked, method: ending.verified.method },
     },
   };
+}
+
+function failedMove(attempt: bigint, code: string, words: string) {
+  return {
+    to: 'failed' as const,
+    set: { errorCode: code, errorMessage: words },
+    entry: { kind: 'operation.failed' as const, attempt, success: false, payload: { code, why: words } },
+  };
+}
+
+/** What was done and what was not; of a key that was made or may have been, the thread's card says where it is. */
+function overtimeWords({ steps, intent }: Operation): string {
+  const done = steps.filter(({ state }) => state === 'done').length;
+  const next = steps.find(({ state }) => state !== 'done');
+  const rest = next ? `; step ${next.number}, “${next.intent}”, and what comes after it were not` : '';
+  const key = intent === null || intent.state === 'absent' ? ' No key was made.' : '';
+  const minutes = MACHINE_MS / 60_000;
+  return `It was worked on for ${minutes} minutes, which is the most for one operation, without coming to its end. ${done} of ${steps.length} steps were done${rest}.${key}`;
 }
 
 async function resultOf(
@@ -138,7 +155,7 @@ async function resultOf(
       ...(replacedBy ? { replacedBy } : {}),
       ...(revokedAt ? { revokedAt } : {}),
       steps: operation.steps.filter((step) => step.state === 'done').length,
-      durationMs: now.getTime() - (operation.startedAt ?? now).getTime(),
+      durationMs: machineMsAt(operation.execution, now),
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Audit } from '../audit/audit.ts';
-import type { Database } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import type { Browser, BrowserSession } from '../ports/browser.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Secret } from '../secret.ts';
@@ -10,8 +10,10 @@ import type { Workflow } from '../workflow/workflow.ts';
 import type { EffectState } from './effect.ts';
 import type { Lease } from './lease.ts';
 import type { Mover } from './move.ts';
+import type { Operation } from './operation.ts';
 import type { Parking } from './parking.ts';
 import { ask, type codePlace, latestQuestion, type Question, type QuestionKind, sessionPlace } from './questions.ts';
+import { opensItsPage, signInSteps, type Way } from './resume.ts';
 import type { RunSecrets } from './run-secrets.ts';
 import { Stopped } from './stopped.ts';
 
@@ -34,24 +36,24 @@ export interface Asked {
   readonly words: string;
 }
 
-/** The browser of a run, and the step that it goes on with. */
+/** The browser of a run, and what is to be done in it. */
 export interface Seat {
   readonly session: BrowserSession;
-  readonly from: number;
-  /** It is signed in by what was kept of an earlier browser, if the site still takes that. */
-  readonly isKept?: boolean;
+  readonly steps: readonly Step[];
+  /** It is signed in already, by what was kept of an earlier browser, if the site still takes that. */
+  readonly isKept: boolean;
   /** The step that a person was asked about and has answered. */
   readonly answered?: number;
 }
 
 /**
- * The browser that stands where a person was asked, if this process has it; one that is signed in as it was; or a fresh
- * one that begins with the first step.
+ * The browser that stands where a person was asked, if this process has it; one that is signed in as an earlier one was; or
+ * a fresh one that begins with the sign-in. A crash of browser or worker costs no second code of a person's phone.
  */
 export async function takeSeat(
   deps: HandOverDeps,
   lease: Lease,
-  workflow: Workflow,
+  way: Way,
   effect: EffectState,
   secrets: RunSecrets,
 ): Promise<Seat> {
@@ -63,19 +65,17 @@ export async function takeSeat(
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
   const answered = isAnswered ? { answered: question.step } : {};
   if (parked && isAnswered && parked.step === question.step) {
-    const from = await placeIn(parked.session, lease, workflow, question, effect.label);
-    if (from !== undefined) return { session: parked.session, from, isKept: from !== question.step, ...answered };
+    const seat = await placeIn(parked.session, lease, way, question, effect.label);
+    if (seat) return { session: parked.session, ...seat, ...answered };
   }
   await parked?.session.close().catch(() => {});
-  const storage = isAnswered && isPastSignIn(workflow, question.step) ? await takeSession(deps, lease) : undefined;
+  const storage = opensItsPage(way) ? await keptSession(deps, lease) : undefined;
   const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
-  return { session, from: storage ? 1 + signInSteps(workflow).length : 1, isKept: storage !== undefined, ...answered };
+  return { session, steps: storage ? way.rest : allOf(way), isKept: storage !== undefined, ...answered };
 }
 
-/** Where a browser that is signed in can be put, and the workflow opens a page of its own there. */
-function isPastSignIn(workflow: Workflow, order: number): boolean {
-  const { length } = signInSteps(workflow);
-  return order > length && workflow.steps[length]?.kind === 'navigate';
+function allOf({ signIn, rest }: Way): readonly Step[] {
+  return [...signIn, ...rest];
 }
 
 const LOOK_MS = 500; // one look at a page that a person has just left
@@ -87,33 +87,68 @@ const LOOK_MS = 500; // one look at a page that a person has just left
 async function placeIn(
   session: BrowserSession,
   { operation }: Lease,
-  workflow: Workflow,
+  way: Way,
   { step: order, kind }: Question,
   label: string,
-): Promise<number | undefined> {
-  const step = workflow.steps[order - 1];
+): Promise<Pick<Seat, 'steps' | 'isKept'> | undefined> {
+  const steps = allOf(way);
+  const at = steps.findIndex((step) => step.order === order);
+  const step = steps[at];
+  if (!step) return undefined;
   const values = withDerivedValues({ ...operation.plan.values, base: operation.plan.base, label });
-  const wanted = step && 'postcondition' in step ? [fillCondition(step.postcondition, values)] : [];
+  const wanted = 'postcondition' in step ? [fillCondition(step.postcondition, values)] : [];
   try {
     const isDone = (await session.waitFor(wanted, LOOK_MS)) !== undefined;
-    if (kind === 'code' || isDone) return order;
-    return isPastSignIn(workflow, order) ? 1 + signInSteps(workflow).length : undefined;
+    if (kind === 'code' || isDone) return { steps: steps.slice(at), isKept: false };
+    const isPastSignIn = at >= way.signIn.length && opensItsPage(way);
+    return isPastSignIn ? { steps: way.rest, isKept: true } : undefined;
   } catch {
     return undefined; // it is as good as closed
   }
 }
 
-/** The sealed session, which is gone from the vault before it is used. */
-async function takeSession(deps: HandOverDeps, lease: Lease): Promise<Secret | undefined> {
+/**
+ * Seals the session of a browser that has signed in, until the operation ends or the site no longer takes it. A page that
+ * hangs keeps none: that costs a sign-in, no more.
+ */
+export async function sessionToKeep(session: BrowserSession): Promise<Secret | undefined> {
+  return session.storage().catch(() => undefined);
+}
+
+/** Writes it, in a transaction that holds the lease. */
+export async function keepSession(
+  tx: Transaction,
+  { vault }: Pick<HandOverDeps, 'vault'>,
+  operation: Operation,
+  value: Secret,
+): Promise<void> {
+  const { service, type, ...place } = sessionPlace(operation);
+  const expiresAt = operation.grant?.expiresAt ?? null;
+  await vault.within(tx).store(operation.customerId, service, type, { ...place, value, expiresAt });
+}
+
+/** The sealed session of an earlier browser. */
+async function keptSession({ vault }: HandOverDeps, { operation, fence }: Lease): Promise<Secret | undefined> {
+  const { customerId, id } = operation;
+  const reader = { customerId, forOperation: id, fence, why: 'resume' };
+  return (await vault.open({ ...sessionPlace(operation), ...reader }, asSecrets))?.value;
+}
+
+/** The site does not take it any more: whoever goes on signs in. */
+export async function forgetSession(deps: Pick<HandOverDeps, 'database' | 'vault'>, lease: Lease): Promise<void> {
   const { operation } = lease;
-  return takeOnce(deps, lease, sessionPlace(operation), 'resume');
+  const { service, type, ...place } = sessionPlace(operation);
+  await deps.database.withCustomer(operation.customerId, async (tx) => {
+    await lease.hold(tx);
+    await deps.vault.within(tx).delete(operation.customerId, service, type, place);
+  });
 }
 
 /** The secret at that place, gone from the vault before anything is done with it; `undefined` as well once its time is over. */
 export async function takeOnce(
   deps: Pick<HandOverDeps, 'database' | 'vault'>,
   lease: Lease,
-  { service, type, ...place }: ReturnType<typeof sessionPlace> | ReturnType<typeof codePlace>,
+  { service, type, ...place }: ReturnType<typeof codePlace>,
   why: string,
 ): Promise<Secret | undefined> {
   const { customerId, id } = lease.operation;
@@ -128,8 +163,8 @@ export async function takeOnce(
 }
 
 /**
- * The question, the sealed session and the move to waiting, in one transaction; the browser stays for a while where it
- * stands. @returns false when the operation has asked often enough.
+ * The question and the move to waiting, in one transaction; the browser stays for a while where it stands, its session,
+ * once it has signed in, sealed until the end. @returns false when the operation has asked often enough.
  */
 export async function handOver(
   deps: HandOverDeps,
@@ -141,8 +176,7 @@ export async function handOver(
 ): Promise<boolean> {
   const { operation, fence } = lease;
   const { customerId, id: operationId } = operation;
-  // A page that hangs costs a sign-in, no more.
-  const storage = isPastSignIn(workflow, step) ? await session.storage().catch(() => undefined) : undefined;
+  const storage = step > signInSteps(workflow).length ? await sessionToKeep(session) : undefined;
   const told = secrets.hideIn(words);
   const isAsked = await deps.database.withCustomer(customerId, async (tx) => {
     await lease.hold(tx);
@@ -150,11 +184,7 @@ export async function handOver(
     const row = await tx.operationStep.findUnique({ where: key, select: { screenshotId: true } });
     const screenshotId = row?.screenshotId ?? null;
     if (!(await ask(tx, deps, operation, { step, kind, words: told, screenshotId }))) return false;
-    if (storage) {
-      const { service, type, ...place } = sessionPlace(operation);
-      const expiresAt = operation.grant?.expiresAt ?? null;
-      await deps.vault.within(tx).store(customerId, service, type, { ...place, value: storage, expiresAt });
-    }
+    if (storage) await keepSession(tx, deps, operation, storage);
     const entry = { kind: 'question.asked', stepNumber: step, payload: { kind, words: told } } as const;
     const moved = await deps.mover.move(tx, customerId, {
       ...{ operationId, from: ['in_progress'] as const, to: 'waiting_for_human' as const, fence, entry },
@@ -164,10 +194,4 @@ export async function handOver(
   });
   if (isAsked) deps.parking.park(customerId, operationId, { session, step });
   return isAsked;
-}
-
-/** The steps before the first that needs more than the permission to sign in. */
-export function signInSteps({ steps }: Workflow): readonly Step[] {
-  const first = steps.findIndex((step) => step.permission !== 'sign_in');
-  return first < 0 ? steps : steps.slice(0, first);
 }

@@ -4,6 +4,7 @@ import type { NewEntry } from '../audit/entry.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import type { Vault } from '../vault/vault.ts';
+import { type Execution, machineMsAt, readExecution } from './execution.ts';
 import { isEnd, isLegalMove, type OperationState, parseState } from './states.ts';
 
 /** One move of one operation: compare-and-set by state and, where the mover holds one, by fence. */
@@ -14,7 +15,10 @@ export interface Move {
   readonly from: readonly OperationState[];
   /** The fence that the mover holds. */
   readonly fence?: bigint;
-  readonly set?: Omit<Prisma.OperationUncheckedUpdateManyInput, 'status' | 'fence' | 'customerId' | 'id'>;
+  readonly set?: Omit<
+    Prisma.OperationUncheckedUpdateManyInput,
+    'status' | 'fence' | 'customerId' | 'id' | 'executionMetadata'
+  >;
   readonly entry: Omit<NewEntry, 'operationId'>;
 }
 
@@ -31,7 +35,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       const { operationId, to, fence, set, entry } = move;
       const row = await tx.operation.findUnique({
         where: { customerId_id: { customerId, id: operationId } },
-        select: { status: true, fence: true },
+        select: { status: true, fence: true, executionMetadata: true },
       });
       if (!row) return undefined;
       const from = parseState(row.status);
@@ -41,7 +45,14 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       const now = await databaseNow(tx);
       const { count } = await tx.operation.updateMany({
         where: { customerId, id: operationId, status: from, fence: row.fence },
-        data: { ...set, status: to, fence: next, updatedAt: now, ...(isEnd(to) ? { completedAt: now } : {}) },
+        data: {
+          ...set,
+          status: to,
+          fence: next,
+          executionMetadata: await clocked(tx, { customerId, operationId, ...row }, { from, to, now }),
+          updatedAt: now,
+          ...(isEnd(to) ? { completedAt: now } : {}),
+        },
       });
       if (count === 0) return undefined;
       if (isEnd(to)) await settle(tx, customerId, operationId, { to, now, actor: entry.actor }, vault);
@@ -49,6 +60,36 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       return next;
     },
   };
+}
+
+/**
+ * The machine time as of the move. Of a worker that another one takes over from, it is the time until its last sign of
+ * life: nobody knows when it died, and a computer that was off did no work.
+ */
+async function clocked(
+  tx: Transaction,
+  row: { customerId: CustomerId; operationId: OperationId; fence: bigint; executionMetadata: Prisma.JsonValue },
+  { from, to, now }: { from: OperationState; to: OperationState; now: Date },
+): Promise<Execution> {
+  const execution = readExecution(row.executionMetadata);
+  const runningSince = to === 'in_progress' ? now.toISOString() : null;
+  if (from !== 'in_progress') return { ...execution, runningSince };
+  const until = to === 'in_progress' ? await lastSign(tx, row) : now;
+  const machineMs = until ? machineMsAt(execution, until) : execution.machineMs;
+  return { ...execution, machineMs, runningSince };
+}
+
+/** When the worker with the row's fence last wrote of a step. */
+async function lastSign(
+  tx: Transaction,
+  { customerId, operationId, fence }: { customerId: CustomerId; operationId: OperationId; fence: bigint },
+): Promise<Date | undefined> {
+  const { _max: last } = await tx.operationStep.aggregate({
+    where: { customerId, operationId, attempt: fence },
+    _max: { startedAt: true, finishedAt: true },
+  });
+  const times = [last.startedAt, last.finishedAt].flatMap((at) => (at ? [at.getTime()] : []));
+  return times.length > 0 ? new Date(Math.max(...times)) : undefined;
 }
 
 /** What no ended operation may leave behind: an open question, a sign-in secret or session, a link that still opens. */

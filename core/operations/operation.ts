@@ -14,6 +14,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
 import { resultWhere } from '../vault/records.ts';
+import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
@@ -65,6 +66,8 @@ export interface Operation {
   readonly errorMessage: string | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;
+  /** How long machines have worked on it, and since when one does now. */
+  readonly execution: Execution;
   readonly completedAt: Date | null;
 }
 
@@ -128,6 +131,7 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
     createdAt: row.createdAt,
     startedAt: row.startedAt,
+    execution: readExecution(row.executionMetadata),
     completedAt: row.completedAt,
   };
 }

@@ -10,7 +10,7 @@ export const operationResult = z.object({
     lastFour: z.string().nullable(),
     checked: z.string(),
     method: z.string(),
-    /** Steps that were done, and milliseconds from the worker's first step to the last. */
+    /** Steps that were done, and milliseconds of machine time: without waiting for people. */
     steps: z.int(),
     durationMs: z.int(),
     revokedAt: z.string().optional(),

@@ -1,131 +1,115 @@
-import { type ModelLimits, stepBudget } from '../agent/budget.ts';
-import {
-  type AgentMode,
-  type ProbeResult,
-  pause,
-  probe,
-  runStep,
-  type StepResult,
-  type StepRun,
-} from '../agent/engine.ts';
-import type { Failure } from '../agent/failures.ts';
-import { signInPlace } from '../consent/consent.ts';
-import { databaseNow } from '../database.ts';
+import { nextMove } from '../agent/failures.ts';
 import { CountersignError } from '../errors.ts';
-import type { OperationId } from '../ids.ts';
 import type { BrowserSession } from '../ports/browser.ts';
-import type { Http } from '../ports/http.ts';
 import type { Log } from '../ports/log.ts';
-import type { PageModel } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Secret } from '../secret.ts';
-import type { VerifyResult } from '../services/service.ts';
-import {
-  asSecrets,
-  type CredentialType,
-  type OpenedFields,
-  type SecretFields,
-  type StoredCredential,
-} from '../vault/vault.ts';
-import { knownElements, type Proposal } from '../workflow/known.ts';
-import { fillText } from '../workflow/placeholders.ts';
+import type { Proposal } from '../workflow/known.ts';
 import { proposalsFor } from '../workflow/proposals.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { absentFrom, type EffectState, effectState, keepResult, settleIntent, writeIntent } from './effect.ts';
-import { type Ending, endOperation } from './ending.ts';
-import { type Asked, type HandOverDeps, handOver, type Seat, signInSteps, takeOnce, takeSeat } from './hand-over.ts';
+import { type EffectState, effectState } from './effect.ts';
+import { endOperation } from './ending.ts';
+import { MACHINE_MS } from './execution.ts';
+import { leftToOthers } from './hand-back.ts';
+import { forgetSession, type HandOverDeps, handOver, type Seat, takeSeat } from './hand-over.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
 import { fitsPlan, planText } from './plan.ts';
-import { codePlace, type QuestionKind } from './questions.ts';
+import { onRecord, type Way, wayOn } from './resume.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
+import { createDrain, type Drain, type RunSignals, signalsOf } from './run-signals.ts';
 import { signInRefusal } from './sign-in-limit.ts';
-import { recordBegin, recordEnd } from './step-record.ts';
+import { type StepRunDeps, stepRun } from './step-run.ts';
+import { type Outcome, type RunWith, runSteps } from './steps.ts';
 import { Stopped } from './stopped.ts';
+import { effectIndex, lookFor, orphaned, settle } from './uncertain.ts';
 
 /** What carries out countersigned operations. */
 export interface Runner {
   /** One job: from taking the operation to a state that says the truth. Rejects only for an outage that a later try may survive. */
   run(job: OperationJob, signal: AbortSignal): Promise<void>;
+  /**
+   * From now on no step is begun: each job ends once its step under way is over, at the latest after 12 s, and rejects, so
+   * that the queue hands it to another worker at once.
+   */
+  drain(): void;
 }
 
-export interface RunnerDeps extends LeaseDeps, HandOverDeps {
+export interface RunnerDeps extends LeaseDeps, HandOverDeps, Omit<StepRunDeps, 'proposals'> {
   readonly workflows: WorkflowRegistry;
-  /** How steps are decided; the ladder when absent. */
-  readonly agentMode?: AgentMode;
-  readonly http: Http;
   readonly screenshots: Screenshots;
-  /** Asked where an element is when no record tells; absent: a person is. */
-  readonly pages?: {
-    readonly model: PageModel;
-    readonly limits: ModelLimits;
-  };
   readonly log: Log;
   /** Hides a secret from every log line, from its opening until everything about the run was logged. */
   readonly secrets: { add(secret: Secret): void; remove(secret: Secret): void };
 }
 
-type Outcome =
-  | Exclude<Ending, { kind: 'stopped' }>
-  | ({ readonly kind: 'asks' } & Asked)
-  /** What was kept of an earlier browser is no sign-in any more, and is gone: the operation begins with its first step. */
-  | { readonly kind: 'signed_out' };
-
 /** What one attempt works with. */
-interface AttemptDeps extends RunnerDeps {
-  /** What the workflow's elements had become on this target before. */
-  readonly proposals: readonly Proposal[];
-}
+type AttemptDeps = RunnerDeps & StepRunDeps;
 
-const RESTARTS = 2; // after a crash of the browser or the network; what may be repeated is the effect's to say
-const RESTARTABLE: readonly string[] = ['browser_crashed', 'network'] satisfies readonly Failure[];
+const RESTARTS = 2; // in another browser; what may be repeated is the effect's and the way's to say
 
 export function createRunner(deps: RunnerDeps): Runner {
+  const drain = createDrain();
   return {
     async run(job, signal) {
       const secrets = createRunSecrets(deps.secrets);
       try {
+        if (await leftToOthers(deps, job)) return;
         for (let restarts = 0; ; restarts++) {
-          const isOver = await runOnce(deps, job, signal, secrets, restarts < RESTARTS);
+          const isOver = await runOnce(deps, job, { job: signal, drain }, secrets, restarts < RESTARTS);
           if (isOver) return;
         }
       } finally {
         secrets.release();
       }
     },
+    drain: () => drain.begin(),
   };
 }
 
-/** @returns false when the operation is to be begun again with a fresh browser. */
+/** What may end a job from outside. */
+interface FromOutside {
+  readonly job: AbortSignal;
+  readonly drain: Drain;
+}
+
+/** @returns false when the operation is to go on in another browser. */
 async function runOnce(
   deps: RunnerDeps,
   job: OperationJob,
-  signal: AbortSignal,
+  outside: FromOutside,
   secrets: RunSecrets,
   mayRestart: boolean,
 ): Promise<boolean> {
   let lease: Lease | undefined;
   const ids = { operationId: job.operationId };
   try {
-    lease = await takeLease(deps, job, signal);
+    outside.drain.begun.throwIfAborted();
+    lease = await takeLease(deps, job, outside.job);
     if (!lease) return true;
     secrets.showed(planText(lease.operation.plan));
-    const outcome = await attempt(deps, lease, secrets);
+    const outcome = await attempt(deps, lease, outside.drain, secrets);
     if (outcome.kind === 'waiting') return true;
-    if (outcome.kind === 'signed_out') return false;
     if (outcome.kind === 'failed') {
       deps.log.warn({ ...ids, code: outcome.code }, 'an operation could not go on');
-      if (mayRestart && RESTARTABLE.includes(outcome.code)) return false;
+      if (mayRestart && !outcome.mayHaveChanged && (await isGoingOn(deps, lease, outcome.code))) return false;
     }
     await endOperation(deps, lease, outcome, secrets);
     return true;
   } catch (error) {
-    return await afterError(deps, job, signal, { lease, secrets }, error);
+    return await afterError(deps, job, outside.job, { lease, secrets }, error);
   } finally {
     lease?.release();
   }
+}
+
+/** Whether what failed is worth another browser. */
+async function isGoingOn(deps: RunnerDeps, lease: Lease, code: string): Promise<boolean> {
+  const move = nextMove(code);
+  if (move === 'sign_in') await forgetSession(deps, lease);
+  return move === 'sign_in' || move === 'other_browser';
 }
 
 async function afterError(
@@ -140,6 +124,9 @@ async function afterError(
     deps.log.info({ ...ids, why: error.why }, 'an operation was stopped');
     if (error.why === 'consent')
       await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message }, secrets);
+    if (error.why === 'overtime')
+      await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'overtime' }, secrets);
+    if (error.why === 'drained') throw forQueue(error, secrets); // handed back: another worker takes it at once
     return true;
   }
   // The queue took the job away, or an outage: it is handed out again, and goes on from what is on record.
@@ -174,6 +161,7 @@ function forQueue(error: unknown, secrets: RunSecrets): Error {
 async function attempt(
   deps: RunnerDeps,
   lease: Lease,
+  drain: Drain,
   secrets: RunSecrets,
 ): Promise<Exclude<Outcome, { kind: 'asks' }> | { readonly kind: 'waiting' }> {
   const { operation } = lease;
@@ -184,27 +172,56 @@ async function attempt(
       code: 'workflow_changed',
       words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
     };
-  const effect = await deps.database.withCustomer(operation.customerId, (tx) => effectState(tx, operation));
-  if (effect.kind === 'done') {
-    const rest = workflow.steps.slice(effectIndex(workflow) + 1);
-    const after = { ...deps, proposals: [] };
-    return failedIfAsking(await runSteps(after, lease, workflow, rest, { session: noSession, label: '', secrets }));
+  const { effect, execution, steps } = await deps.database.withCustomer(operation.customerId, (tx) =>
+    onRecord(tx, operation),
+  );
+  const signals = signalsOf(lease.signal, drain, MACHINE_MS - execution.machineMs);
+  try {
+    if (effect.kind === 'done') {
+      const rest = workflow.steps.slice(effectIndex(workflow) + 1);
+      const using = { session: noSession, label: '', secrets, signals };
+      return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, rest, using));
+    }
+    const way = wayOn(workflow, steps);
+    if (!way) return noWay;
+    return await inBrowser(deps, lease, { workflow, way, effect }, signals, secrets);
+  } finally {
+    signals.release();
   }
-  const seat = await takeSeat(deps, lease, workflow, effect, secrets);
+}
+
+const noWay = {
+  kind: 'failed',
+  code: 'effect_unsure',
+  words:
+    'The work was interrupted at a step that changes something, and there is no way on from there that would not do it again. Nothing was repeated. Look at what the last steps have left, then ask again.',
+} as const satisfies Outcome;
+
+/** What is to be done. */
+interface Goal {
+  readonly workflow: Workflow;
+  readonly way: Way;
+  readonly effect: Exclude<EffectState, { kind: 'done' }>;
+}
+
+async function inBrowser(
+  deps: RunnerDeps,
+  lease: Lease,
+  goal: Goal,
+  signals: RunSignals,
+  secrets: RunSecrets,
+): ReturnType<typeof attempt> {
+  const { workflow } = goal;
+  signals.throwIfOver();
+  const seat = await takeSeat(deps, lease, goal.way, goal.effect, secrets);
   const { session } = seat;
   let isParked = false;
   try {
-    const refusal =
-      effect.kind === 'fresh' && seat.from === 1 ? await signInRefusal(deps.database, operation) : undefined;
+    const isSigningIn = goal.effect.kind === 'fresh' && !seat.isKept && seat.answered === undefined;
+    const refusal = isSigningIn ? await signInRefusal(deps.database, lease.operation) : undefined;
     if (refusal) return refusal;
-    const outcome = await withBrowser(
-      { ...deps, proposals: await proposalsOf(deps, lease, workflow) },
-      lease,
-      workflow,
-      effect,
-      seat,
-      secrets,
-    );
+    const proposals = await proposalsOf(deps, lease, workflow);
+    const outcome = await atSeat({ ...deps, proposals }, lease, goal, seat, { session, secrets, signals });
     if (outcome.kind !== 'asks') return outcome;
     isParked = await handOver(deps, lease, workflow, outcome, session, secrets);
     return isParked ? { kind: 'waiting' } : failedIfAsking(outcome);
@@ -228,251 +245,38 @@ async function proposalsOf(
   return database.withCustomer(operation.customerId, (tx) => proposalsFor(tx, operation.customerId, place));
 }
 
-async function withBrowser(
+async function atSeat(
   deps: AttemptDeps,
   lease: Lease,
-  workflow: Workflow,
-  effect: Exclude<EffectState, { kind: 'done' }>,
+  { workflow, way, effect }: Goal,
   seat: Seat,
-  secrets: RunSecrets,
+  using: Omit<RunWith, 'label'>,
 ): Promise<Outcome> {
-  const { session } = seat;
-  const steps = workflow.steps;
-  const at = (label: string) => ({ session, label, secrets });
-  if (effect.kind === 'fresh') return runFrom(deps, lease, workflow, seat, at(effect.label));
-  // A crash left an intent open: sign in, and look for the label before anything else.
-  const before = signInSteps(workflow);
-  const signedIn = await runSteps(deps, lease, workflow, before, at(effect.intent.label));
-  if (signedIn.kind !== 'completed') return signedIn;
-  const run = stepRun(deps, lease, workflow, undefined, session, effect.intent.label, secrets);
-  const found = await lookFor(deps, lease, workflow, effect, run);
+  const { steps, isKept, answered } = seat;
+  const run = (label: string, some: readonly Step[]) =>
+    runSteps(deps, lease, workflow, some, { ...using, label, ...(answered ? { answered } : {}) });
+  if (effect.kind === 'fresh') {
+    const outcome = await run(effect.label, steps);
+    const hasLostItsWay = outcome.kind === 'asks' && outcome.step === steps[0]?.order && outcome.step !== answered;
+    return isKept && hasLostItsWay ? signedOut(outcome.words) : outcome;
+  }
+  // A crash left an intent open: its label is looked for before anything else, signed in.
+  const { intent } = effect;
+  const signedIn = isKept ? undefined : await run(intent.label, way.signIn);
+  if (signedIn && signedIn.kind !== 'completed') return signedIn;
+  const looking = stepRun(deps, lease, workflow, undefined, { ...using, label: intent.label });
+  const found = await lookFor(deps, lease, workflow, effect, looking, using.signals);
+  if (found === 'unsure' && isKept) return signedOut(`The list that would show “${intent.label}” did not open.`);
   if (found !== 'absent') return orphaned(deps, lease, effect, found);
-  await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
-    await lease.hold(tx);
-    await settleIntent(tx, deps.audit, effect.intent, lease.operation, 'absent');
-  });
+  await settle(deps, lease, intent, 'absent');
   const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
   if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
-  return runSteps(deps, lease, workflow, steps.slice(before.length), at(next.label));
+  return run(next.label, way.rest);
 }
 
-/** From the seat's step on. */
-async function runFrom(
-  deps: AttemptDeps,
-  lease: Lease,
-  workflow: Workflow,
-  { from, isKept, answered }: Seat,
-  run: RunWith,
-): Promise<Outcome> {
-  const steps = workflow.steps.slice(from - 1);
-  const outcome = await runSteps(deps, lease, workflow, steps, { ...run, ...(answered ? { answered } : {}) });
-  const isSignedOut =
-    outcome.kind === 'asks'
-      ? outcome.step === from && from !== answered
-      : outcome.kind === 'failed' && outcome.code === 'signed_out';
-  return isKept && isSignedOut ? { kind: 'signed_out' } : outcome;
-}
-
-const WAIT_MS = 1_000; // between two looks at the database's clock
-
-/**
- * Looks for the label of an intent that was left open. One sighting settles it at once; its absence counts only when it
- * was read after whoever wrote the intent can no longer act on it: that worker may be alive, and only cut off from here.
- */
-async function lookFor(
-  deps: RunnerDeps,
-  lease: Lease,
-  workflow: Workflow,
-  { intent }: Extract<EffectState, { kind: 'uncertain' }>,
-  run: StepRun,
-): Promise<ProbeResult> {
-  const { customerId, id: operationId } = lease.operation;
-  const timeoutMs = workflow.steps[effectIndex(workflow)]?.timeoutMs ?? 0;
-  const settledAt = absentFrom(intent, timeoutMs);
-  const leftMs = async () =>
-    settledAt.getTime() - (await deps.database.withCustomer(customerId, databaseNow)).getTime();
-  for (;;) {
-    const isSettled = (await leftMs()) <= 0;
-    const found = await probe(workflow, run);
-    if (found !== 'absent' || isSettled) return found;
-    deps.log.info({ operationId, until: settledAt }, 'an interrupted effect is waited for before it counts as absent');
-    for (let left = await leftMs(); left > 0; left = await leftMs()) await pause(run.signal, Math.min(left, WAIT_MS));
-  }
-}
-
-/** The key was made and its secret is lost, or nobody can tell: never a second click on a guess. */
-async function orphaned(
-  deps: RunnerDeps,
-  lease: Lease,
-  effect: Extract<EffectState, { kind: 'uncertain' }>,
-  found: 'found' | 'unsure',
-): Promise<Outcome> {
-  await deps.database.withCustomer(lease.operation.customerId, async (tx) => {
-    await lease.hold(tx);
-    await settleIntent(tx, deps.audit, effect.intent, lease.operation, 'uncertain');
-  });
-  const { label } = effect.intent;
-  const words =
-    found === 'found'
-      ? `The work was interrupted just after a key named “${label}” was made, before it could be stored, and nobody can read it again. No second key was made. Revoke “${label}” in the shop's list of keys, then ask again.`
-      : `The work was interrupted while a key named “${label}” was being made, and the shop's list of keys could not be read for sure. No second key was made. Look for “${label}” in the list, revoke it if it is there, then ask again.`;
-  return { kind: 'failed', code: 'effect_unsure', words };
-}
-
-async function runSteps(
-  deps: AttemptDeps,
-  lease: Lease,
-  workflow: Workflow,
-  steps: readonly Step[],
-  { session, label, secrets, answered }: RunWith,
-): Promise<Outcome> {
-  let verified: VerifyResult | undefined;
-  let recording = Promise.resolve();
-  try {
-    for (const step of steps) {
-      if (step.isMutating) await recording; // an effect comes after what led to it is on record
-      const surroundings = stepRun(deps, lease, workflow, step, session, label, secrets);
-      const run = step.order === answered ? { ...surroundings, wasAnswered: true } : surroundings;
-      await recordBegin(deps, lease, step);
-      const result = await runStep(step, run);
-      await recording;
-      // Drawn, sealed and written while the next step begins.
-      recording = recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
-      recording.catch(() => {}); // told where it is waited for
-      if (result.kind === 'failed') {
-        await recording;
-        const question = questionFor(step, result);
-        if (question) return { kind: 'asks', step: step.order, question, words: result.words };
-        return { kind: 'failed', code: result.failure, words: result.words };
-      }
-      verified = result.verified ?? verified;
-    }
-    await recording;
-  } finally {
-    await recording.catch(() => {}); // whatever ended the steps, nothing is still being written behind it
-  }
-  return {
-    kind: 'completed',
-    verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
-  };
-}
-
-interface RunWith {
-  readonly session: BrowserSession;
-  readonly label: string;
-  readonly secrets: RunSecrets;
-  /** The step that a person was asked about and has answered. */
-  readonly answered?: number;
-}
-
-/**
- * What a person could put right. Not what the first step finds: that site is another one than was meant, or broken, and
- * nothing was begun that is worth a wait. And never after an effect was sent, which is not to be tried again on anybody's word. */
-const HELPABLE: readonly Failure[] = [
-  ...(['element_missing', 'element_ambiguous', 'identity_mismatch'] as const),
-  ...(['wrong_page', 'postcondition_failed', 'timeout'] as const),
-];
-
-function questionFor(step: Step, result: Extract<StepResult, { kind: 'failed' }>): QuestionKind | undefined {
-  if (result.failure === 'code_wanted') return 'code';
-  if (step.order === 1 || result.isSettled || (step.isMutating && result.hasActed)) return undefined;
-  return HELPABLE.includes(result.failure) ? 'help' : undefined;
-}
-
-/** What the engine may use for one step, and nothing else. */
-function stepRun(
-  deps: AttemptDeps,
-  lease: Lease,
-  workflow: Workflow,
-  step: Step | undefined,
-  session: BrowserSession,
-  label: string,
-  secrets: RunSecrets,
-): StepRun {
-  const { operation } = lease;
-  const { customerId } = operation;
-  const permission = step?.permission ?? 'sign_in';
-  const reader = { customerId, forOperation: operation.id, fence: lease.fence };
-  return {
-    session,
-    mode: deps.agentMode ?? 'ladder',
-    known: knownElements(workflow),
-    proposals: deps.proposals,
-    obstacles: workflow.errorRecovery,
-    values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
-    signal: lease.signal,
-    ...(deps.pages && step && operation.plan.asksModel
-      ? {
-          model: {
-            converse: deps.pages.model.converse,
-            reserve: stepBudget(deps.database, deps.pages.limits, {
-              customerId,
-              operationId: operation.id,
-              step: step.order,
-            }),
-          },
-        }
-      : {}),
-    guard: () => lease.guard(permission),
-    requireSight: () => lease.requireSight(),
-    async code() {
-      const code = await takeOnce(deps, lease, codePlace(operation), 'code');
-      if (code) secrets.learn(code, 'secret');
-      return code;
-    },
-    learn: (secret) => secrets.learn(secret, 'secret'),
-    knownSecrets: () => secrets.all(),
-    async secret(slot) {
-      // Slots are named after the service's sign-in fields, which are credential types.
-      const place = signInPlace(operation, slot as CredentialType);
-      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
-      if (!fields?.value)
-        throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
-      const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
-      secrets.learn(fields.value, isSecret ? 'secret' : 'public');
-      return fields.value;
-    },
-    intend: () =>
-      deps.database.withCustomer(customerId, async (tx) => {
-        await lease.holdToAct(tx, permission);
-        await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
-      }),
-    async keep(found) {
-      for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
-      await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.holdToKeep(tx);
-        await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
-      });
-    },
-    async verify() {
-      const { service, type, plan } = operation;
-      const place = { service: service.id, target: plan.base, type: type.credentialType };
-      const stored = await deps.vault.find(customerId, place.service, place.type, place);
-      const owner = stored?.metadata.operationId ?? operation.id;
-      const credential =
-        owner === operation.id
-          ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
-          : owner;
-      if (typeof credential === 'string') {
-        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
-        return { kind: 'fails', reason, isRetryable: false };
-      }
-      if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
-      for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
-      const { base, origin, permissions } = plan;
-      return type.verify({ base, origin, credential, permissions, http: deps.http });
-    },
-  };
-}
-
-/** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
-function ownedBy(id: OperationId) {
-  return (fields: OpenedFields, { metadata }: StoredCredential): SecretFields | string =>
-    metadata.operationId === undefined || metadata.operationId === id ? asSecrets(fields) : metadata.operationId;
-}
-
-function effectIndex(workflow: Workflow): number {
-  return workflow.steps.findIndex((step) => step.kind === 'extract');
+/** What was kept of an earlier browser is no sign-in any more. */
+function signedOut(words: string): Outcome {
+  return { kind: 'failed', code: 'signed_out', words };
 }
 
 /** Steps after the effect need no page; one that asks for a page all the same finds none. */

@@ -11,6 +11,6 @@ export class Stopped extends Error {
 
 /**
  * `moved`: somebody else has the operation or ended it. `paused`: it was asked to pause, and is. `consent`: the
- * countersignature no longer covers it. `drained`: the process stops.
+ * countersignature no longer covers it. `drained`: the process stops. `overtime`: its machine time is over.
  */
-export type StopReason = 'moved' | 'paused' | 'consent' | 'drained';
+export type StopReason = 'moved' | 'paused' | 'consent' | 'drained' | 'overtime';

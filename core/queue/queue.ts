@@ -20,10 +20,14 @@ import {
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
 export interface Queue {
   /**
-   * Sends the operation's job with `tx`'s commit; nothing is sent when it is rolled back. A person waits for it unless
-   * another urgency is given. @returns the job's id.
+   * Sends the operation's job with `tx`'s commit, to be taken at once unless told otherwise; nothing is sent when it is rolled
+   * back. A person waits for it unless another urgency is given. @returns the job's id.
    */
-  sendOperation(tx: Transaction, job: OperationJob, urgency?: Urgency): Promise<string>;
+  sendOperation(
+    tx: Transaction,
+    job: OperationJob,
+    options?: { readonly urgency?: Urgency; readonly afterSeconds?: number },
+  ): Promise<string>;
   /** Looks at the operation again at that time, for what expires when nobody clicks. */
   sendDeadline(tx: Transaction, job: OperationJob, at: Date): Promise<void>;
   /**
@@ -87,9 +91,12 @@ export function createQueue(config: { url: string; log: Log }): Queue {
 
   let stopping: Promise<void> | undefined;
   return {
-    async sendOperation(tx, job, urgency = 'person') {
+    async sendOperation(tx, job, { urgency = 'person', afterSeconds = 0 } = {}) {
       const priority = priorityOf(urgency, await waitingOf(tx, job.customerId));
-      const options = { db: fromPrisma(tx), group: { id: job.customerId }, priority };
+      const options = {
+        ...{ db: fromPrisma(tx), group: { id: job.customerId }, priority },
+        ...(afterSeconds > 0 ? { startAfter: afterSeconds } : {}),
+      };
       const id = await boss.send(OPERATIONS_QUEUE, idsOf(job), options);
       if (!id)
         throw new CountersignError('database_unavailable', 'The queue took no job. Nothing was changed.', {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Member } from '../../core/customers/customers.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
-import { handOver, takeOnce, takeSeat } from '../../core/operations/hand-over.ts';
+import { forgetSession, handOver, takeOnce, takeSeat } from '../../core/operations/hand-over.ts';
 import { type Lease, takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type Question,
   questionsOf,
 } from '../../core/operations/questions.ts';
+import { wayOn } from '../../core/operations/resume.ts';
 import type { Browser, BrowserSession, BrowserSessionOptions } from '../../core/ports/browser.ts';
 import { Secret } from '../../core/secret.ts';
 import {
@@ -121,7 +122,10 @@ const seat = async (operation: Operation) => {
   const held = await lease(operation);
   const workflow = core.workflows.getDefinition(operation.plan.workflowId);
   const effect = { kind: 'fresh', label: operation.plan.label, attempt: 1 } as const;
-  return takeSeat({ ...core, browser }, held, workflow, effect, noSecrets);
+  const way = wayOn(workflow, new Map());
+  if (!way) throw new Error('there is a way from the beginning');
+  const { steps, ...taken } = await takeSeat({ ...core, browser }, held, way, effect, noSecrets);
+  return { ...taken, from: steps[0]?.order };
 };
 
 describe('a question', () => {
@@ -312,16 +316,18 @@ describe('a browser that was asked from', () => {
     expect(opened).toEqual([]);
   });
 
-  test('that is gone leaves its session, sealed, and deleted when it is taken', async () => {
+  test('that is gone leaves its session, sealed, to every browser that comes after, until the site refuses it', async () => {
     const operation = await asked('help', LATER_STEP);
     await core.parking.take(shop.customerId, operation.id)?.session.close();
     expect(await sealedOf(operation)).toEqual(['session']);
     await answer(operation, GO_ON);
     expect(await seat(operation)).toMatchObject({ from: SIGN_IN_STEP + 1, isKept: true, answered: LATER_STEP });
-    expect(opened[0]?.storage?.reveal()).toBe(COOKIES);
+    expect(await seat(operation)).toMatchObject({ from: SIGN_IN_STEP + 1, isKept: true });
+    expect(opened.map(({ storage }) => storage?.reveal())).toEqual([COOKIES, COOKIES]);
+    await forgetSession(core, await lease(operation));
     expect(await sealedOf(operation)).toEqual([]);
     expect(await seat(operation)).toMatchObject({ from: 1, isKept: false });
-    expect(opened[1]).not.toHaveProperty('storage');
+    expect(opened[2]).not.toHaveProperty('storage');
   });
 
   test('that was not signed in yet leaves nothing', async () => {

@@ -124,7 +124,7 @@ describe('a job', () => {
 
 describe('the line of jobs', () => {
   const sendFor = (job: OperationJob, urgency?: Urgency) =>
-    core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job, urgency));
+    core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job, urgency ? { urgency } : {}));
 
   test('has whoever waits before what is done again, that before the schedule, and all before a second one of anybody', async () => {
     const third = await installShop(core);

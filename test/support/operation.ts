@@ -93,6 +93,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     errorMessage: null,
     createdAt: NOW,
     startedAt: null,
+    execution: { machineMs: 0, runningSince: null, left: 0 },
     completedAt: null,
     ...changes,
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { check } from '../../agent/check.ts';
+import { openPage } from '../../agent/open-page.ts';
 import { takePicture } from '../../agent/picture.ts';
 import type { Ending, Stage } from '../../agent/stage.ts';
 import { conditionSchema } from '../elements.ts';
@@ -24,17 +25,18 @@ export function describe(step: NavigateStep): string {
 /** Opens an address, unless the page before led there already. */
 export async function run(step: NavigateStep, stage: Stage): Promise<Ending> {
   const isThere = (await stage.during(() => stage.run.session.state())).url === new URL(step.target).href;
-  if (!isThere) await open(step, stage);
+  const tries = isThere ? 0 : await open(step, stage);
   const problem = await check(stage, step.postcondition);
   if (problem !== undefined) return problem;
-  const note = isThere ? { note: 'the page was open already' } : {};
+  const note = isThere ? { note: 'the page was open already' } : tries > 1 ? { note: `it took ${tries} tries` } : {};
   return { kind: 'done', rung: 'none', picture: await takePicture(stage, { rung: 'none' }), ...note };
 }
 
-async function open(step: NavigateStep, stage: Stage): Promise<void> {
-  await stage.during(() => stage.run.guard());
-  await stage.during(() => {
-    stage.hasActed = true;
-    return stage.run.session.navigate(step.target, stage.leftMs());
-  });
+async function open(step: NavigateStep, stage: Stage): Promise<number> {
+  const { leftMs, restartDeadline: restart } = stage;
+  const guard = async () => {
+    await stage.run.guard();
+    stage.hasActed = true; // from here on something is sent
+  };
+  return openPage({ ...stage.run, guard }, step.target, { leftMs, restart });
 }

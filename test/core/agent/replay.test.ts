@@ -186,6 +186,30 @@ describe('the WooCommerce workflow', () => {
     expect(result.durationMs).toBeLessThan(30_000);
   });
 
+  test.each([
+    ['bad-gateway', 0],
+    ['page-dropped', 0],
+    ['busy', 1_000],
+  ] as const)('opens a page again after %s, not before %i ms', async (fault, waitMs) => {
+    const { play, shop, calls } = await scene();
+    shop.failNext(fault);
+    const [result] = await play(1, 1);
+    expect(result).toMatchObject({ kind: 'done', note: 'it took 2 tries' });
+    expect(result?.durationMs).toBeGreaterThanOrEqual(waitMs);
+    expect(calls.slice(0, 4)).toEqual(['guard', 'navigate', 'guard', 'navigate']);
+  });
+
+  test('ends at once where the shop asks to wait for longer than an operation has', async () => {
+    const { play, shop } = await scene();
+    shop.failNext('busy-for-an-hour');
+    const result = last(await play(1, 1));
+    expect(result).toMatchObject({ kind: 'failed', failure: 'rate_limited' });
+    expect(result.kind === 'failed' && result.words).toMatch(
+      /^The site takes no more requests for now and asks to wait for 60 minutes\. Nothing/,
+    );
+    expect(shop.requests.filter(({ path }) => path.startsWith('/wp-login.php'))).toHaveLength(1);
+  });
+
   test('does nothing at the shop when the guard refuses, whichever step it is', async () => {
     const refusal = new Error('revoked');
     let isRefusing = false;

@@ -26,8 +26,8 @@ export function json(body: unknown, status = 200, headers: Readonly<Record<strin
   return { kind: 'json', body, status, headers };
 }
 
-export function text(content: string, status: number): Reply {
-  return { kind: 'text', text: content, status };
+export function text(content: string, status: number, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { kind: 'text', text: content, status, headers };
 }
 
 export function sendReply(response: Response, reply: Reply): void {

@@ -26,8 +26,16 @@ import type { PracticeKey } from './keys.ts';
 import { createLoginRoutes } from './login.ts';
 import { storefrontPage } from './pages/lists.ts';
 import { diePage } from './pages/shell.ts';
+import { type Reply, sendReply, text } from './reply.ts';
 import { createRestRoutes } from './rest-api.ts';
-import { createShop, type GenerateHold, type LoggedRequest, type PracticeFault, type Shop } from './state.ts';
+import {
+  createShop,
+  type GenerateHold,
+  type LoggedRequest,
+  type PracticeFault,
+  type Shop,
+  takeFault,
+} from './state.ts';
 
 export type { Certificate } from './certificate.ts';
 export type { KeyPermissions, PracticeKey } from './keys.ts';
@@ -159,6 +167,10 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
     response.set({ 'X-Frame-Options': 'SAMEORIGIN', 'Referrer-Policy': 'strict-origin-when-cross-origin' });
     next();
   });
+  app.get('/{*path}.php', (_request, response, next) => {
+    const reply = refusalOf(shop);
+    return reply ? sendReply(response, reply) : next();
+  });
   app.use(createRestRoutes(shop), createLoginRoutes(shop), createAdminRoutes(shop));
   app.get('/', (_request, response) => {
     response.set('Link', `<${shop.origin}/wp-json/>; rel="https://api.w.org/"`);
@@ -172,6 +184,14 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
       .send(diePage(`The practice shop itself failed: ${String(error)}`).markup);
   });
   return app;
+}
+
+/** Of a page that is asked for, whatever it is. */
+function refusalOf(shop: Shop): Reply | undefined {
+  if (takeFault(shop, 'busy')) return text('Too many requests', 429, { 'Retry-After': '1' });
+  if (takeFault(shop, 'busy-for-an-hour')) return text('Closed for an hour', 503, { 'Retry-After': '3600' });
+  if (takeFault(shop, 'bad-gateway')) return text('Bad Gateway', 502);
+  return takeFault(shop, 'page-dropped') ? { kind: 'hang-up' } : undefined;
 }
 
 function altered(alteration: Alteration): (request: Request, response: Response, next: NextFunction) => void {

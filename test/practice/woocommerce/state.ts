@@ -11,6 +11,8 @@ import { createSessions, type Sessions } from './sessions.ts';
  * - `generate-answer-lost`: the key is made, and then the answer is a 500.
  * - `generate-connection-dropped`: the key is made, and then the connection breaks.
  * - `rest-unavailable`: a REST request answers 503.
+ * - `busy`: a page answers 429 and asks to wait for a second; `busy-for-an-hour`: 503, for an hour.
+ * - `bad-gateway`: what stands before the shop answers 502 for a page. `page-dropped`: the connection breaks instead.
  */
 export type PracticeFault =
   | 'page-error'
@@ -18,7 +20,11 @@ export type PracticeFault =
   | 'generate-refused'
   | 'generate-answer-lost'
   | 'generate-connection-dropped'
-  | 'rest-unavailable';
+  | 'rest-unavailable'
+  | 'busy'
+  | 'busy-for-an-hour'
+  | 'bad-gateway'
+  | 'page-dropped';
 
 /** A "Generate API key" that can be greyed at will, on the one page that it stands on. Invented: no shop has it. */
 export interface GenerateHold {

@@ -1,0 +1,137 @@
+import { type ModelLimits, stepBudget } from '../agent/budget.ts';
+import type { AgentMode, StepRun } from '../agent/engine.ts';
+import { signInPlace } from '../consent/consent.ts';
+import { CountersignError } from '../errors.ts';
+import type { OperationId } from '../ids.ts';
+import type { BrowserSession } from '../ports/browser.ts';
+import type { Http } from '../ports/http.ts';
+import type { PageModel } from '../ports/model.ts';
+import {
+  asSecrets,
+  type CredentialType,
+  type OpenedFields,
+  type SecretFields,
+  type StoredCredential,
+} from '../vault/vault.ts';
+import { knownElements, type Proposal } from '../workflow/known.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Workflow } from '../workflow/workflow.ts';
+import { keepResult, writeIntent } from './effect.ts';
+import { type HandOverDeps, takeOnce } from './hand-over.ts';
+import type { Lease } from './lease.ts';
+import { codePlace } from './questions.ts';
+import type { RunSecrets } from './run-secrets.ts';
+import type { RunSignals } from './run-signals.ts';
+
+/** What a step of an operation draws on. */
+export interface StepRunDeps extends Pick<HandOverDeps, 'database' | 'audit' | 'vault'> {
+  /** How steps are decided; the ladder when absent. */
+  readonly agentMode?: AgentMode;
+  readonly http: Http;
+  /** Asked where an element is when no record tells; absent: a person is. */
+  readonly pages?: {
+    readonly model: PageModel;
+    readonly limits: ModelLimits;
+  };
+  /** What the workflow's elements had become on this target before. */
+  readonly proposals: readonly Proposal[];
+}
+
+/** What the steps of one attempt share. */
+export interface StepRunWith {
+  readonly session: BrowserSession;
+  /** The name of the key to be made. */
+  readonly label: string;
+  readonly secrets: RunSecrets;
+  readonly signals: RunSignals;
+}
+
+/** What the engine may use for one step, and nothing else. */
+export function stepRun(
+  deps: StepRunDeps,
+  lease: Lease,
+  workflow: Workflow,
+  step: Step | undefined,
+  { session, label, secrets, signals }: StepRunWith,
+): StepRun {
+  const { operation } = lease;
+  const { customerId } = operation;
+  const permission = step?.permission ?? 'sign_in';
+  const reader = { customerId, forOperation: operation.id, fence: lease.fence };
+  return {
+    session,
+    mode: deps.agentMode ?? 'ladder',
+    known: knownElements(workflow),
+    proposals: deps.proposals,
+    obstacles: workflow.errorRecovery,
+    values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
+    signal: step?.isMutating ? signals.effect : signals.step,
+    ...(deps.pages && step && operation.plan.asksModel
+      ? {
+          model: {
+            converse: deps.pages.model.converse,
+            reserve: stepBudget(deps.database, deps.pages.limits, {
+              customerId,
+              operationId: operation.id,
+              step: step.order,
+            }),
+          },
+        }
+      : {}),
+    guard: () => lease.guard(permission),
+    requireSight: () => lease.requireSight(),
+    async code() {
+      const code = await takeOnce(deps, lease, codePlace(operation), 'code');
+      if (code) secrets.learn(code, 'secret');
+      return code;
+    },
+    learn: (secret) => secrets.learn(secret, 'secret'),
+    knownSecrets: () => secrets.all(),
+    async secret(slot) {
+      // Slots are named after the service's sign-in fields, which are credential types.
+      const place = signInPlace(operation, slot as CredentialType);
+      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
+      if (!fields?.value)
+        throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
+      const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
+      secrets.learn(fields.value, isSecret ? 'secret' : 'public');
+      return fields.value;
+    },
+    intend: () =>
+      deps.database.withCustomer(customerId, async (tx) => {
+        await lease.holdToAct(tx, permission);
+        await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
+      }),
+    async keep(found) {
+      for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
+      await deps.database.withCustomer(customerId, async (tx) => {
+        await lease.holdToKeep(tx);
+        await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
+      });
+    },
+    async verify() {
+      const { service, type, plan } = operation;
+      const place = { service: service.id, target: plan.base, type: type.credentialType };
+      const stored = await deps.vault.find(customerId, place.service, place.type, place);
+      const owner = stored?.metadata.operationId ?? operation.id;
+      const credential =
+        owner === operation.id
+          ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
+          : owner;
+      if (typeof credential === 'string') {
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
+        return { kind: 'fails', reason, isRetryable: false };
+      }
+      if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
+      for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
+      const { base, origin, permissions } = plan;
+      return type.verify({ base, origin, credential, permissions, http: deps.http });
+    },
+  };
+}
+
+/** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
+function ownedBy(id: OperationId) {
+  return (fields: OpenedFields, { metadata }: StoredCredential): SecretFields | string =>
+    metadata.operationId === undefined || metadata.operationId === id ? asSecrets(fields) : metadata.operationId;
+}

@@ -1,0 +1,97 @@
+import { runStep, type StepResult } from '../agent/engine.ts';
+import { questionFor } from '../agent/failures.ts';
+import type { BrowserSession } from '../ports/browser.ts';
+import type { Screenshots } from '../ports/screenshots.ts';
+import type { VerifyResult } from '../services/service.ts';
+import { fillText } from '../workflow/placeholders.ts';
+import type { Step } from '../workflow/steps/index.ts';
+import type { Workflow } from '../workflow/workflow.ts';
+import type { Ending } from './ending.ts';
+import { type Asked, keepSession, sessionToKeep } from './hand-over.ts';
+import type { Lease } from './lease.ts';
+import { signInSteps } from './resume.ts';
+import { recordBegin, recordEnd } from './step-record.ts';
+import { type StepRunDeps, type StepRunWith, stepRun } from './step-run.ts';
+
+/** How steps ended. */
+export type Outcome =
+  | Extract<Ending, { kind: 'completed' }>
+  | (Extract<Ending, { kind: 'failed' }> & {
+      /** Something may have been changed that no intent tells of, so nothing is gone through again. */
+      readonly mayHaveChanged?: boolean;
+    })
+  | ({ readonly kind: 'asks' } & Asked);
+
+export interface StepsDeps extends StepRunDeps {
+  readonly screenshots: Screenshots;
+}
+
+/** What all steps of one attempt share. */
+export interface RunWith extends StepRunWith {
+  /** The step that a person was asked about and has answered. */
+  readonly answered?: number;
+}
+
+/** Runs steps one after the other, each on record, until one fails. @throws Stopped */
+export async function runSteps(
+  deps: StepsDeps,
+  lease: Lease,
+  workflow: Workflow,
+  steps: readonly Step[],
+  using: RunWith,
+): Promise<Outcome> {
+  const { session, secrets, answered, signals } = using;
+  const lastOfSignIn = signInSteps(workflow).at(-1)?.order;
+  let verified: VerifyResult | undefined;
+  let recording = Promise.resolve();
+  try {
+    for (const step of steps) {
+      signals.throwIfOver();
+      if (step.isMutating) await recording; // an effect comes after what led to it is on record
+      const surroundings = stepRun(deps, lease, workflow, step, using);
+      const run = step.order === answered ? { ...surroundings, wasAnswered: true } : surroundings;
+      await recordBegin(deps, lease, step);
+      const result = await runStep(step, run);
+      await recording;
+      // Drawn, sealed and written while the next step begins.
+      recording = recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
+      recording.catch(() => {}); // told where it is waited for
+      if (result.kind === 'failed') {
+        await recording;
+        return failureOf(step, result);
+      }
+      if (step.order === lastOfSignIn) recording = recordSession(deps, lease, session, recording);
+      verified = result.verified ?? verified;
+    }
+    await recording;
+  } finally {
+    await recording.catch(() => {}); // whatever ended the steps, nothing is still being written behind it
+  }
+  return {
+    kind: 'completed',
+    verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
+  };
+}
+
+function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>): Outcome {
+  const question = questionFor(step, result);
+  if (question) return { kind: 'asks', step: step.order, question, words: result.words };
+  const mayHaveChanged = step.isMutating && step.kind !== 'extract' && result.hasActed;
+  return { kind: 'failed', code: result.failure, words: result.words, mayHaveChanged };
+}
+
+/** The session of a browser that has just signed in, before anything else is done with it. */
+function recordSession(deps: StepsDeps, lease: Lease, session: BrowserSession, recorded: Promise<void>): Promise<void> {
+  const { operation } = lease;
+  const storing = sessionToKeep(session);
+  const keeping = recorded.then(async () => {
+    const storage = await storing;
+    if (!storage) return;
+    await deps.database.withCustomer(operation.customerId, async (tx) => {
+      await lease.hold(tx);
+      await keepSession(tx, deps, operation, storage);
+    });
+  });
+  keeping.catch(() => {}); // told where it is waited for
+  return keeping;
+}
