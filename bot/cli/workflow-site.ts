@@ -52,7 +52,8 @@ export function secretsFor(workflow: Workflow, call: Call): Readonly<Record<stri
       if (value === undefined || value === '')
         throw new CountersignError(
           'config_invalid',
-          `The workflow opens the secret ${slot}: give it as --secret ${slot}=@FILE, --secret ${slot}=env:NAME, or in ${variableOf(slot)}.`,
+          // In words that don't look like a label with its secret, which would be blackened.
+          `The workflow needs a value for its secret “${slot}”. Say where it stands: --secret, then “${slot}” with =@FILE or =env:NAME; or put it into ${variableOf(slot)}.`,
         );
       return [slot, new Secret(value)];
     }),

@@ -15,6 +15,11 @@ export interface Parked {
   readonly step: number;
 }
 
+interface Place extends Parked {
+  readonly customerId: CustomerId;
+  readonly timers: readonly NodeJS.Timeout[];
+}
+
 /**
  * Browsers that wait for a person's answer, outside the worker's slots: at most four of this process, at most three
  * minutes each, and no longer than their operation waits.
@@ -27,7 +32,7 @@ export interface Parking {
 }
 
 export function createParking(database: Database, { parkedMs = PARKED_MS }: { parkedMs?: number } = {}): Parking {
-  const places = new Map<string, Parked & { readonly timers: readonly NodeJS.Timeout[] }>();
+  const places = new Map<string, Place>();
 
   const stateOf = (customerId: CustomerId, id: OperationId) =>
     database.withCustomer(customerId, async (tx) => {
@@ -46,6 +51,14 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
     return place;
   }
 
+  /** Of whoever has most, so that no customer's questions take the place of another one. */
+  function oldestOfMost(): string {
+    const keys = [...places.keys()];
+    const all = [...places.values()];
+    const counts = all.map(({ customerId }) => all.filter((other) => other.customerId === customerId).length);
+    return keys[counts.indexOf(Math.max(...counts))] ?? '';
+  }
+
   async function end(key: string): Promise<void> {
     await leave(key)
       ?.session.close()
@@ -56,8 +69,6 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
     park(customerId, id, parked) {
       const key = keyOf(customerId, id);
       void end(key);
-      const oldest = places.keys().next().value;
-      if (places.size >= MOST_PARKED && oldest !== undefined) void end(oldest);
       let wasRunning = false;
       const look = async () => {
         const state = await stateOf(customerId, id);
@@ -69,7 +80,8 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
       const watch = setInterval(() => void look().catch(() => {}), LOOK_MS); // an outage ends no session
       const timers = [setTimeout(() => void end(key), parkedMs), watch];
       for (const timer of timers) timer.unref();
-      places.set(key, { ...parked, timers });
+      places.set(key, { ...parked, customerId, timers });
+      if (places.size > MOST_PARKED) void end(oldestOfMost());
     },
     take(customerId, id) {
       const place = leave(keyOf(customerId, id));

@@ -125,6 +125,7 @@ export function recordedData(recording: Recording): RecordedData {
     fingerprint: (print, isBound = false) =>
       fingerprintOf(print, (text, isWords) => {
         if (shows(text) || hasBraces(text)) return undefined;
+        if (isVolatile(text) && leaksIn(text).length === 0) return undefined; // a leak is kept, to be refused by name
         const held = template(text);
         if (held !== text) return isBound && isWords && !isVolatile(held) ? held : undefined;
         return isMade(text, isWords) ? undefined : text;

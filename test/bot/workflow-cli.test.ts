@@ -71,6 +71,14 @@ async function replay(id: string, base: string, out: string, ...more: string[]) 
   return { ...rest, said, report: reportSchema.parse(JSON.parse(said)) };
 }
 
+test('a missing secret is asked for in words that nothing is blackened in', async () => {
+  const on = ['workflow', 'replay', 'woocommerce_api_key_generation', '--base', 'https://shop.example.com'];
+  const { code, complained } = await run(on, { COUNTERSIGN_SECRET_ADMIN_USERNAME: 'ada' });
+  expect([code, complained]).toEqual([1, expect.stringContaining('COUNTERSIGN_SECRET_ADMIN_PASSWORD')]);
+  expect(complained).toContain('@FILE');
+  expect(complained).not.toContain('[secret]');
+});
+
 const workflowsOf = (out: string) => knowledgeBaseSchema.parse(JSON.parse(readFileSync(at(out), 'utf8'))).workflows;
 
 /** Plain JavaScript, as a spec of a project that is no ES module is. */

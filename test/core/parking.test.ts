@@ -42,10 +42,10 @@ function stand(): Stand {
   return it;
 }
 
-async function park(operation?: Operation): Promise<{ operation: Operation; it: Stand }> {
-  const waiting = operation ?? (await queuedOperation(core, shop));
+async function park(operation?: Operation, of = shop): Promise<{ operation: Operation; it: Stand }> {
+  const waiting = operation ?? (await queuedOperation(core, of));
   const it = stand();
-  parking.park(shop.customerId, waiting.id, { session: it.session, step: 4 });
+  parking.park(of.customerId, waiting.id, { session: it.session, step: 4 });
   return { operation: waiting, it };
 }
 
@@ -83,6 +83,17 @@ describe('a parked browser', () => {
     expect([...parked, fifth, again].map(isClosed)).toEqual([true, false, false, false, true, false]);
     await parking.close();
     expect([...parked, again].map(isClosed)).toEqual([true, true, true, true, true]);
+  });
+
+  test('makes room where most are: nobody’s questions take the place of another customer', async () => {
+    parking = createParking(core.database);
+    const busy = await installShop(core);
+    const one = await park();
+    const many = [];
+    for (let n = 0; n < 6; n++) many.push(await park(undefined, busy));
+    expect([one, ...many].map(isClosed)).toEqual([false, true, true, true, false, false, false]);
+    const second = await park();
+    expect([one, second, ...many.slice(3)].map(isClosed)).toEqual([false, false, true, false, false]);
   });
 
   test('is closed when its time is over', async () => {

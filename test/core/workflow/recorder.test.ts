@@ -210,6 +210,22 @@ describe('a recording', () => {
     expect(knownElements(workflow)).toContainEqual(expect.objectContaining({ step: 3, field: 'api_key', fingerprint }));
   });
 
+  test('keep nothing that the page counts up or says of that day: numbers of orders, times, somebody’s address', () => {
+    const settings: Look = {
+      ...button('Settings'),
+      fingerprint: {
+        ...{ tag: 'a', name: 'Settings', text: 'Settings', href: '/orders/4711/settings', classes: ['nav-link'] },
+        neighbours: ['Order 4711', 'Signed in as bob@example.org', 'Last seen 10:04', 'Account'],
+        path: ['main Order 4711', 'navigation'],
+      },
+    };
+    const workflow = workflowOf(recording([open('/'), act('click', settings, state('/'))], { final: state('/done') }));
+    expect(workflow.steps[1]).toHaveProperty('fingerprint', {
+      ...{ tag: 'a', name: 'Settings', text: 'Settings', classes: ['nav-link'] },
+      ...{ neighbours: ['Account'], path: ['navigation'] },
+    });
+  });
+
   test('says of a click that the next step is on the page that it opened', () => {
     const events: RecordedEvent[] = [
       open('/'),
