@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import { z } from 'zod';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { makeApprovable } from './approve-to-worker.ts';
 import type { Bench, Benchmark, Measure } from './benchmark.ts';
@@ -13,14 +15,14 @@ const PROGRAM = join(import.meta.dirname, '../../bot/main.ts');
 const CONCURRENCIES = [1, 2, 4] as const;
 /** The first byte of a shop's admin pages, as measured on real ones. */
 const VENDOR_MS = 1_100;
-const ROUNDS = 4; // operations for each place, so that what begins and ends counts for little
+const ROUNDS = 3; // operations for each place, so that what begins and ends counts for little
 const LOOK_MS = 500;
 const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 40_000;
 
 /**
  * One worker process as a program of its own, with real Chromium on the practice shop, which is served from this process:
- * how many operations it gets through, and the most memory that it and its browsers take meanwhile. Each operation is another
+ * how many operations it gets through, the most memory that it and its browsers take meanwhile, and what that asks of PostgreSQL. Each operation is another
  * customer's. A shop that answers at once shows what the processor allows; one that is as slow as a real one, what waiting does.
  */
 export const throughput: Benchmark = {
@@ -54,14 +56,37 @@ async function measure(bench: Bench, rig: Rig, latencyMs: number, concurrency: n
     most = Math.max(most, memoryOf(worker.pid));
   }, LOOK_MS);
   const count = bench.isSlice ? 2 : ROUNDS * concurrency;
+  const before = await costs(rig);
   const ms = await timed(() => runAll(rig, shop, count)).finally(() => clearInterval(watch));
+  const after = await costs(rig);
   await stop();
   await closeShop();
   const where = `${concurrency} at once, ${latencyMs === 0 ? 'a shop without latency' : 'a vendor’s latency'}`;
   return [
     { what: `operations of a worker, ${where}`, unit: '/h', values: [(count * 3_600_000) / ms] },
+    { what: `transactions for each, ${where}`, unit: '×', values: [(after.commits - before.commits) / count] },
+    {
+      what: `room in the database for each, ${where}`,
+      unit: 'kB',
+      values: [(after.bytes - before.bytes) / 1000 / count],
+    },
     ...(most > 0 ? [{ what: `memory with browsers, ${where}`, unit: 'MB', values: [most] } as const] : []),
   ];
+}
+
+const costRows = z.tuple([z.object({ commits: z.coerce.number(), bytes: z.coerce.number() })]);
+
+/** What the database has done and taken so far, everything that runs beside the worker included. */
+async function costs({ env }: Rig): Promise<{ readonly commits: number; readonly bytes: number }> {
+  const client = new pg.Client({ connectionString: env.DATABASE_URL ?? '' });
+  await client.connect();
+  try {
+    const { rows } = await client.query(`SELECT xact_commit AS commits, pg_database_size(datname) AS bytes
+      FROM pg_stat_database WHERE datname = current_database()`);
+    return costRows.parse(rows)[0];
+  } finally {
+    await client.end();
+  }
 }
 
 interface Worker {
