@@ -9,6 +9,7 @@ import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { pause, resume } from './cli/pause.ts';
+import { restored } from './cli/restored.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -21,6 +22,7 @@ const COMMANDS: readonly Command[] = [
   ...[vaultList, vaultRotate],
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[pause, resume],
+  restored,
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
 

@@ -1,5 +1,6 @@
 import { isRetryable } from '../../core/operations/control.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { accessWords } from './consent-card.ts';
 import { bold, code, person, place, seconds, text } from './text.ts';
@@ -117,6 +118,8 @@ function endWords(operation: Operation): string {
 /** What is left behind: always said, so that nobody has to wonder. */
 function keptWords(operation: Operation): string {
   const { grant, intent, signIn, result } = operation;
+  if (operation.errorCode === RESTORED)
+    return 'What this thread showed after the backup was made may be missing from it.';
   if (!grant) return 'Nothing was done.';
   const key = operation.isKeyStored
     ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work. Keep it, or revoke it here.`

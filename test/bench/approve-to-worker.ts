@@ -61,19 +61,30 @@ async function startWorker({ queue, deadlines }: Rig): Promise<Arrivals> {
   return arrivals;
 }
 
+/** Where an operation is to go; by default to a shop that nobody visits. */
+interface Target {
+  readonly origin: string;
+  readonly signIn?: Readonly<Record<string, string>>;
+}
+
 /** An operation that waits for consent alone: its sign-in lies in the vault. */
-export async function makeApprovable(rig: Rig, { customerId, merchant, threadId }: RigCustomer): Promise<Operation> {
+export async function makeApprovable(
+  rig: Pick<Rig, 'operations' | 'database' | 'vault'>,
+  { customerId, merchant, threadId }: RigCustomer,
+  { origin, signIn = {} }: Target = { origin: 'https://shop.example.com' },
+): Promise<Operation> {
   const type = woocommerce.operationTypes.api_key_generation;
   if (!type) throw new Error('WooCommerce has no api_key_generation');
   const permissions = type.permissions.filter((p) => p.isRequired || p.isDefault).map((p) => p.id);
-  const origin = 'https://shop.example.com';
   const what = { threadId, requester: merchant, service: woocommerce, type, origin, base: origin, permissions };
   const operation = await rig.operations.request(customerId, what);
   if (!operation || 'tooSoon' in operation) throw new Error('there is no operation');
   await rig.database.withCustomer(customerId, async (tx) => {
     for (const field of woocommerce.signIn) {
       const place = signInPlace(operation, field.name as CredentialType); // sign-in fields are named after credential types
-      await rig.vault.within(tx).store(customerId, place.service, place.type, { ...place, value: 'not a real one' });
+      await rig.vault
+        .within(tx)
+        .store(customerId, place.service, place.type, { ...place, value: signIn[field.name] ?? 'not a real one' });
     }
   });
   return operation;

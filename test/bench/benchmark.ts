@@ -22,7 +22,7 @@ export interface Bench {
 
 export interface Measure {
   readonly what: string;
-  readonly unit: 'ms' | '/s' | '×';
+  readonly unit: 'ms' | '/s' | '/h' | 'kB' | 'MB' | '×';
   readonly values: Samples;
   /** Reported, never asserted: a shared machine has bad days. */
   readonly target?: { readonly of: 'median' | 'p99' | 'max'; readonly atMost: number };

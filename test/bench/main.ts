@@ -18,12 +18,13 @@ import { picture } from './picture.ts';
 import { replayOverhead } from './replay-overhead.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type Row, renderTable, toRow } from './table.ts';
+import { throughput } from './throughput.ts';
 import { warmStart } from './warm-start.ts';
 
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
   ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[egressOverhead, picture, replayOverhead, modelTurn],
+  ...[egressOverhead, picture, replayOverhead, modelTurn, throughput],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]

@@ -42,6 +42,8 @@ export interface Rig {
   readonly queue: Queue;
   readonly deadlines: (job: OperationJob) => Promise<void>;
   addCustomer(): Promise<RigCustomer>;
+  /** What another process of the same installation is started with. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** An organisation with one who asks, one who approves, and a thread. */
@@ -54,10 +56,11 @@ export interface RigCustomer {
 
 const POOL_SIZE = 10; // as in bot/main.ts
 
-export async function createRig({ open }: Endings): Promise<Rig> {
+export async function createRig({ open }: Pick<Endings, 'open'>): Promise<Rig> {
   const { it: home } = await open(makeHome, (made) => made.remove());
   const { it: server } = await open(() => startPostgres({ dir: home.postgresDir }), stopServer);
-  const rootKeys = createEnvironmentRootKeys({ current: randomBytes(32).toString('base64'), old: [] });
+  const current = randomBytes(32).toString('base64');
+  const rootKeys = createEnvironmentRootKeys({ current, old: [] });
   const urls = await prepareRoles(server, { database: 'countersign' });
   await migrate({ ownerUrl: urls.ownerUrl, rootKeys });
 
@@ -68,7 +71,8 @@ export async function createRig({ open }: Endings): Promise<Rig> {
   const audit = createAudit({ database, sealer });
   const directory = createDirectory(database);
   const vault = createVault({ database, directory, sealer, audit });
-  const store = createFileCheckpoints({ dir: join(home.folder, 'checkpoints') });
+  const checkpointDir = join(home.folder, 'checkpoints');
+  const store = createFileCheckpoints({ dir: checkpointDir });
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log: silentLog });
   const customers = createCustomers({ database, directory });
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
@@ -93,6 +97,7 @@ export async function createRig({ open }: Endings): Promise<Rig> {
       deadlines,
       addCustomer,
     },
+    env: { DATABASE_URL: urls.programUrl, ENCRYPTION_KEY: current, CHECKPOINT_DIR: checkpointDir },
   };
 }
 

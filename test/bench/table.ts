@@ -30,7 +30,7 @@ export function renderTable(rows: readonly Row[]): string {
 }
 
 function cellsOf(row: Row): readonly string[] {
-  const figures = [row.min, row.median, row.unit === '/s' ? row.max : row.p99];
+  const figures = [row.min, row.median, row.unit.startsWith('/') ? row.max : row.p99];
   const met = row.isMet === undefined ? '' : row.isMet ? 'yes' : 'NO';
   return [row.what, String(row.n), ...figures.map((value) => `${rounded(value)} ${row.unit}`), row.target ?? '', met];
 }
