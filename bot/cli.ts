@@ -8,6 +8,7 @@ import { createHttp } from '../adapters/http/index.ts';
 import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -18,6 +19,7 @@ import { type Foundation, openFoundation } from './foundation.ts';
 const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
   ...[vaultList, vaultRotate],
+  ...[queueList, queueStatsCommand, queueRedrive],
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
