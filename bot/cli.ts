@@ -9,6 +9,7 @@ import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { pause, resume } from './cli/pause.ts';
+import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { restored } from './cli/restored.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
@@ -20,6 +21,7 @@ import { type Foundation, openFoundation } from './foundation.ts';
 const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
   ...[vaultList, vaultRotate],
+  ...[queueList, queueStatsCommand, queueRedrive],
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[pause, resume],
   restored,

@@ -7,6 +7,7 @@ import { CONNECT_MS, connectionConfig, isAway, type Listener, listen } from './c
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';
+import { createTurns } from './turns.ts';
 
 /** What runs inside one customer's transaction; row level security shows that customer's rows alone. */
 export type Transaction = Prisma.TransactionClient;
@@ -17,7 +18,8 @@ export interface Database {
    * Runs `work` in one transaction under the customer's signed context. An operation's row is locked before what belongs to
    * it, and the audit chain is appended to last: its head stays locked until the commit. What the database rolls
    * back for the sake of another transaction (SQLSTATE 40P01, 40001) is run again, three times in all: so `work` does
-   * nothing that a rollback does not undo, and leaves the rest to `afterCommit`.
+   * nothing that a rollback does not undo, and leaves the rest to `afterCommit`. It opens no second transaction: of one
+   * customer no more run at a time than leave some of this process's connections to others.
    * @throws CountersignError `context_refused`, `database_unavailable` (retryable).
    */
   withCustomer<T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>): Promise<T>;
@@ -105,6 +107,7 @@ export function afterCommit(tx: Transaction, call: () => void): void {
 
 const CONTEXT_PURPOSE = 'countersign/context/v1';
 const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
+const OTHERS = 3; // connections that one customer's transactions leave to the others
 const LOCK_CONNECTIONS = 4; // as many names at a time in one process
 const LOCK_WAIT_MS = 60_000; // longer than a call to a chat platform takes, with its retries
 const QUESTION_MS = 5_000; // a NOTIFY, or whether the database answers
@@ -124,6 +127,7 @@ export function createDatabase(config: DatabaseConfig): Database {
     },
   );
   const client = new PrismaClient({ adapter });
+  const inTurn = createTurns(Math.max(1, config.poolSize - OTHERS));
   const notifier = new pg.Pool({
     ...connectionConfig(config.url, name),
     max: 1,
@@ -140,16 +144,18 @@ export function createDatabase(config: DatabaseConfig): Database {
 
   return {
     withCustomer: (customerId, work) =>
-      undisturbed(() =>
-        client.$transaction(
-          async (tx) => {
-            await tx.$executeRaw`
-              SELECT sec.enter(${contextOf(contextKey, customerId)}),
-                set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
-                set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
-            return { tx, value: await work(tx) };
-          },
-          { maxWait: CONNECT_MS, timeout: 30_000 },
+      inTurn(customerId, () =>
+        undisturbed(() =>
+          client.$transaction(
+            async (tx) => {
+              await tx.$executeRaw`
+                SELECT sec.enter(${contextOf(contextKey, customerId)}),
+                  set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
+                  set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
+              return { tx, value: await work(tx) };
+            },
+            { maxWait: CONNECT_MS, timeout: 30_000 },
+          ),
         ),
       ).then((outcome) => {
         for (const call of hooks.get(outcome.tx) ?? []) call();

@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import type { Context } from '../../bot/context.ts';
+import { converse } from '../../bot/conversation.ts';
+import { createProgress } from '../../bot/progress.ts';
+import { services } from '../../core/services/index.ts';
+import { type Keeper, keepTrails } from '../support/audit.ts';
+import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+/** One customer's people write without end, in the one process that hears everybody. */
+const MESSAGES = 100;
+
+let testDatabase: TestDatabase;
+let core: Core;
+let keeper: Keeper;
+let context: Context;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  keeper = keepTrails(core);
+  const chat = createRecordingChat();
+  const progress = createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: (_, id) => `/${id}` });
+  const egress = createEgress({ privateTargets: [], log: silentLog });
+  context = {
+    ...core,
+    ...{ progress, egress, services, model: undefined, log: silentLog, checkpoints: keeper.checkpoints },
+    publicUrl: () => 'http://localhost:3000',
+    chat: () => chat,
+  };
+});
+afterAll(async () => {
+  await core.close();
+  keeper.remove();
+  await testDatabase.drop();
+});
+
+function write(shop: Shop, n: number): Promise<unknown> {
+  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: `thread-${n}` } as const;
+  const id = `${shop.workspaceId} ${n}`;
+  return converse(context, { kind: 'message', id, thread, from: shop.merchant.person, text: 'what about it, then?' });
+}
+
+test('a customer whose people write hundreds of messages at once delays no other one’s message', async () => {
+  const [loud, quiet] = [await installShop(core), await installShop(core)];
+  let answered = 0;
+  const flood = Array.from({ length: MESSAGES }, (_, n) => write(loud, n).then(() => answered++));
+  await write(quiet, 0);
+  expect(answered).toBeLessThan(MESSAGES / 4); // far ahead of those that came before it
+  await Promise.all(flood);
+  expect(answered).toBe(MESSAGES); // and each of them was answered
+});
