@@ -76,7 +76,8 @@ export async function openCore(
     platform = () => ({ kind: 'member', isInGroup: false }),
     rootKeys = testRootKeys,
     redact = (text) => text,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact } = {},
+    hasPageModel = false,
+  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; hasPageModel?: boolean } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
@@ -91,7 +92,7 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const operations = createOperations({ database, audit, customers, queue, workflows, getService });
+  const operations = createOperations({ database, audit, customers, queue, workflows, getService, hasPageModel });
   const identify = identifiedBy(platform);
   const deciding = { database, audit, customers, operations, queue, identify };
   const consents = createConsents({ ...deciding, mover, vault });
