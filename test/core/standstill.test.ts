@@ -5,7 +5,6 @@ import { heldPauseOf } from '../../core/operations/hold.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import {
-  asCustomer,
   type Core,
   grantedOperation,
   installShop,
@@ -229,32 +228,5 @@ describe('a pause and a lease that is being taken', () => {
     expect(outcome.stillPaused).toBe(0);
     expect([state, hold]).not.toContain('operator');
     expect(['queued', 'in_progress']).toContain(state);
-  });
-});
-
-describe('70 what somebody smuggles into the program’s connection', () => {
-  const refused = { code: '42501' };
-
-  test('lets no paused customer’s work go on, and holds nobody else’s', async () => {
-    await core.standstill.pause(shop.customerId, 'x');
-    const smuggled = (statement: string) =>
-      asCustomer(testDatabase.programUrl, shop.customerId, (client) => client.query(statement));
-    await expect(smuggled('UPDATE customers SET paused_at = NULL, pause_reason = NULL')).rejects.toMatchObject(refused);
-    await expect(smuggled("SELECT app.set_standstill('mine')")).rejects.toMatchObject(refused);
-    await expect(smuggled('SELECT app.set_standstill(NULL)')).rejects.toMatchObject(refused);
-    await expect(smuggled('UPDATE sec.standstill SET since = NULL, reason = NULL')).rejects.toMatchObject(refused);
-    expect(await inside((tx) => heldPauseOf(tx, shop.customerId))).toMatchObject({ reason: 'x' });
-    expect(await core.standstill.everybodys()).toBeUndefined();
-    await core.standstill.resume(shop.customerId);
-  });
-
-  test('begins nothing while it is paused', async () => {
-    const operation = await queuedOperation(core, shop);
-    await core.standstill.pause(shop.customerId, 'x');
-    const begun = asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
-      client.query(`UPDATE autonomous_operations SET status = 'in_progress' WHERE id = '${operation.id}'`),
-    );
-    await expect(begun).rejects.toMatchObject({ code: '55000' });
-    await core.standstill.resume(shop.customerId);
   });
 });
