@@ -146,7 +146,7 @@ export function stopButton(operation: Operation): Button {
     isSafe: true,
   };
   return {
-    label: operation.state === 'paused' ? 'Cancel' : 'Stop',
+    label: operation.state === 'paused' && operation.hold !== null ? 'Cancel' : 'Stop',
     style: 'danger',
     action: 'stop',
     value: operation.id,

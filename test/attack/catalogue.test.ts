@@ -151,7 +151,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE table_schema = 'public' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE' AND (
         (table_name = 'members' AND column_name NOT IN ('name', 'roles', 'person_id'))
         OR (table_name = 'threads' AND column_name NOT IN ('awaiting', 'cursor'))
-        OR (table_name = 'autonomous_operations' AND column_name IN ('customer_id', 'id', 'thread_id', 'user_id', 'service', 'operation',
+        OR (table_name = 'autonomous_operations' AND column_name IN ('customer_id', 'id', 'thread_id', 'user_id', 'retry_of', 'service', 'operation',
           'target', 'workflow_id', 'workflow_version', 'total_steps', 'created_at')))`),
 
   'the program changes nothing of an API token but its last use and its revocation': () =>
@@ -195,13 +195,14 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE n.nspname = 'directory' AND (p.prorettype <> 'uuid'::regtype OR p.proargmodes IS NOT NULL)`),
 
   // Whatever runs with the owner's rights has been thought about by name: a context's making and checking, the one way to
-  // the chain, the directory; a checkpoint's place on record, how old an entry must be, and the two functions that take away.
+  // the chain, the directory; a checkpoint's place on record, how old an entry must be, the functions that take
+  // away, and everybody's pause.
   'nothing else runs with the rights of its owner': () =>
     found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
         'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
-        'app.sweep(text)')`),
+        'app.sweep(text)', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

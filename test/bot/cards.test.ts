@@ -13,6 +13,10 @@ import { granted, memberNamed, NOW, OPERATION_ID, operationWith } from '../suppo
 
 const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
 const admin = memberNamed('Admin', '4', ['merchant', 'admin']);
+const nobodyYet = {
+  ...{ approvers: [approver], admins: [admin], lack: undefined },
+  rules: { approvalsRequired: 1, approverGroup: null },
+};
 const record = { entries: 12, seq: 412n, hash: `5be0aa${'0'.repeat(58)}`, isIntact: true };
 
 function words(text: RichText): string {
@@ -215,7 +219,7 @@ describe('progress card', () => {
     const card = progressCard(operationWith({ state: 'in_progress', currentStep: 3, steps, startedAt: NOW }), []);
     expect(card.summary).toBe('Working on it · step 3 of 10');
     expect(said(card)).toMatch(/^.*\ndone Open the sign-in page\ndone .*\nrunning /);
-    expect(labels(card)).toEqual(['Stop']);
+    expect(labels(card)).toEqual(['Pause', 'Stop']);
   });
 
   test.each([
@@ -309,7 +313,7 @@ describe('question card', () => {
     const card = progressCard(operationWith({ state, currentStep: 4, steps }), [], { asked });
     expect(card).toMatchObject({ summary: title, status: { words } });
     expect(said(card)).toContain('unsure Sign in');
-    expect(labels(card)).toEqual(['Stop']);
+    expect(labels(card)).toEqual(state === 'queued' ? ['Pause', 'Stop'] : ['Stop']);
   });
 
   test('has the result of a CAPTCHA offer the way by hand', () => {
@@ -319,6 +323,47 @@ describe('question card', () => {
     );
     expect(labels(card)).toEqual(['Show me the steps instead', 'Audit trail']);
     expect(said(card)).toContain('make the key by hand');
+  });
+});
+
+describe('the cards of what is paused', () => {
+  const mona = memberNamed('Mona', '9');
+  const pause = { since: NOW, reason: 'moving to a new server', isEverybodys: true };
+  const open = operationWith();
+  const running = { state: 'in_progress', currentStep: 3, grant: granted(open), startedAt: NOW } as const;
+  const card = (changes: object, beside = {}) => progressCard(operationWith({ ...running, ...changes }), [], beside);
+
+  test('say who paused it, until when its approval holds, and offer to go on or to end it', () => {
+    expect(labels(card({}))).toEqual(['Pause', 'Stop']);
+    const paused = card({ state: 'paused', hold: 'person', heldBy: mona });
+    expect(paused.summary).toBe('Paused by Mona · step 3 of 10');
+    expect(said(paused)).toContain('The approval holds until');
+    expect(labels(paused)).toEqual(['Resume', 'Cancel']);
+    expect(card({ state: 'paused', hold: 'person', heldBy: mona, currentStep: 0 }).summary).toBe(
+      'Paused by Mona before its first step',
+    );
+  });
+
+  test('tell a pause from a question that nobody answered, and from one that waits for what is being made', () => {
+    const asked = { kind: 'help', closed: 'lapsed' } as const;
+    expect(card({ state: 'paused' }, { asked }).summary).toBe('Paused: nobody answered · step 3 of 10');
+    expect(labels(card({ state: 'paused' }, { asked }))).toEqual(['Stop']);
+    const pausing = card({ hold: 'person', heldBy: mona });
+    expect(pausing.summary).toBe('Pausing as soon as the new key is stored · step 3 of 10');
+    expect(labels(pausing)).toEqual(['Stop']);
+  });
+
+  test('say the operator’s pause with its reason, which nobody in the thread can end', () => {
+    const held = card({ state: 'paused', hold: 'operator' }, { pause });
+    expect(held.summary).toBe('Paused by the operator · step 3 of 10');
+    expect(said(held)).toContain(
+      'Countersign is paused by its operator: “moving to a new server”. It goes on by itself when that ends.',
+    );
+    expect(labels(held)).toEqual(['Cancel']);
+    expect(card({ state: 'queued' }, { pause }).summary).toBe('Countersigned. It starts when the pause ends');
+    const asks = consentCard(open, { ...nobodyYet, pause });
+    expect(said(asks)).toContain('What is approved now is kept, and starts when that ends.');
+    expect(said(consentCard(open, nobodyYet))).not.toContain('paused');
   });
 });
 
@@ -401,7 +446,7 @@ describe('result card', () => {
       errorCode: 'verification_failed',
       intent: made('done'),
       kept: 'not proven to work',
-      next: 'to ask again',
+      next: 'press “Try again” for a new plan that somebody approves',
     },
   ] as const)(
     'says what was not done and what to do next: $state $errorCode',
@@ -425,13 +470,29 @@ describe('result card', () => {
     const open = operationWith();
     const stored = { state: 'failed', grant: granted(open), intent: made('done') } as const;
     expect(labels(resultCard(operationWith({ ...stored, isKeyStored: true }), record))).toEqual([
+      'Try again',
       'Audit trail',
       'Revoke',
     ]);
     const result = { success: false, data: { ...data, revokedAt: NOW.toISOString() } };
     const after = resultCard(operationWith({ ...stored, result }), record);
-    expect(labels(after)).toEqual(['Audit trail']);
+    expect(labels(after)).toEqual(['Try again', 'Audit trail']);
     expect(said(after)).toContain('has been deleted from the vault since');
+  });
+
+  test('offers to try again what ended without a key and without a No, until that was done', () => {
+    const offered = (changes: object) => labels(resultCard(operationWith(changes), record)).includes('Try again');
+    for (const state of ['failed', 'expired', 'cancelled']) expect(offered({ state }), state).toBe(true);
+    for (const state of ['denied', 'completed']) expect(offered({ state }), state).toBe(false);
+    expect(offered({ state: 'failed', errorCode: 'captcha' })).toBe(false);
+    expect(offered({ state: 'failed', errorCode: 'effect_unsure', intent: made('uncertain') })).toBe(false);
+    expect(offered({ state: 'cancelled', intent: made('started') })).toBe(false);
+    const retried = operationWith({ state: 'failed', retriedAs: 'op-22222222' as never }); // an id
+    expect(labels(resultCard(retried, record))).toEqual(['Audit trail']);
+    expect(said(resultCard(retried, record))).toContain('It is tried again as op-22222222');
+    expect(said(consentCard(operationWith({ retryOf: 'op-33333333' as never }), nobodyYet))).toContain(
+      'tries op-33333333 again',
+    );
   });
 
   test('does not call a broken chain verified', () => {

@@ -175,9 +175,12 @@ describe('Stop', () => {
     await say(merchant, '/countersign stop all');
     await seen(merchant, 'Only an admin can stop everything. Nothing was stopped.');
     await say(admin, '/countersign stop all');
-    await seen(admin, /Stopped \d+ operations?\. Every thread says so\./);
+    await seen(admin, /Stop (?:all \d+|the one) open operations?\?/);
+    expect(await merchant.getByRole('button', { name: 'Stop them all' }).count()).toBe(0);
+    await press(admin, 'Stop them all');
+    await seen(admin, /Stopped \d+ operations?\. Every thread says so\. New requests are possible\./);
     const words = await (await seen(merchant, 'Stopped: WooCommerce for')).innerText();
-    expect(words).toMatch(/Stopped by Admin\.[\s\S]*Nothing was done\./);
+    expect(words).toMatch(/Stopped by Admin, with everything else\.[\s\S]*Nothing was done\./);
   });
 
   it('takes back a request that waits for approval, by whoever asked', async () => {

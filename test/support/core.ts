@@ -77,7 +77,8 @@ export async function openCore(
     rootKeys = testRootKeys,
     redact = (text) => text,
     perHour,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; perHour?: number } = {},
+    hasPageModel = false,
+  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; perHour?: number; hasPageModel?: boolean } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
@@ -92,7 +93,7 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const planning = { database, audit, customers, queue, workflows, getService };
+  const planning = { database, audit, customers, queue, workflows, getService, hasPageModel };
   const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
   const identify = identifiedBy(platform);
   const deciding = { database, audit, customers, operations, queue, identify };

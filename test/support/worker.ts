@@ -3,6 +3,7 @@ import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
+import type { PageModel } from '../../core/ports/model.ts';
 import { openTestBrowser } from './browser.ts';
 import { type Core, openCore } from './core.ts';
 import type { TestDatabase } from './database.ts';
@@ -24,13 +25,15 @@ export interface WorkerOptions {
   readonly target: string;
   /** Stands between the runner and the real session, for a worker that is slow or frozen at some action. */
   wrap?(session: BrowserSession): BrowserSession;
+  /** Asked at every step. */
+  readonly model?: PageModel;
 }
 
 export async function openWorker(
   database: TestDatabase,
-  { target, wrap = (session) => session }: WorkerOptions,
+  { target, wrap = (session) => session, model }: WorkerOptions,
 ): Promise<Worker> {
-  const core = await openCore(database);
+  const core = await openCore(database, { hasPageModel: model !== undefined });
   const tools = openTestBrowser({ privateTargets: [target] });
   const browser: Browser = {
     open: async (options) => wrap(await tools.browser.open(options)),
@@ -45,6 +48,7 @@ export async function openWorker(
     screenshots: createScreenshots(core),
     log: { ...silentLog, info: say, warn: say, error: say },
     secrets: { add() {}, remove() {} },
+    ...(model ? { agentMode: 'vision', pages: { model, limits: { perOperationUsd: 1, perMonthUsd: 50 } } } : {}),
   });
   const never = new AbortController().signal;
   return {
