@@ -35,7 +35,8 @@ import { type Foundation, type FoundationOptions, openFoundation } from './found
 import { createProgress } from './progress.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
-const DRAIN_MS = 20_000;
+/** For jobs that are being handed back; with everything else that ends then, a stop takes 20 s at most. */
+const DRAIN_MS = 15_000;
 const UPKEEP_SECONDS = 3600;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log'> {
@@ -221,7 +222,11 @@ async function wire(
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
     });
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
-    ending.push(() => queue.stop(DRAIN_MS)); // before the browser goes
+    // Before the browser goes.
+    ending.push(() => {
+      runner.drain();
+      return queue.stop(DRAIN_MS);
+    });
   }
   return { urls, databaseUrl, stop };
 }
@@ -276,14 +281,18 @@ async function openWebChat(
   return url;
 }
 
-/** Ends on the first signal; a second one, which npm may forward, changes nothing. */
+/** One stop may arrive twice within this time: from the terminal or the service manager, and from npm, which forwards it. */
+const SAME_STOP_MS = 500;
+
+/** Ends in order on the first signal, and at once, as a kill would, on a second one. */
 export function stopOnSignals(stop: () => Promise<void>, say: (words: string) => void): void {
-  let isStopping = false;
+  let stoppedAt: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => {
-      if (isStopping) return;
-      isStopping = true;
-      say('Stopping: running steps are finished first.');
+      if (stoppedAt !== undefined && performance.now() - stoppedAt > SAME_STOP_MS) process.exit(1);
+      if (stoppedAt !== undefined) return;
+      stoppedAt = performance.now();
+      say('Stopping: running steps are finished first. A second signal ends it at once.');
       void stop().finally(() => process.exit(0));
     });
 }
