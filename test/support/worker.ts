@@ -3,6 +3,7 @@ import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
+import type { WorkflowRegistry } from '../../core/workflow/registry.ts';
 import { openTestBrowser } from './browser.ts';
 import { type Core, openCore } from './core.ts';
 import type { TestDatabase } from './database.ts';
@@ -24,11 +25,13 @@ export interface WorkerOptions {
   readonly target: string;
   /** Stands between the runner and the real session, for a worker that is slow or frozen at some action. */
   wrap?(session: BrowserSession): BrowserSession;
+  /** What its version knows; this version's when absent. */
+  readonly workflows?: WorkflowRegistry;
 }
 
 export async function openWorker(
   database: TestDatabase,
-  { target, wrap = (session) => session }: WorkerOptions,
+  { target, wrap = (session) => session, workflows }: WorkerOptions,
 ): Promise<Worker> {
   const core = await openCore(database);
   const tools = openTestBrowser({ privateTargets: [target] });
@@ -40,6 +43,7 @@ export async function openWorker(
   const say = (_: object, words: string) => void said.push(words);
   const runner = createRunner({
     ...core,
+    ...(workflows ? { workflows } : {}),
     browser,
     http: createHttp({ egress: tools.egress }),
     screenshots: createScreenshots(core),
