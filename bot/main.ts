@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiRoutes } from '../adapters/api/api.ts';
 import { connectRoutes } from '../adapters/api/connect.ts';
@@ -202,6 +203,7 @@ async function wire(
         egress,
         log,
         chromiumFolder: join(folder, 'chromium'),
+        ownersFolder: join(tmpdir(), 'countersign-browsers'),
         mayInstall,
         keepWarm: options.webChat !== undefined,
         ...(chromiumPath ? { chromiumPath } : {}),

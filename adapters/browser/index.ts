@@ -10,6 +10,7 @@ import { translated } from './errors.ts';
 import { connectToFarm } from './farm.ts';
 import { createLauncher, proxyBy, type Running } from './launch.ts';
 import { createPages } from './pages.ts';
+import { createPredecessors } from './predecessor.ts';
 import { sweepProfiles } from './process.ts';
 import { createSession } from './session.ts';
 import { refuseUdpLeak } from './udp-probe.ts';
@@ -30,6 +31,8 @@ export interface BrowserOptions {
   readonly requireSandbox?: boolean;
   /** Have the next session's browser started already: 0.3 s less to wait for some 150 MB of memory. */
   readonly keepWarm?: boolean;
+  /** Where processes of this account say which browser is whose; absent: a session ends no earlier one. */
+  readonly ownersFolder?: string;
   /** JPEG at quality 75 unless a test wants every pixel as it was drawn. */
   readonly pictureType?: PictureType;
 }
@@ -75,11 +78,12 @@ export async function openRemoteBrowser(options: RemoteBrowserOptions): Promise<
 }
 
 function browserOf(
-  options: Pick<BrowserOptions, 'egress' | 'log' | 'keepWarm' | 'pictureType'>,
+  options: Pick<BrowserOptions, 'egress' | 'log' | 'keepWarm' | 'pictureType' | 'ownersFolder'>,
   setUp: Once<SetUp>,
 ): Browser {
   const { egress, log } = options;
   const sessions = new Set<BrowserSession>();
+  const predecessors = options.ownersFolder === undefined ? undefined : createPredecessors(options.ownersFolder);
   let spare: Promise<Ready> | undefined;
   let isClosed = false;
 
@@ -104,6 +108,8 @@ function browserOf(
 
   return {
     async open(sessionOptions) {
+      const { owner } = sessionOptions;
+      if (owner !== undefined) await predecessors?.end(owner);
       const ready = await take();
       if (isClosed) {
         await ready.running.end();
@@ -113,7 +119,13 @@ function browserOf(
         spare = start();
         spare.catch(() => undefined); // the next session tries again and tells
       }
-      const session = await openSession(egress, ready, sessionOptions, () => sessions.delete(session));
+      const { mark } = ready.running;
+      const isPut = owner !== undefined && mark !== undefined;
+      const takeBack = isPut ? await predecessors?.put(owner, mark) : undefined;
+      const session = await openSession(egress, ready, sessionOptions, () => {
+        sessions.delete(session);
+        void takeBack?.();
+      });
       sessions.add(session);
       return session;
     },

@@ -9,6 +9,8 @@ import { childEnvironment, killGroup, type ProcessMark, processMark } from './pr
 /** A browser process that was started. */
 export interface Running {
   readonly browser: PlaywrightBrowser;
+  /** Its process, where that is one of this machine and known. */
+  readonly mark?: ProcessMark;
   /** Ends it, by force when it doesn't go by itself. Never throws. */
   end(): Promise<void>;
 }
@@ -113,6 +115,7 @@ async function start(chromium: Chromium, { deny, log }: LaunchOptions, chromiumS
   const mark = await browserProcess(browser);
   return {
     browser,
+    ...(mark ? { mark } : {}),
     async end() {
       try {
         await within(CLOSE_LIMIT_MS, 'Closing the browser', browser.close());

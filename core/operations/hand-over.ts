@@ -70,7 +70,8 @@ export async function takeSeat(
   }
   await parked?.session.close().catch(() => {});
   const storage = opensItsPage(way) ? await keptSession(deps, lease) : undefined;
-  const session = await deps.browser.open({ origins, hide: secrets.hideOnPage, ...(storage ? { storage } : {}) });
+  const given = { owner: id, origins, ...(storage ? { storage } : {}) };
+  const session = await deps.browser.open({ ...given, hide: secrets.hideOnPage });
   return { session, steps: storage ? way.rest : allOf(way), isKept: storage !== undefined, ...answered };
 }
 

@@ -11,6 +11,11 @@ export interface Browser {
 export interface BrowserSessionOptions {
   /** What `storage` of an earlier session gave: cookies and stored values, as good as a sign-in. */
   readonly storage?: Secret;
+  /**
+   * Whom it works for, such as an operation's id: a browser that an earlier session of the same owner has left running on
+   * this machine, also one of another process, is ended first.
+   */
+  readonly owner?: string;
   /** Everything the pages may talk to. */
   readonly origins: readonly Origin[];
   /**

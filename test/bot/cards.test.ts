@@ -222,6 +222,16 @@ describe('progress card', () => {
     expect(labels(card)).toEqual(['Pause', 'Stop']);
   });
 
+  test('counts machine time to the last finished step, and no wait for a person', () => {
+    const base = operationWith();
+    const finishedAt = new Date(NOW.getTime() + 600_000);
+    const steps = base.steps.map((step, at) => (at === 0 ? { ...step, state: 'done', finishedAt } : step));
+    const runningSince = new Date(finishedAt.getTime() - 5_000).toISOString();
+    const execution = { machineMs: 9_000, runningSince, left: 0 };
+    const operation = operationWith({ state: 'in_progress', currentStep: 2, steps, startedAt: NOW, execution });
+    expect(progressCard(operation, []).summary).toBe('Working on it · step 2 of 10 · 14 s');
+  });
+
   test.each([
     { what: 'looks for the key of an interrupted attempt', attempt: 1n, isSaid: true },
     { what: 'makes a key itself', attempt: 2n, isSaid: false },

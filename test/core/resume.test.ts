@@ -180,7 +180,10 @@ describe('a worker that loses its job', () => {
   /** The queue takes it away in the middle of a step. */
   async function lostAt(isIt: (doing: Doing) => boolean): Promise<Operation> {
     const job = new AbortController();
-    happensAt(isIt, async () => job.abort(new Error('taken away')));
+    happensAt(isIt, async () => {
+      job.abort(new Error('taken away'));
+      throw new Error('taken away'); // nothing of what was about to be done reaches the page
+    });
     const operation = await answered(first);
     await expect(first.run(operation, job.signal)).rejects.toThrow('taken away');
     return operation;

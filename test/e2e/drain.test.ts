@@ -1,4 +1,5 @@
-// A worker that is told to stop, as every deploy tells it: what becomes of the operation that it has.
+// A worker that is told to stop, as every deploy tells it, or that freezes: what becomes of the operation that it has.
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
@@ -127,4 +128,39 @@ test(
     expect(keysOf(operation)).toEqual([]);
   },
   3 * RUN_MS,
+);
+
+/** Browsers that a process has started and that run, frozen or not. */
+function browsersOf(pid: number): readonly string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      const [state, parent] = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return parent === String(pid) && state !== 'Z' && /chrom/.test(readFileSync(`/proc/${name}/cmdline`, 'latin1'));
+    } catch {
+      return false; // no process, or gone meanwhile
+    }
+  });
+}
+
+test.runIf(process.platform === 'linux')(
+  'whoever takes over from a frozen one on the same machine ends its browser, and when it thaws it does nothing any more',
+  async () => {
+    const worker = await start();
+    const operation = await queued();
+    const hold = shop.holdGenerate();
+    await isAtStep(operation, GENERATE_STEP);
+    expect(browsersOf(worker.pid)).toHaveLength(1);
+    worker.signal('SIGSTOP');
+    await start(); // is given the job once the heartbeat is missed
+    await until(() => browsersOf(worker.pid).length === 0);
+    hold.isHeld = false;
+    await until(async () => (await look(core, operation)).state === 'completed');
+    const before = shop.requests.length;
+    worker.signal('SIGCONT');
+    worker.signal('SIGTERM');
+    await worker.ended;
+    expect(shop.requests.slice(before)).toEqual([]);
+    expect(keysOf(operation)).toHaveLength(1);
+  },
+  4 * RUN_MS,
 );

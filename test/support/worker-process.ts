@@ -9,7 +9,8 @@ import { TEST_ENCRYPTION_KEY } from './root-keys.ts';
 
 /** The program with `ROLE=worker`, in a process of its own. */
 export interface WorkerProcess {
-  signal(name: 'SIGTERM' | 'SIGKILL'): void;
+  readonly pid: number;
+  signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
   isOver(): boolean;
   /** Its exit code; `null`: a signal ended it. */
   readonly ended: Promise<number | null>;
@@ -47,6 +48,7 @@ export async function startWorkerProcess(database: TestDatabase, target: string)
   await Promise.race([ready, ended]);
   if (over()) throw new Error(`the worker did not start: ${said}`);
   return {
+    pid: child.pid ?? Number.NaN,
     signal: (name) => void child.kill(name),
     isOver: over,
     ended,

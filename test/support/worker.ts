@@ -4,6 +4,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
 import type { PageModel } from '../../core/ports/model.ts';
+import type { WorkflowRegistry } from '../../core/workflow/registry.ts';
 import { openTestBrowser } from './browser.ts';
 import { type Core, openCore } from './core.ts';
 import type { TestDatabase } from './database.ts';
@@ -27,11 +28,13 @@ export interface WorkerOptions {
   wrap?(session: BrowserSession): BrowserSession;
   /** Asked at every step. */
   readonly model?: PageModel;
+  /** What its version knows; this version's when absent. */
+  readonly workflows?: WorkflowRegistry;
 }
 
 export async function openWorker(
   database: TestDatabase,
-  { target, wrap = (session) => session, model }: WorkerOptions,
+  { target, wrap = (session) => session, model, workflows }: WorkerOptions,
 ): Promise<Worker> {
   const core = await openCore(database, { hasPageModel: model !== undefined });
   const tools = openTestBrowser({ privateTargets: [target] });
@@ -43,6 +46,7 @@ export async function openWorker(
   const say = (_: object, words: string) => void said.push(words);
   const runner = createRunner({
     ...core,
+    ...(workflows ? { workflows } : {}),
     browser,
     http: createHttp({ egress: tools.egress }),
     screenshots: createScreenshots(core),

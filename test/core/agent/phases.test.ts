@@ -555,7 +555,12 @@ describe('extracting', () => {
   test('asks nobody and clicks nothing when the button can not be clicked in time', async () => {
     const { result, calls } = await on(heldPage('disabled'), { ...extractStep, timeoutMs: 1_000 });
     expect(result).toMatchObject({ kind: 'failed', failure: 'timeout', hasActed: false });
-    expect(calls).toEqual(['picture 3 10:04:09 · failed']);
+    expect(calls).toEqual(['picture 3 10:04:09 · needs a person']);
+  });
+
+  test('says on its picture that it failed where nobody can put it right', async () => {
+    const { calls } = await on(heldPage('disabled'), { ...extractStep, order: 1, timeoutMs: 1_000 });
+    expect(calls).toEqual(['picture 1 10:04:09 · failed']);
   });
 
   test('lets nothing of a click through before the guard, also where the page listens first', async () => {

@@ -205,7 +205,7 @@ describe('the WooCommerce workflow', () => {
     const result = last(await play(1, 1));
     expect(result).toMatchObject({ kind: 'failed', failure: 'rate_limited' });
     expect(result.kind === 'failed' && result.words).toMatch(
-      /^The site takes no more requests for now and asks to wait for 60 minutes\. Nothing/,
+      /^The site takes no more requests for now and asks to wait for 60 minutes\./,
     );
     expect(shop.requests.filter(({ path }) => path.startsWith('/wp-login.php'))).toHaveLength(1);
   });

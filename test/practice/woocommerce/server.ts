@@ -189,6 +189,7 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
 /** Of a page that is asked for, whatever it is. */
 function refusalOf(shop: Shop): Reply | undefined {
   if (takeFault(shop, 'busy')) return text('Too many requests', 429, { 'Retry-After': '1' });
+  if (takeFault(shop, 'busy-for-a-minute')) return text('Back in a minute', 503, { 'Retry-After': '60' });
   if (takeFault(shop, 'busy-for-an-hour')) return text('Closed for an hour', 503, { 'Retry-After': '3600' });
   if (takeFault(shop, 'bad-gateway')) return text('Bad Gateway', 502);
   return takeFault(shop, 'page-dropped') ? { kind: 'hang-up' } : undefined;

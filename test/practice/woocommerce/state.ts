@@ -11,7 +11,7 @@ import { createSessions, type Sessions } from './sessions.ts';
  * - `generate-answer-lost`: the key is made, and then the answer is a 500.
  * - `generate-connection-dropped`: the key is made, and then the connection breaks.
  * - `rest-unavailable`: a REST request answers 503.
- * - `busy`: a page answers 429 and asks to wait for a second; `busy-for-an-hour`: 503, for an hour.
+ * - `busy`: a page answers 429 and asks to wait for a second; `busy-for-a-minute`, `busy-for-an-hour`: 503, for as long.
  * - `bad-gateway`: what stands before the shop answers 502 for a page. `page-dropped`: the connection breaks instead.
  */
 export type PracticeFault =
@@ -22,6 +22,7 @@ export type PracticeFault =
   | 'generate-connection-dropped'
   | 'rest-unavailable'
   | 'busy'
+  | 'busy-for-a-minute'
   | 'busy-for-an-hour'
   | 'bad-gateway'
   | 'page-dropped';
