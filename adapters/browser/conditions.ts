@@ -1,9 +1,9 @@
-import type { ElementHandle, Page } from 'playwright';
+import type { ElementHandle, Page, Locator as PlaywrightLocator } from 'playwright';
 import type { ElementClaim, LiveCondition, Locator, ValueClaim } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
 import { isGone } from './errors.ts';
-import { isParsed, isTicked, LONGEST_TEXT, liveText } from './in-page.ts';
-import { countVisible, isOnOrigins, matchFirst, searchableFrames } from './locators.ts';
+import { isParsed, isTicked, LONGEST_TEXT, liveText, liveTexts } from './in-page.ts';
+import { countVisible, isOnOrigins, matchFirst, searchableFrames, toPlaywright, visibleOnly } from './locators.ts';
 
 /**
  * Whether the claim holds at this moment. Nothing holds on a page off the origins: an error page of the browser shows
@@ -94,9 +94,20 @@ function urlFits(url: string, { path, query = {} }: LiveCondition & { kind: 'url
 
 /** `undefined` unless exactly one element is meant; a hidden one counts when none is visible. */
 async function liveValue(page: Page, locator: Locator, origins: readonly Origin[]): Promise<string | undefined> {
-  const match = await matchFirst(searchableFrames(page, origins), [locator], true);
-  if (match.kind !== 'one') return undefined;
-  return (await match.found.evaluate(liveText, LONGEST_TEXT, { timeout: 1_000 })).slice(0, LONGEST_TEXT);
+  for (const frame of searchableFrames(page, origins)) {
+    const all = toPlaywright(frame, locator);
+    const [visible, ...more] = await textsOf(visibleOnly(all));
+    if (visible !== undefined && more.length === 0) return visible;
+    const [any, ...others] = await textsOf(all);
+    if (any !== undefined) return others.length === 0 ? any : undefined;
+  }
+  return undefined;
+}
+
+/** Of the first two; cut here once more: the page may have replaced what cuts them there. */
+async function textsOf(found: PlaywrightLocator): Promise<readonly string[]> {
+  const texts: unknown = await found.evaluateAll(liveTexts, LONGEST_TEXT);
+  return Array.isArray(texts) ? texts.slice(0, 2).map((text) => String(text).slice(0, LONGEST_TEXT)) : [];
 }
 
 function valueFits(value: string | undefined, { equals, matches }: ValueClaim): boolean {

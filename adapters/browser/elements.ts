@@ -1,11 +1,12 @@
 import type { ElementHandle, Page, Locator as PlaywrightLocator } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
-import type { Action, Box, ElementIdentity } from '../../core/ports/browser.ts';
+import type { Action, Box, ElementIdentity, LocatorRule } from '../../core/ports/browser.ts';
 import type { Origin } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
-import { isGone } from './errors.ts';
+import { VIEWPORT } from './annotate.ts';
+import { isGone, isPassing } from './errors.ts';
 import { bringIntoView, isVast, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
-import { hasKeyboard } from './in-page-pointing.ts';
+import { keepsKeyboard, wouldTakeClick } from './in-page-pointing.ts';
 import { isInsideOrigins, isOnOrigins } from './locators.ts';
 
 /** An element that was there a moment ago is waited for no longer; it is then looked for anew. */
@@ -17,9 +18,16 @@ const LONGEST_NAME = 1_000;
 
 /**
  * What the element is: tag and type from the element, role and name as assistive technology gets them. Something far
- * longer than any control is not asked for them, for the whole text would be sent.
+ * longer than any control is not asked for them, for the whole text would be sent; nor is what `rule` found by its role
+ * and its whole name, which Playwright computes for both in the same way.
  */
-export async function identify(handle: ElementHandle, found: PlaywrightLocator): Promise<ElementIdentity> {
+export async function identify(
+  handle: ElementHandle,
+  found: PlaywrightLocator,
+  rule?: LocatorRule,
+): Promise<ElementIdentity> {
+  if (rule?.by === 'role' && rule.exact && rule.name)
+    return { ...(await handle.evaluate(tagAndType)), ...roleAndName([rule]) };
   const [own, isLong] = await Promise.all([handle.evaluate(tagAndType), handle.evaluate(isVast, LONGEST_ELEMENT)]);
   if (isLong) return own;
   return { ...own, ...roleAndName(await found.ariaSnapshotJSON({ depth: 1, timeout: SETTLE_LIMIT_MS })) };
@@ -37,6 +45,7 @@ function roleAndName(tree: unknown): { role?: string; name?: string } {
 
 /** Scrolls the element, or what stands for it when it is hidden, into view and measures that. */
 export async function visibleBox(handle: ElementHandle): Promise<Box | null> {
+  if (await handle.evaluate(bringIntoView)) return handle.boundingBox();
   const shown = (await handle.evaluateHandle(standIn)).asElement();
   if (!shown) return null;
   try {
@@ -76,15 +85,25 @@ async function readiness(handle: ElementHandle, action: Action, timeoutMs: numbe
 }
 
 /**
- * A trial of pointing, not of clicking: Playwright's trial click presses the mouse button and stops the event inside the
- * page, where a page that changes just then, or that listens first, is clicked in earnest.
+ * What isn't clickable at once is waited for by a trial of pointing, not of clicking: Playwright's trial click presses the
+ * mouse button and stops the event inside the page, where a page that changes just then, or that listens first, is clicked
+ * in earnest.
  */
 async function awaitClickable(handle: ElementHandle, timeoutMs: number): Promise<void> {
   const until = Date.now() + timeoutMs;
-  do {
-    await handle.waitForElementState('enabled', { timeout: leftUntil(until) });
+  if (await isClickable(handle)) return;
+  for (;;) {
     await handle.hover({ trial: true, timeout: leftUntil(until) });
-  } while (!(await handle.isEnabled()));
+    if (await handle.isEnabled()) return;
+    await handle.waitForElementState('enabled', { timeout: leftUntil(until) });
+  }
+}
+
+async function isClickable(handle: ElementHandle): Promise<boolean> {
+  return handle.evaluate(wouldTakeClick).catch((error: unknown) => {
+    if (isPassing(error)) throw error;
+    return false; // the page had replaced what the look is made with
+  });
 }
 
 /** For Playwright 0 is no limit at all. */
@@ -117,16 +136,36 @@ export async function perform(handle: ElementHandle, action: Action, performance
 /** Brings the mouse or the keyboard there. */
 async function approach(page: Page, handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
   if (action.kind === 'click') {
-    await handle.scrollIntoViewIfNeeded({ timeout: timeoutMs });
-    const box = await handle.boundingBox();
-    if (box) await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    const middle = (await inSight(handle)) ?? (await broughtIntoSight(handle, timeoutMs));
+    if (middle) await page.mouse.move(middle.x, middle.y);
   }
   const isSecret = action.kind === 'fill' && action.value instanceof Secret;
   if (!isSecret && action.kind !== 'press') return;
   await handle.focus();
-  await handle.evaluate(nextFrame);
-  if (!(await handle.evaluate(hasKeyboard)))
+  if (!(await handle.evaluate(keepsKeyboard)))
     throw refused('The page moved the keyboard elsewhere, so nothing was typed.');
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The element's middle, when it lies in the viewport: there is nothing to scroll and to wait for then. */
+async function inSight(handle: ElementHandle): Promise<Point | undefined> {
+  const middle = await middleOf(handle);
+  const isInside = middle && middle.x >= 0 && middle.x < VIEWPORT.width && middle.y >= 0 && middle.y < VIEWPORT.height;
+  return isInside ? middle : undefined;
+}
+
+async function broughtIntoSight(handle: ElementHandle, timeoutMs: number): Promise<Point | undefined> {
+  await handle.scrollIntoViewIfNeeded({ timeout: timeoutMs });
+  return middleOf(handle);
+}
+
+async function middleOf(handle: ElementHandle): Promise<Point | undefined> {
+  const box = await handle.boundingBox();
+  return box ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : undefined;
 }
 
 /**
@@ -176,10 +215,9 @@ async function fill(
   timeoutMs: number,
 ): Promise<void> {
   if (!(value instanceof Secret)) return handle.fill(value, { timeout: timeoutMs });
-  const { tag } = await handle.evaluate(tagAndType);
-  if (tag !== 'input' && tag !== 'textarea') throw refused('A secret is typed into form fields only; this is none.');
   // A handle belongs to its document: if the frame goes elsewhere after this look, the fill below fails.
-  const frame = await handle.ownerFrame();
+  const [{ tag }, frame] = await Promise.all([handle.evaluate(tagAndType), handle.ownerFrame()]);
+  if (tag !== 'input' && tag !== 'textarea') throw refused('A secret is typed into form fields only; this is none.');
   if (!frame || !isInsideOrigins(frame, origins))
     throw refused('The field is on a page that is not one of the allowed addresses, so the secret was not typed.');
   return handle.fill(value.reveal(), { timeout: timeoutMs });

@@ -11,6 +11,7 @@ interface Node {
   readonly innerText?: string;
   readonly textContent: string | null;
   readonly isContentEditable?: boolean;
+  readonly isConnected: boolean;
   readonly parentElement: Node | null;
   readonly previousElementSibling: Node | null;
   readonly children: ArrayLike<Node>;
@@ -52,11 +53,13 @@ export interface Described {
 }
 
 /**
- * Describes the given element or, when `given` is null, every control of the document. Recording and running use this one
- * function, so that two descriptions differ only where the element does. Runs inside a page: fixed code, values as
- * arguments; never reads what a field holds.
+ * Describes every control of the document or, asked of an element, that one alone, unless it has left the document.
+ * Recording and running use this one function, so that two descriptions differ only where the element does. Runs inside a
+ * page: fixed code, values as arguments; never reads what a field holds.
  */
-export function describeElements({ given, question }: { given: unknown; question: SurveyQuestion }): Described {
+export function describeElements(first: unknown, second?: SurveyQuestion): Described {
+  // A function is called in a frame with the question alone, and on an element with that before it.
+  const [given, question] = second === undefined ? [null, first as SurveyQuestion] : [first as Node, second]; // by the caller's word
   const LONGEST = 120;
   const page = globalThis as unknown as { document: Root; scrollX: number; scrollY: number }; // runs in a page, whose global is a window
   const CONTROLS =
@@ -246,6 +249,6 @@ export function describeElements({ given, question }: { given: unknown; question
     return found;
   };
 
-  const elements = given === null ? controlsIn() : [given as Node]; // an element of this page, by the caller's word
+  const elements = given === null ? controlsIn() : given.isConnected ? [given] : [];
   return { elements, prints: elements.map(describe) };
 }

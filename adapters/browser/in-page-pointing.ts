@@ -56,12 +56,44 @@ interface Frame {
   readonly document: { readonly activeElement: unknown };
 }
 
-/** Whether keys go to this element: it has the focus of its document, and so has each frame that it is in. */
-export function hasKeyboard(node: unknown): boolean {
+/**
+ * Whether keys go to this element once the page has drawn its next frame: it has the focus of its document, and so has
+ * each frame that it is in.
+ */
+export async function keepsKeyboard(node: unknown): Promise<boolean> {
+  const { requestAnimationFrame } = globalThis as unknown as { requestAnimationFrame(run: () => void): void }; // as above
   const element = node as Focusable; // every element is one, as far as it is asked
+  await new Promise<void>((done) => requestAnimationFrame(() => done()));
   if (element.getRootNode().activeElement !== node) return false;
   for (let at = element.ownerDocument.defaultView; at && at.parent !== at; at = at.parent) {
     if (at.parent.document.activeElement !== at.frameElement) return false;
   }
   return true;
+}
+
+interface Clickable {
+  readonly isConnected: boolean;
+  getRootNode(): { elementFromPoint(x: number, y: number): unknown };
+  contains(other: unknown): boolean;
+  matches(selector: string): boolean;
+  getBoundingClientRect(): { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+}
+
+/**
+ * Whether a click would be taken at once: the element rests from one frame to the next, is enabled, and nothing lies over
+ * its middle. In an embedded frame, which the page around it may cover, it is not said.
+ */
+export async function wouldTakeClick(node: unknown): Promise<boolean> {
+  const element = node as Clickable; // as above
+  const page = globalThis as unknown as { parent: unknown; requestAnimationFrame(run: () => void): void }; // as above
+  if (page.parent !== globalThis) return false;
+  const nextFrame = () => new Promise<void>((done) => page.requestAnimationFrame(() => done()));
+  await nextFrame();
+  const { x, y, width, height } = element.getBoundingClientRect();
+  await nextFrame();
+  const now = element.getBoundingClientRect();
+  const isAtRest = now.x === x && now.y === y && now.width === width && now.height === height;
+  if (!isAtRest || !element.isConnected) return false;
+  if (element.matches(':disabled, [inert], [inert] *, [aria-disabled=true], [aria-disabled=true] *')) return false;
+  return element.contains(element.getRootNode().elementFromPoint(x + width / 2, y + height / 2));
 }

@@ -42,12 +42,17 @@ export function standIn(node: PageElement): PageElement {
   return Array.from(node.labels ?? []).find(isSeen) ?? node;
 }
 
-/** Scrolls only when needed, to the middle, where fixed bars at the edges don't cover it. */
-export function bringIntoView(node: PageElement): void {
-  const { top, bottom } = node.getBoundingClientRect();
+/**
+ * Scrolls only when needed, to the middle, where fixed bars at the edges don't cover it. @returns false for what is too
+ * small to be seen, and is left where it is.
+ */
+export function bringIntoView(node: PageElement): boolean {
+  const { top, bottom, width, height } = node.getBoundingClientRect();
+  if (width < 4 || height < 4) return false; // as in `standIn`
   const { innerHeight } = globalThis as unknown as { innerHeight: number }; // runs in a page, whose global is a window
   if (top < 48 || bottom > innerHeight - 16)
     node.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
+  return true;
 }
 
 /** Of a box, a radio button, or a widget that says so. */
@@ -63,6 +68,14 @@ export function liveText(node: PageElement, longest: number): string {
   const tag = node.tagName.toLowerCase();
   const isField = tag === 'input' || tag === 'textarea' || tag === 'select';
   return (isField ? String(node.value ?? '') : (node.innerText ?? node.textContent ?? '')).slice(0, longest);
+}
+
+/** The same of the first two of them: so many tell the only one from one of several. */
+export function liveTexts(nodes: readonly PageElement[], longest: number): string[] {
+  return nodes.slice(0, 2).map((node) => {
+    const isField = /^(input|textarea|select)$/i.test(node.tagName);
+    return (isField ? String(node.value ?? '') : (node.innerText ?? node.textContent ?? '')).slice(0, longest);
+  });
 }
 
 export function titleStart(longest: number): string {

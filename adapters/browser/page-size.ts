@@ -24,11 +24,11 @@ interface FrameTree {
  * a world of its own: it sees the documents, and the page can neither see nor change it. @throws TooMuch, UnseenFrame
  */
 export async function refuseTooLarge(session: CDPSession): Promise<void> {
-  if ((await nodesOfProcess(session)) > MOST_NODES_OF_PROCESS) {
+  const [nodes, { frameTree }] = await Promise.all([nodesOfProcess(session), session.send('Page.getFrameTree')]);
+  if (nodes > MOST_NODES_OF_PROCESS) {
     await session.send('HeapProfiler.collectGarbage'); // an earlier page's nodes may still lie there
     if ((await nodesOfProcess(session)) > MOST_NODES_OF_PROCESS) throw new TooMuch();
   }
-  const { frameTree } = await session.send('Page.getFrameTree');
   const sizes = await Promise.all(framesIn(frameTree).map((frameId) => measure(session, frameId)));
   for (const [i, most] of Object.values(LARGEST).entries()) {
     if (sizes.reduce((sum, size) => sum + (size[i] ?? 0), 0) > most) throw new TooMuch();

@@ -6,7 +6,7 @@ import { isPassing, TooMuch, UnseenFrame, within } from './errors.ts';
 import { closeParts, openParts, type Part, sure } from './frame-parts.ts';
 import { findMasks } from './masking.ts';
 import { createNeedles, type Needles } from './needles.ts';
-import { look } from './snapshot.ts';
+import { look, measure } from './snapshot.ts';
 
 const TRIES = 4; // one and three retakes
 const CALL_LIMIT_MS = 5_000;
@@ -102,12 +102,13 @@ async function oneShot(
   const parts = await openParts(page, session, WHOLE);
   const masks = () => masksOf(parts, needles, isRevealing);
   try {
-    await setPlaybackRate(parts, 0);
+    await Promise.all([setPlaybackRate(parts, 0), measureAll(parts)]);
     const before = await masks();
     const isFinished = isBare && before.length === 0;
     const format = isFinished ? ({ format: 'jpeg', quality: 75 } as const) : ({ format: 'png' } as const);
     const shooting = session.send('Page.captureScreenshot', { ...format, optimizeForSpeed: true });
-    const { data } = await within(CALL_LIMIT_MS, 'A picture', shooting);
+    // Measured for the second look while the browser draws: in that time no page grows beyond what is then refused.
+    const [{ data }] = await Promise.all([within(CALL_LIMIT_MS, 'A picture', shooting), measureAll(parts)]);
     const after = await masks();
     if (page.frames().length !== frames.length || page.frames().some((frame, i) => frame !== frames[i]))
       throw new UnseenFrame();
@@ -123,6 +124,10 @@ async function oneShot(
 async function setPlaybackRate(parts: readonly Part[], playbackRate: number): Promise<void> {
   const [main, ...others] = parts.map(({ session }) => session.send('Animation.setPlaybackRate', { playbackRate }));
   await Promise.all([main && within(CALL_LIMIT_MS, 'Holding the page still', main), ...others.map(sure)]);
+}
+
+async function measureAll(parts: readonly Part[]): Promise<void> {
+  await Promise.all(parts.map(({ session }, i) => (i === 0 ? measure(session) : sure(measure(session)))));
 }
 
 async function masksOf(parts: readonly Part[], needles: Needles, isRevealing: boolean): Promise<readonly Box[]> {

@@ -21,7 +21,7 @@ import { firstThatHolds } from './conditions.ts';
 import { describeElement } from './describe.ts';
 import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
 import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
-import { LONGEST_TEXT, liveText, nextFrame, titleStart } from './in-page.ts';
+import { LONGEST_TEXT, liveText, nextFrame, tagAndType, titleStart } from './in-page.ts';
 import { describeRefusals } from './incidents.ts';
 import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locators.ts';
 import { checkAddress, goTo } from './navigation.ts';
@@ -122,10 +122,14 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     return held?.print !== undefined && now !== undefined && isSame(now, held.print);
   }
 
-  async function keep(match: Match & { kind: 'one' }): Promise<FindResult | undefined> {
+  async function keep(match: Match & { kind: 'one' }, isOnlyRead: boolean): Promise<FindResult | undefined> {
     const handle = await match.found.elementHandle({ timeout: SETTLE_LIMIT_MS });
     if (!handle) return undefined;
-    const looks = [visibleBox(handle), identify(handle, match.found), fingerprintOf(handle)] as const;
+    if (isOnlyRead) {
+      const element = remember(handle, await handle.evaluate(tagAndType), null, undefined);
+      return { kind: 'found', element: { ...element, locator: match.rule } };
+    }
+    const looks = [visibleBox(handle), identify(handle, match.found, match.rule), fingerprintOf(handle)] as const;
     const [box, { name, ...rest }, print] = await Promise.all(looks);
     const element = remember(handle, name === undefined ? rest : { ...rest, name: hide(name) }, box, print);
     return { kind: 'found', element: { ...element, locator: match.rule } };
@@ -159,14 +163,14 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
     state: async () => stateOf(pages.current()),
 
-    async find(locators, { timeoutMs, hiddenIsFine = false }) {
+    async find(locators, { timeoutMs, hiddenIsFine = false, isOnlyRead = false }) {
       const page = pages.current();
       let match: Match = { kind: 'none' };
       const found = await until(page, timeoutMs, 'Looking for an element', async () => {
         const current = pages.current();
         if (!isOnOrigins(current.url(), origins)) return undefined;
         match = await matchFirst(searchableFrames(current, origins), locators, hiddenIsFine);
-        return match.kind === 'one' ? keep(match) : undefined;
+        return match.kind === 'one' ? keep(match, isOnlyRead) : undefined;
       });
       return found ?? notFound(match);
     },
@@ -184,12 +188,11 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
     async pick(candidate) {
       const picking = async () => {
-        const handle = await surveyor.pick(candidate);
-        if (!handle) return undefined;
-        const [box, print] = await Promise.all([visibleBox(handle), fingerprintOf(handle)]);
+        const picked = await surveyor.pick(candidate);
+        if (!picked) return undefined;
         const { tag, type, role, name } = candidate.fingerprint;
         const identity = { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name } : {}) };
-        return remember(handle, identity, box, print);
+        return remember(picked.handle, identity, await visibleBox(picked.handle), picked.print);
       };
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking());
     },
@@ -295,7 +298,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
 interface Held {
   readonly handle: ElementHandle;
-  /** What it was when it was found; absent when it was gone already. */
+  /** What it was when it was found; absent when it was gone already, or found to be read alone. */
   readonly print: Fingerprint | undefined;
 }
 

@@ -44,12 +44,16 @@ const MARGIN = 200;
 /** Beyond what `refuseTooLarge` lets pass: then a closed shadow root holds the rest. */
 const LARGEST_SNAPSHOT = { characters: 10_000_000, textBoxes: 300_000 } as const;
 
+/** Before a look: so much of the session's frames is taken at once. @throws UnseenFrame, TooMuch */
+export function measure(session: CDPSession): Promise<void> {
+  return within(CALL_LIMIT_MS, 'Measuring the page', refuseTooLarge(session));
+}
+
 /**
- * What the session's frames show in the picture, and where. `outermost` is where the first of them lies in it.
- * @throws UnseenFrame, TooMuch
+ * What the session's frames show in the picture, and where. `outermost` is where the first of them lies in it. They were
+ * measured just before. @throws UnseenFrame, TooMuch
  */
 export async function look(session: CDPSession, outermost: Place, picture: Box): Promise<Seen> {
-  await within(CALL_LIMIT_MS, 'Measuring the page', refuseTooLarge(session));
   const snapshot = await capture(session);
   const places = await placeDocuments(session, snapshot, outermost);
   const seen = snapshot.documents.map((document, i) => {

@@ -29,8 +29,8 @@ export interface Surveyor {
   /** One more candidate beside those of the last survey. */
   add(handle: ElementHandle): Promise<Candidate | undefined>;
   survey(frames: readonly Frame[], wanted: Survey): Promise<readonly Candidate[]>;
-  /** The candidate's element, unless the page has replaced it or it has become something else. */
-  pick(candidate: Candidate): Promise<ElementHandle | undefined>;
+  /** The candidate's element and what it is now, unless the page has replaced it or it has become something else. */
+  pick(candidate: Candidate): Promise<{ readonly handle: ElementHandle; readonly print: Fingerprint } | undefined>;
 }
 
 /** @param hide takes secrets out of words; no fingerprint leaves without it. */
@@ -82,7 +82,8 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
       if (!handle) return undefined;
       const raw = await fingerprintOf(handle);
       const [now] = raw ? withoutSecrets([raw], hide) : [];
-      return raw && now && isSame(now, fingerprint) && (await isTold(handle, raw)) ? handle : undefined;
+      const isIt = raw && now && isSame(now, fingerprint) && (await isTold(handle, raw));
+      return isIt ? { handle, print: raw } : undefined;
     },
   };
 }
@@ -90,7 +91,7 @@ export function createSurveyor(hide: (words: string) => string): Surveyor {
 /** `undefined` for a frame that is just going away: it has no controls any more. */
 async function lookOver(frame: Frame, question: SurveyQuestion) {
   try {
-    const document = await frame.evaluateHandle(describeElements, { given: null, question });
+    const document = await frame.evaluateHandle(describeElements, question);
     return { document, prints: printsIn(await document.evaluate((described) => described.prints)) };
   } catch (error) {
     if (isPassing(error)) return undefined;
@@ -121,11 +122,11 @@ const LONGEST_WORDS = 120;
 
 /** What the element is now; `undefined` when its page has let go of it. */
 export async function fingerprintOf(handle: ElementHandle): Promise<Fingerprint | undefined> {
-  const isAttached = await handle.evaluate((node) => (node as unknown as { isConnected: boolean }).isConnected); // every node has it
-  if (!isAttached) return undefined;
   const question: SurveyQuestion = { hiddenIsFine: true, alsoTag: null, most: 1, testIds: TEST_ID_ATTRIBUTES };
-  const frame = await handle.ownerFrame();
-  const described = await frame?.evaluate(describeElements, { given: handle, question }).catch(() => undefined);
+  const described = await handle.evaluate(describeElements, question).catch((error: unknown) => {
+    if (isPassing(error)) throw error;
+    return undefined; // the page had replaced what the description is made with
+  });
   return printsIn(described?.prints)[0];
 }
 

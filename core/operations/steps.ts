@@ -44,18 +44,22 @@ export async function runSteps(
   const lastOfSignIn = signInSteps(workflow).at(-1)?.order;
   let verified: VerifyResult | undefined;
   let recording = Promise.resolve();
+  const alsoRecord = (writing: Promise<void>) => {
+    recording = bothOf(recording, writing);
+    recording.catch(() => {}); // told where it is waited for
+  };
   try {
     for (const step of steps) {
       signals.throwIfOver();
-      if (step.isMutating) await recording; // an effect comes after what led to it is on record
       const surroundings = stepRun(deps, lease, workflow, step, using);
       const run = step.order === answered ? { ...surroundings, wasAnswered: true } : surroundings;
-      await recordBegin(deps, lease, step);
+      // Written while the step looks at the page: whether it may act is the guard's to say, not this record's.
+      alsoRecord(recordBegin(deps, lease, step));
+      if (step.isMutating) await recording; // an effect comes after what led to it is on record
       const result = await runStep(step, run);
       await recording;
       // Drawn, sealed and written while the next step begins.
-      recording = recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets);
-      recording.catch(() => {}); // told where it is waited for
+      alsoRecord(recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets));
       if (result.kind === 'failed') {
         await recording;
         return failureOf(step, result);
@@ -71,6 +75,13 @@ export async function runSteps(
     kind: 'completed',
     verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
   };
+}
+
+/** Ends when both have, whatever came of them. @throws what the first, or else the second, failed with. */
+async function bothOf(first: Promise<void>, second: Promise<void>): Promise<void> {
+  const [one, other] = await Promise.allSettled([first, second]);
+  if (one.status === 'rejected') throw one.reason;
+  if (other.status === 'rejected') throw other.reason;
 }
 
 function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>): Outcome {

@@ -117,6 +117,13 @@ export interface Box {
   readonly height: number;
 }
 
+export interface FindOptions {
+  readonly timeoutMs: number;
+  readonly hiddenIsFine?: boolean;
+  /** For `read` alone: of what it is only tag and type are asked, its place is not, and `act` does nothing to it. */
+  readonly isOnlyRead?: boolean;
+}
+
 /** `missing` and `ambiguous` after the whole `timeoutMs`: every locator was tried, again and again. */
 export type FindResult =
   | { readonly kind: 'found'; readonly element: FoundElement }
@@ -188,7 +195,7 @@ export interface BrowserSession {
   address(): string;
   state(): Promise<PageState>;
   /** The first locator, in order, that finds exactly one element; visible unless `hiddenIsFine`. */
-  find(locators: readonly Locator[], options: { timeoutMs: number; hiddenIsFine?: boolean }): Promise<FindResult>;
+  find(locators: readonly Locator[], options: FindOptions): Promise<FindResult>;
   /**
    * Every control that is on the page now, in its frames on the session's origins and in open shadow roots: at most 500,
    * in the document's order. No text of it is a field's value.

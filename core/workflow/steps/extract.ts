@@ -153,7 +153,7 @@ async function locateField(
   const relocator = mayRelocate ? createRelocator(stage, { fingerprint }) : undefined;
   do {
     const timeoutMs = relocator === undefined ? stage.leftMs() : Math.min(SLICE_MS, stage.leftMs());
-    const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs }));
+    const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs, isOnlyRead: true }));
     if (result.kind === 'found') return result;
     const found = (await asProposed(stage, name)) ?? (await relocator?.());
     if (found !== undefined) return found;
