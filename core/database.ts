@@ -297,18 +297,19 @@ export function isUniqueViolation(error: unknown): boolean {
   return sqlState(error) === '23505' || (error as { code?: string } | null)?.code === 'P2002';
 }
 
+/**
+ * The server can't be reached, has no connection left, or went away in the middle: connection_exception,
+ * too_many_connections, the shutdowns, lock_not_available; the same in Prisma's words; and a socket's.
+ */
+const LOST_STATES = /^(08|53300|57P0|55P03)/;
+const LOST_CODES = ['P1001', 'P1017', 'P2024', 'P2028', 'P2037', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
+const LOST_WORDS =
+  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT|Connection terminated|timeout exceeded when trying to connect|not queryable|Can't reach database/i;
+
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
-  if (state && /^(08|57P0|55P03)/.test(state)) return true;
+  if (state && LOST_STATES.test(state)) return true;
   const code = (error as { code?: string } | null)?.code;
-  return (
-    code === 'P1001' ||
-    code === 'P1017' ||
-    code === 'P2024' ||
-    code === 'P2028' ||
-    /ECONNREFUSED|ENOENT|Connection terminated|timeout exceeded when trying to connect|not queryable|Can't reach database/i.test(
-      String(error),
-    )
-  );
+  return (code !== undefined && LOST_CODES.includes(code)) || LOST_WORDS.test(String(error));
 }
 
 function listen(url: string, channel: string, onWake: (payload: string | undefined) => void): Listener {
