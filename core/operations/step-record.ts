@@ -2,7 +2,9 @@ import type { Relocated, StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
 import { type Json, sha256Hex } from '../canonical.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
-import type { PictureResult } from '../ports/browser.ts';
+import { CountersignError } from '../errors.ts';
+import type { Picture, PictureResult } from '../ports/browser.ts';
+import type { Log } from '../ports/log.ts';
 import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
@@ -17,6 +19,7 @@ export interface StepRecordDeps {
   readonly database: Database;
   readonly audit: Audit;
   readonly screenshots: Screenshots;
+  readonly log: Log;
 }
 
 /** Says that a step begins; the thread shows it. */
@@ -56,16 +59,11 @@ export async function recordEnd(
   secrets: Pick<RunSecrets, 'hideIn'>,
 ): Promise<void> {
   const { customerId, id: operationId } = lease.operation;
-  const picture = await result.picture?.drawn;
-  const shot = picture?.kind === 'taken' ? picture.picture : undefined;
+  const drawn = await result.picture?.drawn;
   const screenshotId =
-    shot &&
-    (await deps.screenshots.put(customerId, {
-      operationId,
-      step: step.order,
-      alt: `Step ${step.order}: ${sentence}`,
-      ...shot,
-    }));
+    drawn?.kind === 'taken' ? await keepPicture(deps, lease, step, sentence, drawn.picture) : undefined;
+  const picture = drawn?.kind === 'taken' && screenshotId === undefined ? NOT_STORED : drawn;
+  const shot = picture?.kind === 'taken' ? picture.picture : undefined;
   const isDone = result.kind === 'done';
   const spoken = result.conversation;
   const words = isDone ? noteOf(result, picture, workflow) : result.words;
@@ -109,6 +107,31 @@ export async function recordEnd(
       }),
     });
   });
+}
+
+const NOT_STORED = { kind: 'withheld', reason: 'it could not be stored' } as const;
+
+/**
+ * @returns the picture's id; `undefined` where its store is full or refuses it, which fails no step.
+ * @throws CountersignError for an outage that a later try may survive.
+ */
+async function keepPicture(
+  { screenshots, log }: StepRecordDeps,
+  { operation: { customerId, id: operationId } }: Lease,
+  { order: step }: Step,
+  sentence: string,
+  picture: Picture,
+): Promise<string | undefined> {
+  try {
+    return await screenshots.put(customerId, { operationId, step, alt: `Step ${step}: ${sentence}`, ...picture });
+  } catch (cause) {
+    if (cause instanceof CountersignError && cause.isRetryable) throw cause;
+    log.error(
+      { code: 'screenshots', operationId, step, cause },
+      'a picture could not be stored: its step goes on without',
+    );
+    return undefined;
+  }
 }
 
 /** What the model read, from its vendor's cache or not. */
