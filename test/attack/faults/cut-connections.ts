@@ -12,7 +12,7 @@ const LONGEST_CUT_MS = 3_000;
 export const connectionsCut: Fault = {
   name: 'connections cut',
   words: `the programs' connections to PostgreSQL reset, or silent for up to 3 s, at random through ${OPERATIONS} operations`,
-  isSimulated: true,
+  on: 'simulated',
   isAlone: true,
   cases: ({ isSlice }) => [
     {

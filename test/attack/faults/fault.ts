@@ -6,8 +6,8 @@ export interface Fault {
   readonly name: string;
   /** What is done, for the reader of the table. */
   readonly words: string;
-  /** The workers' steps are simulated: what runs is the product's own engine on a browser that is none. */
-  readonly isSimulated?: boolean;
+  /** `pages`: it means nothing without a real browser; `simulated`: it takes more operations than real browsers could carry out. */
+  readonly on?: 'pages' | 'simulated';
   /** It hits everybody: nothing else runs meanwhile. */
   readonly isAlone?: boolean;
   cases(size: Size): readonly Case[];
@@ -45,6 +45,7 @@ export interface Hit {
 
 export interface Row {
   readonly fault: Fault;
+  readonly isSimulated: boolean;
   readonly verdicts: readonly Verdict[];
   /** Broken chains, and cases that came to nothing. */
   readonly gaps: readonly string[];
@@ -55,7 +56,7 @@ export interface Row {
 export const EFFECT_STEP = 9;
 export const LAST_STEP = 10;
 /** For the moment to come, on a machine that is shared. */
-export const MOMENT_MS = 120_000;
+export const MOMENT_MS = 300_000;
 
 /** Numbers from 0 to 1 from a seed (mulberry32). */
 export function randomFrom(seed: number): () => number {

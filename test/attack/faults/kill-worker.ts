@@ -64,24 +64,29 @@ const killAtTheKey: Case = {
   },
 };
 
-/** How long a run takes here, by the last one that was seen from its start to its end. */
-let runMs = 10_000;
+/** How long a run takes here, by the first one; in ms. */
+let runMs: Promise<number> | undefined;
+
+async function measuredRun(stage: Stage): Promise<number> {
+  const { asked } = await askedUpTo(stage, 'operation.started');
+  const startedAt = performance.now();
+  await endOf(stage, asked, MOMENT_MS);
+  return performance.now() - startedAt;
+}
+
+function endOf({ world }: Stage, { id }: Asked, timeoutMs: number) {
+  return world.watch.next(({ operation, point }) => operation === id && point === 'operation.completed', timeoutMs);
+}
 
 /** @param share of a run's time. */
 function killWithin(share: number): Case {
   return {
     name: `after ${(100 * share).toFixed(0)} % of a run`,
     async run(stage) {
+      runMs ??= measuredRun(stage);
+      const lengthMs = await runMs;
       const { asked } = await askedUpTo(stage, 'operation.started');
-      const startedAt = performance.now();
-      const ended = stage.world.watch.next(
-        ({ operation, point }) => operation === asked.id && point === 'operation.completed',
-        share * runMs,
-      );
-      if (await ended) {
-        runMs = performance.now() - startedAt;
-        return [{ asked, overAt: performance.now() }]; // it was quicker this time
-      }
+      await endOf(stage, asked, share * lengthMs); // it may be quicker this time: then it is hit just after
       return [strike(stage, asked, stage.world.watch.of(asked.id).findLast(({ who }) => who !== 'bot')?.who)];
     },
   };

@@ -29,11 +29,13 @@ const FAULTS: readonly Fault[] = [
 const SIMULATED = { cpuMs: 2, waitMs: 20 };
 const SLICE_CASES = 3;
 const LANES = 2; // as many as there are cores on a small machine
+const SIMULATED_LANES = 4;
 
 const USAGE = `Usage: npm run faults [-- OPTIONS]
   --only TEXT    faults, or single cases, whose name contains it
   --most N       at most so many cases of each fault, chosen by the seed
-  --slice        a few cases, chosen by the seed, in about a minute
+  --simulated    every fault that can do without pages, on the simulated browser: many more cases in the same time
+  --slice        a few of these, chosen by the seed, in less than a minute
   --seed N       which ones and when; printed, so that a run can be repeated`;
 
 interface Chosen {
@@ -46,6 +48,7 @@ async function main(): Promise<number> {
     options: {
       only: { type: 'string' },
       most: { type: 'string' },
+      simulated: { type: 'boolean', default: false },
       slice: { type: 'boolean', default: false },
       seed: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
@@ -57,14 +60,16 @@ async function main(): Promise<number> {
   }
   const seed = Number(values.seed ?? Date.now() % 100_000);
   say(`seed ${seed}`);
-  const chosen = choose({ ...values, most: Number(values.most ?? Number.POSITIVE_INFINITY) }, randomFrom(seed));
+  const isAllSimulated = values.simulated || values.slice;
+  const most = Number(values.most ?? Number.POSITIVE_INFINITY);
+  const chosen = choose({ ...values, most }, isAllSimulated, randomFrom(seed));
   if (chosen.length === 0) {
     say('There is no such fault.');
     return 1;
   }
   const rows: Row[] = [];
   for (const isSimulated of [false, true]) {
-    const faults = chosen.filter(({ fault }) => (fault.isSimulated ?? false) === isSimulated);
+    const faults = chosen.filter(({ fault }) => (fault.on === 'simulated' || isAllSimulated) === isSimulated);
     if (faults.length > 0) rows.push(...(await playAll(faults, isSimulated, seed)));
   }
   return report(rows);
@@ -72,14 +77,18 @@ async function main(): Promise<number> {
 
 function choose(
   { only, most, slice }: { only?: string | undefined; most: number; slice: boolean },
+  isAllSimulated: boolean,
   random: () => number,
 ): readonly Chosen[] {
-  const all = FAULTS.map((fault): Chosen => {
-    const cases = fault.cases({ isSlice: slice, random });
-    const isAll = only === undefined || fault.name.includes(only);
-    const wanted = isAll ? cases : cases.filter(({ name }) => name.includes(only));
-    return { fault, cases: wanted.length > most ? shuffled(wanted, random).slice(0, most) : wanted };
-  }).filter(({ cases }) => cases.length > 0);
+  const possible = FAULTS.filter(({ on }) => !(isAllSimulated && on === 'pages'));
+  const all = possible
+    .map((fault): Chosen => {
+      const cases = fault.cases({ isSlice: slice, random });
+      const isAll = only === undefined || fault.name.includes(only);
+      const wanted = isAll ? cases : cases.filter(({ name }) => name.includes(only));
+      return { fault, cases: wanted.length > most ? shuffled(wanted, random).slice(0, most) : wanted };
+    })
+    .filter(({ cases }) => cases.length > 0);
   if (!slice) return all;
   // Of different faults, so that a slice now and then has gone through all of them.
   return shuffled(all, random)
@@ -89,16 +98,19 @@ function choose(
 
 async function playAll(chosen: readonly Chosen[], isSimulated: boolean, seed: number): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  const world = await openWorld({ lanes: LANES, ...(isSimulated ? { simulated: SIMULATED } : {}) });
+  const world = await openWorld({
+    lanes: isSimulated ? SIMULATED_LANES : LANES,
+    ...(isSimulated ? { simulated: SIMULATED } : {}),
+  });
   try {
-    for (const { fault, cases } of chosen) rows.push(await play(world, fault, cases, seed));
+    for (const { fault, cases } of chosen) rows.push({ isSimulated, ...(await play(world, fault, cases, seed)) });
   } finally {
     await world.close();
   }
   return rows;
 }
 
-async function play(world: World, fault: Fault, cases: readonly Case[], seed: number): Promise<Row> {
+async function play(world: World, fault: Fault, cases: readonly Case[], seed: number) {
   const waiting = [...cases.entries()];
   const verdicts: Verdict[] = [];
   const broken: string[] = [];
@@ -119,7 +131,7 @@ async function play(world: World, fault: Fault, cases: readonly Case[], seed: nu
       }
     }
   };
-  await Promise.all(world.lanes.slice(0, fault.isAlone ? 1 : LANES).map(work));
+  await Promise.all(world.lanes.slice(0, fault.isAlone ? 1 : world.lanes.length).map(work));
   await Promise.all(pending);
   return { fault, verdicts, gaps: await brokenChains(world), broken };
 }
@@ -154,8 +166,8 @@ function report(rows: readonly Row[]): number {
   let bad = 0;
   const count = (verdicts: readonly Verdict[], of: (verdict: Verdict) => readonly string[]) =>
     verdicts.reduce((sum, verdict) => sum + of(verdict).length, 0);
-  say(`\n${'fault'.padEnd(32)}${COLUMNS.map((name) => name.padStart(9)).join('')}   ends`);
-  for (const { fault, verdicts, gaps, broken } of rows) {
+  say(`\n${'fault'.padEnd(42)}${COLUMNS.map((name) => name.padStart(9)).join('')}   ends`);
+  for (const { fault, isSimulated, verdicts, gaps, broken } of rows) {
     const numbers = [
       count(verdicts, ({ lost }) => lost),
       count(verdicts, ({ doubled }) => doubled),
@@ -166,8 +178,8 @@ function report(rows: readonly Row[]): number {
     bad += numbers.reduce((sum, number) => sum + number, 0) + (verdicts.length === 0 ? 1 : 0);
     const longest = Math.max(0, ...verdicts.map(({ truthMs }) => truthMs));
     const cells = [verdicts.length, ...numbers].map((number) => String(number).padStart(9)).join('');
-    const name = `${fault.name}${fault.isSimulated ? ' (simulated)' : ''}`;
-    say(`${name.padEnd(32)}${cells}${`${(longest / 1000).toFixed(1)} s`.padStart(14)}   ${endsOf(verdicts)}`);
+    const name = `${fault.name}${isSimulated ? ' (simulated)' : ''}`;
+    say(`${name.padEnd(42)}${cells}${`${(longest / 1000).toFixed(1)} s`.padStart(14)}   ${endsOf(verdicts)}`);
     for (const problem of [...verdicts.flatMap(problemsOf), ...gaps.map((words) => `GAP ${words}`), ...broken])
       say(`    ${problem}`);
   }

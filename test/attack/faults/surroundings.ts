@@ -34,24 +34,31 @@ const CHROMIUM = /chrom/i;
 
 export const browserKilled: Fault = {
   name: 'browser killed',
-  words: 'SIGKILL of Chromium, or of its page alone, at each step',
-  cases: () =>
-    Array.from({ length: EFFECT_STEP }, (_, index) => index + 1).flatMap((step) => [
-      browserKilledAt(step, 'browser'),
-      browserKilledAt(step, 'page'),
+  words: 'SIGKILL of Chromium, or of its page alone, while it opens and at each step',
+  on: 'pages',
+  cases: () => [
+    browserKilledAt('operation.started', 'browser'),
+    ...Array.from({ length: EFFECT_STEP }, (_, index) => `step.begun ${index + 1}`).flatMap((point) => [
+      browserKilledAt(point, 'browser'),
+      browserKilledAt(point, 'page'),
     ]),
+  ],
 };
 
-function browserKilledAt(step: number, what: 'browser' | 'page'): Case {
+function browserKilledAt(point: string, what: 'browser' | 'page'): Case {
   return {
-    name: `its ${what} at step ${step}`,
+    name: `its ${what} at ${point}`,
     async run(stage) {
-      const { asked, who } = await askedUpTo(stage, `step.begun ${step}`);
+      const { asked, who } = await askedUpTo(stage, point);
       const pid = stage.world.programNamed(who ?? '')?.pid ?? 0;
-      const pids = await until(MOMENT_MS, () => {
-        const found = descendants(pid, what === 'page' ? /--type=renderer/ : CHROMIUM);
-        return found.length > 0 && found;
-      });
+      const pids = await until(
+        MOMENT_MS,
+        () => {
+          const found = descendants(pid, what === 'page' ? /--type=renderer/ : CHROMIUM);
+          return found.length > 0 && found;
+        },
+        5,
+      );
       for (const one of pids ?? []) killProcess(one);
       return [{ asked, overAt: performance.now() }];
     },
@@ -98,6 +105,7 @@ export const modelAway: Fault = {
   name: 'model away',
   words:
     'an element is gone, the ladder asks the model, and it is down, overloaded, or hangs; then a person puts it right',
+  on: 'pages',
   isAlone: true,
   cases: ({ isSlice }) =>
     isSlice

@@ -7,6 +7,8 @@ export interface Moment {
   readonly point: string;
   /** The program that wrote it: `worker-1`. */
   readonly who: string;
+  /** When it was heard, by `performance.now()`: some milliseconds after the commit. */
+  readonly at: number;
 }
 
 /** A transaction that was stopped at its moment, before its commit. */
@@ -63,8 +65,8 @@ export async function openWatch(adminUrl: string): Promise<Watch> {
 
   async function listen(): Promise<void> {
     client.on('notification', ({ payload }) => {
-      // The trigger above writes it.
-      const moment = JSON.parse(payload ?? '') as Moment;
+      // The trigger above writes all but the time.
+      const moment: Moment = { ...(JSON.parse(payload ?? '') as Omit<Moment, 'at'>), at: performance.now() };
       moments.push(moment);
       for (const tell of waiting) tell(moment);
     });

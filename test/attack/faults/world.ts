@@ -116,7 +116,11 @@ async function build(
   };
   const foundation = await openFoundation(
     readConfig({ ...environment, DATABASE_URL: roles.programUrl, DATABASE_OWNER_URL: roles.ownerUrl }),
-    { folder: join(folder, '.countersign'), log: silentLog },
+    {
+      folder: join(folder, '.countersign'),
+      log: silentLog,
+      identify: async () => ({ kind: 'member', isInGroup: false }),
+    },
     ending,
   );
   const admin = opened(new pg.Pool({ connectionString: adminUrl, max: 4 }), (pool) => pool.end());
@@ -175,7 +179,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const PATIENCE_MS = 90_000; // with whatever fault, on a machine that is shared
+const PATIENCE_MS = 240_000; // with whatever fault, on a machine that is shared
 
 /** "set up WooCommerce", its consent card, the click on Approve, the one-time page: up to the job in the queue. */
 export async function ask(world: World, lane: Lane, beforeQueued?: (asked: Asked) => Promise<void>): Promise<Asked> {
