@@ -39,7 +39,7 @@ export interface Pressable {
 }
 
 const AGAIN_MS = 500;
-const DELIVERY_MS = 15_000;
+const DELIVERY_MS = 120_000; // one that is cut off by a kill is told at once, and delivered again
 const RETRY_AFTER_SECONDS = '2';
 
 export async function openChatServer(programUrl: string): Promise<ChatServer> {

@@ -3,6 +3,7 @@ import type { Fault, Hit, Stage } from './fault.ts';
 import { ask } from './world.ts';
 
 const OPERATIONS = 200;
+const OPERATIONS_A_CASE = 10; // where no more than so many cases are wanted
 const SLICE_OPERATIONS = 6;
 const AT_ONCE = 10;
 const LONGEST_PAUSE_MS = 2_000;
@@ -14,11 +15,11 @@ export const connectionsCut: Fault = {
   words: `the programs' connections to PostgreSQL reset, or silent for up to 3 s, at random through ${OPERATIONS} operations`,
   on: 'simulated',
   isAlone: true,
-  cases: ({ isSlice }) => [
+  cases: ({ isSlice, most }) => [
     {
       name: 'at random',
       async run(stage) {
-        const asking = askMany(stage, isSlice ? SLICE_OPERATIONS : OPERATIONS);
+        const asking = askMany(stage, isSlice ? SLICE_OPERATIONS : Math.min(OPERATIONS, most * OPERATIONS_A_CASE));
         let isOver = false;
         const over = () => {
           isOver = true;
@@ -27,7 +28,8 @@ export const connectionsCut: Fault = {
         while (!isOver) await cutOne(stage);
         const hits = await asking;
         for (const relay of stage.world.relays.values()) relay.mend();
-        return hits.map(({ asked }) => ({ asked, overAt: performance.now() }));
+        const overAt = performance.now();
+        return hits.map(({ asked }) => ({ asked, overAt }));
       },
     },
   ],

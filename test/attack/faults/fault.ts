@@ -16,6 +16,8 @@ export interface Fault {
 export interface Size {
   /** A few seconds each, of those that can be that short. */
   readonly isSlice: boolean;
+  /** Cases of each fault; infinite where nobody said. */
+  readonly most: number;
   random(): number;
 }
 

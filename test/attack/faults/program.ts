@@ -28,7 +28,7 @@ export interface ProgramOptions {
 }
 
 const READY = 'Countersign is ready';
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const { name, args, env, logFile } = options;

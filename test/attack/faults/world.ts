@@ -73,6 +73,11 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const close = async () => {
     for (const end of ending.splice(0).reverse()) await end().catch(() => {});
   };
+  const interrupted = () => void close().finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, interrupted);
+    ending.push(async () => process.off(signal, interrupted));
+  }
   try {
     return await build(options, ending, close);
   } catch (error) {
@@ -226,7 +231,7 @@ export async function press(
   });
 }
 
-const LINK_MS = 5_000;
+const LINK_MS = 20_000;
 
 /** The one-time page; a merchant to whom no link came asks for another one. */
 export async function enterSignIn(
