@@ -24,7 +24,7 @@ import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
-import type { Chat, Person, Platform } from '../core/ports/chat.ts';
+import type { Chat, ChatListener, Person, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
@@ -47,6 +47,16 @@ const UPKEEP_SECONDS = 3600;
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
+  /** One more chat: how a test speaks with the program. */
+  readonly chat?: ConnectedChat;
+}
+
+/** A chat with its way in. */
+export interface ConnectedChat<Started = unknown> extends Chat {
+  /** Who hears what people say and press. Called before `start`. */
+  listen(listener: ChatListener): void;
+  start(): Promise<Started>;
+  stop(): Promise<void>;
 }
 
 export interface App {
@@ -188,6 +198,7 @@ async function wire(
   if (isBot) {
     if (options.webChat)
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
+    if (options.chat) await openChat(options.chat, context, redact, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     const deadlines = { database, audit, operations, mover, vault };
@@ -293,11 +304,22 @@ async function openWebChat(
   const admin = web.people.find((person) => person.userId === installer);
   if (!admin) throw new CountersignError('config_invalid', 'Web chat has no person who could install it.');
   await context.customers.install({ platform: 'web', workspaceId: webChat.workspaceId, name: 'This computer' }, admin);
-  chats.set('web', redactedChat(web, redact));
-  web.listen(async (event) => redactedReply(await converse(context, event), redact));
-  const { url } = await web.start();
-  ending.push(() => web.stop());
+  const { url } = await openChat(web, context, redact, chats, ending);
   return url;
+}
+
+async function openChat<Started>(
+  chat: ConnectedChat<Started>,
+  context: Context,
+  redact: Redact,
+  chats: Map<Platform, Chat>,
+  ending: (() => Promise<unknown>)[],
+): Promise<Started> {
+  chats.set(chat.platform, redactedChat(chat, redact));
+  chat.listen(async (event) => redactedReply(await converse(context, event), redact));
+  const started = await chat.start();
+  ending.push(() => chat.stop());
+  return started;
 }
 
 /** One stop may arrive twice within this time: from the terminal or the service manager, and from npm, which forwards it. */

@@ -2,7 +2,9 @@ import type { Relocated, StepResult } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
 import { type Json, sha256Hex } from '../canonical.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
+import { CountersignError } from '../errors.ts';
 import type { PictureResult } from '../ports/browser.ts';
+import type { Log } from '../ports/log.ts';
 import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
@@ -18,6 +20,7 @@ export interface StepRecordDeps {
   readonly database: Database;
   readonly audit: Audit;
   readonly screenshots: Screenshots;
+  readonly log: Log;
 }
 
 /** Says that a step begins; the thread shows it. */
@@ -106,6 +109,7 @@ export async function recordEnd(
   });
 }
 
+const NOT_STORED = { kind: 'withheld', reason: 'it could not be stored' } as const;
 const NO_ROOM = 'There are no more pictures: what this month had for them is used up. The steps go on without.';
 
 interface Kept {
@@ -117,9 +121,12 @@ interface Kept {
   readonly isFull: boolean;
 }
 
-/** Once a thread was told that there are no more pictures, there are none: also where a smaller one would find room. */
+/**
+ * A store that is full or refuses a picture fails no step. Once a thread was told that there are no more pictures, there are none: also where a smaller one would find room.
+ * @throws CountersignError for an outage that a later try may survive.
+ */
 async function keepPicture(
-  { database, screenshots }: StepRecordDeps,
+  { database, screenshots, log }: StepRecordDeps,
   { operation }: Lease,
   step: Step,
   sentence: string,
@@ -133,7 +140,14 @@ async function keepPicture(
   if ((await database.withCustomer(customerId, (tx) => tx.operationStep.count({ where }))) > 0) return none;
   const shot = picture.picture;
   const alt = `Step ${step.order}: ${sentence}`;
-  const screenshotId = await screenshots.put(customerId, { operationId, step: step.order, alt, ...shot });
+  let screenshotId: string | undefined;
+  try {
+    screenshotId = await screenshots.put(customerId, { operationId, step: step.order, alt, ...shot });
+  } catch (cause) {
+    if (cause instanceof CountersignError && cause.isRetryable) throw cause;
+    log.error({ code: 'screenshots', operationId, step: step.order, cause }, 'a picture could not be stored');
+    return { ...none, picture: NOT_STORED };
+  }
   return screenshotId === undefined ? { ...none, isFull: true } : { picture, shot, screenshotId, isFull: false };
 }
 

@@ -1,7 +1,6 @@
 import { runStep, type StepResult } from '../agent/engine.ts';
 import { questionFor } from '../agent/failures.ts';
 import type { BrowserSession } from '../ports/browser.ts';
-import type { Screenshots } from '../ports/screenshots.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -10,7 +9,7 @@ import type { Ending } from './ending.ts';
 import { type Asked, keepSession, sessionToKeep } from './hand-over.ts';
 import type { Lease } from './lease.ts';
 import { signInSteps } from './resume.ts';
-import { recordBegin, recordEnd } from './step-record.ts';
+import { recordBegin, recordEnd, type StepRecordDeps } from './step-record.ts';
 import { type StepRunDeps, type StepRunWith, stepRun } from './step-run.ts';
 
 /** How steps ended. */
@@ -22,9 +21,7 @@ export type Outcome =
     })
   | ({ readonly kind: 'asks' } & Asked);
 
-export interface StepsDeps extends StepRunDeps {
-  readonly screenshots: Screenshots;
-}
+export interface StepsDeps extends StepRunDeps, StepRecordDeps {}
 
 /** What all steps of one attempt share. */
 export interface RunWith extends StepRunWith {

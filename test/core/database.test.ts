@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { afterCommit, type Transaction } from '../../core/database.ts';
-import { type Core, installShop, openCore, type Shop, untilBlocked } from '../support/core.ts';
+import { afterCommit, createDatabase, type Transaction } from '../../core/database.ts';
+import { type Core, installShop, openCore, type Shop, sql, untilBlocked } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openPostgresRelay } from '../support/postgres-relay.ts';
+import { testRootKeys } from '../support/root-keys.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -67,5 +69,43 @@ describe('a transaction that the database rolls back for the sake of another one
     });
     await expect(failed).rejects.toThrow('twice the same');
     expect(tries).toBe(1);
+  });
+});
+
+describe('an outage is told as one that a later try may survive', () => {
+  const OUTAGE = { code: 'database_unavailable', isRetryable: true };
+  const open = (url: string) => createDatabase({ url, rootKeys: testRootKeys, poolSize: 2 });
+
+  test('when the server has no connection left', async () => {
+    const limit = (most: number) =>
+      sql(testDatabase.adminUrl, `ALTER DATABASE ${testDatabase.name} CONNECTION LIMIT ${most}`);
+    const database = open(testDatabase.programUrl);
+    await limit(0); // more would be too many
+    try {
+      const refused = database.withCustomer(shop.customerId, (tx) => tx.customer.count());
+      await expect(refused).rejects.toMatchObject(OUTAGE);
+      await expect(database.exclusively('name', async () => {})).rejects.toMatchObject(OUTAGE);
+    } finally {
+      await limit(-1);
+    }
+    expect(await database.withCustomer(shop.customerId, (tx) => tx.customer.count())).toBe(1);
+    await database.close();
+  });
+
+  test.each([
+    ['before the first statement', 0],
+    ['between two statements', 1],
+  ])('when its connection is reset %s', async (_, statements) => {
+    const relay = await openPostgresRelay(testDatabase.programUrl);
+    const database = open(relay.url);
+    await database.withCustomer(shop.customerId, (tx) => tx.customer.count());
+    const broken = database.withCustomer(shop.customerId, async (tx) => {
+      for (let n = 0; n < statements; n++) await tx.customer.count();
+      relay.mend();
+      return tx.customer.count();
+    });
+    await expect(broken).rejects.toMatchObject(OUTAGE);
+    await database.close();
+    await relay.close();
   });
 });

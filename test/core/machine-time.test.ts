@@ -13,6 +13,7 @@ import type { BrowserSession } from '../../core/ports/browser.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { installShop, look, noSecrets, queuedOperation, type Shop, trail } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
 import { openWorker, type Worker } from '../support/worker.ts';
 
 const RUN_MS = 60_000;
@@ -101,7 +102,8 @@ describe('machine time', () => {
     const operation = await queued();
     const lease = await passing(await taken(operation), '10 seconds');
     const [step] = workflowOf(operation).steps;
-    if (step) await recordBegin({ ...worker.core, screenshots: createScreenshots(worker.core) }, lease, step);
+    if (step)
+      await recordBegin({ ...worker.core, screenshots: createScreenshots(worker.core), log: silentLog }, lease, step);
     await pass('30 minutes');
     await taken(operation);
     expect(Math.round((await msOf(operation)) / 10_000)).toBe(1);

@@ -7,6 +7,8 @@ import { type PostgresServer, startPostgres } from '../../adapters/postgres/inde
 
 /** The one server of a test run. */
 export interface RunServer extends PostgresServer {
+  /** Stops it as a failing machine would have it, and starts it again in the same place. */
+  restart(whileAway: () => Promise<void>): Promise<void>;
   /** Stops it and removes its folder. */
   remove(): Promise<void>;
 }
@@ -19,11 +21,17 @@ export async function startRunServer(): Promise<RunServer> {
   const folder = fastFolder();
   await removeAbandoned(folder);
   const dir = join(folder, `${PREFIX}${randomUUID()}`);
-  const server = await open(dir);
+  let server = await open(dir);
   const whenInterrupted = () => removeLater(dir);
   process.once('exit', whenInterrupted);
   return {
     ...server,
+    stop: () => server.stop(),
+    async restart(whileAway) {
+      await server.stop();
+      await whileAway();
+      server = await open(dir);
+    },
     remove: async () => {
       await remove(server, dir);
       process.off('exit', whenInterrupted);

@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Fault, Hit, Stage } from './fault.ts';
+import { ask } from './world.ts';
+
+const OPERATIONS = 200;
+const OPERATIONS_A_CASE = 10; // where no more than so many cases are wanted
+const SLICE_OPERATIONS = 6;
+const AT_ONCE = 10;
+const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_CUT_MS = 3_000;
+
+/** The database is there all the time; the programs' ways to it are not. */
+export const connectionsCut: Fault = {
+  name: 'connections cut',
+  words: `the programs' connections to PostgreSQL reset, or silent for up to 3 s, at random through ${OPERATIONS} operations`,
+  on: 'simulated',
+  isAlone: true,
+  cases: ({ isSlice, most }) => [
+    {
+      name: 'at random',
+      async run(stage) {
+        const asking = askMany(stage, isSlice ? SLICE_OPERATIONS : Math.min(OPERATIONS, most * OPERATIONS_A_CASE));
+        let isOver = false;
+        const over = () => {
+          isOver = true;
+        };
+        asking.then(over, over);
+        while (!isOver) await cutOne(stage);
+        const hits = await asking;
+        for (const relay of stage.world.relays.values()) relay.mend();
+        const overAt = performance.now();
+        return hits.map(({ asked }) => ({ asked, overAt }));
+      },
+    },
+  ],
+};
+
+async function askMany({ world }: Stage, count: number): Promise<readonly Hit[]> {
+  const hits: Hit[] = [];
+  let left = count;
+  const work = async (lane: (typeof world.lanes)[number]) => {
+    while (left-- > 0) hits.push({ asked: await ask(world, lane), overAt: performance.now() });
+  };
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, (_, index) =>
+      work(world.lanes[index % world.lanes.length] as (typeof world.lanes)[number]),
+    ),
+  );
+  return hits;
+}
+
+/** Half of the time they are told, as by a server that ends them; half of the time they hang, as with a cable that is pulled. */
+async function cutOne({ world, random }: Stage): Promise<void> {
+  const relays = [...world.relays.values()];
+  const relay = relays[Math.floor(random() * relays.length)];
+  if (random() < 0.5) {
+    relay?.cut();
+    await wait(random() * LONGEST_CUT_MS);
+  }
+  relay?.mend();
+  await wait(random() * LONGEST_PAUSE_MS);
+}
