@@ -2,6 +2,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { CODE_SECONDS, type Question } from '../../core/operations/questions.ts';
+import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, Card, CardStatus, PictureLink, Span } from '../../core/ports/chat.ts';
 import { LINK_MINUTES } from '../../core/vault/links.ts';
 import { pauseNote } from './pause-words.ts';
@@ -46,7 +47,8 @@ export function questionCard(asked: Asked): Card {
 }
 
 function standingOf({ operation: { state }, question: { closed } }: Asked): Standing {
-  if (closed === null && state === 'waiting_for_human') return 'open';
+  // It is read after its operation, which may have been at work still: an open question is open until that has ended.
+  if (closed === null) return isEnd(state) ? 'settled' : 'open';
   return closed === 'lapsed' && state === 'paused' ? 'lapsed' : 'settled';
 }
 

@@ -278,6 +278,8 @@ describe('question card', () => {
       'look at the picture',
       ['I did it, go on', 'Show me the steps instead', 'Stop'],
     ],
+    // The operation as it was read a moment before the question: whoever is called by the first showing reads what is so.
+    ['in_progress', {}, 'Merchant: get the code', ['Enter the code', 'Show me the steps instead', 'Stop']],
     ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'Show me the steps instead', 'Stop']],
     ['queued', answered, `Code entered by Approver at ${NOW.toISOString()}`, []],
     ['in_progress', { ...answered, kind: 'help' }, 'Answered by Approver', []],
