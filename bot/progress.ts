@@ -218,7 +218,8 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   const questions = operation.startedAt ? await questionsOf(tx, customerId, id) : [];
   if (operation.startedAt || operation.state === 'queued') {
     // The question shows the page that counts; its picture twice in a row would only push the buttons away.
-    const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
+    const { state, hold } = operation;
+    const isAsking = state === 'waiting_for_human' || (state === 'paused' && hold === null);
     const shown = isAsking ? [] : await pictures(tx, deps, operation);
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, { asked: questions.at(-1), pause }) });
   }
