@@ -216,12 +216,14 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     wanted.push({ slot: `lack:${id}`, card: lackCard(operation, people), isChangeOnly: !isInVain });
   }
   const questions = operation.startedAt ? await questionsOf(tx, customerId, id) : [];
-  if (operation.startedAt || operation.state === 'queued') {
-    // The question shows the page that counts; its picture twice in a row would only push the buttons away.
-    const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
-    const shown = isAsking ? [] : await pictures(tx, deps, operation);
-    wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, { asked: questions.at(-1), pause }) });
-  }
+  const { state, hold } = operation;
+  // The question shows the page that counts; its picture twice in a row would only push the buttons away.
+  const isAsking = state === 'waiting_for_human' || (state === 'paused' && hold === null);
+  const shown = isAsking ? [] : await pictures(tx, deps, operation);
+  const hasBegun = operation.startedAt !== null || state === 'queued' || state === 'paused';
+  const card = progressCard(operation, shown, { asked: questions.at(-1), pause });
+  // What ended before its first step has a card to change where it was queued or paused before.
+  wanted.push({ slot: `progress:${id}`, card, isChangeOnly: !hasBegun });
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });

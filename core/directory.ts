@@ -6,7 +6,7 @@ import type { Platform } from './ports/chat.ts';
 
 const rows = z.array(z.object({ id: z.uuid().nullable() }));
 
-/** Outside names to ids: functions of the database that know no customer and return ids only. */
+/** What belongs to no customer: outside names to ids, by functions that return ids only, and the pause of everybody's work. */
 export interface Directory {
   customerOfWorkspace(platform: Platform, workspaceId: string): Promise<CustomerId | undefined>;
   /** `tokenHash`: SHA-256 of a link's token. */
@@ -21,7 +21,16 @@ export interface Directory {
   customersPastCheckpoint(): Promise<readonly CustomerId[]>;
   /** All that were not erased, for work that goes from one to the next. */
   customers(): Promise<readonly CustomerId[]>;
+  /** The operator's pause of everybody's work; `reason` is empty where none was given. `undefined`: there is none. */
+  standstill(): Promise<{ readonly since: Date; readonly reason: string } | undefined>;
+  /** Begins it, or ends it with `null`. */
+  setStandstill(reason: string | null): Promise<void>;
 }
+
+const standing = z.tuple([z.object({ since: z.date().nullable(), reason: z.string().nullable() })]);
+
+/** Whose word it is vouched for with: a customer that nobody can be. */
+const NOBODY = customerId('00000000-0000-0000-0000-000000000000');
 
 export function createDirectory(database: Database): Directory {
   const ids = async (sql: Prisma.Sql) =>
@@ -36,6 +45,17 @@ export function createDirectory(database: Database): Directory {
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
+    async standstill() {
+      const [{ since, reason }] = standing.parse(
+        await database.directory(Prisma.sql`SELECT since, reason FROM app.standstill()`),
+      );
+      return since === null ? undefined : { since, reason: reason ?? '' };
+    },
+    async setStandstill(reason) {
+      const word = reason === null ? 'end' : `begin|${reason}`;
+      const vouched = database.vouched('pause', NOBODY, word, Prisma.sql`${reason}::text`);
+      await database.directory(Prisma.sql`SELECT app.set_standstill(${vouched}) AS changed`);
+    },
     customersPastCheckpoint: () => ids(Prisma.sql`SELECT id FROM directory.customers_past_checkpoint() AS id`),
   };
 }

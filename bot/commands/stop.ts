@@ -103,7 +103,12 @@ export async function askToStopAll(
           ),
         ],
       },
-      { kind: 'actions', buttons: [{ label: 'Stop them all', style: 'danger', action: 'stop_all', value: '' }] },
+      {
+        kind: 'actions',
+        buttons: [
+          { label: open.length === 1 ? 'Stop it' : 'Stop them all', style: 'danger', action: 'stop_all', value: '' },
+        ],
+      },
     ],
   });
 }

@@ -1,9 +1,8 @@
-import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { lockedOperation } from '../consent/decisions.ts';
 import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
-import { customerId as asCustomerId, type CustomerId } from '../ids.ts';
+import type { CustomerId } from '../ids.ts';
 import { type HoldDeps, hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import type { Operations } from './operations.ts';
 import { isEnd, STATES } from './states.ts';
@@ -40,19 +39,8 @@ export interface StandstillDeps extends HoldDeps {
   readonly operations: Operations;
 }
 
-/** Whose word everybody's pause is vouched for with: a customer that nobody can be. */
-const NOBODY = asCustomerId('00000000-0000-0000-0000-000000000000');
-
-const standing = z.tuple([z.object({ since: z.date().nullable(), reason: z.string().nullable() })]);
-
 export function createStandstill(deps: StandstillDeps): Standstill {
   const { database, directory, audit } = deps;
-
-  const setForEverybody = async (reason: string | null) => {
-    const word = reason === null ? 'end' : `begin|${reason}`;
-    const vouched = database.vouched('pause', NOBODY, word, Prisma.sql`${reason}::text`);
-    await database.directory(Prisma.sql`SELECT app.set_standstill(${vouched}) AS changed`);
-  };
 
   const setFor = (customerId: CustomerId, reason: string | null) =>
     database.withCustomer(customerId, async (tx) => {
@@ -71,7 +59,7 @@ export function createStandstill(deps: StandstillDeps): Standstill {
 
   return {
     async pause(whose, reason) {
-      await (whose === 'everybody' ? setForEverybody(reason) : setFor(whose, reason));
+      await (whose === 'everybody' ? directory.setStandstill(reason) : setFor(whose, reason));
       let held = 0;
       for (const customerId of await customersOf(whose)) {
         await database.withCustomer(customerId, (tx) =>
@@ -84,7 +72,7 @@ export function createStandstill(deps: StandstillDeps): Standstill {
     },
 
     async resume(whose) {
-      await (whose === 'everybody' ? setForEverybody(null) : setFor(whose, null));
+      await (whose === 'everybody' ? directory.setStandstill(null) : setFor(whose, null));
       const count = { resumed: 0, lapsed: 0, stillPaused: 0 };
       for (const customerId of await customersOf(whose)) {
         const isPaused = await database.withCustomer(customerId, async (tx) => {
@@ -103,10 +91,8 @@ export function createStandstill(deps: StandstillDeps): Standstill {
     },
 
     async everybodys() {
-      const [{ since, reason }] = standing.parse(
-        await database.directory(Prisma.sql`SELECT since, reason FROM app.standstill()`),
-      );
-      return since === null ? undefined : { since, reason: reason ?? '', isEverybodys: true };
+      const standstill = await directory.standstill();
+      return standstill && { ...standstill, isEverybodys: true };
     },
 
     async status() {

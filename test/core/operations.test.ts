@@ -127,6 +127,36 @@ describe('a request', () => {
   });
 });
 
+describe('the customer’s switch for the model', () => {
+  test('is what the next plan says, and plans that wait for approval are made anew to say it', async () => {
+    const asking = await openCore(testDatabase, { hasPageModel: true });
+    const own = await installShop(asking);
+    const within = <T>(work: (tx: Transaction) => Promise<T>) => asking.database.withCustomer(own.customerId, work);
+    const switchTo = (isAllowed: boolean) =>
+      within(async (tx) => {
+        const isNew = await asking.customers.setModel(tx, own.customerId, isAllowed);
+        if (isNew) await asking.operations.replan(tx, own.customerId, own.admin);
+        return isNew;
+      });
+    try {
+      const [waits, granted] = [await requestOperation(asking, own), await grantedOperation(asking, own)];
+      expect([waits.plan.asksModel, granted.plan.asksModel]).toEqual([true, true]);
+      expect([await switchTo(false), await switchTo(false)]).toEqual([true, false]);
+      const after = await look(asking, waits);
+      expect(after.plan.asksModel).toBeUndefined();
+      expect(after.planHash).not.toBe(waits.planHash);
+      expect((await look(asking, granted)).planHash).toBe(granted.planHash);
+      expect((await requestOperation(asking, own)).plan.asksModel).toBeUndefined();
+      const old = { operationId: waits.id, planHash: waits.planHash, by: own.approver, method: 'web' } as const;
+      expect(await asking.consents.grant(own.customerId, old)).toMatchObject({ kind: 'stale' });
+      expect(await switchTo(true)).toBe(true);
+      expect((await look(asking, waits)).plan.asksModel).toBe(true);
+    } finally {
+      await asking.close();
+    }
+  });
+});
+
 describe('a move', () => {
   test('takes the next fence number and is on record in the same transaction', async () => {
     const operation = await grantedOperation(core, shop);

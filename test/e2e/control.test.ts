@@ -115,9 +115,9 @@ describe('the operator', () => {
       await seen(approver, `${words} What is approved now is kept, and starts when that ends.`);
       await press(approver, 'Approve');
       await signIn();
-      await seen(merchant, 'Paused by the operator before its first step');
+      await seen(merchant, 'Paused by the operator before its first step', RUN_MS);
       await say(merchant, 'resume');
-      await seen(merchant, `${words} It goes on by itself when that ends.`);
+      await seen(merchant, `${words} It goes on by itself when that ends. Nothing was changed.`);
       expect(await operator('resume')).toBe('Resumed: 2 operations go on.');
       await seen(merchant, /Done in/, RUN_MS);
       expect(await operator('pause', '--status')).toBe('Nothing is paused.');
