@@ -1,6 +1,11 @@
 import { runStep, type StepResult } from '../agent/engine.ts';
 import { questionFor } from '../agent/failures.ts';
+<<<<<<< HEAD
 import type { BrowserSession } from '../ports/browser.ts';
+=======
+import type { Screenshots } from '../ports/screenshots.ts';
+import type { Secret } from '../secret.ts';
+>>>>>>> 53e323786df1fd4d2c819cc7dcc2f3567a5ef8bb
 import type { VerifyResult } from '../services/service.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -61,7 +66,9 @@ export async function runSteps(
         await recording;
         return failureOf(step, result);
       }
-      if (step.order === lastOfSignIn) recording = recordSession(deps, lease, session, recording);
+      // Read before anything else is done in it, since a page that is left answers nothing.
+      if (step.order === lastOfSignIn)
+        recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
     }
     await recording;
@@ -88,18 +95,21 @@ function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>):
   return { kind: 'failed', code: result.failure, words: result.words, mayHaveChanged };
 }
 
-/** The session of a browser that has just signed in, before anything else is done with it. */
-function recordSession(deps: StepsDeps, lease: Lease, session: BrowserSession, recorded: Promise<void>): Promise<void> {
+/** The session of a browser that has just signed in; `undefined`: there is none to keep. */
+function recordSession(
+  deps: StepsDeps,
+  lease: Lease,
+  storage: Secret | undefined,
+  recorded: Promise<void>,
+): Promise<void> {
+  if (!storage) return recorded;
   const { operation } = lease;
-  const storing = sessionToKeep(session);
-  const keeping = recorded.then(async () => {
-    const storage = await storing;
-    if (!storage) return;
-    await deps.database.withCustomer(operation.customerId, async (tx) => {
+  const keeping = recorded.then(() =>
+    deps.database.withCustomer(operation.customerId, async (tx) => {
       await lease.hold(tx);
       await keepSession(tx, deps, operation, storage);
-    });
-  });
+    }),
+  );
   keeping.catch(() => {}); // told where it is waited for
   return keeping;
 }
