@@ -34,7 +34,10 @@ describe('readConfig', () => {
       agent: { mode: 'ladder', workerConcurrency: 2 },
       targets: { private: [] },
       checkpointDir: '.countersign/checkpoints',
-      limits: { operationsPerHour: 10, modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
+      limits: {
+        ...{ operationsPerHour: 10, operationsAtOnce: 1, picturesMbPerMonth: 1000 },
+        ...{ modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
+      },
       retention: { auditDays: 90, keyRotationDays: 90 },
       isVerbose: false,
       isProduction: false,
