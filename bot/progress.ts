@@ -27,7 +27,9 @@ const RETRY_LONGEST_MS = 60_000;
 
 /**
  * The audit feed as messages: what the trail says of a thread's operations, its messages show. At least once and
- * idempotent: each message is a function of what is on record, so that after any crash the next pass says the truth.
+ * idempotent: each message is a function of what is on record, so that after any crash the next pass says the truth. No queue
+ * of updates stands between: its jobs could only say "look at this thread", which the cursor and the notification say already;
+ * a thousand entries are one pass and not a thousand jobs, and what a job would retry the next look finds behind.
  */
 export interface Progress {
   start(): void;

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { runCli } from '../bot/cli.ts';
+import { VARIABLES } from '../bot/config.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md'];
@@ -25,6 +27,20 @@ describe.each(DOCUMENTS)('%s', (name) => {
     const named = [...text.matchAll(/npm (?:run )?(?!ci\b|run\b|install\b)([\w-]+)/g)].map((m) => m[1] ?? '');
     expect(named.filter((script) => !scripts.includes(script) && script !== 'and')).toEqual([]);
   });
+});
+
+test('docs/operate.md names only commands that there are, and variables', async () => {
+  const text = read('docs/operate.md');
+  const named = [...text.matchAll(/npm run countersign -- ([a-z]+ [a-z]+)/g)].map((m) => m[1] ?? '');
+  expect(named.length).toBeGreaterThan(3);
+  for (const command of named) {
+    const said: string[] = [];
+    const sinks = { say: (line: string) => said.push(line), complain: () => {} };
+    expect([command, await runCli([...command.split(' '), '--help'], { env: {}, ...sinks })]).toEqual([command, 0]);
+    expect(said.join()).toContain(`-- ${command}`);
+  }
+  const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map((m) => m[1] ?? '');
+  expect(variables.filter((name) => !VARIABLES.includes(name))).toEqual([]);
 });
 
 test('the documents name files at all', () => {

@@ -34,7 +34,10 @@ describe('readConfig', () => {
       agent: { mode: 'ladder', workerConcurrency: 2 },
       targets: { private: [] },
       checkpointDir: '.countersign/checkpoints',
-      limits: { operationsPerHour: 10, modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
+      limits: {
+        ...{ operationsPerHour: 10, operationsAtOnce: 1, picturesMbPerMonth: 1000 },
+        ...{ modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
+      },
       retention: { auditDays: 90, keyRotationDays: 90 },
       isVerbose: false,
       isProduction: false,
@@ -65,6 +68,8 @@ describe('readConfig', () => {
       ALLOW_PRIVATE_TARGETS: 'LOCALHOST:4001, [::1]:8443',
       CHECKPOINT_DIR: '/var/checkpoints',
       OPERATIONS_PER_HOUR: '20',
+      OPERATIONS_AT_ONCE: '3',
+      PICTURES_MB_PER_MONTH: '500',
       MODEL_BUDGET_USD_PER_OPERATION: '0.50',
       MODEL_BUDGET_USD_PER_MONTH: '75',
       AUDIT_RETENTION_DAYS: '365',
@@ -88,7 +93,10 @@ describe('readConfig', () => {
       },
       targets: { private: ['localhost:4001', '[::1]:8443'] },
       checkpointDir: '/var/checkpoints',
-      limits: { operationsPerHour: 20, modelBudgetUsdPerOperation: 0.5, modelBudgetUsdPerMonth: 75 },
+      limits: {
+        ...{ operationsPerHour: 20, operationsAtOnce: 3, picturesMbPerMonth: 500 },
+        ...{ modelBudgetUsdPerOperation: 0.5, modelBudgetUsdPerMonth: 75 },
+      },
       retention: { auditDays: 365, keyRotationDays: 30 },
       isVerbose: true,
       isProduction: true,
@@ -123,6 +131,8 @@ describe('readConfig', () => {
       'WORKER_CONCURRENCY',
       'ALLOW_PRIVATE_TARGETS',
       'OPERATIONS_PER_HOUR',
+      'OPERATIONS_AT_ONCE',
+      'PICTURES_MB_PER_MONTH',
     ];
     const last = [
       'MODEL_BUDGET_USD_PER_OPERATION',
