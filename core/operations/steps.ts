@@ -1,11 +1,6 @@
 import { runStep, type StepResult } from '../agent/engine.ts';
 import { questionFor } from '../agent/failures.ts';
-<<<<<<< HEAD
-import type { BrowserSession } from '../ports/browser.ts';
-=======
-import type { Screenshots } from '../ports/screenshots.ts';
 import type { Secret } from '../secret.ts';
->>>>>>> 53e323786df1fd4d2c819cc7dcc2f3567a5ef8bb
 import type { VerifyResult } from '../services/service.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -67,8 +62,7 @@ export async function runSteps(
         return failureOf(step, result);
       }
       // Read before anything else is done in it, since a page that is left answers nothing.
-      if (step.order === lastOfSignIn)
-        recording = recordSession(deps, lease, await sessionToKeep(session), recording);
+      if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
     }
     await recording;
