@@ -4,10 +4,12 @@ FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc prisma.config.ts ./
 COPY prisma prisma
-# Neither a Node (the image has it) nor a PostgreSQL of its own, which are the optional packages; and no package's own script.
+# Neither a Node (the image has it) nor a PostgreSQL of its own, which are the optional packages; no package's own script; and
+# Prisma's command line only until it has made the client.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
   && node prisma/generate.mjs \
-  && npm cache clean --force
+  && npm pkg delete dependencies.prisma scripts.postinstall \
+  && npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM node:24.21.0-bookworm-slim
 # chromium-sandbox is not among them: its program is set-uid root, which no-new-privileges forbids anyway (docs/scale.md).
