@@ -61,8 +61,7 @@ export async function runSteps(
         return failureOf(step, result);
       }
       // Read before anything else is done in it, since a page that is left answers nothing.
-      if (step.order === lastOfSignIn)
-        recording = recordSession(deps, lease, await sessionToKeep(session), recording);
+      if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
     }
     await recording;
