@@ -220,7 +220,10 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     const shown = isAsking ? [] : await pictures(tx, deps, operation);
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, questions.at(-1)) });
   }
-  for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question)));
+  // One that is open while the operation runs was asked after the operation was read: the next look shows both.
+  const isTorn = ({ closed }: Question) => closed === null && operation.state === 'in_progress';
+  for (const question of questions.filter((one) => !isTorn(one)))
+    wanted.push(...(await questionMessages(tx, deps, operation, question)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
   const closed = [
