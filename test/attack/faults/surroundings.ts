@@ -32,12 +32,17 @@ export const databaseAway: Fault = {
 
 const CHROMIUM = /chrom/i;
 
+const OPENINGS = 5;
+const OPENING_MS = 1_000; // Chromium is up, its context and first page are not there yet
+
 export const browserKilled: Fault = {
   name: 'browser killed',
   words: 'SIGKILL of Chromium, or of its page alone, while it opens and at each step',
   on: 'pages',
-  cases: () => [
-    browserKilledAt('operation.started', 'browser'),
+  cases: ({ random }) => [
+    ...Array.from({ length: OPENINGS }, () =>
+      browserKilledAt('operation.started', 'browser', Math.round(random() * OPENING_MS)),
+    ),
     ...Array.from({ length: EFFECT_STEP }, (_, index) => `step.begun ${index + 1}`).flatMap((point) => [
       browserKilledAt(point, 'browser'),
       browserKilledAt(point, 'page'),
@@ -45,21 +50,17 @@ export const browserKilled: Fault = {
   ],
 };
 
-function browserKilledAt(point: string, what: 'browser' | 'page'): Case {
+/** @param afterMs how long it has been there then. */
+function browserKilledAt(point: string, what: 'browser' | 'page', afterMs = 0): Case {
   return {
-    name: `its ${what} at ${point}`,
+    name: `its ${what} ${afterMs > 0 ? `${afterMs} ms after it came up, ` : ''}at ${point}`,
     async run(stage) {
       const { asked, who } = await askedUpTo(stage, point);
       const pid = stage.world.programNamed(who ?? '')?.pid ?? 0;
-      const pids = await until(
-        MOMENT_MS,
-        () => {
-          const found = descendants(pid, what === 'page' ? /--type=renderer/ : CHROMIUM);
-          return found.length > 0 && found;
-        },
-        5,
-      );
-      for (const one of pids ?? []) killProcess(one);
+      const look = () => descendants(pid, what === 'page' ? /--type=renderer/ : CHROMIUM);
+      await until(MOMENT_MS, () => look().length > 0, 5);
+      await wait(afterMs);
+      for (const one of look()) killProcess(one);
       return [{ asked, overAt: performance.now() }];
     },
   };

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import { openPostgresRelay, type PostgresRelay } from '../../support/postgres-re
 import { type RunServer, startRunServer } from '../../support/run-postgres.ts';
 import { silentLog } from '../../support/silent-log.ts';
 import { type ChatServer, openChatServer, personOf, threadOf } from './chat-server.ts';
+import type { HttpChatOptions } from './http-chat.ts';
 import { type BrokenModel, openBrokenModel } from './model-server.ts';
 import { type Program, startProgram, until } from './program.ts';
 import type { SimulatedStep } from './simulated-browser.ts';
@@ -134,27 +135,19 @@ async function build(
   const lanes: Lane[] = [];
   for (const shop of shops) lanes.push(await makeLane(foundation, shop));
 
-  const relays = new Map<string, PostgresRelay>();
   const temporary = join(folder, 'tmp'); // browsers' profiles of programs that are killed lie here
   mkdirSync(temporary);
-  const run = async (name: string, role: 'bot' | 'worker', args: readonly string[]) => {
-    const relay = opened(await openPostgresRelay(roles.programUrl), (it) => it.close());
-    relays.set(name, relay);
-    const url = new URL(relay.url);
-    url.searchParams.set('application_name', name);
-    const { PATH = '', HOME = '', CHROMIUM_PATH } = process.env;
-    const own = { PATH, HOME, TMPDIR: temporary, ROLE: role, DATABASE_URL: url.href };
-    const env = { ...environment, ...own, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
-    return opened(await startProgram({ name, args, env, logFile }), (program) => program.stop());
-  };
-  const workerArgs = simulated
-    ? [join(import.meta.dirname, 'simulated-worker.ts'), JSON.stringify(simulated)]
-    : [join(PROJECT, 'bot/main.ts')];
-  const botOptions = JSON.stringify({ chatUrl: chat.url, port: eventsPort });
-  const [bot, ...workers] = await Promise.all([
-    run('bot', 'bot', [join(import.meta.dirname, 'bot-program.ts'), botOptions]),
-    ...Array.from({ length: workerCount }, (_, n) => run(`worker-${n + 1}`, 'worker', workerArgs)),
-  ]);
+  const around = { environment: { ...environment, TMPDIR: temporary }, programUrl: roles.programUrl, logFile, opened };
+  const { bot, workers, relays } = await startPrograms(around, {
+    count: workerCount,
+    botArgs: [
+      join(import.meta.dirname, 'bot-program.ts'),
+      JSON.stringify({ chatUrl: chat.url, port: eventsPort } satisfies HttpChatOptions),
+    ],
+    workerArgs: simulated
+      ? [join(import.meta.dirname, 'simulated-worker.ts'), JSON.stringify(simulated)]
+      : [join(PROJECT, 'bot/main.ts')],
+  });
   return {
     ...{ postgres, admin, chat, model, bot, workers, relays, watch, foundation, lanes, logFile, close },
     urls: { owner: roles.ownerUrl, admin: adminUrl },
@@ -168,6 +161,38 @@ async function build(
   };
 }
 
+interface Around {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly programUrl: string;
+  readonly logFile: string;
+  opened<T>(it: T, end: (it: T) => Promise<unknown>): T;
+}
+
+/** One bot and so many workers, each with a way of its own to the database. */
+async function startPrograms(
+  { environment, programUrl, logFile, opened }: Around,
+  { count, botArgs, workerArgs }: { count: number; botArgs: readonly string[]; workerArgs: readonly string[] },
+): Promise<Pick<World, 'bot' | 'workers' | 'relays'>> {
+  const relays = new Map<string, PostgresRelay>();
+  const run = async (name: string, role: 'bot' | 'worker', args: readonly string[]) => {
+    const relay = opened(await openPostgresRelay(programUrl), (it) => it.close());
+    relays.set(name, relay);
+    const url = new URL(relay.url);
+    url.searchParams.set('application_name', name); // what the watch knows it by
+    const { PATH = '', HOME = '', CHROMIUM_PATH } = process.env;
+    const own = { PATH, HOME, ROLE: role, DATABASE_URL: url.href };
+    const env = { ...environment, ...own, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
+    return opened(await startProgram({ name, args, env, logFile }), (program) => program.stop());
+  };
+  const starting = [
+    run('bot', 'bot', botArgs),
+    ...Array.from({ length: count }, (_, n) => run(`worker-${n + 1}`, 'worker', workerArgs)),
+  ] as const;
+  await Promise.allSettled(starting); // none is left behind by another one's failure
+  const [bot, ...workers] = await Promise.all(starting);
+  return { bot, workers, relays };
+}
+
 async function makeLane({ database, customers }: Foundation, shop: PracticeShop): Promise<Lane> {
   const workspaceId = `W-${randomUUID()}`;
   const admin = personOf(workspaceId, 'admin');
@@ -179,7 +204,7 @@ async function makeLane({ database, customers }: Foundation, shop: PracticeShop)
 }
 
 async function freePort(): Promise<number> {
-  const { port, close } = await listenOnLoopback(createServer() as never, 0);
+  const { port, close } = await listenOnLoopback(createServer(), 0);
   await close();
   return port;
 }
