@@ -4,7 +4,8 @@ export interface Chat {
   readonly capabilities: ChatCapabilities;
   /**
    * Posts a new message. The same `key` posted again gives the first message's reference where the platform can tell
-   * (at least once otherwise). @throws CountersignError `chat_unavailable` (retryable or not).
+   * (at least once otherwise). Where `thread` is a channel itself the message begins a thread, which the returned reference
+   * names. @throws CountersignError `chat_unavailable` (retryable or not).
    */
   post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
   /** Replaces a message's content in place. */
@@ -79,6 +80,8 @@ export type ChatEvent =
       readonly thread: ThreadRef;
       readonly from: Person;
       readonly text: string;
+      /** Said in a channel that the bot can read, but to nobody or to others. */
+      readonly isOverheard?: true;
     }
   | {
       readonly kind: 'command';
@@ -88,6 +91,8 @@ export type ChatEvent =
       /** Without its slash. */
       readonly command: 'countersign' | 'audit';
       readonly text: string;
+      /** Given to a channel, not in a thread of it: `thread` is the channel itself. */
+      readonly isOutsideThreads?: true;
     }
   | {
       readonly kind: 'action';
