@@ -5,6 +5,7 @@ import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
+import { CountersignError } from '../core/errors.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
@@ -190,6 +191,8 @@ async function refresh(deps: ProgressDeps, customerId: CustomerId, threadId: str
 interface Wanted {
   readonly slot: string;
   readonly card: Card;
+  /** It is shown as this picture, by itself. */
+  readonly picture?: PictureLink;
   /** Whom alone it is shown to. */
   readonly to?: Person;
   /** What it would say is no reason to begin a message: it only changes one that is there. */
@@ -217,8 +220,11 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   if (operation.startedAt || operation.state === 'queued') {
     // The question shows the page that counts; its picture twice in a row would only push the buttons away.
     const isAsking = operation.state === 'waiting_for_human' || operation.state === 'paused';
-    const shown = isAsking ? [] : await pictures(tx, deps, operation);
+    const all = await pictures(tx, deps, operation);
+    const shown = isAsking ? [] : all.map(({ link }) => link);
     wanted.push({ slot: `progress:${id}`, card: progressCard(operation, shown, questions.at(-1)) });
+    for (const { id: pictureId, link } of all)
+      wanted.push({ slot: `picture:${pictureId}`, card: { summary: link.alt, blocks: [] }, picture: link });
   }
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question)));
   if (isEnd(operation.state))
@@ -246,7 +252,7 @@ async function questionMessages(
     question,
     answeredBy: answeredBy ? await deps.customers.memberById(tx, customerId, answeredBy) : undefined,
     mayAnswer: members.filter((member) => mayAnswer(operation, member)),
-    picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0] : undefined,
+    picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0]?.link : undefined,
   };
   return [
     { slot: `question:${id}`, card: questionCard(asked) },
@@ -302,7 +308,12 @@ async function usedReveals(
   return wanted;
 }
 
-function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
+interface KeptPicture {
+  readonly id: string;
+  readonly link: PictureLink;
+}
+
+function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly KeptPicture[]> {
   const ids = operation.steps.flatMap((step) => (step.screenshotId ? [step.screenshotId] : []));
   return pictureLinks(tx, deps, operation, ids);
 }
@@ -312,13 +323,16 @@ async function pictureLinks(
   deps: ProgressDeps,
   { customerId, id: operationId }: Operation,
   ids: readonly string[],
-): Promise<readonly PictureLink[]> {
+): Promise<readonly KeptPicture[]> {
   const rows = await tx.screenshot.findMany({
     where: { customerId, operationId, id: { in: [...ids] } },
     select: { id: true, step: true, alt: true, width: true, height: true },
     orderBy: { step: 'asc' },
   });
-  return rows.map(({ id, alt, width, height }) => ({ url: deps.pictureUrl(customerId, id), alt, width, height }));
+  return rows.map(({ id, alt, width, height }) => ({
+    id,
+    link: { url: deps.pictureUrl(customerId, id), alt, width, height },
+  }));
 }
 
 /** The entry that ended the operation: a place in the chain that the thread itself now witnesses. */
@@ -360,8 +374,27 @@ async function showTo(
   );
 }
 
+/** One that the platform will never take is left out: the words of its step and all that follows are shown nevertheless. */
+async function upload(
+  { log }: ProgressDeps,
+  chat: Chat,
+  thread: ThreadState,
+  picture: PictureLink,
+  key: string,
+): Promise<string> {
+  try {
+    return (await chat.upload(thread.ref, picture, { key })).ref;
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.isRetryable) throw error;
+    log.warn({ code: error.code, cause: error.message }, 'a picture could not be put into its thread and is left out');
+    return NOT_POSTED;
+  }
+}
+
 async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
-  const { slot, card } = message;
+  const { slot, card, picture } = message;
+  const chat = deps.chat(thread.ref.platform);
+  if (picture && (chat.capabilities.picturesInCards || !chat.capabilities.upload)) return;
   const shown = hashOf(card);
   const keep = (ref: string, hash: string) =>
     deps.database.withCustomer(customerId, (tx) =>
@@ -371,7 +404,7 @@ async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadSt
     deps.threads.message(tx, customerId, thread, slot),
   );
   if (known?.shown === shown || (!known && message.isChangeOnly)) return;
-  const chat = deps.chat(thread.ref.platform);
+  if (picture) return keep(await upload(deps, chat, thread, picture, slot), shown);
   if (known && known.ref.ref !== NOT_POSTED) {
     await chat.update(known.ref, card);
     return keep(known.ref.ref, shown);

@@ -19,6 +19,11 @@ export const BOT_EVENTS = [
   'message.im',
 ] as const;
 export const COMMANDS = ['audit', 'countersign'] as const;
+/** What somebody is offered who opens the conversation for the first time; at most four (docs.slack.dev, assistant.threads). */
+export const PROMPTS = [
+  { title: 'Set up WooCommerce', message: 'set up WooCommerce for shop.example.com' },
+  { title: 'What can you do?', message: 'what can you do?' },
+] as const;
 /** The shortcut of a message: `Set this up`. */
 export const SET_UP_SHORTCUT = 'set_this_up';
 

@@ -24,10 +24,10 @@ const said = z.looseObject({
   ts: ts.optional(),
   thread_ts: ts.optional(),
   edited: z.looseObject({ ts }).optional(),
+  subtype: z.string().optional(),
 });
 const messageEvent = said.extend({
   type: z.enum(['message', 'app_mention']),
-  subtype: z.string().optional(),
   channel: id,
   channel_type: z.string().optional(),
   message: said.optional(),
@@ -100,8 +100,8 @@ export type Incoming =
       readonly values: z.infer<typeof viewState>;
       readonly make: (from: Person) => ChatEvent;
     }
-  /** Somebody opened our page, or the conversation with us. */
-  | { readonly kind: 'opened'; readonly tab: string; readonly channel: string; readonly userId: string }
+  /** Somebody opened the conversation with us. */
+  | { readonly kind: 'opened'; readonly channel: string }
   /** Nothing to answer: another bot, ourselves, another workspace, or something that we did not ask for. */
   | { readonly kind: 'ignored'; readonly why: string };
 
@@ -136,11 +136,18 @@ function readEnvelope(body: unknown, self: Self): Incoming {
       return readMessage(read.event, self);
     case 'app_home_opened': {
       const home = homeEvent.safeParse(read.event).data;
-      return home ? { kind: 'opened', tab: home.tab, channel: home.channel, userId: home.user } : ignored('unreadable');
+      return home ? readOpening(home, read.event_id, self) : ignored('unreadable');
     }
     default:
       return ignored(read.event.type);
   }
+}
+
+function readOpening({ tab, channel, user }: z.infer<typeof homeEvent>, eventId: string, self: Self): Incoming {
+  if (tab === 'messages') return { kind: 'opened', channel };
+  if (tab !== 'home') return ignored(`tab ${tab}`);
+  const thread = threadRef({ workspaceId: self.workspaceId, channel });
+  return { kind: 'event', userId: user, make: (from) => ({ kind: 'home', id: `home/${eventId}`, thread, from }) };
 }
 
 /** Without a subtype, or with a file: those that somebody typed. */
@@ -149,6 +156,7 @@ const TYPED = new Set([undefined, 'file_share', 'thread_broadcast']);
 function readMessage(event: unknown, self: Self): Incoming {
   const read = messageEvent.safeParse(event).data;
   if (!read) return ignored('unreadable message');
+  if (read.subtype === 'message_changed' || read.subtype === 'message_deleted') return readEdit(read, self);
   if (!TYPED.has(read.subtype)) return ignored(`message ${read.subtype}`);
   const { user, channel } = read;
   if (!isPerson(read, self) || user === undefined || read.ts === undefined) return ignored('a bot');
@@ -164,6 +172,25 @@ function readMessage(event: unknown, self: Self): Incoming {
     make: (from) => ({
       ...{ kind: 'message', id: eventId, thread, from, text },
       ...(isAddressed ? {} : { isOverheard: true }),
+    }),
+  };
+}
+
+/** A change of words; the previews that Slack adds to a message come as changes, too. */
+function readEdit({ channel, message, previous_message: before }: z.infer<typeof messageEvent>, self: Self): Incoming {
+  const user = before?.user;
+  if (!before?.ts || user === undefined || !isPerson(before, self)) return ignored('an edit by a bot');
+  // What had answers stays as an empty stone when it is deleted.
+  const isGone = message === undefined || message.subtype === 'tombstone';
+  if (!isGone && message.text === before.text) return ignored('an edit of nothing');
+  const thread = threadRef({ workspaceId: self.workspaceId, channel, ts: before.thread_ts ?? before.ts });
+  const version = isGone ? 'deleted' : (message.edited?.ts ?? message.text);
+  const after = isGone ? {} : { after: readText(message.text, self.botUserId) };
+  return {
+    ...{ kind: 'event', userId: user },
+    make: (from) => ({
+      ...{ kind: 'edit', id: `${self.workspaceId}/${channel}/${before.ts}/${version}`, thread, from },
+      ...{ before: readText(before.text, self.botUserId), ...after },
     }),
   };
 }

@@ -14,8 +14,8 @@ import type {
 } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type Api, createApi, SLACK_API } from './api.ts';
-import { type Level, renderCard, type SlackMessage } from './cards.ts';
-import { capabilities, type SlackOptions } from './config.ts';
+import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
+import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
@@ -31,8 +31,8 @@ export interface Slack extends Chat {
   listen(listener: ChatListener): void;
   /** For the one HTTP server; absent in Socket Mode. Before `start` and after `stop` it takes nothing. */
   readonly routes: Router | undefined;
-  /** Asks Slack who we are, and opens the socket. @throws CountersignError `chat_unavailable`. */
-  start(): Promise<SlackWorkspace>;
+  /** Asks Slack who we are, lets that workspace be prepared, and takes events from then on. @throws CountersignError `chat_unavailable`. */
+  start(prepare?: (workspace: SlackWorkspace) => Promise<void>): Promise<SlackWorkspace>;
   /** Takes nothing new, and waits for what is being taken. */
   stop(): Promise<void>;
   /** Whoever owns the workspace; `undefined`: Slack names nobody. @throws CountersignError `chat_unavailable`. */
@@ -64,13 +64,17 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
   const people = createPeople(api, self);
   const underWay = new Set<Promise<void>>();
   const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
-  let isStopped = false;
+  let isOpen = false;
 
   const take: Intake = async (body, ack) => {
     const incoming = readPayload(body, self());
-    if (incoming.kind === 'ignored' || incoming.kind === 'opened') {
-      log.debug({ what: incoming.kind === 'ignored' ? incoming.why : incoming.tab }, 'slack: nothing to answer');
+    if (incoming.kind === 'ignored') {
+      log.debug({ what: incoming.why }, 'slack: nothing to answer');
       return ack();
+    }
+    if (incoming.kind === 'opened') {
+      await ack();
+      return suggest(incoming.channel);
     }
     const event = incoming.make(await people.actor(incoming.userId, incoming.userName));
     const reply = await once(event);
@@ -93,7 +97,7 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     return reply;
   };
   const intake: Intake = async (body, ack) => {
-    if (isStopped) throw new Error('Slack was stopped');
+    if (!isOpen) throw new Error('Slack is not started, or was stopped');
     const taking = take(body, ack);
     const settled = taking.catch(() => {}).finally(() => underWay.delete(settled));
     underWay.add(settled);
@@ -105,6 +109,15 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
       : undefined;
   const socket =
     options.kind === 'socket' ? openSocket({ appToken: options.appToken, apiUrl, log, intake }) : undefined;
+
+  /** What somebody could ask, where the conversation with us begins; a workspace without that simply shows nothing. */
+  async function suggest(channel_id: string): Promise<void> {
+    await api
+      .raw('assistant.threads.setSuggestedPrompts', (client) =>
+        client.assistant.threads.setSuggestedPrompts({ channel_id, prompts: [...PROMPTS] }),
+      )
+      .catch((error: unknown) => log.debug({ code: codeOf(error) }, 'slack: nothing was suggested'));
+  }
 
   /** Our own workspace's place. @throws CountersignError for another workspace's. */
   function own(thread: ThreadRef): Place {
@@ -193,21 +206,29 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     standing: people.standing,
     openForm,
     upload,
+    async showHome(person, card) {
+      const user_id = ownUserId(person, self());
+      const view = { type: 'home' as const, blocks: renderBlocks(card.blocks, '') };
+      await api.call('views.publish', (client) => client.views.publish({ user_id, view }));
+    },
     primaryOwner: people.primaryOwner,
     listen: (given) => {
       listener = given;
     },
-    async start() {
+    async start(prepare) {
       const { team_id, team, user_id } = await api.call('auth.test', (client) => client.auth.test());
       if (!team_id || !user_id) throw new CountersignError('chat_unavailable', 'Slack did not say who we are.');
       me = { workspaceId: team_id, botUserId: user_id };
+      const workspace = { workspaceId: team_id, name: team ?? team_id };
+      await prepare?.(workspace);
+      isOpen = true;
       await socket?.start().catch((error: unknown) => {
         throw slackError(error, 'apps.connections.open');
       });
-      return { workspaceId: team_id, name: team ?? team_id };
+      return workspace;
     },
     async stop() {
-      isStopped = true;
+      isOpen = false;
       await socket?.stop().catch(() => {}); // it was not open
       await Promise.allSettled([...underWay]);
     },

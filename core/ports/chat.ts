@@ -27,6 +27,8 @@ export interface Chat {
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
   upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+  /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
+  showHome?(person: Person, card: Card): Promise<void>;
 }
 
 export type Platform = 'slack' | 'teams' | 'web';
@@ -113,7 +115,19 @@ export type ChatEvent =
       readonly form: string;
       readonly value: string;
       readonly fields: Readonly<Record<string, readonly string[]>>;
-    };
+    }
+  /** Somebody changed what they had written in the thread, or took it away. */
+  | {
+      readonly kind: 'edit';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      readonly before: string;
+      /** Absent: it was deleted. */
+      readonly after?: string;
+    }
+  /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
+  | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
 
 /** An event by its platform's own name for it. */
 export interface EventRef {
