@@ -26,7 +26,7 @@ export interface Reception {
 
 export interface ReceptionDeps {
   readonly inbox: Inbox;
-  readonly directory: Directory;
+  readonly directory: Pick<Directory, 'customerOfWorkspace' | 'customers'>;
   readonly log: Log;
   readonly converse: ChatListener;
   chat(platform: Platform): Chat;
@@ -35,6 +35,8 @@ export interface ReceptionDeps {
 export function createReception(deps: ReceptionDeps): Reception {
   const { inbox, directory, log, converse } = deps;
   const pending = new Set<Promise<void>>();
+  /** By thread: what was said there last, as long as it is being answered. */
+  const turns = new Map<string, Promise<void>>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 
@@ -76,11 +78,21 @@ export function createReception(deps: ReceptionDeps): Reception {
       .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
   }
 
+  /** Words of one thread one after the other, since an edit is about what was said before; a click waits for nothing. */
   function begin(customerId: CustomerId, event: ChatEvent): void {
-    const work = run(customerId, event)
+    const { platform, workspaceId, ref } = event.thread;
+    const thread = [platform, workspaceId, ref].join(' ');
+    const isWords = event.kind === 'message' || event.kind === 'edit';
+    const before = (isWords ? turns.get(thread) : undefined) ?? Promise.resolve();
+    const work = before
+      .then(() => run(customerId, event))
       .catch((err: unknown) => log.error({ err }, 'an event could not be settled: it is answered once more'))
-      .finally(() => pending.delete(work));
+      .finally(() => {
+        pending.delete(work);
+        if (turns.get(thread) === work) turns.delete(thread);
+      });
     pending.add(work);
+    if (isWords) turns.set(thread, work);
   }
 
   async function look(): Promise<void> {

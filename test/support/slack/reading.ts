@@ -12,10 +12,13 @@ export interface KeptMessage {
   readonly files?: readonly { readonly id: string; readonly alt: string }[];
 }
 
+interface Readable extends Pick<KeptMessage, 'text' | 'blocks'> {
+  readonly files?: readonly { readonly id: string }[] | undefined;
+}
 type Names = ReadonlyMap<string, string>;
 
 /** As a client shows it: blocks in place of the text, markup drawn, names in place of ids. */
-export function shownAs(message: KeptMessage, names: Names): ShownMessage {
+export function shownAs(message: Readable, names: Names): ShownMessage {
   const mentions: string[] = [];
   const buttons: string[] = [];
   const parts = message.blocks.length > 0 ? message.blocks.map((block) => draw(block)) : [drawn(message.text)];
