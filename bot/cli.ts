@@ -8,6 +8,7 @@ import { createHttp } from '../adapters/http/index.ts';
 import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { slackManifest } from './cli/slack.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
   ...[vaultList, vaultRotate],
   ...[tokenCreate, tokenList, tokenRevoke],
+  slackManifest,
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
 
