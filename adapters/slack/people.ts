@@ -7,6 +7,8 @@ import { slackPerson } from './thread.ts';
 
 const NAME_MS = 300_000;
 const NAMES = 5_000;
+/** Of the second within which an event is to be acknowledged. */
+const ACTOR_MS = 600;
 const PAGE = 200; // docs.slack.dev, users.list: "no more than 200 results at a time"
 
 const member = z.looseObject({
@@ -67,11 +69,16 @@ export function createPeople(api: Api, self: () => Self): People {
   }
 
   async function actor(userId: string, userName: string | undefined): Promise<Person> {
-    try {
-      return known(userId) ?? keep(await info(userId, true));
-    } catch {
-      return personOf(userId, names.get(userId)?.name ?? userName ?? userId);
-    }
+    const at = known(userId);
+    if (at) return at;
+    const otherwise = personOf(userId, names.get(userId)?.name ?? userName ?? userId);
+    // An answer that comes later is kept for the next time.
+    const asked = info(userId, true).then(keep, () => otherwise);
+    const timer = Promise.withResolvers<Person>();
+    const late = setTimeout(() => timer.resolve(otherwise), ACTOR_MS);
+    const found = await Promise.race([asked, timer.promise]);
+    clearTimeout(late);
+    return found;
   }
 
   async function standing(of: Person, group?: string): Promise<Standing> {

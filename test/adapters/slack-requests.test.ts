@@ -79,7 +79,7 @@ describe('a request to the events address', () => {
   });
 
   test('is acknowledged within a second although Slack’s own methods hang', async () => {
-    slack.server.fail('users.info', { status: 503 });
+    slack.server.fail('users.info', { hangs: true });
     const { isTaken, ms } = await slack.event(message());
     expect(isTaken).toBe(true);
     expect(ms).toBeLessThan(1_000);
@@ -137,6 +137,43 @@ describe('what is heard', () => {
     expect(events).toMatchObject([
       { kind: 'message', thread, from: { userId: 'U0002' }, text: 'set up WooCommerce for shop.example.com, please' },
     ]);
+  });
+
+  test('of a change is what stood there and what stands there now; of a preview that Slack adds, nothing', async () => {
+    const before = { user: 'U0001', ts: TS, text: `<@${BOT}> set up WooCommerce for a.example.com` };
+    const after = {
+      ...before,
+      text: `<@${BOT}> set up WooCommerce for b.example.com`,
+      edited: { ts: '1700000001.0001' },
+    };
+    const changed = (text: object) => ({
+      subtype: 'message_changed',
+      user: undefined,
+      message: text,
+      previous_message: before,
+    });
+    await slack.event(message(changed({ ...before, attachments: [{}] })));
+    await slack.event(message(changed(after)));
+    await slack.event(
+      message({ subtype: 'message_deleted', user: undefined, deleted_ts: TS, previous_message: before }),
+    );
+    const was = 'set up WooCommerce for a.example.com';
+    expect(events).toMatchObject([
+      { kind: 'edit', thread, from: { userId: 'U0001' }, before: was, after: 'set up WooCommerce for b.example.com' },
+      { kind: 'edit', thread, from: { userId: 'U0001' }, before: was },
+    ]);
+    expect(events[1]).not.toHaveProperty('after');
+  });
+
+  test('of somebody who opens our page is that; who opens the conversation is offered what to ask', async () => {
+    const opened = { type: 'app_home_opened', user: 'U0001', channel: 'D0001' };
+    await slack.event({ ...opened, tab: 'home' });
+    expect(events).toMatchObject([{ kind: 'home', from: { userId: 'U0001' } }]);
+    await slack.event({ ...opened, tab: 'messages' });
+    await vi.waitFor(() => expect(slack.server.calls.at(-1)?.method).toBe('assistant.threads.setSuggestedPrompts'));
+    const card: Card = { summary: 'x', blocks: [{ kind: 'heading', text: [{ kind: 'text', text: 'Connected' }] }] };
+    await slack.chat.showHome?.(slack.merchant, card);
+    expect(JSON.stringify(slack.server.homes.get('U0001'))).toContain('Connected');
   });
 
   test('of a command outside of threads says so, and what answers it begins a thread', async () => {
