@@ -5,7 +5,6 @@ import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
-import { CountersignError } from '../core/errors.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
@@ -20,6 +19,7 @@ import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
 import { mayAnswer } from './human-flow.ts';
+import { tellWhoAsked, uploadOrLeaveOut } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
@@ -81,7 +81,8 @@ export function createProgress(deps: ProgressDeps): Progress {
     const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
     const earlier = failures.get(customerId) ?? new Map<string, Failure>();
     const failed = new Map<string, Failure>();
-    for (const { id } of behind) {
+    for (const thread of behind) {
+      const { id } = thread;
       const failure = earlier.get(id);
       if (failure) failed.set(id, failure);
       if (isStopped || (failure && performance.now() < failure.notBefore)) continue;
@@ -92,6 +93,7 @@ export function createProgress(deps: ProgressDeps): Progress {
         const waitMs = failure ? Math.min(failure.waitMs * 2, RETRY_LONGEST_MS) : RETRY_FIRST_MS;
         failed.set(id, { waitMs, notBefore: performance.now() + waitMs });
         warn(deps.log, error);
+        if (!failure) await tellWhoAsked(deps, deps.chat(thread.ref.platform), customerId, thread, error);
       }
     }
     if (failed.size > 0) failures.set(customerId, failed);
@@ -374,23 +376,6 @@ async function showTo(
   );
 }
 
-/** One that the platform will never take is left out: the words of its step and all that follows are shown nevertheless. */
-async function upload(
-  { log }: ProgressDeps,
-  chat: Chat,
-  thread: ThreadState,
-  picture: PictureLink,
-  key: string,
-): Promise<string> {
-  try {
-    return (await chat.upload(thread.ref, picture, { key })).ref;
-  } catch (error) {
-    if (!(error instanceof CountersignError) || error.isRetryable) throw error;
-    log.warn({ code: error.code, cause: error.message }, 'a picture could not be put into its thread and is left out');
-    return NOT_POSTED;
-  }
-}
-
 async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
   const { slot, card, picture } = message;
   const chat = deps.chat(thread.ref.platform);
@@ -404,7 +389,7 @@ async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadSt
     deps.threads.message(tx, customerId, thread, slot),
   );
   if (known?.shown === shown || (!known && message.isChangeOnly)) return;
-  if (picture) return keep(await upload(deps, chat, thread, picture, slot), shown);
+  if (picture) return keep(await uploadOrLeaveOut(chat, thread, picture, { key: slot, log: deps.log }), shown);
   if (known && known.ref.ref !== NOT_POSTED) {
     await chat.update(known.ref, card);
     return keep(known.ref.ref, shown);

@@ -86,7 +86,7 @@ describe('a card in Slack', () => {
     const buttons: Button[] = [{ label: 'Approve', style: 'primary', action: 'approve', value: 'op-1' }];
     const { blocks } = renderCard({ summary: 'x', blocks: [...lines, { kind: 'actions', buttons }] }, THREAD);
     expect(blocks).toHaveLength(50);
-    const shown = shownAs({ ts: '1.1', user: 'U0BOT', text: 'x', blocks }, new Map());
+    const shown = shownAs({ text: 'x', blocks }, new Map());
     expect(shown.buttons).toEqual(['Approve']);
     expect(shown.text).toContain('The rest is left out.');
   });
@@ -123,7 +123,7 @@ describe('a card in Slack', () => {
     ];
     const blocks = (['plain', 'quiet', 'warning'] as const).map((tone): Block => ({ kind: 'text', tone, text: spans }));
     const message = renderCard({ summary: everybody, blocks }, THREAD);
-    const shown = shownAs({ ts: '1.1', user: 'U0BOT', ...message }, new Map());
+    const shown = shownAs({ ...message }, new Map());
     expect(shown.mentions).toEqual(['U0001', 'U0001', 'U0001']);
     expect(message.text).toBe('&lt;!channel&gt; &lt;@U0002&gt; &lt;!here|x&gt;');
   });
