@@ -11,6 +11,7 @@ import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { pause, resume } from './cli/pause.ts';
 import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { restored } from './cli/restored.ts';
+import { slackManifest } from './cli/slack.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[pause, resume],
   restored,
+  slackManifest,
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
 

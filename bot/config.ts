@@ -35,7 +35,7 @@ export interface Config {
 }
 
 /** One workspace over HTTP, one over a socket, or many by OAuth. */
-export type SlackConfig = { readonly apiUrl?: string } & (
+export type SlackConfig = { readonly apiUrl?: string; readonly firstAdmin?: string } & (
   | { readonly kind: 'http'; readonly signingSecret: Secret; readonly botToken: Secret }
   | { readonly kind: 'socket'; readonly appToken: Secret; readonly botToken: Secret }
   | {
@@ -113,6 +113,9 @@ const ENVIRONMENT = z.object({
   SLACK_CLIENT_ID: text.optional(),
   SLACK_CLIENT_SECRET: text.optional(),
   SLACK_STATE_SECRET: text.optional(),
+  SLACK_FIRST_ADMIN: text
+    .refine((value) => /^[UW][A-Z0-9]{2,30}$/.test(value), 'must be the id of a person in Slack, such as U012AB3CD')
+    .optional(),
   SLACK_API_URL: address(['http:', 'https:'], 'https://slack.com/api/').optional(),
   TEAMS_APP_ID: text.optional(),
   TEAMS_APP_PASSWORD: text.optional(),
@@ -311,7 +314,7 @@ function configFrom(env: Environment): Config {
 }
 
 function slackFrom(env: Environment): SlackConfig | undefined {
-  const common = defined({ apiUrl: env.SLACK_API_URL });
+  const common = defined({ apiUrl: env.SLACK_API_URL, firstAdmin: env.SLACK_FIRST_ADMIN });
   const [signingSecret, botToken, appToken] = [env.SLACK_SIGNING_SECRET, env.SLACK_BOT_TOKEN, env.SLACK_APP_TOKEN].map(
     secretOf,
   );

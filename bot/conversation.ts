@@ -13,7 +13,7 @@ import {
 } from './approvers-flow.ts';
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
-import { note } from './cards/text.ts';
+import { note, person, text } from './cards/text.ts';
 import { showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
 import { listOperations } from './commands/operations.ts';
@@ -32,6 +32,8 @@ import {
 } from './consent-flow.ts';
 import type { Context } from './context.ts';
 import { enterSignIn } from './credential-flow.ts';
+import { followEdit } from './edit-flow.ts';
+import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
 import { requestSetUp } from './request-flow.ts';
@@ -65,31 +67,53 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
       return undefined;
     case 'form':
       return submit(context, scene, event);
+    case 'edit':
+      await followEdit(context, scene, event);
+      return undefined;
+    case 'home':
+      await showHome(context, scene.customerId, scene.member, event);
+      return undefined;
     default:
       return event satisfies never;
   }
 }
 
-/** Who speaks, and where. A workspace that nobody installed gets no answer. */
+/** Who speaks, and where. A workspace that nobody installed gets no answer, and what is said to others is heard in our threads only. */
 async function enter(context: Context, event: ChatEvent): Promise<Scene | undefined> {
   const customerId = await context.directory.customerOfWorkspace(event.thread.platform, event.thread.workspaceId);
   if (!customerId) {
     context.log.warn({ platform: event.thread.platform }, 'a message came from a workspace that is not installed');
     return undefined;
   }
-  return context.database.withCustomer(customerId, async (tx) => ({
-    customerId,
-    member: await context.customers.member(tx, customerId, event.from),
-    thread: await context.threads.open(tx, customerId, event.thread),
-  }));
+  return context.database.withCustomer(customerId, async (tx) => {
+    const isToOthers = event.kind === 'edit' || (event.kind === 'message' && event.isOverheard);
+    if (isToOthers) {
+      const { platform, workspaceId, ref } = event.thread;
+      const isOurs = (await tx.thread.count({ where: { customerId, platform, workspaceId, ref } })) > 0;
+      if (!isOurs) return undefined;
+    }
+    return {
+      customerId,
+      member: await context.customers.member(tx, customerId, event.from),
+      thread: await context.threads.open(tx, customerId, event.thread),
+    };
+  });
 }
 
 async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>): Promise<void> {
   const rules = await context.database.withCustomer(scene.customerId, (tx) =>
     context.customers.rules(tx, scene.customerId),
   );
-  const intent = await understand(event.text, context.services, rules.allowsModel ? context.model : undefined);
-  await answer(context, scene, event, completed(scene, intent));
+  // What is said to others is no model's business.
+  const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
+  const intent = completed(scene, await understand(event.text, context.services, model));
+  if (event.isOverheard && !isMeantForUs(intent)) return;
+  await answer(context, scene, event, intent);
+}
+
+/** Of what people say among themselves in a thread of ours: the answer to our question, a stop, and what must not stand there. */
+function isMeantForUs({ kind }: Intent): boolean {
+  return kind === 'set_up' || kind === 'cancel' || kind === 'secret_pasted';
 }
 
 /** An address alone, from whoever was asked for one, completes that request. */
@@ -205,10 +229,24 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'set':
     case 'setup':
     case 'connect':
-      return hear(context, scene, { ...event, kind: 'message' });
+      return ask(context, scene, event);
     default:
       return whisper(context, event, helpCard(context.services));
   }
+}
+
+/** A request by command, in a thread of its own: what is asked stands there for everybody to see. */
+async function ask(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'command' }>): Promise<void> {
+  const { id, from, text: words } = event;
+  if (!event.isOutsideThreads)
+    return hear(context, scene, { kind: 'message', id, from, thread: event.thread, text: words });
+  const summary = `${from.name} asks: ${words}`;
+  const card: Card = { summary, blocks: [{ kind: 'text', text: [person(from), text(` asks: ${words}`)] }] };
+  const { thread: ref } = await reply(context, event, card, 'asked');
+  const thread = await context.database.withCustomer(scene.customerId, (tx) =>
+    context.threads.open(tx, scene.customerId, ref),
+  );
+  await hear(context, { ...scene, thread }, { kind: 'message', id, from, thread: ref, text: words });
 }
 
 async function press(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {

@@ -19,6 +19,7 @@ import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
+import { createInbox, type Inbox } from '../core/inbox.ts';
 import { createMover, type Mover } from '../core/operations/move.ts';
 import { createOperations, type Operations } from '../core/operations/operations.ts';
 import { createStandstill, type Standstill } from '../core/operations/standstill.ts';
@@ -86,6 +87,7 @@ export interface Foundation {
   readonly apiTokens: ApiTokens;
   readonly mover: Mover;
   readonly threads: Threads;
+  readonly inbox: Inbox;
   readonly workflows: WorkflowRegistry;
   /** Not started. */
   readonly queue: Queue;
@@ -133,6 +135,7 @@ export async function openFoundation(
   const apiTokens = createApiTokens({ database, directory, audit });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
+  const inbox = createInbox({ database, sealer });
   const workflows = createWorkflowRegistry();
   const hasPageModel = config.model !== undefined && config.agent.mode !== 'replay';
   const { operationsPerHour: perHour, picturesMbPerMonth } = config.limits;
@@ -146,7 +149,7 @@ export async function openFoundation(
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
-    ...{ customers, apiTokens, mover, threads, workflows, queue, operations, consents, standstill, screenshots },
+    ...{ customers, apiTokens, mover, threads, inbox, workflows, queue, operations, consents, standstill, screenshots },
   };
 }
 

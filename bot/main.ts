@@ -14,6 +14,7 @@ import {
 } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
+import { createSlack, type Slack } from '../adapters/slack/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
@@ -24,7 +25,7 @@ import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
-import type { Chat, ChatListener, Person, Platform } from '../core/ports/chat.ts';
+import type { Chat, ChatEvent, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
@@ -37,6 +38,7 @@ import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
+import { createReception } from './reception.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -178,7 +180,9 @@ async function wire(
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
+  const slack = isBot ? openSlack(config, foundation, pictureLinks.read) : undefined;
   const routes = () => [
+    ...(slack?.routes ? [slack.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
@@ -199,6 +203,7 @@ async function wire(
     if (options.webChat)
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     if (options.chat) await openChat(options.chat, context, redact, chats, ending);
+    if (slack) await startSlack(slack, config, context, foundation, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     const deadlines = { database, audit, operations, mover, vault };
@@ -292,6 +297,57 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
   return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
 }
 
+/** Slack as configured; nothing is said to it yet. */
+function openSlack(
+  { slack }: Config,
+  { screenshots, log }: Foundation,
+  readPicture: ReturnType<typeof createPictureLinks>['read'],
+): Slack | undefined {
+  if (slack === undefined) return undefined;
+  if (slack.kind === 'oauth')
+    throw new CountersignError(
+      'config_invalid',
+      'Many workspaces by OAuth (SLACK_CLIENT_ID) are not in this version: set SLACK_BOT_TOKEN for one workspace.',
+    );
+  const picture = async ({ url }: PictureLink) => {
+    const link = readPicture(url.replace(/^\/pictures\//, ''));
+    return link && screenshots.get(link.customerId, link.pictureId);
+  };
+  return createSlack(slack, { log, picture });
+}
+
+/** Who Slack says we are; its first admin the first time; from then on what people say there. */
+async function startSlack(
+  slack: Slack,
+  { slack: settings }: Config,
+  context: Context,
+  { directory, inbox, redact, log }: Foundation,
+  chats: Map<Platform, Chat>,
+  ending: (() => Promise<unknown>)[],
+): Promise<void> {
+  chats.set('slack', redactedChat(slack, redact));
+  const converseRedacted = async (event: ChatEvent) => redactedReply(await converse(context, event), redact);
+  const reception = createReception({ inbox, directory, log, chat: context.chat, converse: converseRedacted });
+  ending.push(() => reception.stop(DRAIN_MS));
+  ending.push(() => slack.stop());
+  slack.listen(reception.listen);
+  const workspace = await slack.start(async ({ workspaceId, name }) => {
+    if (await directory.customerOfWorkspace('slack', workspaceId)) return;
+    const admin = settings?.firstAdmin
+      ? await slack.person(workspaceId, settings.firstAdmin)
+      : await slack.primaryOwner();
+    if (!admin)
+      throw new CountersignError(
+        'config_invalid',
+        'Slack names no Primary Owner of this workspace: set SLACK_FIRST_ADMIN to the id of whoever shall be the first admin.',
+      );
+    await context.customers.install({ platform: 'slack', workspaceId, name }, admin);
+    log.info({ workspaceId, admin: admin.userId }, 'Slack: the workspace is new, and this is its first admin');
+  });
+  log.info({ workspaceId: workspace.workspaceId }, 'Slack is connected');
+  reception.start();
+}
+
 async function openWebChat(
   options: NonNullable<StartOptions['webChat']>,
   context: Context,
@@ -352,12 +408,9 @@ if (import.meta.main) {
   try {
     const config = readConfig(process.env);
     const app = await start(config);
-    if (config.role !== 'worker')
-      process.stderr.write(
-        'No chat platform is connected: this version has web chat alone, which npm run demo opens.\n',
-      );
-    if (config.slack || config.teams)
-      process.stderr.write('Slack or Teams is configured, but this version cannot connect to it yet.\n');
+    if (config.role !== 'worker' && !config.slack)
+      process.stderr.write('No chat platform is connected: set Slack up (docs/slack.md), or try npm run demo.\n');
+    if (config.teams) process.stderr.write('Teams is configured, but this version cannot connect to it yet.\n');
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {

@@ -20,6 +20,7 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
+import { tellWhoAsked, uploadOrLeaveOut } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
@@ -83,7 +84,8 @@ export function createProgress(deps: ProgressDeps): Progress {
     const behind = await deps.database.withCustomer(customerId, (tx) => deps.threads.behind(tx, customerId));
     const earlier = failures.get(customerId) ?? new Map<string, Failure>();
     const failed = new Map<string, Failure>();
-    for (const { id } of behind) {
+    for (const thread of behind) {
+      const { id } = thread;
       const failure = earlier.get(id);
       if (failure) failed.set(id, failure);
       if (isStopped || (failure && performance.now() < failure.notBefore)) continue;
@@ -94,6 +96,7 @@ export function createProgress(deps: ProgressDeps): Progress {
         const waitMs = failure ? Math.min(failure.waitMs * 2, RETRY_LONGEST_MS) : RETRY_FIRST_MS;
         failed.set(id, { waitMs, notBefore: performance.now() + waitMs });
         warn(deps.log, error);
+        if (!failure) await tellWhoAsked(deps, deps.chat(thread.ref.platform), customerId, thread, error);
       }
     }
     if (failed.size > 0) failures.set(customerId, failed);
@@ -193,6 +196,8 @@ async function refresh(deps: ProgressDeps, customerId: CustomerId, threadId: str
 interface Wanted {
   readonly slot: string;
   readonly card: Card;
+  /** It is shown as this picture, by itself. */
+  readonly picture?: PictureLink;
   /** Whom alone it is shown to. */
   readonly to?: Person;
   /** What it would say is no reason to begin a message: it only changes one that is there. */
@@ -221,11 +226,14 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   const { state, hold } = operation;
   // The question shows the page that counts; its picture twice in a row would only push the buttons away.
   const isAsking = state === 'waiting_for_human' || (state === 'paused' && hold === null);
-  const shown = isAsking ? [] : await pictures(tx, deps, operation);
+  const all = operation.startedAt ? await pictures(tx, deps, operation) : [];
+  const shown = isAsking ? [] : all.map(({ link }) => link);
   const hasBegun = operation.startedAt !== null || state === 'queued' || state === 'paused';
   const card = progressCard(operation, shown, { asked: questions.at(-1), pause });
   // What ended before its first step has a card to change where it was queued or paused before.
   wanted.push({ slot: `progress:${id}`, card, isChangeOnly: !hasBegun });
+  for (const { id: pictureId, link } of all)
+    wanted.push({ slot: `picture:${pictureId}`, card: { summary: link.alt, blocks: [] }, picture: link });
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
@@ -254,7 +262,7 @@ async function questionMessages(
     answeredBy: answeredBy ? await deps.customers.memberById(tx, customerId, answeredBy) : undefined,
     mayAnswer: members.filter((member) => mayControl(operation, member)),
     pause,
-    picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0] : undefined,
+    picture: screenshotId ? (await pictureLinks(tx, deps, operation, [screenshotId]))[0]?.link : undefined,
   };
   return [
     { slot: `question:${id}`, card: questionCard(asked) },
@@ -310,7 +318,12 @@ async function usedReveals(
   return wanted;
 }
 
-function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly PictureLink[]> {
+interface KeptPicture {
+  readonly id: string;
+  readonly link: PictureLink;
+}
+
+function pictures(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly KeptPicture[]> {
   const ids = operation.steps.flatMap((step) => (step.screenshotId ? [step.screenshotId] : []));
   return pictureLinks(tx, deps, operation, ids);
 }
@@ -320,13 +333,16 @@ async function pictureLinks(
   deps: ProgressDeps,
   { customerId, id: operationId }: Operation,
   ids: readonly string[],
-): Promise<readonly PictureLink[]> {
+): Promise<readonly KeptPicture[]> {
   const rows = await tx.screenshot.findMany({
     where: { customerId, operationId, id: { in: [...ids] } },
     select: { id: true, step: true, alt: true, width: true, height: true },
     orderBy: { step: 'asc' },
   });
-  return rows.map(({ id, alt, width, height }) => ({ url: deps.pictureUrl(customerId, id), alt, width, height }));
+  return rows.map(({ id, alt, width, height }) => ({
+    id,
+    link: { url: deps.pictureUrl(customerId, id), alt, width, height },
+  }));
 }
 
 /** The entry that ended the operation: a place in the chain that the thread itself now witnesses. */
@@ -369,7 +385,9 @@ async function showTo(
 }
 
 async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
-  const { slot, card } = message;
+  const { slot, card, picture } = message;
+  const chat = deps.chat(thread.ref.platform);
+  if (picture && (chat.capabilities.picturesInCards || !chat.capabilities.upload)) return;
   const shown = hashOf(card);
   const keep = (ref: string, hash: string) =>
     deps.database.withCustomer(customerId, (tx) =>
@@ -379,7 +397,7 @@ async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadSt
     deps.threads.message(tx, customerId, thread, slot),
   );
   if (known?.shown === shown || (!known && message.isChangeOnly)) return;
-  const chat = deps.chat(thread.ref.platform);
+  if (picture) return keep(await uploadOrLeaveOut(chat, thread, picture, { key: slot, log: deps.log }), shown);
   if (known && known.ref.ref !== NOT_POSTED) {
     await chat.update(known.ref, card);
     return keep(known.ref.ref, shown);

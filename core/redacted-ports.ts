@@ -19,6 +19,7 @@ export function isUnmistakable(secret: Secret): boolean {
 /** A chat whose cards, forms and pictures' words went through the redactor, whoever wrote them. */
 export function redactedChat(chat: Chat, redact: Redact): Chat {
   const clean = <T>(value: T): T => redactAll(value, redact);
+  const showHome: Chat['showHome'] = chat.showHome && (async (person, card) => chat.showHome?.(person, clean(card)));
   return {
     platform: chat.platform,
     capabilities: chat.capabilities,
@@ -30,6 +31,7 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     standing: (person, group) => chat.standing(person, group),
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
+    ...(showHome && { showHome }),
   };
 }
 

@@ -1,8 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { BOT_EVENTS, COMMANDS, EVENTS_PATH, PROMPTS, SET_UP_SHORTCUT } from '../adapters/slack/config.ts';
+import { runCli } from '../bot/cli.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Slack's own schema (github.com/slackapi/manifest-schema, 2.0.0), where it lies beside the project. */
@@ -20,9 +22,11 @@ describe.runIf(existsSync(SCHEMA))(
         z.looseObject({}).parse(json(SCHEMA)),
       );
 
-    test('is accepted', () => {
+    test('is accepted, for Socket Mode and for HTTP', async () => {
       const validate = compile();
       expect(validate(manifest) ? [] : validate.errors).toEqual([]);
+      const overHttp = await printed('--url', 'https://countersign.example.com');
+      expect(validate(overHttp) ? [] : validate.errors).toEqual([]);
     });
 
     test('would not be accepted with a feature that Slack does not know, or a name that is too long', () => {
@@ -38,11 +42,30 @@ describe.runIf(existsSync(SCHEMA))(
   },
 );
 
+/** What `countersign slack manifest` prints. */
+async function printed(...options: string[]): Promise<unknown> {
+  const lines: string[] = [];
+  const out = {
+    env: {},
+    say: (line: string) => void lines.push(line),
+    complain: (line: string) => void lines.push(line),
+  };
+  expect(await runCli(['slack', 'manifest', ...options], out)).toBe(0);
+  return JSON.parse(lines.join('\n'));
+}
+
 describe('the Slack manifest', () => {
   const { features, oauth_config, settings } = z
     .looseObject({
-      features: z.looseObject({ slash_commands: z.array(z.looseObject({ command: z.string() })) }),
-      oauth_config: z.looseObject({ scopes: z.looseObject({ bot: z.array(z.string()) }) }),
+      features: z.looseObject({
+        agent_view: z.looseObject({ suggested_prompts: z.array(z.unknown()) }),
+        app_home: z.looseObject({ home_tab_enabled: z.boolean(), messages_tab_enabled: z.boolean() }),
+        slash_commands: z.array(z.looseObject({ command: z.string() })),
+        shortcuts: z.array(z.looseObject({ type: z.string(), callback_id: z.string() })),
+      }),
+      oauth_config: z.looseObject({
+        scopes: z.looseObject({ bot: z.array(z.string()), bot_optional: z.array(z.string()) }),
+      }),
       settings: z.looseObject({
         event_subscriptions: z.looseObject({ bot_events: z.array(z.string()) }),
         interactivity: z.looseObject({ is_enabled: z.boolean() }),
@@ -50,23 +73,75 @@ describe('the Slack manifest', () => {
     })
     .parse(manifest);
 
-  /** The scope that each event needs (docs.slack.dev, events reference); the others need none. */
-  const SCOPES: Readonly<Record<string, string>> = {
+  /** The scope that each event and each method needs (docs.slack.dev, references); the others need none. */
+  const EVENT_SCOPES: Readonly<Record<string, string>> = {
     app_mention: 'app_mentions:read',
     'message.channels': 'channels:history',
     'message.groups': 'groups:history',
     'message.im': 'im:history',
   };
+  const METHOD_SCOPES: Readonly<Record<string, string | undefined>> = {
+    'assistant.threads.setSuggestedPrompts': 'assistant:write',
+    'auth.test': undefined,
+    'chat.postEphemeral': 'chat:write',
+    'chat.postMessage': 'chat:write',
+    'chat.update': 'chat:write',
+    'conversations.open': 'im:write',
+    'files.completeUploadExternal': 'files:write',
+    'usergroups.users.list': 'usergroups:read',
+    'users.info': 'users:read',
+    'users.list': 'users:read',
+    'views.open': undefined,
+    'views.publish': undefined,
+  };
 
-  test('asks for the scope of every event that it subscribes to', () => {
-    const needed = settings.event_subscriptions.bot_events.flatMap((event) => SCOPES[event] ?? []);
-    expect(oauth_config.scopes.bot).toEqual(expect.arrayContaining(needed));
-    expect(needed).toHaveLength(4);
+  const called = () => {
+    const folder = join(ROOT, 'adapters', 'slack');
+    const source = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+    const calls = /(?:\.raw|\.call|\bsend|\bsendRaw)\(\s*'([a-z]+(?:\.\w+)+)'/g;
+    return new Set([...source.join('\n').matchAll(calls)].map(([, method]) => method ?? ''));
+  };
+
+  test('asks for exactly the scopes that its events, its commands and the called methods need', () => {
+    expect([...called()].toSorted()).toEqual(Object.keys(METHOD_SCOPES).toSorted());
+    const needed = [
+      'commands',
+      ...settings.event_subscriptions.bot_events.flatMap((event) => EVENT_SCOPES[event] ?? []),
+      ...[...called()].flatMap((method) => METHOD_SCOPES[method] ?? []),
+    ];
+    const { bot, bot_optional } = oauth_config.scopes;
+    expect([...bot, ...bot_optional].toSorted()).toEqual([...new Set(needed)].toSorted());
+    expect(bot_optional).toEqual(['usergroups:read']);
   });
 
-  test('has the commands and buttons that the bot answers', () => {
-    expect(features.slash_commands.map(({ command }) => command).toSorted()).toEqual(['/audit', '/countersign']);
-    expect(oauth_config.scopes.bot).toEqual(expect.arrayContaining(['commands', 'chat:write', 'files:write']));
+  test('subscribes to the events, and has the commands, shortcuts and prompts, that the program knows', () => {
+    expect(settings.event_subscriptions.bot_events.toSorted()).toEqual(BOT_EVENTS.toSorted());
+    expect(features.slash_commands.map(({ command }) => command).toSorted()).toEqual(
+      COMMANDS.map((command) => `/${command}`).toSorted(),
+    );
+    expect(features.shortcuts).toMatchObject([{ type: 'message', callback_id: SET_UP_SHORTCUT }]);
+    expect(features.agent_view.suggested_prompts).toEqual(PROMPTS);
+    expect(features.app_home).toMatchObject({ home_tab_enabled: true, messages_tab_enabled: true });
     expect(settings.interactivity.is_enabled).toBe(true);
+  });
+
+  test('is printed for Socket Mode as it is, and for HTTP with the address everywhere that Slack sends to', async () => {
+    expect(await printed()).toEqual(manifest);
+    const url = `https://countersign.example.com${EVENTS_PATH}`;
+    expect(await printed('--url', 'https://countersign.example.com')).toMatchObject({
+      features: { slash_commands: features.slash_commands.map(({ command }) => ({ command, url })) },
+      settings: {
+        event_subscriptions: { request_url: url, bot_events: settings.event_subscriptions.bot_events },
+        interactivity: { is_enabled: true, request_url: url },
+        socket_mode_enabled: false,
+      },
+    });
+  });
+
+  test('is not printed for an address that Slack would not send to', async () => {
+    const complaints: string[] = [];
+    const out = { env: {}, say: () => {}, complain: (line: string) => void complaints.push(line) };
+    expect(await runCli(['slack', 'manifest', '--url', 'http://localhost:3000'], out)).toBe(1);
+    expect(complaints.join()).toContain('https address only');
   });
 });

@@ -4,7 +4,8 @@ export interface Chat {
   readonly capabilities: ChatCapabilities;
   /**
    * Posts a new message. The same `key` posted again gives the first message's reference where the platform can tell
-   * (at least once otherwise). @throws CountersignError `chat_unavailable` (retryable or not).
+   * (at least once otherwise). Where `thread` is a channel itself the message begins a thread, which the returned reference
+   * names. @throws CountersignError `chat_unavailable` (retryable or not).
    */
   post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
   /** Replaces a message's content in place. */
@@ -26,6 +27,8 @@ export interface Chat {
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
   upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+  /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
+  showHome?(person: Person, card: Card): Promise<void>;
 }
 
 export type Platform = 'slack' | 'teams' | 'web';
@@ -79,6 +82,8 @@ export type ChatEvent =
       readonly thread: ThreadRef;
       readonly from: Person;
       readonly text: string;
+      /** Said in a channel that the bot can read, but to nobody or to others. */
+      readonly isOverheard?: true;
     }
   | {
       readonly kind: 'command';
@@ -88,6 +93,8 @@ export type ChatEvent =
       /** Without its slash. */
       readonly command: 'countersign' | 'audit';
       readonly text: string;
+      /** Given to a channel, not in a thread of it: `thread` is the channel itself. */
+      readonly isOutsideThreads?: true;
     }
   | {
       readonly kind: 'action';
@@ -108,7 +115,19 @@ export type ChatEvent =
       readonly form: string;
       readonly value: string;
       readonly fields: Readonly<Record<string, readonly string[]>>;
-    };
+    }
+  /** Somebody changed what they had written in the thread, or took it away. */
+  | {
+      readonly kind: 'edit';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      readonly before: string;
+      /** Absent: it was deleted. */
+      readonly after?: string;
+    }
+  /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
+  | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
 
 /** An event by its platform's own name for it. */
 export interface EventRef {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createProgress, type Progress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Database, Transaction } from '../../core/database.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Card, Chat } from '../../core/ports/chat.ts';
@@ -289,6 +290,33 @@ describe('the feed', () => {
     } finally {
       await progress.stop();
     }
+  });
+
+  test('tells whoever asked, directly and once, why their thread stays silent for good; not what passes', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = createRecordingChat();
+    const told: string[] = [];
+    let tries = 0;
+    const silent: Chat = {
+      ...chat,
+      async post({ ref }) {
+        tries++;
+        throw new CountersignError('chat_unavailable', `${ref} says no.`, { isRetryable: ref !== 'archived' });
+      },
+      directMessage: async ({ userId }, card) => void told.push(`${userId}: ${card.summary}`),
+    };
+    const progress = progressOf(core, silent);
+    for (const ref of ['archived', 'away']) await requestIn(core, shop, ref);
+    progress.start();
+    try {
+      await vi.waitUntil(() => tries >= 4, { timeout: 20_000 });
+    } finally {
+      await progress.stop();
+    }
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(
+      /^U-Mona: I can't write in the thread of op-\w{8}\. archived says no\. What was decided goes on/,
+    );
   });
 
   test('does not let a customer whose chat is slow keep another one waiting', async () => {

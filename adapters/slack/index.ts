@@ -1,0 +1,276 @@
+import type { Router } from 'express';
+import { CountersignError } from '../../core/errors.ts';
+import type {
+  Card,
+  Chat,
+  ChatEvent,
+  ChatListener,
+  ChatReply,
+  Form,
+  MessageRef,
+  Person,
+  PictureLink,
+  ThreadRef,
+} from '../../core/ports/chat.ts';
+import type { Log } from '../../core/ports/log.ts';
+import { type Api, createApi, SLACK_API } from './api.ts';
+import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
+import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
+import { codeOf, slackError, unknownReference } from './errors.ts';
+import { readPayload, type Self } from './events.ts';
+import { errorsAt, renderForm } from './forms.ts';
+import { createPeople, ownUserId } from './people.ts';
+import { httpRoutes, type Intake, openSocket } from './receiver.ts';
+import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
+
+export type { SlackOptions } from './config.ts';
+
+/** Slack, one workspace by its bot token. */
+export interface Slack extends Chat {
+  /** Who hears what people say and press; an event is acknowledged when the listener has taken it. Called before `start`. */
+  listen(listener: ChatListener): void;
+  /** For the one HTTP server; absent in Socket Mode. Before `start` and after `stop` it takes nothing. */
+  readonly routes: Router | undefined;
+  /** Asks Slack who we are, lets that workspace be prepared, and takes events from then on. @throws CountersignError `chat_unavailable`. */
+  start(prepare?: (workspace: SlackWorkspace) => Promise<void>): Promise<SlackWorkspace>;
+  /** Takes nothing new, and waits for what is being taken. */
+  stop(): Promise<void>;
+  /** Whoever owns the workspace; `undefined`: Slack names nobody. @throws CountersignError `chat_unavailable`. */
+  primaryOwner(): Promise<Person | undefined>;
+}
+
+export interface SlackWorkspace {
+  readonly workspaceId: string;
+  readonly name: string;
+}
+
+export interface SlackDeps {
+  readonly log: Log;
+  /** The bytes behind a picture's address; `undefined`: there is no such picture. */
+  picture(link: PictureLink): Promise<{ readonly bytes: Buffer; readonly mediaType: string } | undefined>;
+  readonly now?: () => number;
+}
+
+/** Says nothing to Slack before `start`. */
+export function createSlack(options: SlackOptions, { log, picture, now }: SlackDeps): Slack {
+  const apiUrl = withSlash(options.apiUrl ?? SLACK_API);
+  const api = createApi({ token: options.botToken, apiUrl, log });
+  let listener: ChatListener | undefined;
+  let me: Self | undefined;
+  const self = (): Self => {
+    if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
+    return me;
+  };
+  const people = createPeople(api, self);
+  const underWay = new Set<Promise<void>>();
+  const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
+  let isOpen = false;
+
+  const take: Intake = async (body, ack) => {
+    const incoming = readPayload(body, self());
+    if (incoming.kind === 'ignored') {
+      log.debug({ what: incoming.why }, 'slack: nothing to answer');
+      return ack();
+    }
+    if (incoming.kind === 'opened') {
+      await ack();
+      return suggest(incoming.channel);
+    }
+    const event = incoming.make(await people.actor(incoming.userId, incoming.userName));
+    const reply = await once(event);
+    if (incoming.kind === 'form' && reply)
+      return ack({ response_action: 'errors', errors: errorsAt(reply.fieldErrors, incoming.values) });
+    return ack();
+  };
+  /** What this process has taken in the last minutes it does not hand on again; what failed it does. */
+  const once = (event: ChatEvent): Promise<ChatReply> => {
+    const known = taken.get(event.id);
+    if (known) return known.reply;
+    if (!listener) throw new Error('nobody listens to Slack yet');
+    for (const [id, { until }] of taken) {
+      if (until > performance.now()) break; // in the order in which they were taken
+      taken.delete(id);
+    }
+    const reply = listener(event);
+    taken.set(event.id, { reply, until: performance.now() + TAKEN_MS });
+    reply.catch(() => taken.delete(event.id));
+    return reply;
+  };
+  const intake: Intake = async (body, ack) => {
+    if (!isOpen) throw new Error('Slack is not started, or was stopped');
+    const taking = take(body, ack);
+    const settled = taking.catch(() => {}).finally(() => underWay.delete(settled));
+    underWay.add(settled);
+    return taking;
+  };
+  const routes =
+    options.kind === 'http'
+      ? httpRoutes({ signingSecret: options.signingSecret, log, intake, ...(now ? { now } : {}) })
+      : undefined;
+  const socket =
+    options.kind === 'socket' ? openSocket({ appToken: options.appToken, apiUrl, log, intake }) : undefined;
+
+  /** What somebody could ask, where the conversation with us begins; a workspace without that simply shows nothing. */
+  async function suggest(channel_id: string): Promise<void> {
+    await api
+      .raw('assistant.threads.setSuggestedPrompts', (client) =>
+        client.assistant.threads.setSuggestedPrompts({ channel_id, prompts: [...PROMPTS] }),
+      )
+      .catch((error: unknown) => log.debug({ code: codeOf(error) }, 'slack: nothing was suggested'));
+  }
+
+  /** Our own workspace's place. @throws CountersignError for another workspace's. */
+  function own(thread: ThreadRef): Place {
+    const place = placeOf(thread);
+    if (place.workspaceId !== self().workspaceId) throw unknownReference('thread');
+    return place;
+  }
+
+  async function post(thread: ThreadRef, card: Card): Promise<MessageRef> {
+    const place = own(thread);
+    const { ts } = await send('chat.postMessage', api, card, thread.ref, (client, message) =>
+      client.chat.postMessage({ ...inThread(place), ...message, ...QUIET }),
+    );
+    if (!ts) throw new CountersignError('chat_unavailable', 'Slack did not say where the message stands.');
+    return messageRef(place.ts === undefined ? threadRef({ ...place, ts }) : thread, ts);
+  }
+
+  async function update(message: MessageRef, card: Card): Promise<void> {
+    const { ts } = messageOf(message);
+    const { channel } = own(message.thread);
+    await send('chat.update', api, card, message.thread.ref, (client, changed) =>
+      client.chat.update({ channel, ts, ...changed }),
+    );
+  }
+
+  async function ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void> {
+    const place = own(thread);
+    const user = ownUserId(person, self());
+    try {
+      await sendRaw('chat.postEphemeral', api, card, thread.ref, (client, message) =>
+        client.chat.postEphemeral({ ...inThread(place), user, ...message }),
+      );
+    } catch (error) {
+      // Where we, or they, can't see the channel, it comes to them directly; its buttons still belong to the thread.
+      if (!OUT_OF_SIGHT.has(codeOf(error) ?? '')) throw slackError(error, 'chat.postEphemeral');
+      await sendDirectly(user, card, thread.ref);
+    }
+  }
+
+  async function sendDirectly(user: string, card: Card, thread: string): Promise<void> {
+    const { channel } = await api.call('conversations.open', (client) => client.conversations.open({ users: user }));
+    const id = channel?.id;
+    if (id === undefined) throw new CountersignError('chat_unavailable', 'Slack opened no conversation.');
+    await send('chat.postMessage', api, card, thread, (client, message) =>
+      client.chat.postMessage({ channel: id, ...message, ...QUIET }),
+    );
+  }
+
+  async function openForm(trigger: string, form: Form): Promise<void> {
+    const { place, triggerId } = readTrigger(trigger);
+    if (place.workspaceId !== self().workspaceId) throw unknownReference('trigger');
+    const view = renderForm(form, place);
+    await api.call('views.open', (client) => client.views.open({ trigger_id: triggerId, view }), { isQuick: true });
+  }
+
+  async function upload(thread: ThreadRef, link: PictureLink): Promise<MessageRef> {
+    const place = own(thread);
+    const found = await picture(link);
+    if (!found) throw unknownReference('picture');
+    const file = {
+      file: found.bytes,
+      filename: `picture.${found.mediaType.split('/')[1] ?? 'png'}`,
+      title: link.alt,
+      alt_text: link.alt,
+    };
+    const destination =
+      place.ts === undefined ? { channel_id: place.channel } : { channel_id: place.channel, thread_ts: place.ts };
+    const done = await api.call('files.completeUploadExternal', (client) =>
+      client.filesUploadV2({ ...destination, ...file }),
+    );
+    return messageRef(thread, done.files?.[0]?.files?.[0]?.id ?? '');
+  }
+
+  return {
+    platform: 'slack',
+    capabilities,
+    routes,
+    post,
+    update,
+    ephemeral,
+    directMessage: (person, card) => sendDirectly(ownUserId(person, self()), card, ''),
+    async person(workspaceId, userId) {
+      if (workspaceId !== self().workspaceId) throw unknownReference('person');
+      return people.person(userId);
+    },
+    standing: people.standing,
+    openForm,
+    upload,
+    async showHome(person, card) {
+      const user_id = ownUserId(person, self());
+      const view = { type: 'home' as const, blocks: renderBlocks(card.blocks, '') };
+      await api.call('views.publish', (client) => client.views.publish({ user_id, view }));
+    },
+    primaryOwner: people.primaryOwner,
+    listen: (given) => {
+      listener = given;
+    },
+    async start(prepare) {
+      const { team_id, team, user_id } = await api.call('auth.test', (client) => client.auth.test());
+      if (!team_id || !user_id) throw new CountersignError('chat_unavailable', 'Slack did not say who we are.');
+      me = { workspaceId: team_id, botUserId: user_id };
+      const workspace = { workspaceId: team_id, name: team ?? team_id };
+      await prepare?.(workspace);
+      isOpen = true;
+      await socket?.start().catch((error: unknown) => {
+        throw slackError(error, 'apps.connections.open');
+      });
+      return workspace;
+    },
+    async stop() {
+      isOpen = false;
+      await socket?.stop().catch(() => {}); // it was not open
+      await Promise.allSettled([...underWay]);
+    },
+  };
+}
+
+/** A mention's two events come within a second; Slack repeats one after a minute and after five (docs.slack.dev, Events API). */
+const TAKEN_MS = 10 * 60_000;
+/** No previews of pages that a message links to. */
+const QUIET = { unfurl_links: false, unfurl_media: false } as const;
+/** The channel is closed to us or to that person (docs.slack.dev, errors of chat.postEphemeral). */
+const OUT_OF_SIGHT = new Set(['not_in_channel', 'user_not_in_channel', 'channel_not_found', 'is_archived']);
+/** Slack's words for a message whose form it does not take. */
+const ILL_FORMED =
+  /^(?:invalid_blocks|invalid_block_type|invalid_arguments|invalid_attachments|msg_blocks_too_long|msg_too_long)/;
+
+type Client = Parameters<Parameters<Api['raw']>[1]>[0];
+type Send<T> = (client: Client, message: SlackMessage) => Promise<T>;
+
+/** Sends the card as well as this workspace can show it: with everything, then plainly, and its sentence alone if need be. */
+async function sendRaw<T>(method: string, api: Api, card: Card, thread: string, run: Send<T>): Promise<T> {
+  for (const level of ['full', 'plain'] satisfies Level[]) {
+    try {
+      return await api.raw(method, (client) => run(client, renderCard(card, thread, level)));
+    } catch (error) {
+      if (!ILL_FORMED.test(codeOf(error) ?? '')) throw error;
+    }
+  }
+  const { text } = renderCard(card, thread, 'plain');
+  return api.raw(method, (client) => run(client, { text, blocks: [] }));
+}
+
+function send<T>(method: string, api: Api, card: Card, thread: string, run: Send<T>): Promise<T> {
+  return sendRaw(method, api, card, thread, run).catch((error: unknown) => {
+    throw slackError(error, method);
+  });
+}
+
+function inThread({ channel, ts }: Place): { channel: string; thread_ts?: string } {
+  return ts === undefined ? { channel } : { channel, thread_ts: ts };
+}
+
+function withSlash(url: string): string {
+  return url.endsWith('/') ? url : `${url}/`;
+}

@@ -1,0 +1,51 @@
+/**
+ * What Slack refuses beyond these figures, in characters unless the name says otherwise. Source: docs.slack.dev, reference of
+ * Block Kit blocks, elements and composition objects, of views, and of the methods that the comments name (November 2026).
+ */
+export const LIMITS = {
+  blocksInMessage: 50,
+  blocksInView: 100,
+  header: 150,
+  section: 3000,
+  contextElements: 10,
+  actionsElements: 25,
+  buttonText: 75,
+  buttonValue: 2000,
+  url: 3000,
+  confirmTitle: 100,
+  confirmText: 300,
+  confirmButton: 30,
+  actionId: 255,
+  blockId: 255,
+  /** `table` block, one a message. */
+  tableRows: 100,
+  tableColumns: 20,
+  tableText: 10_000,
+  containerTitle: 150,
+  containerBlocks: 10,
+  viewTitle: 24,
+  viewButton: 24,
+  callbackId: 255,
+  privateMetadata: 3000,
+  inputText: 3000,
+  inputLabel: 2000,
+  checkboxes: 10,
+  optionText: 75,
+  optionValue: 150,
+  altText: 2000,
+  /** `chat.update` answers `msg_too_long` beyond it, so that nothing longer is posted either. */
+  messageText: 4000,
+  /** No figure is documented for rich text, plan and task cards: these are ours, below what is known to be taken. */
+  richText: 3000,
+  richTextInMessage: 12_000,
+  taskTitle: 250,
+  tasks: 20,
+} as const;
+
+/** At most so many UTF-16 units, as Slack counts; what was longer ends in `…`, and no character is cut in two. */
+export function clip(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const end = most - 1;
+  const isPair = /[\uD800-\uDBFF]/.test(text.charAt(end - 1));
+  return `${text.slice(0, isPair ? end - 1 : end)}…`;
+}

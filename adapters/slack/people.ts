@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import type { Person, Standing } from '../../core/ports/chat.ts';
+import type { Api } from './api.ts';
+import { codeOf, slackError, unknownReference } from './errors.ts';
+import type { Self } from './events.ts';
+import { slackPerson } from './thread.ts';
+
+const NAME_MS = 300_000;
+const NAMES = 5_000;
+/** Of the second within which an event is to be acknowledged. */
+const ACTOR_MS = 600;
+const PAGE = 200; // docs.slack.dev, users.list: "no more than 200 results at a time"
+
+const member = z.looseObject({
+  id: z.string(),
+  team_id: z.string().optional(),
+  name: z.string().default(''),
+  real_name: z.string().optional(),
+  deleted: z.boolean().default(false),
+  is_bot: z.boolean().default(false),
+  is_restricted: z.boolean().default(false),
+  is_ultra_restricted: z.boolean().default(false),
+  is_stranger: z.boolean().default(false),
+  is_primary_owner: z.boolean().default(false),
+  profile: z.looseObject({ display_name: z.string().optional(), real_name: z.string().optional() }).default({}),
+});
+type Member = z.infer<typeof member>;
+
+/** Who somebody is, by Slack's own word. */
+export interface People {
+  person(userId: string): Promise<Person>;
+  /** The same for somebody who has just acted: by the name that came along where Slack can't be asked right now. */
+  actor(userId: string, userName: string | undefined): Promise<Person>;
+  standing(person: Person, group?: string): Promise<Standing>;
+  /** Whoever owns the workspace. `undefined`: Slack names nobody. */
+  primaryOwner(): Promise<Person | undefined>;
+}
+
+export function createPeople(api: Api, self: () => Self): People {
+  const names = new Map<string, { readonly name: string; readonly until: number }>();
+
+  async function info(userId: string, isQuick = false): Promise<Member> {
+    const { user } = await api.raw('users.info', (client) => client.users.info({ user: userId }), { isQuick });
+    return member.parse(user);
+  }
+
+  function keep({ id, profile, real_name, name }: Member): Person {
+    const shown = profile.display_name || real_name || profile.real_name || name || id;
+    if (names.size >= NAMES) names.clear();
+    names.set(id, { name: shown, until: performance.now() + NAME_MS });
+    return personOf(id, shown);
+  }
+
+  function personOf(userId: string, name: string): Person {
+    return { platform: 'slack', workspaceId: self().workspaceId, userId, name };
+  }
+
+  function known(userId: string): Person | undefined {
+    const found = names.get(userId);
+    return found && found.until > performance.now() ? personOf(userId, found.name) : undefined;
+  }
+
+  async function person(userId: string): Promise<Person> {
+    try {
+      return known(userId) ?? keep(await info(userId));
+    } catch (error) {
+      throw slackError(error, 'users.info');
+    }
+  }
+
+  async function actor(userId: string, userName: string | undefined): Promise<Person> {
+    const at = known(userId);
+    if (at) return at;
+    const otherwise = personOf(userId, names.get(userId)?.name ?? userName ?? userId);
+    // An answer that comes later is kept for the next time.
+    const asked = info(userId, true).then(keep, () => otherwise);
+    const timer = Promise.withResolvers<Person>();
+    const late = setTimeout(() => timer.resolve(otherwise), ACTOR_MS);
+    const found = await Promise.race([asked, timer.promise]);
+    clearTimeout(late);
+    return found;
+  }
+
+  async function standing(of: Person, group?: string): Promise<Standing> {
+    const { userId, workspaceId } = slackPerson(of);
+    if (workspaceId !== self().workspaceId) return { kind: 'unknown' };
+    const found = await asked(userId);
+    if (!found || found.deleted || found.is_bot || userId === 'USLACKBOT') return { kind: 'unknown' };
+    const isForeign = found.is_stranger || (found.team_id !== undefined && found.team_id !== workspaceId);
+    if (isForeign || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
+    return { kind: 'member', isInGroup: group === undefined ? false : await isIn(userId, group) };
+  }
+
+  async function asked(userId: string): Promise<Member | undefined> {
+    try {
+      return await info(userId);
+    } catch (error) {
+      if (codeOf(error) === 'user_not_found' || codeOf(error) === 'user_not_visible') return undefined;
+      throw slackError(error, 'users.info');
+    }
+  }
+
+  /** Who may not be seen in a group is not in it: without the scope, or with a group that is gone, nobody is. */
+  async function isIn(userId: string, group: string): Promise<boolean> {
+    try {
+      const { users = [] } = await api.raw('usergroups.users.list', (client) =>
+        client.usergroups.users.list({ usergroup: group }),
+      );
+      return users.includes(userId);
+    } catch (error) {
+      if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
+        return false;
+      throw slackError(error, 'usergroups.users.list');
+    }
+  }
+
+  async function primaryOwner(): Promise<Person | undefined> {
+    for (let cursor = ''; ; ) {
+      const page = await api.call('users.list', (client) =>
+        client.users.list({ limit: PAGE, ...(cursor === '' ? {} : { cursor }) }),
+      );
+      const owner = z
+        .array(member)
+        .parse(page.members ?? [])
+        .find(({ is_primary_owner }) => is_primary_owner);
+      if (owner) return keep(owner);
+      cursor = page.response_metadata?.next_cursor ?? '';
+      if (cursor === '') return undefined;
+    }
+  }
+
+  return { person, actor, standing, primaryOwner };
+}
+
+/** @throws CountersignError for somebody of another workspace than ours. */
+export function ownUserId(person: Person, { workspaceId }: Self): string {
+  if (slackPerson(person).workspaceId !== workspaceId) throw unknownReference('person');
+  return person.userId;
+}

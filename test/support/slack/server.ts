@@ -1,0 +1,324 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { z } from 'zod';
+import { problemsOfBlocks, problemsOfView } from './blocks.ts';
+import type { KeptMessage } from './reading.ts';
+
+export const TEAM = 'T0001';
+export const BOT = 'U0BOT';
+export const CHANNEL = 'C0001';
+export const BOT_TOKEN = 'xoxb-of-the-tests';
+export const APP_TOKEN = 'xapp-of-the-tests';
+export const SIGNING_SECRET = 'signing secret of the tests';
+const TRIGGER_MS = 3_000;
+
+export interface SlackUser {
+  readonly id: string;
+  readonly name: string;
+  readonly [more: string]: unknown;
+}
+
+/** How the next call of a method is refused: once. */
+export type Failure =
+  | { readonly error: string }
+  | { readonly status: number }
+  | { readonly retryAfter: number }
+  | { readonly hangs: true };
+
+export interface Call {
+  readonly method: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+/** What came back for something that Slack sent. */
+export interface Answer {
+  readonly isTaken: boolean;
+  readonly body: unknown;
+  readonly ms: number;
+}
+
+/** A stand-in for Slack on this computer that refuses what Slack refuses; unknown methods and blocks, too. */
+export interface SlackServer {
+  readonly apiUrl: string;
+  readonly calls: readonly Call[];
+  readonly users: Map<string, SlackUser>;
+  readonly groups: Map<string, readonly string[]>;
+  /** Types of blocks that this workspace does not take. */
+  readonly refusedBlocks: Set<string>;
+  readonly homes: Map<string, readonly unknown[]>;
+  fail(method: string, failure: Failure): void;
+  messages(channel: string): readonly KeptMessage[];
+  /** The modal that is open for somebody. */
+  view(userId: string): { readonly id: string; readonly view: Record<string, unknown> } | undefined;
+  closeView(userId: string): void;
+  /** Adds somebody's message, without telling the app. */
+  write(channel: string, user: string, text: string, threadTs?: string): KeptMessage;
+  trigger(userId: string): string;
+  /** Sends to the app what it subscribed to, over HTTP or the socket. */
+  deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
+  /** Where events go from now on; without it they go over the socket. */
+  sendTo(url: string): void;
+  /** Settles when a socket is open. */
+  connected(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Args = Record<string, unknown>;
+type Result = Record<string, unknown>;
+const refused = (error: string): Result => ({ ok: false, error });
+
+export async function startSlackServer(): Promise<SlackServer> {
+  const calls: Call[] = [];
+  const users = new Map<string, SlackUser>(
+    [
+      { id: 'U0001', name: 'merchant', real_name: 'Merchant' },
+      { id: 'U0002', name: 'approver', real_name: 'Approver' },
+      { id: 'U0003', name: 'owner', real_name: 'Owner', is_primary_owner: true },
+      { id: BOT, name: 'countersign', real_name: 'Countersign', is_bot: true },
+    ].map((user) => [user.id, { team_id: TEAM, deleted: false, ...user }]),
+  );
+  const groups = new Map<string, readonly string[]>();
+  const refusedBlocks = new Set<string>();
+  const homes = new Map<string, readonly unknown[]>();
+  const failures = new Map<string, Failure[]>();
+  const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
+  const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
+  const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
+  const uploads = new Map<string, { readonly alt: string; size: number }>();
+  const waiting = new Map<string, (payload: unknown) => void>();
+  const sockets = new Set<WebSocket>();
+  let eventsUrl: string | undefined;
+  let clock = Date.now() * 1000;
+  let apiUrl = '';
+
+  const newTs = (): string => {
+    const micros = String(++clock);
+    return `${micros.slice(0, -6)}.${micros.slice(-6)}`;
+  };
+
+  function keep(channel: string, message: Omit<KeptMessage, 'ts'>): KeptMessage {
+    const kept = { ...message, ts: newTs() };
+    channels.get(channel)?.push(kept);
+    return kept;
+  }
+
+  function post(args: Args, to?: string): Result {
+    const channel = String(args.channel);
+    if (!channels.has(channel)) return refused('channel_not_found');
+    const problem = problemOf(args, 40_000);
+    if (problem) return problem;
+    const { ts, ...message } = keep(channel, {
+      user: BOT,
+      text: String(args.text),
+      blocks: (args.blocks as unknown[] | undefined) ?? [], // looked through by problemOf
+      ...(args.thread_ts === undefined ? {} : { thread_ts: String(args.thread_ts) }),
+      ...(to === undefined ? {} : { to }),
+    });
+    return to === undefined ? { ok: true, channel, ts, message: { ...message, ts } } : { ok: true, message_ts: ts };
+  }
+
+  function problemOf(args: Args, most: number): Result | undefined {
+    if (typeof args.text !== 'string' || args.text === '') return refused('no_text');
+    if (args.text.length > most) return refused('msg_too_long');
+    const problems = problemsOfBlocks(args.blocks ?? [], refusedBlocks);
+    return problems.length > 0
+      ? { ...refused('invalid_blocks'), response_metadata: { messages: problems } }
+      : undefined;
+  }
+
+  const methods: Readonly<Record<string, (args: Args) => Result>> = {
+    'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
+    'users.info': ({ user }) => {
+      const found = users.get(String(user));
+      return found ? { ok: true, user: found } : refused('user_not_found');
+    },
+    'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'usergroups.users.list': ({ usergroup }) => {
+      const found = groups.get(String(usergroup));
+      return found ? { ok: true, users: found } : refused('no_such_subteam');
+    },
+    'conversations.open': ({ users: whom }) => {
+      const id = `D${String(whom)}`;
+      if (!users.has(String(whom))) return refused('user_not_found');
+      if (!channels.has(id)) channels.set(id, []);
+      return { ok: true, channel: { id } };
+    },
+    'chat.postMessage': (args) => post(args),
+    'chat.postEphemeral': (args) => post(args, String(args.user)),
+    'chat.update': (args) => {
+      const found = channels.get(String(args.channel))?.find(({ ts, user }) => ts === args.ts && user === BOT);
+      if (!found) return refused('message_not_found');
+      const problem = problemOf(args, 4_000);
+      if (problem) return problem;
+      found.text = String(args.text);
+      found.blocks = (args.blocks as unknown[] | undefined) ?? []; // looked through by problemOf
+      return { ok: true, channel: args.channel, ts: found.ts };
+    },
+    'views.open': ({ trigger_id, view }) => {
+      const trigger = triggers.get(String(trigger_id));
+      if (!trigger) return refused('invalid_trigger_id');
+      triggers.delete(String(trigger_id));
+      if (performance.now() > trigger.until) return refused('expired_trigger_id');
+      const problems = problemsOfView(view);
+      if (problems.length > 0) return { ...refused('invalid_arguments'), response_metadata: { messages: problems } };
+      const id = `V${randomUUID().slice(0, 8).toUpperCase()}`;
+      views.set(trigger.userId, { id, view: view as Record<string, unknown> }); // looked through above
+      return { ok: true, view: { id } };
+    },
+    'views.publish': ({ user_id, view }) => {
+      const problems = problemsOfView(view);
+      if (problems.length > 0) return { ...refused('invalid_arguments'), response_metadata: { messages: problems } };
+      homes.set(String(user_id), (view as { blocks: unknown[] }).blocks); // looked through above
+      return { ok: true };
+    },
+    'assistant.threads.setSuggestedPrompts': ({ prompts }) =>
+      Array.isArray(prompts) && prompts.length <= 4 ? { ok: true } : refused('invalid_arguments'),
+    'files.getUploadURLExternal': ({ alt_text = '', length }) => {
+      const id = `F${randomUUID().slice(0, 8).toUpperCase()}`;
+      uploads.set(id, { alt: String(alt_text), size: Number(length) });
+      return { ok: true, file_id: id, upload_url: new URL(`/upload/${id}`, apiUrl).href };
+    },
+    'files.completeUploadExternal': ({ files, channel_id, thread_ts }) => {
+      const named = z.array(z.looseObject({ id: z.string() })).parse(files);
+      const kept = named.map(({ id }) => ({ id, alt: uploads.get(id)?.alt ?? '' }));
+      if (!channels.has(String(channel_id))) return refused('channel_not_found');
+      keep(String(channel_id), {
+        ...{ user: BOT, text: '', blocks: [], files: kept },
+        ...(thread_ts === undefined ? {} : { thread_ts: String(thread_ts) }),
+      });
+      return { ok: true, files: named };
+    },
+    'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
+  };
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await bodyOf(request);
+    const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path.startsWith('/upload/')) {
+      response.end('OK');
+      return;
+    }
+    const method = path.replace('/api/', '');
+    const args = argumentsOf(body, request.headers['content-type'] ?? '');
+    calls.push({ method, arguments: args });
+    const failure = failures.get(method)?.shift();
+    if (failure && 'hangs' in failure) return;
+    const json = { 'Content-Type': 'application/json' };
+    if (failure && 'retryAfter' in failure) {
+      response.writeHead(429, { ...json, 'Retry-After': String(failure.retryAfter) }).end('{"ok":false}');
+      return;
+    }
+    if (failure && 'status' in failure) {
+      response.writeHead(failure.status).end('down');
+      return;
+    }
+    const token = method === 'apps.connections.open' ? APP_TOKEN : BOT_TOKEN;
+    const isKnown = request.headers.authorization === `Bearer ${token}`;
+    const run = methods[method];
+    const result = failure ?? (isKnown ? (run?.(args) ?? refused('unknown_method')) : refused('invalid_auth'));
+    response.writeHead(200, json).end(JSON.stringify('ok' in result ? result : { ok: false, ...result }));
+  }
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
+  });
+  const hub = new WebSocketServer({ server, path: '/link' });
+  hub.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('message', (data) => {
+      const read = z.looseObject({ envelope_id: z.string() }).safeParse(JSON.parse(String(data)));
+      if (read.data) waiting.get(read.data.envelope_id)?.(read.data.payload);
+    });
+    socket.send(JSON.stringify({ type: 'hello', num_connections: 1 }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A server that listens at an address has one.
+  apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
+
+  async function overHttp(kind: string, payload: object): Promise<Answer> {
+    const isJson = kind === 'events_api';
+    const body = isJson
+      ? JSON.stringify(payload)
+      : kind === 'slash_commands'
+        ? new URLSearchParams(payload as Record<string, string>).toString() // a command's fields are texts
+        : new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+    const began = performance.now();
+    const sent = await fetch(eventsUrl ?? '', {
+      method: 'POST',
+      headers: {
+        'Content-Type': isJson ? 'application/json' : 'application/x-www-form-urlencoded',
+        ...signed(body, Math.floor(Date.now() / 1000)),
+      },
+      body,
+    });
+    const text = await sent.text();
+    return { isTaken: sent.ok, body: text === '' ? undefined : JSON.parse(text), ms: performance.now() - began };
+  }
+
+  async function overSocket(kind: string, payload: object): Promise<Answer> {
+    const [socket] = sockets;
+    if (!socket) throw new Error('no socket is open');
+    const envelope_id = randomUUID();
+    const began = performance.now();
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    waiting.set(envelope_id, resolve);
+    const timer = setTimeout(() => resolve('nobody acknowledged'), 3_000);
+    socket.send(JSON.stringify({ envelope_id, type: kind, payload, accepts_response_payload: kind !== 'events_api' }));
+    const body = await promise;
+    clearTimeout(timer);
+    return { isTaken: body !== 'nobody acknowledged', body, ms: performance.now() - began };
+  }
+
+  return {
+    ...{ apiUrl, calls, users, groups, refusedBlocks, homes },
+    fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
+    messages: (channel) => channels.get(channel) ?? [],
+    view: (userId) => views.get(userId),
+    closeView: (userId) => void views.delete(userId),
+    write(channel, user, text, threadTs) {
+      if (!channels.has(channel)) channels.set(channel, []);
+      return keep(channel, { user, text, blocks: [], ...(threadTs === undefined ? {} : { thread_ts: threadTs }) });
+    },
+    trigger(userId) {
+      const id = `${randomUUID()}.trigger`;
+      triggers.set(id, { userId, until: performance.now() + TRIGGER_MS });
+      return id;
+    },
+    deliver: (kind, payload) => (eventsUrl === undefined ? overSocket(kind, payload) : overHttp(kind, payload)),
+    sendTo: (url) => {
+      eventsUrl = url;
+    },
+    async connected() {
+      if (sockets.size === 0) await new Promise((resolve) => hub.once('connection', resolve));
+    },
+    async close() {
+      for (const socket of sockets) socket.terminate();
+      hub.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** docs.slack.dev, verifying requests from Slack. */
+export function signed(body: string, seconds: number, secret = SIGNING_SECRET): Record<string, string> {
+  const mac = createHmac('sha256', secret).update(`v0:${seconds}:${body}`).digest('hex');
+  return { 'X-Slack-Request-Timestamp': String(seconds), 'X-Slack-Signature': `v0=${mac}` };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part as Buffer); // no encoding was set
+  return Buffer.concat(parts).toString();
+}
+
+/** Slack takes JSON and forms; in a form, what is no text is JSON. */
+function argumentsOf(body: string, type: string): Args {
+  if (type.includes('json')) return z.record(z.string(), z.unknown()).parse(JSON.parse(body));
+  return Object.fromEntries(
+    [...new URLSearchParams(body)].map(([name, value]) => [name, /^[[{]/.test(value) ? JSON.parse(value) : value]),
+  );
+}
