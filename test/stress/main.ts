@@ -35,13 +35,16 @@ async function main(): Promise<number> {
   }
   const [operations, backlog, samples] = values.slice ? [8, 40, 4] : [100, 10_000, 50];
   const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency: CONCURRENCY });
+  const { queue } = world.foundation;
   try {
+    await queue.start();
     return await measure(world, {
       operations: Number(values.operations ?? operations),
       backlog: Number(values.backlog ?? backlog),
       samples: Number(values.samples ?? samples),
     });
   } finally {
+    await queue.stop(1_000);
     await world.close();
   }
 }

@@ -3,6 +3,7 @@
  * own, and one fault after another. After each an oracle counts operations that were lost, effects that were doubled,
  * threads that do not say the truth, and what is not on record; any of them fails the run.
  */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { connectionsCut } from './cut-connections.ts';
 import { type Case, type Fault, type Hit, type Row, randomFrom, shuffled } from './fault.ts';
@@ -137,7 +138,16 @@ async function play(world: World, fault: Fault, cases: readonly Case[], seed: nu
 
 async function judgeHit(world: World, { asked, overAt, doubled = [] }: Hit): Promise<Verdict> {
   const verdict = await judge(world, asked, overAt);
+  // A true end, but an outage should have been survived: whoever looks into it needs the program's own words.
+  if (verdict.code === 'internal') complain(faultOf(world, asked.id));
   return { ...verdict, doubled: [...verdict.doubled, ...doubled] };
+}
+
+function faultOf({ logFile }: World, id: string): string {
+  const lines = readFileSync(logFile, 'utf8').split('\n');
+  return (
+    lines.findLast((line) => line.includes(id) && line.includes('"level":"error"')) ?? `${id}: no log line tells why`
+  );
 }
 
 function problemsOf({ lost, doubled, untrue, gaps }: Verdict): readonly string[] {
