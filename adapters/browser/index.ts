@@ -122,10 +122,12 @@ function browserOf(
       const { mark } = ready.running;
       const isPut = owner !== undefined && mark !== undefined;
       const takeBack = isPut ? await predecessors?.put(owner, mark) : undefined;
+      let opened: BrowserSession | undefined; // a browser that dies while it opens ends before there is a session
       const session = await openSession(egress, ready, sessionOptions, () => {
-        sessions.delete(session);
+        if (opened) sessions.delete(opened);
         void takeBack?.();
       });
+      opened = session;
       sessions.add(session);
       return session;
     },

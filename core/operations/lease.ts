@@ -10,7 +10,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import { requirePlace } from './places.ts';
-import type { OperationState } from './states.ts';
+import { isEnd, type OperationState } from './states.ts';
 import { Stopped } from './stopped.ts';
 
 const WATCH_MS = 1_000; // so that a stop is felt within two seconds, whatever the page does
@@ -70,14 +70,16 @@ export async function takeLease(
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     await lock(tx, customerId, operationId); // so that a countersignature that is being taken back is seen as that
     const operation = await deps.operations.get(tx, customerId, operationId);
-    if (!operation || !RUNNABLE.includes(operation.state) || !(await isOwnJob(tx, job))) return undefined;
-    const held = await heldBy(tx, customerId, operationId);
+    if (!operation || isEnd(operation.state) || !(await isOwnJob(tx, job))) return undefined;
+    const isRunnable = RUNNABLE.includes(operation.state);
+    const held = isRunnable ? await heldBy(tx, customerId, operationId) : undefined;
     if (held) {
       await pauseNow(tx, deps, operation, held);
       return undefined;
     }
     const verdict = await deps.consents.verifyToBegin(tx, operation);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
+    if (!isRunnable) return undefined;
     const isTakeOver = operation.state === 'in_progress';
     if (!isTakeOver && deps.atOnce !== undefined) await requirePlace(tx, customerId, deps.atOnce);
     const fence = await deps.mover.move(tx, customerId, {

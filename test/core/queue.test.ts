@@ -251,8 +251,8 @@ describe('a worker', () => {
   test('gets ids, as they were sent, once', async () => {
     await withWorker(async (queue) => {
       const got: OperationJob[] = [];
-      await queue.workOperations(2, async (job) => {
-        got.push(job);
+      await queue.workOperations(2, async ({ jobId: _, ...ids }) => {
+        got.push(ids);
       });
       const jobs = [newJob(), newJob(), newJob()];
       for (const job of jobs) await send(job);
@@ -403,8 +403,8 @@ describe('a worker', () => {
     await boss.stop({ graceful: false });
     const got: OperationJob[] = [];
     await withWorker(async (queue) => {
-      await queue.workOperations(4, async (job) => {
-        got.push(job);
+      await queue.workOperations(4, async ({ jobId: _, ...ids }) => {
+        got.push(ids);
       });
       await send(good);
       const states = () =>
