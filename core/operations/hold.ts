@@ -35,10 +35,11 @@ export async function pauseOf(tx: Transaction, customerId: CustomerId): Promise<
 
 /**
  * The same, and until the transaction ends the answer stays true: an operator who begins or ends a pause waits for it, and
- * then finds what this transaction did.
+ * then finds what this transaction did. Not FOR SHARE: who begins an operation then counts the customer's places under the
+ * stronger lock, and two who share one can't both get that.
  */
 export async function heldPauseOf(tx: Transaction, customerId: CustomerId): Promise<OperatorPause | undefined> {
-  await tx.$queryRaw`SELECT 1 FROM customers WHERE customer_id = ${customerId}::uuid FOR SHARE`;
+  await tx.$queryRaw`SELECT 1 FROM customers WHERE customer_id = ${customerId}::uuid FOR NO KEY UPDATE`;
   await tx.$executeRaw`SELECT app.hold_standstill()`;
   return pauseOf(tx, customerId);
 }
