@@ -1,9 +1,14 @@
 import { availableParallelism } from 'node:os';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+import { IS_WHOLE } from './test/support/whole.ts';
+
+/** Minutes of machine time each, for what other tests cover in part: `npm run test:whole` goes through them as well. */
+const LONG = ['test/core/control-running.test.ts', 'test/core/fairness.test.ts', 'test/e2e/roles.test.ts'];
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(IS_WHOLE ? [] : LONG)],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     pool: 'forks',
