@@ -321,9 +321,9 @@ describe('time', () => {
     const msOf = (text: string) => processorMs(() => redact(text, known));
     // Where time grows with the square, this takes seconds, and the megabyte would take minutes.
     expect(msOf(of(40_000))).toBeLessThan(500);
-    const median = (text: string) => [1, 2, 3, 4, 5].map(() => msOf(text)).toSorted((x, y) => x - y)[2] ?? 0;
+    const least = (text: string) => Math.min(...[1, 2, 3, 4, 5].map(() => msOf(text))); // others only ever add to it
     // Four times the text takes four times the time; sixteen times where each repetition reads the rest once more.
-    expect(median(of(400_000)) / median(of(100_000))).toBeLessThan(9);
+    expect(least(of(400_000)) / least(of(100_000))).toBeLessThan(9);
     expect(redact(of(1_000_000), known)).not.toContain('a'.repeat(41));
   });
 });

@@ -33,6 +33,7 @@ function common(): Record<string, string> {
     ENCRYPTION_KEY: key,
     CHECKPOINT_DIR: join(folder, 'checkpoints'),
     ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
+    OPERATIONS_AT_ONCE: '2',
   };
 }
 const key = randomBytes(32).toString('base64');
