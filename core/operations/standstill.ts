@@ -120,7 +120,7 @@ async function openOf(database: Database, customerId: CustomerId): Promise<reado
   return [...rows.filter(isRunning), ...rows.filter((row) => !isRunning(row))].map(({ id }) => id);
 }
 
-/** Pauses one, or has its thread say that it will not begin. @returns whether it was running or about to. */
+/** Pauses one, or has its thread say that it will not begin. @returns whether it is held, be it by its worker, who may be faster. */
 async function holdOne(
   tx: Transaction,
   deps: StandstillDeps,
@@ -132,7 +132,7 @@ async function holdOne(
   if (!operation || isEnd(operation.state)) return false;
   if (await hold(tx, deps, operation, { hold: 'operator' })) return true;
   await deps.audit.append(tx, customerId, { kind: 'pause.begun', operationId: operation.id, payload: { reason } });
-  return false;
+  return operation.hold === 'operator';
 }
 
 async function letGoOne(

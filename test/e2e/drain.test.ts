@@ -126,6 +126,13 @@ test(
     expect(performance.now() - stoppedAt).toBeLessThan(5_000); // and not after the 12 s that the step would be given
     expect(await worker.ended).toBe(1);
     expect(keysOf(operation)).toEqual([]);
+    const { customerId, id: operationId } = operation;
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, {
+        ...{ operationId, from: ['in_progress'], to: 'cancelled' }, // or the next worker would go on with it
+        entry: { kind: 'operation.cancelled' },
+      }),
+    );
   },
   3 * RUN_MS,
 );

@@ -29,6 +29,7 @@ export async function startWorkerProcess(database: TestDatabase, target: string)
       HOME: process.env.HOME,
       ...demoEnvironment(),
       ROLE: 'worker',
+      PORT: '0',
       DATABASE_URL: database.programUrl,
       DATABASE_OWNER_URL: database.ownerUrl,
       ENCRYPTION_KEY: TEST_ENCRYPTION_KEY,

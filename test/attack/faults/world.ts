@@ -180,7 +180,7 @@ async function startPrograms(
     const url = new URL(relay.url);
     url.searchParams.set('application_name', name); // what the watch knows it by
     const { PATH = '', HOME = '', CHROMIUM_PATH } = process.env;
-    const own = { PATH, HOME, ROLE: role, DATABASE_URL: url.href };
+    const own = { PATH, HOME, ROLE: role, DATABASE_URL: url.href, ...(role === 'worker' ? { PORT: '0' } : {}) };
     const env = { ...environment, ...own, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
     return opened(await startProgram({ name, args, env, logFile }), (program) => program.stop());
   };
