@@ -1,9 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
 import { IS_WHOLE } from './test/support/whole.ts';
 
 /** Minutes of machine time each, for what other tests cover in part: `npm run test:whole` goes through them as well. */
 const LONG = ['test/core/control-running.test.ts', 'test/core/fairness.test.ts', 'test/e2e/roles.test.ts'];
+
+/** Small files that take minutes: begun last, as small ones are, they would keep everybody waiting at the end. */
+const EARLY = ['test/faults.test.ts', 'test/e2e/drain.test.ts', 'test/e2e/control.test.ts'];
+
+class EarlyFirst extends BaseSequencer {
+  override async sort(files: Parameters<BaseSequencer['sort']>[0]): ReturnType<BaseSequencer['sort']> {
+    const isEarly = ({ moduleId }: (typeof files)[number]) => EARLY.some((name) => moduleId.endsWith(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isEarly), ...sorted.filter((file) => !isEarly(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -11,6 +23,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(IS_WHOLE ? [] : LONG)],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
+    sequence: { sequencer: EarlyFirst },
     pool: 'forks',
     // Most of a test is waiting, for PostgreSQL, Chromium and what they wait for: more of them than cores.
     maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
