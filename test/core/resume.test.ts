@@ -160,8 +160,8 @@ describe('a browser that crashes', () => {
   );
 });
 
-describe('a session that the site ends in the middle', () => {
-  if (IS_WHOLE)
+if (IS_WHOLE)
+  describe('a session that the site ends in the middle', () => {
     test(
       'is begun anew with the sign-in',
       async () => {
@@ -176,7 +176,7 @@ describe('a session that the site ends in the middle', () => {
       },
       4 * RUN_MS,
     );
-});
+  });
 
 describe('a worker that loses its job', () => {
   /** The queue takes it away in the middle of a step. */

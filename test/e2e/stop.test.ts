@@ -210,8 +210,8 @@ describe('Stop', () => {
   });
 });
 
-describe('A key whose place in the vault another one takes before it was checked', () => {
-  if (IS_WHOLE)
+if (IS_WHOLE)
+  describe('A key whose place in the vault another one takes before it was checked', () => {
     it(
       'is not proven with the other one: the operation says what became of it',
       async () => {
@@ -233,4 +233,4 @@ describe('A key whose place in the vault another one takes before it was checked
       },
       2 * RUN_MS,
     );
-});
+  });
