@@ -192,6 +192,17 @@ describe('40 a countersignature that is taken back', () => {
     }
   }, 120_000);
 
+  test('while a worker takes it: that waits for the end of it, and gets no lease', async () => {
+    const operation = await readyToRun();
+    const { taking } = await core.database.withCustomer(shop.customerId, async (tx) => {
+      await core.consents.revoke(tx, operation, shop.approver);
+      const taking = takeLease(core, { customerId: shop.customerId, operationId: operation.id }, never);
+      await untilBlocked(testDatabase, taking);
+      return { taking };
+    });
+    await expect(taking).rejects.toThrow('Consent required: Consent was revoked');
+  });
+
   test('while its job is being taken: nothing is done, and it ends as what it is', async () => {
     const operation = await readyToRun();
     const { browser, done } = watched(() => {});
