@@ -238,7 +238,7 @@ describe('parseIntent', () => {
         parseIntent(text, SERVICES);
         return process.cpuUsage(before).user / 1000;
       });
-      expect(Math.min(...times)).toBeLessThan(300);
+      expect(Math.min(...times)).toBeLessThan(2000); // a few milliseconds; seconds and minutes where time grows with the square
     },
   );
 });
