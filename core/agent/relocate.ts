@@ -1,6 +1,6 @@
 import type { Fingerprint } from '../ports/browser.ts';
 import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
-import { type Agreement, agreementOf, isOneOfMany, type Wording, wordingOf, wordsIn } from './wording.ts';
+import { type Agreement, agreementOf, isHarmful, isOneOfMany, type Wording, wordingOf, wordsIn } from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
@@ -167,6 +167,7 @@ function wordsOf({ name, text, placeholder, title, alt, neighbours }: Fingerprin
 type Words = Agreement | 'both_silent' | 'one_silent';
 
 function agreementBetween(a: Wording, b: Wording): Words {
+  if (a.text === '' && isHarmful(b)) return 'opposed'; // an icon that is now called "Delete"
   if (a.text === '' || b.text === '') return a.text === b.text ? 'both_silent' : 'one_silent';
   return agreementOf(a, b);
 }
@@ -251,6 +252,7 @@ function evidenceOf(a: Fingerprint, b: Fingerprint, words: Words): readonly Evid
     graded(a.name === a.alt ? undefined : textual(a.alt, b.alt), 1, 0.2),
     graded(alikeNeighbours(a.neighbours, b.neighbours), 2.6, 0.7),
     graded(alikePath(a.path, b.path), 0.9, 0.3),
+    { sum: isAside(b) && !isAside(a) ? ASIDE : 0 },
     placed(alikePlace(a.box, b.box), 1.2, 0.3),
     graded(
       shared(
@@ -266,6 +268,18 @@ function evidenceOf(a: Fingerprint, b: Fingerprint, words: Words): readonly Evid
     placed(alikeSize(a.box, b.box), 0.3, 0.1),
   ];
 }
+
+/**
+ * Fields that pages have beside what they are for: "Email" in a footer is its newsletter's, "Code" beside a cart a voucher's.
+ * The words are the same, so that something else must tell; buttons do move, into menus and footers, too.
+ */
+function isAside(print: Fingerprint): boolean {
+  if (sortOf(print) !== 'text') return false;
+  const { id, fieldName, testId, placeholder, classes = [], path = [] } = print;
+  return [id, fieldName, testId, placeholder, ...classes, ...path].some((own) => BESIDE.test(own ?? ''));
+}
+const BESIDE = /^contentinfo\b|newsletter|subscri|mailing.?list|search|coupon|voucher|promo|discount|gift.?card|feedback/i;
+const ASIDE = -2.5;
 
 /** A redesign renames all identifiers at once, so the second and third that are gone say little more than the first. */
 function identifiersOf(a: Fingerprint, b: Fingerprint): readonly Evidence[] {

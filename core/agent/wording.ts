@@ -216,6 +216,11 @@ const FOR_EACH = new Set(
     ),
 );
 
+/** Whether it says that something is harmed or denied. */
+export function isHarmful({ acts }: Wording): boolean {
+  return [...acts].some((act) => HARMFUL.has(act.slice(1)));
+}
+
 /** Whether the words alone can't tell one of several controls: "Edit", "View details", without what. */
 export function isOneOfMany({ terms }: Wording): boolean {
   return terms.size > 0 && [...terms].every((term) => FOR_EACH.has(term));
