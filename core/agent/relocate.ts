@@ -278,7 +278,8 @@ function isAside(print: Fingerprint): boolean {
   const { id, fieldName, testId, placeholder, classes = [], path = [] } = print;
   return [id, fieldName, testId, placeholder, ...classes, ...path].some((own) => BESIDE.test(own ?? ''));
 }
-const BESIDE = /^contentinfo\b|newsletter|subscri|mailing.?list|search|coupon|voucher|promo|discount|gift.?card|feedback/i;
+const BESIDE =
+  /^contentinfo\b|newsletter|subscri|mailing.?list|search|coupon|voucher|promo|discount|gift.?card|feedback/i;
 const ASIDE = -2.5;
 
 /** A redesign renames all identifiers at once, so the second and third that are gone say little more than the first. */
