@@ -21,3 +21,8 @@ function shown(value: unknown): unknown {
 export function withoutHidden(text: string): string {
   return text.replaceAll(TRICKS, '');
 }
+
+/** In quotation marks; those inside become single ones. */
+export function quoted(text: string): string {
+  return `“${text.replaceAll('“', '‘').replaceAll('”', '’')}”`;
+}

@@ -78,11 +78,13 @@ function outcomeWords(entry: AuditEntry): string {
   return failure === 'code_wanted' ? 'a code was needed' : `failed: ${failure}`;
 }
 
-function totals(finished: readonly AuditEntry[]) {
+/** A step that waited for somebody's code is no failure; it comes again once that is entered. */
+function totals(ended: readonly AuditEntry[]) {
+  const finished = ended.filter((entry) => word(entry, 'failure') !== 'code_wanted');
   if (finished.length === 0) return [];
   const done = finished.filter((entry) => entry.success).length;
   const rate = Math.round((100 * done) / finished.length);
-  const total = finished.reduce((sum, entry) => sum + (entry.durationMs ?? 0), 0);
+  const total = ended.reduce((sum, entry) => sum + (entry.durationMs ?? 0), 0);
   return [
     { label: 'Success', value: [text(`${done} of ${finished.length} steps, ${rate} %, ${seconds(total)} in all`)] },
   ];

@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts';
+import { quoted } from '../plain-text.ts';
 import type { Action, FoundElement } from '../ports/browser.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { isProhibited } from './gate.ts';
@@ -25,7 +26,10 @@ export async function act(stage: Stage, element: FoundElement, action: Action): 
 export async function ready(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
   if (action.kind === 'click' && isProhibited(element.identity)) {
     const rest = notDone(stage.hasActed, stage.step.isMutating);
-    return failed('prohibited', `“${stage.sentence}” leads to a control that deletes, pays or hands over. ${rest}`);
+    return failed(
+      'prohibited',
+      `${quoted(stage.sentence)} leads to a control that deletes, pays or hands over. ${rest}`,
+    );
   }
   return inTime(stage, () => stage.run.session.ready(element, action, stage.leftMs()));
 }
@@ -61,10 +65,13 @@ async function inTime(stage: Stage, work: () => Promise<void>): Promise<Failed |
     if (error.code === 'element_stale' && isUnsent) {
       stage.hasActed = hadActed;
       const rest = notDone(hadActed, stage.step.isMutating);
-      return failed('element_missing', `What “${stage.sentence}” needs left the page before it could be used. ${rest}`);
+      return failed(
+        'element_missing',
+        `What ${quoted(stage.sentence)} needs left the page before it could be used. ${rest}`,
+      );
     }
     if (error.code !== 'network' && error.code !== 'element_stale') throw error;
     const rest = notDone(stage.hasActed, stage.step.isMutating);
-    return failed('timeout', `The page did not take the action of “${stage.sentence}” in time. ${rest}`);
+    return failed('timeout', `The page did not take the action of ${quoted(stage.sentence)} in time. ${rest}`);
   }
 }

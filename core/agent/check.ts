@@ -1,3 +1,4 @@
+import { quoted } from '../plain-text.ts';
 import type { LiveCondition } from '../ports/browser.ts';
 import { boundToKnown, mentionsKnown } from './bind.ts';
 import { type Failed, failed, notDone } from './failures.ts';
@@ -67,9 +68,12 @@ async function unmet(stage: Stage): Promise<Failed> {
   const { url } = await stage.during(() => stage.run.session.state());
   const isElsewhere =
     !isOnSite(url, stage.run.values.base) || (step.kind === 'navigate' && !isSamePath(url, step.target));
-  if (isElsewhere) return failed('wrong_page', `“${sentence}” ended on another page than expected. ${rest}`);
+  if (isElsewhere) return failed('wrong_page', `${quoted(sentence)} ended on another page than expected. ${rest}`);
   const seconds = Math.round(step.timeoutMs / 1000);
-  return failed('postcondition_failed', `“${sentence}” did not lead to what was expected within ${seconds} s. ${rest}`);
+  return failed(
+    'postcondition_failed',
+    `${quoted(sentence)} did not lead to what was expected within ${seconds} s. ${rest}`,
+  );
 }
 
 function isOnSite(url: string, base: string | undefined): boolean {

@@ -1,3 +1,4 @@
+import { quoted } from '../plain-text.ts';
 import type { FindResult, Fingerprint, FoundElement, Locator } from '../ports/browser.ts';
 import { isSameElement, type RecordedIdentity } from '../workflow/elements.ts';
 import type { Proposal } from '../workflow/known.ts';
@@ -122,7 +123,7 @@ function keyOf(locator: Locator): string {
 
 function notFound(stage: Stage, last: FindResult | 'other'): Failed {
   const rest = notDone(stage.hasActed, stage.step.isMutating);
-  const what = `“${stage.sentence}”`;
+  const what = quoted(stage.sentence);
   if (last === 'other')
     return failed(
       'identity_mismatch',

@@ -106,6 +106,7 @@ async function reopen(stage: Stage, obstacle: Obstacle): Promise<Failed | undefi
 }
 
 function stuck(stage: Stage, obstacle: Obstacle): Failed {
-  const rest = notDone(stage.hasActed, stage.step.isMutating);
+  // A button of that page may have been pressed; the step's own was not, unless it had been before.
+  const rest = stage.hasActed ? notDone(true, stage.step.isMutating) : 'The step itself was not begun.';
   return failed('wrong_page', `Another page came in between (${obstacle.intent}) and could not be passed. ${rest}`);
 }

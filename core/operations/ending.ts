@@ -1,6 +1,7 @@
 import type { Failure } from '../agent/failures.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { quoted } from '../plain-text.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { VerifyResult } from '../services/service.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -126,7 +127,7 @@ function failedMove(attempt: bigint, code: string, words: string) {
 function overtimeWords({ steps, intent }: Operation): string {
   const done = steps.filter(({ state }) => state === 'done').length;
   const next = steps.find(({ state }) => state !== 'done');
-  const rest = next ? `; step ${next.number}, “${next.intent}”, and what comes after it were not` : '';
+  const rest = next ? `; step ${next.number}, ${quoted(next.intent)}, and what comes after it were not` : '';
   const key = intent === null || intent.state === 'absent' ? ' No key was made.' : '';
   const minutes = MACHINE_MS / 60_000;
   return `It was worked on for ${minutes} minutes, which is the most for one operation, without coming to its end. ${done} of ${steps.length} steps were done${rest}.${key}`;

@@ -531,6 +531,24 @@ describe('audit card', () => {
     ...changes,
   });
 
+  test('counts a step that waited for a code as none that failed', () => {
+    const ended = (success: boolean, payload: object) => ({
+      kind: 'step.ended',
+      success,
+      payload,
+      durationMs: 500,
+      at: NOW,
+    });
+    const entries = [
+      ended(false, { intent: 'Sign in', failure: 'code_wanted' }),
+      ended(true, { intent: 'Sign in' }),
+      ended(false, { intent: 'Open the list', failure: 'timeout' }),
+    ] as unknown as Trail['entries']; // as far as the card reads them
+    const card = auditCard(trail({ entries }));
+    expect(said(card)).toContain('1 of 2 steps, 50 %, 1.5 s in all');
+    expect(said(card)).toContain('a code was needed');
+  });
+
   test('says that the chain is verified, and how far a checkpoint vouches for it', () => {
     const card = auditCard(trail({ checkpoint: { seq: 400n, at: NOW } }));
     expect(said(card)).toContain('chain verified, #412 · 5be0aa00');

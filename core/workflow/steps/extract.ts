@@ -8,6 +8,7 @@ import { askModel } from '../../agent/model-rung.ts';
 import { takePicture } from '../../agent/picture.ts';
 import { createRelocator, healOf, type RelocatedElement } from '../../agent/relocation.ts';
 import type { Ending, Heal, Relocated, Stage } from '../../agent/stage.ts';
+import { quoted } from '../../plain-text.ts';
 import type { FoundElement } from '../../ports/browser.ts';
 import type { ConversationEnd } from '../../ports/model.ts';
 import { Secret } from '../../secret.ts';
@@ -177,8 +178,8 @@ async function healsOf(stage: Stage, relocated: Readonly<Record<string, Relocate
 }
 
 function lost(stage: Stage, what: string): string {
-  if (!stage.step.isMutating) return `For “${stage.sentence}”, ${what}. Nothing was changed.`;
-  return `“${stage.sentence}” was clicked, but ${what}. Nothing was stored, and a new key may exist that nobody holds.`;
+  if (!stage.step.isMutating) return `For ${quoted(stage.sentence)}, ${what}. Nothing was changed.`;
+  return `${quoted(stage.sentence)} was clicked, but ${what}. Nothing was stored, and a new key may exist that nobody holds.`;
 }
 
 function words(name: string): string {

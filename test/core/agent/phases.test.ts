@@ -411,6 +411,7 @@ describe('a page that asks for a one-time code', () => {
       code: '314159',
     });
     expect(result).toMatchObject({ kind: 'failed', failure: 'wrong_page' });
+    expect(result.kind === 'failed' && result.words).toContain('The step itself was not begun.'); // the code was typed
     expect(calls).not.toContain('click');
   });
 
