@@ -533,11 +533,13 @@ describe('audit card', () => {
 
   test('counts a step that waited for a code as none that failed', () => {
     const ended = (success: boolean, payload: object) => ({
-      kind: 'step.ended',
+      kind: 'step.finished',
       success,
       payload,
       durationMs: 500,
       at: NOW,
+      hash: record.hash,
+      seq: 1n,
     });
     const entries = [
       ended(false, { intent: 'Sign in', failure: 'code_wanted' }),
