@@ -40,7 +40,18 @@ function overlayBeside(file: string): unknown {
  * somebody's own may have an overlay beside it, or none. @throws CountersignError `workflow_invalid`.
  */
 export function openRegistry(file: string): WorkflowRegistry {
-  return createWorkflowRegistry(() => sourceOf(file, readJson(file)), { mayLackProbe: file !== SHIPPED });
+  const read = readJson(file);
+  if (file !== SHIPPED && !holdsWorkflows(read))
+    throw new CountersignError(
+      'workflow_invalid',
+      `${file} is no knowledge base: \`workflow record --out\` makes one. Nothing was done.`,
+    );
+  return createWorkflowRegistry(() => sourceOf(file, read), { mayLackProbe: file !== SHIPPED });
+}
+
+/** Something else altogether is told in one sentence; a knowledge base with a mistake in it by what is wrong where. */
+function holdsWorkflows(read: unknown): boolean {
+  return typeof read === 'object' && read !== null && 'workflows' in read && Array.isArray(read.workflows);
 }
 
 /** Whether the program could use it, laid under its overlay. @throws CountersignError `workflow_invalid`. */

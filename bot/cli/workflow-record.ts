@@ -27,11 +27,20 @@ export async function record(call: Call): Promise<number> {
   const recordedOn = new Date().toISOString().slice(0, 10);
   const origin = await originOfSpec(spec);
   const drafts = recordings.map((recording) => draftOf(recording, { spec: origin, recordedOn }));
-  const problems = drafts.flatMap((draft) => (draft.kind === 'refused' ? draft.problems : []));
+  const problems = drafts.flatMap((draft, i) =>
+    draft.kind === 'refused' ? placed(draft.problems, recordings, i) : [],
+  );
   if (problems.length > 0) return refuse(call, problems);
   if (exitCode !== 0) return refuse(call, [told(output, recordings), 'The spec did not pass as a whole.']);
   for (const note of drafts.flatMap((draft) => (draft.kind === 'draft' ? draft.notes : []))) call.complain(note);
   return merge(call, file, known, drafts.filter(isDraft));
+}
+
+/** Of several tests, each problem says whose it is. */
+function placed(problems: readonly string[], recordings: readonly Recording[], at: number): readonly string[] {
+  const title = `“${recordings[at]?.titles.at(-1) ?? ''}”`;
+  const isClear = (problem: string) => recordings.length === 1 || problem.includes(title);
+  return problems.map((problem) => (isClear(problem) ? problem : `In the test ${title}: ${problem}`));
 }
 
 /** What the runner said, without what it may have printed of a secret. */

@@ -206,6 +206,17 @@ describe('a spec for a site of forms', () => {
     });
   });
 
+  test('says of a file that is something else what it is not', async () => {
+    const other = write('package.json', '{"name":"x"}');
+    const on = ['workflow', 'replay', 'any', '--base', bookings.origin, '--knowledge-base', other];
+    const { code, complained } = await run(on);
+    expect([code, complained]).toEqual([
+      1,
+      expect.stringContaining('package.json is no knowledge base: `workflow record --out` makes one.'),
+    ]);
+    expect(complained).not.toContain('uiCatalog');
+  });
+
   test('reaches no private address that nobody allowed', async () => {
     const values = ['guest=G', 'room=Small', 'meal=Meat'].flatMap((text) => ['--input', text]);
     const on = [
@@ -277,7 +288,7 @@ test('Plain', async ({ page }) => {
       );
       const { code, said, complained } = await record(spec, bookings.origin, 'echo.json');
       expect(code).toBe(1);
-      expect(complained).toContain('The value of the secret code would stand in steps.');
+      expect(complained).toContain('In the test “Name”: The value of the secret code would stand in steps.');
       expect(complained).toContain('The value of the secret token would stand in steps.');
       expect(complained).toContain("wrap it as secret('slot', value)");
       expect(said + complained).not.toContain(PASSWORD);
