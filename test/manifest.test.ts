@@ -88,6 +88,7 @@ describe('the Slack manifest', () => {
     'chat.update': 'chat:write',
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
+    'files.info': 'files:read',
     'usergroups.users.list': 'usergroups:read',
     'users.info': 'users:read',
     'users.list': 'users:read',
@@ -111,7 +112,7 @@ describe('the Slack manifest', () => {
     ];
     const { bot, bot_optional } = oauth_config.scopes;
     expect([...bot, ...bot_optional].toSorted()).toEqual([...new Set(needed)].toSorted());
-    expect(bot_optional).toEqual(['usergroups:read']);
+    expect(bot_optional).toEqual(['files:read', 'usergroups:read']);
   });
 
   test('subscribes to the events, and has the commands, shortcuts and prompts, that the program knows', () => {

@@ -22,6 +22,7 @@ import { errorsAt, renderForm } from './forms.ts';
 import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
+import { readTranscript } from './transcript.ts';
 
 export type { SlackOptions } from './config.ts';
 
@@ -206,6 +207,10 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     standing: people.standing,
     openForm,
     upload,
+    transcript: async (thread, clip) => {
+      own(thread);
+      return readTranscript(api, clip, self());
+    },
     async showHome(person, card) {
       const user_id = ownUserId(person, self());
       const view = { type: 'home' as const, blocks: renderBlocks(card.blocks, '') };

@@ -27,6 +27,11 @@ export interface Chat {
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
   upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+  /**
+   * What is said in a recording, as the platform wrote it down; absent where it writes nothing down.
+   * @throws CountersignError `chat_unavailable`.
+   */
+  transcript?(thread: ThreadRef, clip: string): Promise<Transcript>;
   /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
   showHome?(person: Person, card: Card): Promise<void>;
 }
@@ -73,6 +78,12 @@ export type Standing =
   | { readonly kind: 'guest' }
   /** Nobody there, or not to be told apart. */
   | { readonly kind: 'unknown' };
+
+/** `writing`: not yet. `not_allowed`: the platform does not show it to us. */
+export type Transcript =
+  | { readonly kind: 'ready'; readonly text: string }
+  | { readonly kind: 'writing' }
+  | { readonly kind: 'none'; readonly why: 'failed' | 'not_allowed' | 'too_long' };
 
 /** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
 export type ChatEvent =
@@ -125,6 +136,17 @@ export type ChatEvent =
       readonly before: string;
       /** Absent: it was deleted. */
       readonly after?: string;
+    }
+  /** Somebody sent a recording of what they say, and typed nothing. */
+  | {
+      readonly kind: 'clip';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      /** The platform's name for it, see `Chat.transcript`. */
+      readonly clip: string;
+      /** As of a message. */
+      readonly isOverheard?: true;
     }
   /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
   | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };

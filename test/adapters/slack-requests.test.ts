@@ -323,3 +323,60 @@ test('a picture is uploaded with words for who can’t see it', async () => {
   await slack.chat.upload(thread, link, { key: 'a' });
   expect(slack.server.messages(CHANNEL).at(-1)).toMatchObject({ thread_ts: TS, files: [{ alt: 'The sign-in page' }] });
 });
+
+describe('a recording', () => {
+  const recording = (more: object = {}) =>
+    message({
+      ...{ subtype: 'file_share', text: '', channel_type: 'im', channel: 'DU0001' },
+      files: [{ id: 'F0001', subtype: 'slack_audio', name: 'audio_message.m4a', mimetype: 'audio/mp4' }],
+      ...more,
+    });
+
+  test('is a clip of whoever sent it; what was typed along with it wins', async () => {
+    expect((await slack.event(recording())).isTaken).toBe(true);
+    expect((await slack.event(recording({ text: 'set up WooCommerce', ts: '1700000000.000200' }))).isTaken).toBe(true);
+    const other = { files: [{ id: 'F0002', mimetype: 'image/png' }], ts: '1700000000.000300' };
+    await slack.event(recording(other));
+    expect(events).toMatchObject([
+      { kind: 'clip', clip: 'F0001', from: { userId: 'U0001' } },
+      { kind: 'message', text: 'set up WooCommerce' },
+      { kind: 'message', text: '' },
+    ]);
+    expect(events[0]).not.toHaveProperty('isOverheard');
+  });
+
+  test('in a channel is overheard, and of a bot it is none', async () => {
+    await slack.event(recording({ channel: CHANNEL, channel_type: 'channel' }));
+    await slack.event(recording({ bot_id: 'B1', ts: '1700000000.000200' }));
+    expect(events).toMatchObject([{ kind: 'clip', isOverheard: true }]);
+  });
+
+  test.each([
+    [{ status: 'processing' }, { kind: 'writing' }],
+    [undefined, { kind: 'writing' }],
+    [
+      { status: 'complete', preview: { content: 'set up &amp; go', has_more: false } },
+      { kind: 'ready', text: 'set up & go' },
+    ],
+    [
+      { status: 'complete', preview: { content: 'a', has_more: true } },
+      { kind: 'none', why: 'too_long' },
+    ],
+    [{ status: 'complete' }, { kind: 'none', why: 'failed' }],
+    [{ status: 'failed' }, { kind: 'none', why: 'failed' }],
+    [{ status: 'none' }, { kind: 'none', why: 'failed' }],
+  ])('whose transcription is %j', async (transcription, expected) => {
+    slack.server.clips.set('F0001', { transcription });
+    expect(await slack.chat.transcript?.(thread, 'F0001')).toEqual(expected);
+  });
+
+  test('that Slack does not show us has no words, and Slack’s trouble is told as that', async () => {
+    expect(await slack.chat.transcript?.(thread, 'F0009')).toEqual({ kind: 'none', why: 'not_allowed' });
+    slack.server.fail('files.info', { error: 'missing_scope' });
+    expect(await slack.chat.transcript?.(thread, 'F0001')).toEqual({ kind: 'none', why: 'not_allowed' });
+    slack.server.fail('files.info', { status: 503 });
+    await expect(slack.chat.transcript?.(thread, 'F0001')).rejects.toThrow(
+      expect.objectContaining({ code: 'chat_unavailable', isRetryable: true }),
+    );
+  });
+});

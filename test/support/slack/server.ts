@@ -47,6 +47,8 @@ export interface SlackServer {
   readonly groups: Map<string, readonly string[]>;
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
+  /** What `files.info` says of a recording. */
+  readonly clips: Map<string, object>;
   readonly homes: Map<string, readonly unknown[]>;
   fail(method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
@@ -81,6 +83,7 @@ export async function startSlackServer(): Promise<SlackServer> {
   );
   const groups = new Map<string, readonly string[]>();
   const refusedBlocks = new Set<string>();
+  const clips = new Map<string, object>();
   const homes = new Map<string, readonly unknown[]>();
   const failures = new Map<string, Failure[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
@@ -190,6 +193,10 @@ export async function startSlackServer(): Promise<SlackServer> {
       });
       return { ok: true, files: named };
     },
+    'files.info': ({ file }) => {
+      const found = clips.get(String(file));
+      return found ? { ok: true, file: { id: file, ...found } } : refused('file_not_found');
+    },
     'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
   };
 
@@ -273,7 +280,7 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, homes },
+    ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes },
     fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
