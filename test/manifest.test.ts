@@ -81,6 +81,7 @@ describe('the Slack manifest', () => {
     'message.im': 'im:history',
   };
   const METHOD_SCOPES: Readonly<Record<string, string | undefined>> = {
+    'agents.sessions.setStatus': 'assistant:write',
     'assistant.threads.setSuggestedPrompts': 'assistant:write',
     'auth.test': undefined,
     'chat.postEphemeral': 'chat:write',

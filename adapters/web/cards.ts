@@ -33,7 +33,17 @@ const drawers: { readonly [Kind in Block['kind']]: (block: BlockOf<Kind>, view: 
     html`<details class="fold"><summary>${summary}</summary><div class="folded">${renderBlocks(blocks, view)}</div></details>`,
   actions: ({ buttons }, view) =>
     html`<div class="actions">${buttons.filter(isFor(view)).map((button) => renderButton(button, view))}</div>`,
+  feedback: (block, view) =>
+    html`<div class="actions">${feedbackButtons(block).map((button) => renderButton(button, view))}</div>`,
 };
+
+function feedbackButtons({ action, good, bad }: BlockOf<'feedback'>): readonly Button[] {
+  const plain = { style: 'plain', action } as const;
+  return [
+    { ...plain, label: 'This helped', value: good },
+    { ...plain, label: 'It did not', value: bad },
+  ];
+}
 
 function renderBlocks(blocks: readonly Block[], view: CardView): readonly Html[] {
   return blocks.map((block) => {
@@ -160,7 +170,9 @@ function safeUrl(url: string, view: CardView): string | undefined {
 /** The button with that action and value, if the card shows one that answers with an event. */
 export function findButton(card: Card, action: string, value: string): Button | undefined {
   return allBlocks(card.blocks)
-    .flatMap((block) => (block.kind === 'actions' ? block.buttons : []))
+    .flatMap((block) =>
+      block.kind === 'actions' ? block.buttons : block.kind === 'feedback' ? feedbackButtons(block) : [],
+    )
     .find((button) => button.url === undefined && button.action === action && button.value === value);
 }
 
@@ -203,6 +215,7 @@ function spansOf(block: Block): readonly Span[] {
     case 'pictures':
     case 'details':
     case 'actions':
+    case 'feedback':
       return [];
     default:
       return block satisfies never;

@@ -7,9 +7,20 @@ export interface Chat {
    * (at least once otherwise). Where `thread` is a channel itself the message begins a thread, which the returned reference
    * names. @throws CountersignError `chat_unavailable` (retryable or not).
    */
-  post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
+  post(thread: ThreadRef, card: Card, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
   /** Replaces a message's content in place. */
-  update(message: MessageRef, card: Card): Promise<void>;
+  update(message: MessageRef, card: Card, options?: { hasPlace?: true }): Promise<void>;
+  /**
+   * Books a place in the platform's line for one message, edit, picture or `showActivity`. @returns the milliseconds until
+   * it may go: whoever asked then sends what is newest, with `hasPlace`. Whoever doesn't ask waits in the call itself. Absent:
+   * there is no line. @throws CountersignError `database_unavailable`.
+   */
+  place?(thread: ThreadRef, what: 'post' | 'edit' | 'picture' | 'activity'): Promise<number>;
+  /**
+   * Shows beside the thread's name what we do there, and the platform's own Stop while we work; a workspace without that
+   * shows nothing. Absent: the platform has no such thing. @throws CountersignError `chat_unavailable`, retryable.
+   */
+  showActivity?(thread: ThreadRef, activity: Activity, options?: { hasPlace?: true }): Promise<void>;
   /**
    * Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. With a `key` it
    * takes the place of the card that this person was shown under that key before, where the platform can do that.
@@ -26,10 +37,13 @@ export interface Chat {
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
-  upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+  upload(thread: ThreadRef, picture: PictureLink, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
   /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
   showHome?(person: Person, card: Card): Promise<void>;
 }
+
+/** `waiting`: for a person. `over`: nothing more comes by itself. */
+export type Activity = 'working' | 'waiting' | 'over';
 
 export type Platform = 'slack' | 'teams' | 'web';
 
@@ -126,6 +140,8 @@ export type ChatEvent =
       /** Absent: it was deleted. */
       readonly after?: string;
     }
+  /** Somebody pressed the platform's own Stop, which is about everything in the thread. */
+  | { readonly kind: 'stop'; readonly id: string; readonly thread: ThreadRef; readonly from: Person }
   /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
   | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
 
@@ -190,7 +206,9 @@ export type Block =
     }
   /** Folded away until asked for. */
   | { readonly kind: 'details'; readonly summary: string; readonly blocks: readonly Block[] }
-  | { readonly kind: 'actions'; readonly buttons: readonly Button[] };
+  | { readonly kind: 'actions'; readonly buttons: readonly Button[] }
+  /** Two small buttons under an answer: it was good, it was not. A click comes back as `action` with the value of either. */
+  | { readonly kind: 'feedback'; readonly action: string; readonly good: string; readonly bad: string };
 
 export interface StepLine {
   readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'unsure';

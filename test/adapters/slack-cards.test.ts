@@ -54,6 +54,7 @@ const flat: fc.Arbitrary<Block> = fc.oneof(
         ],
       }) as const,
   ),
+  fc.record({ kind: fc.constant('feedback'), action: words, good: words, bad: words }),
   fc.array(button, { maxLength: 40 }).map((buttons) => ({ kind: 'actions', buttons }) as const),
 );
 const block: fc.Arbitrary<Block> = fc.oneof(

@@ -62,6 +62,18 @@ const actions = z.strictObject({
   ...{ type: z.literal('actions'), block_id: id },
   elements: z.array(button).min(1).max(25),
 });
+const thumb = z.strictObject({ text: words(75), value: z.string().min(1).max(2000) });
+const contextActions = z.strictObject({
+  ...{ type: z.literal('context_actions'), block_id: id },
+  elements: z
+    .array(
+      z.strictObject({
+        ...{ type: z.literal('feedback_buttons'), action_id: id, positive_button: thumb, negative_button: thumb },
+      }),
+    )
+    .min(1)
+    .max(5),
+});
 const context = z.strictObject({
   type: z.literal('context'),
   elements: z
@@ -89,7 +101,16 @@ const container = z.strictObject({
     .min(1)
     .max(10),
 });
-const messageBlock = z.discriminatedUnion('type', [richText, actions, context, header, table, plan, container]);
+const messageBlock = z.discriminatedUnion('type', [
+  richText,
+  actions,
+  contextActions,
+  context,
+  header,
+  table,
+  plan,
+  container,
+]);
 
 const option = z.strictObject({
   ...{ text: words(75), value: z.string().min(1).max(150) },

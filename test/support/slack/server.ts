@@ -48,6 +48,10 @@ export interface SlackServer {
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
   readonly homes: Map<string, readonly unknown[]>;
+  /** What `agents.sessions.setStatus` was told, in order. */
+  readonly statuses: readonly string[];
+  /** From now on this workspace has no agents' sessions. */
+  withoutAgents(): void;
   fail(method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
@@ -81,6 +85,8 @@ export async function startSlackServer(): Promise<SlackServer> {
   );
   const groups = new Map<string, readonly string[]>();
   const refusedBlocks = new Set<string>();
+  const statuses: string[] = [];
+  let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const failures = new Map<string, Failure[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
@@ -175,6 +181,14 @@ export async function startSlackServer(): Promise<SlackServer> {
     },
     'assistant.threads.setSuggestedPrompts': ({ prompts }) =>
       Array.isArray(prompts) && prompts.length <= 4 ? { ok: true } : refused('invalid_arguments'),
+    'agents.sessions.setStatus': ({ channel_id, thread_ts, status }) => {
+      if (!isAgent) return refused('not_authorized');
+      if (!channels.has(String(channel_id)) || thread_ts === undefined) return refused('channel_not_found');
+      if (!['active', 'processing', 'suspended', 'closed'].includes(String(status)))
+        return refused('invalid_arguments');
+      statuses.push(String(status));
+      return { ok: true };
+    },
     'files.getUploadURLExternal': ({ alt_text = '', length }) => {
       const id = `F${randomUUID().slice(0, 8).toUpperCase()}`;
       uploads.set(id, { alt: String(alt_text), size: Number(length) });
@@ -274,6 +288,10 @@ export async function startSlackServer(): Promise<SlackServer> {
 
   return {
     ...{ apiUrl, calls, users, groups, refusedBlocks, homes },
+    statuses,
+    withoutAgents: () => {
+      isAgent = false;
+    },
     fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
