@@ -89,6 +89,7 @@ describe('the Slack manifest', () => {
     'chat.update': 'chat:write',
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
+    'usergroups.list': 'usergroups:read',
     'usergroups.users.list': 'usergroups:read',
     'users.info': 'users:read',
     'users.list': 'users:read',

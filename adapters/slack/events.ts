@@ -60,6 +60,7 @@ const click = z.looseObject({
   type: z.literal('block_actions'),
   user: clicker,
   trigger_id: z.string(),
+  response_url: z.string().optional(),
   container: z.looseObject({ is_ephemeral: z.boolean().optional(), message_ts: ts.optional() }).optional(),
   channel: z.looseObject({ id }).optional(),
   message: said.optional(),
@@ -250,6 +251,7 @@ function readClick(body: unknown, self: Self): Incoming {
     make: (from) => ({
       ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value ?? '' },
       ...(isOwn ? { message: messageRef(thread, shown) } : {}),
+      ...(read.container?.is_ephemeral === true && read.response_url ? { shown: read.response_url } : {}),
       trigger: triggerOf(place, read.trigger_id),
     }),
   };

@@ -23,6 +23,7 @@ import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
 import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
+import { replaceShown } from './response.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
 
 export type { SlackOptions } from './config.ts';
@@ -153,9 +154,15 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
     );
   }
 
-  async function ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void> {
+  async function ephemeral(
+    thread: ThreadRef,
+    person: Person,
+    card: Card,
+    { replaces }: { replaces?: string } = {},
+  ): Promise<void> {
     const place = own(thread);
     const user = ownUserId(person, self());
+    if (replaces !== undefined && (await replaceShown(replaces, renderCard(card, thread.ref), { apiUrl, log }))) return;
     try {
       await sendRaw('chat.postEphemeral', api, card, { thread: thread.ref }, (client, message) =>
         client.chat.postEphemeral({ ...inThread(place), user, ...message }),
@@ -230,6 +237,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
       return people.person(userId);
     },
     standing: people.standing,
+    groups: people.groups,
     openForm,
     upload,
     async showHome(person, card) {

@@ -32,6 +32,7 @@ export const LIMITS = {
   inputText: 3000,
   inputLabel: 2000,
   checkboxes: 10,
+  selectOptions: 100,
   optionText: 75,
   optionValue: 150,
   altText: 2000,

@@ -154,6 +154,7 @@ function renderButton(button: Button, view: CardView): Html {
   const { confirm } = button;
   const question =
     confirm &&
+    confirm.isExtra !== true &&
     html` data-title="${confirm.title}" data-text="${confirm.text}" data-yes="${confirm.yes}"${confirm.isSafe === true && html` data-safe`}`;
   return html`<form class="act" method="post" action="/messages/${view.messageId}/actions"${question}><input type="hidden" name="as" value="${view.userId}"><input type="hidden" name="action" value="${button.action}"><input type="hidden" name="value" value="${button.value}"><button class="button ${button.style}">${button.label}</button></form>`;
 }

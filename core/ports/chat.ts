@@ -23,9 +23,15 @@ export interface Chat {
   showActivity?(thread: ThreadRef, activity: Activity, options?: { hasPlace?: true }): Promise<void>;
   /**
    * Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. With a `key` it
-   * takes the place of the card that this person was shown under that key before, where the platform can do that.
+   * takes the place of the card that this person was shown under that key before, where the platform can do that. With
+   * `replaces`, an action's `shown`, it takes the place of the card whose button was pressed, while the platform allows it.
    */
-  ephemeral(thread: ThreadRef, person: Person, card: Card, options?: { key: string }): Promise<void>;
+  ephemeral(
+    thread: ThreadRef,
+    person: Person,
+    card: Card,
+    options?: { key?: string; replaces?: string },
+  ): Promise<void>;
   directMessage(person: Person, card: Card): Promise<void>;
   /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
   person(workspaceId: string, userId: string): Promise<Person>;
@@ -34,6 +40,8 @@ export interface Chat {
    * workspace; a platform without groups has nobody in one. @throws CountersignError `chat_unavailable`.
    */
   standing(person: Person, group?: string): Promise<Standing>;
+  /** The workspace's groups that people can be chosen by, and none where they can't be seen. Absent: there are no groups. */
+  groups?(workspaceId: string): Promise<readonly Group[]>;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
@@ -81,6 +89,12 @@ export interface Person {
   readonly name: string;
 }
 
+export interface Group {
+  readonly id: string;
+  /** For people to read. */
+  readonly name: string;
+}
+
 export type Standing =
   | { readonly kind: 'member'; readonly isInGroup: boolean }
   /** Of another workspace, in a shared channel, or with rights for a few channels only. */
@@ -117,6 +131,8 @@ export type ChatEvent =
       readonly from: Person;
       /** The message whose button it was; absent for a message that only this person saw. */
       readonly message?: MessageRef;
+      /** How `ephemeral` finds the message that only this person saw, where the platform tells. */
+      readonly shown?: string;
       readonly action: string;
       readonly value: string;
       readonly trigger: string;
@@ -248,6 +264,8 @@ export interface Button {
     readonly yes: string;
     /** Agreeing is the safe side, as it is for a stop: where the platform leaves a choice, Enter agrees. */
     readonly isSafe?: boolean;
+    /** Asked only where the platform's own clients ask, in a dialog: elsewhere what is agreed to stands beside the button. */
+    readonly isExtra?: boolean;
   };
 }
 
@@ -283,6 +301,16 @@ export type FormField =
         readonly isChecked: boolean;
         readonly isLocked?: boolean;
       }[];
+    }
+  /** One of them; none is nothing chosen. `initial` is one of the options. */
+  | {
+      readonly kind: 'choice';
+      readonly name: string;
+      readonly label: string;
+      readonly help?: string;
+      readonly isRequired: boolean;
+      readonly initial?: string;
+      readonly options: readonly { readonly value: string; readonly label: string }[];
     }
   /** Answers with user ids of this workspace. */
   | {

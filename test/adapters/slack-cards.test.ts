@@ -152,6 +152,10 @@ describe('a form in Slack', () => {
       options: fc.array(option, { minLength: 1, maxLength: 25 }),
     }),
     fc.record({
+      ...{ kind: fc.constant('choice'), label: words, help: words, isRequired: fc.boolean(), initial: words },
+      options: fc.array(fc.record({ value: words, label: words }), { maxLength: 120 }),
+    }),
+    fc.record({
       ...{ kind: fc.constant('people'), label: words, isRequired: fc.boolean() },
       initial: fc.constantFrom([], ['U0001', 'U0002']),
     }),

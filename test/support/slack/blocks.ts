@@ -121,8 +121,12 @@ const input = z.strictObject({
   optional: z.boolean(),
   element: z.discriminatedUnion('type', [
     z.strictObject({
-      ...{ type: z.literal('plain_text_input'), action_id: id, multiline: z.boolean() },
+      ...{ type: z.literal('plain_text_input'), action_id: id, multiline: z.boolean().optional() },
       ...{ max_length: z.number().max(3000), initial_value: z.string().max(3000).optional() },
+    }),
+    z.strictObject({
+      ...{ type: z.literal('static_select'), action_id: id, options: z.array(option).min(1).max(100) },
+      initial_option: option.optional(),
     }),
     z.strictObject({
       ...{ type: z.literal('multi_users_select'), action_id: id },

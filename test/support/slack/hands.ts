@@ -60,6 +60,7 @@ export function handsOn(server: SlackServer): Hands {
       ...{ type: 'block_actions', team: { id: TEAM }, api_app_id: 'A0001', user: userOf(person) },
       container: { type: 'message', message_ts: found.ts, channel_id: channel, is_ephemeral: isEphemeral },
       ...{ channel: { id: channel }, trigger_id: server.trigger(person.userId) },
+      response_url: server.responseUrl(channel, found.ts),
       // Slack sends no message along with a click on an ephemeral one.
       ...(isEphemeral ? {} : { message: { ts: found.ts, thread_ts: found.thread_ts, text: found.text } }),
       actions: [{ ...pressed, type: 'button', action_ts: String(performance.now()) }],
@@ -156,6 +157,8 @@ function filled({ type }: { type: string }, values: readonly string[]): object {
   switch (type) {
     case 'checkboxes':
       return { type, selected_options: values.map((value) => ({ value, text: { type: 'plain_text', text: value } })) };
+    case 'static_select':
+      return { type, selected_option: values[0] === undefined ? null : { value: values[0] } };
     case 'multi_users_select':
       return { type, selected_users: values };
     default:

@@ -60,6 +60,8 @@ export interface SlackServer {
   /** Adds somebody's message, without telling the app. */
   write(channel: string, user: string, text: string, threadTs?: string): KeptMessage;
   trigger(userId: string): string;
+  /** Where the message that a button was pressed of can be replaced. */
+  responseUrl(channel: string, ts: string): string;
   /** Sends to the app what it subscribed to, over HTTP or the socket. */
   deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
   /** Where events go from now on; without it they go over the socket. */
@@ -92,6 +94,7 @@ export async function startSlackServer(): Promise<SlackServer> {
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
   const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
   const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
+  const responses = new Map<string, { readonly channel: string; readonly ts: string; left: number }>();
   const uploads = new Map<string, { readonly alt: string; size: number }>();
   const waiting = new Map<string, (payload: unknown) => void>();
   const sockets = new Set<WebSocket>();
@@ -141,6 +144,15 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'usergroups.list': () => ({
+      ok: true,
+      usergroups: [...groups.keys()].map((id) => ({
+        id,
+        name: `Group ${id}`,
+        handle: id.toLowerCase(),
+        date_delete: 0,
+      })),
+    }),
     'usergroups.users.list': ({ usergroup }) => {
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
@@ -207,9 +219,29 @@ export async function startSlackServer(): Promise<SlackServer> {
     'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
   };
 
+  /** docs.slack.dev, handling user interaction: five times. */
+  function respond(name: string, args: Args): boolean {
+    const known = responses.get(name);
+    if (!known || known.left === 0) return false;
+    known.left--;
+    const found = channels.get(known.channel)?.find(({ ts }) => ts === known.ts);
+    if (!found || args.replace_original !== true || problemOf(args, 40_000)) return false;
+    found.text = String(args.text);
+    found.blocks = (args.blocks as unknown[] | undefined) ?? []; // looked through by problemOf
+    return true;
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path.startsWith('/respond/')) {
+      const isTaken = respond(
+        path.slice('/respond/'.length),
+        z.record(z.string(), z.unknown()).parse(JSON.parse(body)),
+      );
+      response.writeHead(isTaken ? 200 : 404).end(isTaken ? 'ok' : 'expired_url');
+      return;
+    }
     if (path.startsWith('/upload/')) {
       response.end('OK');
       return;
@@ -299,6 +331,11 @@ export async function startSlackServer(): Promise<SlackServer> {
     write(channel, user, text, threadTs) {
       if (!channels.has(channel)) channels.set(channel, []);
       return keep(channel, { user, text, blocks: [], ...(threadTs === undefined ? {} : { thread_ts: threadTs }) });
+    },
+    responseUrl(channel, ts) {
+      const name = randomUUID();
+      responses.set(name, { channel, ts, left: 5 });
+      return new URL(`/respond/${name}`, apiUrl).href;
     },
     trigger(userId) {
       const id = `${randomUUID()}.trigger`;
