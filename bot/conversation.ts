@@ -19,7 +19,7 @@ import { listConsents, revokeConsent } from './commands/consents.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
-import { askToStopAll, stopAll, stopOperation } from './commands/stop.ts';
+import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/stop.ts';
 import {
   approve,
   DENY_FORM,
@@ -36,6 +36,7 @@ import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
+import { rateResult } from './rating.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
@@ -73,6 +74,9 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
       return undefined;
     case 'clip':
       await hearClip(context, scene, event);
+      return undefined;
+    case 'stop':
+      await stopThread(context, scene, event);
       return undefined;
     case 'home':
       await showHome(context, scene.customerId, scene.member, event);
@@ -312,6 +316,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       const said = await agreeToHeard(context, member, event);
       return said && hear(context, scene, said);
     }
+    case 'rate':
+      return rateResult(context, customerId, member, event);
     case 'revoke_consent':
       return revokeConsent(context, customerId, member, event);
     case 'reveal':

@@ -27,7 +27,7 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     platform: chat.platform,
     capabilities: chat.capabilities,
     post: async (thread, card, options) => chat.post(thread, clean(card), options),
-    update: async (message, card) => chat.update(message, clean(card)),
+    update: async (message, card, options) => chat.update(message, clean(card), options),
     ephemeral: async (thread, person, card, options) => chat.ephemeral(thread, person, clean(card), options),
     directMessage: async (person, card) => chat.directMessage(person, clean(card)),
     person: (workspaceId, userId) => chat.person(workspaceId, userId),
@@ -35,6 +35,9 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
     ...(transcript && { transcript }),
+    ...(chat.groups && { groups: chat.groups.bind(chat) }),
+    ...(chat.place && { place: chat.place.bind(chat) }),
+    ...(chat.showActivity && { showActivity: chat.showActivity.bind(chat) }),
     ...(showHome && { showHome }),
   };
 }

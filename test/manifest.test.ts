@@ -81,6 +81,7 @@ describe('the Slack manifest', () => {
     'message.im': 'im:history',
   };
   const METHOD_SCOPES: Readonly<Record<string, string | undefined>> = {
+    'agents.sessions.setStatus': 'assistant:write',
     'assistant.threads.setSuggestedPrompts': 'assistant:write',
     'auth.test': undefined,
     'chat.postEphemeral': 'chat:write',
@@ -89,6 +90,7 @@ describe('the Slack manifest', () => {
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
     'files.info': 'files:read',
+    'usergroups.list': 'usergroups:read',
     'usergroups.users.list': 'usergroups:read',
     'users.info': 'users:read',
     'users.list': 'users:read',

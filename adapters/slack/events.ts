@@ -38,6 +38,12 @@ const messageEvent = said.extend({
   previous_message: said.optional(),
 });
 const homeEvent = z.looseObject({ type: z.literal('app_home_opened'), user: id, channel: id, tab: z.string() });
+const stopEvent = z.looseObject({
+  type: z.literal('agent_session_stopped'),
+  channel: id,
+  user: id,
+  thread_ts: ts,
+});
 const envelope = z.looseObject({
   type: z.literal('event_callback'),
   team_id: z.string().nullish(),
@@ -58,6 +64,7 @@ const click = z.looseObject({
   type: z.literal('block_actions'),
   user: clicker,
   trigger_id: z.string(),
+  response_url: z.string().optional(),
   container: z.looseObject({ is_ephemeral: z.boolean().optional(), message_ts: ts.optional() }).optional(),
   channel: z.looseObject({ id }).optional(),
   message: said.optional(),
@@ -65,7 +72,7 @@ const click = z.looseObject({
     z.looseObject({
       action_id: z.string(),
       block_id: z.string().default(''),
-      value: z.string().default(''),
+      value: z.string().nullish(),
       action_ts: z.string().default(''),
     }),
   ),
@@ -142,9 +149,19 @@ function readEnvelope(body: unknown, self: Self): Incoming {
       const home = homeEvent.safeParse(read.event).data;
       return home ? readOpening(home, read.event_id, self) : ignored('unreadable');
     }
+    case 'agent_session_stopped': {
+      const stopped = stopEvent.safeParse(read.event).data;
+      return stopped ? readStop(stopped, read.event_id, self) : ignored('unreadable');
+    }
     default:
       return ignored(read.event.type);
   }
+}
+
+/** Slack's own Stop, in the thread that the work is in. */
+function readStop({ channel, user, thread_ts }: z.infer<typeof stopEvent>, eventId: string, self: Self): Incoming {
+  const thread = threadRef({ workspaceId: self.workspaceId, channel, ts: thread_ts });
+  return { kind: 'event', userId: user, make: (from) => ({ kind: 'stop', id: `stop/${eventId}`, thread, from }) };
 }
 
 function readOpening({ tab, channel, user }: z.infer<typeof homeEvent>, eventId: string, self: Self): Incoming {
@@ -240,8 +257,9 @@ function readClick(body: unknown, self: Self): Incoming {
     ...{ kind: 'event', userId: read.user.id },
     ...named(read.user.name ?? read.user.username),
     make: (from) => ({
-      ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value },
+      ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value ?? '' },
       ...(isOwn ? { message: messageRef(thread, shown) } : {}),
+      ...(read.container?.is_ephemeral === true && read.response_url ? { shown: read.response_url } : {}),
       trigger: triggerOf(place, read.trigger_id),
     }),
   };

@@ -138,6 +138,41 @@ describe('an event that is delivered twenty times, to two instances', () => {
     expect(scene.chat.calls.filter(({ call }) => call === 'ephemeral')).toEqual([]);
   });
 
+  test('of the platform’s own Stop ends all that is open in the thread, for those who may stop it', async () => {
+    const scene = await openScene();
+    const { shop, core, thread } = scene;
+    const ask = (ev: string) =>
+      scene.deliver(says(scene, shop.merchant, ev, `set up WooCommerce for http://${TARGET}`), 1);
+    await ask('ev-51');
+    await ask('ev-52');
+    const other = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-else', name: 'Else' }),
+    );
+    await scene.deliver({ kind: 'stop', id: 'ev-53', thread, from: other.person }, 1);
+    expect((await scene.operations()).map(({ status }) => status)).toEqual(['awaiting_consent', 'awaiting_consent']);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toMatch(/^Only whoever asked/);
+    await scene.deliver({ kind: 'stop', id: 'ev-54', thread, from: shop.merchant.person });
+    for (const { id, status } of await scene.operations()) {
+      expect(status).toBe('cancelled');
+      expect(await entriesOf(id, 'operation.cancelled')).toHaveLength(1);
+    }
+  });
+
+  test('rates a result once, on record; a stranger to the request rates nothing', async () => {
+    const scene = await openScene();
+    const { shop, core } = scene;
+    const { id } = await requestOperation(core, shop);
+    await scene.deliver(presses(scene, shop.merchant, 'ev-55', 'rate', `good ${id}`));
+    expect(await entriesOf(id, 'result.rated')).toHaveLength(1);
+    const other = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-else', name: 'Else' }),
+    );
+    await scene.deliver(presses(scene, other, 'ev-56', 'rate', `bad ${id}`), 1);
+    await scene.deliver(presses(scene, shop.merchant, 'ev-57', 'rate', `splendid ${id}`), 1);
+    expect(await entriesOf(id, 'result.rated')).toHaveLength(1);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toMatch(/Nothing was kept/);
+  });
+
   test('of a customer says nothing about the same event of another', async () => {
     const [a, b] = [await openScene(), await openScene()];
     for (const scene of [a, b]) {

@@ -50,6 +50,10 @@ export interface SlackServer {
   /** What `files.info` says of a recording. */
   readonly clips: Map<string, object>;
   readonly homes: Map<string, readonly unknown[]>;
+  /** What `agents.sessions.setStatus` was told, in order. */
+  readonly statuses: readonly string[];
+  /** From now on this workspace has no agents' sessions. */
+  withoutAgents(): void;
   fail(method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
@@ -58,6 +62,8 @@ export interface SlackServer {
   /** Adds somebody's message, without telling the app. */
   write(channel: string, user: string, text: string, threadTs?: string): KeptMessage;
   trigger(userId: string): string;
+  /** Where the message that a button was pressed of can be replaced. */
+  responseUrl(channel: string, ts: string): string;
   /** Sends to the app what it subscribed to, over HTTP or the socket. */
   deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
   /** Where events go from now on; without it they go over the socket. */
@@ -84,11 +90,14 @@ export async function startSlackServer(): Promise<SlackServer> {
   const groups = new Map<string, readonly string[]>();
   const refusedBlocks = new Set<string>();
   const clips = new Map<string, object>();
+  const statuses: string[] = [];
+  let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const failures = new Map<string, Failure[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
   const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
   const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
+  const responses = new Map<string, { readonly channel: string; readonly ts: string; left: number }>();
   const uploads = new Map<string, { readonly alt: string; size: number }>();
   const waiting = new Map<string, (payload: unknown) => void>();
   const sockets = new Set<WebSocket>();
@@ -138,6 +147,15 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'usergroups.list': () => ({
+      ok: true,
+      usergroups: [...groups.keys()].map((id) => ({
+        id,
+        name: `Group ${id}`,
+        handle: id.toLowerCase(),
+        date_delete: 0,
+      })),
+    }),
     'usergroups.users.list': ({ usergroup }) => {
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
@@ -178,6 +196,14 @@ export async function startSlackServer(): Promise<SlackServer> {
     },
     'assistant.threads.setSuggestedPrompts': ({ prompts }) =>
       Array.isArray(prompts) && prompts.length <= 4 ? { ok: true } : refused('invalid_arguments'),
+    'agents.sessions.setStatus': ({ channel_id, thread_ts, status }) => {
+      if (!isAgent) return refused('not_authorized');
+      if (!channels.has(String(channel_id)) || thread_ts === undefined) return refused('channel_not_found');
+      if (!['active', 'processing', 'suspended', 'closed'].includes(String(status)))
+        return refused('invalid_arguments');
+      statuses.push(String(status));
+      return { ok: true };
+    },
     'files.getUploadURLExternal': ({ alt_text = '', length }) => {
       const id = `F${randomUUID().slice(0, 8).toUpperCase()}`;
       uploads.set(id, { alt: String(alt_text), size: Number(length) });
@@ -200,9 +226,29 @@ export async function startSlackServer(): Promise<SlackServer> {
     'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
   };
 
+  /** docs.slack.dev, handling user interaction: five times. */
+  function respond(name: string, args: Args): boolean {
+    const known = responses.get(name);
+    if (!known || known.left === 0) return false;
+    known.left--;
+    const found = channels.get(known.channel)?.find(({ ts }) => ts === known.ts);
+    if (!found || args.replace_original !== true || problemOf(args, 40_000)) return false;
+    found.text = String(args.text);
+    found.blocks = (args.blocks as unknown[] | undefined) ?? []; // looked through by problemOf
+    return true;
+  }
+
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path.startsWith('/respond/')) {
+      const isTaken = respond(
+        path.slice('/respond/'.length),
+        z.record(z.string(), z.unknown()).parse(JSON.parse(body)),
+      );
+      response.writeHead(isTaken ? 200 : 404).end(isTaken ? 'ok' : 'expired_url');
+      return;
+    }
     if (path.startsWith('/upload/')) {
       response.end('OK');
       return;
@@ -281,6 +327,10 @@ export async function startSlackServer(): Promise<SlackServer> {
 
   return {
     ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes },
+    statuses,
+    withoutAgents: () => {
+      isAgent = false;
+    },
     fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
@@ -288,6 +338,11 @@ export async function startSlackServer(): Promise<SlackServer> {
     write(channel, user, text, threadTs) {
       if (!channels.has(channel)) channels.set(channel, []);
       return keep(channel, { user, text, blocks: [], ...(threadTs === undefined ? {} : { thread_ts: threadTs }) });
+    },
+    responseUrl(channel, ts) {
+      const name = randomUUID();
+      responses.set(name, { channel, ts, left: 5 });
+      return new URL(`/respond/${name}`, apiUrl).href;
     },
     trigger(userId) {
       const id = `${randomUUID()}.trigger`;
