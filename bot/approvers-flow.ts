@@ -4,7 +4,7 @@ import type { Member } from '../core/customers/customers.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import type { Card, ChatEvent, Person } from '../core/ports/chat.ts';
+import type { Card, Chat, ChatEvent, FormField, Person } from '../core/ports/chat.ts';
 import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { refuse } from './refusal.ts';
@@ -79,6 +79,7 @@ export async function openApproversForm(
   if (event.kind === 'command') return whisper(context, event, settingsCard(members, rules));
   const chat = context.chat(event.thread.platform);
   const approvers = members.filter(({ roles }) => roles.includes('approver'));
+  const group = await groupField(chat, event.thread.workspaceId, rules.approverGroup);
   await chat.openForm(event.trigger, {
     form: APPROVERS_FORM,
     value: event.value,
@@ -93,18 +94,7 @@ export async function openApproversForm(
         isRequired: false,
         initial: approvers.map((a) => a.person.userId),
       },
-      ...(chat.capabilities.groups
-        ? [
-            {
-              kind: 'text' as const,
-              name: 'group',
-              label: 'And everybody in this group',
-              help: 'Its id. Whether somebody is in it is asked when they decide.',
-              isRequired: false,
-              initial: rules.approverGroup ?? '',
-            },
-          ]
-        : []),
+      ...group,
       {
         kind: 'text',
         name: 'required',
@@ -146,6 +136,24 @@ export async function openApproversForm(
       },
     ],
   });
+}
+
+/** The platform's groups to choose from; where they can't be seen, nobody could be found in one either. */
+async function groupField(chat: Chat, workspaceId: string, known: string | null): Promise<readonly FormField[]> {
+  if (!chat.groups) return [];
+  const field = { name: 'group', label: 'And everybody in this group', isRequired: false } as const;
+  const help = 'Whether somebody is in it is asked when they decide.';
+  const groups = await chat.groups(workspaceId).catch(() => undefined);
+  if (!groups) return [{ ...field, kind: 'text', help: `Its id. ${help}`, initial: known ?? '' }];
+  if (groups.length === 0 && known === null) return [];
+  const isListed = known === null || groups.some(({ id }) => id === known);
+  const options = [...(isListed ? [] : [{ id: known, name: `${known}, which can’t be seen` }]), ...groups];
+  return [
+    {
+      ...{ ...field, kind: 'choice', help, options: options.map(({ id, name }) => ({ value: id, label: name })) },
+      ...(known === null ? {} : { initial: known }),
+    },
+  ];
 }
 
 function settingsCard(members: readonly Member[], rules: Rules & { readonly allowsModel: boolean }): Card {

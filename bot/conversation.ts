@@ -19,7 +19,7 @@ import { listConsents, revokeConsent } from './commands/consents.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
-import { askToStopAll, stopAll, stopOperation } from './commands/stop.ts';
+import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/stop.ts';
 import {
   approve,
   DENY_FORM,
@@ -36,9 +36,11 @@ import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
+import { rateResult } from './rating.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
+import { agreeToHeard, heardCard, wordsOfClip } from './voice-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
@@ -70,6 +72,12 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
     case 'edit':
       await followEdit(context, scene, event);
       return undefined;
+    case 'clip':
+      await hearClip(context, scene, event);
+      return undefined;
+    case 'stop':
+      await stopThread(context, scene, event);
+      return undefined;
     case 'home':
       await showHome(context, scene.customerId, scene.member, event);
       return undefined;
@@ -86,7 +94,8 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
     return undefined;
   }
   return context.database.withCustomer(customerId, async (tx) => {
-    const isToOthers = event.kind === 'edit' || (event.kind === 'message' && event.isOverheard);
+    const isToOthers =
+      event.kind === 'edit' || ((event.kind === 'message' || event.kind === 'clip') && event.isOverheard);
     if (isToOthers) {
       const { platform, workspaceId, ref } = event.thread;
       const isOurs = (await tx.thread.count({ where: { customerId, platform, workspaceId, ref } })) > 0;
@@ -101,14 +110,33 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
 }
 
 async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>): Promise<void> {
+  const intent = await intentOf(context, scene, event);
+  if (event.isOverheard && !isMeantForUs(intent)) return;
+  await answer(context, scene, event, intent);
+}
+
+/** What a recording asks for is done once whoever spoke has read it; what asks for nothing is answered at once. */
+async function hearClip(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'clip' }>): Promise<void> {
+  const said = await wordsOfClip(context, event);
+  if (!said) return;
+  const intent = await intentOf(context, scene, said);
+  if (said.isOverheard && !isMeantForUs(intent)) return;
+  if (['help', 'greeting', 'unsure', 'secret_pasted'].includes(intent.kind))
+    return answer(context, scene, said, intent);
+  await heardCard(context, scene.member, said, event.clip);
+}
+
+async function intentOf(
+  context: Context,
+  scene: Scene,
+  event: Extract<ChatEvent, { kind: 'message' }>,
+): Promise<Intent> {
   const rules = await context.database.withCustomer(scene.customerId, (tx) =>
     context.customers.rules(tx, scene.customerId),
   );
   // What is said to others is no model's business.
   const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
-  const intent = completed(scene, await understand(event.text, context.services, model));
-  if (event.isOverheard && !isMeantForUs(intent)) return;
-  await answer(context, scene, event, intent);
+  return completed(scene, await understand(event.text, context.services, model));
 }
 
 /** Of what people say among themselves in a thread of ours: the answer to our question, a stop, and what must not stand there. */
@@ -284,6 +312,12 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return retryOperation(context, customerId, member, event, event.value);
     case 'audit':
       return showAudit(context, customerId, member, event, event.value);
+    case 'heard': {
+      const said = await agreeToHeard(context, member, event);
+      return said && hear(context, scene, said);
+    }
+    case 'rate':
+      return rateResult(context, customerId, member, event);
     case 'revoke_consent':
       return revokeConsent(context, customerId, member, event);
     case 'reveal':

@@ -18,7 +18,7 @@ import { createSlack, type Slack } from '../adapters/slack/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
-import { createSharedLimits } from '../core/limits.ts';
+import { createSharedLimits, type SharedLimits } from '../core/limits.ts';
 import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
@@ -180,7 +180,7 @@ async function wire(
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
-  const slack = isBot ? openSlack(config, foundation, pictureLinks.read) : undefined;
+  const slack = isBot ? openSlack(config, foundation, sharedLimits, pictureLinks.read) : undefined;
   const routes = () => [
     ...(slack?.routes ? [slack.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
@@ -301,6 +301,7 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
 function openSlack(
   { slack }: Config,
   { screenshots, log }: Foundation,
+  line: SharedLimits,
   readPicture: ReturnType<typeof createPictureLinks>['read'],
 ): Slack | undefined {
   if (slack === undefined) return undefined;
@@ -313,7 +314,7 @@ function openSlack(
     const link = readPicture(url.replace(/^\/pictures\//, ''));
     return link && screenshots.get(link.customerId, link.pictureId);
   };
-  return createSlack(slack, { log, picture });
+  return createSlack(slack, { log, line, picture });
 }
 
 /** Who Slack says we are; its first admin the first time; from then on what people say there. */

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
-import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
 import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
@@ -12,15 +11,17 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { type Question, questionsOf } from '../core/operations/questions.ts';
 import { isEnd } from '../core/operations/states.ts';
-import type { ThreadState, Threads } from '../core/operations/threads.ts';
-import type { Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Threads } from '../core/operations/threads.ts';
+import type { Activity, Chat, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { consentCard, lackCard, reminderCard } from './cards/consent-card.ts';
 import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
-import { tellWhoAsked, uploadOrLeaveOut } from './unshown.ts';
+import { createPlaces } from './places.ts';
+import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
+import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
@@ -60,6 +61,9 @@ export function createProgress(deps: ProgressDeps): Progress {
   const pending = new Set<Promise<void>>();
   const turns = new Map<CustomerId, Promise<void>>();
   const failures = new Map<CustomerId, Failures>();
+  const showing = { ...deps, places: createPlaces() };
+  /** By thread: when what its platform does not take yet is looked at again. */
+  const later = new Map<string, NodeJS.Timeout>();
 
   /**
    * One at a time in a thread, here and in every other process: of two, the one that read first must not show last. In this
@@ -69,14 +73,35 @@ export function createProgress(deps: ProgressDeps): Progress {
   const inTurn = async (customerId: CustomerId, threadId: string): Promise<void> => {
     const before = turns.get(customerId);
     const alone = () =>
-      deps.database.exclusively(`thread ${customerId} ${threadId}`, () => refresh(deps, customerId, threadId));
-    const turn = (before ?? Promise.resolve()).catch(() => {}).then(alone);
-    turns.set(customerId, turn);
+      deps.database.exclusively(`thread ${customerId} ${threadId}`, () => refresh(showing, customerId, threadId));
+    const turn = (before ?? Promise.resolve()).then(alone);
+    const over = turn.then(
+      () => {},
+      () => {},
+    );
+    turns.set(customerId, over);
     try {
-      await turn;
+      const waitMs = await turn;
+      if (waitMs > 0) comeBack(customerId, threadId, waitMs);
     } finally {
-      if (turns.get(customerId) === turn) turns.delete(customerId);
+      if (turns.get(customerId) === over) turns.delete(customerId);
     }
+  };
+
+  /** What the platform takes only later is shown then, as it is then. After a crash the cursor says that it is missing. */
+  const comeBack = (customerId: CustomerId, threadId: string, waitMs: number) => {
+    const name = `${customerId} ${threadId}`;
+    clearTimeout(later.get(name));
+    if (isStopped) return;
+    const timer = setTimeout(() => {
+      later.delete(name);
+      const work = inTurn(customerId, threadId)
+        .catch((error: unknown) => warn(deps.log, error)) // the cursor stays behind: the next look tries again
+        .finally(() => pending.delete(work));
+      pending.add(work);
+    }, waitMs);
+    timer.unref();
+    later.set(name, timer);
   };
 
   /** Each thread by itself: one that can't be posted to keeps no other silent, and is tried ever more seldom. */
@@ -141,6 +166,7 @@ export function createProgress(deps: ProgressDeps): Progress {
     async stop() {
       isStopped = true;
       clearInterval(poll);
+      for (const timer of later.values()) clearTimeout(timer);
       await listener?.stop();
       await Promise.allSettled([...pending]);
     },
@@ -173,35 +199,37 @@ function warn(log: Log, error: unknown): void {
 /**
  * Shows what has changed since the thread's cursor, and moves the cursor to where the reading began: whatever was appended
  * meanwhile is shown once more. An ended operation that no new entry concerns is left alone, so that a thread costs no
- * more for what lies behind it.
+ * more for what lies behind it. @returns 0, or the milliseconds until the platform takes what it did not take yet.
  */
-async function refresh(deps: ProgressDeps, customerId: CustomerId, threadId: string): Promise<void> {
+async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, threadId: string): Promise<number> {
   const seen = await deps.database.withCustomer(customerId, async (tx) => {
     const thread = await deps.threads.get(tx, customerId, threadId);
     if (!thread) return undefined;
     const operations = await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
     const wanted: Wanted[] = [];
     for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation)));
-    return { thread, wanted };
+    return { thread, wanted, activity: activityOf(operations) };
   });
-  if (!seen) return;
-  const { thread, wanted } = seen;
-  for (const message of wanted)
-    await (message.to
-      ? showTo(deps, customerId, thread, message, message.to)
-      : show(deps, customerId, thread, message));
+  if (!seen) return 0;
+  const { thread, wanted, activity } = seen;
+  const waits: number[] = [];
+  for (const message of wanted) {
+    if (message.to) await showTo(deps, customerId, thread, message, message.to);
+    else waits.push(await show(deps, customerId, thread, message));
+  }
+  if (activity) waits.push(await showActivity(deps, customerId, thread, activity));
+  const waiting = waits.filter((ms) => ms > 0);
+  if (waiting.length > 0) return Math.min(...waiting);
   await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, thread.lastSeq));
+  return 0;
 }
 
-interface Wanted {
-  readonly slot: string;
-  readonly card: Card;
-  /** It is shown as this picture, by itself. */
-  readonly picture?: PictureLink;
-  /** Whom alone it is shown to. */
-  readonly to?: Person;
-  /** What it would say is no reason to begin a message: it only changes one that is there. */
-  readonly isChangeOnly?: boolean;
+/** What is done in a thread by all of its operations together; `undefined`: none of them has anything new. */
+function activityOf(operations: readonly Operation[]): Activity | undefined {
+  const open = operations.filter(({ state }) => !isEnd(state));
+  if (open.some(({ state }) => state === 'in_progress' || state === 'queued')) return 'working';
+  if (open.length > 0) return 'waiting';
+  return operations.length > 0 ? 'over' : undefined;
 }
 
 async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
@@ -356,54 +384,4 @@ async function onRecord(tx: Transaction, deps: ProgressDeps, operation: Operatio
   const entries = await tx.auditEntry.count({ where: { customerId, operationId, seq: { lte: last?.seq ?? 0n } } });
   const isIntact = await deps.audit.isIntactUpTo(tx, customerId, last?.seq ?? 0n);
   return { entries, seq: last?.seq ?? 0n, hash: Buffer.from(last?.hash ?? []).toString('hex'), isIntact };
-}
-
-/** Stands for a message that was about to be posted: whoever finds it after a crash can't know what the thread shows. */
-const NOT_POSTED = '';
-
-function hashOf(card: Card): string {
-  return sha256Hex(canonical(JSON.parse(JSON.stringify(card)) as Json)); // JSON.parse gives nothing but Json
-}
-
-/** A message to one person has no reference: its key finds it again where the platform can. */
-async function showTo(
-  deps: ProgressDeps,
-  customerId: CustomerId,
-  thread: ThreadState,
-  { slot, card }: Wanted,
-  to: Person,
-): Promise<void> {
-  const shown = hashOf(card);
-  const known = await deps.database.withCustomer(customerId, (tx) =>
-    deps.threads.message(tx, customerId, thread, slot),
-  );
-  if (known?.shown === shown) return;
-  await deps.chat(thread.ref.platform).ephemeral(thread.ref, to, card, { key: slot });
-  await deps.database.withCustomer(customerId, (tx) =>
-    deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref: NOT_POSTED }, shown),
-  );
-}
-
-async function show(deps: ProgressDeps, customerId: CustomerId, thread: ThreadState, message: Wanted): Promise<void> {
-  const { slot, card, picture } = message;
-  const chat = deps.chat(thread.ref.platform);
-  if (picture && (chat.capabilities.picturesInCards || !chat.capabilities.upload)) return;
-  const shown = hashOf(card);
-  const keep = (ref: string, hash: string) =>
-    deps.database.withCustomer(customerId, (tx) =>
-      deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref }, hash),
-    );
-  const known = await deps.database.withCustomer(customerId, (tx) =>
-    deps.threads.message(tx, customerId, thread, slot),
-  );
-  if (known?.shown === shown || (!known && message.isChangeOnly)) return;
-  if (picture) return keep(await uploadOrLeaveOut(chat, thread, picture, { key: slot, log: deps.log }), shown);
-  if (known && known.ref.ref !== NOT_POSTED) {
-    await chat.update(known.ref, card);
-    return keep(known.ref.ref, shown);
-  }
-  if (!known) await keep(NOT_POSTED, '');
-  const posted = await chat.post(thread.ref, card, { key: slot });
-  if (known) await chat.update(posted, card); // the crash may have come after an earlier post of this key
-  await keep(posted.ref, shown);
 }

@@ -20,10 +20,10 @@ export async function uploadOrLeaveOut(
   chat: Chat,
   thread: ThreadState,
   picture: PictureLink,
-  { key, log }: { readonly key: string; readonly log: Log },
+  { log, ...options }: { readonly key: string; readonly hasPlace?: true; readonly log: Log },
 ): Promise<string> {
   try {
-    return (await chat.upload(thread.ref, picture, { key })).ref;
+    return (await chat.upload(thread.ref, picture, options)).ref;
   } catch (error) {
     if (!isHopeless(error)) throw error;
     log.warn({ code: error.code, cause: error.message }, 'a picture could not be put into its thread and is left out');

@@ -20,17 +20,24 @@ export function isUnmistakable(secret: Secret): boolean {
 export function redactedChat(chat: Chat, redact: Redact): Chat {
   const clean = <T>(value: T): T => redactAll(value, redact);
   const showHome: Chat['showHome'] = chat.showHome && (async (person, card) => chat.showHome?.(person, clean(card)));
+  const transcript: Chat['transcript'] =
+    chat.transcript &&
+    (async (thread, clip) => clean(await chat.transcript?.(thread, clip)) ?? { kind: 'none', why: 'failed' });
   return {
     platform: chat.platform,
     capabilities: chat.capabilities,
     post: async (thread, card, options) => chat.post(thread, clean(card), options),
-    update: async (message, card) => chat.update(message, clean(card)),
+    update: async (message, card, options) => chat.update(message, clean(card), options),
     ephemeral: async (thread, person, card, options) => chat.ephemeral(thread, person, clean(card), options),
     directMessage: async (person, card) => chat.directMessage(person, clean(card)),
     person: (workspaceId, userId) => chat.person(workspaceId, userId),
     standing: (person, group) => chat.standing(person, group),
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
+    ...(transcript && { transcript }),
+    ...(chat.groups && { groups: chat.groups.bind(chat) }),
+    ...(chat.place && { place: chat.place.bind(chat) }),
+    ...(chat.showActivity && { showActivity: chat.showActivity.bind(chat) }),
     ...(showHome && { showHome }),
   };
 }

@@ -81,6 +81,7 @@ describe('the Slack manifest', () => {
     'message.im': 'im:history',
   };
   const METHOD_SCOPES: Readonly<Record<string, string | undefined>> = {
+    'agents.sessions.setStatus': 'assistant:write',
     'assistant.threads.setSuggestedPrompts': 'assistant:write',
     'auth.test': undefined,
     'chat.postEphemeral': 'chat:write',
@@ -88,6 +89,8 @@ describe('the Slack manifest', () => {
     'chat.update': 'chat:write',
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
+    'files.info': 'files:read',
+    'usergroups.list': 'usergroups:read',
     'usergroups.users.list': 'usergroups:read',
     'users.info': 'users:read',
     'users.list': 'users:read',
@@ -111,7 +114,7 @@ describe('the Slack manifest', () => {
     ];
     const { bot, bot_optional } = oauth_config.scopes;
     expect([...bot, ...bot_optional].toSorted()).toEqual([...new Set(needed)].toSorted());
-    expect(bot_optional).toEqual(['usergroups:read']);
+    expect(bot_optional).toEqual(['files:read', 'usergroups:read']);
   });
 
   test('subscribes to the events, and has the commands, shortcuts and prompts, that the program knows', () => {

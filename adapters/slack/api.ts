@@ -1,8 +1,11 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { WebClient } from '@slack/web-api';
 import { CountersignError } from '../../core/errors.ts';
+import type { SharedLimits } from '../../core/limits.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Secret } from '../../core/secret.ts';
 import { retryAfterOf, slackError } from './errors.ts';
+import { rateOf } from './limits.ts';
 import { slackLogger } from './logger.ts';
 
 export const SLACK_API = 'https://slack.com/api/';
@@ -10,16 +13,38 @@ const TIMEOUT_MS = 10_000;
 /** A trigger lives 3 s (docs.slack.dev, modals): a form that opens later would not open. */
 const QUICK_MS = 2_500;
 
+/** Whoever would wait longer comes back later. */
+const LONGEST_WAIT_MS = 45_000;
+
+export interface CallOptions {
+  /** Nobody can wait for it: it goes at once, or not at all. */
+  readonly isQuick?: boolean;
+  /** For methods that Slack counts by channel. */
+  readonly channel?: string;
+  /** Its place in line was booked before, and its time has come. */
+  readonly hasPlace?: boolean | undefined;
+}
+
 /** Slack's methods. It repeats nothing by itself: who calls knows whether twice is once. */
 export interface Api {
   /** @throws what the vendor's client throws, see `slackError`; CountersignError while Slack has asked for silence. */
-  raw<T>(method: string, run: (client: WebClient) => Promise<T>, options?: { isQuick?: boolean }): Promise<T>;
+  raw<T>(method: string, run: (client: WebClient) => Promise<T>, options?: CallOptions): Promise<T>;
   /** @throws CountersignError `chat_unavailable`, retryable or not. */
-  call<T>(method: string, run: (client: WebClient) => Promise<T>, options?: { isQuick?: boolean }): Promise<T>;
+  call<T>(method: string, run: (client: WebClient) => Promise<T>, options?: CallOptions): Promise<T>;
+  /** Books the next place for the method, in line with every other process. @returns the milliseconds until then. */
+  place(method: string, channel: string): Promise<number>;
 }
 
-export function createApi(options: { token: Secret; apiUrl: string; log: Log }): Api {
-  const { token, apiUrl, log } = options;
+export interface ApiOptions {
+  readonly token: Secret;
+  readonly apiUrl: string;
+  readonly log: Log;
+  readonly line: Pick<SharedLimits, 'book'>;
+  /** Once Slack has said which one we are in. */
+  workspaceId(): string;
+}
+
+export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions): Api {
   const open = (timeout: number) =>
     new WebClient(token.reveal(), {
       slackApiUrl: apiUrl,
@@ -36,8 +61,9 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
   async function raw<T>(
     method: string,
     run: (client: WebClient) => Promise<T>,
-    { isQuick = false }: { isQuick?: boolean } = {},
+    { isQuick = false, channel = '', hasPlace = isQuick }: CallOptions = {},
   ): Promise<T> {
+    if (!hasPlace) await untilPlaced(method, channel);
     const waitMs = (silence.get(method) ?? 0) - performance.now();
     if (waitMs > 0) throw silent(method, Math.ceil(waitMs / 1000));
     try {
@@ -49,7 +75,21 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
     }
   }
 
+  async function place(method: string, channel: string): Promise<number> {
+    const limit = rateOf(method, workspaceId(), channel);
+    const silentMs = (silence.get(method) ?? 0) - performance.now();
+    return Math.max(Math.ceil(silentMs), limit ? await line.book(limit) : 0, 0);
+  }
+
+  async function untilPlaced(method: string, channel: string): Promise<void> {
+    const limit = rateOf(method, workspaceId(), channel);
+    const ms = limit ? await line.book(limit) : 0;
+    if (ms > LONGEST_WAIT_MS) throw silent(method, Math.ceil(ms / 1000));
+    if (ms > 0) await wait(ms);
+  }
+
   return {
+    place,
     raw,
     call: (method, run, how) =>
       raw(method, run, how).catch((error: unknown) => {

@@ -1,4 +1,12 @@
-import type { KnownBlock, PlainTextElement, RichTextBlock, Button as SlackButton, TaskCardBlock } from '@slack/types';
+import type {
+  ActionsBlock,
+  ContextActionsBlock,
+  KnownBlock,
+  PlainTextElement,
+  RichTextBlock,
+  Button as SlackButton,
+  TaskCardBlock,
+} from '@slack/types';
 import { withoutTricks } from '../../core/plain-text.ts';
 import type { Block, Button, Card, RichText, StepLine } from '../../core/ports/chat.ts';
 import { clip, LIMITS } from './limits.ts';
@@ -72,6 +80,7 @@ const drawers: { readonly [Kind in Block['kind']]: (block: BlockOf<Kind>, view: 
   table: renderTable,
   details: renderDetails,
   actions: renderActions,
+  feedback: renderFeedback,
 };
 
 function render(block: Block, view: View): KnownBlock[] {
@@ -241,6 +250,36 @@ function renderActions({ buttons }: BlockOf<'actions'>, view: View): KnownBlock[
   }));
 }
 
+/** Slack's own two thumbs; two buttons where a workspace doesn't take them. */
+function renderFeedback({ action, good, bad }: BlockOf<'feedback'>, view: View): KnownBlock[] {
+  const button = { style: 'plain', action } as const;
+  const isTooLong = Math.max(good.length, bad.length) > LIMITS.buttonValue || action.length + 2 > LIMITS.actionId;
+  if (isTooLong || good === '' || bad === '') return [];
+  if (view.level === 'plain') {
+    const buttons: Button[] = [
+      { ...button, label: GOOD, value: good },
+      { ...button, label: BAD, value: bad },
+    ];
+    return renderActions({ kind: 'actions', buttons }, view);
+  }
+  return [
+    {
+      type: 'context_actions',
+      block_id: clip(`${view.actions++} ${view.thread}`, LIMITS.blockId),
+      elements: [
+        {
+          type: 'feedback_buttons',
+          action_id: `${action}${NUMBER}0`,
+          positive_button: { text: plainText(GOOD, LIMITS.buttonText), value: good },
+          negative_button: { text: plainText(BAD, LIMITS.buttonText), value: bad },
+        },
+      ],
+    },
+  ];
+}
+
+const [GOOD, BAD] = ['This helped', 'It did not'];
+
 function renderButton(button: Button, index: number): SlackButton[] {
   const { label, style, action, value, confirm } = button;
   const url = button.url === undefined ? undefined : safeUrl(button.url);
@@ -283,14 +322,14 @@ export function plainText(words: string, most: number): PlainTextElement {
 /** No more blocks and no more words than a message takes; the buttons, which come last, stay. */
 function withinMessage(blocks: readonly KnownBlock[], most: number = LIMITS.blocksInMessage): KnownBlock[] {
   const cut: KnownBlock = { type: 'context', elements: [{ type: 'plain_text', text: CUT, emoji: false }] };
-  const buttons = blocks.filter(({ type }) => type === 'actions').slice(-most + 1);
+  const buttons = blocks.filter(isPressed).slice(-most + 1);
   const room = most - buttons.length - 1;
   const kept: KnownBlock[] = [];
   let others = 0;
   let words = 0;
   let isCut = false;
   for (const block of blocks) {
-    if (block.type === 'actions') {
+    if (isPressed(block)) {
       if (buttons.includes(block)) kept.push(block);
       continue;
     }
@@ -304,6 +343,10 @@ function withinMessage(blocks: readonly KnownBlock[], most: number = LIMITS.bloc
     kept.push(block);
   }
   return kept;
+}
+
+function isPressed(block: KnownBlock): block is ActionsBlock | ContextActionsBlock {
+  return block.type === 'actions' || block.type === 'context_actions';
 }
 
 /** How much there is to read in it, to within a few words. */

@@ -12,6 +12,7 @@ export const EVENTS_PATH = '/slack/events';
 
 /** What the program uses of Slack; test/manifest.test.ts holds manifest.json to it. */
 export const BOT_EVENTS = [
+  'agent_session_stopped',
   'app_home_opened',
   'app_mention',
   'message.channels',

@@ -25,6 +25,10 @@ const said = z.looseObject({
   thread_ts: ts.optional(),
   edited: z.looseObject({ ts }).optional(),
   subtype: z.string().optional(),
+  files: z
+    .array(z.looseObject({ id, subtype: z.string().optional() }))
+    .optional()
+    .catch(undefined),
 });
 const messageEvent = said.extend({
   type: z.enum(['message', 'app_mention']),
@@ -34,6 +38,12 @@ const messageEvent = said.extend({
   previous_message: said.optional(),
 });
 const homeEvent = z.looseObject({ type: z.literal('app_home_opened'), user: id, channel: id, tab: z.string() });
+const stopEvent = z.looseObject({
+  type: z.literal('agent_session_stopped'),
+  channel: id,
+  user: id,
+  thread_ts: ts,
+});
 const envelope = z.looseObject({
   type: z.literal('event_callback'),
   team_id: z.string().nullish(),
@@ -54,6 +64,7 @@ const click = z.looseObject({
   type: z.literal('block_actions'),
   user: clicker,
   trigger_id: z.string(),
+  response_url: z.string().optional(),
   container: z.looseObject({ is_ephemeral: z.boolean().optional(), message_ts: ts.optional() }).optional(),
   channel: z.looseObject({ id }).optional(),
   message: said.optional(),
@@ -61,7 +72,7 @@ const click = z.looseObject({
     z.looseObject({
       action_id: z.string(),
       block_id: z.string().default(''),
-      value: z.string().default(''),
+      value: z.string().nullish(),
       action_ts: z.string().default(''),
     }),
   ),
@@ -138,9 +149,19 @@ function readEnvelope(body: unknown, self: Self): Incoming {
       const home = homeEvent.safeParse(read.event).data;
       return home ? readOpening(home, read.event_id, self) : ignored('unreadable');
     }
+    case 'agent_session_stopped': {
+      const stopped = stopEvent.safeParse(read.event).data;
+      return stopped ? readStop(stopped, read.event_id, self) : ignored('unreadable');
+    }
     default:
       return ignored(read.event.type);
   }
+}
+
+/** Slack's own Stop, in the thread that the work is in. */
+function readStop({ channel, user, thread_ts }: z.infer<typeof stopEvent>, eventId: string, self: Self): Incoming {
+  const thread = threadRef({ workspaceId: self.workspaceId, channel, ts: thread_ts });
+  return { kind: 'event', userId: user, make: (from) => ({ kind: 'stop', id: `stop/${eventId}`, thread, from }) };
 }
 
 function readOpening({ tab, channel, user }: z.infer<typeof homeEvent>, eventId: string, self: Self): Incoming {
@@ -150,6 +171,8 @@ function readOpening({ tab, channel, user }: z.infer<typeof homeEvent>, eventId:
   return { kind: 'event', userId: user, make: (from) => ({ kind: 'home', id: `home/${eventId}`, thread, from }) };
 }
 
+/** Of files: what somebody recorded in Slack itself. */
+const RECORDED = new Set(['slack_audio', 'slack_video']);
 /** Without a subtype, or with a file: those that somebody typed. */
 const TYPED = new Set([undefined, 'file_share', 'thread_broadcast']);
 
@@ -166,12 +189,14 @@ function readMessage(event: unknown, self: Self): Incoming {
   // A mention comes twice, as `message` and as `app_mention`, with the same channel and time: one event.
   const eventId = `${self.workspaceId}/${channel}/${read.ts}`;
   const text = readText(read.text, self.botUserId);
+  const overheard = isAddressed ? {} : { isOverheard: true as const };
+  // Typed words win over spoken ones.
+  const clip = text === '' ? read.files?.find(({ subtype }) => RECORDED.has(subtype ?? ''))?.id : undefined;
   return {
-    kind: 'event',
-    userId: user,
+    ...{ kind: 'event', userId: user },
     make: (from) => ({
-      ...{ kind: 'message', id: eventId, thread, from, text },
-      ...(isAddressed ? {} : { isOverheard: true }),
+      ...{ id: eventId, thread, from, ...overheard },
+      ...(clip === undefined ? { kind: 'message', text } : { kind: 'clip', clip }),
     }),
   };
 }
@@ -232,8 +257,9 @@ function readClick(body: unknown, self: Self): Incoming {
     ...{ kind: 'event', userId: read.user.id },
     ...named(read.user.name ?? read.user.username),
     make: (from) => ({
-      ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value },
+      ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value ?? '' },
       ...(isOwn ? { message: messageRef(thread, shown) } : {}),
+      ...(read.container?.is_ephemeral === true && read.response_url ? { shown: read.response_url } : {}),
       trigger: triggerOf(place, read.trigger_id),
     }),
   };

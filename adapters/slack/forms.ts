@@ -1,4 +1,4 @@
-import type { InputBlock, KnownBlock, ModalView } from '@slack/types';
+import type { InputBlock, KnownBlock, ModalView, PlainTextInput, StaticSelect } from '@slack/types';
 import { z } from 'zod';
 import { withoutTricks } from '../../core/plain-text.ts';
 import type { Form, FormField } from '../../core/ports/chat.ts';
@@ -89,11 +89,33 @@ function renderField(field: FormField): KnownBlock[] {
           },
         },
       ];
+    case 'choice':
+      return [{ ...block, optional: !field.isRequired, element: renderChoice(field) }];
     case 'checkboxes':
       return renderBoxes(field, block);
     default:
       return field satisfies never;
   }
+}
+
+type Choice = Extract<FormField, { kind: 'choice' }>;
+
+/** As many as Slack takes, and the one that holds among them. An option whose value doesn't fit would be another one. */
+function renderChoice({ options, initial }: Choice): StaticSelect | PlainTextInput {
+  const fitting = options.filter(({ value }) => value !== '' && value.length <= LIMITS.optionValue);
+  const first = fitting.filter(({ value }) => value === initial);
+  const drawn = [...first, ...fitting.filter(({ value }) => value !== initial)]
+    .slice(0, LIMITS.selectOptions)
+    .map(({ value, label }) => ({ text: plainText(label, LIMITS.optionText), value }));
+  const [chosen] = first.length > 0 ? drawn : [];
+  // Slack takes no empty menu.
+  if (drawn.length === 0) return { type: 'plain_text_input', action_id: ELEMENT, max_length: LIMITS.inputText };
+  return {
+    type: 'static_select',
+    action_id: ELEMENT,
+    options: drawn,
+    ...(chosen ? { initial_option: chosen } : {}),
+  };
 }
 
 type Boxes = Extract<FormField, { kind: 'checkboxes' }>;
@@ -139,6 +161,7 @@ function lockedOf(field: FormField): readonly { readonly value: string; readonly
 
 const element = z.looseObject({
   value: z.string().nullish(),
+  selected_option: z.looseObject({ value: z.string() }).nullish(),
   selected_users: z.array(z.string()).nullish(),
   selected_options: z.array(z.looseObject({ value: z.string() })).nullish(),
 });
@@ -160,9 +183,10 @@ export function readFields({ fields }: Carried, state: z.infer<typeof viewState>
     fields.map(({ name, locked }) => {
       const blocks = Object.entries(state).filter(([id]) => id === name || id.startsWith(`${name}${PART}`));
       const given = blocks.flatMap(([, elements]) => {
-        const { value, selected_users, selected_options } = elements[ELEMENT] ?? {};
+        const { value, selected_option, selected_users, selected_options } = elements[ELEMENT] ?? {};
         return [
           ...(value ? [value] : []),
+          ...(selected_option ? [selected_option.value] : []),
           ...(selected_users ?? []),
           ...(selected_options ?? []).map((option) => option.value),
         ];

@@ -1,5 +1,6 @@
 import type { Router } from 'express';
 import { CountersignError } from '../../core/errors.ts';
+import type { SharedLimits } from '../../core/limits.ts';
 import type {
   Card,
   Chat,
@@ -13,7 +14,8 @@ import type {
   ThreadRef,
 } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
-import { type Api, createApi, SLACK_API } from './api.ts';
+import { createActivity } from './activity.ts';
+import { type Api, type CallOptions, createApi, SLACK_API } from './api.ts';
 import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
 import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
@@ -21,7 +23,9 @@ import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
 import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
+import { replaceShown } from './response.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
+import { readTranscript } from './transcript.ts';
 
 export type { SlackOptions } from './config.ts';
 
@@ -46,22 +50,28 @@ export interface SlackWorkspace {
 
 export interface SlackDeps {
   readonly log: Log;
+  /** What every process of ours draws from, so that together they stay below Slack's rates. */
+  readonly line: Pick<SharedLimits, 'book'>;
   /** The bytes behind a picture's address; `undefined`: there is no such picture. */
   picture(link: PictureLink): Promise<{ readonly bytes: Buffer; readonly mediaType: string } | undefined>;
   readonly now?: () => number;
 }
 
 /** Says nothing to Slack before `start`. */
-export function createSlack(options: SlackOptions, { log, picture, now }: SlackDeps): Slack {
+export function createSlack(options: SlackOptions, { log, line, picture, now }: SlackDeps): Slack {
   const apiUrl = withSlash(options.apiUrl ?? SLACK_API);
-  const api = createApi({ token: options.botToken, apiUrl, log });
   let listener: ChatListener | undefined;
   let me: Self | undefined;
+  const workspaceId = () => me?.workspaceId ?? '';
+  const api = createApi({ token: options.botToken, apiUrl, log, line, workspaceId });
+  const activities = createActivity(api, log);
   const self = (): Self => {
     if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
     return me;
   };
   const people = createPeople(api, self);
+  /** By person; they stay what they are. */
+  const directChannels = new Map<string, string>();
   const underWay = new Set<Promise<void>>();
   const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
   let isOpen = false;
@@ -126,28 +136,36 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     return place;
   }
 
-  async function post(thread: ThreadRef, card: Card): Promise<MessageRef> {
+  async function post(thread: ThreadRef, card: Card, { hasPlace }: { hasPlace?: true }): Promise<MessageRef> {
     const place = own(thread);
-    const { ts } = await send('chat.postMessage', api, card, thread.ref, (client, message) =>
+    const { channel } = place;
+    const how = { thread: thread.ref, channel, hasPlace };
+    const { ts } = await send('chat.postMessage', api, card, how, (client, message) =>
       client.chat.postMessage({ ...inThread(place), ...message, ...QUIET }),
     );
     if (!ts) throw new CountersignError('chat_unavailable', 'Slack did not say where the message stands.');
     return messageRef(place.ts === undefined ? threadRef({ ...place, ts }) : thread, ts);
   }
 
-  async function update(message: MessageRef, card: Card): Promise<void> {
+  async function update(message: MessageRef, card: Card, { hasPlace }: { hasPlace?: true } = {}): Promise<void> {
     const { ts } = messageOf(message);
     const { channel } = own(message.thread);
-    await send('chat.update', api, card, message.thread.ref, (client, changed) =>
+    await send('chat.update', api, card, { thread: message.thread.ref, hasPlace }, (client, changed) =>
       client.chat.update({ channel, ts, ...changed }),
     );
   }
 
-  async function ephemeral(thread: ThreadRef, person: Person, card: Card): Promise<void> {
+  async function ephemeral(
+    thread: ThreadRef,
+    person: Person,
+    card: Card,
+    { replaces }: { replaces?: string } = {},
+  ): Promise<void> {
     const place = own(thread);
     const user = ownUserId(person, self());
+    if (replaces !== undefined && (await replaceShown(replaces, renderCard(card, thread.ref), { apiUrl, log }))) return;
     try {
-      await sendRaw('chat.postEphemeral', api, card, thread.ref, (client, message) =>
+      await sendRaw('chat.postEphemeral', api, card, { thread: thread.ref }, (client, message) =>
         client.chat.postEphemeral({ ...inThread(place), user, ...message }),
       );
     } catch (error) {
@@ -158,12 +176,20 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
   }
 
   async function sendDirectly(user: string, card: Card, thread: string): Promise<void> {
-    const { channel } = await api.call('conversations.open', (client) => client.conversations.open({ users: user }));
-    const id = channel?.id;
-    if (id === undefined) throw new CountersignError('chat_unavailable', 'Slack opened no conversation.');
-    await send('chat.postMessage', api, card, thread, (client, message) =>
+    const id = await directChannel(user);
+    await send('chat.postMessage', api, card, { thread, channel: id }, (client, message) =>
       client.chat.postMessage({ channel: id, ...message, ...QUIET }),
     );
+  }
+
+  async function directChannel(user: string): Promise<string> {
+    const known = directChannels.get(user);
+    if (known !== undefined) return known;
+    const { channel } = await api.call('conversations.open', (client) => client.conversations.open({ users: user }));
+    if (channel?.id === undefined) throw new CountersignError('chat_unavailable', 'Slack opened no conversation.');
+    if (directChannels.size >= DIRECT_CHANNELS) directChannels.clear();
+    directChannels.set(user, channel.id);
+    return channel.id;
   }
 
   async function openForm(trigger: string, form: Form): Promise<void> {
@@ -173,7 +199,7 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     await api.call('views.open', (client) => client.views.open({ trigger_id: triggerId, view }), { isQuick: true });
   }
 
-  async function upload(thread: ThreadRef, link: PictureLink): Promise<MessageRef> {
+  async function upload(thread: ThreadRef, link: PictureLink, how: { hasPlace?: true }): Promise<MessageRef> {
     const place = own(thread);
     const found = await picture(link);
     if (!found) throw unknownReference('picture');
@@ -185,8 +211,10 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     };
     const destination =
       place.ts === undefined ? { channel_id: place.channel } : { channel_id: place.channel, thread_ts: place.ts };
-    const done = await api.call('files.completeUploadExternal', (client) =>
-      client.filesUploadV2({ ...destination, ...file }),
+    const done = await api.call(
+      'files.completeUploadExternal',
+      (client) => client.filesUploadV2({ ...destination, ...file }),
+      how,
     );
     return messageRef(thread, done.files?.[0]?.files?.[0]?.id ?? '');
   }
@@ -197,6 +225,12 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     routes,
     post,
     update,
+    async place(thread, what) {
+      const { channel, workspaceId } = own(thread);
+      if (what === 'activity' && activities.isAway(workspaceId)) return 0;
+      return api.place(PLACES[what], channel);
+    },
+    showActivity: (thread, activity, how) => activities.show(own(thread), activity, how?.hasPlace),
     ephemeral,
     directMessage: (person, card) => sendDirectly(ownUserId(person, self()), card, ''),
     async person(workspaceId, userId) {
@@ -204,8 +238,13 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
       return people.person(userId);
     },
     standing: people.standing,
+    groups: people.groups,
     openForm,
     upload,
+    transcript: async (thread, clip) => {
+      own(thread);
+      return readTranscript(api, clip, self());
+    },
     async showHome(person, card) {
       const user_id = ownUserId(person, self());
       const view = { type: 'home' as const, blocks: renderBlocks(card.blocks, '') };
@@ -245,24 +284,41 @@ const OUT_OF_SIGHT = new Set(['not_in_channel', 'user_not_in_channel', 'channel_
 const ILL_FORMED =
   /^(?:invalid_blocks|invalid_block_type|invalid_arguments|invalid_attachments|msg_blocks_too_long|msg_too_long)/;
 
+/** The method that a place in line is for. */
+const PLACES = {
+  post: 'chat.postMessage',
+  edit: 'chat.update',
+  picture: 'files.completeUploadExternal',
+  activity: 'agents.sessions.setStatus',
+} as const;
+const DIRECT_CHANNELS = 10_000;
+
 type Client = Parameters<Parameters<Api['raw']>[1]>[0];
 type Send<T> = (client: Client, message: SlackMessage) => Promise<T>;
 
+interface How extends CallOptions {
+  /** The thread that a click comes back with. */
+  readonly thread: string;
+}
+
 /** Sends the card as well as this workspace can show it: with everything, then plainly, and its sentence alone if need be. */
-async function sendRaw<T>(method: string, api: Api, card: Card, thread: string, run: Send<T>): Promise<T> {
+async function sendRaw<T>(method: string, api: Api, card: Card, how: How, run: Send<T>): Promise<T> {
+  const { thread, channel = '' } = how;
+  let options: CallOptions = how;
   for (const level of ['full', 'plain'] satisfies Level[]) {
     try {
-      return await api.raw(method, (client) => run(client, renderCard(card, thread, level)));
+      return await api.raw(method, (client) => run(client, renderCard(card, thread, level)), options);
     } catch (error) {
       if (!ILL_FORMED.test(codeOf(error) ?? '')) throw error;
+      options = { channel }; // that place is used up
     }
   }
   const { text } = renderCard(card, thread, 'plain');
-  return api.raw(method, (client) => run(client, { text, blocks: [] }));
+  return api.raw(method, (client) => run(client, { text, blocks: [] }), options);
 }
 
-function send<T>(method: string, api: Api, card: Card, thread: string, run: Send<T>): Promise<T> {
-  return sendRaw(method, api, card, thread, run).catch((error: unknown) => {
+function send<T>(method: string, api: Api, card: Card, how: How, run: Send<T>): Promise<T> {
+  return sendRaw(method, api, card, how, run).catch((error: unknown) => {
     throw slackError(error, method);
   });
 }

@@ -1,3 +1,5 @@
+import type { Limit } from '../../core/limits.ts';
+
 /**
  * What Slack refuses beyond these figures, in characters unless the name says otherwise. Source: docs.slack.dev, reference of
  * Block Kit blocks, elements and composition objects, of views, and of the methods that the comments name (November 2026).
@@ -30,6 +32,7 @@ export const LIMITS = {
   inputText: 3000,
   inputLabel: 2000,
   checkboxes: 10,
+  selectOptions: 100,
   optionText: 75,
   optionValue: 150,
   altText: 2000,
@@ -41,6 +44,30 @@ export const LIMITS = {
   taskTitle: 250,
   tasks: 20,
 } as const;
+
+/**
+ * How often Slack takes a method: of any 60 s together less than its tier, which a bucket that fills up evenly keeps when what
+ * it holds and what flows in make less. Tiers: docs.slack.dev, rate limits; tier 3 is 50 a minute and tier 4 is 100 a minute,
+ * for each method and workspace; messages are one a second for each channel.
+ */
+const TIER_3 = { quota: 8, windowSeconds: 12 };
+const TIER_4 = { quota: 16, windowSeconds: 12 };
+const RATES: Readonly<Record<string, { readonly quota: number; readonly windowSeconds: number }>> = {
+  'chat.postMessage': { quota: 1, windowSeconds: 1 },
+  'chat.update': TIER_3,
+  'chat.postEphemeral': TIER_4,
+  'conversations.open': TIER_3,
+  'files.completeUploadExternal': TIER_4,
+  'agents.sessions.setStatus': TIER_3,
+  'views.publish': TIER_4,
+};
+
+/** Messages are counted by channel, everything else by workspace. `undefined`: not counted here. */
+export function rateOf(method: string, workspaceId: string, channel: string): Limit | undefined {
+  const rate = RATES[method];
+  const scope = method === 'chat.postMessage' ? ` ${channel}` : '';
+  return rate && { name: `slack ${workspaceId} ${method}${scope}`, ...rate };
+}
 
 /** At most so many UTF-16 units, as Slack counts; what was longer ends in `…`, and no character is cut in two. */
 export function clip(text: string, most: number): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Person, Standing } from '../../core/ports/chat.ts';
+import type { Group, Person, Standing } from '../../core/ports/chat.ts';
 import type { Api } from './api.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import type { Self } from './events.ts';
@@ -9,6 +9,8 @@ const NAME_MS = 300_000;
 const NAMES = 5_000;
 /** Of the second within which an event is to be acknowledged. */
 const ACTOR_MS = 600;
+/** How old an answer may be to who is in a group; who was taken out of it decides nothing after that. */
+const GROUP_MS = 15_000;
 const PAGE = 200; // docs.slack.dev, users.list: "no more than 200 results at a time"
 
 const member = z.looseObject({
@@ -24,6 +26,12 @@ const member = z.looseObject({
   is_primary_owner: z.boolean().default(false),
   profile: z.looseObject({ display_name: z.string().optional(), real_name: z.string().optional() }).default({}),
 });
+const userGroup = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  handle: z.string().default(''),
+  date_delete: z.number().default(0),
+});
 type Member = z.infer<typeof member>;
 
 /** Who somebody is, by Slack's own word. */
@@ -32,11 +40,15 @@ export interface People {
   /** The same for somebody who has just acted: by the name that came along where Slack can't be asked right now. */
   actor(userId: string, userName: string | undefined): Promise<Person>;
   standing(person: Person, group?: string): Promise<Standing>;
+  /** Those that are in use, by name. Without the scope, none. */
+  groups(): Promise<readonly Group[]>;
   /** Whoever owns the workspace. `undefined`: Slack names nobody. */
   primaryOwner(): Promise<Person | undefined>;
 }
 
 export function createPeople(api: Api, self: () => Self): People {
+  const inGroups = new Map<string, { readonly users: ReadonlySet<string>; readonly until: number }>();
+  let named: { readonly groups: readonly Group[]; readonly until: number } | undefined;
   const names = new Map<string, { readonly name: string; readonly until: number }>();
 
   async function info(userId: string, isQuick = false): Promise<Member> {
@@ -100,17 +112,41 @@ export function createPeople(api: Api, self: () => Self): People {
     }
   }
 
-  /** Who may not be seen in a group is not in it: without the scope, or with a group that is gone, nobody is. */
+  /**
+   * Who may not be seen in a group is not in it: without the scope, or with a group that is gone, nobody is. Who is in one is
+   * remembered for as short as Slack's rate allows: it takes 20 questions a minute.
+   */
   async function isIn(userId: string, group: string): Promise<boolean> {
+    const known = inGroups.get(group);
+    if (known && known.until > performance.now()) return known.users.has(userId);
     try {
       const { users = [] } = await api.raw('usergroups.users.list', (client) =>
         client.usergroups.users.list({ usergroup: group }),
       );
+      inGroups.set(group, { users: new Set(users), until: performance.now() + GROUP_MS });
       return users.includes(userId);
     } catch (error) {
       if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
         return false;
       throw slackError(error, 'usergroups.users.list');
+    }
+  }
+
+  /** A form waits for it, and its trigger does not. */
+  async function groups(): Promise<readonly Group[]> {
+    if (named && named.until > performance.now()) return named.groups;
+    try {
+      const listed = await api.raw('usergroups.list', (client) => client.usergroups.list(), { isQuick: true });
+      const found = z
+        .array(userGroup)
+        .parse(listed.usergroups ?? [])
+        .filter(({ date_delete }) => date_delete === 0)
+        .map(({ id, name, handle }) => ({ id, name: handle ? `${name} (@${handle})` : name }));
+      named = { groups: found, until: performance.now() + NAME_MS };
+      return found;
+    } catch (error) {
+      if (codeOf(error) === 'missing_scope') return [];
+      throw slackError(error, 'usergroups.list');
     }
   }
 
@@ -129,7 +165,7 @@ export function createPeople(api: Api, self: () => Self): People {
     }
   }
 
-  return { person, actor, standing, primaryOwner };
+  return { person, actor, standing, groups, primaryOwner };
 }
 
 /** @throws CountersignError for somebody of another workspace than ours. */

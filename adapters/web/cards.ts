@@ -33,7 +33,17 @@ const drawers: { readonly [Kind in Block['kind']]: (block: BlockOf<Kind>, view: 
     html`<details class="fold"><summary>${summary}</summary><div class="folded">${renderBlocks(blocks, view)}</div></details>`,
   actions: ({ buttons }, view) =>
     html`<div class="actions">${buttons.filter(isFor(view)).map((button) => renderButton(button, view))}</div>`,
+  feedback: (block, view) =>
+    html`<div class="actions">${feedbackButtons(block).map((button) => renderButton(button, view))}</div>`,
 };
+
+function feedbackButtons({ action, good, bad }: BlockOf<'feedback'>): readonly Button[] {
+  const plain = { style: 'plain', action } as const;
+  return [
+    { ...plain, label: 'This helped', value: good },
+    { ...plain, label: 'It did not', value: bad },
+  ];
+}
 
 function renderBlocks(blocks: readonly Block[], view: CardView): readonly Html[] {
   return blocks.map((block) => {
@@ -144,6 +154,7 @@ function renderButton(button: Button, view: CardView): Html {
   const { confirm } = button;
   const question =
     confirm &&
+    confirm.isExtra !== true &&
     html` data-title="${confirm.title}" data-text="${confirm.text}" data-yes="${confirm.yes}"${confirm.isSafe === true && html` data-safe`}`;
   return html`<form class="act" method="post" action="/messages/${view.messageId}/actions"${question}><input type="hidden" name="as" value="${view.userId}"><input type="hidden" name="action" value="${button.action}"><input type="hidden" name="value" value="${button.value}"><button class="button ${button.style}">${button.label}</button></form>`;
 }
@@ -160,7 +171,9 @@ function safeUrl(url: string, view: CardView): string | undefined {
 /** The button with that action and value, if the card shows one that answers with an event. */
 export function findButton(card: Card, action: string, value: string): Button | undefined {
   return allBlocks(card.blocks)
-    .flatMap((block) => (block.kind === 'actions' ? block.buttons : []))
+    .flatMap((block) =>
+      block.kind === 'actions' ? block.buttons : block.kind === 'feedback' ? feedbackButtons(block) : [],
+    )
     .find((button) => button.url === undefined && button.action === action && button.value === value);
 }
 
@@ -203,6 +216,7 @@ function spansOf(block: Block): readonly Span[] {
     case 'pictures':
     case 'details':
     case 'actions':
+    case 'feedback':
       return [];
     default:
       return block satisfies never;

@@ -36,6 +36,14 @@ function renderField(field: FormField, formId: string, view: FormView): Html {
     const optional = !field.isRequired && html` <span class="optional">optional</span>`;
     return html`<div class="field"><label for="${id}">${field.label}${optional}</label>${help}${input}${wrong}</div>`;
   }
+  if (field.kind === 'choice') {
+    const chosen = view.fields?.[field.name]?.[0] ?? field.initial;
+    const options = field.options.map(
+      ({ value, label }) => html`<option value="${value}"${value === chosen && html` selected`}>${label}</option>`,
+    );
+    const none = !field.isRequired && html`<option value="">none</option>`;
+    return html`<div class="field"><label for="${id}">${field.label}</label>${help}<select id="${id}" name="${FIELD}${field.name}" aria-describedby="${describedBy}">${none}${options}</select>${wrong}</div>`;
+  }
   const choices = choicesOf(field, view.people).map((choice, index) => {
     const checked = choice.isLocked
       ? choice.isChecked
@@ -53,7 +61,10 @@ interface Choice {
   readonly isLocked?: boolean;
 }
 
-function choicesOf(field: Exclude<FormField, { kind: 'text' }>, people: readonly Person[]): readonly Choice[] {
+function choicesOf(
+  field: Exclude<FormField, { kind: 'text' | 'choice' }>,
+  people: readonly Person[],
+): readonly Choice[] {
   if (field.kind === 'checkboxes') return field.options;
   return people.map(({ userId, name }) => ({ value: userId, label: name, isChecked: field.initial.includes(userId) }));
 }
@@ -65,6 +76,8 @@ export function readFields(form: Form, posted: Readonly<Record<string, unknown>>
       const value = posted[`${FIELD}${field.name}`];
       const values = (Array.isArray(value) ? value : [value]).filter((each) => typeof each === 'string');
       if (field.kind === 'text') return [field.name, values.slice(0, 1).filter((text) => text !== '')];
+      if (field.kind === 'choice')
+        return [field.name, field.options.map(({ value: known }) => known).filter((known) => values[0] === known)];
       const taken = choicesOf(field, people).filter((choice) =>
         choice.isLocked ? choice.isChecked : values.includes(choice.value),
       );

@@ -256,7 +256,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
     {
       kind: 'actions',
       buttons: [
-        { label: 'Approve', style: 'primary', action: 'approve', value, ...to.approve },
+        { label: 'Approve', style: 'primary', action: 'approve', value, ...to.approve, confirm: approval(operation) },
         { label: 'Deny', style: 'danger', action: 'deny', value, ...to.deny },
         change,
         guide,
@@ -264,6 +264,18 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
       ],
     },
   ];
+}
+
+/** What is agreed to, once more: on a phone the plan may have scrolled away above the button. */
+function approval(operation: Operation): NonNullable<Button['confirm']> {
+  const may = granted(operation).map((p) => p.words);
+  return {
+    title: 'Countersign this plan?',
+    text: `${operation.type.title} for ${place(operation.plan.base)}: ${may.join('; ')}. Plan ${shortHash(operation.planHash)}.`,
+    yes: 'Approve',
+    isSafe: true,
+    isExtra: true,
+  };
 }
 
 /** `Abel, Anna or Cem may approve; 2 of them have to. Nothing happens before that.` */

@@ -60,6 +60,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
         kind: 'actions',
         buttons: [trail(operation, 'primary'), ...(isGone ? [] : [reveal(operation), revoke(operation)])],
       },
+      rating(operation),
     ],
   };
 }
@@ -91,6 +92,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
           ...(operation.isKeyStored ? [revoke(operation)] : []),
         ],
       },
+      ...(operation.state === 'failed' ? [rating(operation)] : []),
     ],
   };
 }
@@ -201,6 +203,10 @@ function trail(operation: Operation, style: 'primary' | 'plain'): Button {
 /** For admins; the others are told so. */
 function reveal(operation: Operation): Button {
   return { label: 'Reveal', style: 'plain', action: 'reveal', value: operation.id };
+}
+
+function rating({ id }: Operation): Block {
+  return { kind: 'feedback', action: 'rate', good: `good ${id}`, bad: `bad ${id}` };
 }
 
 function revoke(operation: Operation): Button {

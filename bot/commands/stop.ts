@@ -2,6 +2,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
+import type { ThreadState } from '../../core/operations/threads.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
@@ -39,6 +40,21 @@ export async function stopOperation(
     default:
       return outcome satisfies never;
   }
+}
+
+/** The platform's own Stop: everything that is open in the thread, each as if its own button had been pressed. */
+export async function stopThread(
+  context: Context,
+  { customerId, member, thread }: { customerId: CustomerId; member: Member; thread: ThreadState },
+  event: ChatEvent,
+): Promise<void> {
+  const operations = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.ofThread(tx, customerId, thread.id),
+  );
+  const open = operations.filter(({ state }) => !isEnd(state));
+  if (open.length === 0) return whisperWords(context, event, 'Nothing runs here any more. Nothing was changed.');
+  for (const { id } of open)
+    await stopOperation(context, customerId, member, { ...event, id: `${event.id}/${id}` }, id);
 }
 
 /**

@@ -43,6 +43,7 @@ export type AuditKind =
   | 'intent.settled'
   | 'step.finished'
   | 'guide.shown'
+  | 'result.rated'
   | 'trail.read'
   | 'access.refused'
   | 'question.asked'

@@ -7,14 +7,31 @@ export interface Chat {
    * (at least once otherwise). Where `thread` is a channel itself the message begins a thread, which the returned reference
    * names. @throws CountersignError `chat_unavailable` (retryable or not).
    */
-  post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef>;
+  post(thread: ThreadRef, card: Card, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
   /** Replaces a message's content in place. */
-  update(message: MessageRef, card: Card): Promise<void>;
+  update(message: MessageRef, card: Card, options?: { hasPlace?: true }): Promise<void>;
+  /**
+   * Books a place in the platform's line for one message, edit, picture or `showActivity`. @returns the milliseconds until
+   * it may go: whoever asked then sends what is newest, with `hasPlace`. Whoever doesn't ask waits in the call itself. Absent:
+   * there is no line. @throws CountersignError `database_unavailable`.
+   */
+  place?(thread: ThreadRef, what: 'post' | 'edit' | 'picture' | 'activity'): Promise<number>;
+  /**
+   * Shows beside the thread's name what we do there, and the platform's own Stop while we work; a workspace without that
+   * shows nothing. Absent: the platform has no such thing. @throws CountersignError `chat_unavailable`, retryable.
+   */
+  showActivity?(thread: ThreadRef, activity: Activity, options?: { hasPlace?: true }): Promise<void>;
   /**
    * Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. With a `key` it
-   * takes the place of the card that this person was shown under that key before, where the platform can do that.
+   * takes the place of the card that this person was shown under that key before, where the platform can do that. With
+   * `replaces`, an action's `shown`, it takes the place of the card whose button was pressed, while the platform allows it.
    */
-  ephemeral(thread: ThreadRef, person: Person, card: Card, options?: { key: string }): Promise<void>;
+  ephemeral(
+    thread: ThreadRef,
+    person: Person,
+    card: Card,
+    options?: { key?: string; replaces?: string },
+  ): Promise<void>;
   directMessage(person: Person, card: Card): Promise<void>;
   /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
   person(workspaceId: string, userId: string): Promise<Person>;
@@ -23,13 +40,23 @@ export interface Chat {
    * workspace; a platform without groups has nobody in one. @throws CountersignError `chat_unavailable`.
    */
   standing(person: Person, group?: string): Promise<Standing>;
+  /** The workspace's groups that people can be chosen by, and none where they can't be seen. Absent: there are no groups. */
+  groups?(workspaceId: string): Promise<readonly Group[]>;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
-  upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef>;
+  upload(thread: ThreadRef, picture: PictureLink, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
+  /**
+   * What is said in a recording, as the platform wrote it down; absent where it writes nothing down.
+   * @throws CountersignError `chat_unavailable`.
+   */
+  transcript?(thread: ThreadRef, clip: string): Promise<Transcript>;
   /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
   showHome?(person: Person, card: Card): Promise<void>;
 }
+
+/** `waiting`: for a person. `over`: nothing more comes by itself. */
+export type Activity = 'working' | 'waiting' | 'over';
 
 export type Platform = 'slack' | 'teams' | 'web';
 
@@ -67,12 +94,24 @@ export interface Person {
   readonly name: string;
 }
 
+export interface Group {
+  readonly id: string;
+  /** For people to read. */
+  readonly name: string;
+}
+
 export type Standing =
   | { readonly kind: 'member'; readonly isInGroup: boolean }
   /** Of another workspace, in a shared channel, or with rights for a few channels only. */
   | { readonly kind: 'guest' }
   /** Nobody there, or not to be told apart. */
   | { readonly kind: 'unknown' };
+
+/** `writing`: not yet. `not_allowed`: the platform does not show it to us. */
+export type Transcript =
+  | { readonly kind: 'ready'; readonly text: string }
+  | { readonly kind: 'writing' }
+  | { readonly kind: 'none'; readonly why: 'failed' | 'not_allowed' | 'too_long' };
 
 /** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
 export type ChatEvent =
@@ -103,6 +142,8 @@ export type ChatEvent =
       readonly from: Person;
       /** The message whose button it was; absent for a message that only this person saw. */
       readonly message?: MessageRef;
+      /** How `ephemeral` finds the message that only this person saw, where the platform tells. */
+      readonly shown?: string;
       readonly action: string;
       readonly value: string;
       readonly trigger: string;
@@ -126,6 +167,19 @@ export type ChatEvent =
       /** Absent: it was deleted. */
       readonly after?: string;
     }
+  /** Somebody sent a recording of what they say, and typed nothing. */
+  | {
+      readonly kind: 'clip';
+      readonly id: string;
+      readonly thread: ThreadRef;
+      readonly from: Person;
+      /** The platform's name for it, see `Chat.transcript`. */
+      readonly clip: string;
+      /** As of a message. */
+      readonly isOverheard?: true;
+    }
+  /** Somebody pressed the platform's own Stop, which is about everything in the thread. */
+  | { readonly kind: 'stop'; readonly id: string; readonly thread: ThreadRef; readonly from: Person }
   /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
   | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
 
@@ -190,7 +244,9 @@ export type Block =
     }
   /** Folded away until asked for. */
   | { readonly kind: 'details'; readonly summary: string; readonly blocks: readonly Block[] }
-  | { readonly kind: 'actions'; readonly buttons: readonly Button[] };
+  | { readonly kind: 'actions'; readonly buttons: readonly Button[] }
+  /** Two small buttons under an answer: it was good, it was not. A click comes back as `action` with the value of either. */
+  | { readonly kind: 'feedback'; readonly action: string; readonly good: string; readonly bad: string };
 
 export interface StepLine {
   readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'unsure';
@@ -230,6 +286,8 @@ export interface Button {
     readonly yes: string;
     /** Agreeing is the safe side, as it is for a stop: where the platform leaves a choice, Enter agrees. */
     readonly isSafe?: boolean;
+    /** Asked only where the platform's own clients ask, in a dialog: elsewhere what is agreed to stands beside the button. */
+    readonly isExtra?: boolean;
   };
 }
 
@@ -265,6 +323,16 @@ export type FormField =
         readonly isChecked: boolean;
         readonly isLocked?: boolean;
       }[];
+    }
+  /** One of them; none is nothing chosen. `initial` is one of the options. */
+  | {
+      readonly kind: 'choice';
+      readonly name: string;
+      readonly label: string;
+      readonly help?: string;
+      readonly isRequired: boolean;
+      readonly initial?: string;
+      readonly options: readonly { readonly value: string; readonly label: string }[];
     }
   /** Answers with user ids of this workspace. */
   | {

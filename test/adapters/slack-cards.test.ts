@@ -54,6 +54,7 @@ const flat: fc.Arbitrary<Block> = fc.oneof(
         ],
       }) as const,
   ),
+  fc.record({ kind: fc.constant('feedback'), action: words, good: words, bad: words }),
   fc.array(button, { maxLength: 40 }).map((buttons) => ({ kind: 'actions', buttons }) as const),
 );
 const block: fc.Arbitrary<Block> = fc.oneof(
@@ -149,6 +150,10 @@ describe('a form in Slack', () => {
       kind: fc.constant('checkboxes'),
       label: words,
       options: fc.array(option, { minLength: 1, maxLength: 25 }),
+    }),
+    fc.record({
+      ...{ kind: fc.constant('choice'), label: words, help: words, isRequired: fc.boolean(), initial: words },
+      options: fc.array(fc.record({ value: words, label: words }), { maxLength: 120 }),
     }),
     fc.record({
       ...{ kind: fc.constant('people'), label: words, isRequired: fc.boolean() },

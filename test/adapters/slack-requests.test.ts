@@ -1,4 +1,6 @@
+import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { listenOnLoopback } from '../../core/listen.ts';
 import type { Card, ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type OpenedSlack, openSlackByHand } from '../support/slack/by-hand.ts';
@@ -214,6 +216,50 @@ describe('a click', () => {
   });
 });
 
+describe('the answer to a click on a card that only one person sees', () => {
+  const seen = () => slack.server.messages(CHANNEL).filter(({ to }) => to === 'U0002');
+  const pressed = async () => {
+    await slack.chat.ephemeral(thread, slack.approver, choice);
+    await slack.click(slack.approver, thread, undefined, 'approve');
+    const [event] = events.splice(0);
+    return event?.kind === 'action' ? event.shown : undefined;
+  };
+  const answer = (replaces: string | undefined) =>
+    slack.chat.ephemeral(thread, slack.approver, sentence('Decided.'), replaces === undefined ? {} : { replaces });
+
+  test('takes its place', async () => {
+    await answer(await pressed());
+    expect(seen().map(({ text }) => text)).toEqual(['Decided.']);
+  });
+
+  test('is a card of its own when Slack takes no more answers there', async () => {
+    const replaces = await pressed();
+    for (let n = 0; n < 6; n++) await answer(replaces);
+    expect(seen().map(({ text }) => text)).toEqual(['Decided.', 'Decided.']);
+  });
+
+  test('is sent to nobody but Slack, whatever address the click brought', async () => {
+    const asked: string[] = [];
+    const other = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      response.end('ok');
+    });
+    const { port, close } = await listenOnLoopback(other, 0);
+    await pressed();
+    await answer(`http://127.0.0.1:${port}/`);
+    await answer('not an address');
+    await close();
+    expect(asked).toEqual([]);
+    expect(seen().map(({ text }) => text)).toEqual(['choose', 'Decided.', 'Decided.']);
+  });
+
+  test('to a card that everybody sees leaves that one alone', async () => {
+    const posted = await slack.chat.post(thread, choice, { key: 'a' });
+    await slack.click(slack.approver, thread, posted, 'approve');
+    expect(events[0]).not.toHaveProperty('shown');
+  });
+});
+
 describe('a card that this workspace does not take', () => {
   const running: Card = {
     summary: 'Working on it',
@@ -303,8 +349,19 @@ describe('who somebody is', () => {
     expect(await standing({}, 'S1')).toEqual({ kind: 'member', isInGroup: false });
     slack.server.groups.set('S1', ['U0009']);
     expect(await standing({}, 'S1')).toEqual({ kind: 'member', isInGroup: true });
-    slack.server.groups.set('S1', []);
-    expect(await standing({}, 'S1')).toEqual({ kind: 'member', isInGroup: false });
+  });
+
+  test('in a group is asked once for several decisions in a row', async () => {
+    slack.server.groups.set('S1', ['U0009']);
+    for (const _ of [1, 2, 3]) expect(await standing({}, 'S1')).toEqual({ kind: 'member', isInGroup: true });
+    expect(slack.server.calls.filter(({ method }) => method === 'usergroups.users.list')).toHaveLength(1);
+  });
+
+  test('can be a group that is chosen by its name; without the scope there is none', async () => {
+    slack.server.fail('usergroups.list', { error: 'missing_scope' });
+    expect(await slack.chat.groups?.(TEAM)).toEqual([]);
+    slack.server.groups.set('S1', ['U0009']);
+    expect(await slack.chat.groups?.(TEAM)).toEqual([{ id: 'S1', name: 'Group S1 (@s1)' }]);
   });
 
   test('is nobody whom Slack does not know, and an outage when Slack can’t be asked', async () => {
@@ -322,4 +379,61 @@ test('a picture is uploaded with words for who can’t see it', async () => {
   const link = { url: 'https://pictures.example.com/1.png', alt: 'The sign-in page', width: 1, height: 1 };
   await slack.chat.upload(thread, link, { key: 'a' });
   expect(slack.server.messages(CHANNEL).at(-1)).toMatchObject({ thread_ts: TS, files: [{ alt: 'The sign-in page' }] });
+});
+
+describe('a recording', () => {
+  const recording = (more: object = {}) =>
+    message({
+      ...{ subtype: 'file_share', text: '', channel_type: 'im', channel: 'DU0001' },
+      files: [{ id: 'F0001', subtype: 'slack_audio', name: 'audio_message.m4a', mimetype: 'audio/mp4' }],
+      ...more,
+    });
+
+  test('is a clip of whoever sent it; what was typed along with it wins', async () => {
+    expect((await slack.event(recording())).isTaken).toBe(true);
+    expect((await slack.event(recording({ text: 'set up WooCommerce', ts: '1700000000.000200' }))).isTaken).toBe(true);
+    const other = { files: [{ id: 'F0002', mimetype: 'image/png' }], ts: '1700000000.000300' };
+    await slack.event(recording(other));
+    expect(events).toMatchObject([
+      { kind: 'clip', clip: 'F0001', from: { userId: 'U0001' } },
+      { kind: 'message', text: 'set up WooCommerce' },
+      { kind: 'message', text: '' },
+    ]);
+    expect(events[0]).not.toHaveProperty('isOverheard');
+  });
+
+  test('in a channel is overheard, and of a bot it is none', async () => {
+    await slack.event(recording({ channel: CHANNEL, channel_type: 'channel' }));
+    await slack.event(recording({ bot_id: 'B1', ts: '1700000000.000200' }));
+    expect(events).toMatchObject([{ kind: 'clip', isOverheard: true }]);
+  });
+
+  test.each([
+    [{ status: 'processing' }, { kind: 'writing' }],
+    [undefined, { kind: 'writing' }],
+    [
+      { status: 'complete', preview: { content: 'set up &amp; go', has_more: false } },
+      { kind: 'ready', text: 'set up & go' },
+    ],
+    [
+      { status: 'complete', preview: { content: 'a', has_more: true } },
+      { kind: 'none', why: 'too_long' },
+    ],
+    [{ status: 'complete' }, { kind: 'none', why: 'failed' }],
+    [{ status: 'failed' }, { kind: 'none', why: 'failed' }],
+    [{ status: 'none' }, { kind: 'none', why: 'failed' }],
+  ])('whose transcription is %j', async (transcription, expected) => {
+    slack.server.clips.set('F0001', { transcription });
+    expect(await slack.chat.transcript?.(thread, 'F0001')).toEqual(expected);
+  });
+
+  test('that Slack does not show us has no words, and Slack’s trouble is told as that', async () => {
+    expect(await slack.chat.transcript?.(thread, 'F0009')).toEqual({ kind: 'none', why: 'not_allowed' });
+    slack.server.fail('files.info', { error: 'missing_scope' });
+    expect(await slack.chat.transcript?.(thread, 'F0001')).toEqual({ kind: 'none', why: 'not_allowed' });
+    slack.server.fail('files.info', { status: 503 });
+    await expect(slack.chat.transcript?.(thread, 'F0001')).rejects.toThrow(
+      expect.objectContaining({ code: 'chat_unavailable', isRetryable: true }),
+    );
+  });
 });

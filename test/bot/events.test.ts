@@ -3,6 +3,7 @@ import { createEgress } from '../../adapters/browser/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
+import { asTyped } from '../../bot/voice-flow.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
@@ -137,6 +138,41 @@ describe('an event that is delivered twenty times, to two instances', () => {
     expect(scene.chat.calls.filter(({ call }) => call === 'ephemeral')).toEqual([]);
   });
 
+  test('of the platform’s own Stop ends all that is open in the thread, for those who may stop it', async () => {
+    const scene = await openScene();
+    const { shop, core, thread } = scene;
+    const ask = (ev: string) =>
+      scene.deliver(says(scene, shop.merchant, ev, `set up WooCommerce for http://${TARGET}`), 1);
+    await ask('ev-51');
+    await ask('ev-52');
+    const other = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-else', name: 'Else' }),
+    );
+    await scene.deliver({ kind: 'stop', id: 'ev-53', thread, from: other.person }, 1);
+    expect((await scene.operations()).map(({ status }) => status)).toEqual(['awaiting_consent', 'awaiting_consent']);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toMatch(/^Only whoever asked/);
+    await scene.deliver({ kind: 'stop', id: 'ev-54', thread, from: shop.merchant.person });
+    for (const { id, status } of await scene.operations()) {
+      expect(status).toBe('cancelled');
+      expect(await entriesOf(id, 'operation.cancelled')).toHaveLength(1);
+    }
+  });
+
+  test('rates a result once, on record; a stranger to the request rates nothing', async () => {
+    const scene = await openScene();
+    const { shop, core } = scene;
+    const { id } = await requestOperation(core, shop);
+    await scene.deliver(presses(scene, shop.merchant, 'ev-55', 'rate', `good ${id}`));
+    expect(await entriesOf(id, 'result.rated')).toHaveLength(1);
+    const other = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-else', name: 'Else' }),
+    );
+    await scene.deliver(presses(scene, other, 'ev-56', 'rate', `bad ${id}`), 1);
+    await scene.deliver(presses(scene, shop.merchant, 'ev-57', 'rate', `splendid ${id}`), 1);
+    expect(await entriesOf(id, 'result.rated')).toHaveLength(1);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toMatch(/Nothing was kept/);
+  });
+
   test('of a customer says nothing about the same event of another', async () => {
     const [a, b] = [await openScene(), await openScene()];
     for (const scene of [a, b]) {
@@ -153,6 +189,82 @@ describe('an event that is delivered twenty times, to two instances', () => {
     await requestOperation(core, shop, { event });
     await expect(requestOperation(core, shop, { event })).rejects.toThrow('taken before');
   });
+});
+
+describe('a recording', () => {
+  const sends = ({ thread }: Scene, { person }: Member, clip: string, more: object = {}): ChatEvent => ({
+    ...{ kind: 'clip', id: `ev-${clip}`, thread, from: person, clip },
+    ...more,
+  });
+  const buttonOf = (scene: Scene) =>
+    scene.chat
+      .shown()
+      .flatMap(({ blocks }) => blocks)
+      .flatMap((block) => (block.kind === 'actions' ? block.buttons : []))
+      .find(({ action }) => action === 'heard');
+  const wordsTo = (scene: Scene) => scene.chat.calls.at(-1)?.card?.summary;
+  const heard = (text: string) => [{ kind: 'ready', text } as const];
+
+  test('is read back, and asks for one operation once whoever spoke has agreed, however often', async () => {
+    const scene = await openScene();
+    scene.chat.transcripts.set('F1', [
+      { kind: 'writing' },
+      ...heard('Set up WooCommerce for shop dot example dot com.'),
+    ]);
+    await scene.deliver(sends(scene, scene.shop.merchant, 'F1'), 2);
+    expect(scene.chat.shown()).toHaveLength(1);
+    expect(wordsTo(scene)).toBe('I heard: “Set up WooCommerce for shop.example.com”. Is that right?');
+    expect(await scene.operations()).toEqual([]);
+    const value = buttonOf(scene)?.value ?? '';
+    await scene.deliver(presses(scene, scene.shop.approver, 'ev-20', 'heard', value), 1);
+    expect(wordsTo(scene)).toBe('Only whoever recorded it can agree to its words. Nothing was done.');
+    await scene.deliver(presses(scene, scene.shop.merchant, 'ev-21', 'heard', 'op-1'), 1);
+    expect(wordsTo(scene)).toContain('Nothing was done');
+    expect(await scene.operations()).toEqual([]);
+    const local = value.replace('shop.example.com', `http://${TARGET}`);
+    const message = { thread: scene.thread, ref: 'm0' };
+    await scene.deliver({ ...presses(scene, scene.shop.merchant, 'ev-22', 'heard', local), message } as ChatEvent, 4);
+    await scene.deliver({ ...presses(scene, scene.shop.merchant, 'ev-23', 'heard', local), message } as ChatEvent, 4);
+    expect(await scene.operations()).toHaveLength(1);
+    expect(buttonOf(scene)).toBeUndefined();
+  });
+
+  test.each([
+    ['approves nothing', 'Approve.', 'Words decide nothing here.'],
+    ['carries no key', 'my key is ck_0123456789abcdef0123456789abcdef01234567', 'I did not use it.'],
+    ['that asks for nothing gets the help at once', 'Hello!', 'Hello'],
+  ])('%s', async (_, text, answer) => {
+    const scene = await openScene();
+    await requestOperation(scene.core, scene.shop);
+    scene.chat.transcripts.set('F2', heard(text));
+    await scene.deliver(sends(scene, scene.shop.approver, 'F2'), 1);
+    expect(wordsTo(scene)).toContain(answer);
+    expect(buttonOf(scene)).toBeUndefined();
+    expect((await scene.operations()).map(({ status }) => status)).toEqual(['awaiting_consent']);
+  });
+
+  test.each([
+    [{ kind: 'none', why: 'failed' }, 'could not be written down. Please type what you want. Nothing was done.'],
+    [{ kind: 'none', why: 'not_allowed' }, 'I may not read what was said in recordings here. Please type'],
+    [{ kind: 'none', why: 'too_long' }, 'too long, or has no words in it. Please type'],
+    [{ kind: 'ready', text: ' … '.repeat(400) }, 'too long, or has no words in it. Please type'],
+  ] as const)('without words (%j) is asked for in writing', async (transcript, answer) => {
+    const scene = await openScene();
+    scene.chat.transcripts.set('F3', [transcript]);
+    await scene.deliver(sends(scene, scene.shop.merchant, 'F3'), 1);
+    expect(wordsTo(scene)).toContain(answer);
+    await scene.deliver(sends(scene, scene.shop.merchant, 'F3', { id: 'ev-overheard', isOverheard: true }), 1);
+    expect(scene.chat.calls).toHaveLength(1);
+  });
+});
+
+test.each([
+  ['Set up WooCommerce for shop dot example dot com.', 'Set up WooCommerce for shop.example.com'],
+  ['my dash shop dot de slash store', 'my-shop.de/store'],
+  ['set up Woo for laden punkt de', 'set up Woo for laden.de'],
+  ['at this point for shop.example.com', 'at this point for shop.example.com'],
+])('%s, as it is typed', (spoken, typed) => {
+  expect(asTyped(spoken)).toBe(typed);
 });
 
 test('a sentence that means nothing gets a sentence where there is a request, and the help where there is none', async () => {

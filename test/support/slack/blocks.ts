@@ -62,6 +62,18 @@ const actions = z.strictObject({
   ...{ type: z.literal('actions'), block_id: id },
   elements: z.array(button).min(1).max(25),
 });
+const thumb = z.strictObject({ text: words(75), value: z.string().min(1).max(2000) });
+const contextActions = z.strictObject({
+  ...{ type: z.literal('context_actions'), block_id: id },
+  elements: z
+    .array(
+      z.strictObject({
+        ...{ type: z.literal('feedback_buttons'), action_id: id, positive_button: thumb, negative_button: thumb },
+      }),
+    )
+    .min(1)
+    .max(5),
+});
 const context = z.strictObject({
   type: z.literal('context'),
   elements: z
@@ -89,7 +101,16 @@ const container = z.strictObject({
     .min(1)
     .max(10),
 });
-const messageBlock = z.discriminatedUnion('type', [richText, actions, context, header, table, plan, container]);
+const messageBlock = z.discriminatedUnion('type', [
+  richText,
+  actions,
+  contextActions,
+  context,
+  header,
+  table,
+  plan,
+  container,
+]);
 
 const option = z.strictObject({
   ...{ text: words(75), value: z.string().min(1).max(150) },
@@ -100,8 +121,12 @@ const input = z.strictObject({
   optional: z.boolean(),
   element: z.discriminatedUnion('type', [
     z.strictObject({
-      ...{ type: z.literal('plain_text_input'), action_id: id, multiline: z.boolean() },
+      ...{ type: z.literal('plain_text_input'), action_id: id, multiline: z.boolean().optional() },
       ...{ max_length: z.number().max(3000), initial_value: z.string().max(3000).optional() },
+    }),
+    z.strictObject({
+      ...{ type: z.literal('static_select'), action_id: id, options: z.array(option).min(1).max(100) },
+      initial_option: option.optional(),
     }),
     z.strictObject({
       ...{ type: z.literal('multi_users_select'), action_id: id },

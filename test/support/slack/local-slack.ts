@@ -56,13 +56,15 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export async function startLocalSlack(requestUrl: string): Promise<LocalSlack> {
+/** @param requestUrl where it sends what happens; without one it waits for the app to open a socket. */
+export async function startLocalSlack(requestUrl?: string): Promise<LocalSlack> {
   const folder = mkdtempSync(join(tmpdir(), 'local-slack-'));
   const port = await freePort();
   const config = {
     workspace: { name: 'Shops', domain: 'shops', teamId: LOCAL.team },
     app: {
-      ...{ appId: 'A0LOCAL', botUserId: LOCAL.bot, botName: 'Countersign', mode: 'events', requestUrl },
+      ...{ appId: 'A0LOCAL', botUserId: LOCAL.bot, botName: 'Countersign' },
+      ...(requestUrl === undefined ? { mode: 'socket' } : { mode: 'events', requestUrl }),
       ...{ botToken: LOCAL.botToken, appToken: LOCAL.appToken, signingSecret: LOCAL.signingSecret },
     },
     users: MEMBERS.map(({ id, name }) => ({

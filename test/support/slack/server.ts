@@ -13,6 +13,24 @@ export const BOT_TOKEN = 'xoxb-of-the-tests';
 export const APP_TOKEN = 'xapp-of-the-tests';
 export const SIGNING_SECRET = 'signing secret of the tests';
 const TRIGGER_MS = 3_000;
+/** How often a method is taken, of a workspace in any minute (docs.slack.dev, rate limits: tiers 2, 3 and 4). */
+const A_MINUTE: Readonly<Record<string, number>> = {
+  'users.list': 20,
+  'usergroups.list': 20,
+  'usergroups.users.list': 20,
+  'chat.update': 50,
+  'conversations.open': 50,
+  'agents.sessions.setStatus': 50,
+  'chat.postEphemeral': 100,
+  'files.completeUploadExternal': 100,
+  'files.getUploadURLExternal': 100,
+  'files.info': 100,
+  'users.info': 100,
+  'views.open': 100,
+  'views.publish': 100,
+};
+/** Messages to one channel: about one a second, and no more than a few at once. */
+const MESSAGES = { aMinute: 61, aSecond: 3 };
 
 export interface SlackUser {
   readonly id: string;
@@ -47,7 +65,17 @@ export interface SlackServer {
   readonly groups: Map<string, readonly string[]>;
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
+  /** What `files.info` says of a recording. */
+  readonly clips: Map<string, object>;
   readonly homes: Map<string, readonly unknown[]>;
+  /** Calls beyond Slack's rates, each answered with 429. */
+  readonly beyond: readonly string[];
+  /** Each method's busiest minute; of messages, the busiest channel's. */
+  busiest(): ReadonlyMap<string, number>;
+  /** What `agents.sessions.setStatus` was told, in order. */
+  readonly statuses: readonly string[];
+  /** From now on this workspace has no agents' sessions. */
+  withoutAgents(): void;
   fail(method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
@@ -56,6 +84,8 @@ export interface SlackServer {
   /** Adds somebody's message, without telling the app. */
   write(channel: string, user: string, text: string, threadTs?: string): KeptMessage;
   trigger(userId: string): string;
+  /** Where the message that a button was pressed of can be replaced. */
+  responseUrl(channel: string, ts: string): string;
   /** Sends to the app what it subscribed to, over HTTP or the socket. */
   deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
   /** Where events go from now on; without it they go over the socket. */
@@ -69,7 +99,8 @@ type Args = Record<string, unknown>;
 type Result = Record<string, unknown>;
 const refused = (error: string): Result => ({ ok: false, error });
 
-export async function startSlackServer(): Promise<SlackServer> {
+/** @param hasRates it keeps to Slack's rates, which a test of one message after another would have to wait for. */
+export async function startSlackServer({ hasRates = false } = {}): Promise<SlackServer> {
   const calls: Call[] = [];
   const users = new Map<string, SlackUser>(
     [
@@ -81,17 +112,48 @@ export async function startSlackServer(): Promise<SlackServer> {
   );
   const groups = new Map<string, readonly string[]>();
   const refusedBlocks = new Set<string>();
+  const clips = new Map<string, object>();
+  const statuses: string[] = [];
+  const beyond: string[] = [];
+  const taken = new Map<string, number[]>();
+  let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const failures = new Map<string, Failure[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
   const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
   const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
+  const responses = new Map<string, { readonly channel: string; readonly ts: string; left: number }>();
   const uploads = new Map<string, { readonly alt: string; size: number }>();
   const waiting = new Map<string, (payload: unknown) => void>();
   const sockets = new Set<WebSocket>();
   let eventsUrl: string | undefined;
   let clock = Date.now() * 1000;
   let apiUrl = '';
+
+  /** @returns false where Slack would say that it is too much. */
+  function isWithinRates(method: string, channel: unknown): boolean {
+    const isMessage = method === 'chat.postMessage';
+    const most = isMessage ? MESSAGES.aMinute : A_MINUTE[method];
+    if (most === undefined) return true;
+    const key = isMessage ? `${method} ${String(channel)}` : method;
+    const times = taken.get(key) ?? [];
+    taken.set(key, times);
+    const now = performance.now();
+    const since = (ms: number) => times.filter((at) => at > now - ms).length;
+    if (since(60_000) >= most || (isMessage && since(1_000) >= MESSAGES.aSecond)) return false;
+    times.push(now);
+    return true;
+  }
+
+  function busiest(): ReadonlyMap<string, number> {
+    const most = new Map<string, number>();
+    for (const [key, times] of taken) {
+      const [method = ''] = key.split(' ');
+      const inAMinute = times.map((at, i) => times.slice(i).filter((later) => later < at + 60_000).length);
+      most.set(method, Math.max(most.get(method) ?? 0, ...inAMinute));
+    }
+    return most;
+  }
 
   const newTs = (): string => {
     const micros = String(++clock);
@@ -135,6 +197,15 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'usergroups.list': () => ({
+      ok: true,
+      usergroups: [...groups.keys()].map((id) => ({
+        id,
+        name: `Group ${id}`,
+        handle: id.toLowerCase(),
+        date_delete: 0,
+      })),
+    }),
     'usergroups.users.list': ({ usergroup }) => {
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
@@ -175,6 +246,14 @@ export async function startSlackServer(): Promise<SlackServer> {
     },
     'assistant.threads.setSuggestedPrompts': ({ prompts }) =>
       Array.isArray(prompts) && prompts.length <= 4 ? { ok: true } : refused('invalid_arguments'),
+    'agents.sessions.setStatus': ({ channel_id, thread_ts, status }) => {
+      if (!isAgent) return refused('not_authorized');
+      if (!channels.has(String(channel_id)) || thread_ts === undefined) return refused('channel_not_found');
+      if (!['active', 'processing', 'suspended', 'closed'].includes(String(status)))
+        return refused('invalid_arguments');
+      statuses.push(String(status));
+      return { ok: true };
+    },
     'files.getUploadURLExternal': ({ alt_text = '', length }) => {
       const id = `F${randomUUID().slice(0, 8).toUpperCase()}`;
       uploads.set(id, { alt: String(alt_text), size: Number(length) });
@@ -190,12 +269,36 @@ export async function startSlackServer(): Promise<SlackServer> {
       });
       return { ok: true, files: named };
     },
+    'files.info': ({ file }) => {
+      const found = clips.get(String(file));
+      return found ? { ok: true, file: { id: file, ...found } } : refused('file_not_found');
+    },
     'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
   };
+
+  /** docs.slack.dev, handling user interaction: five times. */
+  function respond(name: string, args: Args): boolean {
+    const known = responses.get(name);
+    if (!known || known.left === 0) return false;
+    known.left--;
+    const found = channels.get(known.channel)?.find(({ ts }) => ts === known.ts);
+    if (!found || args.replace_original !== true || problemOf(args, 40_000)) return false;
+    found.text = String(args.text);
+    found.blocks = (args.blocks as unknown[] | undefined) ?? []; // looked through by problemOf
+    return true;
+  }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path.startsWith('/respond/')) {
+      const isTaken = respond(
+        path.slice('/respond/'.length),
+        z.record(z.string(), z.unknown()).parse(JSON.parse(body)),
+      );
+      response.writeHead(isTaken ? 200 : 404).end(isTaken ? 'ok' : 'expired_url');
+      return;
+    }
     if (path.startsWith('/upload/')) {
       response.end('OK');
       return;
@@ -208,6 +311,11 @@ export async function startSlackServer(): Promise<SlackServer> {
     const json = { 'Content-Type': 'application/json' };
     if (failure && 'retryAfter' in failure) {
       response.writeHead(429, { ...json, 'Retry-After': String(failure.retryAfter) }).end('{"ok":false}');
+      return;
+    }
+    if (!failure && hasRates && !isWithinRates(method, args.channel)) {
+      beyond.push(method);
+      response.writeHead(429, { ...json, 'Retry-After': '1' }).end('{"ok":false,"error":"ratelimited"}');
       return;
     }
     if (failure && 'status' in failure) {
@@ -273,7 +381,12 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, homes },
+    ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes },
+    ...{ beyond, busiest },
+    statuses,
+    withoutAgents: () => {
+      isAgent = false;
+    },
     fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
@@ -281,6 +394,11 @@ export async function startSlackServer(): Promise<SlackServer> {
     write(channel, user, text, threadTs) {
       if (!channels.has(channel)) channels.set(channel, []);
       return keep(channel, { user, text, blocks: [], ...(threadTs === undefined ? {} : { thread_ts: threadTs }) });
+    },
+    responseUrl(channel, ts) {
+      const name = randomUUID();
+      responses.set(name, { channel, ts, left: 5 });
+      return new URL(`/respond/${name}`, apiUrl).href;
     },
     trigger(userId) {
       const id = `${randomUUID()}.trigger`;

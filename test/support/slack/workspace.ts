@@ -17,7 +17,7 @@ export interface SlackWorkspace {
   stop(): Promise<void>;
 }
 
-export async function startSlackWorkspace(): Promise<SlackWorkspace> {
+export async function startSlackWorkspace(way: 'http' | 'socket' = 'http'): Promise<SlackWorkspace> {
   const ending: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end();
@@ -28,7 +28,7 @@ export async function startSlackWorkspace(): Promise<SlackWorkspace> {
     const database = await createEmptyDatabase();
     ending.push(() => database.drop());
     const port = await freePort();
-    const slack = await startLocalSlack(`http://127.0.0.1:${port}/slack/events`);
+    const slack = await startLocalSlack(way === 'http' ? `http://127.0.0.1:${port}/slack/events` : undefined);
     ending.push(() => slack.stop());
     const shop = await startPracticeShop({ port: 0 });
     ending.push(() => shop.close());
@@ -38,7 +38,8 @@ export async function startSlackWorkspace(): Promise<SlackWorkspace> {
       ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}` },
       ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
       SLACK_API_URL: `${slack.url}/api/`,
-      ...{ SLACK_BOT_TOKEN: LOCAL.botToken, SLACK_SIGNING_SECRET: LOCAL.signingSecret, SLACK_FIRST_ADMIN: 'U0ADMIN' },
+      ...{ SLACK_BOT_TOKEN: LOCAL.botToken, SLACK_FIRST_ADMIN: 'U0ADMIN' },
+      ...(way === 'http' ? { SLACK_SIGNING_SECRET: LOCAL.signingSecret } : { SLACK_APP_TOKEN: LOCAL.appToken }),
     });
     const app = await start(config, { folder: project.folder, log: silentLog });
     ending.push(() => app.stop());

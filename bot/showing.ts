@@ -1,0 +1,116 @@
+import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
+import type { Database } from '../core/database.ts';
+import type { CustomerId } from '../core/ids.ts';
+import type { ThreadState, Threads } from '../core/operations/threads.ts';
+import type { Activity, Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Places } from './places.ts';
+import { uploadOrLeaveOut } from './unshown.ts';
+
+/** What showing a message needs. */
+export interface ShowDeps {
+  readonly database: Database;
+  readonly threads: Threads;
+  readonly places: Places;
+  readonly log: Log;
+  chat(platform: Platform): Chat;
+}
+
+/** A message as a thread should show it. */
+export interface Wanted {
+  readonly slot: string;
+  readonly card: Card;
+  /** It is shown as this picture, by itself. */
+  readonly picture?: PictureLink;
+  /** Whom alone it is shown to. */
+  readonly to?: Person;
+  /** What it would say is no reason to begin a message: it only changes one that is there. */
+  readonly isChangeOnly?: boolean;
+}
+
+/** Stands for a message that was about to be posted: whoever finds it after a crash can't know what the thread shows. */
+const NOT_POSTED = '';
+
+function hashOf(card: Card): string {
+  return sha256Hex(canonical(JSON.parse(JSON.stringify(card)) as Json)); // JSON.parse gives nothing but Json
+}
+
+/** A message to one person has no reference: its key finds it again where the platform can. */
+export async function showTo(
+  deps: ShowDeps,
+  customerId: CustomerId,
+  thread: ThreadState,
+  { slot, card }: Wanted,
+  to: Person,
+): Promise<void> {
+  const shown = hashOf(card);
+  const known = await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.message(tx, customerId, thread, slot),
+  );
+  if (known?.shown === shown) return;
+  await deps.chat(thread.ref.platform).ephemeral(thread.ref, to, card, { key: slot });
+  await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref: NOT_POSTED }, shown),
+  );
+}
+
+/** @returns 0, or the milliseconds until the platform takes it. */
+export async function show(
+  deps: ShowDeps,
+  customerId: CustomerId,
+  thread: ThreadState,
+  message: Wanted,
+): Promise<number> {
+  const { slot, card, picture } = message;
+  const chat = deps.chat(thread.ref.platform);
+  if (picture && (chat.capabilities.picturesInCards || !chat.capabilities.upload)) return 0;
+  const shown = hashOf(card);
+  const keep = (ref: string, hash: string) =>
+    deps.database.withCustomer(customerId, (tx) =>
+      deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref }, hash),
+    );
+  const known = await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.message(tx, customerId, thread, slot),
+  );
+  if (known?.shown === shown || (!known && message.isChangeOnly)) return 0;
+  const isEdit = known !== undefined && known.ref.ref !== NOT_POSTED;
+  const waitMs = await deps.places.wait(chat, thread.ref, slot, picture ? 'picture' : isEdit ? 'edit' : 'post');
+  if (waitMs > 0) return waitMs;
+  const hasPlace = true;
+  if (picture) {
+    await keep(await uploadOrLeaveOut(chat, thread, picture, { key: slot, hasPlace, log: deps.log }), shown);
+  } else if (isEdit) {
+    await chat.update(known.ref, card, { hasPlace });
+    await keep(known.ref.ref, shown);
+  } else {
+    if (!known) await keep(NOT_POSTED, '');
+    const posted = await chat.post(thread.ref, card, { key: slot, hasPlace });
+    if (known) await chat.update(posted, card); // the crash may have come after an earlier post of this key
+    await keep(posted.ref, shown);
+  }
+  return 0;
+}
+
+const ACTIVITY_SLOT = 'activity';
+
+/** Said once for each change. What ended before it was ever begun needs no word. @returns as `show` does. */
+export async function showActivity(
+  deps: ShowDeps,
+  customerId: CustomerId,
+  thread: ThreadState,
+  activity: Activity,
+): Promise<number> {
+  const chat = deps.chat(thread.ref.platform);
+  if (!chat.showActivity) return 0;
+  const known = await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.message(tx, customerId, thread, ACTIVITY_SLOT),
+  );
+  if (known?.shown === activity || (!known && activity === 'over')) return 0;
+  const waitMs = await deps.places.wait(chat, thread.ref, ACTIVITY_SLOT, 'activity');
+  if (waitMs > 0) return waitMs;
+  await chat.showActivity(thread.ref, activity, { hasPlace: true });
+  await deps.database.withCustomer(customerId, (tx) =>
+    deps.threads.keepMessage(tx, customerId, thread, ACTIVITY_SLOT, { thread: thread.ref, ref: '' }, activity),
+  );
+  return 0;
+}
