@@ -1,8 +1,7 @@
 import { WebClient } from '@slack/web-api';
-import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Secret } from '../../core/secret.ts';
-import { retryAfterOf, slackError } from './errors.ts';
+import { retryAfterOf, silent, slackError } from './errors.ts';
 import { slackLogger } from './logger.ts';
 
 export const SLACK_API = 'https://slack.com/api/';
@@ -39,7 +38,7 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
     { isQuick = false }: { isQuick?: boolean } = {},
   ): Promise<T> {
     const waitMs = (silence.get(method) ?? 0) - performance.now();
-    if (waitMs > 0) throw silent(method, Math.ceil(waitMs / 1000));
+    if (waitMs > 0) throw silent(method, waitMs);
     try {
       return await run(isQuick ? quick : patient);
     } catch (error) {
@@ -56,9 +55,4 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
         throw slackError(error, method);
       }),
   };
-}
-
-function silent(method: string, seconds: number): CountersignError {
-  const words = `Slack takes no ${method} for another ${seconds} s.`;
-  return new CountersignError('chat_unavailable', words, { isRetryable: true });
 }
