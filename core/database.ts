@@ -332,5 +332,5 @@ export function isUniqueViolation(error: unknown): boolean {
 
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
   const code = (error as { code?: string } | null)?.code;
-  return isAway(state, error) || ['P1001', 'P1017', 'P2024', 'P2028', 'P2037'].includes(code ?? '');
+  return isAway(state, error) || ['P1001', 'P1008', 'P1017', 'P2024', 'P2028', 'P2037'].includes(code ?? '');
 }
