@@ -91,7 +91,7 @@ export function listen(url: string, channel: string, onWake: (payload: string | 
 }
 
 const AWAY =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|Connection terminated|Server has closed the connection|Operation has timed out|timeout expired|timeout exceeded when trying to connect|Query read timeout|not queryable|Can't reach database/i;
+  /ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|not queryable|Can't reach database/i;
 /** Of a connection (08), a server that stops or starts (57P0x), one with no connection left, a lock that was not to be had. */
 const AWAY_STATES = /^(?:08|57P0|53300|55P03)/;
 

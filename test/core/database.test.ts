@@ -119,4 +119,20 @@ describe('an outage is told as one that a later try may survive', () => {
     await database.close();
     await relay.close();
   });
+
+  test.each(['end', 'reset'] as const)(
+    'when the connection has come to its %s before the commit is answered',
+    async (how) => {
+      const relay = await openPostgresRelay(testDatabase.programUrl);
+      const database = open(relay.url);
+      const broken = database.withCustomer(shop.customerId, async (tx) => {
+        await tx.customer.count();
+        relay.cut();
+        setImmediate(() => setImmediate(() => relay.mend(how)));
+      });
+      await expect(broken).rejects.toMatchObject(OUTAGE);
+      await database.close();
+      await relay.close();
+    },
+  );
 });
