@@ -4,6 +4,7 @@ import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
+import { CountersignError } from '../core/errors.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
 import { type OperatorPause, pauseOf } from '../core/operations/hold.ts';
@@ -25,7 +26,11 @@ import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
-const RETRY_LONGEST_MS = 60_000;
+/**
+ * A thread's last word is right within 60 s of a fault's end: a call that hung until then takes up to 10 s to fail, then
+ * this, the poll, and the calls that show what is new.
+ */
+const RETRY_LONGEST_MS = 20_000;
 
 /**
  * The audit feed as messages: what the trail says of a thread's operations, its messages show. At least once and
@@ -118,8 +123,7 @@ export function createProgress(deps: ProgressDeps): Progress {
         await inTurn(customerId, id);
         failed.delete(id);
       } catch (error) {
-        const waitMs = failure ? Math.min(failure.waitMs * 2, RETRY_LONGEST_MS) : RETRY_FIRST_MS;
-        failed.set(id, { waitMs, notBefore: performance.now() + waitMs });
+        failed.set(id, failureAfter(failure, error));
         warn(deps.log, error);
         if (!failure) await tellWhoAsked(deps, deps.chat(thread.ref.platform), customerId, thread, error);
       }
@@ -188,6 +192,14 @@ interface Failure {
 }
 /** By the id of the thread. */
 type Failures = ReadonlyMap<string, Failure>;
+
+/** Never before the platform wants it; and up to a quarter later by chance, so that many threads don't come back in one moment. */
+function failureAfter(earlier: Failure | undefined, error: unknown): Failure {
+  const waitMs = earlier ? Math.min(earlier.waitMs * 2, RETRY_LONGEST_MS) : RETRY_FIRST_MS;
+  const askedMs = (error instanceof CountersignError && error.retryAfterMs) || 0;
+  const laterMs = Math.max(waitMs, askedMs) + (Math.random() * waitMs) / 4;
+  return { waitMs, notBefore: performance.now() + laterMs };
+}
 
 function warn(log: Log, error: unknown): void {
   log.warn(

@@ -302,15 +302,26 @@ async function translated<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What Prisma's adapter makes of an error of the database or of the way to it. */
+interface AdapterCause {
+  readonly kind?: unknown;
+  readonly originalCode?: unknown;
+}
+
+/** The adapter's words, however deep they lie: in an error of a query, of a raw statement, or bare where a commit failed. */
+function* adapterCauses(error: unknown): Generator<AdapterCause & { readonly code?: unknown }> {
+  for (let e = error; e && typeof e === 'object'; e = (e as { cause?: unknown }).cause) {
+    const found = e as AdapterCause & { meta?: { driverAdapterError?: { cause?: AdapterCause } } };
+    if (found.meta?.driverAdapterError?.cause) yield found.meta.driverAdapterError.cause;
+    yield found;
+  }
+}
+
 /** The SQLSTATE of whatever Prisma made of a database error. */
 export function sqlState(error: unknown): string | undefined {
-  for (let e = error; e && typeof e === 'object'; e = (e as { cause?: unknown }).cause) {
-    const found = e as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }; code?: unknown };
-    const state =
-      found.meta?.driverAdapterError?.cause?.originalCode ??
-      (typeof found.code === 'string' && /^[0-9A-Z]{5}$/.test(found.code) ? found.code : undefined);
-    if (state) return state;
-  }
+  for (const { originalCode, code } of adapterCauses(error))
+    for (const found of [originalCode, code])
+      if (typeof found === 'string' && /^[0-9A-Z]{5}$/.test(found)) return found;
   return undefined;
 }
 
@@ -330,7 +341,12 @@ export function isUniqueViolation(error: unknown): boolean {
   return sqlState(error) === '23505' || (error as { code?: string } | null)?.code === 'P2002';
 }
 
+/** Of a socket that failed; such an error has no SQLSTATE (@prisma/adapter-pg, `mapSocketError`). */
+const SOCKET_KINDS: readonly unknown[] = ['ConnectionClosed', 'DatabaseNotReachable', 'SocketTimeout'];
+
 function isConnectionLoss(state: string | undefined, error: unknown): boolean {
   const code = (error as { code?: string } | null)?.code;
-  return isAway(state, error) || ['P1001', 'P1017', 'P2024', 'P2028', 'P2037'].includes(code ?? '');
+  if (isAway(state, error) || ['P1001', 'P1008', 'P1017', 'P2024', 'P2028', 'P2037'].includes(code ?? '')) return true;
+  for (const { kind } of adapterCauses(error)) if (SOCKET_KINDS.includes(kind)) return true;
+  return false;
 }

@@ -1,10 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebClient } from '@slack/web-api';
-import { CountersignError } from '../../core/errors.ts';
 import type { SharedLimits } from '../../core/limits.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Secret } from '../../core/secret.ts';
-import { retryAfterOf, slackError } from './errors.ts';
+import { retryAfterOf, silent, slackError } from './errors.ts';
 import { rateOf } from './limits.ts';
 import { slackLogger } from './logger.ts';
 
@@ -65,7 +64,7 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
   ): Promise<T> {
     if (!hasPlace) await untilPlaced(method, channel);
     const waitMs = (silence.get(method) ?? 0) - performance.now();
-    if (waitMs > 0) throw silent(method, Math.ceil(waitMs / 1000));
+    if (waitMs > 0) throw silent(method, waitMs);
     try {
       return await run(isQuick ? quick : patient);
     } catch (error) {
@@ -84,7 +83,7 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
   async function untilPlaced(method: string, channel: string): Promise<void> {
     const limit = rateOf(method, workspaceId(), channel);
     const ms = limit ? await line.book(limit) : 0;
-    if (ms > LONGEST_WAIT_MS) throw silent(method, Math.ceil(ms / 1000));
+    if (ms > LONGEST_WAIT_MS) throw silent(method, ms);
     if (ms > 0) await wait(ms);
   }
 
@@ -96,9 +95,4 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
         throw slackError(error, method);
       }),
   };
-}
-
-function silent(method: string, seconds: number): CountersignError {
-  const words = `Slack takes no ${method} for another ${seconds} s.`;
-  return new CountersignError('chat_unavailable', words, { isRetryable: true });
 }

@@ -59,13 +59,19 @@ export function slackError(error: unknown, method: string): CountersignError {
     return unavailable(words, PASSING.has(code), error);
   }
   const seconds = retryAfterOf(error);
-  if (seconds !== undefined) return unavailable(`Slack takes no ${method} for another ${seconds} s.`, true, error);
+  if (seconds !== undefined) return silent(method, seconds * 1000, error);
   if (error instanceof WebAPIHTTPError) {
     const isPassing = error.statusCode >= 500 || error.statusCode === 408 || error.statusCode === 429;
     return unavailable(`Slack answered ${method} with HTTP ${error.statusCode}.`, isPassing, error);
   }
   if (error instanceof WebAPIRequestError) return unavailable(`Slack could not be reached for ${method}.`, true, error);
   return unavailable(`${method} failed.`, false, error);
+}
+
+/** Slack has asked for silence, for so long still. */
+export function silent(method: string, retryAfterMs: number, cause?: unknown): CountersignError {
+  const words = `Slack takes no ${method} for another ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return new CountersignError('chat_unavailable', words, { isRetryable: true, retryAfterMs, cause });
 }
 
 function unavailable(message: string, isRetryable: boolean, cause: unknown): CountersignError {

@@ -292,6 +292,71 @@ describe('the feed', () => {
     }
   });
 
+  /** A thread that was tried in vain for many minutes; `later` brings its feed so many milliseconds on, and says whether it tried again. */
+  async function afterManyFailures(core: Core, shop: Shop, error: Error) {
+    const now = performance.now.bind(performance);
+    let ahead = 0;
+    let tries = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
+    const chat: Chat = {
+      ...createRecordingChat(),
+      async post(thread, ...rest) {
+        // The feed shows every customer's threads, also those that another test left behind.
+        if (thread.ref !== 'broken' || thread.workspaceId !== shop.workspaceId)
+          return createRecordingChat().post(thread, ...rest);
+        tries++;
+        throw error;
+      },
+    };
+    const progress = progressOf(core, chat);
+    await requestIn(core, shop, 'broken');
+    progress.start();
+    const later = async (ms: number) => {
+      const before = tries;
+      ahead += ms;
+      // The whole customer is gone through for a thread that is shown behind this one.
+      const { id, threadId } = await requestIn(core, shop, `after ${ms} ${ahead}`);
+      const isShown = async () => {
+        const [shown] = await core.database.withCustomer(shop.customerId, (tx) =>
+          tx.threadMessage.findMany({ where: { customerId: shop.customerId, threadId, slot: `consent:${id}` } }),
+        );
+        return shown !== undefined;
+      };
+      await vi.waitUntil(isShown, { timeout: 10_000 });
+      return tries > before;
+    };
+    await vi.waitUntil(() => tries > 0, { timeout: 10_000 });
+    for (let n = 0; n < 8; n++) await later(200_000);
+    return { later, stop: () => progress.stop() };
+  }
+
+  test('tries a thread again half a minute after its last try at the latest, however long the platform was away', async () => {
+    const { core, shop } = await shopOf(one);
+    const away = new CountersignError('chat_unavailable', 'Nobody answers.', { isRetryable: true });
+    const { later, stop } = await afterManyFailures(core, shop, away);
+    try {
+      expect(await later(10_000)).toBe(false);
+      expect(await later(20_000)).toBe(true);
+    } finally {
+      await stop();
+      vi.restoreAllMocks();
+    }
+  });
+
+  test('tries a thread again no sooner than the platform has asked to wait', async () => {
+    const { core, shop } = await shopOf(one);
+    const words = { isRetryable: true, retryAfterMs: 120_000 };
+    const limited = new CountersignError('chat_unavailable', 'Too many messages.', words);
+    const { later, stop } = await afterManyFailures(core, shop, limited);
+    try {
+      expect(await later(100_000)).toBe(false);
+      expect(await later(30_000)).toBe(true);
+    } finally {
+      await stop();
+      vi.restoreAllMocks();
+    }
+  });
+
   test('tells whoever asked, directly and once, why their thread stays silent for good; not what passes', async () => {
     const { core, shop } = await shopOf(one);
     const chat = createRecordingChat();

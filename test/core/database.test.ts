@@ -92,20 +92,47 @@ describe('an outage is told as one that a later try may survive', () => {
     await database.close();
   });
 
-  test.each([
-    ['before the first statement', 0],
-    ['between two statements', 1],
-  ])('when its connection is reset %s', async (_, statements) => {
+  const COUNT = {
+    'a query': (tx: Transaction) => tx.customer.count(),
+    'a statement of our own': (tx: Transaction) => tx.$queryRaw`SELECT count(*) FROM customers`,
+  };
+  const NAMES = ['a query', 'a statement of our own'] as const;
+  test.each(
+    NAMES.flatMap((name) =>
+      (['end', 'reset'] as const).flatMap((how) =>
+        (['before it', 'while the server is at it'] as const).map((when) => ({ name, how, when })),
+      ),
+    ),
+  )('when the connection of $name has come to its $how $when', async ({ name, how, when }) => {
     const relay = await openPostgresRelay(testDatabase.programUrl);
     const database = open(relay.url);
     await database.withCustomer(shop.customerId, (tx) => tx.customer.count());
     const broken = database.withCustomer(shop.customerId, async (tx) => {
-      for (let n = 0; n < statements; n++) await tx.customer.count();
-      relay.mend();
-      return tx.customer.count();
+      if (when === 'before it') relay.mend(how);
+      else relay.cut();
+      const counting = COUNT[name](tx);
+      await Promise.race([counting, new Promise(setImmediate)]);
+      if (when !== 'before it') relay.mend(how);
+      return counting;
     });
     await expect(broken).rejects.toMatchObject(OUTAGE);
     await database.close();
     await relay.close();
   });
+
+  test.each(['end', 'reset'] as const)(
+    'when the connection has come to its %s before the commit is answered',
+    async (how) => {
+      const relay = await openPostgresRelay(testDatabase.programUrl);
+      const database = open(relay.url);
+      const broken = database.withCustomer(shop.customerId, async (tx) => {
+        await tx.customer.count();
+        relay.cut();
+        setImmediate(() => setImmediate(() => relay.mend(how)));
+      });
+      await expect(broken).rejects.toMatchObject(OUTAGE);
+      await database.close();
+      await relay.close();
+    },
+  );
 });

@@ -1,7 +1,4 @@
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp } from 'node:fs/promises';
-import { createConnection, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 /** A way to the run's PostgreSQL that can be cut, for one worker of several. */
@@ -10,18 +7,15 @@ export interface PostgresRelay {
   readonly url: string;
   /** From now on nothing passes, and nobody is told: as with a cable that is pulled. */
   cut(): void;
-  /** Ends what was cut and lets new connections through. */
-  mend(): void;
+  /** Ends what was cut and lets new connections through; `reset`: by a RST and no goodbye, as a router that has forgotten it. */
+  mend(how?: 'end' | 'reset'): void;
   close(): Promise<void>;
 }
 
 /** Opens one to a server on a Unix socket; `at`: the address of one that was closed. */
 export async function openPostgresRelay(url: string, at?: string): Promise<PostgresRelay> {
   const target = new URL(url);
-  const socketName = `.s.PGSQL.${target.port || '5432'}`;
-  const targetPath = join(target.searchParams.get('host') ?? '', socketName);
-  const folder = (at && new URL(at).searchParams.get('host')) ?? (await mkdtemp(join(tmpdir(), 'relay-')));
-  await mkdir(folder, { recursive: true });
+  const targetPath = join(target.searchParams.get('host') ?? '', `.s.PGSQL.${target.port || '5432'}`);
   const sockets = new Set<Socket>();
   let isCut = false;
 
@@ -48,25 +42,28 @@ export async function openPostgresRelay(url: string, at?: string): Promise<Postg
       });
     }
   });
-  await new Promise<void>((done) => server.listen(join(folder, socketName), done));
-  target.searchParams.set('host', folder);
+  await new Promise<void>((done) => server.listen(at ? Number(new URL(at).port) : 0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo; // of a TCP server that listens
+  target.hostname = '127.0.0.1';
+  target.port = String(port);
+  target.searchParams.delete('host');
 
-  const endAll = () => {
-    for (const socket of sockets) socket.destroy();
+  const endAll = (how: 'end' | 'reset' = 'end') => {
+    // Only TCP knows a reset: those to the server are Unix sockets.
+    for (const socket of sockets) how === 'reset' && socket.remotePort ? socket.resetAndDestroy() : socket.destroy();
   };
   return {
     url: target.href,
     cut() {
       isCut = true;
     },
-    mend() {
-      endAll();
+    mend(how) {
+      endAll(how);
       isCut = false;
     },
     async close() {
       endAll();
       await new Promise((done) => server.close(done));
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -49,7 +49,10 @@ async function askMany({ world }: Stage, count: number): Promise<readonly Hit[]>
   return hits;
 }
 
-/** Half of the time they are told, as by a server that ends them; half of the time they hang, as with a cable that is pulled. */
+/**
+ * Half of the time they are told at once, half of the time they hang first, as with a cable that is pulled; and by a goodbye,
+ * as of a server that ends them, as often as by a bare reset.
+ */
 async function cutOne({ world, random }: Stage): Promise<void> {
   const relays = [...world.relays.values()];
   const relay = relays[Math.floor(random() * relays.length)];
@@ -57,6 +60,6 @@ async function cutOne({ world, random }: Stage): Promise<void> {
     relay?.cut();
     await wait(random() * LONGEST_CUT_MS);
   }
-  relay?.mend();
+  relay?.mend(random() < 0.5 ? 'reset' : 'end');
   await wait(random() * LONGEST_PAUSE_MS);
 }
