@@ -59,6 +59,38 @@ export const CONTAINMENT_ARGS = [
 const STILL_PICTURE_ARGS = ['--disable-threaded-animation'];
 
 /**
+ * What Playwright itself switches off. Chromium obeys the last list alone, so ours has to say Playwright's again.
+ * Playwright 1.65, `chromiumSwitches.ts`; a test compares them.
+ */
+const OFF_BY_PLAYWRIGHT = [
+  'AvoidUnnecessaryBeforeUnloadCheckSync',
+  'DestroyProfileOnBrowserClose',
+  'HttpsUpgrades',
+  'HttpsFirstBalancedModeAutoEnable',
+  'LensOverlay',
+  'MediaRouter',
+  'PaintHolding',
+  'ThirdPartyStoragePartitioning',
+  'AvoidCorsURLLoaderRestartOnRedirect',
+  'TcpPortRandomizationWin',
+  'OptimizationHints',
+  'NetworkTimeServiceQuerying',
+  'AimEnabled',
+  'PreconnectToSearch',
+  'msForceBrowserSignIn',
+  'msEdgeUpdateLaunchServicesPreferredVersion',
+];
+
+/**
+ * The two pages that a window loads for its address bar's suggestions, which nobody types into here: in a renderer of
+ * their own, half a second of a core for each window (Chromium 156), while the operation's first page opens.
+ */
+const OFF_FOR_SPEED = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup'];
+
+/** Given to every browser that is started here. */
+export const FEATURE_ARGS = [`--disable-features=${[...OFF_BY_PLAYWRIGHT, ...OFF_FOR_SPEED].join(',')}`];
+
+/**
  * Starts browsers. The sandbox is on unless the program runs as root or a first start with it fails; what was decided
  * is said in the log once.
  */
@@ -103,7 +135,7 @@ async function start(chromium: Chromium, { deny, log }: LaunchOptions, chromiumS
       timeout: LAUNCH_LIMIT_MS,
       env: childEnvironment(),
       proxy: proxyBy(deny),
-      args: [...chromium.args, ...CONTAINMENT_ARGS, ...STILL_PICTURE_ARGS],
+      args: [...chromium.args, ...CONTAINMENT_ARGS, ...STILL_PICTURE_ARGS, ...FEATURE_ARGS],
     })
     .catch((error: unknown) => {
       throw new CountersignError(
