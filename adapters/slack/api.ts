@@ -1,7 +1,7 @@
 import { WebClient } from '@slack/web-api';
 import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
-import type { Secret } from '../../core/secret.ts';
+import { Secret } from '../../core/secret.ts';
 import { retryAfterOf, slackError } from './errors.ts';
 import { slackLogger } from './logger.ts';
 
@@ -18,10 +18,11 @@ export interface Api {
   call<T>(method: string, run: (client: WebClient) => Promise<T>, options?: { isQuick?: boolean }): Promise<T>;
 }
 
-export function createApi(options: { token: Secret; apiUrl: string; log: Log }): Api {
+/** `token`: one that stays; or where the one of this moment is to be had, before each call. */
+export function createApi(options: { token: Secret | (() => Promise<Secret>); apiUrl: string; log: Log }): Api {
   const { token, apiUrl, log } = options;
-  const open = (timeout: number) =>
-    new WebClient(token.reveal(), {
+  const open = (text: string, timeout: number) =>
+    new WebClient(text === '' ? undefined : text, {
       slackApiUrl: apiUrl,
       allowAbsoluteUrls: false,
       retryConfig: { retries: 0 },
@@ -29,7 +30,13 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
       timeout,
       logger: slackLogger(log),
     });
-  const [patient, quick] = [open(TIMEOUT_MS), open(QUICK_MS)];
+  const clientsOf = (text: string) => ({ text, patient: open(text, TIMEOUT_MS), quick: open(text, QUICK_MS) });
+  let clients: ReturnType<typeof clientsOf> | undefined;
+  const current = async () => {
+    const text = (token instanceof Secret ? token : await token()).reveal();
+    if (clients?.text !== text) clients = clientsOf(text);
+    return clients;
+  };
   /** By method: until when Slack takes none, by this process's own clock. */
   const silence = new Map<string, number>();
 
@@ -40,6 +47,7 @@ export function createApi(options: { token: Secret; apiUrl: string; log: Log }):
   ): Promise<T> {
     const waitMs = (silence.get(method) ?? 0) - performance.now();
     if (waitMs > 0) throw silent(method, Math.ceil(waitMs / 1000));
+    const { quick, patient } = await current();
     try {
       return await run(isQuick ? quick : patient);
     } catch (error) {

@@ -15,7 +15,7 @@ import type {
 import type { Log } from '../../core/ports/log.ts';
 import { type Api, createApi, SLACK_API } from './api.ts';
 import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
-import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
+import { capabilities, type InstalledOptions, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
@@ -23,7 +23,8 @@ import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
 
-export type { SlackOptions } from './config.ts';
+export type { OAuthOptions, SlackOptions } from './config.ts';
+export { createSlackForMany, type SlackForMany } from './many.ts';
 
 /** Slack, one workspace by its bot token. */
 export interface Slack extends Chat {
@@ -35,6 +36,8 @@ export interface Slack extends Chat {
   start(prepare?: (workspace: SlackWorkspace) => Promise<void>): Promise<SlackWorkspace>;
   /** Takes nothing new, and waits for what is being taken. */
   stop(): Promise<void>;
+  /** What Slack sent to this workspace, taken elsewhere. */
+  readonly take: Intake;
   /** Whoever owns the workspace; `undefined`: Slack names nobody. @throws CountersignError `chat_unavailable`. */
   primaryOwner(): Promise<Person | undefined>;
 }
@@ -52,11 +55,11 @@ export interface SlackDeps {
 }
 
 /** Says nothing to Slack before `start`. */
-export function createSlack(options: SlackOptions, { log, picture, now }: SlackDeps): Slack {
+export function createSlack(options: SlackOptions | InstalledOptions, { log, picture, now }: SlackDeps): Slack {
   const apiUrl = withSlash(options.apiUrl ?? SLACK_API);
-  const api = createApi({ token: options.botToken, apiUrl, log });
+  const api = createApi({ token: options.kind === 'installed' ? options.token : options.botToken, apiUrl, log });
   let listener: ChatListener | undefined;
-  let me: Self | undefined;
+  let me: Self | undefined = options.kind === 'installed' ? options.self : undefined;
   const self = (): Self => {
     if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
     return me;
@@ -64,7 +67,7 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
   const people = createPeople(api, self);
   const underWay = new Set<Promise<void>>();
   const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
-  let isOpen = false;
+  let isOpen = options.kind === 'installed';
 
   const take: Intake = async (body, ack) => {
     const incoming = readPayload(body, self());
@@ -195,6 +198,7 @@ export function createSlack(options: SlackOptions, { log, picture, now }: SlackD
     platform: 'slack',
     capabilities,
     routes,
+    take: intake,
     post,
     update,
     ephemeral,

@@ -22,6 +22,8 @@ const member = z.looseObject({
   is_ultra_restricted: z.boolean().default(false),
   is_stranger: z.boolean().default(false),
   is_primary_owner: z.boolean().default(false),
+  /** In an organisation (Enterprise Grid): which one, and in which of its workspaces. */
+  enterprise_user: z.looseObject({ enterprise_id: z.string(), teams: z.array(z.string()).default([]) }).optional(),
   profile: z.looseObject({ display_name: z.string().optional(), real_name: z.string().optional() }).default({}),
 });
 type Member = z.infer<typeof member>;
@@ -86,8 +88,7 @@ export function createPeople(api: Api, self: () => Self): People {
     if (workspaceId !== self().workspaceId) return { kind: 'unknown' };
     const found = await asked(userId);
     if (!found || found.deleted || found.is_bot || userId === 'USLACKBOT') return { kind: 'unknown' };
-    const isForeign = found.is_stranger || (found.team_id !== undefined && found.team_id !== workspaceId);
-    if (isForeign || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
+    if (isForeign(found, self()) || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
     return { kind: 'member', isInGroup: group === undefined ? false : await isIn(userId, group) };
   }
 
@@ -103,15 +104,25 @@ export function createPeople(api: Api, self: () => Self): People {
   /** Who may not be seen in a group is not in it: without the scope, or with a group that is gone, nobody is. */
   async function isIn(userId: string, group: string): Promise<boolean> {
     try {
-      const { users = [] } = await api.raw('usergroups.users.list', (client) =>
-        client.usergroups.users.list({ usergroup: group }),
-      );
-      return users.includes(userId);
+      // The token of an organisation has to say which of its workspaces it asks about.
+      for (const team of self().isOrgWide ? await teams() : [{}]) {
+        const { users = [] } = await api.raw('usergroups.users.list', (client) =>
+          client.usergroups.users.list({ usergroup: group, ...team }),
+        );
+        if (users.includes(userId)) return true;
+      }
+      return false;
     } catch (error) {
       if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
         return false;
       throw slackError(error, 'usergroups.users.list');
     }
+  }
+
+  /** The workspaces of an organisation that we may be in, at most 100 of them. */
+  async function teams(): Promise<readonly { team_id: string }[]> {
+    const { teams: found = [] } = await api.raw('auth.teams.list', (client) => client.auth.teams.list({ limit: 100 }));
+    return found.flatMap(({ id }) => (id === undefined ? [] : [{ team_id: id }]));
   }
 
   async function primaryOwner(): Promise<Person | undefined> {
@@ -130,6 +141,15 @@ export function createPeople(api: Api, self: () => Self): People {
   }
 
   return { person, actor, standing, primaryOwner };
+}
+
+function isForeign(
+  { is_stranger, team_id, enterprise_user: within }: Member,
+  { workspaceId, isOrgWide }: Self,
+): boolean {
+  if (is_stranger) return true;
+  if (isOrgWide) return within?.enterprise_id !== workspaceId;
+  return team_id !== undefined && team_id !== workspaceId && !within?.teams.includes(workspaceId);
 }
 
 /** @throws CountersignError for somebody of another workspace than ours. */
