@@ -3,7 +3,7 @@ import type { Installation, Installations, InstallationTokens } from '../../core
 import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { Secret } from '../../core/secret.ts';
-import { createApi } from './api.ts';
+import { createApi, SLACK_API } from './api.ts';
 import type { OAuthOptions } from './config.ts';
 import { codeOf, slackError } from './errors.ts';
 
@@ -98,6 +98,20 @@ export function createTokens(
       }
     },
   };
+}
+
+/** Has Slack forget the token; one that it does not take any more is forgotten. @throws CountersignError `chat_unavailable`. */
+export async function revokeToken(options: {
+  readonly token: Secret;
+  readonly apiUrl: string | undefined;
+  readonly log: Log;
+}): Promise<void> {
+  const api = createApi({ ...options, apiUrl: options.apiUrl ?? SLACK_API });
+  await api
+    .raw('auth.revoke', (client) => client.auth.revoke())
+    .catch((error: unknown) => {
+      if (!GONE.includes(codeOf(error) ?? '')) throw slackError(error, 'auth.revoke');
+    });
 }
 
 function notInstalled(): CountersignError {

@@ -29,6 +29,25 @@ export const slackManifest: Command = {
   },
 };
 
+/** `slack disconnect`: what an uninstall in Slack does, at the operator's wish. */
+export const slackDisconnect: Command = {
+  usage: 'slack disconnect WORKSPACE',
+  summary:
+    'Revokes the token of a workspace that installed the app by OAuth, ends its operations and deletes its credentials; the trail stays.',
+  async run({ args: [workspaceId = ''], open, revokeSlackToken, say, complain }) {
+    const { installations } = await open();
+    const installation = await installations.open(workspaceId);
+    if (!installation) {
+      complain('There is no such installation. Its id is the workspace’s (T…), or the organisation’s (E…).');
+      return 1;
+    }
+    await revokeSlackToken(installation.access);
+    await installations.remove(workspaceId, 'disconnected by the operator');
+    say(`${workspaceId} is disconnected. Whoever wants Countersign there again installs it again.`);
+    return 0;
+  },
+};
+
 /** @throws CountersignError `config_invalid` for an address that Slack does not send to. */
 function manifestFor(url: string | undefined, isOAuth: boolean): object {
   const given = readSlackManifest();
