@@ -27,6 +27,7 @@ export interface SlackOAuth {
   revoke(id: string): void;
   /** Exchanges wait for their answer until this is called. */
   hold(): () => void;
+  isHeld(): boolean;
   /** `oauth.v2.access`. */
   access(args: Result): Promise<Result>;
   readonly revoked: ReadonlySet<string>;
@@ -71,8 +72,12 @@ export function createSlackOAuth(): SlackOAuth {
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();
       held = promise;
-      return resolve;
+      return () => {
+        held = undefined;
+        resolve();
+      };
     },
+    isHeld: () => held !== undefined,
     async access({ client_id, client_secret, grant_type, code, refresh_token }) {
       if (client_id !== CLIENT_ID || client_secret !== CLIENT_SECRET) return { ok: false, error: 'invalid_client_id' };
       if (grant_type === 'refresh_token') {
