@@ -30,6 +30,19 @@ export async function askForApprovers(context: Context, operation: Operation): P
   for (const admin of admins) await chat.ephemeral(thread.ref, admin.person, firstCard(id));
 }
 
+/** Whoever has just installed us is asked at once, directly, unless somebody may approve already. */
+export async function welcomeInstaller(context: Context, customerId: CustomerId, { id }: Member): Promise<void> {
+  const { members, rules, installer } = await context.database.withCustomer(customerId, async (tx) => ({
+    members: await context.customers.members(tx, customerId),
+    rules: await context.customers.rules(tx, customerId),
+    installer: await context.customers.memberById(tx, customerId, id),
+  }));
+  const mayApprove =
+    members.some(({ roles }) => roles.includes('approver')) || rules.adminsApprove || rules.approverGroup;
+  if (mayApprove || !installer.roles.includes('admin')) return;
+  await context.chat(installer.person.platform).directMessage(installer.person, firstCard(''));
+}
+
 function firstCard(operationId: string): Card {
   const words = 'Welcome. Before anything can run, somebody has to be allowed to approve it. Who shall that be?';
   return {

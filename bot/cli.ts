@@ -5,13 +5,14 @@ import { createBrowser, createEgress, findChromium } from '../adapters/browser/i
 import { recordSpec } from '../adapters/browser/recording/run.ts';
 import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
+import { revokeToken } from '../adapters/slack/index.ts';
 import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { pause, resume } from './cli/pause.ts';
 import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { restored } from './cli/restored.ts';
-import { slackManifest } from './cli/slack.ts';
+import { slackDisconnect, slackManifest } from './cli/slack.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -26,7 +27,7 @@ const COMMANDS: readonly Command[] = [
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[pause, resume],
   restored,
-  slackManifest,
+  ...[slackManifest, slackDisconnect],
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
 
@@ -96,6 +97,7 @@ function callOf(
   return {
     ...{ args, values, config, open, checkpoints, openBrowser, say, complain },
     env: (name) => env[name],
+    revokeSlackToken: (token) => revokeToken({ token, apiUrl: config().slack?.apiUrl, log: SILENT }),
     async recordSpec(spec, base) {
       const { path, ...where } = chromium();
       const found = await findChromium({ ...where, log: SILENT, ...(path === undefined ? {} : { configured: path }) });

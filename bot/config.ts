@@ -230,6 +230,14 @@ function slackProblems(given: Given): string[] {
       'SLACK_APP_TOKEN (Socket Mode) does not go with SLACK_CLIENT_ID (OAuth, over HTTP): set one of them.',
     ],
     [
+      isOAuth && given.SLACK_FIRST_ADMIN,
+      'SLACK_FIRST_ADMIN is for one workspace: with SLACK_CLIENT_ID whoever installs it is the first admin.',
+    ],
+    [
+      isOAuth && isReal && !/^https:/i.test(given.PUBLIC_URL ?? ''),
+      'PUBLIC_URL must begin with https:// for SLACK_CLIENT_ID: Slack sends people back there.',
+    ],
+    [
       isReal && given.SLACK_BOT_TOKEN && !/^xox[be]/.test(given.SLACK_BOT_TOKEN),
       'SLACK_BOT_TOKEN must be a bot token, which begins with xoxb-.',
     ],

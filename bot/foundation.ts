@@ -17,6 +17,7 @@ import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
+import { createInstallations, type Installations } from '../core/customers/installations.ts';
 import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
 import { createInbox, type Inbox } from '../core/inbox.ts';
@@ -85,6 +86,7 @@ export interface Foundation {
   readonly links: Links;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
+  readonly installations: Installations;
   readonly mover: Mover;
   readonly threads: Threads;
   readonly inbox: Inbox;
@@ -141,6 +143,8 @@ export async function openFoundation(
   const { operationsPerHour: perHour, picturesMbPerMonth } = config.limits;
   const planning = { database, audit, customers, queue, workflows, getService };
   const operations = createOperations({ ...planning, hasPageModel, perHour });
+  const installing = { database, directory, sealer, customers, audit, mover, operations };
+  const installations = createInstallations(installing);
   // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
@@ -149,7 +153,8 @@ export async function openFoundation(
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
-    ...{ customers, apiTokens, mover, threads, inbox, workflows, queue, operations, consents, standstill, screenshots },
+    ...{ customers, apiTokens, installations, mover, threads, inbox, workflows, queue, operations, consents },
+    ...{ standstill, screenshots },
   };
 }
 

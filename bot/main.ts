@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiRoutes } from '../adapters/api/api.ts';
 import { connectRoutes } from '../adapters/api/connect.ts';
+import { plainPage } from '../adapters/api/connect-page.ts';
 import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
@@ -14,8 +15,9 @@ import {
 } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
-import { createSlack, type Slack } from '../adapters/slack/index.ts';
+import { createSlack, createSlackForMany, type Slack, type SlackForMany } from '../adapters/slack/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
+import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
 import { createSharedLimits, type SharedLimits } from '../core/limits.ts';
@@ -31,6 +33,7 @@ import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
+import { welcomeInstaller } from './approvers-flow.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConnectPages } from './connect.ts';
 import type { Context } from './context.ts';
@@ -39,12 +42,15 @@ import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
 import { createReception } from './reception.ts';
+import { slackScopes } from './slack-manifest.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 /** For jobs that are being handed back; with everything else that ends then, a stop takes 20 s at most. */
 const DRAIN_MS = 15_000;
 const UPKEEP_SECONDS = 3600;
+/** How often what a removal of Slack left to do is looked for, in case the process that did it is gone. */
+const REMOVALS_MS = 60_000;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
@@ -180,9 +186,9 @@ async function wire(
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
-  const slack = isBot ? openSlack(config, foundation, sharedLimits, pictureLinks.read) : undefined;
+  const slack = isBot ? openSlack(config, foundation, context, sharedLimits, pictureLinks.read) : undefined;
   const routes = () => [
-    ...(slack?.routes ? [slack.routes] : []), // before anything that reads a body: its signature is over the bytes
+    ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
@@ -299,54 +305,81 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
 
 /** Slack as configured; nothing is said to it yet. */
 function openSlack(
-  { slack }: Config,
-  { screenshots, log }: Foundation,
+  { slack, http }: Config,
+  { screenshots, installations, log }: Foundation,
+  context: Context,
   line: SharedLimits,
   readPicture: ReturnType<typeof createPictureLinks>['read'],
-): Slack | undefined {
+): OpenedSlack | undefined {
   if (slack === undefined) return undefined;
-  if (slack.kind === 'oauth')
-    throw new CountersignError(
-      'config_invalid',
-      'Many workspaces by OAuth (SLACK_CLIENT_ID) are not in this version: set SLACK_BOT_TOKEN for one workspace.',
-    );
   const picture = async ({ url }: PictureLink) => {
     const link = readPicture(url.replace(/^\/pictures\//, ''));
     return link && screenshots.get(link.customerId, link.pictureId);
   };
-  return createSlack(slack, { log, line, picture });
+  if (slack.kind !== 'oauth') return { ways: 'one', ...slack, chat: createSlack(slack, { log, line, picture }) };
+  const options = { ...slack, publicUrl: http.publicUrl, scopes: slackScopes() };
+  // Whoever it does not reach is asked with the first request.
+  const onInstalled = ({ customerId, installer }: Installed) =>
+    welcomeInstaller(context, customerId, installer).catch((err: unknown) =>
+      log.warn({ err, customerId }, 'Slack: whoever installed it could not be written to'),
+    );
+  const chat = createSlackForMany(options, { log, line, picture, installations, page: plainPage, onInstalled });
+  return { ways: 'many', chat };
 }
 
-/** Who Slack says we are; its first admin the first time; from then on what people say there. */
+type OpenedSlack =
+  | { readonly ways: 'one'; readonly kind: 'http' | 'socket'; readonly firstAdmin?: string; readonly chat: Slack }
+  | { readonly ways: 'many'; readonly chat: SlackForMany };
+
+/** From now on what people say there; what an uninstalled workspace left to do is done. */
 async function startSlack(
-  slack: Slack,
-  { slack: settings }: Config,
+  slack: OpenedSlack,
+  { http }: Config,
   context: Context,
-  { directory, inbox, redact, log }: Foundation,
+  { directory, inbox, redact, log, installations }: Foundation,
   chats: Map<Platform, Chat>,
   ending: (() => Promise<unknown>)[],
 ): Promise<void> {
-  chats.set('slack', redactedChat(slack, redact));
+  const { chat } = slack;
+  chats.set('slack', redactedChat(chat, redact));
   const converseRedacted = async (event: ChatEvent) => redactedReply(await converse(context, event), redact);
   const reception = createReception({ inbox, directory, log, chat: context.chat, converse: converseRedacted });
   ending.push(() => reception.stop(DRAIN_MS));
-  ending.push(() => slack.stop());
-  slack.listen(reception.listen);
-  const workspace = await slack.start(async ({ workspaceId, name }) => {
+  ending.push(() => chat.stop());
+  chat.listen(reception.listen);
+  const finish = () =>
+    installations.finishRemovals().catch((err: unknown) => log.warn({ err }, 'a removal could not be finished yet'));
+  await finish();
+  const timer = setInterval(finish, REMOVALS_MS);
+  timer.unref();
+  ending.push(async () => clearInterval(timer));
+  if (slack.ways === 'one') await startWorkspace(slack, context);
+  else {
+    await slack.chat.start();
+    const install = `${http.publicUrl}/slack/install`;
+    log.info({ way: 'many workspaces by OAuth', install }, 'Slack is connected');
+  }
+  reception.start();
+}
+
+/** Who Slack says we are, and its first admin the first time. */
+async function startWorkspace(
+  { chat, kind, firstAdmin }: Extract<OpenedSlack, { ways: 'one' }>,
+  { directory, customers, log }: Context,
+): Promise<void> {
+  const workspace = await chat.start(async ({ workspaceId, name }) => {
     if (await directory.customerOfWorkspace('slack', workspaceId)) return;
-    const admin = settings?.firstAdmin
-      ? await slack.person(workspaceId, settings.firstAdmin)
-      : await slack.primaryOwner();
+    const admin = firstAdmin ? await chat.person(workspaceId, firstAdmin) : await chat.primaryOwner();
     if (!admin)
       throw new CountersignError(
         'config_invalid',
         'Slack names no Primary Owner of this workspace: set SLACK_FIRST_ADMIN to the id of whoever shall be the first admin.',
       );
-    await context.customers.install({ platform: 'slack', workspaceId, name }, admin);
+    await customers.install({ platform: 'slack', workspaceId, name }, admin);
     log.info({ workspaceId, admin: admin.userId }, 'Slack: the workspace is new, and this is its first admin');
   });
-  log.info({ workspaceId: workspace.workspaceId }, 'Slack is connected');
-  reception.start();
+  const way = kind === 'http' ? 'one workspace over HTTP' : 'one workspace in Socket Mode';
+  log.info({ way, workspaceId: workspace.workspaceId }, 'Slack is connected');
 }
 
 async function openWebChat(

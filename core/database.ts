@@ -79,6 +79,7 @@ export type Vouched =
   | 'rules'
   | 'token'
   | 'link'
+  | 'installation'
   | 'pause';
 
 export interface DatabaseConfig {

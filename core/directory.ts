@@ -21,6 +21,8 @@ export interface Directory {
   customersPastCheckpoint(): Promise<readonly CustomerId[]>;
   /** All that were not erased, for work that goes from one to the next. */
   customers(): Promise<readonly CustomerId[]>;
+  /** Customers whose chat was uninstalled, with something left to stop and to delete. */
+  customersToClear(): Promise<readonly CustomerId[]>;
   /** The operator's pause of everybody's work; `reason` is empty where none was given. `undefined`: there is none. */
   standstill(): Promise<{ readonly since: Date; readonly reason: string } | undefined>;
   /** Begins it, or ends it with `null`. */
@@ -43,6 +45,7 @@ export function createDirectory(database: Database): Directory {
     customerOfToken: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_token(${tokenHash}) AS id`))[0],
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
+    customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {

@@ -3,8 +3,17 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { BOT_EVENTS, COMMANDS, EVENTS_PATH, PROMPTS, SET_UP_SHORTCUT } from '../adapters/slack/config.ts';
+import {
+  BOT_EVENTS,
+  COMMANDS,
+  EVENTS_PATH,
+  INSTALLATION_EVENTS,
+  PROMPTS,
+  REDIRECT_PATH,
+  SET_UP_SHORTCUT,
+} from '../adapters/slack/config.ts';
 import { runCli } from '../bot/cli.ts';
+import { slackScopes } from '../bot/slack-manifest.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Slack's own schema (github.com/slackapi/manifest-schema, 2.0.0), where it lies beside the project. */
@@ -22,11 +31,13 @@ describe.runIf(existsSync(SCHEMA))(
         z.looseObject({}).parse(json(SCHEMA)),
       );
 
-    test('is accepted, for Socket Mode and for HTTP', async () => {
+    test('is accepted, for Socket Mode, for HTTP and for many workspaces', async () => {
       const validate = compile();
       expect(validate(manifest) ? [] : validate.errors).toEqual([]);
       const overHttp = await printed('--url', 'https://countersign.example.com');
       expect(validate(overHttp) ? [] : validate.errors).toEqual([]);
+      const forMany = await printed('--url', 'https://countersign.example.com', '--oauth');
+      expect(validate(forMany) ? [] : validate.errors).toEqual([]);
     });
 
     test('would not be accepted with a feature that Slack does not know, or a name that is too long', () => {
@@ -83,6 +94,8 @@ describe('the Slack manifest', () => {
   const METHOD_SCOPES: Readonly<Record<string, string | undefined>> = {
     'agents.sessions.setStatus': 'assistant:write',
     'assistant.threads.setSuggestedPrompts': 'assistant:write',
+    'auth.revoke': undefined,
+    'auth.teams.list': undefined,
     'auth.test': undefined,
     'chat.postEphemeral': 'chat:write',
     'chat.postMessage': 'chat:write',
@@ -90,6 +103,7 @@ describe('the Slack manifest', () => {
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
     'files.info': 'files:read',
+    'oauth.v2.access': undefined,
     'usergroups.list': 'usergroups:read',
     'usergroups.users.list': 'usergroups:read',
     'users.info': 'users:read',
@@ -139,6 +153,28 @@ describe('the Slack manifest', () => {
         socket_mode_enabled: false,
       },
     });
+  });
+
+  test('is printed for many workspaces with where people come back to, farewells, rotation and organisations', async () => {
+    const url = 'https://countersign.example.com';
+    expect(await printed('--url', url, '--oauth')).toMatchObject({
+      oauth_config: { redirect_urls: [`${url}${REDIRECT_PATH}`], scopes: oauth_config.scopes },
+      settings: {
+        event_subscriptions: { bot_events: [...BOT_EVENTS, ...INSTALLATION_EVENTS].toSorted() },
+        ...{ org_deploy_enabled: true, socket_mode_enabled: false, token_rotation_enabled: true },
+      },
+    });
+    expect(slackScopes().toSorted()).toEqual(
+      [...oauth_config.scopes.bot, ...oauth_config.scopes.bot_optional].toSorted(),
+    );
+    expect(settings).toMatchObject({ org_deploy_enabled: false, token_rotation_enabled: false });
+  });
+
+  test('is not printed for many workspaces without an address', async () => {
+    const complaints: string[] = [];
+    const out = { env: {}, say: () => {}, complain: (line: string) => void complaints.push(line) };
+    expect(await runCli(['slack', 'manifest', '--oauth'], out)).toBe(2);
+    expect(complaints.join()).toContain('--url');
   });
 
   test('is not printed for an address that Slack would not send to', async () => {

@@ -111,6 +111,24 @@ export function gonePage(
   return page('This link does not work', `<h1>This link does not work</h1><p>${escapeHtml(words)}</p>`);
 }
 
+/** A page of a heading and some sentences, for whatever has no form: plain text in, a whole document out. */
+export function plainPage({
+  title,
+  sentences,
+  link,
+}: {
+  readonly title: string;
+  readonly sentences: readonly string[];
+  readonly link?: { readonly words: string; readonly url: string };
+}): string {
+  return page(
+    title,
+    `<h1>${escapeHtml(title)}</h1>
+    ${sentences.map((words) => `<p>${escapeHtml(words)}</p>`).join('\n    ')}
+    ${link ? `<a class="primary" href="${escapeHtml(link.url)}">${escapeHtml(link.words)}</a>` : ''}`,
+  );
+}
+
 function facts(view: ConnectView, targetLabel: string): string {
   const minutes = Math.max(1, Math.round((view.expiresAt.getTime() - Date.now()) / 60_000));
   return `<dl>

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { WebClient } from '@slack/web-api';
 import type { SharedLimits } from '../../core/limits.ts';
 import type { Log } from '../../core/ports/log.ts';
-import type { Secret } from '../../core/secret.ts';
+import { Secret } from '../../core/secret.ts';
 import { retryAfterOf, silent, slackError } from './errors.ts';
 import { rateOf } from './limits.ts';
 import { slackLogger } from './logger.ts';
@@ -35,17 +35,19 @@ export interface Api {
 }
 
 export interface ApiOptions {
-  readonly token: Secret;
+  /** One that stays; or where the one of this moment is to be had, before each call. */
+  readonly token: Secret | (() => Promise<Secret>);
   readonly apiUrl: string;
   readonly log: Log;
-  readonly line: Pick<SharedLimits, 'book'>;
+  /** Where every process books what Slack counts; absent: for methods that it does not count. */
+  readonly line?: Pick<SharedLimits, 'book'>;
   /** Once Slack has said which one we are in. */
-  workspaceId(): string;
+  workspaceId?(): string;
 }
 
-export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions): Api {
-  const open = (timeout: number) =>
-    new WebClient(token.reveal(), {
+export function createApi({ token, apiUrl, log, line, workspaceId = () => '' }: ApiOptions): Api {
+  const open = (text: string, timeout: number) =>
+    new WebClient(text === '' ? undefined : text, {
       slackApiUrl: apiUrl,
       allowAbsoluteUrls: false,
       retryConfig: { retries: 0 },
@@ -53,7 +55,13 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
       timeout,
       logger: slackLogger(log),
     });
-  const [patient, quick] = [open(TIMEOUT_MS), open(QUICK_MS)];
+  const clientsOf = (text: string) => ({ text, patient: open(text, TIMEOUT_MS), quick: open(text, QUICK_MS) });
+  let clients: ReturnType<typeof clientsOf> | undefined;
+  const current = async () => {
+    const text = (token instanceof Secret ? token : await token()).reveal();
+    if (clients?.text !== text) clients = clientsOf(text);
+    return clients;
+  };
   /** By method: until when Slack takes none, by this process's own clock. */
   const silence = new Map<string, number>();
 
@@ -65,6 +73,7 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
     if (!hasPlace) await untilPlaced(method, channel);
     const waitMs = (silence.get(method) ?? 0) - performance.now();
     if (waitMs > 0) throw silent(method, waitMs);
+    const { quick, patient } = await current();
     try {
       return await run(isQuick ? quick : patient);
     } catch (error) {
@@ -77,12 +86,12 @@ export function createApi({ token, apiUrl, log, line, workspaceId }: ApiOptions)
   async function place(method: string, channel: string): Promise<number> {
     const limit = rateOf(method, workspaceId(), channel);
     const silentMs = (silence.get(method) ?? 0) - performance.now();
-    return Math.max(Math.ceil(silentMs), limit ? await line.book(limit) : 0, 0);
+    return Math.max(Math.ceil(silentMs), limit && line ? await line.book(limit) : 0, 0);
   }
 
   async function untilPlaced(method: string, channel: string): Promise<void> {
     const limit = rateOf(method, workspaceId(), channel);
-    const ms = limit ? await line.book(limit) : 0;
+    const ms = limit && line ? await line.book(limit) : 0;
     if (ms > LONGEST_WAIT_MS) throw silent(method, ms);
     if (ms > 0) await wait(ms);
   }

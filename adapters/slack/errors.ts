@@ -14,6 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
   restricted_action_read_only_channel: 'Nobody but a few may write in that channel: ask in another one.',
   restricted_action_thread_only_channel: 'In that channel I may write in threads only.',
   token_revoked: 'Slack has revoked my token: an admin has to install me again.',
+  invalid_refresh_token: 'My token has expired: an admin has to install me again.',
   token_expired: 'My token has expired: an admin has to install me again.',
   account_inactive: 'Slack has deactivated my account: an admin has to install me again.',
   invalid_auth: 'Slack does not know my token: SLACK_BOT_TOKEN has to be set anew.',

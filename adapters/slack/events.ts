@@ -11,6 +11,8 @@ import { messageRef, placeOf, threadRef, triggerOf } from './thread.ts';
 export interface Self {
   readonly workspaceId: string;
   readonly botUserId: string;
+  /** `workspaceId` is an organisation's: what comes from any of its workspaces is ours. */
+  readonly isOrgWide?: boolean;
 }
 
 const id = z.string().regex(/^[A-Z0-9]{2,32}$/);
@@ -140,7 +142,7 @@ function readEnvelope(body: unknown, self: Self): Incoming {
   if (!read) return ignored('unreadable event');
   // In a channel that several workspaces share, `team_id` may be the other one's (Slack Connect).
   const workspaceId = read.context_team_id ?? read.team_id;
-  if (workspaceId !== self.workspaceId) return ignored('another workspace');
+  if (workspaceId !== self.workspaceId && !self.isOrgWide) return ignored('another workspace');
   switch (read.event.type) {
     case 'message':
     case 'app_mention':

@@ -17,7 +17,7 @@ import type { Log } from '../../core/ports/log.ts';
 import { createActivity } from './activity.ts';
 import { type Api, type CallOptions, createApi, SLACK_API } from './api.ts';
 import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
-import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
+import { capabilities, type InstalledOptions, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
@@ -27,7 +27,9 @@ import { replaceShown } from './response.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
 import { readTranscript } from './transcript.ts';
 
-export type { SlackOptions } from './config.ts';
+export type { OAuthOptions, SlackOptions } from './config.ts';
+export { createSlackForMany, type SlackForMany } from './many.ts';
+export { revokeToken } from './tokens.ts';
 
 /** Slack, one workspace by its bot token. */
 export interface Slack extends Chat {
@@ -39,6 +41,8 @@ export interface Slack extends Chat {
   start(prepare?: (workspace: SlackWorkspace) => Promise<void>): Promise<SlackWorkspace>;
   /** Takes nothing new, and waits for what is being taken. */
   stop(): Promise<void>;
+  /** What Slack sent to this workspace, taken elsewhere. */
+  readonly take: Intake;
   /** Whoever owns the workspace; `undefined`: Slack names nobody. @throws CountersignError `chat_unavailable`. */
   primaryOwner(): Promise<Person | undefined>;
 }
@@ -58,12 +62,13 @@ export interface SlackDeps {
 }
 
 /** Says nothing to Slack before `start`. */
-export function createSlack(options: SlackOptions, { log, line, picture, now }: SlackDeps): Slack {
+export function createSlack(options: SlackOptions | InstalledOptions, { log, line, picture, now }: SlackDeps): Slack {
   const apiUrl = withSlash(options.apiUrl ?? SLACK_API);
   let listener: ChatListener | undefined;
-  let me: Self | undefined;
+  let me: Self | undefined = options.kind === 'installed' ? options.self : undefined;
   const workspaceId = () => me?.workspaceId ?? '';
-  const api = createApi({ token: options.botToken, apiUrl, log, line, workspaceId });
+  const token = options.kind === 'installed' ? options.token : options.botToken;
+  const api = createApi({ token, apiUrl, log, line, workspaceId });
   const activities = createActivity(api, log);
   const self = (): Self => {
     if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
@@ -74,7 +79,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
   const directChannels = new Map<string, string>();
   const underWay = new Set<Promise<void>>();
   const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
-  let isOpen = false;
+  let isOpen = options.kind === 'installed';
 
   const take: Intake = async (body, ack) => {
     const incoming = readPayload(body, self());
@@ -223,6 +228,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
     platform: 'slack',
     capabilities,
     routes,
+    take: intake,
     post,
     update,
     async place(thread, what) {

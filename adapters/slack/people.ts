@@ -24,6 +24,8 @@ const member = z.looseObject({
   is_ultra_restricted: z.boolean().default(false),
   is_stranger: z.boolean().default(false),
   is_primary_owner: z.boolean().default(false),
+  /** In an organisation (Enterprise Grid): which one, and in which of its workspaces. */
+  enterprise_user: z.looseObject({ enterprise_id: z.string(), teams: z.array(z.string()).default([]) }).optional(),
   profile: z.looseObject({ display_name: z.string().optional(), real_name: z.string().optional() }).default({}),
 });
 const userGroup = z.looseObject({
@@ -98,8 +100,7 @@ export function createPeople(api: Api, self: () => Self): People {
     if (workspaceId !== self().workspaceId) return { kind: 'unknown' };
     const found = await asked(userId);
     if (!found || found.deleted || found.is_bot || userId === 'USLACKBOT') return { kind: 'unknown' };
-    const isForeign = found.is_stranger || (found.team_id !== undefined && found.team_id !== workspaceId);
-    if (isForeign || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
+    if (isForeign(found, self()) || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
     return { kind: 'member', isInGroup: group === undefined ? false : await isIn(userId, group) };
   }
 
@@ -119,15 +120,23 @@ export function createPeople(api: Api, self: () => Self): People {
   async function isIn(userId: string, group: string): Promise<boolean> {
     const known = inGroups.get(group);
     if (known && known.until > performance.now()) return known.users.has(userId);
+    const users = new Set<string>();
+    // The token of an organisation has to say which of its workspaces it asks about.
+    for (const team of self().isOrgWide ? await teams() : [{}])
+      for (const user of await usersOf(group, team)) users.add(user);
+    inGroups.set(group, { users, until: performance.now() + GROUP_MS });
+    return users.has(userId);
+  }
+
+  async function usersOf(usergroup: string, team: { readonly team_id?: string }): Promise<readonly string[]> {
     try {
       const { users = [] } = await api.raw('usergroups.users.list', (client) =>
-        client.usergroups.users.list({ usergroup: group }),
+        client.usergroups.users.list({ usergroup, ...team }),
       );
-      inGroups.set(group, { users: new Set(users), until: performance.now() + GROUP_MS });
-      return users.includes(userId);
+      return users;
     } catch (error) {
       if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
-        return false;
+        return [];
       throw slackError(error, 'usergroups.users.list');
     }
   }
@@ -136,10 +145,14 @@ export function createPeople(api: Api, self: () => Self): People {
   async function groups(): Promise<readonly Group[]> {
     if (named && named.until > performance.now()) return named.groups;
     try {
-      const listed = await api.raw('usergroups.list', (client) => client.usergroups.list(), { isQuick: true });
+      const listed: unknown[] = [];
+      for (const team of self().isOrgWide ? await teams() : [{}]) {
+        const page = await api.raw('usergroups.list', (client) => client.usergroups.list(team), { isQuick: true });
+        listed.push(...(page.usergroups ?? []));
+      }
       const found = z
         .array(userGroup)
-        .parse(listed.usergroups ?? [])
+        .parse(listed)
         .filter(({ date_delete }) => date_delete === 0)
         .map(({ id, name, handle }) => ({ id, name: handle ? `${name} (@${handle})` : name }));
       named = { groups: found, until: performance.now() + NAME_MS };
@@ -148,6 +161,12 @@ export function createPeople(api: Api, self: () => Self): People {
       if (codeOf(error) === 'missing_scope') return [];
       throw slackError(error, 'usergroups.list');
     }
+  }
+
+  /** The workspaces of an organisation that we may be in, at most 100 of them. */
+  async function teams(): Promise<readonly { team_id: string }[]> {
+    const { teams: found = [] } = await api.raw('auth.teams.list', (client) => client.auth.teams.list({ limit: 100 }));
+    return found.flatMap(({ id }) => (id === undefined ? [] : [{ team_id: id }]));
   }
 
   async function primaryOwner(): Promise<Person | undefined> {
@@ -166,6 +185,15 @@ export function createPeople(api: Api, self: () => Self): People {
   }
 
   return { person, actor, standing, groups, primaryOwner };
+}
+
+function isForeign(
+  { is_stranger, team_id, enterprise_user: within }: Member,
+  { workspaceId, isOrgWide }: Self,
+): boolean {
+  if (is_stranger) return true;
+  if (isOrgWide) return within?.enterprise_id !== workspaceId;
+  return team_id !== undefined && team_id !== workspaceId && !within?.teams.includes(workspaceId);
 }
 
 /** @throws CountersignError for somebody of another workspace than ours. */

@@ -1,9 +1,9 @@
-import { type App, HTTPReceiver, type ReceiverEvent } from '@slack/bolt';
+import { type App, HTTPReceiver, type HTTPReceiverOptions, type ReceiverEvent } from '@slack/bolt';
 import { SocketModeClient } from '@slack/socket-mode';
 import { type RequestHandler, Router } from 'express';
 import type { Log } from '../../core/ports/log.ts';
 import type { Secret } from '../../core/secret.ts';
-import { EVENTS_PATH } from './config.ts';
+import { EVENTS_PATH, INSTALL_PATH, REDIRECT_PATH } from './config.ts';
 import { slackLogger } from './logger.ts';
 
 /** Settles once the event is ours; `ack` is then Slack's answer. @throws when it could not be taken: Slack sends it again. */
@@ -15,9 +15,17 @@ const AHEAD_SECONDS = 60;
 const SIGNATURE_SECONDS = 300;
 
 /** Events over HTTP, on the one server that there is. Bolt checks signature, age and size, and reads the body. */
-export function httpRoutes(options: { signingSecret: Secret; log: Log; intake: Intake; now?: () => number }): Router {
-  const { signingSecret, log, intake, now = Date.now } = options;
+export function httpRoutes(options: {
+  readonly signingSecret: Secret;
+  readonly log: Log;
+  readonly intake: Intake;
+  readonly now?: () => number;
+  /** Many workspaces: what Bolt needs for people to install us. */
+  readonly installer?: Omit<HTTPReceiverOptions, 'signingSecret'>;
+}): Router {
+  const { signingSecret, log, intake, now = Date.now, installer } = options;
   const receiver = new HTTPReceiver({
+    ...installer,
     signingSecret: signingSecret.reveal(),
     endpoints: [EVENTS_PATH],
     logger: slackLogger(log),
@@ -29,8 +37,22 @@ export function httpRoutes(options: { signingSecret: Secret; log: Log; intake: I
   receiver.init(app as unknown as App);
   const routes = Router();
   routes.post(EVENTS_PATH, refuseReplays(now), (request, response) => receiver.requestListener(request, response));
+  if (installer) routes.get([INSTALL_PATH, REDIRECT_PATH], pageHeaders, receiver.requestListener);
   return routes;
 }
+
+/** An address with a code of Slack's goes nowhere else, and the page stands in nobody's frame. */
+const pageHeaders: RequestHandler = (_request, response, next) => {
+  response.set({
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    'Referrer-Policy': 'no-referrer',
+    'X-Frame-Options': 'DENY',
+    'X-Robots-Tag': 'noindex',
+  });
+  next();
+};
 
 /** Bolt refuses what is old or not signed; here what is from the future, and what was taken once already. */
 function refuseReplays(now: () => number): RequestHandler {

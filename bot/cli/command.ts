@@ -2,6 +2,7 @@ import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import type { Http } from '../../core/ports/http.ts';
+import type { Secret } from '../../core/secret.ts';
 import type { Recorded } from '../../core/workflow/recording.ts';
 import type { Config } from '../config.ts';
 import type { Foundation } from '../foundation.ts';
@@ -33,6 +34,8 @@ export interface Call {
   openBrowser(privateTargets: readonly string[]): { readonly browser: Browser; readonly http: Http };
   /** Runs a Playwright spec and hands over what its tests did. */
   recordSpec(spec: string, base: string | undefined): Promise<Recorded>;
+  /** Has Slack forget a token. @throws CountersignError `chat_unavailable`. */
+  revokeSlackToken(token: Secret): Promise<void>;
   /** A line for the standard output: the result. */
   say(line: string): void;
   /** A line for the standard error: progress and problems. */

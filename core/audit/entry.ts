@@ -58,7 +58,9 @@ export type AuditKind =
   | 'hold.released'
   | 'token.created'
   | 'token.revoked'
-  | 'rules.changed';
+  | 'rules.changed'
+  | 'workspace.installed'
+  | 'workspace.removed';
 
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
 export interface NewEntry {

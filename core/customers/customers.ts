@@ -19,6 +19,8 @@ export interface Member {
 export interface Customers {
   /** The customer of this workspace; made on first use, with the installer as its first admin. */
   install(workspace: { platform: Platform; workspaceId: string; name: string }, installer: Person): Promise<CustomerId>;
+  /** Nobody decides anything any more, but for this one member, who is an admin: as on the first day. Accounts stay linked. */
+  beginAfresh(tx: Transaction, customerId: CustomerId, admin: Member): Promise<void>;
   /** The member behind a person; a merchant when seen for the first time. */
   member(tx: Transaction, customerId: CustomerId, person: Person): Promise<Member>;
   memberById(tx: Transaction, customerId: CustomerId, id: string): Promise<Member>;
@@ -75,6 +77,12 @@ export function createCustomers(deps: { database: Database; directory: Directory
         throw error;
       }
     },
+    async beginAfresh(tx, customerId, admin) {
+      await this.setApprovers(tx, customerId, [], false);
+      await this.setRules(tx, customerId, { approvalsRequired: 1, adminsApprove: false, approverGroup: null });
+      for (const { id } of await this.members(tx, customerId))
+        await setRoles(tx, database, customerId, { id, roles: id === admin.id ? ['merchant', 'admin'] : ['merchant'] });
+    },
     async member(tx, customerId, person) {
       const { platform, workspaceId, userId, name } = person;
       const where = { customerId_platform_workspaceId_userId: { customerId, platform, workspaceId, userId } };
@@ -105,12 +113,7 @@ export function createCustomers(deps: { database: Database; directory: Directory
         const isChosen = chosen.some((c) => c.id === member.id);
         const roles: Role[] = member.roles.filter((role) => role !== 'approver');
         if (isChosen) roles.push('approver');
-        const word = rolesWord({ id: member.id, roles });
-        const vouched = database.vouched('member', customerId, word, Prisma.sql`${roles}::text[]`);
-        // A row that stays as it is takes no word, which would be left for others to find.
-        await tx.$executeRaw`
-          UPDATE members SET roles = ${vouched}
-          WHERE customer_id = ${customerId}::uuid AND id = ${member.id}::uuid AND roles IS DISTINCT FROM ${roles}::text[]`;
+        await setRoles(tx, database, customerId, { id: member.id, roles });
       }
       const alone = Prisma.sql`${mayWorkAlone}::boolean`;
       await tx.$executeRaw`
@@ -140,6 +143,20 @@ export function createCustomers(deps: { database: Database; directory: Directory
       }
     },
   };
+}
+
+async function setRoles(
+  tx: Transaction,
+  database: Database,
+  customerId: CustomerId,
+  member: { readonly id: string; readonly roles: readonly Role[] },
+): Promise<void> {
+  const { id, roles } = member;
+  const vouched = database.vouched('member', customerId, rolesWord(member), Prisma.sql`${roles}::text[]`);
+  // A row that stays as it is takes no word, which would be left for others to find.
+  await tx.$executeRaw`
+    UPDATE members SET roles = ${vouched}
+    WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid AND roles IS DISTINCT FROM ${roles}::text[]`;
 }
 
 async function insertMember(

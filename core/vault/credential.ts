@@ -88,3 +88,8 @@ export function placeOf(stored: StoredCredential): CredentialPlace {
   const { service, target, credentialType: type, operationId } = stored;
   return { service, target, type, operationId };
 }
+
+/** The binding of the tokens of an installed chat platform: they open nowhere else, and not under another date. */
+export function installationPlace(workspaceId: string, expiresAt: Date | null): readonly string[] {
+  return ['slack-installation', workspaceId, expiresAt?.toISOString() ?? ''];
+}

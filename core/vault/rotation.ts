@@ -8,6 +8,7 @@ import type { CustomerId } from '../ids.ts';
 import { isEnd, STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import { binding } from './credential.ts';
+import { forgetInstallations, rewrapInstallations } from './installation-keys.ts';
 import {
   type CustomerKeys,
   countSeals,
@@ -116,6 +117,7 @@ export function createKeyRotation(deps: Deps): KeyRotation {
           report.unreadable = found.unreadable;
           if (pass > 0 && found.rewrapped === 0) break;
         }
+        report.rewrapped += await rewrapInstallations(database, keys, customerId, version);
         const isDestroyed = await destroy(database, audit, customerId, version);
         (isDestroyed ? report.destroyed : report.kept).push(version);
       }
@@ -337,6 +339,7 @@ async function erase(tx: Transaction, { database, audit }: Deps, customerId: Cus
   await database.vouch(tx, 'customer', customerId, 'erased');
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
   await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
+  await forgetInstallations(tx, database, customerId);
   const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
   if (open > 0)
     throw new CountersignError(

@@ -202,7 +202,9 @@ describe('readConfig', () => {
 
   const http = { SLACK_SIGNING_SECRET: 's', SLACK_BOT_TOKEN: 'xoxb-1' };
   const socket = { SLACK_APP_TOKEN: 'xapp-1', SLACK_BOT_TOKEN: 'xoxb-1' };
-  const oauth = { SLACK_CLIENT_ID: 'c', SLACK_CLIENT_SECRET: 's', SLACK_STATE_SECRET: 't', SLACK_SIGNING_SECRET: 's' };
+  const https = { PUBLIC_URL: 'https://countersign.example.com' };
+  const three = { SLACK_CLIENT_ID: 'c', SLACK_CLIENT_SECRET: 's', SLACK_STATE_SECRET: 't' };
+  const oauth = { ...https, ...three, SLACK_SIGNING_SECRET: 's' };
 
   test.each([
     ['http', http],
@@ -223,10 +225,20 @@ describe('readConfig', () => {
     ['an app token alone', { SLACK_APP_TOKEN: 'xapp-1' }, [/^SLACK_BOT_TOKEN is missing/]],
     [
       'a client id alone',
-      { SLACK_CLIENT_ID: 'c' },
+      { ...https, SLACK_CLIENT_ID: 'c' },
       [/^SLACK_CLIENT_SECRET/, /^SLACK_STATE_SECRET/, /^SLACK_SIGNING_SECRET/],
     ],
     ['one workspace and many', { ...oauth, SLACK_BOT_TOKEN: 'xoxb-1' }, [/^SLACK_BOT_TOKEN is for one workspace/]],
+    [
+      'OAuth without https',
+      { ...oauth, PUBLIC_URL: 'http://countersign.example.com' },
+      [/^PUBLIC_URL must begin with https/],
+    ],
+    [
+      'OAuth and a first admin',
+      { ...oauth, SLACK_FIRST_ADMIN: 'U012AB3CD' },
+      [/^SLACK_FIRST_ADMIN is for one workspace/],
+    ],
     ['OAuth in Socket Mode', { ...oauth, SLACK_APP_TOKEN: 'xapp-1' }, [/^SLACK_APP_TOKEN \(Socket Mode\)/]],
     [
       'tokens in each other’s place',

@@ -7,6 +7,7 @@ import { type Click, type Consents, createConsents, type Decision, signInPlace }
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
+import { createInstallations, type Installations } from '../../core/customers/installations.ts';
 import { createDatabase, type Database, type Transaction, type Vouched } from '../../core/database.ts';
 import { createDirectory, type Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
@@ -49,6 +50,7 @@ export interface Core extends LeaseDeps {
   readonly links: Links;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
+  readonly installations: Installations;
   readonly mover: Mover;
   readonly queue: Queue;
   readonly threads: Threads;
@@ -95,6 +97,8 @@ export async function openCore(
   const workflows = createWorkflowRegistry();
   const planning = { database, audit, customers, queue, workflows, getService, hasPageModel };
   const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
+  const installing = { database, directory, sealer, customers, audit, mover, operations };
+  const installations = createInstallations(installing);
   const identify = identifiedBy(platform);
   const deciding = { database, audit, customers, operations, queue, identify };
   const consents = createConsents({ ...deciding, mover, vault });
@@ -107,7 +111,7 @@ export async function openCore(
   await queue.start();
   return {
     ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
-    ...{ workflows, operations, consents, standingGrants, parking, control, standstill },
+    ...{ workflows, operations, installations, consents, standingGrants, parking, control, standstill },
     close: async () => {
       await parking.close();
       await queue.stop(5_000);

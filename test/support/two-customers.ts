@@ -59,6 +59,15 @@ const TABLES = `SELECT table_name AS name FROM information_schema.columns
 async function fill(core: Core, shop: Shop): Promise<Operation> {
   const operation = await queuedOperation(core, shop);
   const { customerId: id } = shop;
+  const slackId = `T${shop.workspaceId.slice(2, 10).toUpperCase()}`;
+  await core.database.withCustomer(id, (tx) =>
+    tx.workspace.create({ data: { customerId: id, platform: 'slack', workspaceId: slackId } }),
+  );
+  await core.installations.install({
+    ...{ workspaceId: slackId, name: 'Shop', appId: 'A1', teamId: slackId, enterpriseId: null, botUserId: 'U0BOT' },
+    ...{ scopes: ['chat:write'], installer: shop.admin.person },
+    tokens: { access: new Secret(`xoxb-of ${slackId}`), refresh: new Secret('xoxe-1'), expiresInSeconds: 43_200 },
+  });
   await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
+import { createSlackOAuth, type SlackOAuth } from './oauth.ts';
 import type { KeptMessage } from './reading.ts';
 
 export const TEAM = 'T0001';
@@ -48,6 +49,8 @@ export type Failure =
 export interface Call {
   readonly method: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** The workspace or organisation whose token it came with. */
+  readonly of?: string;
 }
 
 /** What came back for something that Slack sent. */
@@ -76,6 +79,8 @@ export interface SlackServer {
   readonly statuses: readonly string[];
   /** From now on this workspace has no agents' sessions. */
   withoutAgents(): void;
+  /** Workspaces beside the one of `BOT_TOKEN`, where people install the app. */
+  readonly oauth: SlackOAuth;
   fail(method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
@@ -118,6 +123,7 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
   const taken = new Map<string, number[]>();
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
+  const oauth = createSlackOAuth();
   const failures = new Map<string, Failure[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
   const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
@@ -192,6 +198,7 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
 
   const methods: Readonly<Record<string, (args: Args) => Result>> = {
     'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
+    'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0ANY', name: 'Any' }] }),
     'users.info': ({ user }) => {
       const found = users.get(String(user));
       return found ? { ok: true, user: found } : refused('user_not_found');
@@ -305,7 +312,10 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
     }
     const method = path.replace('/api/', '');
     const args = argumentsOf(body, request.headers['content-type'] ?? '');
-    calls.push({ method, arguments: args });
+    const bearer = request.headers.authorization?.replace('Bearer ', '') ?? '';
+    const installed = oauth.tokens.get(bearer);
+    const of = (installed?.team ?? installed?.enterprise)?.id;
+    calls.push({ method, arguments: args, ...(of === undefined ? {} : { of }) });
     const failure = failures.get(method)?.shift();
     if (failure && 'hangs' in failure) return;
     const json = { 'Content-Type': 'application/json' };
@@ -323,9 +333,21 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
       return;
     }
     const token = method === 'apps.connections.open' ? APP_TOKEN : BOT_TOKEN;
-    const isKnown = request.headers.authorization === `Bearer ${token}`;
+    const isKnown = bearer === token || installed !== undefined;
+    const isRevoked = oauth.revoked.has(bearer);
     const run = methods[method];
-    const result = failure ?? (isKnown ? (run?.(args) ?? refused('unknown_method')) : refused('invalid_auth'));
+    if (method === 'auth.revoke' && of !== undefined) oauth.revoke(of);
+    const result =
+      failure ??
+      (method === 'oauth.v2.access'
+        ? await oauth.access(args)
+        : isRevoked
+          ? method === 'auth.revoke'
+            ? { ok: true, revoked: true }
+            : refused('token_revoked')
+          : isKnown
+            ? (run?.(args) ?? refused('unknown_method'))
+            : refused('invalid_auth'));
     response.writeHead(200, json).end(JSON.stringify('ok' in result ? result : { ok: false, ...result }));
   }
 
@@ -381,7 +403,7 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes },
+    ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes, oauth },
     ...{ beyond, busiest },
     statuses,
     withoutAgents: () => {

@@ -1,0 +1,95 @@
+import type { Audit } from '../audit/audit.ts';
+import { lockedOperation } from '../consent/decisions.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { Mover } from '../operations/move.ts';
+import type { Operations } from '../operations/operations.ts';
+import { isEnd, STATES } from '../operations/states.ts';
+import { deleteRows } from '../vault/records.ts';
+
+export interface ClearDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly mover: Mover;
+  readonly operations: Operations;
+}
+
+const OPEN = STATES.filter((state) => !isEnd(state));
+const WHY = 'Countersign was removed from Slack. This thread could not be told.';
+
+/**
+ * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, and words
+ * that wait for an answer. The trail stays, and says so. Each step may be repeated, by several processes at once.
+ */
+export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, workspaceId: string): Promise<void> {
+  const { database } = deps;
+  const isDue = () =>
+    database.withCustomer(customerId, (tx) =>
+      tx.slackInstallation.count({ where: { customerId, workspaceId, removedAt: { not: null }, clearedAt: null } }),
+    );
+  if ((await isDue()) === 0) return;
+  for (let open = await openOf(deps, customerId); open.length > 0; open = await openOf(deps, customerId))
+    // Each by itself: a thousand rows locked at once would keep every worker waiting.
+    for (const id of open) await database.withCustomer(customerId, (tx) => cancel(tx, deps, customerId, id));
+  await database.withCustomer(customerId, async (tx) => {
+    const marked = await tx.$executeRaw`
+      UPDATE slack_installations SET cleared_at = app.now()
+      WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL`;
+    if (marked > 0) await deleteWhatOpens(tx, deps, customerId, workspaceId);
+  });
+}
+
+function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readonly string[]> {
+  const where = { customerId, status: { in: [...OPEN] } };
+  return database.withCustomer(customerId, async (tx) =>
+    (await tx.operation.findMany({ where, select: { id: true }, orderBy: { startedAt: 'asc' } })).map(({ id }) => id),
+  );
+}
+
+async function cancel(tx: Transaction, deps: ClearDeps, customerId: CustomerId, id: string): Promise<void> {
+  const operation = await lockedOperation(tx, deps.operations, customerId, id);
+  if (!operation || isEnd(operation.state)) return;
+  await deps.mover.move(tx, customerId, {
+    ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+    set: { errorMessage: WHY },
+    entry: { kind: 'operation.cancelled', payload: { why: WHY } },
+  });
+}
+
+async function deleteWhatOpens(
+  tx: Transaction,
+  { database, audit }: ClearDeps,
+  customerId: CustomerId,
+  workspaceId: string,
+): Promise<void> {
+  const now = await databaseNow(tx);
+  const consents = await tx.consent.updateManyAndReturn({
+    where: { customerId, revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+    data: { revokedAt: now },
+    select: { operationId: true },
+  });
+  const credentials = await tx.credential.findMany({ where: { customerId }, orderBy: { createdAt: 'asc' } });
+  await deleteRows(tx, database, customerId, credentials);
+  const tokens = await tx.apiToken.updateManyAndReturn({
+    where: { customerId, revokedAt: null, expiresAt: { gt: now } },
+    data: { revokedAt: now },
+    select: { id: true },
+  });
+  await tx.chatEvent.updateMany({
+    where: { customerId, platform: 'slack', sealed: { not: null } },
+    data: { sealed: null, dueAt: null },
+  });
+  for (const operationId of idsOf(consents))
+    await audit.append(tx, customerId, { kind: 'consent.revoked', operationId });
+  for (const { id, credentialType } of credentials)
+    await audit.append(tx, customerId, { kind: 'credential.deleted', credentialId: id, credentialType });
+  for (const { id: tokenId } of tokens) await audit.append(tx, customerId, { kind: 'token.revoked', tokenId });
+  // Nobody can be shown anything there any more.
+  await tx.$executeRaw`
+    UPDATE threads SET cursor = last_seq
+    WHERE customer_id = ${customerId}::uuid AND platform = 'slack' AND workspace_id = ${workspaceId} AND cursor < last_seq`;
+}
+
+function idsOf(found: readonly { readonly operationId: string }[]): readonly OperationId[] {
+  return [...new Set(found.map(({ operationId }) => operationId))].flatMap((id) => parseOperationId(id) ?? []);
+}
