@@ -124,7 +124,7 @@ export function createPeople(api: Api, self: () => Self): People {
     // The token of an organisation has to say which of its workspaces it asks about.
     for (const team of self().isOrgWide ? await teams() : [{}])
       for (const user of await usersOf(group, team)) users.add(user);
-    inGroups.set(group, { users, until: performance.now() + GROUP_MS });
+    if (users.size > 0) inGroups.set(group, { users, until: performance.now() + GROUP_MS });
     return users.has(userId);
   }
 
