@@ -31,11 +31,25 @@ export async function approve(context: Context, customerId: CustomerId, member: 
     method: method(event),
     event: eventRef(event),
   });
-  if (decision.kind === 'stale' && (await renewed(context, customerId, member, decision.operation)))
+  const isOpen = decision.kind === 'stale' || decision.kind === 'repeated';
+  if (isOpen && (await renewed(context, customerId, member, decision.operation)))
     return whisperWords(context, event, OUTDATED);
   await afterDecision(context, customerId, event, decision);
   if (decision.kind === 'granted' && decision.next === 'awaiting_credentials')
-    await sendSignInLink(context, decision.operation);
+    await sendSignInLink(context, decision.operation, { unlessSent: true });
+  if (decision.kind === 'repeated') await takeUp(context, event, shown.planHash, decision.operation);
+}
+
+/** A click that comes again because this program, or its way to the database, died on the way: what it left undone is done. */
+async function takeUp(
+  context: Context,
+  event: Action,
+  planHash: string,
+  operation: Operation | undefined,
+): Promise<void> {
+  if (operation?.state === 'awaiting_credentials') await sendSignInLink(context, operation, { unlessSent: true });
+  if (operation?.state === 'awaiting_consent' && operation.planHash !== planHash)
+    await whisperWords(context, event, OLD_CARD);
 }
 
 /** Deny asks for the reason first. */

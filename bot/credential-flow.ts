@@ -13,11 +13,21 @@ import { linkCard, linkSlot } from './cards/link-card.ts';
 import { type Context, connectUrl } from './context.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
-/** Sends whoever asked a link of their own to the one-time page. */
-export async function sendSignInLink(context: Context, operation: Operation, event?: EventRef): Promise<void> {
+/**
+ * Sends whoever asked a link of their own to the one-time page.
+ * @param once the event that asks for it; or that none is sent where there was one already
+ */
+export async function sendSignInLink(
+  context: Context,
+  operation: Operation,
+  once: { readonly event?: EventRef; readonly unlessSent?: boolean } = {},
+): Promise<void> {
   const { customerId, id: operationId, requester } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
-    if (!(await takeEvent(tx, customerId, event))) return undefined;
+    if (!(await takeEvent(tx, customerId, once.event))) return undefined;
+    await lock(tx, customerId, operationId); // who issues the first link, and who looks for one, take turns
+    const where = { customerId, operationId, purpose: 'credentials' };
+    if (once.unlessSent && (await tx.connectLink.count({ where })) > 0) return undefined;
     const thread = await context.threads.get(tx, customerId, operation.threadId);
     const link = await context.links.issue(tx, customerId, {
       purpose: 'credentials',
@@ -55,7 +65,7 @@ export async function enterSignIn(
       event,
       `Only ${operation.requester.person.name}, who asked, gets the link. Nothing was changed.`,
     );
-  await sendSignInLink(context, operation, eventRef(event));
+  await sendSignInLink(context, operation, { event: eventRef(event) });
 }
 
 /** What the one-time page shows: what for, where, for whom. Showing it spends nothing. */

@@ -179,7 +179,8 @@ async function wire(
     publicUrl: () => address.publicUrl,
   };
 
-  checkpoints.start();
+  // A worker may be gone tomorrow with whatever lies on its disk: it has a bot sign.
+  checkpoints.start(isBot ? checkpoints.make : queue.sendCheckpoint);
   ending.push(() => checkpoints.stop());
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
@@ -216,7 +217,7 @@ async function wire(
     await queue.workDeadlines(createDeadlines(deadlines));
     await queue.workLateDeadlines(createLateDeadlines(deadlines));
     await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
-    await queue.workCheckpoints(checkpoints.makeAll);
+    await queue.workCheckpoints((due) => (due ? checkpoints.make(due) : checkpoints.makeAll()));
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
   if (config.role !== 'bot') {

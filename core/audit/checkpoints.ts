@@ -34,8 +34,8 @@ export interface Checkpoints {
   held(customerId: CustomerId, store?: CheckpointStore, keys?: readonly string[]): Promise<HeldCheckpoints>;
   /** The public keys, newest first: of the root keys in use, and what signed here earlier. */
   keys(): Promise<readonly Verifier[]>;
-  /** From now on: every so many entries, and when an operation ends. */
-  start(): void;
+  /** From now on `sign`s every so many entries, and when an operation ends; itself unless somebody else is to. */
+  start(sign?: (customerId: CustomerId) => Promise<unknown>): void;
   /** Waits for what is being signed. */
   stop(): Promise<void>;
 }
@@ -65,18 +65,18 @@ export function createCheckpoints(deps: {
   const turns = new Map<CustomerId, Promise<unknown>>();
   let isStarted = false;
 
-  const keys = async () => {
-    const earlier = (await store.keys()).flatMap((text) => parseVerifier(text) ?? []);
-    const all = [...signers.map(({ verifier }) => verifier), ...earlier];
-    return all.filter(({ id }, at) => all.findIndex((other) => other.id === id) === at);
-  };
-  const make = (customerId: CustomerId) =>
+  const folder = folderOf(store, signers);
+  /** Runs `work` alone in all processes: each checkpoint names the one before, in whosever folder that lies. */
+  const alone = <T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>) =>
     database.withCustomer(customerId, async (tx) => {
-      // One at a time in all processes: each checkpoint names the one before.
       await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`checkpoint ${customerId}`}, 0))`;
-      const kept = (await store.read(customerId)).at(-1);
-      const known = kept ?? (await recorded(tx, customerId));
-      const found = known === undefined ? undefined : readCheckpoint(known, await keys());
+      return work(tx);
+    });
+  const sign = (customerId: CustomerId) =>
+    alone(customerId, async (tx) => {
+      const kept = await folder.caughtUp(tx, customerId);
+      const known = kept ?? (await newestOnRecord(tx, customerId));
+      const found = known === undefined ? undefined : readCheckpoint(known, await folder.keys());
       // The folder was lost, or is a new one, and the key that signed is gone: nothing that is trusted contradicts the chain.
       const isNewSeries = known !== undefined && kept === undefined && !found?.keyId;
       const [last, previous] = isNewSeries ? [] : [known, found];
@@ -94,8 +94,6 @@ export function createCheckpoints(deps: {
         previous: last === undefined ? undefined : noteHash(last),
       };
       const note = signCheckpoint(checkpoint, newest);
-      await store.addKey(newest.verifier.text);
-      await store.append(customerId, note);
       const vouched = `${point.seq}|${checkpoint.hash.toString('hex')}|${note}`;
       await database.vouch(tx, 'checkpoint', customerId, vouched);
       await tx.$executeRaw`SELECT app.record_checkpoint(${point.seq}, ${checkpoint.hash}, ${note})`;
@@ -108,9 +106,19 @@ export function createCheckpoints(deps: {
       }
       return { ...checkpoint, note, keyId: newest.verifier.id };
     });
-  const makeQuietly = (customerId: CustomerId): Promise<void> => {
+  /** On record first, so that whatever a crash leaves unwritten here is found there, and nobody signs beside it. */
+  const make = async (customerId: CustomerId) => {
+    const made = await sign(customerId);
+    await alone(customerId, async (tx) => {
+      if ((await folder.caughtUp(tx, customerId)) !== undefined) return;
+      const note = made?.note ?? (await newestOnRecord(tx, customerId));
+      if (note !== undefined) await folder.keep(customerId, note);
+    });
+    return made;
+  };
+  const quietly = (customerId: CustomerId, how: (customerId: CustomerId) => Promise<unknown>): Promise<void> => {
     const turn = (turns.get(customerId) ?? Promise.resolve())
-      .then(() => make(customerId))
+      .then(() => how(customerId))
       .then(
         () => {},
         (error: unknown) => {
@@ -128,18 +136,18 @@ export function createCheckpoints(deps: {
 
   return {
     make,
-    keys,
+    keys: folder.keys,
     async makeAll() {
-      for (const customerId of await directory.customersPastCheckpoint()) await makeQuietly(customerId);
+      for (const customerId of await directory.customersPastCheckpoint()) await quietly(customerId, make);
     },
     async held(customerId, from = store, texts) {
-      const verifiers = texts ? texts.flatMap((text) => parseVerifier(text) ?? []) : await keys();
+      const verifiers = texts ? texts.flatMap((text) => parseVerifier(text) ?? []) : await folder.keys();
       return checkNotes(await from.read(customerId), verifiers, customerId);
     },
-    start() {
+    start(how = make) {
       isStarted = true;
       audit.onAppend(({ customerId, seq, kind }: Appended) => {
-        if (isStarted && (seq % EVERY_ENTRIES === 0n || ENDS.test(kind))) void makeQuietly(customerId);
+        if (isStarted && (seq % EVERY_ENTRIES === 0n || ENDS.test(kind))) void quietly(customerId, how);
       });
     },
     async stop() {
@@ -149,10 +157,56 @@ export function createCheckpoints(deps: {
   };
 }
 
+interface Folder {
+  /** See `Checkpoints.keys`. */
+  keys(): Promise<readonly Verifier[]>;
+  /** Adds a note; nothing where it was signed by a key that isn't known. */
+  keep(customerId: CustomerId, note: string): Promise<void>;
+  /** Adds what is on record and not in it, as signed by a process with another folder. @returns its last note. */
+  caughtUp(tx: Transaction, customerId: CustomerId): Promise<string | undefined>;
+}
+
+function folderOf(store: CheckpointStore, signers: ReturnType<typeof checkpointSigners>): Folder {
+  const keys = async (): Promise<readonly Verifier[]> => {
+    const earlier = (await store.keys()).flatMap((text) => parseVerifier(text) ?? []);
+    const all = [...signers.map(({ verifier }) => verifier), ...earlier];
+    return all.filter(({ id }, at) => all.findIndex((other) => other.id === id) === at);
+  };
+  const keep = async (customerId: CustomerId, note: string) => {
+    const keyId = readCheckpoint(note, await keys())?.keyId;
+    const key = (await keys()).find(({ id }) => id === keyId);
+    if (key === undefined) return;
+    await store.addKey(key.text);
+    await store.append(customerId, note);
+  };
+  const caughtUp = async (tx: Transaction, customerId: CustomerId): Promise<string | undefined> => {
+    const notes = await store.read(customerId);
+    let last = notes.at(-1);
+    const kept = last === undefined ? undefined : readCheckpoint(last, await keys());
+    if (last === undefined || !kept?.keyId) return last; // what follows on it can't be told
+    for (const note of await onRecordAfter(tx, customerId, kept.seq)) {
+      const { problems } = checkNotes([last, note], await keys(), customerId);
+      if (problems.length > 0)
+        throw broken(`What was signed for customer ${customerId} does not follow on CHECKPOINT_DIR: ${problems[0]}`);
+      await keep(customerId, note);
+      last = note;
+    }
+    return last;
+  };
+  return { keys, keep, caughtUp };
+}
+
 /** The newest note that the database kept: for a folder that is new or was lost. */
-async function recorded(tx: Transaction, customerId: CustomerId): Promise<string | undefined> {
+async function newestOnRecord(tx: Transaction, customerId: CustomerId): Promise<string | undefined> {
   const row = await tx.auditCheckpoint.findFirst({ where: { customerId }, orderBy: { seq: 'desc' } });
   return row?.note;
+}
+
+/** The notes that the database kept of later entries, oldest first. */
+async function onRecordAfter(tx: Transaction, customerId: CustomerId, after: bigint): Promise<readonly string[]> {
+  const where = { customerId, seq: { gt: after } };
+  const rows = await tx.auditCheckpoint.findMany({ where, select: { note: true }, orderBy: { seq: 'asc' } });
+  return rows.map(({ note }) => note);
 }
 
 /** Where the chain stands, after everything since the last checkpoint was checked against it. */

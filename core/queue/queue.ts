@@ -2,7 +2,7 @@ import { fromPrisma, type JobResult, PgBoss } from 'pg-boss';
 import { z } from 'zod';
 import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
-import { customerId, type OperationId, parseOperationId } from '../ids.ts';
+import { type CustomerId, customerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Log } from '../ports/log.ts';
 import {
   CHECKPOINTS_QUEUE,
@@ -46,8 +46,10 @@ export interface Queue {
   workDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
   /** Hears of each deadline that has no retry left, and again every minute until it did something about it. */
   workLateDeadlines(run: (job: OperationJob) => Promise<void>): Promise<void>;
-  /** Every ten minutes, in one process of all. */
-  workCheckpoints(run: () => Promise<void>): Promise<void>;
+  /** Every ten minutes for all customers, and for one where `sendCheckpoint` asks for it, in one process of all. */
+  workCheckpoints(run: (customerId: CustomerId | undefined) => Promise<unknown>): Promise<void>;
+  /** Has one of those who work on checkpoints sign where a customer's chain stands. */
+  sendCheckpoint(customerId: CustomerId): Promise<void>;
   /** Once a day, in one process of all. */
   workRetention(run: () => Promise<void>): Promise<void>;
   /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
@@ -58,6 +60,7 @@ export interface Queue {
 }
 
 const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() });
+const ofCustomer = z.strictObject({ customerId: z.uuid() });
 const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
 const MONITOR_SECONDS = 1; // how soon it is seen that the heartbeat of a killed worker has stopped; pg-boss takes no less
 const HEARTBEAT_REFRESH_SECONDS = 3;
@@ -158,7 +161,14 @@ export function createQueue(config: { url: string; log: Log }): Queue {
           });
       });
     },
-    workCheckpoints: (run) => workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', run),
+    workCheckpoints: (run) =>
+      workByClock(boss, CHECKPOINTS_QUEUE, '*/10 * * * *', (data) => {
+        const named = ofCustomer.safeParse(data);
+        return run(named.success ? customerId(named.data.customerId) : undefined);
+      }),
+    async sendCheckpoint(customerId) {
+      await boss.send(CHECKPOINTS_QUEUE, { customerId });
+    },
     workRetention: (run) => workByClock(boss, RETENTION_QUEUE, '17 3 * * *', run),
     async workUpkeep(everySeconds, run) {
       // One in each span of that length; a second one is moved to the next.
@@ -177,8 +187,15 @@ export function createQueue(config: { url: string; log: Log }): Queue {
 }
 
 /** @param cron minute, hour, day, month, weekday, in UTC. */
-async function workByClock(boss: PgBoss, queue: string, cron: string, run: () => Promise<void>): Promise<void> {
-  await boss.work(queue, POLLING, () => run());
+async function workByClock(
+  boss: PgBoss,
+  queue: string,
+  cron: string,
+  run: (data: unknown) => Promise<unknown>,
+): Promise<void> {
+  await boss.work(queue, POLLING, async (jobs) => {
+    for (const { data } of jobs) await run(data);
+  });
   await boss.schedule(queue, cron, null, { tz: 'UTC' });
 }
 

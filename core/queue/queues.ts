@@ -9,7 +9,10 @@ export const DEADLINES_QUEUE = 'deadlines';
 /** Where a job of `deadlines` goes after its last retry. */
 export const LATE_DEADLINES_QUEUE = 'deadlines_late';
 
-/** What is done by the clock for all customers: checkpoints of the audit trail, and dropping what is too old. Empty payloads. */
+/**
+ * What is done by the clock for all customers: checkpoints of the audit trail, and dropping what is too old. Empty payloads, but
+ * for a checkpoint that is due for one customer.
+ */
 export const CHECKPOINTS_QUEUE = 'checkpoints';
 export const RETENTION_QUEUE = 'retention';
 /** One job an hour or so, which sends the next one: what is looked after now and then, such as the age of keys. */

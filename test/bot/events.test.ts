@@ -19,7 +19,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
+import { type ChatCall, createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 /** The same event, delivered many times to two processes at once, has one effect. */
@@ -70,11 +70,11 @@ interface Scene {
   operations(): Promise<readonly { id: string; status: string; plan_hash: string }[]>;
 }
 
-async function openScene(): Promise<Scene> {
+async function openScene(before?: (call: ChatCall) => Promise<void>): Promise<Scene> {
   const [core] = cores;
   if (!core) throw new Error('the database is not open');
   const shop = await installShop(core);
-  const chat = createRecordingChat();
+  const chat = createRecordingChat(before);
   const contexts = cores.map((each) => contextOf(each, chat));
   const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
   return {
@@ -265,6 +265,49 @@ test.each([
   ['at this point for shop.example.com', 'at this point for shop.example.com'],
 ])('%s, as it is typed', (spoken, typed) => {
   expect(asTyped(spoken)).toBe(typed);
+});
+
+describe('a click on Approve that had its effect, but whose program died before it said so, comes again, and', () => {
+  /** A scene whose chat takes nothing until it is mended. */
+  async function openCutScene() {
+    let isCut = true;
+    const scene = await openScene(async () => {
+      if (isCut) throw new Error('nothing goes out any more');
+    });
+    const mend = () => {
+      isCut = false;
+    };
+    const alone = () => scene.chat.calls.filter(({ call }) => call === 'ephemeral').map(({ card }) => card?.summary);
+    return { scene, mend, alone };
+  }
+
+  test('the link for the sign-in is sent, once', async () => {
+    const { scene, mend, alone } = await openCutScene();
+    const { id, planHash } = await requestOperation(scene.core, scene.shop);
+    const click = presses(scene, scene.shop.approver, 'ev-20', 'approve', `${id} ${planHash}`);
+    await expect(scene.deliver(click, 1)).rejects.toThrow('nothing goes out');
+    mend();
+    await scene.deliver(click);
+    expect(alone()).toEqual([expect.stringContaining('Enter the WooCommerce sign-in')]);
+    expect(await entriesOf(id, 'consent.granted')).toHaveLength(1);
+  });
+
+  test('whoever clicked hears that the card is an old one', async () => {
+    const { scene, mend, alone } = await openCutScene();
+    const { id, planHash } = await requestOperation(scene.core, scene.shop);
+    const click = presses(
+      scene,
+      scene.shop.approver,
+      'ev-21',
+      'approve',
+      `${id} ${planHash.replaceAll(/[0-9]/g, 'a')}`,
+    );
+    await expect(scene.deliver(click, 1)).rejects.toThrow('nothing goes out');
+    mend();
+    await scene.deliver(click, 1);
+    expect(alone()).toEqual([expect.stringContaining('from an earlier version of the plan')]);
+    expect(await entriesOf(id, 'consent.granted')).toEqual([]);
+  });
 });
 
 test('a sentence that means nothing gets a sentence where there is a request, and the help where there is none', async () => {

@@ -2,12 +2,14 @@ import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } f
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createFileCheckpoints } from '../../adapters/checkpoints/index.ts';
+import { createCheckpoints } from '../../core/audit/checkpoints.ts';
 import { checkpointSigners, parseVerifier, readCheckpoint, signCheckpoint, splitNotes } from '../../core/audit/note.ts';
 import { customerId as asCustomerId, type CustomerId, newUuid } from '../../core/ids.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, queuedOperation } from '../support/core.ts';
+import { type Core, installShop, openCore, queuedOperation, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testRootKeys } from '../support/root-keys.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -95,6 +97,62 @@ test('goes on where a crash tore the file, and where the folder was lost', async
   await keeper.checkpoints.make(customerId);
   expect(await keeper.checkpoints.held(customerId)).toMatchObject({ problems: [] });
   expect(await seqs(customerId)).toEqual([3]);
+});
+
+test('of processes with a folder each follows on the last one, whoever signed that: there is one log, and no fork', async () => {
+  const { customerId } = await installShop(core);
+  const elsewhere = keepTrails(core);
+  try {
+    const [here, there] = [keeper.checkpoints, elsewhere.checkpoints];
+    for (const checkpoints of [here, there, here, there, there, here]) {
+      await append(customerId);
+      await checkpoints.make(customerId);
+    }
+    const notes = await keeper.store.read(customerId);
+    expect(await here.held(customerId)).toMatchObject({ problems: [] });
+    expect(await seqs(customerId)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await there.held(customerId)).toMatchObject({ problems: [] });
+    // It began with its own first one, and has not signed since the last one was.
+    expect(await elsewhere.store.read(customerId)).toEqual(notes.slice(1, 5));
+  } finally {
+    elsewhere.remove();
+  }
+});
+
+test('lies in the folder with the next one where the folder took none for a while', async () => {
+  const { customerId } = await installShop(core);
+  const folder = { ...keeper.store, append: () => Promise.reject(new Error('no space left on device')) };
+  const full = createCheckpoints({ ...core, rootKeys: testRootKeys, store: folder, log: silentLog });
+  await append(customerId);
+  await keeper.checkpoints.make(customerId);
+  await append(customerId);
+  await expect(full.make(customerId)).rejects.toThrow('no space left');
+  await append(customerId);
+  await keeper.checkpoints.make(customerId);
+  expect(await keeper.checkpoints.held(customerId)).toMatchObject({ problems: [] });
+  expect(await seqs(customerId)).toEqual([1, 2, 3]);
+});
+
+test('is not made where the record does not follow on the folder', async () => {
+  const { customerId } = await installShop(core);
+  const elsewhere = keepTrails(core);
+  try {
+    await append(customerId);
+    await keeper.checkpoints.make(customerId);
+    await append(customerId);
+    await elsewhere.checkpoints.make(customerId);
+    await append(customerId);
+    await elsewhere.checkpoints.make(customerId);
+    await sql(
+      testDatabase.adminUrl,
+      `BEGIN; SET LOCAL session_replication_role = replica;
+       DELETE FROM audit_checkpoints WHERE customer_id = '${customerId}' AND seq = 2; COMMIT`,
+    );
+    await expect(keeper.checkpoints.make(customerId)).rejects.toMatchObject({ code: 'audit_chain_broken' });
+    expect(await seqs(customerId)).toEqual([1]);
+  } finally {
+    elsewhere.remove();
+  }
 });
 
 test('is not made on top of what was scribbled on', async () => {

@@ -556,7 +556,7 @@ test('the queues are there as they are described, made by the migration', async 
   );
 });
 
-test('what goes by the clock is on the schedule, and its job does the work', async () => {
+test('what goes by the clock is on the schedule, and its job does the work; a checkpoint is due sooner where somebody asks for it', async () => {
   const done: string[] = [];
   const queue = createQueue({ url: testDatabase.programUrl, log: silentLog });
   await queue.start();
@@ -567,7 +567,7 @@ test('what goes by the clock is on the schedule, and its job does the work', asy
     createSchema: false,
   });
   try {
-    await queue.workCheckpoints(async () => void done.push('checkpoints'));
+    await queue.workCheckpoints(async (customerId) => void done.push(customerId ?? 'checkpoints'));
     await queue.workRetention(async () => void done.push('retention'));
     expect(await sql(testDatabase.adminUrl, 'SELECT name, cron, timezone FROM pgboss.schedule ORDER BY name')).toEqual([
       { name: 'checkpoints', cron: '*/10 * * * *', timezone: 'UTC' },
@@ -576,10 +576,12 @@ test('what goes by the clock is on the schedule, and its job does the work', asy
     boss.on('error', () => {});
     await boss.start();
     for (const name of ['checkpoints', 'retention']) await boss.send(name);
+    await queue.sendCheckpoint(shop.customerId);
     await until(
       async () => done,
-      (seen) => new Set(seen).size === 2,
+      (seen) => new Set(seen).size === 3,
     );
+    expect(done.toSorted()).toEqual([shop.customerId, 'checkpoints', 'retention'].toSorted());
   } finally {
     await boss.stop({ graceful: false });
     await queue.stop(5_000);

@@ -1,12 +1,15 @@
 // One process of ROLE=bot and two of ROLE=worker on one database: each does its part and needs nothing of the other's.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { createFileCheckpoints } from '../../adapters/checkpoints/index.ts';
 import { readConfig } from '../../bot/config.ts';
 import { connectionsOf } from '../../bot/connections.ts';
+import { customerId as asCustomerId } from '../../core/ids.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { sql } from '../support/core.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
@@ -17,6 +20,8 @@ import { silentLog } from '../support/silent-log.ts';
 
 let database: TestDatabase;
 let shop: PracticeShop;
+/** Of two keys for one shop the later one takes the place of the other. */
+let otherShop: PracticeShop;
 let folder: string;
 let demo: TestDemo;
 let people: People;
@@ -32,14 +37,17 @@ function common(): Record<string, string> {
     DATABASE_URL: database.programUrl,
     ENCRYPTION_KEY: key,
     CHECKPOINT_DIR: join(folder, 'checkpoints'),
-    ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
+    ALLOW_PRIVATE_TARGETS: [shop, otherShop].map(({ origin }) => new URL(origin).host).join(','),
     OPERATIONS_AT_ONCE: '2',
   };
 }
 const key = randomBytes(32).toString('base64');
 
 const startWorker = () => {
-  const worker = startProgram({ ...common(), ROLE: 'worker', WORKER_CONCURRENCY: '1' });
+  const worker = startProgram({
+    ...common(),
+    ...{ ROLE: 'worker', WORKER_CONCURRENCY: '1', CHECKPOINT_DIR: join(folder, 'of-a-worker') },
+  });
   workers.push(worker);
   return worker;
 };
@@ -48,11 +56,12 @@ const heard = (worker: ProgramProcess | undefined, words: RegExp) =>
   vi.waitUntil(() => worker?.log.find(({ msg }) => words.test(msg)), { timeout: RUN_MS, interval: 50 });
 
 const keysOf = (id: string) =>
-  shop.keys().filter(({ description, isRevoked }) => description.includes(id) && !isRevoked);
+  [...shop.keys(), ...otherShop.keys()].filter(({ description, isRevoked }) => description.includes(id) && !isRevoked);
 
 beforeAll(async () => {
   database = await createEmptyDatabase();
   shop = await startPracticeShop({ obstacles: { adminEmailCheck: false } });
+  otherShop = await startPracticeShop({ obstacles: { adminEmailCheck: false } });
   folder = mkdtempSync(join(tmpdir(), 'countersign-roles-'));
 });
 
@@ -62,6 +71,7 @@ afterAll(async () => {
   for (const worker of workers) await worker.ended();
   await demo?.remove();
   await shop?.close();
+  await otherShop?.close();
   await database?.drop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -93,12 +103,12 @@ test(
     await appoint(demo, ['approver']);
     const threads: string[] = [];
     const forms: Page[] = [];
-    for (const _ of [1, 2]) {
-      threads.push(await people.begin('Merchant', `set up WooCommerce for ${shop.origin}`));
+    for (const { origin, username, password } of [shop, otherShop]) {
+      threads.push(await people.begin('Merchant', `set up WooCommerce for ${origin}`));
       await press(people.page('Approver'), 'Approve');
       const form = await follow(people.page('Merchant'), 'Open the one-time page');
-      await form.getByRole('textbox', { name: 'User name or e-mail address' }).fill(shop.username);
-      await form.getByLabel('Password', { exact: true }).fill(shop.password);
+      await form.getByRole('textbox', { name: 'User name or e-mail address' }).fill(username);
+      await form.getByLabel('Password', { exact: true }).fill(password);
       forms.push(form);
     }
     for (const form of forms) await form.getByRole('button', { name: 'Send it to the vault' }).click();
@@ -112,6 +122,21 @@ test(
   },
   6 * RUN_MS,
 );
+
+test('a bot signs where the trail stands once a worker has ended an operation, and keeps that in its own folder', async () => {
+  const ended = async () => {
+    const [row] = await demo.sql(
+      `SELECT customer_id AS "customerId", max(seq)::text AS seq FROM autonomous_operations_audit
+       WHERE kind = 'operation.completed' GROUP BY 1`,
+    );
+    return z.object({ customerId: z.uuid(), seq: z.string() }).parse(row);
+  };
+  const { customerId, seq } = await ended();
+  const notes = () => createFileCheckpoints({ dir: join(folder, 'checkpoints') }).read(asCustomerId(customerId));
+  const isSigned = async () => (await notes()).some((note) => Number(note.split('\n')[1]) >= Number(seq));
+  await vi.waitUntil(isSigned, { timeout: 30_000, interval: 50 });
+  expect(existsSync(join(folder, 'of-a-worker'))).toBe(false);
+});
 
 test('no process has more connections than it says', async () => {
   const rows = await sql<{ name: string; n: number }>(

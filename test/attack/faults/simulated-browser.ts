@@ -33,7 +33,21 @@ const KEYS_LIST = '/wp-admin/admin.php?page=wc-settings&tab=advanced&section=key
 
 export function createSimulatedBrowser(workflow: Workflow, step: SimulatedStep): Browser {
   const known = knownElements(workflow);
-  return { open: async () => openSession(known, step), close: async () => {} };
+  return { open: async ({ storage }) => openSession(known, step, storage), close: async () => {} };
+}
+
+/** Whom the shop knows the session as; what stands for the cookies of a real one. */
+interface Account {
+  readonly origin: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+function savedAccount(storage: Secret): Account | undefined {
+  const { origin, username, password } = JSON.parse(storage.reveal()) as Partial<Account>; // our own `storage` wrote it
+  return origin === undefined || username === undefined || password === undefined
+    ? undefined
+    : { origin, username, password };
 }
 
 interface Known {
@@ -59,9 +73,14 @@ function knownElements({ steps }: Workflow): ReadonlyMap<string, Known> {
   return known;
 }
 
-function openSession(known: ReadonlyMap<string, Known>, { cpuMs, waitMs }: SimulatedStep): BrowserSession {
+function openSession(
+  known: ReadonlyMap<string, Known>,
+  { cpuMs, waitMs }: SimulatedStep,
+  storage: Secret | undefined,
+): BrowserSession {
   const typed = new Map<string, string>();
   let url = 'about:blank';
+  let account = storage && savedAccount(storage);
   let visitor: Visitor | undefined;
   let key: MadeKey | undefined;
 
@@ -80,16 +99,23 @@ function openSession(known: ReadonlyMap<string, Known>, { cpuMs, waitMs }: Simul
     }
   };
 
+  const signedIn = async (one: Account): Promise<Visitor> => {
+    const opened = createVisitor(one as PracticeShop); // all that a visitor looks at
+    await asked(() => opened.signIn());
+    return opened;
+  };
+
   async function click(handle: string): Promise<void> {
     const { origin } = new URL(url);
     if (handle === SIGN_IN) {
-      const [username = '', password = ''] = [typed.get(USERNAME), typed.get(PASSWORD)];
-      visitor = createVisitor({ origin, username, password } as PracticeShop); // all that a visitor looks at
-      await asked(async () => visitor?.signIn());
+      account = { origin, username: typed.get(USERNAME) ?? '', password: typed.get(PASSWORD) ?? '' };
+      visitor = await signedIn(account);
       url = origin + KEYS_LIST;
     } else if (handle === NEW_KEY) url = `${origin}${KEYS_LIST}&create-key=1`;
-    else if (handle === GENERATE)
+    else if (handle === GENERATE) {
+      visitor ??= account && (await signedIn(account));
       key = await asked(async () => visitor?.makeKey(typed.get(LABEL) ?? '', typed.get(SCOPE)));
+    }
   }
 
   async function perform({ handle }: FoundElement, action: Action): Promise<void> {
@@ -133,12 +159,13 @@ function openSession(known: ReadonlyMap<string, Known>, { cpuMs, waitMs }: Simul
     async waitFor(conditions, timeoutMs) {
       const label = listedLabel(conditions[0]);
       if (label === undefined) return timeoutMs > LOOK_MS ? 0 : undefined;
+      visitor ??= account && (await signedIn(account));
       const list = await asked(async () => visitor?.get(new URL(url).pathname + new URL(url).search));
       return list?.body.includes(`>${label}<`) ? 0 : 1;
     },
     picture: async () => (await shoot()).drawn,
     shoot,
-    storage: async () => new Secret('{}'),
+    storage: async () => new Secret(JSON.stringify(account ?? {})),
     incidents: () => [],
     close: async () => {},
   };

@@ -258,7 +258,10 @@ export async function press(
 
 const LINK_MS = 20_000;
 
-/** The one-time page; a merchant to whom no link came asks for another one. */
+/**
+ * The one-time page; a merchant to whom no link came asks for another one, and an approver who was told that the plan is
+ * outdated, as by another key for the same shop, approves the new one.
+ */
 export async function enterSignIn(
   world: World,
   asked: Asked,
@@ -268,11 +271,20 @@ export async function enterSignIn(
   const { shop } = lane;
   await beforeQueued?.(asked);
   const endsAt = performance.now() + PATIENCE_MS;
+  let answer = 'no link came';
+  let approvals = 1;
+  const isOutdated = () => timesOutdated(world, asked) >= approvals;
   while (performance.now() < endsAt) {
-    const link = await until(LINK_MS, () => world.chat.button(thread, 'open', 'merchant')?.button.url);
+    const linkOf = () => world.chat.button(thread, 'open', 'merchant')?.button.url;
+    await until(LINK_MS, () => isOutdated() || linkOf() !== undefined);
+    const link = linkOf();
     if (link === undefined) {
       const again = world.chat.button(thread, 'enter_sign_in', 'merchant');
       if (again) await press(world, asked, 'enter_sign_in', 'merchant');
+      if (isOutdated()) {
+        approvals += 1;
+        await press(world, asked, 'approve', 'approver');
+      }
       continue;
     }
     const response = await fetch(link, {
@@ -282,9 +294,20 @@ export async function enterSignIn(
     }).catch(() => undefined);
     await response?.body?.cancel();
     if (response?.ok || (await isBeyondSignIn(world, asked))) return;
+    answer = `the page answered ${response?.status ?? 'nothing'}`;
     await wait(500);
   }
-  throw new Error(`the sign-in for ${asked.id} was not taken`);
+  const state = await world.look(asked).then(
+    (operation) => operation.state,
+    () => 'out of sight',
+  );
+  throw new Error(`the sign-in for ${asked.id} was not taken: ${answer}, and it is ${state}`);
+}
+
+/** How often a click on Approve came to a plan that was made anew meanwhile. */
+function timesOutdated({ chat }: World, { thread }: Asked): number {
+  const toldTo = chat.messages(thread).filter(({ to }) => to === 'approver');
+  return toldTo.filter(({ cards }) => /Nothing was decided/.test(cards.at(-1)?.summary ?? '')).length;
 }
 
 async function isBeyondSignIn(world: World, asked: Asked): Promise<boolean> {
