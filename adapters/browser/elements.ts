@@ -6,7 +6,7 @@ import { Secret } from '../../core/secret.ts';
 import { VIEWPORT } from './annotate.ts';
 import { isGone, isPassing } from './errors.ts';
 import { bringIntoView, isVast, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
-import { keepsKeyboard, wouldTakeClick } from './in-page-pointing.ts';
+import { keepsKeyboard, wouldTakeClick, wouldTakeText } from './in-page-pointing.ts';
 import { isInsideOrigins, isOnOrigins } from './locators.ts';
 
 /** An element that was there a moment ago is waited for no longer; it is then looked for anew. */
@@ -56,22 +56,36 @@ export async function visibleBox(handle: ElementHandle): Promise<Box | null> {
   }
 }
 
-/** Waits until the action would be taken at once, and does nothing to the element: whatever replaced it, nothing was sent. */
-export async function awaitReady(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+/**
+ * Waits until the action would be taken at once, and does nothing to the element: whatever replaced it, nothing was sent.
+ * @param atRest resolves once nobody minds when the page is scrolled: looking alone waits for nothing.
+ */
+export async function awaitReady(
+  handle: ElementHandle,
+  action: Action,
+  timeoutMs: number,
+  atRest: () => Promise<unknown>,
+): Promise<void> {
   try {
-    await readiness(handle, action, timeoutMs);
+    await readiness(handle, action, timeoutMs, atRest);
   } catch (error) {
     const isReplaced = error instanceof Error && !(error instanceof CountersignError) && isGone(error.message);
     throw isReplaced ? staleElement() : error;
   }
 }
 
-async function readiness(handle: ElementHandle, action: Action, timeoutMs: number): Promise<void> {
+async function readiness(
+  handle: ElementHandle,
+  action: Action,
+  timeoutMs: number,
+  atRest: () => Promise<unknown>,
+): Promise<void> {
   switch (action.kind) {
     case 'click':
     case 'hover':
-      return awaitClickable(handle, timeoutMs);
+      return awaitClickable(handle, timeoutMs, atRest);
     case 'fill':
+      if (await sees(handle, wouldTakeText)) return;
       return handle.waitForElementState('editable', { timeout: timeoutMs });
     case 'select':
       await choosable(handle, action.option, timeoutMs);
@@ -89,9 +103,10 @@ async function readiness(handle: ElementHandle, action: Action, timeoutMs: numbe
  * mouse button and stops the event inside the page, where a page that changes just then, or that listens first, is clicked
  * in earnest.
  */
-async function awaitClickable(handle: ElementHandle, timeoutMs: number): Promise<void> {
+async function awaitClickable(handle: ElementHandle, timeoutMs: number, atRest: () => Promise<unknown>): Promise<void> {
   const until = Date.now() + timeoutMs;
-  if (await isClickable(handle)) return;
+  if (await sees(handle, wouldTakeClick)) return;
+  await atRest();
   for (;;) {
     await handle.hover({ trial: true, timeout: leftUntil(until) });
     if (await handle.isEnabled()) return;
@@ -99,8 +114,9 @@ async function awaitClickable(handle: ElementHandle, timeoutMs: number): Promise
   }
 }
 
-async function isClickable(handle: ElementHandle): Promise<boolean> {
-  return handle.evaluate(wouldTakeClick).catch((error: unknown) => {
+/** One look at the element. */
+async function sees(handle: ElementHandle, look: (node: unknown) => boolean | Promise<boolean>): Promise<boolean> {
+  return handle.evaluate(look).catch((error: unknown) => {
     if (isPassing(error)) throw error;
     return false; // the page had replaced what the look is made with
   });

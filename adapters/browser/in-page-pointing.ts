@@ -97,3 +97,11 @@ export async function wouldTakeClick(node: unknown): Promise<boolean> {
   if (element.matches(':disabled, [inert], [inert] *, [aria-disabled=true], [aria-disabled=true] *')) return false;
   return element.contains(element.getRootNode().elementFromPoint(x + width / 2, y + height / 2));
 }
+
+/** Whether text would be taken at once: a field that is neither disabled nor read-only, or what a person may edit. */
+export function wouldTakeText(node: unknown): boolean {
+  const element = node as Clickable; // as above
+  if (!element.isConnected) return false;
+  if (element.matches(':disabled, [aria-disabled=true], [aria-disabled=true] *, [aria-readonly=true]')) return false;
+  return element.matches('input:read-write, textarea:read-write');
+}

@@ -115,8 +115,10 @@ async function oneShot(
     if (!areSame(before, after, 1)) return undefined;
     return { bytes: Buffer.from(data, 'base64'), masks: [...before, ...after], isFinished };
   } finally {
-    await setPlaybackRate(parts, 1).catch(() => undefined); // a page that ended needs no animations
-    await closeParts(parts);
+    const goingOn = setPlaybackRate(parts, 1).catch(() => undefined); // a page that ended needs no animations
+    // The page's own session takes it before it holds still for the next picture. Those of frames end here: one that
+    // ended only then would let what the next holds still go on.
+    if (parts.length > 1) await goingOn.then(() => closeParts(parts));
   }
 }
 

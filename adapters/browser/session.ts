@@ -52,6 +52,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   const camera = createCamera(studio);
   const surveyor = createSurveyor(hide);
   let lastTold: EgressRefusal | undefined;
+  let shooting: Promise<unknown> = Promise.resolve(); // never rejects
 
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
   function told(error: unknown, what: string, page: Page): CountersignError {
@@ -137,8 +138,10 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
   async function shoot(options: PictureOptions): Promise<Shot> {
     const page = pages.current();
+    const taking = camera.take(page, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
+    shooting = taking.catch(() => undefined);
     try {
-      return await camera.take(page, { ...options, secrets: [...new Set([...options.secrets, ...typed])] });
+      return await taking;
     } catch (error) {
       const problem = told(error, 'Taking a picture', page);
       if (problem.code !== 'network') throw problem;
@@ -243,7 +246,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     },
 
     async ready(element, action, timeoutMs) {
-      const work = awaitReady(handleOf(element), action, timeoutMs);
+      const work = awaitReady(handleOf(element), action, timeoutMs, () => shooting);
       await asked(pages.current(), timeoutMs + GRACE_MS, `Getting ready (${action.kind})`, work);
     },
 

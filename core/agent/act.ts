@@ -16,8 +16,11 @@ const MUTATING_ACTION_MS = 2_000;
  * when the page had replaced the element before anything was sent to it: then it may be located anew.
  */
 export async function act(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
-  const problem = await ready(stage, element, action);
-  if (problem !== undefined) return problem;
+  return (await ready(stage, element, action)) ?? guarded(stage, element, action);
+}
+
+/** Does one thing to an element that is ready, immediately after the guard was asked. */
+export async function guarded(stage: Stage, element: FoundElement, action: Action): Promise<Failed | undefined> {
   await stage.during(() => stage.run.guard());
   return send(stage, element, action);
 }

@@ -1,6 +1,6 @@
 import type { Action, Box, Condition, Fingerprint, FoundElement, LiveCondition, Locator } from '../ports/browser.ts';
 import type { Step } from '../workflow/steps/index.ts';
-import { act } from './act.ts';
+import { act, guarded, ready } from './act.ts';
 import { boundTo } from './bind.ts';
 import { check } from './check.ts';
 import { type Failed, failed } from './failures.ts';
@@ -40,9 +40,10 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
       relocated?.by === 'fingerprint' && wanted.bound === undefined
         ? await healOf(stage, { element, ...relocated })
         : [];
-    const before = wanted.pictured === 'before' ? await pictureOf(element.box) : undefined;
     action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
-    const unsent = await act(stage, element, action);
+    const picturing = wanted.pictured === 'before' ? pictureOf(element.box) : undefined;
+    const [hindered, before] = await both(ready(stage, element, action), picturing);
+    const unsent = hindered ?? (await guarded(stage, element, action));
     if (unsent?.failure === 'element_missing' && stage.leftMs() > 0) continue;
     const { postcondition } = wanted;
     const expectation = expectationOf(postcondition, wanted.locators, element);
@@ -53,6 +54,12 @@ export async function runElementStep(stage: Stage, wanted: ElementStep): Promise
     const picture = before ?? (await pictureOf(await boxOf(stage, element)));
     return { kind: 'done', rung, picture, ...(relocated === undefined ? {} : { relocated, heals }) };
   }
+}
+
+/** Waits for both, whatever comes of either: nothing is still going on in the page when the step goes on or fails. */
+async function both<A, B>(one: Promise<A>, other: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
 }
 
 /** Of an element that its first locator didn't find, what that locator would say is said of the element itself. */

@@ -24,7 +24,7 @@ export function describe(step: NavigateStep): string {
 
 /** Opens an address, unless the page before led there already. */
 export async function run(step: NavigateStep, stage: Stage): Promise<Ending> {
-  const isThere = (await stage.during(() => stage.run.session.state())).url === new URL(step.target).href;
+  const isThere = stage.run.session.address() === new URL(step.target).href;
   const tries = isThere ? 0 : await open(step, stage);
   const problem = await check(stage, step.postcondition);
   if (problem !== undefined) return problem;
