@@ -40,6 +40,7 @@ import { rateResult } from './rating.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
+import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
@@ -266,6 +267,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':
       return openApproversForm(context, customerId, member, event);
+    case 'choose_work':
+      return openWorkForm(context, customerId, member, event);
     case 'link_accounts':
       return openLinkForm(context, member, event);
     case 'work_alone':
@@ -316,6 +319,8 @@ async function submitted(
   switch (event.form) {
     case APPROVERS_FORM:
       return submitApprovers(context, customerId, member, event);
+    case WORK_FORM:
+      return submitWork(context, customerId, member, event);
     case LINK_FORM:
       return submitLink(context, customerId, member, event);
     case DENY_FORM:

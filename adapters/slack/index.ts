@@ -238,6 +238,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
     },
     standing: people.standing,
     groups: people.groups,
+    channelOf: (thread) => own(thread).channel,
     openForm,
     upload,
     async showHome(person, card) {

@@ -42,6 +42,8 @@ export interface Chat {
   standing(person: Person, group?: string): Promise<Standing>;
   /** The workspace's groups that people can be chosen by, and none where they can't be seen. Absent: there are no groups. */
   groups?(workspaceId: string): Promise<readonly Group[]>;
+  /** The channel that a thread is in, as a `channels` field names it. Absent: there are no channels. */
+  channelOf?(thread: ThreadRef): string;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
@@ -312,9 +314,9 @@ export type FormField =
       readonly initial?: string;
       readonly options: readonly { readonly value: string; readonly label: string }[];
     }
-  /** Answers with user ids of this workspace. */
+  /** Answers with user ids of this workspace, or with ids of its channels. */
   | {
-      readonly kind: 'people';
+      readonly kind: 'people' | 'channels';
       readonly name: string;
       readonly label: string;
       readonly help?: string;

@@ -157,6 +157,8 @@ function filled({ type }: { type: string }, values: readonly string[]): object {
   switch (type) {
     case 'checkboxes':
       return { type, selected_options: values.map((value) => ({ value, text: { type: 'plain_text', text: value } })) };
+    case 'multi_conversations_select':
+      return { type, selected_conversations: values };
     case 'static_select':
       return { type, selected_option: values[0] === undefined ? null : { value: values[0] } };
     case 'multi_users_select':
