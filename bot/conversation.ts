@@ -14,8 +14,9 @@ import {
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note, person, text } from './cards/text.ts';
-import { showAudit } from './commands/audit.ts';
+import { shareAudit, showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
+import { listCredentials, testCredentials } from './commands/credentials.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
@@ -31,7 +32,7 @@ import {
   submitPermissions,
 } from './consent-flow.ts';
 import type { Context } from './context.ts';
-import { enterSignIn } from './credential-flow.ts';
+import { enterSignIn, linkAgain } from './credential-flow.ts';
 import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
@@ -216,6 +217,12 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
       return listOperations(context, customerId, event);
     case 'consents':
       return listConsents(context, customerId, member, event);
+    case 'credentials':
+      return listCredentials(context, customerId, member, event);
+    case 'test':
+      return testCredentials(context, customerId, member, event, words);
+    case 'link':
+      return linkAgain(context, customerId, member, event, words);
     case 'settings':
       return openApproversForm(context, customerId, member, event);
     case 'stop':
@@ -290,7 +297,10 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
     case 'retry':
       return retryOperation(context, customerId, member, event, event.value);
     case 'audit':
+    case 'audit_page':
       return showAudit(context, customerId, member, event, event.value);
+    case 'share_audit':
+      return shareAudit(context, customerId, member, event);
     case 'rate':
       return rateResult(context, customerId, member, event);
     case 'revoke_consent':

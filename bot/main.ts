@@ -163,6 +163,7 @@ async function wire(
       links,
       queue,
       egress,
+      http: createHttp({ egress }),
       progress,
       services,
       model,

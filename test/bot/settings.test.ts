@@ -1,6 +1,7 @@
 // What an admin lets the bot do at all: bot/work-flow.ts, core/customers/settings.ts.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
@@ -49,10 +50,11 @@ async function openScene(): Promise<Scene> {
     channelOf: ({ ref }: { ref: string }) => ref.split(':')[0] ?? '',
   };
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
+  const egress = createEgress({ privateTargets: [TARGET], log: silentLog });
   const context: Context = {
     ...core,
     progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl }),
-    egress: createEgress({ privateTargets: [TARGET], log: silentLog }),
+    ...{ egress, http: createHttp({ egress }) },
     ...{ checkpoints: keeper.checkpoints, services, model: undefined, log: silentLog },
     publicUrl: () => 'http://localhost:3000',
     chat: () => chat,
@@ -180,7 +182,7 @@ describe('a site that an admin names', () => {
     ['https://Shop.Example.com/path?x', 'shop.example.com'],
     ['*.example.com', '*.example.com'],
     ['*', undefined],
-    
+
     ['shop example.com', undefined],
     ['user@shop.example.com', undefined],
   ])('as %s is %s', (words, host) => {
