@@ -262,6 +262,11 @@ async function ask(context: Context, scene: Scene, event: Extract<ChatEvent, { k
 }
 
 async function press(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
+  await pressed(context, scene, event);
+  if (event.isFromHome) await showHome(context, scene.customerId, scene.member, event);
+}
+
+async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
   const { customerId, member } = scene;
   switch (event.action) {
     case 'approve':

@@ -138,7 +138,14 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   const methods: Readonly<Record<string, (args: Args) => Result>> = {
-    'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
+    'auth.test': () => ({
+      ok: true,
+      team_id: TEAM,
+      team: 'Test',
+      user_id: BOT,
+      bot_id: 'B0BOT',
+      url: 'https://test.slack.com/',
+    }),
     'users.info': ({ user }) => {
       const found = users.get(String(user));
       return found ? { ok: true, user: found } : refused('user_not_found');
