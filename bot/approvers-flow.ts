@@ -1,6 +1,7 @@
 import { recordRefusal } from '../core/audit/refusal.ts';
 import { lackOfApprovers, peopleAmong, possibleApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
+import type { WorkSettings } from '../core/customers/settings.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -9,6 +10,7 @@ import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { refuse } from './refusal.ts';
 import { whisper, whisperWords } from './speak.ts';
+import { workWords } from './work-flow.ts';
 
 export const APPROVERS_FORM = 'approvers';
 export const LINK_FORM = 'link_accounts';
@@ -169,7 +171,10 @@ async function groupField(chat: Chat, workspaceId: string, known: string | null)
   ];
 }
 
-function settingsCard(members: readonly Member[], rules: Rules & { readonly allowsModel: boolean }): Card {
+function settingsCard(
+  members: readonly Member[],
+  rules: Rules & WorkSettings & { readonly allowsModel: boolean },
+): Card {
   const approvers = members.filter(({ roles }) => roles.includes('approver'));
   const all = [
     ...approvers.map(({ person }) => person.name),
@@ -195,6 +200,7 @@ function settingsCard(members: readonly Member[], rules: Rules & { readonly allo
             label: 'Accounts of one person',
             value: [text(same.length === 0 ? 'none' : same.map(accountWords).join('; '))],
           },
+          { label: 'Work', value: [text(workWords(rules))] },
           { label: 'Model', value: [text(rules.allowsModel ? 'may help, where there is one' : 'switched off')] },
         ],
       },
@@ -202,6 +208,7 @@ function settingsCard(members: readonly Member[], rules: Rules & { readonly allo
         kind: 'actions',
         buttons: [
           { label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: '' },
+          { label: 'What may I do?', style: 'plain', action: 'choose_work', value: '' },
           { label: 'Link accounts', style: 'plain', action: 'link_accounts', value: '' },
         ],
       },

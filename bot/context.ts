@@ -10,6 +10,7 @@ import type { Operations } from '../core/operations/operations.ts';
 import type { Threads } from '../core/operations/threads.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
+import type { Http } from '../core/ports/http.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Model } from '../core/ports/model.ts';
 import type { Queue } from '../core/queue/queue.ts';
@@ -34,6 +35,7 @@ export interface Context {
   readonly links: Links;
   readonly queue: Queue;
   readonly egress: Egress;
+  readonly http: Http;
   readonly progress: Progress;
   readonly services: readonly Service[];
   readonly model: Model | undefined;

@@ -14,8 +14,9 @@ import {
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note, person, text } from './cards/text.ts';
-import { showAudit } from './commands/audit.ts';
+import { shareAudit, showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
+import { listCredentials, testCredentials } from './commands/credentials.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
@@ -31,7 +32,7 @@ import {
   submitPermissions,
 } from './consent-flow.ts';
 import type { Context } from './context.ts';
-import { enterSignIn } from './credential-flow.ts';
+import { enterSignIn, linkAgain } from './credential-flow.ts';
 import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
@@ -41,6 +42,7 @@ import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 import { agreeToHeard, heardCard, wordsOfClip } from './voice-flow.ts';
+import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
@@ -239,6 +241,12 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
       return listOperations(context, customerId, event);
     case 'consents':
       return listConsents(context, customerId, member, event);
+    case 'credentials':
+      return listCredentials(context, customerId, member, event);
+    case 'test':
+      return testCredentials(context, customerId, member, event, words);
+    case 'link':
+      return linkAgain(context, customerId, member, event, words);
     case 'settings':
       return openApproversForm(context, customerId, member, event);
     case 'stop':
@@ -278,6 +286,11 @@ async function ask(context: Context, scene: Scene, event: Extract<ChatEvent, { k
 }
 
 async function press(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
+  await pressed(context, scene, event);
+  if (event.isFromHome) await showHome(context, scene.customerId, scene.member, event);
+}
+
+async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'action' }>): Promise<void> {
   const { customerId, member } = scene;
   switch (event.action) {
     case 'approve':
@@ -290,6 +303,8 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':
       return openApproversForm(context, customerId, member, event);
+    case 'choose_work':
+      return openWorkForm(context, customerId, member, event);
     case 'link_accounts':
       return openLinkForm(context, member, event);
     case 'work_alone':
@@ -311,11 +326,14 @@ async function press(context: Context, scene: Scene, event: Extract<ChatEvent, {
     case 'retry':
       return retryOperation(context, customerId, member, event, event.value);
     case 'audit':
+    case 'audit_page':
       return showAudit(context, customerId, member, event, event.value);
     case 'heard': {
       const said = await agreeToHeard(context, member, event);
       return said && hear(context, scene, said);
     }
+    case 'share_audit':
+      return shareAudit(context, customerId, member, event);
     case 'rate':
       return rateResult(context, customerId, member, event);
     case 'revoke_consent':
@@ -344,6 +362,8 @@ async function submitted(
   switch (event.form) {
     case APPROVERS_FORM:
       return submitApprovers(context, customerId, member, event);
+    case WORK_FORM:
+      return submitWork(context, customerId, member, event);
     case LINK_FORM:
       return submitLink(context, customerId, member, event);
     case DENY_FORM:

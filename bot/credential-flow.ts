@@ -1,6 +1,6 @@
 import { hasSignIn, signInPlace } from '../core/consent/consent.ts';
 import type { Member } from '../core/customers/customers.ts';
-import type { CustomerId } from '../core/ids.ts';
+import { type CustomerId, parseOperationId } from '../core/ids.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -64,6 +64,35 @@ export async function enterSignIn(
       context,
       event,
       `Only ${operation.requester.person.name}, who asked, gets the link. Nothing was changed.`,
+    );
+  await sendSignInLink(context, operation, { event: eventRef(event) });
+}
+
+/** `/countersign link`: the same for the request that is named, or for the only one of theirs that waits for a sign-in. */
+export async function linkAgain(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+  words: string,
+): Promise<void> {
+  const waiting = await context.database.withCustomer(customerId, (tx) => context.operations.open(tx, customerId));
+  const named = words.trim() === '' ? undefined : parseOperationId(words);
+  const theirs = waiting.filter(
+    ({ id, state, requester }) =>
+      state === 'awaiting_credentials' && requester.id === member.id && (words.trim() === '' || id === named),
+  );
+  const [operation, ...others] = theirs;
+  if (!operation)
+    return whisperWords(context, event, 'No request of yours waits for a sign-in here. Nothing was sent.');
+  if (others.length > 0)
+    return whisperWords(
+      context,
+      event,
+      `Say for which one: ${theirs
+        .map(({ id }) => `/countersign link ${id}`)
+        .slice(0, 5)
+        .join(', ')}.`,
     );
   await sendSignInLink(context, operation, { event: eventRef(event) });
 }

@@ -1,53 +1,138 @@
+import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { mayControl } from '../core/operations/control.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { isEnd } from '../core/operations/states.ts';
-import type { Block, ChatEvent } from '../core/ports/chat.ts';
-import { text } from './cards/text.ts';
+import type { Block, Button, ChatEvent, RichText, ThreadRef } from '../core/ports/chat.ts';
+import { decisionButtons } from './cards/consent-card.ts';
+import { stopButton } from './cards/progress-card.ts';
+import { clock, code, place, text } from './cards/text.ts';
 import { operationList } from './commands/operations.ts';
 import type { Context } from './context.ts';
 
 /** So many of the newest operations are looked at: a page, not an archive. */
 const LATEST = 50;
 const SHOWN = 10;
+const TRAILS = 5;
 
-/** A person's own page: what waits, what runs, what is connected, and where the record of it is. */
+/** What the page is drawn from. */
+interface Seen {
+  readonly latest: readonly Operation[];
+  readonly threads: ReadonlyMap<string, ThreadRef>;
+  readonly members: readonly Member[];
+  readonly rules: Rules;
+}
+
+/** A person's own page: what waits for them, what runs, what is connected, and where the record of it is. */
 export async function showHome(
   context: Context,
   customerId: CustomerId,
   member: Member,
-  event: Extract<ChatEvent, { kind: 'home' }>,
+  event: Extract<ChatEvent, { kind: 'home' | 'action' }>,
 ): Promise<void> {
   const chat = context.chat(event.thread.platform);
   if (!chat.showHome) return;
-  const latest = await context.database.withCustomer(customerId, (tx) =>
-    context.operations.latest(tx, customerId, LATEST),
-  );
-  await chat.showHome(event.from, { summary: 'Countersign', blocks: homeBlocks(context, latest, member) });
+  const seen = await context.database.withCustomer(customerId, async (tx): Promise<Seen> => {
+    const latest = await context.operations.latest(tx, customerId, LATEST);
+    const threads = new Map<string, ThreadRef>();
+    for (const id of new Set(latest.map(({ threadId }) => threadId))) {
+      const thread = await context.threads.get(tx, customerId, id);
+      if (thread) threads.set(id, thread.ref);
+    }
+    const members = await context.customers.members(tx, customerId);
+    return { latest, threads, members, rules: await context.customers.rules(tx, customerId) };
+  });
+  await chat.showHome(event.from, { summary: 'Countersign', blocks: homeBlocks(context, seen, member) });
 }
 
-function homeBlocks({ services }: Context, latest: readonly Operation[], member: Member): readonly Block[] {
+function homeBlocks(context: Context, seen: Seen, member: Member): readonly Block[] {
+  const { latest } = seen;
   const waiting = latest.filter(({ state }) => state === 'awaiting_consent');
   const running = latest.filter(({ state }) => !isEnd(state) && state !== 'awaiting_consent');
   const connected = latest.filter(({ isKeyStored }) => isKeyStored);
   const isAdmin = member.roles.includes('admin');
-  const example = `set up ${services[0]?.name ?? 'WooCommerce'} for shop.example.com`;
+  const example = `set up ${context.services[0]?.name ?? 'WooCommerce'} for shop.example.com`;
+  const each = (operations: readonly Operation[], buttons: (operation: Operation) => readonly Button[]) =>
+    operations.slice(0, SHOWN).flatMap((operation) => entry(context, seen, operation, buttons(operation)));
   return [
     { kind: 'heading', text: [text('Countersign')] },
     {
       kind: 'text',
       text: [text(`Write “${example}” to me, or in a channel that I am in. Nothing runs that nobody countersigned.`)],
     },
-    ...part('Waiting for approval', waiting, 'Nothing waits. Requests are approved in their threads.'),
-    ...part('Under way', running, 'Nothing is under way.'),
-    ...part('Connected', connected, 'Nothing is connected yet.'),
-    ...(isAdmin ? part('Latest, each with its trail: /audit op-…', latest, 'There is no trail yet.') : []),
+    ...part(
+      'Waiting for approval',
+      each(waiting, (operation) => (mayPressApprove(seen, operation, member) ? decisionButtons(operation) : [])),
+      'Nothing waits.',
+    ),
+    ...part(
+      'Under way',
+      each(running, (operation) => (mayControl(operation, member) ? [stopButton(operation)] : [])),
+      'Nothing is under way.',
+    ),
+    ...part(
+      'Connected',
+      connected.length === 0 ? [] : [operationList(connected.slice(0, SHOWN))],
+      'Nothing is connected yet.',
+    ),
+    ...(isAdmin ? part('Latest, each with its trail', trails(seen), 'There is no trail yet.') : []),
+    ...(isAdmin ? [settingsWords()] : []),
   ];
 }
 
-function part(title: string, operations: readonly Operation[], otherwise: string): readonly Block[] {
+/** Who may is judged when they press; here, whether it would be of any use. */
+function mayPressApprove({ members, rules }: Seen, operation: Operation, member: Member): boolean {
+  return (
+    rules.approverGroup !== null || possibleApprovers(members, operation, rules).some(({ id }) => id === member.id)
+  );
+}
+
+function entry(
+  context: Context,
+  { threads }: Seen,
+  operation: Operation,
+  buttons: readonly Button[],
+): readonly Block[] {
+  const thread = threads.get(operation.threadId);
+  const url = thread && context.chat(thread.platform).linkTo?.(thread);
+  const { id, type, plan, requester, request, state } = operation;
+  const until: RichText = state === 'awaiting_consent' && request ? [text(' · until '), clock(request.expiresAt)] : [];
+  const what: RichText = [
+    code(id),
+    text(` ${type.title} for ${place(plan.base)} · asked by ${requester.person.name}`),
+    ...until,
+    ...(url === undefined ? [] : [text(' · '), { kind: 'link', text: 'its thread', url } as const]),
+  ];
+  return [
+    { kind: 'text', text: what },
+    ...(thread && buttons.length > 0 ? [{ kind: 'actions', buttons, thread } satisfies Block] : []),
+  ];
+}
+
+/** The trail itself comes to whoever pressed, in the operation's thread, and to nobody else. */
+function trails({ latest, threads }: Seen): readonly Block[] {
+  const shown = latest.slice(0, TRAILS);
+  const buttons = shown.flatMap(({ id, threadId }): Block[] => {
+    const thread = threads.get(threadId);
+    const button: Button = { label: `Trail of ${id}`, style: 'plain', action: 'audit', value: id };
+    return thread ? [{ kind: 'actions', buttons: [button], thread }] : [];
+  });
+  return shown.length === 0 ? [] : [operationList(shown), ...buttons];
+}
+
+function settingsWords(): Block {
+  return {
+    kind: 'text',
+    tone: 'quiet',
+    text: [code('/countersign settings'), text(' says who may approve, and what I may do.')],
+  };
+}
+
+function part(title: string, blocks: readonly Block[], otherwise: string): readonly Block[] {
   const heading: Block = { kind: 'heading', text: [text(title)] };
-  return operations.length === 0
-    ? [heading, { kind: 'text', tone: 'quiet', text: [text(otherwise)] }]
-    : [heading, operationList(operations.slice(0, SHOWN))];
+  return [
+    heading,
+    ...(blocks.length === 0 ? [{ kind: 'text', tone: 'quiet', text: [text(otherwise)] } as const] : blocks),
+  ];
 }

@@ -169,6 +169,7 @@ async function wire(
       links,
       queue,
       egress,
+      http: createHttp({ egress }),
       progress,
       services,
       model,

@@ -5,12 +5,13 @@ import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
 import { askForApprovers } from './approvers-flow.ts';
+import { guideOnlyCard } from './cards/guide-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { clock, note, place, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { Unclear } from './intent-text.ts';
-import { eventRef, reply } from './speak.ts';
+import { eventRef, reply, whisperWords } from './speak.ts';
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
 
@@ -23,6 +24,7 @@ export interface Asking {
 
 /** "set up WooCommerce for shop.example.com" → an operation with its consent card, or one question for what is missing. */
 export async function requestSetUp(context: Context, asking: Asking, intent: SetUp): Promise<void> {
+  if (!(await isAllowedChannel(context, asking))) return;
   const service = context.services.find((known) => known.id === intent.service);
   if (!service) return sayUnknown(context, asking, intent);
   const type = service.operationTypes.api_key_generation;
@@ -34,6 +36,21 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   const verdict = await context.egress.check(target.origin);
   if (!verdict.isAllowed) return refuseTarget(context, asking, service, intent.wantsWrite, unreachable(target.origin));
   await begin(context, asking, service, type, target, intent.wantsWrite);
+}
+
+/** Where an admin has chosen channels, nothing is asked for elsewhere; whoever tries hears which ones. */
+async function isAllowedChannel(context: Context, { customerId, event }: Asking): Promise<boolean> {
+  const { allowedChannels } = await context.database.withCustomer(customerId, (tx) =>
+    context.customers.rules(tx, customerId),
+  );
+  const channel = context.chat(event.thread.platform).channelOf?.(event.thread);
+  if (channel === undefined || allowedChannels.length === 0 || allowedChannels.includes(channel)) return true;
+  await whisperWords(
+    context,
+    event,
+    'An admin has chosen the channels that I work in, and this is none. Nothing was done.',
+  );
+  return false;
 }
 
 async function begin(
@@ -57,6 +74,14 @@ async function begin(
     permissions,
     event: eventRef(asking.event),
   });
+  if (operation && 'closed' in operation) {
+    const card =
+      operation.closed === 'guide_only'
+        ? guideOnlyCard(type, target.base, permissions)
+        : note(`An admin does not let me work at ${place(target.base)}. Nothing was done.`, 'warning');
+    await reply(context, asking.event, card);
+    return;
+  }
   if (operation && 'tooSoon' in operation) {
     await reply(context, asking.event, tooSoonCard(operation, target.base));
     return;

@@ -35,6 +35,8 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
     ...(transcript && { transcript }),
+    ...(chat.channelOf && { channelOf: chat.channelOf.bind(chat) }),
+    ...(chat.linkTo && { linkTo: chat.linkTo.bind(chat) }),
     ...(chat.groups && { groups: chat.groups.bind(chat) }),
     ...(chat.place && { place: chat.place.bind(chat) }),
     ...(chat.showActivity && { showActivity: chat.showActivity.bind(chat) }),

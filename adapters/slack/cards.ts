@@ -235,17 +235,19 @@ function isFoldableBlock(block: KnownBlock): block is Foldable {
 
 /** Between an action and its place among the buttons: Slack wants each id once. */
 const NUMBER = '#';
+type Actions = Pick<BlockOf<'actions'>, 'buttons'> & { readonly thread?: { readonly ref: string } };
 /** Before the id of a button that opens a page: Slack tells of that click too, and nobody waits for it. */
 export const OPENS = 'open:';
 
-function renderActions({ buttons }: BlockOf<'actions'>, view: View): KnownBlock[] {
+function renderActions({ buttons, thread }: Actions, view: View): KnownBlock[] {
+  const ref = thread?.ref ?? view.thread;
   const elements = buttons.flatMap((button, index) => renderButton(button, index));
   const chunks = Array.from({ length: Math.ceil(elements.length / LIMITS.actionsElements) }, (_, chunk) =>
     elements.slice(chunk * LIMITS.actionsElements, (chunk + 1) * LIMITS.actionsElements),
   );
   return chunks.map((chunk) => ({
     type: 'actions',
-    block_id: clip(`${view.actions++} ${view.thread}`, LIMITS.blockId),
+    block_id: clip(`${view.actions++} ${ref}`, LIMITS.blockId),
     elements: chunk,
   }));
 }
@@ -260,7 +262,7 @@ function renderFeedback({ action, good, bad }: BlockOf<'feedback'>, view: View):
       { ...button, label: GOOD, value: good },
       { ...button, label: BAD, value: bad },
     ];
-    return renderActions({ kind: 'actions', buttons }, view);
+    return renderActions({ buttons }, view);
   }
   return [
     {

@@ -67,7 +67,9 @@ const click = z.looseObject({
   user: clicker,
   trigger_id: z.string(),
   response_url: z.string().optional(),
-  container: z.looseObject({ is_ephemeral: z.boolean().optional(), message_ts: ts.optional() }).optional(),
+  container: z
+    .looseObject({ type: z.string().optional(), is_ephemeral: z.boolean().optional(), message_ts: ts.optional() })
+    .optional(),
   channel: z.looseObject({ id }).optional(),
   message: said.optional(),
   actions: z.array(
@@ -260,6 +262,7 @@ function readClick(body: unknown, self: Self): Incoming {
     ...named(read.user.name ?? read.user.username),
     make: (from) => ({
       ...{ kind: 'action', id: eventId, thread, from, action, value: pressed.value ?? '' },
+      ...(read.container?.type === 'view' ? { isFromHome: true } : {}),
       ...(isOwn ? { message: messageRef(thread, shown) } : {}),
       ...(read.container?.is_ephemeral === true && read.response_url ? { shown: read.response_url } : {}),
       trigger: triggerOf(place, read.trigger_id),

@@ -89,6 +89,19 @@ function renderField(field: FormField): KnownBlock[] {
           },
         },
       ];
+    case 'channels':
+      return [
+        {
+          ...block,
+          optional: !field.isRequired,
+          element: {
+            type: 'multi_conversations_select',
+            action_id: ELEMENT,
+            filter: { include: ['public', 'private'], exclude_bot_users: true },
+            ...(field.initial.length > 0 ? { initial_conversations: [...field.initial] } : {}),
+          },
+        },
+      ];
     case 'choice':
       return [{ ...block, optional: !field.isRequired, element: renderChoice(field) }];
     case 'checkboxes':
@@ -162,6 +175,7 @@ function lockedOf(field: FormField): readonly { readonly value: string; readonly
 const element = z.looseObject({
   value: z.string().nullish(),
   selected_option: z.looseObject({ value: z.string() }).nullish(),
+  selected_conversations: z.array(z.string()).nullish(),
   selected_users: z.array(z.string()).nullish(),
   selected_options: z.array(z.looseObject({ value: z.string() })).nullish(),
 });
@@ -183,10 +197,12 @@ export function readFields({ fields }: Carried, state: z.infer<typeof viewState>
     fields.map(({ name, locked }) => {
       const blocks = Object.entries(state).filter(([id]) => id === name || id.startsWith(`${name}${PART}`));
       const given = blocks.flatMap(([, elements]) => {
-        const { value, selected_option, selected_users, selected_options } = elements[ELEMENT] ?? {};
+        const { value, selected_option, selected_conversations, selected_users, selected_options } =
+          elements[ELEMENT] ?? {};
         return [
           ...(value ? [value] : []),
           ...(selected_option ? [selected_option.value] : []),
+          ...(selected_conversations ?? []),
           ...(selected_users ?? []),
           ...(selected_options ?? []).map((option) => option.value),
         ];

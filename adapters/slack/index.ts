@@ -69,6 +69,8 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
   const workspaceId = () => me?.workspaceId ?? '';
   const token = options.kind === 'installed' ? options.token : options.botToken;
   const api = createApi({ token, apiUrl, log, line, workspaceId });
+  /** Where the workspace is read. */
+  let address: string | undefined;
   const activities = createActivity(api, log);
   const self = (): Self => {
     if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
@@ -245,6 +247,13 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     },
     standing: people.standing,
     groups: people.groups,
+    linkTo(thread) {
+      const { channel, ts } = own(thread);
+      if (address === undefined) return undefined;
+      // As chat.getPermalink answers, which would be a question for each.
+      return `${address}/archives/${channel}${ts === undefined ? '' : `/p${ts.replace('.', '')}`}`;
+    },
+    channelOf: (thread) => own(thread).channel,
     openForm,
     upload,
     transcript: async (thread, clip) => {
@@ -261,9 +270,10 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       listener = given;
     },
     async start(prepare) {
-      const { team_id, team, user_id } = await api.call('auth.test', (client) => client.auth.test());
+      const { team_id, team, user_id, url } = await api.call('auth.test', (client) => client.auth.test());
       if (!team_id || !user_id) throw new CountersignError('chat_unavailable', 'Slack did not say who we are.');
       me = { workspaceId: team_id, botUserId: user_id };
+      address = url && URL.canParse(url) ? new URL(url).origin : undefined;
       const workspace = { workspaceId: team_id, name: team ?? team_id };
       await prepare?.(workspace);
       isOpen = true;

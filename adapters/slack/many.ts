@@ -9,6 +9,7 @@ import { createSlack, type Slack, type SlackDeps } from './index.ts';
 import { installer, type OAuthDeps } from './oauth.ts';
 import { httpRoutes, type Intake } from './receiver.ts';
 import { type Farewell, installationOf, readFarewell } from './routing.ts';
+import { placeOf } from './thread.ts';
 import { createTokens } from './tokens.ts';
 
 /** Slack in many workspaces, which people install by OAuth. */
@@ -116,6 +117,8 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     openForm: async (trigger, form) => (await of({ workspaceId: trigger.split(' ')[0] ?? '' })).openForm(trigger, form),
     upload: async (thread, ...rest) => (await of(thread)).upload(thread, ...rest),
     place: async (thread, what) => (await (await of(thread)).place?.(thread, what)) ?? 0,
+    channelOf: (thread) => placeOf(thread).channel,
+    linkTo: (thread) => workspaces.get(thread.workspaceId)?.slack.linkTo?.(thread),
     showActivity: async (thread, ...rest) => (await of(thread)).showActivity?.(thread, ...rest),
     groups: async (workspaceId) => (await (await of({ workspaceId })).groups?.(workspaceId)) ?? [],
     transcript: async (thread, clip) => (await (await of(thread)).transcript?.(thread, clip)) ?? { kind: 'writing' },

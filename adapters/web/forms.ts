@@ -66,6 +66,7 @@ function choicesOf(
   people: readonly Person[],
 ): readonly Choice[] {
   if (field.kind === 'checkboxes') return field.options;
+  if (field.kind === 'channels') return []; // web chat has none
   return people.map(({ userId, name }) => ({ value: userId, label: name, isChecked: field.initial.includes(userId) }));
 }
 

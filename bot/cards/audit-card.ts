@@ -1,7 +1,7 @@
 import type { ChainVerdict } from '../../core/audit/chain.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Block, Card, RichText } from '../../core/ports/chat.ts';
+import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { clock, code, person, place, seconds, text } from './text.ts';
 
 export interface Trail {
@@ -14,8 +14,13 @@ export interface Trail {
   readonly problems?: readonly string[];
   /** A member's name by id. */
   nameOf(memberId: string): string;
+  /** Of the entries, from 1: what a message takes. */
+  readonly page?: number;
   readonly exportUrls?: { readonly json: string; readonly csv: string; readonly jsonl: string };
 }
+
+/** So many entries fit into a message of every platform, whatever the names in them. */
+export const ENTRIES_ON_A_PAGE = 40;
 
 /** `/audit op-…`: what was done, by whom, how long it took, and whether the record is intact. */
 export function auditCard(trail: Trail): Card {
@@ -41,7 +46,7 @@ export function auditCard(trail: Trail): Card {
         ? [steps(finished)]
         : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
       { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict), checkpointRow(trail)] },
-      { kind: 'details', summary: `All ${entries.length} entries`, blocks: [record(trail)] },
+      { kind: 'details', summary: pageWords(trail), blocks: [record(trail)] },
       ...exports(trail),
     ],
   };
@@ -117,7 +122,7 @@ function record(trail: Trail): Block {
       { label: 'Who', align: 'left' },
       { label: 'Hash', align: 'left' },
     ],
-    rows: trail.entries.map((entry): readonly RichText[] => [
+    rows: onPage(trail).map((entry): readonly RichText[] => [
       [text(`#${entry.seq}`)],
       [clock(entry.at)],
       [text(entry.kind + (entry.stepNumber ? ` ${entry.stepNumber}` : ''))],
@@ -125,6 +130,39 @@ function record(trail: Trail): Block {
       [code(entry.hash.slice(0, 8))],
     ]),
   };
+}
+
+function pageOf({ entries, page = 1 }: Trail): { readonly page: number; readonly pages: number } {
+  const pages = Math.max(1, Math.ceil(entries.length / ENTRIES_ON_A_PAGE));
+  return { pages, page: Math.min(Math.max(1, page), pages) };
+}
+
+function onPage(trail: Trail): readonly AuditEntry[] {
+  const { page } = pageOf(trail);
+  return trail.entries.slice((page - 1) * ENTRIES_ON_A_PAGE, page * ENTRIES_ON_A_PAGE);
+}
+
+function pageWords(trail: Trail): string {
+  const { page, pages } = pageOf(trail);
+  const { length } = trail.entries;
+  const first = (page - 1) * ENTRIES_ON_A_PAGE + 1;
+  return pages === 1
+    ? `All ${length} entries`
+    : `Entries ${first} to ${Math.min(length, page * ENTRIES_ON_A_PAGE)} of ${length}`;
+}
+
+/** To the other pages, and into the thread. */
+function ways(trail: Trail): readonly Button[] {
+  const { page, pages } = pageOf(trail);
+  const { id } = trail.operation;
+  const to = (label: string, number: number): Button => ({
+    ...{ label, style: 'plain', action: 'audit_page', value: `${id} page ${number}` },
+  });
+  return [
+    ...(page > 1 ? [to('Earlier entries', page - 1)] : []),
+    ...(page < pages ? [to('Later entries', page + 1)] : []),
+    { label: 'Share in the thread', style: 'plain', action: 'share_audit', value: id },
+  ];
 }
 
 function exports(trail: Trail): readonly Block[] {
@@ -139,6 +177,7 @@ function exports(trail: Trail): readonly Block[] {
         button('Export JSON', urls.json),
         button('Export CSV', urls.csv),
         button('Export lines (JSONL)', urls.jsonl),
+        ...ways(trail),
       ],
     },
   ];

@@ -223,6 +223,15 @@ function audience(operation: Operation, { approvers, rules }: Deciders) {
   };
 }
 
+/** The two decisions alone, for where the card itself is not: Approve says once more what is agreed to. */
+export function decisionButtons(operation: Operation): readonly Button[] {
+  const value = consentValue(operation.id, operation.planHash);
+  return [
+    { label: 'Approve', style: 'primary', action: 'approve', value, confirm: approval(operation) },
+    { label: 'Deny', style: 'danger', action: 'deny', value },
+  ];
+}
+
 function question(operation: Operation, people: Deciders): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
   const to = audience(operation, people);

@@ -1,12 +1,29 @@
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Card } from '../../core/ports/chat.ts';
+import type { OperationTypeDefinition } from '../../core/services/service.ts';
 import { place, text } from './text.ts';
 
 /** The steps for doing it by hand. */
 export function guideCard(operation: Operation): Card {
-  const title = `${operation.type.title} for ${place(operation.plan.base)}, by hand`;
-  const steps = operation.type.guide(operation.plan.base, { ...operation.plan.values, label: operation.plan.label });
+  const { type, plan } = operation;
+  return stepsCard(type, plan.base, { ...plan.values, label: plan.label }, standing(operation));
+}
+
+/** The same where nothing else is done: nobody asked for it to be. */
+export function guideOnlyCard(type: OperationTypeDefinition, base: string, permissions: readonly string[]): Card {
+  const words = 'I only say how it is done here: an admin has chosen that.';
+  return stepsCard(type, base, { ...type.values(permissions), label: 'Countersign' }, words);
+}
+
+function stepsCard(
+  type: OperationTypeDefinition,
+  base: string,
+  values: Readonly<Record<string, string>>,
+  remark: string,
+): Card {
+  const title = `${type.title} for ${place(base)}, by hand`;
+  const steps = type.guide(base, values);
   return {
     summary: title,
     blocks: [
@@ -15,7 +32,7 @@ export function guideCard(operation: Operation): Card {
       {
         kind: 'text',
         tone: 'quiet',
-        text: [text(`Keep the key out of chat. ${standing(operation)}`.trim())],
+        text: [text(`Keep the key out of chat. ${remark}`.trim())],
       },
     ],
   };

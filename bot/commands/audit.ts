@@ -6,7 +6,7 @@ import { auditCard } from '../cards/audit-card.ts';
 import { text } from '../cards/text.ts';
 import { type Context, connectUrl } from '../context.ts';
 import { refuse } from '../refusal.ts';
-import { whisper, whisperWords } from '../speak.ts';
+import { reply, whisper, whisperWords } from '../speak.ts';
 import { NO_OPERATION, operationList } from './operations.ts';
 
 const NEWEST = 5;
@@ -27,15 +27,36 @@ export async function showAudit(
       asked: 'audit',
       words: 'Only an admin can read audit trails. Ask one of your admins.',
     });
-  const id = words.trim() === '' ? await idOfThread(context, customerId, event) : parseOperationId(words);
+  // A page's button says which one.
+  const [, name = '', page = '1'] = /^(.*?)(?: page (\d{1,4}))?$/s.exec(words.trim()) ?? [];
+  const id = name === '' ? await idOfThread(context, customerId, event) : parseOperationId(name);
   const trail = id && (await readTrail(context, customerId, member, id));
-  if (trail) return whisper(context, event, auditCard(trail));
+  if (trail) return whisper(context, event, auditCard({ ...trail, page: Number(page) }));
   if (words.trim() === '') return askWhich(context, customerId, event);
   await whisperWords(
     context,
     event,
     `There is no operation “${words.trim().slice(0, 40)}” here. An id looks like op-7k3f9q2m.`,
   );
+}
+
+/** The trail for everybody in the thread to see, without the links that are the reader's own; admins only. */
+export async function shareAudit(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Extract<ChatEvent, { kind: 'action' }>,
+): Promise<void> {
+  if (!member.roles.includes('admin'))
+    return refuse(context, customerId, member, event, {
+      asked: 'audit',
+      words: 'Only an admin can share audit trails. Nothing was shared.',
+    });
+  const id = parseOperationId(event.value);
+  const trail = id && (await readTrail(context, customerId, member, id));
+  if (!trail) return whisperWords(context, event, 'There is no such operation here. Nothing was shared.');
+  const { exportUrls: _, ...shown } = trail;
+  await reply(context, event, auditCard(shown), 'shared');
 }
 
 /** The latest one of the thread. */

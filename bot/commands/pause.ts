@@ -125,6 +125,8 @@ export async function retryOperation(
       const words = `I can't open ${host} from here: it does not exist, or it is not a public address. Nothing was done.`;
       return whisperWords(context, event, words);
     }
+    case 'closed':
+      return whisperWords(context, event, 'An admin does not let me do that any more. Nothing was done.');
     case 'too_soon':
       return whisper(context, event, tooSoonCard(outcome.limit, outcome.operation.plan.base));
     case 'unknown':

@@ -7,6 +7,7 @@ import type { Audit } from './audit.ts';
 export type Asked =
   | 'answer'
   | 'audit'
+  | 'credentials'
   | 'export'
   | 'pause'
   | 'resume'
@@ -15,7 +16,8 @@ export type Asked =
   | 'revoke'
   | 'settings'
   | 'stop'
-  | 'stop_all';
+  | 'stop_all'
+  | 'test';
 
 const QUIET_MS = 60_000; // one entry of a kind a minute and person: whoever repeats it can't flood the chain
 

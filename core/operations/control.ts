@@ -62,6 +62,8 @@ export type Retried =
   | { readonly kind: 'unreachable'; readonly operation: Operation }
   /** So often within an hour that nothing more is asked for until then. */
   | { readonly kind: 'too_soon'; readonly operation: Operation; readonly limit: TooSoon }
+  /** An admin's settings don't let it be done any more. */
+  | { readonly kind: 'closed'; readonly operation: Operation }
   | Refused;
 
 /** What people may do with operations, from wherever they say so: each is one transaction, and happens once. */
@@ -211,6 +213,7 @@ export function createControl(deps: ControlDeps): Control {
         ...{ threadId, requester: by, service, type, origin, base, permissions, retryOf: operation.id },
         ...(event ? { event } : {}),
       });
+      if (made && 'closed' in made) return { kind: 'closed', operation };
       if (made && 'tooSoon' in made) return { kind: 'too_soon', operation, limit: made };
       if (made) return { kind: 'requested', operation: made };
       const other = await database.withCustomer(customerId, (tx) => retryOf(tx, operations, operation));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import { insertQuestion } from '../consent/records.ts';
 import type { Customers, Member } from '../customers/customers.ts';
+import { isAllowedTarget } from '../customers/settings.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
 import { type CustomerId, type MemberId, newOperationId, type OperationId } from '../ids.ts';
 import { take } from '../limits.ts';
@@ -38,12 +39,17 @@ export interface TooSoon {
   readonly at: Date;
 }
 
+/** An admin's settings don't let it be done at all. */
+export interface Closed {
+  readonly closed: 'guide_only' | 'target';
+}
+
 export interface Operations {
   /**
    * Makes the operation, its plan and its consent request, all on record. `undefined`: the event that asks for it has
    * been delivered before, or `retryOf` is tried again already, and that operation is there.
    */
-  request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | undefined>;
+  request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | Closed | undefined>;
   /**
    * Makes the plan anew with other permissions: the old question is superseded, a new one stands in its place.
    * @returns false when the operation was decided or changed meanwhile: nothing was changed.
@@ -109,6 +115,7 @@ export function createOperations(deps: OperationsDeps): Operations {
             if (!(await takeEvent(tx, customerId, input.event))) return undefined;
             if (input.retryOf && (await isRetried(tx, customerId, input.retryOf))) return undefined;
             const now = await databaseNow(tx);
+            await requireAllowed(tx, deps.customers, customerId, input);
             await requireTime(tx, customerId, input, now, deps.perHour);
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
@@ -234,9 +241,9 @@ export function createOperations(deps: OperationsDeps): Operations {
 
 /** Rolls back what was begun, so that the event that asked is not taken: its next delivery is answered as well. */
 class Refused extends Error {
-  readonly because: TooSoon;
-  constructor(because: TooSoon) {
-    super(because.tooSoon);
+  readonly because: TooSoon | Closed;
+  constructor(because: TooSoon | Closed) {
+    super(JSON.stringify(because));
     this.because = because;
   }
 }
@@ -244,19 +251,34 @@ class Refused extends Error {
 const OPERATIONS = { name: 'operations', windowSeconds: 3600 } as const;
 
 /** @throws Refused */
+async function requireAllowed(
+  tx: Transaction,
+  customers: Customers,
+  customerId: CustomerId,
+  { base }: Pick<NewOperation, 'base'>,
+): Promise<void> {
+  const settings = await customers.rules(tx, customerId);
+  if (settings.isGuideOnly) throw new Refused({ closed: 'guide_only' });
+  if (!isAllowedTarget(base, settings)) throw new Refused({ closed: 'target' });
+}
+
+/** @throws Refused */
 async function requireTime(
   tx: Transaction,
   customerId: CustomerId,
   { service, base }: Pick<NewOperation, 'service' | 'base'>,
   now: Date,
-  perHour: number | undefined,
+  mostPerHour: number | undefined,
 ): Promise<void> {
   const refuse = (tooSoon: TooSoon['tooSoon'], most: number, seconds: number) => {
     throw new Refused({ tooSoon, most, at: new Date(now.getTime() + seconds * 1000) });
   };
   const signIn = await signInWait(tx, customerId, { service: service.id, base });
   if (signIn > 0) refuse('sign_ins', MOST_FAILED_SIGN_INS, signIn);
-  if (perHour === undefined) return;
+  const own = await tx.customer.findUnique({ where: { customerId }, select: { operationsPerHour: true } });
+  const limits = [mostPerHour, own?.operationsPerHour].filter((limit) => limit !== undefined && limit !== null);
+  if (limits.length === 0) return;
+  const perHour = Math.min(...limits);
   const { isAllowed, retrySeconds } = await take(tx, customerId, { ...OPERATIONS, quota: perHour });
   if (!isAllowed) refuse('operations', perHour, retrySeconds);
 }

@@ -42,6 +42,10 @@ export interface Chat {
   standing(person: Person, group?: string): Promise<Standing>;
   /** The workspace's groups that people can be chosen by, and none where they can't be seen. Absent: there are no groups. */
   groups?(workspaceId: string): Promise<readonly Group[]>;
+  /** Where a thread is read; `undefined`: it has no address. Absent: no thread has one. */
+  linkTo?(thread: ThreadRef): string | undefined;
+  /** The channel that a thread is in, as a `channels` field names it. Absent: there are no channels. */
+  channelOf?(thread: ThreadRef): string;
   /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
@@ -142,6 +146,8 @@ export type ChatEvent =
       readonly from: Person;
       /** The message whose button it was; absent for a message that only this person saw. */
       readonly message?: MessageRef;
+      /** Pressed on the page that the platform has for them, see `Chat.showHome`. */
+      readonly isFromHome?: true;
       /** How `ephemeral` finds the message that only this person saw, where the platform tells. */
       readonly shown?: string;
       readonly action: string;
@@ -244,7 +250,8 @@ export type Block =
     }
   /** Folded away until asked for. */
   | { readonly kind: 'details'; readonly summary: string; readonly blocks: readonly Block[] }
-  | { readonly kind: 'actions'; readonly buttons: readonly Button[] }
+  /** With `thread`: a click belongs to that one, wherever the card stands. */
+  | { readonly kind: 'actions'; readonly buttons: readonly Button[]; readonly thread?: ThreadRef }
   /** Two small buttons under an answer: it was good, it was not. A click comes back as `action` with the value of either. */
   | { readonly kind: 'feedback'; readonly action: string; readonly good: string; readonly bad: string };
 
@@ -334,9 +341,9 @@ export type FormField =
       readonly initial?: string;
       readonly options: readonly { readonly value: string; readonly label: string }[];
     }
-  /** Answers with user ids of this workspace. */
+  /** Answers with user ids of this workspace, or with ids of its channels. */
   | {
-      readonly kind: 'people';
+      readonly kind: 'people' | 'channels';
       readonly name: string;
       readonly label: string;
       readonly help?: string;

@@ -156,6 +156,10 @@ describe('a form in Slack', () => {
       options: fc.array(fc.record({ value: words, label: words }), { maxLength: 120 }),
     }),
     fc.record({
+      ...{ kind: fc.constant('channels'), label: words, isRequired: fc.boolean() },
+      initial: fc.constantFrom([], ['C0001']),
+    }),
+    fc.record({
       ...{ kind: fc.constant('people'), label: words, isRequired: fc.boolean() },
       initial: fc.constantFrom([], ['U0001', 'U0002']),
     }),

@@ -3,6 +3,7 @@ import { apiRoutes } from '../../adapters/api/api.ts';
 import { connectRoutes } from '../../adapters/api/connect.ts';
 import { type ApiServer, createApiServer } from '../../adapters/api/server.ts';
 import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
@@ -67,7 +68,15 @@ function contextOf(each: Core, chat: RecordingChat): Context {
   const egress = createEgress({ privateTargets: [TARGET], log: silentLog });
   return {
     ...each,
-    ...{ progress, egress, services, model: undefined, log: silentLog, checkpoints: keeper.checkpoints },
+    ...{
+      progress,
+      egress,
+      http: createHttp({ egress }),
+      services,
+      model: undefined,
+      log: silentLog,
+      checkpoints: keeper.checkpoints,
+    },
     publicUrl: () => 'http://localhost:3000',
     chat: () => chat,
   };

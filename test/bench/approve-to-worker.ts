@@ -78,7 +78,7 @@ export async function makeApprovable(
   const permissions = type.permissions.filter((p) => p.isRequired || p.isDefault).map((p) => p.id);
   const what = { threadId, requester: merchant, service: woocommerce, type, origin, base: origin, permissions };
   const operation = await rig.operations.request(customerId, what);
-  if (!operation || 'tooSoon' in operation) throw new Error('there is no operation');
+  if (!operation || 'tooSoon' in operation || 'closed' in operation) throw new Error('there is no operation');
   await rig.database.withCustomer(customerId, async (tx) => {
     for (const field of woocommerce.signIn) {
       const place = signInPlace(operation, field.name as CredentialType); // sign-in fields are named after credential types

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { renderCard } from '../../adapters/slack/cards.ts';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/consent-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
@@ -10,6 +11,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import type { Question } from '../../core/operations/questions.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import { granted, memberNamed, NOW, OPERATION_ID, operationWith } from '../support/operation.ts';
+import { problemsOfBlocks } from '../support/slack/blocks.ts';
 
 const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
 const admin = memberNamed('Admin', '4', ['merchant', 'admin']);
@@ -555,10 +557,28 @@ describe('audit card', () => {
     const card = auditCard(trail({ checkpoint: { seq: 400n, at: NOW } }));
     expect(said(card)).toContain('chain verified, #412 · 5be0aa00');
     expect(said(card)).toContain(`signed up to #400 at ${NOW.toISOString()}`);
-    expect(labels(card)).toEqual(['Export JSON', 'Export CSV', 'Export lines (JSONL)']);
+    expect(labels(card)).toEqual(['Export JSON', 'Export CSV', 'Export lines (JSONL)', 'Share in the thread']);
     expect(said(auditCard(trail()))).toContain('no checkpoint is signed yet');
     const problems = ['Checkpoint 2 (entry #300) bears no good signature of a known key.'];
     expect(said(auditCard(trail({ problems, checkpoint: { seq: 400n, at: NOW } })))).toContain(problems[0]);
+  });
+
+  test('shows long trails page by page, none of which is more than Slack takes', () => {
+    const entries = Array.from({ length: 95 }, (_, n) => ({
+      ...{ seq: BigInt(n + 1), at: NOW, kind: 'step.finished', hash: 'a'.repeat(64), stepNumber: n, success: true },
+      payload: { intent: 'x'.repeat(200) },
+    })) as unknown as Trail['entries']; // what the card reads of an entry
+    const folded = (page: number) => {
+      const card = auditCard(trail({ entries, page }));
+      expect(problemsOfBlocks(renderCard(card, 'C1:1.1').blocks)).toEqual([]);
+      expect(JSON.stringify(renderCard(card, 'C1:1.1').blocks)).toContain('Export JSON');
+      const [details] = card.blocks.flatMap((block) => (block.kind === 'details' ? [block.summary] : []));
+      return [details, ...labels(card).slice(3)];
+    };
+    expect(folded(1)).toEqual(['Entries 1 to 40 of 95', 'Later entries', 'Share in the thread']);
+    expect(folded(2)).toEqual(['Entries 41 to 80 of 95', 'Earlier entries', 'Later entries', 'Share in the thread']);
+    expect(folded(3)).toEqual(['Entries 81 to 95 of 95', 'Earlier entries', 'Share in the thread']);
+    expect(folded(9999)).toEqual(folded(3));
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
@@ -51,6 +52,7 @@ function contextOf(core: Core, chat: RecordingChat): Context {
     ...core,
     progress,
     egress,
+    http: createHttp({ egress }),
     checkpoints,
     services,
     model: undefined,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
@@ -27,7 +28,15 @@ beforeAll(async () => {
   const egress = createEgress({ privateTargets: [], log: silentLog });
   context = {
     ...core,
-    ...{ progress, egress, services, model: undefined, log: silentLog, checkpoints: keeper.checkpoints },
+    ...{
+      progress,
+      egress,
+      http: createHttp({ egress }),
+      services,
+      model: undefined,
+      log: silentLog,
+      checkpoints: keeper.checkpoints,
+    },
     publicUrl: () => 'http://localhost:3000',
     chat: () => chat,
   };

@@ -174,7 +174,8 @@ export async function requestOperation(
     permissions: defaultPermissions(type),
     ...changes,
   });
-  if (!operation || 'tooSoon' in operation) throw new Error('the event was taken before, or comes too soon');
+  if (!operation || 'tooSoon' in operation || 'closed' in operation)
+    throw new Error('the event was taken before, or comes too soon');
   return operation;
 }
 

@@ -27,7 +27,7 @@ export async function requestDirectly({ foundation }: World, lane: Lane): Promis
     ...{ threadId, requester: merchant, service: woocommerce, type },
     ...{ origin: shop.origin, base: shop.origin, permissions: defaultPermissions(type) },
   });
-  if (!operation || 'tooSoon' in operation) throw new Error('the request was not taken');
+  if (!operation || 'tooSoon' in operation || 'closed' in operation) throw new Error('the request was not taken');
   await database.withCustomer(customerId, async (tx) => {
     for (const { name } of operation.service.signIn) {
       // Sign-in fields are named after credential types.

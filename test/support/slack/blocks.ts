@@ -133,6 +133,11 @@ const input = z.strictObject({
       initial_users: z.array(z.string().regex(/^[UW]/)).min(1).optional(),
     }),
     z.strictObject({
+      ...{ type: z.literal('multi_conversations_select'), action_id: id },
+      filter: z.strictObject({ include: z.array(z.enum(['public', 'private'])), exclude_bot_users: z.boolean() }),
+      initial_conversations: z.array(z.string().regex(/^[CG]/)).min(1).optional(),
+    }),
+    z.strictObject({
       ...{ type: z.literal('checkboxes'), action_id: id, options: z.array(option).min(1).max(10) },
       initial_options: z.array(option).min(1).optional(),
     }),

@@ -10,6 +10,8 @@ export interface Hands extends Omit<OpenedChat, 'chat' | 'listen' | 'close'> {
   readonly people: readonly Person[];
   event(event: object, more?: object): Promise<Answer>;
   click(person: Person, thread: ThreadRef, message: MessageRef | undefined, action: string): Promise<Answer>;
+  /** The first button with that action on the person's Home page. */
+  clickHome(person: Person, action: string): Promise<Answer>;
 }
 
 const PERSON: Omit<Person, 'userId' | 'name'> = { platform: 'slack', workspaceId: TEAM };
@@ -68,6 +70,20 @@ export function handsOn(server: SlackServer): Hands {
     return taken ?? { isTaken: false, body: undefined, ms: 0 };
   }
 
+  async function clickHome(person: Person, action: string): Promise<Answer> {
+    const pressed = buttons
+      .parse(server.homes.get(person.userId) ?? [])
+      .flatMap(({ block_id, elements = [] }) => elements.map((element) => ({ ...element, block_id })))
+      .find(({ action_id }) => action_id?.startsWith(`${action}#`));
+    if (!pressed) throw new Error(`there is no button ${action} on the Home page`);
+    return server.deliver('interactive', {
+      ...{ type: 'block_actions', team: { id: TEAM }, api_app_id: 'A0001', user: userOf(person) },
+      ...{ container: { type: 'view', view_id: 'VHOME' }, view: { id: 'VHOME', type: 'home' } },
+      trigger_id: server.trigger(person.userId),
+      actions: [{ ...pressed, type: 'button', action_ts: String(performance.now()) }],
+    });
+  }
+
   const users = [...server.users.values()].map(({ id, real_name }) => ({
     ...PERSON,
     ...{ userId: id, name: String(real_name) },
@@ -75,7 +91,7 @@ export function handsOn(server: SlackServer): Hands {
   const [merchant, approver] = users as [Person, Person]; // the stand-in begins with these two
 
   return {
-    ...{ merchant, approver, people: users, click },
+    ...{ merchant, approver, people: users, click, clickHome },
     event: async (event, more) => server.deliver('events_api', enveloped(event, more)),
     async say(person, text, thread) {
       const [channel = CHANNEL, threadTs] = thread?.ref.split(':') ?? [];
@@ -157,6 +173,8 @@ function filled({ type }: { type: string }, values: readonly string[]): object {
   switch (type) {
     case 'checkboxes':
       return { type, selected_options: values.map((value) => ({ value, text: { type: 'plain_text', text: value } })) };
+    case 'multi_conversations_select':
+      return { type, selected_conversations: values };
     case 'static_select':
       return { type, selected_option: values[0] === undefined ? null : { value: values[0] } };
     case 'multi_users_select':

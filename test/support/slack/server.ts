@@ -197,7 +197,14 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
   }
 
   const methods: Readonly<Record<string, (args: Args) => Result>> = {
-    'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
+    'auth.test': () => ({
+      ok: true,
+      team_id: TEAM,
+      team: 'Test',
+      user_id: BOT,
+      bot_id: 'B0BOT',
+      url: 'https://test.slack.com/',
+    }),
     'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0ANY', name: 'Any' }] }),
     'users.info': ({ user }) => {
       const found = users.get(String(user));

@@ -1,0 +1,53 @@
+import type { Transaction } from '../database.ts';
+import type { CustomerId } from '../ids.ts';
+
+/** What an admin lets the bot do at all, beside who approves it. */
+export interface WorkSettings {
+  /** It says how something is done by hand, and does nothing itself. */
+  readonly isGuideOnly: boolean;
+  /** Hosts, and `*.` with the end of hosts; none: every site. */
+  readonly allowedTargets: readonly string[];
+  /** Ids of the platform's channels; none: everywhere. */
+  readonly allowedChannels: readonly string[];
+  /** Fewer than the installation's own limit; `null`: that one. */
+  readonly operationsPerHour: number | null;
+}
+
+export const MOST_ALLOWED = 100;
+export const MOST_PER_HOUR = 1000;
+const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::\d{1,5})?$/;
+
+/** A site as an admin writes it, as it is compared: `https://Shop.example.com/` is `shop.example.com`. `undefined`: it is none. */
+export function parseAllowedTarget(words: string): string | undefined {
+  const host = words
+    .trim()
+    .toLowerCase()
+    .replace(/^https?:\/\//, '')
+    .replace(/\/.*$/, '');
+  return HOST.test(host) ? host : undefined;
+}
+
+/** Whether the site is one of those that an admin allows. A `*.` stands for one or more parts of a name, and not for none. */
+export function isAllowedTarget(base: string, { allowedTargets }: Pick<WorkSettings, 'allowedTargets'>): boolean {
+  const { host, hostname } = new URL(base);
+  return (
+    allowedTargets.length === 0 ||
+    allowedTargets.some((allowed) =>
+      allowed.startsWith('*.')
+        ? host.endsWith(allowed.slice(1)) || hostname.endsWith(allowed.slice(1))
+        : host === allowed || hostname === allowed,
+    )
+  );
+}
+
+/** From now on: what was asked for already goes on. */
+export async function setWork(tx: Transaction, customerId: CustomerId, settings: WorkSettings): Promise<void> {
+  const { isGuideOnly, operationsPerHour, allowedTargets, allowedChannels } = settings;
+  await tx.customer.updateMany({
+    where: { customerId },
+    data: {
+      ...{ isGuideOnly, operationsPerHour },
+      ...{ allowedTargets: [...allowedTargets], allowedChannels: [...allowedChannels] },
+    },
+  });
+}
