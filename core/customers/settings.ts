@@ -29,14 +29,12 @@ export function parseAllowedTarget(words: string): string | undefined {
 
 /** Whether the site is one of those that an admin allows. A `*.` stands for one or more parts of a name, and not for none. */
 export function isAllowedTarget(base: string, { allowedTargets }: Pick<WorkSettings, 'allowedTargets'>): boolean {
+  if (allowedTargets.length === 0) return true;
   const { host, hostname } = new URL(base);
-  return (
-    allowedTargets.length === 0 ||
-    allowedTargets.some((allowed) =>
-      allowed.startsWith('*.')
-        ? host.endsWith(allowed.slice(1)) || hostname.endsWith(allowed.slice(1))
-        : host === allowed || hostname === allowed,
-    )
+  return allowedTargets.some((allowed) =>
+    allowed.startsWith('*.')
+      ? host.endsWith(allowed.slice(1)) || hostname.endsWith(allowed.slice(1))
+      : host === allowed || hostname === allowed,
   );
 }
 
