@@ -31,7 +31,8 @@ afterAll(async () => {
 });
 
 const EDITS = { quota: 1, windowSeconds: 0.7 };
-const PATIENCE = { timeout: 30_000, interval: 50 };
+const PATIENCE = { timeout: 90_000, interval: 50 };
+const TEST_MS = 200_000; // on a busy machine; it waits for the rate, and for little else
 
 interface Scene {
   readonly core: Core;
@@ -80,12 +81,12 @@ function expectWithinRate(at: readonly number[]): void {
   for (const [first, from] of at.entries())
     for (const [offset, to] of at.slice(first).entries()) {
       const seconds = (to - from) / 1000;
-      // A place is kept for 2 s, and this machine gets to an edit within 250 ms.
-      expect(offset + 1).toBeLessThanOrEqual(EDITS.quota + ((seconds + 2.25) * EDITS.quota) / EDITS.windowSeconds);
+      // A place is kept for 2 s, and a busy machine gets to an edit within as long; all of them at once would be far more.
+      expect(offset + 1).toBeLessThanOrEqual(EDITS.quota + ((seconds + 4) * EDITS.quota) / EDITS.windowSeconds);
     }
 }
 
-describe('edits of two processes together', () => {
+describe('edits of two processes together', { timeout: TEST_MS }, () => {
   test('keep to the platform’s rate; what is shown in the end is how it ended, of every request', async () => {
     const { core, shop, chat, edits, progresses } = await openScene('many');
     const operations: Operation[] = [];
