@@ -41,6 +41,8 @@ interface Window {
   atob(text: string): string;
   btoa(text: string): string;
   createImageBitmap(blob: Blob): Promise<unknown>;
+  /** From Chromium 140 on; a farm's may be older. */
+  readonly Uint8Array: { fromBase64?(text: string): Uint8Array<ArrayBuffer> };
   readonly OffscreenCanvas: new (
     width: number,
     height: number,
@@ -52,7 +54,7 @@ interface Window {
 
 /** Draws a finished picture and gives its bytes in base64. Runs in our own blank page, so it uses nothing from outside itself. */
 export async function draw(drawing: Drawing): Promise<string> {
-  const { atob, btoa, createImageBitmap, OffscreenCanvas } = globalThis as unknown as Window; // runs in a page, whose global is a window
+  const { atob, btoa, createImageBitmap, OffscreenCanvas, Uint8Array: Bytes } = globalThis as unknown as Window; // runs in a page, whose global is a window
   const { page, masks, highlight, bars, captionHeight } = drawing;
   const [width, height] = [page.width, page.y + page.height + captionHeight];
   const canvas = new OffscreenCanvas(width, height);
@@ -79,9 +81,13 @@ export async function draw(drawing: Drawing): Promise<string> {
     pen.stroke();
   };
 
-  const letters = atob(drawing.png);
-  const bytes = new Uint8Array(letters.length); // filled in a loop: `from` with a function takes 15 times as long
-  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  const unpacked = (): Uint8Array<ArrayBuffer> => {
+    const letters = atob(drawing.png);
+    const bytes = new Uint8Array(letters.length); // filled in a loop: `from` with a function takes 15 times as long
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+    return bytes;
+  };
+  const bytes = Bytes.fromBase64?.(drawing.png) ?? unpacked(); // built in, it takes a fifth of the time
   pen.fillStyle = '#ffffff';
   pen.fillRect(0, 0, width, height);
   pen.drawImage(await createImageBitmap(new Blob([bytes], { type: 'image/png' })), page.x, page.y);
@@ -132,6 +138,8 @@ export async function draw(drawing: Drawing): Promise<string> {
   const out = new Uint8Array(
     await (await canvas.convertToBlob({ type: drawing.mediaType, quality: 0.75 })).arrayBuffer(),
   );
+  const { toBase64 } = out as { toBase64?(): string }; // as `fromBase64`
+  if (toBase64) return toBase64.call(out);
   let binary = '';
   for (let i = 0; i < out.length; i += 8_192) binary += String.fromCharCode(...out.subarray(i, i + 8_192));
   return btoa(binary);

@@ -157,9 +157,13 @@ async function approach(page: Page, handle: ElementHandle, action: Action, timeo
   }
   const isSecret = action.kind === 'fill' && action.value instanceof Secret;
   if (!isSecret && action.kind !== 'press') return;
-  await handle.focus();
-  if (!(await handle.evaluate(keepsKeyboard)))
-    throw refused('The page moved the keyboard elsewhere, so nothing was typed.');
+  if (!(await takesKeyboard(handle))) throw refused('The page moved the keyboard elsewhere, so nothing was typed.');
+}
+
+async function takesKeyboard(handle: ElementHandle): Promise<boolean> {
+  if (await handle.evaluate(keepsKeyboard, true)) return true;
+  await handle.focus(); // in a world of its own: the page may have replaced what an element gets the focus by
+  return handle.evaluate(keepsKeyboard, false);
 }
 
 interface Point {

@@ -46,6 +46,7 @@ export function innerOrigin(node: unknown): { x: number; y: number } {
 }
 
 interface Focusable {
+  focus?(): void;
   getRootNode(): { readonly activeElement: unknown };
   readonly ownerDocument: { readonly defaultView: Frame | null };
 }
@@ -57,12 +58,13 @@ interface Frame {
 }
 
 /**
- * Whether keys go to this element once the page has drawn its next frame: it has the focus of its document, and so has
- * each frame that it is in.
+ * Whether keys go to this element once the page has drawn its next frame, the focus having been asked for it where that is
+ * wanted: it has the focus of its document, and so has each frame that it is in.
  */
-export async function keepsKeyboard(node: unknown): Promise<boolean> {
+export async function keepsKeyboard(node: unknown, isToGetIt: boolean): Promise<boolean> {
   const { requestAnimationFrame } = globalThis as unknown as { requestAnimationFrame(run: () => void): void }; // as above
   const element = node as Focusable; // every element is one, as far as it is asked
+  if (isToGetIt) element.focus?.();
   await new Promise<void>((done) => requestAnimationFrame(() => done()));
   if (element.getRootNode().activeElement !== node) return false;
   for (let at = element.ownerDocument.defaultView; at && at.parent !== at; at = at.parent) {
