@@ -7,9 +7,9 @@ import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
 import {
-  createBrowser,
   createEgress,
   findChromium,
+  openBrowser,
   openNetworkEgress,
   openRemoteBrowser,
 } from '../adapters/browser/index.ts';
@@ -223,7 +223,7 @@ async function wire(
   }
   if (config.role !== 'bot') {
     const local = () =>
-      createBrowser({
+      openBrowser({
         egress,
         log,
         chromiumFolder: join(folder, 'chromium'),
@@ -233,7 +233,7 @@ async function wire(
         ...(chromiumPath ? { chromiumPath } : {}),
         ...(config.isProduction ? { requireSandbox: true } : {}),
       });
-    const browser = (await remoteBrowser(config, log, ending)) ?? local();
+    const browser = (await remoteBrowser(config, log, ending)) ?? (await local());
     ending.push(() => browser.close());
     const parking = createParking(database);
     ending.push(() => parking.close());

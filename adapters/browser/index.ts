@@ -57,6 +57,22 @@ export function createBrowser(options: BrowserOptions): Browser {
   );
 }
 
+/**
+ * The same for a program that stays: where a sandbox is demanded, one browser is started and ended at once, so that an operator
+ * hears now, and not from the first merchant, that there can be none. @throws CountersignError `browser_missing`, saying why.
+ */
+export async function openBrowser(options: BrowserOptions): Promise<Browser> {
+  const setUp = once(() => prepare(options));
+  const browser = browserOf(options, setUp);
+  try {
+    if (options.requireSandbox) await (await (await setUp()).start()).end();
+    return browser;
+  } catch (error) {
+    await browser.close();
+    throw error;
+  }
+}
+
 export interface RemoteBrowserOptions extends Pick<BrowserOptions, 'log' | 'pictureType'> {
   /** `BROWSER_WS_ENDPOINT`. */
   readonly endpoint: string;

@@ -106,8 +106,13 @@ export function createLauncher(options: LaunchOptions): (chromium: Chromium) => 
       return running;
     } catch {
       const running = await start(chromium, options, false);
-      isSandboxed = withoutSandbox(options, 'this system does not allow it');
-      return running;
+      try {
+        isSandboxed = withoutSandbox(options, 'this system does not allow it');
+        return running;
+      } catch (error) {
+        await running.end();
+        throw error;
+      }
     }
   };
 }
@@ -117,7 +122,7 @@ function withoutSandbox({ log, requireSandbox }: LaunchOptions, why: string): fa
   if (requireSandbox) {
     throw new CountersignError(
       'browser_missing',
-      `Chromium's sandbox is off (${why}): run as an ordinary account on a system that allows user namespaces.`,
+      `Chromium's sandbox is off (${why}): run as an ordinary account on a system that allows user namespaces (docs/scale.md).`,
     );
   }
   log.warn({ why }, 'Chromium runs without its own sandbox; the egress proxy still contains its pages');

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 
 /**
  * One guard and how to take it out: `NN-what-it-does.patch`, a unified diff against the project's root. Above the diff stand
- * two lines: `test: test/attack/….test.ts`, whose tests of that number must fail without the guard, and `out: ` with what is
+ * two lines: `test: test/….test.ts`, whose tests of that number must fail without the guard, and `out: ` with what is
  * taken out, in words.
  */
 export interface Guard {

@@ -41,14 +41,18 @@ async function main(): Promise<number> {
   );
   const chosen = values.slice ? shuffled(guards, seed).slice(0, SLICE_GUARDS) : guards;
   // A slice leaves the attacks themselves to `npm test`, which has just carried them out.
-  const held = values.slice ? new Map<number, boolean>() : await carryOut(wanted);
+  const held = values.slice ? new Map<number, boolean>() : await carryOut(guards, wanted);
   const noticed = await takeOut(chosen);
   return report({ held, noticed, guards, wanted, isSlice: values.slice, seed });
 }
 
 /** Number → whether every test of that number passed. */
-async function carryOut(wanted: readonly number[] | undefined): Promise<Map<number, boolean>> {
-  const results = await runAttacks(ROOT, ['test/attack'], wanted, true);
+async function carryOut(
+  guards: readonly Guard[],
+  wanted: readonly number[] | undefined,
+): Promise<Map<number, boolean>> {
+  const elsewhere = new Set(guards.map(({ test }) => test).filter((test) => !test.startsWith('test/attack/')));
+  const results = await runAttacks(ROOT, ['test/attack', ...elsewhere], wanted, true);
   const held = new Map<number, boolean>();
   for (const { number, isPassed } of results) held.set(number, (held.get(number) ?? true) && isPassed);
   return held;

@@ -173,7 +173,7 @@ describe('taking an operation', () => {
   }
 });
 
-describe('a zombie with an old fence', () => {
+describe('56 a zombie with an old fence', () => {
   /** A worker that was frozen while another one took its operation. */
   async function zombie() {
     const operation = await queuedOperation(core, shop);
@@ -349,7 +349,7 @@ describe('a run is stopped', () => {
   });
 });
 
-describe('a worker that does not see PostgreSQL', () => {
+describe('57 a worker that does not see PostgreSQL', () => {
   let relay: PostgresRelay;
   let remote: Core;
 
@@ -405,7 +405,7 @@ describe('a worker that does not see PostgreSQL', () => {
   });
 });
 
-describe('one effect', () => {
+describe('55 one effect', () => {
   test('goes fresh, uncertain, absent, fresh under another label, done; and no label twice', async () => {
     const operation = await queuedOperation(core, shop);
     const first = await taken(operation);

@@ -109,7 +109,7 @@ const entriesOf = async (id: string, kind: string) =>
     kind,
   ]);
 
-describe('an event that is delivered twenty times, to two instances', () => {
+describe('60 an event that is delivered twenty times, to two instances', () => {
   test('asks for one operation, with one card', async () => {
     const scene = await openScene();
     await scene.deliver(says(scene, scene.shop.merchant, 'ev-1', `set up WooCommerce for http://${TARGET}`));
@@ -269,7 +269,7 @@ test.each([
   expect(asTyped(spoken)).toBe(typed);
 });
 
-describe('a click on Approve that had its effect, but whose program died before it said so, comes again, and', () => {
+describe('60 a click on Approve that had its effect, but whose program died before it said so, comes again, and', () => {
   /** A scene whose chat takes nothing until it is mended. */
   async function openCutScene() {
     let isCut = true;

@@ -1,12 +1,14 @@
 // What whoever looks after the processes asks them, and what they say by themselves.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { findChromium } from '../../adapters/browser/index.ts';
 import { readConfig } from '../../bot/config.ts';
 import { type App, start } from '../../bot/main.ts';
 import { createDatabaseWatch } from '../../bot/watch.ts';
 import { createDatabase, type Database } from '../../core/database.ts';
+import { descendants } from '../attack/faults/program.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openPostgresRelay, type PostgresRelay } from '../support/postgres-relay.ts';
 import { TEST_ENCRYPTION_KEY, testRootKeys } from '../support/root-keys.ts';
@@ -71,6 +73,33 @@ describe('a process', () => {
     expect(said.filter((words) => words.includes('does not answer'))).toHaveLength(1);
   });
 });
+
+test('a worker in production whose Chromium can have no sandbox does not start, says what to do, and leaves no browser', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-sandbox-'));
+  const { path } = await findChromium({ log: silentLog, mayInstall: true, ...configuredChromium() });
+  const chromium = join(folder, 'chromium');
+  // As on a system without user namespaces.
+  const script = `#!/bin/sh\ncase " $* " in *" --no-sandbox "*) exec "${path}" "$@";; *) exit 1;; esac\n`;
+  writeFileSync(chromium, script, { mode: 0o755 });
+  const env = {
+    ...{ DATABASE_URL: database.programUrl, ENCRYPTION_KEY: TEST_ENCRYPTION_KEY, PORT: '0', ROLE: 'worker' },
+    ...{ NODE_ENV: 'production', PUBLIC_URL: 'https://bot.example.com', CHROMIUM_PATH: chromium, CHECKPOINT_DIR: join(folder, 'checkpoints') },
+  };
+  try {
+    await expect(start(readConfig(env), { folder, log: silentLog })).rejects.toMatchObject({
+      code: 'browser_missing',
+      message: expect.stringMatching(/sandbox is off.*run as an ordinary account/),
+    });
+    expect(descendants(process.pid, new RegExp(folder))).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+function configuredChromium() {
+  const { CHROMIUM_PATH } = process.env;
+  return CHROMIUM_PATH === undefined ? {} : { configured: CHROMIUM_PATH };
+}
 
 describe('what is missing', () => {
   const opened: Database[] = [];

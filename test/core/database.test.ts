@@ -72,7 +72,7 @@ describe('a transaction that the database rolls back for the sake of another one
   });
 });
 
-describe('an outage is told as one that a later try may survive', () => {
+describe('57 an outage is told as one that a later try may survive', () => {
   const OUTAGE = { code: 'database_unavailable', isRetryable: true };
   const open = (url: string) => createDatabase({ url, rootKeys: testRootKeys, poolSize: 2 });
 

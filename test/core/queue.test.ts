@@ -122,7 +122,7 @@ describe('a job', () => {
   });
 });
 
-describe('the line of jobs', () => {
+describe('63 the line of jobs', () => {
   const sendFor = (job: OperationJob, urgency?: Urgency) =>
     core.database.withCustomer(job.customerId, (tx) => core.queue.sendOperation(tx, job, urgency ? { urgency } : {}));
 
@@ -419,7 +419,7 @@ describe('a worker', () => {
   });
 });
 
-describe('a job without a retry left', () => {
+describe('63 a job without a retry left', () => {
   /** A worker that takes the job once more, for the last time, and fails. */
   const failForGood = (queue: Queue, { customerId, id }: Operation) =>
     sql(

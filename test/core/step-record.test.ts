@@ -56,7 +56,7 @@ async function finished(screenshots: Screenshots = createScreenshots(core)) {
 
 const firstStep = async () => (await look(core, lease.operation)).steps[0];
 
-describe('the picture of a step', () => {
+describe('61 the picture of a step', () => {
   test('is stored, and the step and its entry name it', async () => {
     await finished();
     const step = await firstStep();

@@ -35,17 +35,24 @@ export const connectionsCut: Fault = {
   ],
 };
 
-async function askMany({ world }: Stage, count: number): Promise<readonly Hit[]> {
+async function askMany({ world, meanwhile }: Stage, count: number): Promise<readonly Hit[]> {
   const hits: Hit[] = [];
+  const broken: unknown[] = [];
   let left = count;
   const work = async (lane: (typeof world.lanes)[number]) => {
-    while (left-- > 0) hits.push({ asked: await ask(world, lane), overAt: performance.now() });
+    while (left-- > 0)
+      await ask(world, lane).then(
+        (asked) => hits.push({ asked, overAt: performance.now() }),
+        (error: unknown) => broken.push(error),
+      );
   };
   await Promise.all(
     Array.from({ length: AT_ONCE }, (_, index) =>
       work(world.lanes[index % world.lanes.length] as (typeof world.lanes)[number]),
     ),
   );
+  // One that came to nothing keeps no other from being looked at.
+  meanwhile(broken.length === 0 ? Promise.resolve() : Promise.reject(new AggregateError(broken, broken.join('; '))));
   return hits;
 }
 

@@ -4,6 +4,7 @@ import { ask, enterSignIn, press, request, type World } from './world.ts';
 export const killBot: Fault = {
   name: 'bot killed at a click',
   words: 'SIGKILL between a click (or words, or a form) and its acknowledgement, before and after the commit',
+  isAlone: true, // there is one bot: another case's kill would come while this one is judged
   cases: () => [
     killAtWords,
     killAtApproval('before'),

@@ -301,7 +301,8 @@ export async function enterSignIn(
     (operation) => operation.state,
     () => 'out of sight',
   );
-  throw new Error(`the sign-in for ${asked.id} was not taken: ${answer}, and it is ${state}`);
+  const shown = world.chat.messages(thread).map(({ to, cards }) => `${to ?? 'all'}: ${cards.at(-1)?.summary}`);
+  throw new Error(`the sign-in for ${asked.id} was not taken: ${answer}, and it is ${state}; ${shown.join(' | ')}`);
 }
 
 /** How often a click on Approve came to a plan that was made anew meanwhile. */
