@@ -317,6 +317,28 @@ describe('a token', () => {
     });
   });
 
+  test('moves to a new key of its customer with the other secrets, and the old key goes', async () => {
+    await slack.install(ACME);
+    const rotated = await core.keyRotation.rotateCustomerKeys(await customerOf('T0ACME'));
+    expect(rotated).toMatchObject({ kind: 'rotated', rewrapped: 1, unreadable: 0 });
+    expect(await rows('SELECT substring(sealed FROM 3 FOR 4) = int4send(2) AS moved FROM slack_installations')).toEqual(
+      [{ moved: true }],
+    );
+    await post('T0ACME');
+    await shiftClock(testDatabase.ownerUrl, '11 hours');
+    await post('T0ACME');
+    expect(server.oauth.exchanges).toEqual([true]);
+  });
+
+  test('goes when its customer is erased, who does not come back by an installation', async () => {
+    await slack.install(ACME);
+    await core.keyRotation.eraseCustomer(await customerOf('T0ACME'));
+    expect(await rows('SELECT sealed FROM slack_installations')).toEqual([{ sealed: null }]);
+    await expect(post('T0ACME')).rejects.toMatchObject({ code: 'chat_unavailable' });
+    const page = await slack.install(ACME);
+    expect([page.status, page.text]).toEqual([409, expect.stringContaining('was erased for good')]);
+  });
+
   test('lacks a permission: the error says to install again', async () => {
     await slack.install(ACME);
     server.fail('chat.postMessage', { error: 'missing_scope' });

@@ -228,18 +228,14 @@ export async function startSlackServer(): Promise<SlackServer> {
     const isKnown = bearer === token || installed !== undefined;
     const isRevoked = oauth.revoked.has(bearer);
     const run = methods[method];
-    if (method === 'auth.revoke' && of !== undefined) oauth.revoke(of);
-    const result =
-      failure ??
-      (method === 'oauth.v2.access'
-        ? await oauth.access(args)
-        : isRevoked
-          ? method === 'auth.revoke'
-            ? { ok: true, revoked: true }
-            : refused('token_revoked')
-          : isKnown
-            ? (run?.(args) ?? refused('unknown_method'))
-            : refused('invalid_auth'));
+    const ask = async (): Promise<Result> => {
+      if (method === 'oauth.v2.access') return oauth.access(args);
+      if (isRevoked) return refused('token_revoked');
+      if (!isKnown) return refused('invalid_auth');
+      if (method === 'auth.revoke' && of !== undefined) return oauth.revoke(of);
+      return run?.(args) ?? refused('unknown_method');
+    };
+    const result = failure ?? (await ask());
     response.writeHead(200, json).end(JSON.stringify('ok' in result ? result : { ok: false, ...result }));
   }
 
