@@ -92,6 +92,11 @@ describe('the way to an installation', () => {
     expect(headers.get('cache-control')).toBe('no-store');
   });
 
+  test('is not begun by whoever only looks whether the page is there', async () => {
+    const response = await fetch(`${slack.url}/slack/install`, { method: 'HEAD' });
+    expect([response.status, response.headers.get('set-cookie')]).toEqual([200, null]);
+  });
+
   test('ends with a customer whose first admin is whoever installed it, and says so', async () => {
     const page = await slack.install(ACME);
     expect([page.status, page.text]).toEqual([200, expect.stringContaining('It is in Acme now.')]);
@@ -177,7 +182,7 @@ describe('the way to an installation', () => {
   test('renews the tokens where it is installed already, and makes nobody an admin', async () => {
     await slack.install(ACME);
     const page = await slack.install({ ...ACME, userId: 'U0002' });
-    expect(page.text).toContain('It has its admins already');
+    expect(page.text).toContain('It was there already');
     expect(slack.installed.map(({ kind }) => kind)).toEqual(['installed', 'renewed']);
     expect(slack.installed[1]?.installer.roles).toEqual(['merchant']);
     expect(await rows('SELECT workspace_id FROM slack_installations')).toEqual([{ workspace_id: 'T0ACME' }]);
@@ -217,6 +222,8 @@ describe('an event', () => {
     const person = (userId: string) => ({ platform: 'slack', workspaceId: 'E0ORG', userId, name: '' }) as const;
     expect(await slack.chat.standing(person('U0009'))).toMatchObject({ kind: 'member' });
     expect(await slack.chat.standing(person('U0002'))).toEqual({ kind: 'guest' });
+    server.groups.set('S0001', ['U0009']);
+    expect(await slack.chat.standing(person('U0009'), 'S0001')).toEqual({ kind: 'member', isInGroup: true });
   });
 
   test.each([

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
-import { createSlackOAuth, type SlackOAuth } from './oauth.ts';
+import { createSlackOAuth, type InstalledIn, type SlackOAuth } from './oauth.ts';
 import type { KeptMessage } from './reading.ts';
 
 export const TEAM = 'T0001';
@@ -134,7 +134,7 @@ export async function startSlackServer(): Promise<SlackServer> {
       : undefined;
   }
 
-  const methods: Readonly<Record<string, (args: Args) => Result>> = {
+  const methods: Readonly<Record<string, (args: Args, caller?: InstalledIn) => Result>> = {
     'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
     'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0ANY', name: 'Any' }] }),
     'users.info': ({ user }) => {
@@ -142,7 +142,8 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
-    'usergroups.users.list': ({ usergroup }) => {
+    'usergroups.users.list': ({ usergroup, team_id }, caller) => {
+      if (caller && !caller.team && team_id === undefined) return refused('missing_argument');
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
     },
@@ -233,7 +234,7 @@ export async function startSlackServer(): Promise<SlackServer> {
       if (isRevoked) return refused('token_revoked');
       if (!isKnown) return refused('invalid_auth');
       if (method === 'auth.revoke' && of !== undefined) return oauth.revoke(of);
-      return run?.(args) ?? refused('unknown_method');
+      return run?.(args, installed) ?? refused('unknown_method');
     };
     const result = failure ?? (await ask());
     response.writeHead(200, json).end(JSON.stringify('ok' in result ? result : { ok: false, ...result }));
