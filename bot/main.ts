@@ -15,7 +15,7 @@ import {
 } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
-import { createSlack, createSlackForMany, type Slack, type SlackForMany } from '../adapters/slack/index.ts';
+import { createSlack, createSlackForMany } from '../adapters/slack/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
@@ -27,7 +27,7 @@ import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
-import type { Chat, ChatEvent, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Chat, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
@@ -41,7 +41,7 @@ import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { createProgress } from './progress.ts';
-import { createReception } from './reception.ts';
+import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
 import { createDatabaseWatch } from './watch.ts';
 
@@ -49,8 +49,6 @@ const PROJECT = join(import.meta.dirname, '..');
 /** For jobs that are being handed back; with everything else that ends then, a stop takes 20 s at most. */
 const DRAIN_MS = 15_000;
 const UPKEEP_SECONDS = 3600;
-/** How often what a removal of Slack left to do is looked for, in case the process that did it is gone. */
-const REMOVALS_MS = 60_000;
 
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
@@ -211,7 +209,7 @@ async function wire(
     if (options.webChat)
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     if (options.chat) await openChat(options.chat, context, redact, chats, ending);
-    if (slack) await startSlack(slack, config, context, foundation, chats, ending);
+    if (slack) await startSlack(slack, config, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
     progress.start();
     ending.push(() => progress.stop());
     const deadlines = { database, audit, operations, mover, vault };
@@ -312,13 +310,14 @@ function openSlack(
   context: Context,
   line: SharedLimits,
   readPicture: ReturnType<typeof createPictureLinks>['read'],
-): OpenedSlack | undefined {
+) {
   if (slack === undefined) return undefined;
   const picture = async ({ url }: PictureLink) => {
     const link = readPicture(url.replace(/^\/pictures\//, ''));
     return link && screenshots.get(link.customerId, link.pictureId);
   };
-  if (slack.kind !== 'oauth') return { ways: 'one', ...slack, chat: createSlack(slack, { log, line, picture }) };
+  if (slack.kind !== 'oauth')
+    return { ways: 'one', ...slack, chat: createSlack(slack, { log, line, picture }) } as const;
   const options = { ...slack, publicUrl: http.publicUrl, scopes: slackScopes() };
   // Whoever it does not reach is asked with the first request.
   const onInstalled = ({ customerId, installer }: Installed) =>
@@ -326,62 +325,7 @@ function openSlack(
       log.warn({ err, customerId }, 'Slack: whoever installed it could not be written to'),
     );
   const chat = createSlackForMany(options, { log, line, picture, installations, page: plainPage, onInstalled });
-  return { ways: 'many', chat };
-}
-
-type OpenedSlack =
-  | { readonly ways: 'one'; readonly kind: 'http' | 'socket'; readonly firstAdmin?: string; readonly chat: Slack }
-  | { readonly ways: 'many'; readonly chat: SlackForMany };
-
-/** From now on what people say there; what an uninstalled workspace left to do is done. */
-async function startSlack(
-  slack: OpenedSlack,
-  { http }: Config,
-  context: Context,
-  { directory, inbox, redact, log, installations }: Foundation,
-  chats: Map<Platform, Chat>,
-  ending: (() => Promise<unknown>)[],
-): Promise<void> {
-  const { chat } = slack;
-  chats.set('slack', redactedChat(chat, redact));
-  const converseRedacted = async (event: ChatEvent) => redactedReply(await converse(context, event), redact);
-  const reception = createReception({ inbox, directory, log, chat: context.chat, converse: converseRedacted });
-  ending.push(() => reception.stop(DRAIN_MS));
-  ending.push(() => chat.stop());
-  chat.listen(reception.listen);
-  const finish = () =>
-    installations.finishRemovals().catch((err: unknown) => log.warn({ err }, 'a removal could not be finished yet'));
-  await finish();
-  const timer = setInterval(finish, REMOVALS_MS);
-  timer.unref();
-  ending.push(async () => clearInterval(timer));
-  if (slack.ways === 'one') await startWorkspace(slack, context);
-  else {
-    await slack.chat.start();
-    const install = `${http.publicUrl}/slack/install`;
-    log.info({ way: 'many workspaces by OAuth', install }, 'Slack is connected');
-  }
-  reception.start();
-}
-
-/** Who Slack says we are, and its first admin the first time. */
-async function startWorkspace(
-  { chat, kind, firstAdmin }: Extract<OpenedSlack, { ways: 'one' }>,
-  { directory, customers, log }: Context,
-): Promise<void> {
-  const workspace = await chat.start(async ({ workspaceId, name }) => {
-    if (await directory.customerOfWorkspace('slack', workspaceId)) return;
-    const admin = firstAdmin ? await chat.person(workspaceId, firstAdmin) : await chat.primaryOwner();
-    if (!admin)
-      throw new CountersignError(
-        'config_invalid',
-        'Slack names no Primary Owner of this workspace: set SLACK_FIRST_ADMIN to the id of whoever shall be the first admin.',
-      );
-    await customers.install({ platform: 'slack', workspaceId, name }, admin);
-    log.info({ workspaceId, admin: admin.userId }, 'Slack: the workspace is new, and this is its first admin');
-  });
-  const way = kind === 'http' ? 'one workspace over HTTP' : 'one workspace in Socket Mode';
-  log.info({ way, workspaceId: workspace.workspaceId }, 'Slack is connected');
+  return { ways: 'many', chat } as const;
 }
 
 async function openWebChat(

@@ -17,8 +17,9 @@ const WORDS: Readonly<Record<string, string>> = {
   invalid_refresh_token: 'My token has expired: an admin has to install me again.',
   token_expired: 'My token has expired: an admin has to install me again.',
   account_inactive: 'Slack has deactivated my account: an admin has to install me again.',
-  invalid_auth: 'Slack does not know my token: SLACK_BOT_TOKEN has to be set anew.',
-  not_authed: 'Slack got no token from me: SLACK_BOT_TOKEN has to be set anew.',
+  invalid_auth:
+    'Slack does not know my token: an admin has to install me again, or whoever runs me sets SLACK_BOT_TOKEN anew.',
+  not_authed: 'Slack got no token from me: whoever runs me has to look at my settings.',
   missing_scope: 'A permission is missing: install me again with the scopes of manifest.json.',
   msg_too_long: 'The message is longer than Slack takes.',
   expired_trigger_id: 'Slack gave me no time to open the form: press the button again.',

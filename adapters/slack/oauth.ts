@@ -160,13 +160,17 @@ function welcome(installation: Installation, installed: Installed | undefined): 
   const name = (isEnterpriseInstall ? enterprise?.name : team?.name) ?? 'Slack';
   const where = team ? `&team=${encodeURIComponent(team.id)}` : '';
   const isAdmin = installed?.installer.roles.includes('admin') ?? false;
+  const whoDecides =
+    installed?.kind === 'renewed'
+      ? 'It was there already, and has new permissions from Slack now. Its admins, approvers and settings stay as they are.'
+      : isAdmin
+        ? 'You are an admin of it. In Slack it asks you directly who shall approve; /countersign settings changes that later.'
+        : 'It has its admins already, who stay as they are; /countersign settings tells them who approves.';
   return {
     title: 'Countersign is installed',
     sentences: [
       `It is in ${name} now. Nothing runs there that nobody countersigned.`,
-      isAdmin
-        ? 'You are an admin of it: it has written to you directly in Slack, and asks who shall approve.'
-        : 'It has its admins already, who stay as they are; /countersign settings tells them who approves.',
+      whoDecides,
       'To begin, invite it to a channel with /invite @Countersign, and ask there.',
     ],
     ...(appId === undefined

@@ -37,7 +37,12 @@ export function httpRoutes(options: {
   receiver.init(app as unknown as App);
   const routes = Router();
   routes.post(EVENTS_PATH, refuseReplays(now), (request, response) => receiver.requestListener(request, response));
-  if (installer) routes.get([INSTALL_PATH, REDIRECT_PATH], pageHeaders, receiver.requestListener);
+  if (installer)
+    routes.get([INSTALL_PATH, REDIRECT_PATH], pageHeaders, (request, response) => {
+      if (request.method === 'HEAD')
+        response.end(); // it begins nothing
+      else receiver.requestListener(request, response);
+    });
   return routes;
 }
 

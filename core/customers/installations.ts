@@ -190,12 +190,18 @@ export function createInstallations(deps: InstallationDeps): Installations {
       if (!customerId) return undefined;
       // What was exchanged can't be had a second time: it outlives a transaction that the database did not commit.
       let got: InstallationTokens | undefined;
+      let spent: string | undefined;
       const once = () =>
         database.withCustomer(customerId, async (tx) => {
           const current = await read(tx, customerId, workspaceId, Prisma.sql`FOR UPDATE`);
           if (!current) return undefined;
-          got ??= isDue(current) ? await exchange(current) : undefined;
-          if (!got) return current;
+          if (!got) {
+            if (!isDue(current)) return current;
+            got = await exchange(current);
+            spent = current.refresh?.reveal();
+          }
+          // It was committed after all, or somebody has installed it again since: what is there is newer.
+          if (!got || current.refresh?.reveal() !== spent) return current;
           const { refresh = current.refresh, ...tokens } = got;
           const data = await seal(tx, customerId, workspaceId, { ...tokens, ...(refresh ? { refresh } : {}) });
           await tx.slackInstallation.update({ where: { customerId_workspaceId: { customerId, workspaceId } }, data });

@@ -92,6 +92,11 @@ describe('the way to an installation', () => {
     expect(headers.get('cache-control')).toBe('no-store');
   });
 
+  test('is not begun by whoever only looks whether the page is there', async () => {
+    const response = await fetch(`${slack.url}/slack/install`, { method: 'HEAD' });
+    expect([response.status, response.headers.get('set-cookie')]).toEqual([200, null]);
+  });
+
   test('ends with a customer whose first admin is whoever installed it, and says so', async () => {
     const page = await slack.install(ACME);
     expect([page.status, page.text]).toEqual([200, expect.stringContaining('It is in Acme now.')]);
@@ -177,7 +182,7 @@ describe('the way to an installation', () => {
   test('renews the tokens where it is installed already, and makes nobody an admin', async () => {
     await slack.install(ACME);
     const page = await slack.install({ ...ACME, userId: 'U0002' });
-    expect(page.text).toContain('It has its admins already');
+    expect(page.text).toContain('It was there already');
     expect(slack.installed.map(({ kind }) => kind)).toEqual(['installed', 'renewed']);
     expect(slack.installed[1]?.installer.roles).toEqual(['merchant']);
     expect(await rows('SELECT workspace_id FROM slack_installations')).toEqual([{ workspace_id: 'T0ACME' }]);
@@ -217,6 +222,8 @@ describe('an event', () => {
     const person = (userId: string) => ({ platform: 'slack', workspaceId: 'E0ORG', userId, name: '' }) as const;
     expect(await slack.chat.standing(person('U0009'))).toMatchObject({ kind: 'member' });
     expect(await slack.chat.standing(person('U0002'))).toEqual({ kind: 'guest' });
+    server.groups.set('S0001', ['U0009']);
+    expect(await slack.chat.standing(person('U0009'), 'S0001')).toEqual({ kind: 'member', isInGroup: true });
   });
 
   test.each([
@@ -315,6 +322,28 @@ describe('a token', () => {
       message: 'My token has expired: an admin has to install me again.',
       isRetryable: false,
     });
+  });
+
+  test('moves to a new key of its customer with the other secrets, and the old key goes', async () => {
+    await slack.install(ACME);
+    const rotated = await core.keyRotation.rotateCustomerKeys(await customerOf('T0ACME'));
+    expect(rotated).toMatchObject({ kind: 'rotated', rewrapped: 1, unreadable: 0 });
+    expect(await rows('SELECT substring(sealed FROM 3 FOR 4) = int4send(2) AS moved FROM slack_installations')).toEqual(
+      [{ moved: true }],
+    );
+    await post('T0ACME');
+    await shiftClock(testDatabase.ownerUrl, '11 hours');
+    await post('T0ACME');
+    expect(server.oauth.exchanges).toEqual([true]);
+  });
+
+  test('goes when its customer is erased, who does not come back by an installation', async () => {
+    await slack.install(ACME);
+    await core.keyRotation.eraseCustomer(await customerOf('T0ACME'));
+    expect(await rows('SELECT sealed FROM slack_installations')).toEqual([{ sealed: null }]);
+    await expect(post('T0ACME')).rejects.toMatchObject({ code: 'chat_unavailable' });
+    const page = await slack.install(ACME);
+    expect([page.status, page.text]).toEqual([409, expect.stringContaining('was erased for good')]);
   });
 
   test('lacks a permission: the error says to install again', async () => {

@@ -8,10 +8,10 @@ export interface InstalledIn {
   readonly botUserId: string;
 }
 
+type Result = Record<string, unknown>;
+
 export const CLIENT_ID = '100.200';
 export const CLIENT_SECRET = 'client secret of the tests';
-
-type Result = Record<string, unknown>;
 
 /** Slack's side of OAuth: a code and a refresh token are good for one exchange each, and a revoked token for nothing. */
 export interface SlackOAuth {
@@ -24,7 +24,7 @@ export interface SlackOAuth {
   /** Somebody has said yes: the code that they are sent back with. */
   allow(where: InstalledIn, options?: { readonly scopes?: string }): string;
   /** Nothing of this workspace or organisation is taken any more. */
-  revoke(id: string): void;
+  revoke(id: string): Result;
   /** Exchanges wait for their answer until this is called. */
   hold(): () => void;
   isHeld(): boolean;
@@ -68,6 +68,7 @@ export function createSlackOAuth(): SlackOAuth {
       const isThere = ({ team, enterprise }: InstalledIn) => (team ?? enterprise)?.id === id;
       for (const [token, where] of tokens) if (isThere(where)) revoked.add(token);
       for (const [token, where] of refreshes) if (isThere(where)) refreshes.delete(token);
+      return { ok: true, revoked: true };
     },
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();

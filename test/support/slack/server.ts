@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
-import { createSlackOAuth, type SlackOAuth } from './oauth.ts';
+import { createSlackOAuth, type InstalledIn, type SlackOAuth } from './oauth.ts';
 import type { KeptMessage } from './reading.ts';
 
 export const TEAM = 'T0001';
@@ -196,7 +196,7 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
       : undefined;
   }
 
-  const methods: Readonly<Record<string, (args: Args) => Result>> = {
+  const methods: Readonly<Record<string, (args: Args, caller?: InstalledIn) => Result>> = {
     'auth.test': () => ({
       ok: true,
       team_id: TEAM,
@@ -220,7 +220,8 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
         date_delete: 0,
       })),
     }),
-    'usergroups.users.list': ({ usergroup }) => {
+    'usergroups.users.list': ({ usergroup, team_id }, caller) => {
+      if (caller && !caller.team && team_id === undefined) return refused('missing_argument');
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
     },
@@ -343,18 +344,14 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
     const isKnown = bearer === token || installed !== undefined;
     const isRevoked = oauth.revoked.has(bearer);
     const run = methods[method];
-    if (method === 'auth.revoke' && of !== undefined) oauth.revoke(of);
-    const result =
-      failure ??
-      (method === 'oauth.v2.access'
-        ? await oauth.access(args)
-        : isRevoked
-          ? method === 'auth.revoke'
-            ? { ok: true, revoked: true }
-            : refused('token_revoked')
-          : isKnown
-            ? (run?.(args) ?? refused('unknown_method'))
-            : refused('invalid_auth'));
+    const ask = async (): Promise<Result> => {
+      if (method === 'oauth.v2.access') return oauth.access(args);
+      if (isRevoked) return refused('token_revoked');
+      if (!isKnown) return refused('invalid_auth');
+      if (method === 'auth.revoke' && of !== undefined) return oauth.revoke(of);
+      return run?.(args, installed) ?? refused('unknown_method');
+    };
+    const result = failure ?? (await ask());
     response.writeHead(200, json).end(JSON.stringify('ok' in result ? result : { ok: false, ...result }));
   }
 
