@@ -30,12 +30,6 @@ test('a slice of the stress suite completes every operation', async () => {
   expect({ code, out }).toMatchObject({ code: 0 });
 }, 300_000);
 
-test('a slice of the load in Slack: each request has one card in its thread, within Slack’s rates', async () => {
-  const { code, out } = await runs('stress', '--slack', '--slice');
-  expect(out).toContain('Slack under load: all well');
-  expect({ code, out }).toMatchObject({ code: 0 });
-}, 300_000);
-
 if (IS_WHOLE)
   test('a slice of the soak suite ends in truth, and leaves no browser behind', async () => {
     const { code, out } = await runs('soak', '--slice');

@@ -7,7 +7,6 @@ import { parseArgs } from 'node:util';
 import { approveDirectly, type Requested, requestDirectly } from '../attack/faults/direct.ts';
 import { until } from '../attack/faults/program.ts';
 import { type Lane, openWorld, press, type World } from '../attack/faults/world.ts';
-import { slackLoad } from './slack.ts';
 
 const STEP = { cpuMs: 20, waitMs: 80 };
 const CONCURRENCY = 4; // per worker: most of a step is waiting
@@ -18,8 +17,7 @@ const USAGE = `Usage: npm run stress [-- OPTIONS]
   --operations N  for the throughput, each time (100)
   --backlog N     queued before one more is asked for (10000)
   --samples N     how often the wait is measured (50)
-  --slice         a few of each, in less than a minute
-  --slack         instead: 200 requests in a minute of 20 people in Slack, see test/stress/slack.ts`;
+  --slice         a few of each, in less than a minute`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -28,7 +26,6 @@ async function main(): Promise<number> {
       backlog: { type: 'string' },
       samples: { type: 'string' },
       slice: { type: 'boolean', default: false },
-      slack: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -36,13 +33,6 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  if (values.slack)
-    return slackLoad(
-      values.slice
-        ? { requests: 12, seconds: 4, persons: 6 }
-        : { requests: 200, seconds: 60, persons: 20, ackMs: 1_000 },
-      say,
-    );
   const [operations, backlog, samples] = values.slice ? [8, 40, 4] : [100, 10_000, 50];
   const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency: CONCURRENCY });
   const { queue } = world.foundation;

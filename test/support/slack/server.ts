@@ -14,24 +14,6 @@ export const BOT_TOKEN = 'xoxb-of-the-tests';
 export const APP_TOKEN = 'xapp-of-the-tests';
 export const SIGNING_SECRET = 'signing secret of the tests';
 const TRIGGER_MS = 3_000;
-/** How often a method is taken, of a workspace in any minute (docs.slack.dev, rate limits: tiers 2, 3 and 4). */
-const A_MINUTE: Readonly<Record<string, number>> = {
-  'users.list': 20,
-  'usergroups.list': 20,
-  'usergroups.users.list': 20,
-  'chat.update': 50,
-  'conversations.open': 50,
-  'agents.sessions.setStatus': 50,
-  'chat.postEphemeral': 100,
-  'files.completeUploadExternal': 100,
-  'files.getUploadURLExternal': 100,
-  'files.info': 100,
-  'users.info': 100,
-  'views.open': 100,
-  'views.publish': 100,
-};
-/** Messages to one channel: about one a second, and no more than a few at once. */
-const MESSAGES = { aMinute: 61, aSecond: 3 };
 
 export interface SlackUser {
   readonly id: string;
@@ -71,10 +53,6 @@ export interface SlackServer {
   /** What `files.info` says of a recording. */
   readonly clips: Map<string, object>;
   readonly homes: Map<string, readonly unknown[]>;
-  /** Calls beyond Slack's rates, each answered with 429. */
-  readonly beyond: readonly string[];
-  /** Each method's busiest minute; of messages, the busiest channel's. */
-  busiest(): ReadonlyMap<string, number>;
   /** What `agents.sessions.setStatus` was told, in order. */
   readonly statuses: readonly string[];
   /** From now on this workspace has no agents' sessions. */
@@ -104,8 +82,7 @@ type Args = Record<string, unknown>;
 type Result = Record<string, unknown>;
 const refused = (error: string): Result => ({ ok: false, error });
 
-/** @param hasRates it keeps to Slack's rates, which a test of one message after another would have to wait for. */
-export async function startSlackServer({ hasRates = false } = {}): Promise<SlackServer> {
+export async function startSlackServer(): Promise<SlackServer> {
   const calls: Call[] = [];
   const users = new Map<string, SlackUser>(
     [
@@ -119,8 +96,6 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
   const refusedBlocks = new Set<string>();
   const clips = new Map<string, object>();
   const statuses: string[] = [];
-  const beyond: string[] = [];
-  const taken = new Map<string, number[]>();
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const oauth = createSlackOAuth();
@@ -135,31 +110,6 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
   let eventsUrl: string | undefined;
   let clock = Date.now() * 1000;
   let apiUrl = '';
-
-  /** @returns false where Slack would say that it is too much. */
-  function isWithinRates(method: string, channel: unknown): boolean {
-    const isMessage = method === 'chat.postMessage';
-    const most = isMessage ? MESSAGES.aMinute : A_MINUTE[method];
-    if (most === undefined) return true;
-    const key = isMessage ? `${method} ${String(channel)}` : method;
-    const times = taken.get(key) ?? [];
-    taken.set(key, times);
-    const now = performance.now();
-    const since = (ms: number) => times.filter((at) => at > now - ms).length;
-    if (since(60_000) >= most || (isMessage && since(1_000) >= MESSAGES.aSecond)) return false;
-    times.push(now);
-    return true;
-  }
-
-  function busiest(): ReadonlyMap<string, number> {
-    const most = new Map<string, number>();
-    for (const [key, times] of taken) {
-      const [method = ''] = key.split(' ');
-      const inAMinute = times.map((at, i) => times.slice(i).filter((later) => later < at + 60_000).length);
-      most.set(method, Math.max(most.get(method) ?? 0, ...inAMinute));
-    }
-    return most;
-  }
 
   const newTs = (): string => {
     const micros = String(++clock);
@@ -331,11 +281,6 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
       response.writeHead(429, { ...json, 'Retry-After': String(failure.retryAfter) }).end('{"ok":false}');
       return;
     }
-    if (!failure && hasRates && !isWithinRates(method, args.channel)) {
-      beyond.push(method);
-      response.writeHead(429, { ...json, 'Retry-After': '1' }).end('{"ok":false,"error":"ratelimited"}');
-      return;
-    }
     if (failure && 'status' in failure) {
       response.writeHead(failure.status).end('down');
       return;
@@ -408,7 +353,6 @@ export async function startSlackServer({ hasRates = false } = {}): Promise<Slack
 
   return {
     ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes, oauth },
-    ...{ beyond, busiest },
     statuses,
     withoutAgents: () => {
       isAgent = false;
