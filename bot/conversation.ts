@@ -41,7 +41,6 @@ import { rateResult } from './rating.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
-import { agreeToHeard, heardCard, wordsOfClip } from './voice-flow.ts';
 import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
@@ -74,9 +73,6 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
     case 'edit':
       await followEdit(context, scene, event);
       return undefined;
-    case 'clip':
-      await hearClip(context, scene, event);
-      return undefined;
     case 'stop':
       await stopThread(context, scene, event);
       return undefined;
@@ -96,8 +92,7 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
     return undefined;
   }
   return context.database.withCustomer(customerId, async (tx) => {
-    const isToOthers =
-      event.kind === 'edit' || ((event.kind === 'message' || event.kind === 'clip') && event.isOverheard);
+    const isToOthers = event.kind === 'edit' || (event.kind === 'message' && event.isOverheard);
     if (isToOthers) {
       const { platform, workspaceId, ref } = event.thread;
       const isOurs = (await tx.thread.count({ where: { customerId, platform, workspaceId, ref } })) > 0;
@@ -112,33 +107,14 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
 }
 
 async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'message' }>): Promise<void> {
-  const intent = await intentOf(context, scene, event);
-  if (event.isOverheard && !isMeantForUs(intent)) return;
-  await answer(context, scene, event, intent);
-}
-
-/** What a recording asks for is done once whoever spoke has read it; what asks for nothing is answered at once. */
-async function hearClip(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'clip' }>): Promise<void> {
-  const said = await wordsOfClip(context, event);
-  if (!said) return;
-  const intent = await intentOf(context, scene, said);
-  if (said.isOverheard && !isMeantForUs(intent)) return;
-  if (['help', 'greeting', 'unsure', 'secret_pasted'].includes(intent.kind))
-    return answer(context, scene, said, intent);
-  await heardCard(context, scene.member, said, event.clip);
-}
-
-async function intentOf(
-  context: Context,
-  scene: Scene,
-  event: Extract<ChatEvent, { kind: 'message' }>,
-): Promise<Intent> {
   const rules = await context.database.withCustomer(scene.customerId, (tx) =>
     context.customers.rules(tx, scene.customerId),
   );
   // What is said to others is no model's business.
   const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
-  return completed(scene, await understand(event.text, context.services, model));
+  const intent = completed(scene, await understand(event.text, context.services, model));
+  if (event.isOverheard && !isMeantForUs(intent)) return;
+  await answer(context, scene, event, intent);
 }
 
 /** Of what people say among themselves in a thread of ours: the answer to our question, a stop, and what must not stand there. */
@@ -328,10 +304,6 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'audit':
     case 'audit_page':
       return showAudit(context, customerId, member, event, event.value);
-    case 'heard': {
-      const said = await agreeToHeard(context, member, event);
-      return said && hear(context, scene, said);
-    }
     case 'share_audit':
       return shareAudit(context, customerId, member, event);
     case 'rate':

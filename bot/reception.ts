@@ -67,7 +67,7 @@ export function createReception(deps: ReceptionDeps): Reception {
 
   /** Whoever spoke is never left without a word; when not even that arrives, the log has it. */
   async function tell(event: ChatEvent, error: unknown): Promise<void> {
-    if (event.kind === 'home' || ((event.kind === 'message' || event.kind === 'clip') && event.isOverheard)) return;
+    if (event.kind === 'home' || (event.kind === 'message' && event.isOverheard)) return;
     const isChat = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
     const words = isChat
       ? `I could not answer you where you wrote to me. ${error.message}`

@@ -20,9 +20,6 @@ export function isUnmistakable(secret: Secret): boolean {
 export function redactedChat(chat: Chat, redact: Redact): Chat {
   const clean = <T>(value: T): T => redactAll(value, redact);
   const showHome: Chat['showHome'] = chat.showHome && (async (person, card) => chat.showHome?.(person, clean(card)));
-  const transcript: Chat['transcript'] =
-    chat.transcript &&
-    (async (thread, clip) => clean(await chat.transcript?.(thread, clip)) ?? { kind: 'none', why: 'failed' });
   return {
     platform: chat.platform,
     capabilities: chat.capabilities,
@@ -34,7 +31,6 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     standing: (person, group) => chat.standing(person, group),
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
-    ...(transcript && { transcript }),
     ...(chat.channelOf && { channelOf: chat.channelOf.bind(chat) }),
     ...(chat.linkTo && { linkTo: chat.linkTo.bind(chat) }),
     ...(chat.groups && { groups: chat.groups.bind(chat) }),

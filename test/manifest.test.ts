@@ -102,7 +102,6 @@ describe('the Slack manifest', () => {
     'chat.update': 'chat:write',
     'conversations.open': 'im:write',
     'files.completeUploadExternal': 'files:write',
-    'files.info': 'files:read',
     'oauth.v2.access': undefined,
     'usergroups.list': 'usergroups:read',
     'usergroups.users.list': 'usergroups:read',
@@ -128,7 +127,7 @@ describe('the Slack manifest', () => {
     ];
     const { bot, bot_optional } = oauth_config.scopes;
     expect([...bot, ...bot_optional].toSorted()).toEqual([...new Set(needed)].toSorted());
-    expect(bot_optional).toEqual(['files:read', 'usergroups:read']);
+    expect(bot_optional).toEqual(['usergroups:read']);
   });
 
   test('subscribes to the events, and has the commands, shortcuts and prompts, that the program knows', () => {

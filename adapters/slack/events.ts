@@ -27,10 +27,6 @@ const said = z.looseObject({
   thread_ts: ts.optional(),
   edited: z.looseObject({ ts }).optional(),
   subtype: z.string().optional(),
-  files: z
-    .array(z.looseObject({ id, subtype: z.string().optional() }))
-    .optional()
-    .catch(undefined),
 });
 const messageEvent = said.extend({
   type: z.enum(['message', 'app_mention']),
@@ -175,8 +171,6 @@ function readOpening({ tab, channel, user }: z.infer<typeof homeEvent>, eventId:
   return { kind: 'event', userId: user, make: (from) => ({ kind: 'home', id: `home/${eventId}`, thread, from }) };
 }
 
-/** Of files: what somebody recorded in Slack itself. */
-const RECORDED = new Set(['slack_audio', 'slack_video']);
 /** Without a subtype, or with a file: those that somebody typed. */
 const TYPED = new Set([undefined, 'file_share', 'thread_broadcast']);
 
@@ -193,14 +187,12 @@ function readMessage(event: unknown, self: Self): Incoming {
   // A mention comes twice, as `message` and as `app_mention`, with the same channel and time: one event.
   const eventId = `${self.workspaceId}/${channel}/${read.ts}`;
   const text = readText(read.text, self.botUserId);
-  const overheard = isAddressed ? {} : { isOverheard: true as const };
-  // Typed words win over spoken ones.
-  const clip = text === '' ? read.files?.find(({ subtype }) => RECORDED.has(subtype ?? ''))?.id : undefined;
   return {
-    ...{ kind: 'event', userId: user },
+    kind: 'event',
+    userId: user,
     make: (from) => ({
-      ...{ id: eventId, thread, from, ...overheard },
-      ...(clip === undefined ? { kind: 'message', text } : { kind: 'clip', clip }),
+      ...{ kind: 'message', id: eventId, thread, from, text },
+      ...(isAddressed ? {} : { isOverheard: true }),
     }),
   };
 }

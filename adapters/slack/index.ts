@@ -25,7 +25,6 @@ import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
 import { replaceShown } from './response.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
-import { readTranscript } from './transcript.ts';
 
 export type { OAuthOptions, SlackOptions } from './config.ts';
 export { createSlackForMany, type SlackForMany } from './many.ts';
@@ -256,10 +255,6 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     channelOf: (thread) => own(thread).channel,
     openForm,
     upload,
-    transcript: async (thread, clip) => {
-      own(thread);
-      return readTranscript(api, clip, self());
-    },
     async showHome(person, card) {
       const user_id = ownUserId(person, self());
       const view = { type: 'home' as const, blocks: renderBlocks(card.blocks, '') };

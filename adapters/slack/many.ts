@@ -121,7 +121,6 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     linkTo: (thread) => workspaces.get(thread.workspaceId)?.slack.linkTo?.(thread),
     showActivity: async (thread, ...rest) => (await of(thread)).showActivity?.(thread, ...rest),
     groups: async (workspaceId) => (await (await of({ workspaceId })).groups?.(workspaceId)) ?? [],
-    transcript: async (thread, clip) => (await (await of(thread)).transcript?.(thread, clip)) ?? { kind: 'writing' },
     showHome: async (person, card) => (await of(person)).showHome?.(person, card),
     listen: (given) => {
       listener = given;

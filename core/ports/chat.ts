@@ -50,11 +50,6 @@ export interface Chat {
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
   upload(thread: ThreadRef, picture: PictureLink, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
-  /**
-   * What is said in a recording, as the platform wrote it down; absent where it writes nothing down.
-   * @throws CountersignError `chat_unavailable`.
-   */
-  transcript?(thread: ThreadRef, clip: string): Promise<Transcript>;
   /** Shows a card on the person's own page, in place of what stood there; absent where the platform has no such page. */
   showHome?(person: Person, card: Card): Promise<void>;
 }
@@ -111,12 +106,6 @@ export type Standing =
   /** Nobody there, or not to be told apart. */
   | { readonly kind: 'unknown' };
 
-/** `writing`: not yet. `not_allowed`: the platform does not show it to us. */
-export type Transcript =
-  | { readonly kind: 'ready'; readonly text: string }
-  | { readonly kind: 'writing' }
-  | { readonly kind: 'none'; readonly why: 'failed' | 'not_allowed' | 'too_long' };
-
 /** What reaches us. `id` is the platform's own and the same when the platform repeats itself. */
 export type ChatEvent =
   | {
@@ -172,17 +161,6 @@ export type ChatEvent =
       readonly before: string;
       /** Absent: it was deleted. */
       readonly after?: string;
-    }
-  /** Somebody sent a recording of what they say, and typed nothing. */
-  | {
-      readonly kind: 'clip';
-      readonly id: string;
-      readonly thread: ThreadRef;
-      readonly from: Person;
-      /** The platform's name for it, see `Chat.transcript`. */
-      readonly clip: string;
-      /** As of a message. */
-      readonly isOverheard?: true;
     }
   /** Somebody pressed the platform's own Stop, which is about everything in the thread. */
   | { readonly kind: 'stop'; readonly id: string; readonly thread: ThreadRef; readonly from: Person }

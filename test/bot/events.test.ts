@@ -4,7 +4,6 @@ import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
-import { asTyped } from '../../bot/voice-flow.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
@@ -191,82 +190,6 @@ describe('60 an event that is delivered twenty times, to two instances', () => {
     await requestOperation(core, shop, { event });
     await expect(requestOperation(core, shop, { event })).rejects.toThrow('taken before');
   });
-});
-
-describe('a recording', () => {
-  const sends = ({ thread }: Scene, { person }: Member, clip: string, more: object = {}): ChatEvent => ({
-    ...{ kind: 'clip', id: `ev-${clip}`, thread, from: person, clip },
-    ...more,
-  });
-  const buttonOf = (scene: Scene) =>
-    scene.chat
-      .shown()
-      .flatMap(({ blocks }) => blocks)
-      .flatMap((block) => (block.kind === 'actions' ? block.buttons : []))
-      .find(({ action }) => action === 'heard');
-  const wordsTo = (scene: Scene) => scene.chat.calls.at(-1)?.card?.summary;
-  const heard = (text: string) => [{ kind: 'ready', text } as const];
-
-  test('is read back, and asks for one operation once whoever spoke has agreed, however often', async () => {
-    const scene = await openScene();
-    scene.chat.transcripts.set('F1', [
-      { kind: 'writing' },
-      ...heard('Set up WooCommerce for shop dot example dot com.'),
-    ]);
-    await scene.deliver(sends(scene, scene.shop.merchant, 'F1'), 2);
-    expect(scene.chat.shown()).toHaveLength(1);
-    expect(wordsTo(scene)).toBe('I heard: “Set up WooCommerce for shop.example.com”. Is that right?');
-    expect(await scene.operations()).toEqual([]);
-    const value = buttonOf(scene)?.value ?? '';
-    await scene.deliver(presses(scene, scene.shop.approver, 'ev-20', 'heard', value), 1);
-    expect(wordsTo(scene)).toBe('Only whoever recorded it can agree to its words. Nothing was done.');
-    await scene.deliver(presses(scene, scene.shop.merchant, 'ev-21', 'heard', 'op-1'), 1);
-    expect(wordsTo(scene)).toContain('Nothing was done');
-    expect(await scene.operations()).toEqual([]);
-    const local = value.replace('shop.example.com', `http://${TARGET}`);
-    const message = { thread: scene.thread, ref: 'm0' };
-    await scene.deliver({ ...presses(scene, scene.shop.merchant, 'ev-22', 'heard', local), message } as ChatEvent, 4);
-    await scene.deliver({ ...presses(scene, scene.shop.merchant, 'ev-23', 'heard', local), message } as ChatEvent, 4);
-    expect(await scene.operations()).toHaveLength(1);
-    expect(buttonOf(scene)).toBeUndefined();
-  });
-
-  test.each([
-    ['approves nothing', 'Approve.', 'Words decide nothing here.'],
-    ['carries no key', 'my key is ck_0123456789abcdef0123456789abcdef01234567', 'I did not use it.'],
-    ['that asks for nothing gets the help at once', 'Hello!', 'Hello'],
-  ])('%s', async (_, text, answer) => {
-    const scene = await openScene();
-    await requestOperation(scene.core, scene.shop);
-    scene.chat.transcripts.set('F2', heard(text));
-    await scene.deliver(sends(scene, scene.shop.approver, 'F2'), 1);
-    expect(wordsTo(scene)).toContain(answer);
-    expect(buttonOf(scene)).toBeUndefined();
-    expect((await scene.operations()).map(({ status }) => status)).toEqual(['awaiting_consent']);
-  });
-
-  test.each([
-    [{ kind: 'none', why: 'failed' }, 'could not be written down. Please type what you want. Nothing was done.'],
-    [{ kind: 'none', why: 'not_allowed' }, 'I may not read what was said in recordings here. Please type'],
-    [{ kind: 'none', why: 'too_long' }, 'too long, or has no words in it. Please type'],
-    [{ kind: 'ready', text: ' … '.repeat(400) }, 'too long, or has no words in it. Please type'],
-  ] as const)('without words (%j) is asked for in writing', async (transcript, answer) => {
-    const scene = await openScene();
-    scene.chat.transcripts.set('F3', [transcript]);
-    await scene.deliver(sends(scene, scene.shop.merchant, 'F3'), 1);
-    expect(wordsTo(scene)).toContain(answer);
-    await scene.deliver(sends(scene, scene.shop.merchant, 'F3', { id: 'ev-overheard', isOverheard: true }), 1);
-    expect(scene.chat.calls).toHaveLength(1);
-  });
-});
-
-test.each([
-  ['Set up WooCommerce for shop dot example dot com.', 'Set up WooCommerce for shop.example.com'],
-  ['my dash shop dot de slash store', 'my-shop.de/store'],
-  ['set up Woo for laden punkt de', 'set up Woo for laden.de'],
-  ['at this point for shop.example.com', 'at this point for shop.example.com'],
-])('%s, as it is typed', (spoken, typed) => {
-  expect(asTyped(spoken)).toBe(typed);
 });
 
 describe('60 a click on Approve that had its effect, but whose program died before it said so, comes again, and', () => {

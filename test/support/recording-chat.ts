@@ -1,4 +1,4 @@
-import type { Card, Chat, Form, MessageRef, Person, ThreadRef, Transcript } from '../../core/ports/chat.ts';
+import type { Card, Chat, Form, MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
 
 /** One call that changed what people see. */
 export interface ChatCall {
@@ -12,8 +12,6 @@ export interface ChatCall {
 /** A platform in memory that can tell repeated posts, and keeps what it was told. */
 export interface RecordingChat extends Chat {
   readonly calls: readonly ChatCall[];
-  /** What is answered for a recording, look by look; the last one stays. */
-  readonly transcripts: Map<string, Transcript[]>;
   /** What stands in the thread, oldest first. */
   shown(): readonly Card[];
 }
@@ -23,7 +21,6 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
   const calls: ChatCall[] = [];
   const messages = new Map<string, Card>();
   const refs = new Map<string, string>();
-  const transcripts = new Map<string, Transcript[]>();
   const record = async (call: ChatCall) => {
     await before(call);
     calls.push(call);
@@ -42,11 +39,6 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
       ...{ upload: false, mention: true, groups: false, picturesInCards: true },
     },
     calls,
-    transcripts,
-    transcript: async (_thread, clip) => {
-      const left = transcripts.get(clip) ?? [];
-      return (left.length > 1 ? left.shift() : left[0]) ?? { kind: 'none', why: 'failed' };
-    },
     shown: () => [...messages.values()],
     post,
     async update({ ref }, card) {

@@ -50,8 +50,6 @@ export interface SlackServer {
   readonly groups: Map<string, readonly string[]>;
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
-  /** What `files.info` says of a recording. */
-  readonly clips: Map<string, object>;
   readonly homes: Map<string, readonly unknown[]>;
   /** What `agents.sessions.setStatus` was told, in order. */
   readonly statuses: readonly string[];
@@ -94,7 +92,6 @@ export async function startSlackServer(): Promise<SlackServer> {
   );
   const groups = new Map<string, readonly string[]>();
   const refusedBlocks = new Set<string>();
-  const clips = new Map<string, object>();
   const statuses: string[] = [];
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
@@ -234,10 +231,6 @@ export async function startSlackServer(): Promise<SlackServer> {
       });
       return { ok: true, files: named };
     },
-    'files.info': ({ file }) => {
-      const found = clips.get(String(file));
-      return found ? { ok: true, file: { id: file, ...found } } : refused('file_not_found');
-    },
     'apps.connections.open': () => ({ ok: true, url: new URL('/link', apiUrl.replace('http', 'ws')).href }),
   };
 
@@ -352,7 +345,7 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, clips, homes, oauth },
+    ...{ apiUrl, calls, users, groups, refusedBlocks, homes, oauth },
     statuses,
     withoutAgents: () => {
       isAgent = false;
