@@ -17,6 +17,7 @@ import type { Log } from '../../core/ports/log.ts';
 import { createActivity } from './activity.ts';
 import { type Api, type CallOptions, createApi, SLACK_API } from './api.ts';
 import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
+import { transcriptOf } from './clips.ts';
 import { capabilities, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
@@ -89,7 +90,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
     }
     const event = incoming.make(await people.actor(incoming.userId, incoming.userName));
     const reply = await once(event);
-    if (incoming.kind === 'form' && reply)
+    if (incoming.kind === 'form' && reply && 'fieldErrors' in reply)
       return ack({ response_action: 'errors', errors: errorsAt(reply.fieldErrors, incoming.values) });
     return ack();
   };
@@ -240,6 +241,7 @@ export function createSlack(options: SlackOptions, { log, line, picture, now }: 
     },
     standing: people.standing,
     groups: people.groups,
+    transcript: (clip) => transcriptOf(clip, { api, token: options.botToken, apiUrl, log }),
     linkTo(thread) {
       const { channel, ts } = own(thread);
       if (address === undefined) return undefined;

@@ -45,6 +45,10 @@ export interface SlackServer {
   readonly calls: readonly Call[];
   readonly users: Map<string, SlackUser>;
   readonly groups: Map<string, readonly string[]>;
+  /** What `files.info` says of a file. */
+  readonly files: Map<string, object>;
+  /** A file of subtitles. */
+  readonly vttUrl: string;
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
   readonly homes: Map<string, readonly unknown[]>;
@@ -71,6 +75,18 @@ export interface SlackServer {
   close(): Promise<void>;
 }
 
+/** Subtitles as Slack makes them of a clip. */
+const WHOLE = `WEBVTT
+
+1
+00:00:00.000 --> 00:00:02.000
+- set up WooCommerce for
+
+2
+00:00:02.000 --> 00:00:03.200
+shop dot example dot com
+`;
+
 type Args = Record<string, unknown>;
 type Result = Record<string, unknown>;
 const refused = (error: string): Result => ({ ok: false, error });
@@ -86,6 +102,7 @@ export async function startSlackServer(): Promise<SlackServer> {
     ].map((user) => [user.id, { team_id: TEAM, deleted: false, ...user }]),
   );
   const groups = new Map<string, readonly string[]>();
+  const files = new Map<string, object>();
   const refusedBlocks = new Set<string>();
   const statuses: string[] = [];
   let isAgent = true;
@@ -151,6 +168,10 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'files.info': ({ file }) => {
+      const found = files.get(String(file));
+      return found ? { ok: true, file: { id: file, ...found } } : refused('file_not_found');
+    },
     'usergroups.list': () => ({
       ok: true,
       usergroups: [...groups.keys()].map((id) => ({
@@ -213,8 +234,8 @@ export async function startSlackServer(): Promise<SlackServer> {
       uploads.set(id, { alt: String(alt_text), size: Number(length) });
       return { ok: true, file_id: id, upload_url: new URL(`/upload/${id}`, apiUrl).href };
     },
-    'files.completeUploadExternal': ({ files, channel_id, thread_ts }) => {
-      const named = z.array(z.looseObject({ id: z.string() })).parse(files);
+    'files.completeUploadExternal': ({ files: given, channel_id, thread_ts }) => {
+      const named = z.array(z.looseObject({ id: z.string() })).parse(given);
       const kept = named.map(({ id }) => ({ id, alt: uploads.get(id)?.alt ?? '' }));
       if (!channels.has(String(channel_id))) return refused('channel_not_found');
       keep(String(channel_id), {
@@ -241,6 +262,11 @@ export async function startSlackServer(): Promise<SlackServer> {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path === '/files/whole.vtt') {
+      const isOurs = request.headers.authorization === `Bearer ${BOT_TOKEN}`;
+      response.writeHead(isOurs ? 200 : 403).end(WHOLE);
+      return;
+    }
     if (path.startsWith('/respond/')) {
       const isTaken = respond(
         path.slice('/respond/'.length),
@@ -326,8 +352,9 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, homes },
+    ...{ apiUrl, calls, users, groups, files, refusedBlocks, homes },
     statuses,
+    vttUrl: new URL('/files/whole.vtt', apiUrl).href,
     withoutAgents: () => {
       isAgent = false;
     },
