@@ -61,6 +61,7 @@ export function createReception(deps: ReceptionDeps): Reception {
       if (reply && 'laterMs' in reply) return putOff(customerId, event, reply.laterMs);
     } catch (error) {
       if (stopping.signal.aborted) return; // it stays, for the next start
+      if (isAway(error)) return; // it stays as well: it is tried again when its lease is over, for an hour
       await tell(event, error);
     }
     await inbox.settle(customerId, event);
@@ -80,12 +81,20 @@ export function createReception(deps: ReceptionDeps): Reception {
   /** Whoever spoke is never left without a word; when not even that arrives, the log has it. */
   async function tell(event: ChatEvent, error: unknown): Promise<void> {
     if (event.kind === 'home' || (event.kind === 'message' && event.isOverheard)) return;
+    const chat = deps.chat(event.thread.platform);
+    // Such as a form that Slack gave no time to open: said where the button was.
+    if (event.kind === 'action' && error instanceof CountersignError && error.code === 'chat_unavailable') {
+      const isTold = await chat.ephemeral(event.thread, event.from, note(error.message, 'warning')).then(
+        () => true,
+        () => false,
+      );
+      if (isTold) return;
+    }
     const isChat = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
     const words = isChat
       ? `I could not answer you where you wrote to me. ${error.message}`
       : 'I could not take what you just sent me. Please look at its thread, then send it again.';
-    await deps
-      .chat(event.thread.platform)
+    await chat
       .directMessage(event.from, note(words, 'warning'))
       .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
   }
@@ -133,4 +142,9 @@ export function createReception(deps: ReceptionDeps): Reception {
       await Promise.race([Promise.allSettled([...pending]), wait(timeoutMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** The platform itself does not answer, or wants silence: that passes, and nobody could be told anything now either. */
+function isAway(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'chat_unavailable' && error.isRetryable;
 }

@@ -57,6 +57,8 @@ export interface SlackServer {
   /** From now on this workspace has no agents' sessions. */
   withoutAgents(): void;
   fail(method: string, failure: Failure): void;
+  /** The same for a call that names this channel. */
+  failIn(channel: string, method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
   view(userId: string): { readonly id: string; readonly view: Record<string, unknown> } | undefined;
@@ -118,6 +120,8 @@ export async function startSlackServer(): Promise<SlackServer> {
   let eventsUrl: string | undefined;
   let clock = Date.now() * 1000;
   let apiUrl = '';
+
+  const fail = (name: string, failure: Failure) => void failures.set(name, [...(failures.get(name) ?? []), failure]);
 
   const newTs = (): string => {
     const micros = String(++clock);
@@ -282,7 +286,7 @@ export async function startSlackServer(): Promise<SlackServer> {
     const method = path.replace('/api/', '');
     const args = argumentsOf(body, request.headers['content-type'] ?? '');
     calls.push({ method, arguments: args });
-    const failure = failures.get(method)?.shift();
+    const failure = failures.get(`${method} ${String(args.channel)}`)?.shift() ?? failures.get(method)?.shift();
     if (failure && 'hangs' in failure) return;
     const json = { 'Content-Type': 'application/json' };
     if (failure && 'retryAfter' in failure) {
@@ -358,7 +362,8 @@ export async function startSlackServer(): Promise<SlackServer> {
     withoutAgents: () => {
       isAgent = false;
     },
-    fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
+    fail,
+    failIn: (channel, method, failure) => fail(`${method} ${channel}`, failure),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
     closeView: (userId) => void views.delete(userId),
