@@ -1,6 +1,7 @@
 // The whole program in front of a Slack that refuses what Slack refuses: the Home page, and what happens when Slack fails.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Person, ThreadRef } from '../../core/ports/chat.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { type SlackProgram, startSlackProgram } from '../support/slack/program.ts';
 import { BOT, CHANNEL, TEAM } from '../support/slack/server.ts';
 
@@ -12,7 +13,7 @@ let merchant: Person;
 let approver: Person;
 let owner: Person;
 beforeAll(async () => {
-  program = await startSlackProgram();
+  program = await startSlackProgram({ database: await createEmptyDatabase() });
   const [first, second, third] = program.hands.people;
   if (!first || !second || !third) throw new Error('the stand-in for Slack has nobody in it');
   [merchant, approver, owner] = [first, second, third];
@@ -175,7 +176,7 @@ describe('when Slack fails', () => {
 
   it('an outage in the middle of everything: each thread shows in the end how it ended', async () => {
     const { thread, id } = await ask();
-    for (const method of ['chat.update', 'chat.update', 'chat.postMessage', 'users.info'])
+    for (const method of ['chat.update', 'chat.update', 'chat.postMessage'])
       program.server.fail(method, { status: 503 });
     await program.hands.say(merchant, `stop ${id}`, thread);
     const isStopped = async () => (await statuses()).find((row) => row.id === id)?.status === 'cancelled';

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
+import { createRates, type Rates } from './rates.ts';
 import type { KeptMessage } from './reading.ts';
 
 export const TEAM = 'T0001';
@@ -52,6 +53,8 @@ export interface SlackServer {
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
   readonly homes: Map<string, readonly unknown[]>;
+  /** What Slack counts, and refuses beyond it. */
+  readonly rates: Rates;
   /** What `agents.sessions.setStatus` was told, in order. */
   readonly statuses: readonly string[];
   /** From now on this workspace has no agents' sessions. */
@@ -69,6 +72,8 @@ export interface SlackServer {
   /** Where the message that a button was pressed of can be replaced. */
   responseUrl(channel: string, ts: string): string;
   /** Sends to the app what it subscribed to, over HTTP or the socket. */
+  /** Adds somebody to the workspace. */
+  join(id: string, name: string): void;
   deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
   /** Where events go from now on; without it they go over the socket. */
   sendTo(url: string): void;
@@ -107,6 +112,7 @@ export async function startSlackServer(): Promise<SlackServer> {
   const files = new Map<string, object>();
   const refusedBlocks = new Set<string>();
   const statuses: string[] = [];
+  const rates = createRates();
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const failures = new Map<string, Failure[]>();
@@ -286,6 +292,12 @@ export async function startSlackServer(): Promise<SlackServer> {
     const method = path.replace('/api/', '');
     const args = argumentsOf(body, request.headers['content-type'] ?? '');
     calls.push({ method, arguments: args });
+    const seconds = rates.refuse(method, String(args.channel));
+    if (seconds !== undefined) {
+      response.writeHead(429, { 'Content-Type': 'application/json', 'Retry-After': String(seconds) });
+      response.end('{"ok":false,"error":"ratelimited"}');
+      return;
+    }
     const failure = failures.get(`${method} ${String(args.channel)}`)?.shift() ?? failures.get(method)?.shift();
     if (failure && 'hangs' in failure) return;
     const json = { 'Content-Type': 'application/json' };
@@ -357,7 +369,7 @@ export async function startSlackServer(): Promise<SlackServer> {
 
   return {
     ...{ apiUrl, calls, users, groups, files, refusedBlocks, homes },
-    statuses,
+    ...{ statuses, rates },
     vttUrl: new URL('/files/whole.vtt', apiUrl).href,
     withoutAgents: () => {
       isAgent = false;
@@ -381,6 +393,7 @@ export async function startSlackServer(): Promise<SlackServer> {
       triggers.set(id, { userId, until: performance.now() + TRIGGER_MS });
       return id;
     },
+    join: (id, name) => void users.set(id, { id, name, real_name: name, team_id: TEAM, deleted: false }),
     deliver: (kind, payload) => (eventsUrl === undefined ? overSocket(kind, payload) : overHttp(kind, payload)),
     sendTo: (url) => {
       eventsUrl = url;
