@@ -41,6 +41,7 @@ import { rateResult } from './rating.ts';
 import { requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
+import { confirmHeard, editHeard, HEARD_FORM, hearClip } from './voice-flow.ts';
 import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
@@ -60,6 +61,7 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
   if (!scene) return undefined;
   switch (event.kind) {
     case 'message':
+      if (event.clip !== undefined) return hearClip(context, scene.member, event, isMeantForUs);
       await hear(context, scene, event);
       return undefined;
     case 'command':
@@ -306,6 +308,15 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return showAudit(context, customerId, member, event, event.value);
     case 'share_audit':
       return shareAudit(context, customerId, member, event);
+    case 'heard': {
+      const said = await confirmHeard(context, member, event);
+      // However often it is pressed, it is said once.
+      const { message, thread } = event;
+      const id = message ? `heard/${thread.ref}/${message.ref}` : event.id;
+      return said === undefined ? undefined : sayFor(context, scene, { ...event, id }, said);
+    }
+    case 'edit_heard':
+      return editHeard(context, member, event);
     case 'rate':
       return rateResult(context, customerId, member, event);
     case 'revoke_consent':
@@ -319,8 +330,17 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
   }
 }
 
+/** What was read back to somebody, as if they had typed it. */
+function sayFor(context: Context, scene: Scene, { id, thread, from }: ChatEvent, words: string): Promise<void> {
+  return hear(context, scene, { kind: 'message', id, thread, from, text: words });
+}
+
 async function submit(context: Context, scene: Scene, event: Extract<ChatEvent, { kind: 'form' }>): Promise<ChatReply> {
   const { customerId, member } = scene;
+  if (event.form === HEARD_FORM) {
+    await sayFor(context, scene, event, event.fields.words?.[0] ?? '');
+    return undefined;
+  }
   const errors = await submitted(context, customerId, member, event);
   return errors && { fieldErrors: errors };
 }

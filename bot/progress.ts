@@ -67,8 +67,8 @@ export function createProgress(deps: ProgressDeps): Progress {
   const turns = new Map<CustomerId, Promise<void>>();
   const failures = new Map<CustomerId, Failures>();
   const showing = { ...deps, places: createPlaces() };
-  /** By thread: when what its platform does not take yet is looked at again. */
-  const later = new Map<string, NodeJS.Timeout>();
+  /** By thread: when what its platform does not take yet is looked at again, and up to where the trail was read then. */
+  const later = new Map<string, { readonly timer: NodeJS.Timeout; readonly readTo: bigint }>();
 
   /**
    * One at a time in a thread, here and in every other process: of two, the one that read first must not show last. In this
@@ -86,17 +86,17 @@ export function createProgress(deps: ProgressDeps): Progress {
     );
     turns.set(customerId, over);
     try {
-      const waitMs = await turn;
-      if (waitMs > 0) comeBack(customerId, threadId, waitMs);
+      const shown = await turn;
+      if (shown.waitMs > 0) comeBack(customerId, threadId, shown);
     } finally {
       if (turns.get(customerId) === over) turns.delete(customerId);
     }
   };
 
   /** What the platform takes only later is shown then, as it is then. After a crash the cursor says that it is missing. */
-  const comeBack = (customerId: CustomerId, threadId: string, waitMs: number) => {
+  const comeBack = (customerId: CustomerId, threadId: string, { waitMs, readTo }: Shown) => {
     const name = `${customerId} ${threadId}`;
-    clearTimeout(later.get(name));
+    clearTimeout(later.get(name)?.timer);
     if (isStopped) return;
     const timer = setTimeout(() => {
       later.delete(name);
@@ -106,7 +106,7 @@ export function createProgress(deps: ProgressDeps): Progress {
       pending.add(work);
     }, waitMs);
     timer.unref();
-    later.set(name, timer);
+    later.set(name, { timer, readTo });
   };
 
   /** Each thread by itself: one that can't be posted to keeps no other silent, and is tried ever more seldom. */
@@ -119,6 +119,8 @@ export function createProgress(deps: ProgressDeps): Progress {
       const failure = earlier.get(id);
       if (failure) failed.set(id, failure);
       if (isStopped || (failure && performance.now() < failure.notBefore)) continue;
+      // Nothing new about it: its turn comes, and a pass over many that wait costs nothing.
+      if (later.get(`${customerId} ${id}`)?.readTo === thread.lastSeq) continue;
       try {
         await inTurn(customerId, id);
         failed.delete(id);
@@ -170,7 +172,7 @@ export function createProgress(deps: ProgressDeps): Progress {
     async stop() {
       isStopped = true;
       clearInterval(poll);
-      for (const timer of later.values()) clearTimeout(timer);
+      for (const { timer } of later.values()) clearTimeout(timer);
       await listener?.stop();
       await Promise.allSettled([...pending]);
     },
@@ -211,9 +213,9 @@ function warn(log: Log, error: unknown): void {
 /**
  * Shows what has changed since the thread's cursor, and moves the cursor to where the reading began: whatever was appended
  * meanwhile is shown once more. An ended operation that no new entry concerns is left alone, so that a thread costs no
- * more for what lies behind it. @returns 0, or the milliseconds until the platform takes what it did not take yet.
+ * more for what lies behind it.
  */
-async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, threadId: string): Promise<number> {
+async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, threadId: string): Promise<Shown> {
   const seen = await deps.database.withCustomer(customerId, async (tx) => {
     const thread = await deps.threads.get(tx, customerId, threadId);
     if (!thread) return undefined;
@@ -222,8 +224,9 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
     for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation)));
     return { thread, wanted, activity: activityOf(operations) };
   });
-  if (!seen) return 0;
+  if (!seen) return { waitMs: 0, readTo: 0n };
   const { thread, wanted, activity } = seen;
+  const readTo = thread.lastSeq;
   const waits: number[] = [];
   for (const message of wanted) {
     if (message.to) await showTo(deps, customerId, thread, message, message.to);
@@ -231,9 +234,16 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
   }
   if (activity) waits.push(await showActivity(deps, customerId, thread, activity));
   const waiting = waits.filter((ms) => ms > 0);
-  if (waiting.length > 0) return Math.min(...waiting);
-  await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, thread.lastSeq));
-  return 0;
+  if (waiting.length > 0) return { waitMs: Math.min(...waiting), readTo };
+  await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, readTo));
+  return { waitMs: 0, readTo };
+}
+
+interface Shown {
+  /** 0, or the milliseconds until the platform takes what it did not take yet. */
+  readonly waitMs: number;
+  /** Up to where the trail was read. */
+  readonly readTo: bigint;
 }
 
 /** What is done in a thread by all of its operations together; `undefined`: none of them has anything new. */

@@ -3,7 +3,7 @@ import type { Directory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Inbox } from '../core/inbox.ts';
-import type { Chat, ChatEvent, ChatListener, Platform } from '../core/ports/chat.ts';
+import type { Chat, ChatEvent, ChatListener, ChatReply, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { note } from './cards/text.ts';
 
@@ -37,14 +37,14 @@ export function createReception(deps: ReceptionDeps): Reception {
   const pending = new Set<Promise<void>>();
   /** By thread: what was said there last, as long as it is being answered. */
   const turns = new Map<string, Promise<void>>();
+  const later = new Set<NodeJS.Timeout>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 
-  async function attempt(event: ChatEvent): Promise<void> {
+  async function attempt(event: ChatEvent): Promise<ChatReply> {
     for (let tries = 0; ; tries++) {
       try {
-        await converse(event);
-        return;
+        return await converse(event);
       } catch (error) {
         const delayMs = RETRY_AFTER_MS[tries];
         log.error({ kind: event.kind, tries: tries + 1, err: error }, 'an event could not be answered');
@@ -57,23 +57,44 @@ export function createReception(deps: ReceptionDeps): Reception {
 
   async function run(customerId: CustomerId, event: ChatEvent): Promise<void> {
     try {
-      await attempt(event);
+      const reply = await attempt(event);
+      if (reply && 'laterMs' in reply) return putOff(customerId, event, reply.laterMs);
     } catch (error) {
       if (stopping.signal.aborted) return; // it stays, for the next start
+      if (isAway(error)) return; // it stays as well: it is tried again when its lease is over, for an hour
       await tell(event, error);
     }
     await inbox.settle(customerId, event);
   }
 
+  /** It stays on record meanwhile, so that another process takes it up when this one is gone. Others of its thread go first. */
+  function putOff(customerId: CustomerId, event: ChatEvent, ms: number): void {
+    const next = event.kind === 'message' ? { ...event, attempt: (event.attempt ?? 0) + 1 } : event;
+    const timer = setTimeout(() => {
+      later.delete(timer);
+      begin(customerId, next);
+    }, ms);
+    timer.unref();
+    later.add(timer);
+  }
+
   /** Whoever spoke is never left without a word; when not even that arrives, the log has it. */
   async function tell(event: ChatEvent, error: unknown): Promise<void> {
     if (event.kind === 'home' || (event.kind === 'message' && event.isOverheard)) return;
+    const chat = deps.chat(event.thread.platform);
+    // Such as a form that Slack gave no time to open: said where the button was.
+    if (event.kind === 'action' && error instanceof CountersignError && error.code === 'chat_unavailable') {
+      const isTold = await chat.ephemeral(event.thread, event.from, note(error.message, 'warning')).then(
+        () => true,
+        () => false,
+      );
+      if (isTold) return;
+    }
     const isChat = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
     const words = isChat
       ? `I could not answer you where you wrote to me. ${error.message}`
       : 'I could not take what you just sent me. Please look at its thread, then send it again.';
-    await deps
-      .chat(event.thread.platform)
+    await chat
       .directMessage(event.from, note(words, 'warning'))
       .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
   }
@@ -116,8 +137,14 @@ export function createReception(deps: ReceptionDeps): Reception {
     },
     async stop(timeoutMs) {
       clearInterval(timer);
+      for (const each of later) clearTimeout(each);
       stopping.abort();
       await Promise.race([Promise.allSettled([...pending]), wait(timeoutMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** The platform itself does not answer, or wants silence: that passes, and nobody could be told anything now either. */
+function isAway(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'chat_unavailable' && error.isRetryable;
 }

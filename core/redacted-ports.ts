@@ -33,6 +33,7 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
     ...(chat.channelOf && { channelOf: chat.channelOf.bind(chat) }),
     ...(chat.linkTo && { linkTo: chat.linkTo.bind(chat) }),
+    ...(chat.transcript && { transcript: chat.transcript.bind(chat) }),
     ...(chat.groups && { groups: chat.groups.bind(chat) }),
     ...(chat.place && { place: chat.place.bind(chat) }),
     ...(chat.showActivity && { showActivity: chat.showActivity.bind(chat) }),

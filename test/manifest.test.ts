@@ -101,6 +101,7 @@ describe('the Slack manifest', () => {
     'chat.postMessage': 'chat:write',
     'chat.update': 'chat:write',
     'conversations.open': 'im:write',
+    'files.info': 'files:read',
     'files.completeUploadExternal': 'files:write',
     'oauth.v2.access': undefined,
     'usergroups.list': 'usergroups:read',
@@ -127,7 +128,7 @@ describe('the Slack manifest', () => {
     ];
     const { bot, bot_optional } = oauth_config.scopes;
     expect([...bot, ...bot_optional].toSorted()).toEqual([...new Set(needed)].toSorted());
-    expect(bot_optional).toEqual(['usergroups:read']);
+    expect(bot_optional).toEqual(['files:read', 'usergroups:read']);
   });
 
   test('subscribes to the events, and has the commands, shortcuts and prompts, that the program knows', () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { OPENS, readAction } from './cards.ts';
+import { clipAmong, clipFile } from './clips.ts';
 import { COMMANDS, SET_UP_SHORTCUT } from './config.ts';
 import { readCarried, readFields, viewState } from './forms.ts';
 import { readText } from './text.ts';
@@ -27,6 +28,7 @@ const said = z.looseObject({
   thread_ts: ts.optional(),
   edited: z.looseObject({ ts }).optional(),
   subtype: z.string().optional(),
+  files: z.array(clipFile).optional().catch(undefined),
 });
 const messageEvent = said.extend({
   type: z.enum(['message', 'app_mention']),
@@ -187,11 +189,14 @@ function readMessage(event: unknown, self: Self): Incoming {
   // A mention comes twice, as `message` and as `app_mention`, with the same channel and time: one event.
   const eventId = `${self.workspaceId}/${channel}/${read.ts}`;
   const text = readText(read.text, self.botUserId);
+  // What somebody typed beside a clip is what they mean.
+  const clip = text === '' ? clipAmong(read.files ?? []) : undefined;
   return {
     kind: 'event',
     userId: user,
     make: (from) => ({
       ...{ kind: 'message', id: eventId, thread, from, text },
+      ...(clip === undefined ? {} : { clip }),
       ...(isAddressed ? {} : { isOverheard: true }),
     }),
   };

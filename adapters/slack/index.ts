@@ -14,9 +14,11 @@ import type {
   ThreadRef,
 } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
+import { Secret } from '../../core/secret.ts';
 import { createActivity } from './activity.ts';
 import { type Api, type CallOptions, createApi, SLACK_API } from './api.ts';
 import { type Level, renderBlocks, renderCard, type SlackMessage } from './cards.ts';
+import { transcriptOf } from './clips.ts';
 import { capabilities, type InstalledOptions, PROMPTS, type SlackOptions } from './config.ts';
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
@@ -94,7 +96,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     }
     const event = incoming.make(await people.actor(incoming.userId, incoming.userName));
     const reply = await once(event);
-    if (incoming.kind === 'form' && reply)
+    if (incoming.kind === 'form' && reply && 'fieldErrors' in reply)
       return ack({ response_action: 'errors', errors: errorsAt(reply.fieldErrors, incoming.values) });
     return ack();
   };
@@ -246,6 +248,11 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     },
     standing: people.standing,
     groups: people.groups,
+    async transcript(thread, clip) {
+      own(thread);
+      const now = token instanceof Secret ? token : await token();
+      return transcriptOf(clip, { api, token: now, apiUrl, log });
+    },
     linkTo(thread) {
       const { channel, ts } = own(thread);
       if (address === undefined) return undefined;

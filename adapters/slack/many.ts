@@ -117,6 +117,7 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     openForm: async (trigger, form) => (await of({ workspaceId: trigger.split(' ')[0] ?? '' })).openForm(trigger, form),
     upload: async (thread, ...rest) => (await of(thread)).upload(thread, ...rest),
     place: async (thread, what) => (await (await of(thread)).place?.(thread, what)) ?? 0,
+    transcript: async (thread, clip) => (await (await of(thread)).transcript?.(thread, clip)) ?? { kind: 'none' },
     channelOf: (thread) => placeOf(thread).channel,
     linkTo: (thread) => workspaces.get(thread.workspaceId)?.slack.linkTo?.(thread),
     showActivity: async (thread, ...rest) => (await of(thread)).showActivity?.(thread, ...rest),

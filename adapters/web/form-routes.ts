@@ -46,7 +46,7 @@ export function createFormRoutes({ config, people, store, pages, reception }: Re
     const { form, value } = open.form;
     const thread = threadRef(config.workspaceId, open.eventThreadId);
     const reply = await reception.hand({ kind: 'form', id: eventId(from, nonce), thread, from, form, value, fields });
-    return reply?.fieldErrors;
+    return reply && 'fieldErrors' in reply ? reply.fieldErrors : undefined;
   }
 
   function close(request: Request<{ form: string }>, response: Response): void {

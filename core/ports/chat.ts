@@ -42,6 +42,8 @@ export interface Chat {
   standing(person: Person, group?: string): Promise<Standing>;
   /** The workspace's groups that people can be chosen by, and none where they can't be seen. Absent: there are no groups. */
   groups?(workspaceId: string): Promise<readonly Group[]>;
+  /** What the platform has written down of a clip. Absent: it writes nothing down. @throws CountersignError `chat_unavailable`. */
+  transcript?(thread: ThreadRef, clip: string): Promise<Transcript>;
   /** Where a thread is read; `undefined`: it has no address. Absent: no thread has one. */
   linkTo?(thread: ThreadRef): string | undefined;
   /** The channel that a thread is in, as a `channels` field names it. Absent: there are no channels. */
@@ -93,6 +95,9 @@ export interface Person {
   readonly name: string;
 }
 
+/** `none`: there will be none, or none for us. */
+export type Transcript = { readonly kind: 'ready'; readonly text: string } | { readonly kind: 'not_yet' | 'none' };
+
 export interface Group {
   readonly id: string;
   /** For people to read. */
@@ -114,6 +119,10 @@ export type ChatEvent =
       readonly thread: ThreadRef;
       readonly from: Person;
       readonly text: string;
+      /** Somebody spoke, and wrote nothing: the clip, for `Chat.transcript`. */
+      readonly clip?: string;
+      /** How often an answer has put it off, see `ChatReply`. */
+      readonly attempt?: number;
       /** Said in a channel that the bot can read, but to nobody or to others. */
       readonly isOverheard?: true;
     }
@@ -175,7 +184,11 @@ export interface EventRef {
 
 /** Answers within the platform's time for acknowledgement; a form may be sent back with messages at its fields. */
 export type ChatListener = (event: ChatEvent) => Promise<ChatReply>;
-export type ChatReply = undefined | { readonly fieldErrors: Readonly<Record<string, string>> };
+export type ChatReply =
+  | undefined
+  /** Not yet: the same event is to be handed in once more after that time. */
+  | { readonly laterMs: number }
+  | { readonly fieldErrors: Readonly<Record<string, string>> };
 
 /** One message. `summary` is plain text: the notification, the fallback, and what a screen reader hears first. */
 export interface Card {

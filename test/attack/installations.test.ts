@@ -22,7 +22,7 @@ let slack: SlackProcess;
 beforeEach(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
-  server = await startSlackServer();
+  server = await startSlackServer({ hasRates: false });
   slack = await openSlackProcess(core, server, { log: log.log, stateSecret: STATE_SECRET });
 });
 afterEach(async () => {

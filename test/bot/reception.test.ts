@@ -93,6 +93,20 @@ describe('an event', () => {
     await vi.waitFor(() => expect(heard).toEqual(['message', 'action', 'edit']));
   });
 
+  test('that the platform takes no answer to for minutes stays on record, and is answered later', async () => {
+    const gone = new CountersignError('chat_unavailable', 'Slack could not be reached.', { isRetryable: true });
+    let tries = 0;
+    const { settled, told } = open(async () => {
+      tries++;
+      throw gone;
+    });
+    await reception.listen(said('hello'));
+    await vi.waitFor(() => expect(tries).toBe(4), { timeout: 20_000 });
+    await reception.stop(1_000);
+    expect(settled).toEqual([]);
+    expect(told).toEqual([]);
+  }, 30_000);
+
   test('that a process left behind is answered by the next one', async () => {
     const left = said('left behind');
     const { settled } = open(async () => undefined, [left]);

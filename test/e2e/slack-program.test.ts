@@ -1,6 +1,7 @@
 // The whole program in front of a Slack that refuses what Slack refuses: the Home page, and what happens when Slack fails.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Person, ThreadRef } from '../../core/ports/chat.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { type SlackProgram, startSlackProgram } from '../support/slack/program.ts';
 import { BOT, CHANNEL, TEAM } from '../support/slack/server.ts';
 
@@ -12,7 +13,7 @@ let merchant: Person;
 let approver: Person;
 let owner: Person;
 beforeAll(async () => {
-  program = await startSlackProgram();
+  program = await startSlackProgram({ database: await createEmptyDatabase() });
   const [first, second, third] = program.hands.people;
   if (!first || !second || !third) throw new Error('the stand-in for Slack has nobody in it');
   [merchant, approver, owner] = [first, second, third];
@@ -105,4 +106,114 @@ it('a shortcut on somebody’s message asks for what it says, in the name of who
   const isAnswered = () =>
     program.server.messages(CHANNEL).some(({ thread_ts, user }) => thread_ts === written.ts && user === BOT);
   await vi.waitUntil(isAnswered, PATIENCE);
+});
+
+describe('when Slack fails', () => {
+  const direct = () => texts(`D${merchant.userId}`);
+  const card = (id: string) => () => JSON.stringify(program.server.messages(CHANNEL)).includes(id);
+  const calls = (method: string) => program.server.calls.filter((call) => call.method === method).length;
+
+  it.each([
+    ['not_in_channel', /invite me with \/invite @Countersign/],
+    ['channel_not_found', /invite me with \/invite @Countersign/],
+    ['is_archived', /archived: ask in another one/],
+    ['restricted_action', /A rule of this workspace/],
+    ['a_word_of_tomorrow', /Slack refused chat\.postMessage: a_word_of_tomorrow/],
+  ])('%s: whoever spoke hears why, directly, and once', async (error, words) => {
+    const before = direct().length;
+    // Answers go to the channel; a direct message is another one.
+    program.server.failIn(CHANNEL, 'chat.postMessage', { error });
+    await program.hands.say(merchant, 'what can you do?');
+    await vi.waitUntil(() => direct().length > before, PATIENCE);
+    expect(direct().at(-1)).toMatch(words);
+  });
+
+  it.each(['msg_too_long', 'msg_blocks_too_long', 'invalid_blocks'])(
+    '%s: the same is said more plainly',
+    async (error) => {
+      program.server.failIn(CHANNEL, 'chat.postMessage', { error });
+      program.server.failIn(CHANNEL, 'chat.postMessage', { error });
+      const before = texts().length;
+      await program.hands.say(merchant, 'what can you do?');
+      const answers = () =>
+        program.server
+          .messages(CHANNEL)
+          .slice(before)
+          .filter(({ user }) => user === BOT);
+      await vi.waitUntil(() => answers().length === 1, PATIENCE);
+      expect(answers()[0]).toMatchObject({ blocks: [], text: expect.stringContaining('I set up store integrations') });
+    },
+  );
+
+  it('an archived channel: what was asked for there goes on, and whoever asked hears why its thread is silent', async () => {
+    const before = direct().length;
+    const operations = (await statuses()).length;
+    for (let n = 0; n < 3; n++) program.server.failIn(CHANNEL, 'chat.postMessage', { error: 'is_archived' });
+    await program.hands.say(merchant, REQUEST);
+    await vi.waitUntil(async () => (await statuses()).length === operations + 1, PATIENCE);
+    await vi.waitUntil(() => direct().length > before, PATIENCE);
+    expect(direct().at(-1)).toMatch(/archived/);
+    const id = String((await statuses()).at(-1)?.id);
+    await vi.waitUntil(card(id), { timeout: 60_000, interval: 100 }); // once it is open again
+  });
+
+  it('a storm of 429: nothing is lost, nothing comes twice, and nobody asks before the time is over', async () => {
+    const operations = (await statuses()).length;
+    for (let n = 0; n < 3; n++) program.server.fail('chat.postMessage', { retryAfter: 2 });
+    const before = calls('chat.postMessage');
+    const began = performance.now();
+    await program.hands.say(merchant, REQUEST);
+    await vi.waitUntil(async () => (await statuses()).length === operations + 1, PATIENCE);
+    const id = String((await statuses()).at(-1)?.id);
+    await vi.waitUntil(card(id), { timeout: 60_000, interval: 100 });
+    expect(performance.now() - began).toBeGreaterThanOrEqual(6_000);
+    expect(calls('chat.postMessage') - before).toBe(4);
+    const cards = program.server
+      .messages(CHANNEL)
+      .filter(({ text, blocks }) => !!text && JSON.stringify(blocks).includes(`"${id}"`));
+    expect(cards).toHaveLength(1);
+  });
+
+  it('an outage in the middle of everything: each thread shows in the end how it ended', async () => {
+    const { thread, id } = await ask();
+    for (const method of ['chat.update', 'chat.update', 'chat.postMessage'])
+      program.server.fail(method, { status: 503 });
+    await program.hands.say(merchant, `stop ${id}`, thread);
+    const isStopped = async () => (await statuses()).find((row) => row.id === id)?.status === 'cancelled';
+    await vi.waitUntil(isStopped, PATIENCE);
+    const told = () => program.server.messages(CHANNEL).some(({ text }) => text.startsWith('Stopped: WooCommerce'));
+    await vi.waitUntil(told, { timeout: 60_000, interval: 100 });
+  });
+
+  it('a form that Slack gave no time to open: the button says so, to whoever pressed it', async () => {
+    const { thread, id } = await ask();
+    const message = program.server.messages(CHANNEL).findLast(({ blocks }) => JSON.stringify(blocks).includes(`deny#`));
+    expect(JSON.stringify(message?.blocks)).toContain(id);
+    program.server.fail('views.open', { error: 'expired_trigger_id' });
+    await program.hands.click(approver, thread, { thread, ref: message?.ts ?? '' }, 'deny');
+    const alone = () => program.server.messages(CHANNEL).filter(({ to }) => to === approver.userId);
+    await vi.waitUntil(
+      () => alone().some(({ text }) => /no time to open the form: press the button again/.test(text)),
+      PATIENCE,
+    );
+  });
+
+  it('a revoked token: what was asked for is on record, and is shown once the app is there again', async () => {
+    const operations = (await statuses()).length;
+    for (let n = 0; n < 2; n++) program.server.fail('chat.postMessage', { error: 'token_revoked' });
+    await program.hands.say(merchant, REQUEST);
+    await vi.waitUntil(async () => (await statuses()).length === operations + 1, PATIENCE);
+    const id = String((await statuses()).at(-1)?.id);
+    await vi.waitUntil(card(id), { timeout: 60_000, interval: 100 });
+  });
+
+  it('words from people call nobody: a mention of everybody stays words', async () => {
+    const hostile = `set up <!channel> <!here|x> <@${owner.userId}> &lt;!everyone&gt; for us`;
+    await program.hands.command(merchant, '/countersign', hostile);
+    const asked = () => program.server.messages(CHANNEL).findLast(({ text }) => text.includes('asks: set up'));
+    await vi.waitUntil(() => asked() !== undefined, PATIENCE);
+    for (const { user, text } of program.server.messages(CHANNEL))
+      if (user === BOT) expect(text).not.toMatch(/<!(?!date)/);
+    expect(JSON.stringify(asked()?.blocks)).not.toMatch(/broadcast|usergroup/);
+  });
 });

@@ -10,6 +10,8 @@ export interface Hands extends Omit<OpenedChat, 'chat' | 'listen' | 'close'> {
   readonly people: readonly Person[];
   event(event: object, more?: object): Promise<Answer>;
   click(person: Person, thread: ThreadRef, message: MessageRef | undefined, action: string): Promise<Answer>;
+  /** A command with its text as Slack sends it, markup and all. */
+  command(person: Person, name: string, text: string): Promise<Answer>;
   /** The first button with that action on the person's Home page. */
   clickHome(person: Person, action: string): Promise<Answer>;
 }
@@ -84,6 +86,12 @@ export function handsOn(server: SlackServer): Hands {
     });
   }
 
+  const command = (person: Person, name: string, text: string): Promise<Answer> =>
+    server.deliver('slash_commands', {
+      ...{ command: name, text, team_id: TEAM, channel_id: CHANNEL, user_id: person.userId },
+      ...{ user_name: person.name.toLowerCase(), trigger_id: server.trigger(person.userId), api_app_id: 'A0001' },
+    });
+
   const users = [...server.users.values()].map(({ id, real_name }) => ({
     ...PERSON,
     ...{ userId: id, name: String(real_name) },
@@ -91,7 +99,7 @@ export function handsOn(server: SlackServer): Hands {
   const [merchant, approver] = users as [Person, Person]; // the stand-in begins with these two
 
   return {
-    ...{ merchant, approver, people: users, click, clickHome },
+    ...{ merchant, approver, people: users, click, clickHome, command },
     event: async (event, more) => server.deliver('events_api', enveloped(event, more)),
     async say(person, text, thread) {
       const [channel = CHANNEL, threadTs] = thread?.ref.split(':') ?? [];

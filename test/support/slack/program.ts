@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { readConfig } from '../../../bot/config.ts';
 import { type App, start } from '../../../bot/main.ts';
-import { createEmptyDatabase } from '../database.ts';
+import type { TestDatabase } from '../database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
 import { silentLog } from '../silent-log.ts';
 import { type Hands, handsOn } from './hands.ts';
@@ -22,11 +22,12 @@ export interface SlackProgramOptions {
   readonly role?: 'all' | 'bot';
   /** Sites that may be private, as `host:port`. */
   readonly targets?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  /** It goes with the program; absent: a PostgreSQL of its own. */
+  readonly database?: TestDatabase;
 }
 
 export async function startSlackProgram(options: SlackProgramOptions = {}): Promise<SlackProgram> {
-  const { role = 'bot', targets = '127.0.0.1:4999', env = {} } = options;
+  const { role = 'bot', targets = '127.0.0.1:4999', database } = options;
   const ending: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end();
@@ -34,18 +35,16 @@ export async function startSlackProgram(options: SlackProgramOptions = {}): Prom
   try {
     const project = await throwawayProject();
     ending.push(async () => project.remove());
-    const database = await createEmptyDatabase();
-    ending.push(() => database.drop());
+    if (database) ending.push(() => database.drop());
     const server = await startSlackServer();
     ending.push(() => server.close());
     const port = await freePort();
     const config = readConfig({
       ...demoEnvironment(),
-      ...{ DATABASE_URL: database.programUrl, DATABASE_OWNER_URL: database.ownerUrl },
+      ...(database ? { DATABASE_URL: database.programUrl, DATABASE_OWNER_URL: database.ownerUrl } : {}),
       ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}`, ROLE: role, ALLOW_PRIVATE_TARGETS: targets },
       ...{ SLACK_API_URL: server.apiUrl, SLACK_BOT_TOKEN: BOT_TOKEN, SLACK_SIGNING_SECRET: SIGNING_SECRET },
       ...{ OPERATIONS_PER_HOUR: '1000' },
-      ...env,
     });
     const app: App = await start(config, { folder: project.folder, log: silentLog });
     ending.push(() => app.stop());

@@ -5,6 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
 import { createSlackOAuth, type InstalledIn, type SlackOAuth } from './oauth.ts';
+import { createRates, type Rates } from './rates.ts';
 import type { KeptMessage } from './reading.ts';
 
 export const TEAM = 'T0001';
@@ -48,9 +49,15 @@ export interface SlackServer {
   readonly calls: readonly Call[];
   readonly users: Map<string, SlackUser>;
   readonly groups: Map<string, readonly string[]>;
+  /** What `files.info` says of a file. */
+  readonly files: Map<string, object>;
+  /** A file of subtitles. */
+  readonly vttUrl: string;
   /** Types of blocks that this workspace does not take. */
   readonly refusedBlocks: Set<string>;
   readonly homes: Map<string, readonly unknown[]>;
+  /** What Slack counts, and refuses beyond it. */
+  readonly rates: Rates;
   /** What `agents.sessions.setStatus` was told, in order. */
   readonly statuses: readonly string[];
   /** From now on this workspace has no agents' sessions. */
@@ -58,6 +65,8 @@ export interface SlackServer {
   /** Workspaces beside the one of `BOT_TOKEN`, where people install the app. */
   readonly oauth: SlackOAuth;
   fail(method: string, failure: Failure): void;
+  /** The same for a call that names this channel. */
+  failIn(channel: string, method: string, failure: Failure): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
   view(userId: string): { readonly id: string; readonly view: Record<string, unknown> } | undefined;
@@ -68,6 +77,8 @@ export interface SlackServer {
   /** Where the message that a button was pressed of can be replaced. */
   responseUrl(channel: string, ts: string): string;
   /** Sends to the app what it subscribed to, over HTTP or the socket. */
+  /** Adds somebody to the workspace. */
+  join(id: string, name: string): void;
   deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
   /** Where events go from now on; without it they go over the socket. */
   sendTo(url: string): void;
@@ -76,11 +87,24 @@ export interface SlackServer {
   close(): Promise<void>;
 }
 
+/** Subtitles as Slack makes them of a clip. */
+const WHOLE = `WEBVTT
+
+1
+00:00:00.000 --> 00:00:02.000
+- set up WooCommerce for
+
+2
+00:00:02.000 --> 00:00:03.200
+shop dot example dot com
+`;
+
 type Args = Record<string, unknown>;
 type Result = Record<string, unknown>;
 const refused = (error: string): Result => ({ ok: false, error });
 
-export async function startSlackServer(): Promise<SlackServer> {
+/** @param options `hasRates`: false takes as much as comes, for tests of something else that send everything at once. */
+export async function startSlackServer({ hasRates = true } = {}): Promise<SlackServer> {
   const calls: Call[] = [];
   const users = new Map<string, SlackUser>(
     [
@@ -91,8 +115,10 @@ export async function startSlackServer(): Promise<SlackServer> {
     ].map((user) => [user.id, { team_id: TEAM, deleted: false, ...user }]),
   );
   const groups = new Map<string, readonly string[]>();
+  const files = new Map<string, object>();
   const refusedBlocks = new Set<string>();
   const statuses: string[] = [];
+  const rates = createRates();
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const oauth = createSlackOAuth();
@@ -107,6 +133,8 @@ export async function startSlackServer(): Promise<SlackServer> {
   let eventsUrl: string | undefined;
   let clock = Date.now() * 1000;
   let apiUrl = '';
+
+  const fail = (name: string, failure: Failure) => void failures.set(name, [...(failures.get(name) ?? []), failure]);
 
   const newTs = (): string => {
     const micros = String(++clock);
@@ -158,6 +186,10 @@ export async function startSlackServer(): Promise<SlackServer> {
       return found ? { ok: true, user: found } : refused('user_not_found');
     },
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
+    'files.info': ({ file }) => {
+      const found = files.get(String(file));
+      return found ? { ok: true, file: { id: file, ...found } } : refused('file_not_found');
+    },
     'usergroups.list': () => ({
       ok: true,
       usergroups: [...groups.keys()].map((id) => ({
@@ -221,8 +253,8 @@ export async function startSlackServer(): Promise<SlackServer> {
       uploads.set(id, { alt: String(alt_text), size: Number(length) });
       return { ok: true, file_id: id, upload_url: new URL(`/upload/${id}`, apiUrl).href };
     },
-    'files.completeUploadExternal': ({ files, channel_id, thread_ts }) => {
-      const named = z.array(z.looseObject({ id: z.string() })).parse(files);
+    'files.completeUploadExternal': ({ files: given, channel_id, thread_ts }) => {
+      const named = z.array(z.looseObject({ id: z.string() })).parse(given);
       const kept = named.map(({ id }) => ({ id, alt: uploads.get(id)?.alt ?? '' }));
       if (!channels.has(String(channel_id))) return refused('channel_not_found');
       keep(String(channel_id), {
@@ -249,6 +281,11 @@ export async function startSlackServer(): Promise<SlackServer> {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
+    if (path === '/files/whole.vtt') {
+      const isOurs = request.headers.authorization === `Bearer ${BOT_TOKEN}`;
+      response.writeHead(isOurs ? 200 : 403).end(WHOLE);
+      return;
+    }
     if (path.startsWith('/respond/')) {
       const isTaken = respond(
         path.slice('/respond/'.length),
@@ -267,7 +304,13 @@ export async function startSlackServer(): Promise<SlackServer> {
     const installed = oauth.tokens.get(bearer);
     const of = (installed?.team ?? installed?.enterprise)?.id;
     calls.push({ method, arguments: args, ...(of === undefined ? {} : { of }) });
-    const failure = failures.get(method)?.shift();
+    const seconds = hasRates ? rates.refuse(method, String(args.channel), of) : undefined;
+    if (seconds !== undefined) {
+      response.writeHead(429, { 'Content-Type': 'application/json', 'Retry-After': String(seconds) });
+      response.end('{"ok":false,"error":"ratelimited"}');
+      return;
+    }
+    const failure = failures.get(`${method} ${String(args.channel)}`)?.shift() ?? failures.get(method)?.shift();
     if (failure && 'hangs' in failure) return;
     const json = { 'Content-Type': 'application/json' };
     if (failure && 'retryAfter' in failure) {
@@ -345,12 +388,14 @@ export async function startSlackServer(): Promise<SlackServer> {
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, refusedBlocks, homes, oauth },
-    statuses,
+    ...{ apiUrl, calls, users, groups, files, refusedBlocks, homes, oauth },
+    ...{ statuses, rates },
+    vttUrl: new URL('/files/whole.vtt', apiUrl).href,
     withoutAgents: () => {
       isAgent = false;
     },
-    fail: (method, failure) => void failures.set(method, [...(failures.get(method) ?? []), failure]),
+    fail,
+    failIn: (channel, method, failure) => fail(`${method} ${channel}`, failure),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
     closeView: (userId) => void views.delete(userId),
@@ -368,6 +413,7 @@ export async function startSlackServer(): Promise<SlackServer> {
       triggers.set(id, { userId, until: performance.now() + TRIGGER_MS });
       return id;
     },
+    join: (id, name) => void users.set(id, { id, name, real_name: name, team_id: TEAM, deleted: false }),
     deliver: (kind, payload) => (eventsUrl === undefined ? overSocket(kind, payload) : overHttp(kind, payload)),
     sendTo: (url) => {
       eventsUrl = url;
