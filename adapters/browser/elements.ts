@@ -85,7 +85,7 @@ async function readiness(
     case 'hover':
       return awaitClickable(handle, timeoutMs, atRest);
     case 'fill':
-      if (await sees(handle, wouldTakeText)) return;
+      if (await isSo(handle.evaluate(wouldTakeText))) return;
       return handle.waitForElementState('editable', { timeout: timeoutMs });
     case 'select':
       await choosable(handle, action.option, timeoutMs);
@@ -105,7 +105,7 @@ async function readiness(
  */
 async function awaitClickable(handle: ElementHandle, timeoutMs: number, atRest: () => Promise<unknown>): Promise<void> {
   const until = Date.now() + timeoutMs;
-  if (await sees(handle, wouldTakeClick)) return;
+  if (await isSo(handle.evaluate(wouldTakeClick))) return;
   await atRest();
   for (;;) {
     await handle.hover({ trial: true, timeout: leftUntil(until) });
@@ -114,9 +114,9 @@ async function awaitClickable(handle: ElementHandle, timeoutMs: number, atRest: 
   }
 }
 
-/** One look at the element. */
-async function sees(handle: ElementHandle, look: (node: unknown) => boolean | Promise<boolean>): Promise<boolean> {
-  return handle.evaluate(look).catch((error: unknown) => {
+/** What one look at the element says. */
+async function isSo(look: Promise<boolean>): Promise<boolean> {
+  return look.catch((error: unknown) => {
     if (isPassing(error)) throw error;
     return false; // the page had replaced what the look is made with
   });
