@@ -83,7 +83,12 @@ test('a worker in production whose Chromium can have no sandbox does not start, 
   writeFileSync(chromium, script, { mode: 0o755 });
   const env = {
     ...{ DATABASE_URL: database.programUrl, ENCRYPTION_KEY: TEST_ENCRYPTION_KEY, PORT: '0', ROLE: 'worker' },
-    ...{ NODE_ENV: 'production', PUBLIC_URL: 'https://bot.example.com', CHROMIUM_PATH: chromium, CHECKPOINT_DIR: join(folder, 'checkpoints') },
+    ...{
+      NODE_ENV: 'production',
+      PUBLIC_URL: 'https://bot.example.com',
+      CHROMIUM_PATH: chromium,
+      CHECKPOINT_DIR: join(folder, 'checkpoints'),
+    },
   };
   try {
     await expect(start(readConfig(env), { folder, log: silentLog })).rejects.toMatchObject({
