@@ -216,7 +216,7 @@ async function wire(
     await queue.workDeadlines(createDeadlines(deadlines));
     await queue.workLateDeadlines(createLateDeadlines(deadlines));
     await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
-    await queue.workCheckpoints((due) => (due ? checkpoints.make(due) : checkpoints.makeAll()));
+    await queue.workCheckpoints(checkpoints.makeAll);
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
   if (config.role !== 'bot') {

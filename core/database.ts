@@ -17,7 +17,8 @@ export interface Database {
   /**
    * Runs `work` in one transaction under the customer's signed context. An operation's row is locked before what belongs to
    * it, and the audit chain is appended to last: its head stays locked until the commit. What the database rolls
-   * back for the sake of another transaction (SQLSTATE 40P01, 40001) is run again, three times in all: so `work` does
+   * back for the sake of another transaction (SQLSTATE 40P01, 40001) is run again, three times in all, and once what lost its
+   * connection before its commit: so `work` does
    * nothing that a rollback does not undo, and leaves the rest to `afterCommit`. It opens no second transaction: of one
    * customer no more run at a time than leave some of this process's connections to others.
    * @throws CountersignError `context_refused`, `database_unavailable` (retryable).
@@ -146,14 +147,17 @@ export function createDatabase(config: DatabaseConfig): Database {
   return {
     withCustomer: (customerId, work) =>
       inTurn(customerId, () =>
-        undisturbed(() =>
+        undisturbed((at) =>
           client.$transaction(
             async (tx) => {
               await tx.$executeRaw`
                 SELECT sec.enter(${contextOf(contextKey, customerId)}),
                   set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
                   set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
-              return { tx, value: await work(tx) };
+              at('work');
+              const value = await work(tx);
+              at('commit');
+              return { tx, value };
             },
             { maxWait: CONNECT_MS, timeout: 30_000 },
           ),
@@ -260,16 +264,37 @@ function statementName(names: Map<string, string>, { sql, args }: { sql: string;
 
 /** Of each deadlock one side gets through, so that a few more tries are enough. */
 const MOST_TRIES = 3;
+/** A connection that fails later than this hung before it did: whoever waits has waited for long enough. */
+const SOON_MS = 5_000;
 
-/** Runs a transaction again, from its beginning, while the database rolls it back for the sake of another one. */
-async function undisturbed<T>(transaction: () => Promise<T>): Promise<T> {
+/**
+ * Runs a transaction again, from its beginning, while the database rolls it back for the sake of another one; and once where its
+ * connection was lost in the middle of its work, which no commit can have followed. It says how far it has come.
+ */
+async function undisturbed<T>(transaction: (at: (place: 'work' | 'commit') => void) => Promise<T>): Promise<T> {
+  let hasLost = false;
   for (let tries = 1; ; tries++) {
+    const startedAt = performance.now();
+    let place: 'begin' | 'work' | 'commit' = 'begin';
     try {
-      return await translated(transaction);
+      return await translated(() =>
+        transaction((now) => {
+          place = now;
+        }),
+      );
     } catch (error) {
-      if (tries >= MOST_TRIES || !isDisturbed(sqlState(error))) throw error;
+      const isLost = isOutage(error) && !isDisturbed(sqlState(error));
+      const isWorthIt = isLost
+        ? !hasLost && (place as string) === 'work' && performance.now() - startedAt < SOON_MS // set in the callback
+        : isDisturbed(sqlState(error));
+      if (tries >= MOST_TRIES || !isWorthIt) throw error;
+      hasLost ||= isLost;
     }
   }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof CountersignError && error.code === 'database_unavailable';
 }
 
 /** deadlock_detected, serialization_failure */

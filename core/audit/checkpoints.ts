@@ -28,8 +28,8 @@ export interface Checkpoints {
    * @throws CountersignError `audit_chain_broken`
    */
   make(customerId: CustomerId): Promise<SignedCheckpoint | undefined>;
-  /** For every customer whose trail has grown; one that fails is logged and keeps the others from nothing. */
-  makeAll(): Promise<void>;
+  /** For every customer whose trail has grown, or for `only` one; one that fails is logged and keeps the others from nothing. */
+  makeAll(only?: CustomerId): Promise<void>;
   /** What is kept outside, with its faults; without a folder of one's own, that of the configuration. */
   held(customerId: CustomerId, store?: CheckpointStore, keys?: readonly string[]): Promise<HeldCheckpoints>;
   /** The public keys, newest first: of the root keys in use, and what signed here earlier. */
@@ -137,8 +137,9 @@ export function createCheckpoints(deps: {
   return {
     make,
     keys: folder.keys,
-    async makeAll() {
-      for (const customerId of await directory.customersPastCheckpoint()) await quietly(customerId, make);
+    async makeAll(only) {
+      const due = only ? [only] : await directory.customersPastCheckpoint();
+      for (const customerId of due) await quietly(customerId, make);
     },
     async held(customerId, from = store, texts) {
       const verifiers = texts ? texts.flatMap((text) => parseVerifier(text) ?? []) : await folder.keys();

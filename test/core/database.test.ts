@@ -72,6 +72,26 @@ describe('a transaction that the database rolls back for the sake of another one
   });
 });
 
+test.each(['end', 'reset'] as const)(
+  'a transaction whose connection comes to its %s before the commit is run again on another one, once',
+  async (how) => {
+    const relay = await openPostgresRelay(testDatabase.programUrl);
+    const database = createDatabase({ url: relay.url, rootKeys: testRootKeys, poolSize: 2 });
+    const name = `lost by ${how}`;
+    let tries = 0;
+    await database.withCustomer(shop.customerId, async (tx) => {
+      tries++;
+      await tx.chatEvent.create({ data: { customerId: shop.customerId, platform: 'web', eventId: name } });
+      if (tries === 1) relay.mend(how);
+      await tx.customer.count();
+    });
+    expect(tries).toBe(2);
+    expect(await inside((tx) => tx.chatEvent.count({ where: { eventId: name } }))).toBe(1);
+    await database.close();
+    await relay.close();
+  },
+);
+
 describe('57 an outage is told as one that a later try may survive', () => {
   const OUTAGE = { code: 'database_unavailable', isRetryable: true };
   const open = (url: string) => createDatabase({ url, rootKeys: testRootKeys, poolSize: 2 });
