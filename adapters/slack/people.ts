@@ -11,6 +11,9 @@ const NAMES = 5_000;
 const ACTOR_MS = 600;
 const PAGE = 200; // docs.slack.dev, users.list: "no more than 200 results at a time"
 
+/** Slack's words where there is no such group, or we may not see any. */
+const NO_GROUP: readonly string[] = ['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'];
+
 const member = z.looseObject({
   id: z.string(),
   team_id: z.string().optional(),
@@ -104,18 +107,22 @@ export function createPeople(api: Api, self: () => Self): People {
   /** Who may not be seen in a group is not in it: without the scope, or with a group that is gone, nobody is. */
   async function isIn(userId: string, group: string): Promise<boolean> {
     try {
-      // The token of an organisation has to say which of its workspaces it asks about.
-      for (const team of self().isOrgWide ? await teams() : [{}]) {
-        const { users = [] } = await api.raw('usergroups.users.list', (client) =>
-          client.usergroups.users.list({ usergroup: group, ...team }),
-        );
-        if (users.includes(userId)) return true;
-      }
+      // The token of an organisation has to say which of its workspaces it asks about; a group is in one of them.
+      for (const team of self().isOrgWide ? await teams() : [{}])
+        if ((await usersOf({ usergroup: group, ...team })).includes(userId)) return true;
       return false;
     } catch (error) {
-      if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
-        return false;
       throw slackError(error, 'usergroups.users.list');
+    }
+  }
+
+  async function usersOf(group: { readonly usergroup: string; readonly team_id?: string }): Promise<readonly string[]> {
+    try {
+      const { users = [] } = await api.raw('usergroups.users.list', (client) => client.usergroups.users.list(group));
+      return users;
+    } catch (error) {
+      if (NO_GROUP.includes(codeOf(error) ?? '')) return [];
+      throw error;
     }
   }
 

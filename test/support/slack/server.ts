@@ -136,7 +136,7 @@ export async function startSlackServer(): Promise<SlackServer> {
 
   const methods: Readonly<Record<string, (args: Args, caller?: InstalledIn) => Result>> = {
     'auth.test': () => ({ ok: true, team_id: TEAM, team: 'Test', user_id: BOT, bot_id: 'B0BOT' }),
-    'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0ANY', name: 'Any' }] }),
+    'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0FIRST' }, { id: 'T0ANY' }] }),
     'users.info': ({ user }) => {
       const found = users.get(String(user));
       return found ? { ok: true, user: found } : refused('user_not_found');
@@ -144,6 +144,7 @@ export async function startSlackServer(): Promise<SlackServer> {
     'users.list': () => ({ ok: true, members: [...users.values()], response_metadata: { next_cursor: '' } }),
     'usergroups.users.list': ({ usergroup, team_id }, caller) => {
       if (caller && !caller.team && team_id === undefined) return refused('missing_argument');
+      if (team_id !== undefined && team_id !== 'T0ANY') return refused('no_such_subteam'); // its groups are others
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
     },
