@@ -69,7 +69,11 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     const farewell = readFarewell(body);
     if (farewell) {
       await part(farewell);
-      return ack();
+      await ack();
+      // Slack waits three seconds; what ends and goes now may take longer.
+      return installations
+        .finishRemovals()
+        .catch((err: unknown) => log.warn({ err }, 'slack: what a removal leaves to do is done later'));
     }
     const workspaceId = installationOf(body);
     const installation = workspaceId === undefined ? undefined : await installations.open(workspaceId);

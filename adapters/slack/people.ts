@@ -13,6 +13,9 @@ const ACTOR_MS = 600;
 const GROUP_MS = 15_000;
 const PAGE = 200; // docs.slack.dev, users.list: "no more than 200 results at a time"
 
+/** Slack's words where there is no such group, or we may not see any. */
+const NO_GROUP: readonly string[] = ['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'];
+
 const member = z.looseObject({
   id: z.string(),
   team_id: z.string().optional(),
@@ -135,8 +138,7 @@ export function createPeople(api: Api, self: () => Self): People {
       );
       return users;
     } catch (error) {
-      if (['missing_scope', 'no_such_subteam', 'subteam_not_found', 'invalid_arguments'].includes(codeOf(error) ?? ''))
-        return [];
+      if (NO_GROUP.includes(codeOf(error) ?? '')) return [];
       throw slackError(error, 'usergroups.users.list');
     }
   }

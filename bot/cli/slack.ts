@@ -43,6 +43,7 @@ export const slackDisconnect: Command = {
     }
     await revokeSlackToken(installation.access);
     await installations.remove(workspaceId, 'disconnected by the operator');
+    await installations.finishRemovals();
     say(`${workspaceId} is disconnected. Whoever wants Countersign there again installs it again.`);
     return 0;
   },

@@ -76,12 +76,12 @@ export interface Installations {
     isDue: (installation: Installation) => boolean,
     exchange: (installation: Installation) => Promise<InstallationTokens | undefined>,
   ): Promise<Installation | undefined>;
-  /**
-   * Tokens go at once; then running and waiting operations end, and stored credentials are deleted. The trail stays. Harmless
-   * when repeated. @returns whether it was there.
-   */
+  /** Its tokens are gone, and that is on record; the rest is for `finishRemovals`. @returns whether it was there. */
   remove(workspaceId: string, why: Removal): Promise<boolean>;
-  /** Does what a removal had left to do when its process died. */
+  /**
+   * Of all that were removed: running and waiting operations end, stored credentials are deleted, and the trail stays. Harmless
+   * when repeated; what a process leaves undone when it dies, the next one does.
+   */
   finishRemovals(): Promise<void>;
 }
 
@@ -219,7 +219,7 @@ export function createInstallations(deps: InstallationDeps): Installations {
     async remove(workspaceId, why) {
       const customerId = await directory.customerOfWorkspace('slack', workspaceId);
       if (!customerId) return false;
-      const wasThere = await database.withCustomer(customerId, async (tx) => {
+      return database.withCustomer(customerId, async (tx) => {
         const current = await tx.$executeRaw`
           SELECT FROM slack_installations
           WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND sealed IS NOT NULL FOR UPDATE`;
@@ -234,8 +234,6 @@ export function createInstallations(deps: InstallationDeps): Installations {
         });
         return true;
       });
-      await clearCustomer(deps, customerId, workspaceId);
-      return wasThere;
     },
 
     async finishRemovals() {

@@ -23,20 +23,24 @@ const WHY = 'Countersign was removed from Slack. This thread could not be told.'
  */
 export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, workspaceId: string): Promise<void> {
   const { database } = deps;
-  const isDue = () =>
-    database.withCustomer(customerId, (tx) =>
-      tx.slackInstallation.count({ where: { customerId, workspaceId, removedAt: { not: null }, clearedAt: null } }),
-    );
-  if ((await isDue()) === 0) return;
+  const removed: Removed = { customerId, workspaceId };
   for (let open = await openOf(deps, customerId); open.length > 0; open = await openOf(deps, customerId))
     // Each by itself: a thousand rows locked at once would keep every worker waiting.
-    for (const id of open) await database.withCustomer(customerId, (tx) => cancel(tx, deps, customerId, id));
+    for (const id of open) {
+      const isDue = await database.withCustomer(customerId, (tx) => cancel(tx, deps, removed, id));
+      if (!isDue) return;
+    }
   await database.withCustomer(customerId, async (tx) => {
     const marked = await tx.$executeRaw`
       UPDATE slack_installations SET cleared_at = app.now()
       WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL`;
-    if (marked > 0) await deleteWhatOpens(tx, deps, customerId, workspaceId);
+    if (marked > 0) await deleteWhatOpens(tx, deps, removed);
   });
+}
+
+interface Removed {
+  readonly customerId: CustomerId;
+  readonly workspaceId: string;
 }
 
 function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readonly string[]> {
@@ -46,21 +50,33 @@ function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readon
   );
 }
 
-async function cancel(tx: Transaction, deps: ClearDeps, customerId: CustomerId, id: string): Promise<void> {
+/** @returns whether there is still anything to clear: what is asked for after an installation begins afresh is not. */
+async function cancel(
+  tx: Transaction,
+  deps: ClearDeps,
+  { customerId, workspaceId }: Removed,
+  id: string,
+): Promise<boolean> {
+  // Held until the commit: it is not installed again meanwhile.
+  const due = await tx.$executeRaw`
+    SELECT FROM slack_installations
+    WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL
+    FOR SHARE`;
+  if (due === 0) return false;
   const operation = await lockedOperation(tx, deps.operations, customerId, id);
-  if (!operation || isEnd(operation.state)) return;
+  if (!operation || isEnd(operation.state)) return true;
   await deps.mover.move(tx, customerId, {
     ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
     set: { errorMessage: WHY },
     entry: { kind: 'operation.cancelled', payload: { why: WHY } },
   });
+  return true;
 }
 
 async function deleteWhatOpens(
   tx: Transaction,
   { database, audit }: ClearDeps,
-  customerId: CustomerId,
-  workspaceId: string,
+  { customerId, workspaceId }: Removed,
 ): Promise<void> {
   const now = await databaseNow(tx);
   const consents = await tx.consent.updateManyAndReturn({

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createInstallations } from '../../core/customers/installations.ts';
-import { customerId } from '../../core/ids.ts';
+import { clearCustomer } from '../../core/customers/removal.ts';
+import { type CustomerId, customerId } from '../../core/ids.ts';
 import type { ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type Core, openCore, requestOperation, sql, trail, untilBlocked } from '../support/core.ts';
@@ -28,6 +29,7 @@ afterEach(async () => {
   await testDatabase.drop();
 });
 
+const PATIENCE = { timeout: 10_000, interval: 20 };
 const ACME: InstalledIn = { team: { id: 'T0ACME', name: 'Acme' }, userId: 'U0001', botUserId: 'U0BOT1' };
 const OTHER: InstalledIn = { team: { id: 'T0OTHER', name: 'Other' }, userId: 'U0002', botUserId: 'U0BOT2' };
 const ORG: InstalledIn = { enterprise: { id: 'E0ORG', name: 'Org' }, userId: 'U0001', botUserId: 'U0BOT3' };
@@ -360,7 +362,16 @@ describe('when it is uninstalled', () => {
   async function atWork() {
     await slack.install(ACME);
     const id = await customerOf('T0ACME');
-    const shop = await core.database.withCustomer(id, async (tx) => {
+    const shop = await shopOf(id);
+    const operation = await requestOperation(core, shop);
+    await core.vault.store(id, 'woocommerce', 'api_key', { target: 'https://shop.example.com', value: 'ck_secret' });
+    await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
+    return { id, operation, approver: shop.approver };
+  }
+
+  /** Its people, and a thread. */
+  const shopOf = (id: CustomerId) =>
+    core.database.withCustomer(id, async (tx) => {
       const person = (userId: string) => ({ platform: 'slack', workspaceId: 'T0ACME', userId, name: userId }) as const;
       await core.customers.setApprovers(tx, id, [person('U0002')], false);
       const member = (userId: string) => core.customers.member(tx, id, person(userId));
@@ -368,11 +379,6 @@ describe('when it is uninstalled', () => {
       const [admin, merchant, approver] = [await member('U0001'), await member('U0003'), await member('U0002')];
       return { customerId: id, workspaceId: 'T0ACME', admin, merchant, approver, secondApprover: approver, threadId };
     });
-    const operation = await requestOperation(core, shop);
-    await core.vault.store(id, 'woocommerce', 'api_key', { target: 'https://shop.example.com', value: 'ck_secret' });
-    await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
-    return { id, operation, approver: shop.approver };
-  }
 
   test.each([
     { order: 'uninstalled first', events: [uninstalled('T0ACME'), revoked('T0ACME')] },
@@ -385,6 +391,7 @@ describe('when it is uninstalled', () => {
     const { id, operation } = await atWork();
     server.oauth.revoke('T0ACME');
     for (const event of events) expect((await slack.deliver(event)).isTaken).toBe(true);
+    await vi.waitFor(async () => expect(await core.directory.customersToClear()).toEqual([]), PATIENCE);
     expect(await gone()).toEqual({ sealed: null, gone: true });
     expect(await rows('SELECT id FROM autonomous_credentials')).toEqual([]);
     expect(await rows('SELECT id FROM api_tokens WHERE revoked_at IS NULL')).toEqual([]);
@@ -455,13 +462,25 @@ describe('when it is uninstalled', () => {
       operations,
       mover: dying,
     });
-    await expect(installations.remove('T0ACME', 'uninstalled')).rejects.toThrow('killed');
+    expect(await installations.remove('T0ACME', 'uninstalled')).toBe(true);
+    await expect(installations.finishRemovals()).rejects.toThrow('killed');
     expect(await gone()).toEqual({ sealed: null, gone: true }); // tokens first
     expect(await core.directory.customersToClear()).toEqual([id]);
     await core.installations.finishRemovals();
     expect((await trail(core, operation)).at(-1)?.kind).toBe('operation.cancelled');
     expect(await core.directory.customersToClear()).toEqual([]);
     expect(await rows('SELECT id FROM autonomous_credentials')).toEqual([]);
+  });
+
+  test('ends nothing that was asked for after it was installed again, however late another process is', async () => {
+    const { id, operation } = await atWork();
+    await core.installations.remove('T0ACME', 'uninstalled');
+    await slack.install(ACME);
+    expect((await trail(core, operation)).at(-1)?.kind).toBe('operation.cancelled');
+    const again = await requestOperation(core, { ...(await shopOf(id)), threadId: operation.threadId });
+    await clearCustomer(core, id, 'T0ACME');
+    expect((await trail(core, again)).at(-1)?.kind).not.toBe('operation.cancelled');
+    await post('T0ACME');
   });
 
   test('of two workspaces the other one stays', async () => {

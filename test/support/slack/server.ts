@@ -180,7 +180,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
       bot_id: 'B0BOT',
       url: 'https://test.slack.com/',
     }),
-    'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0ANY', name: 'Any' }] }),
+    'auth.teams.list': () => ({ ok: true, teams: [{ id: 'T0FIRST' }, { id: 'T0ANY' }] }),
     'users.info': ({ user }) => {
       const found = users.get(String(user));
       return found ? { ok: true, user: found } : refused('user_not_found');
@@ -201,6 +201,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
     }),
     'usergroups.users.list': ({ usergroup, team_id }, caller) => {
       if (caller && !caller.team && team_id === undefined) return refused('missing_argument');
+      if (team_id !== undefined && team_id !== 'T0ANY') return refused('no_such_subteam'); // its groups are others
       const found = groups.get(String(usergroup));
       return found ? { ok: true, users: found } : refused('no_such_subteam');
     },
