@@ -237,6 +237,7 @@ async function wire(
     ending.push(() => parking.close());
     const runner = createRunner({
       ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
+      ...(isBot ? { identify } : {}), // a process of its own for workers has no chat
       database,
       audit,
       vault,

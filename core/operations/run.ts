@@ -25,6 +25,7 @@ import { type StepRunDeps, stepRun } from './step-run.ts';
 import { type Outcome, type RunWith, runSteps } from './steps.ts';
 import { Stopped } from './stopped.ts';
 import { effectIndex, lookFor, orphaned, settle } from './uncertain.ts';
+import { notVouchedFor, type VouchingDeps } from './vouching.ts';
 
 /** What carries out countersigned operations. */
 export interface Runner {
@@ -37,7 +38,7 @@ export interface Runner {
   drain(): void;
 }
 
-export interface RunnerDeps extends LeaseDeps, HandOverDeps, Omit<StepRunDeps, 'proposals'> {
+export interface RunnerDeps extends LeaseDeps, HandOverDeps, VouchingDeps, Omit<StepRunDeps, 'proposals'> {
   readonly workflows: WorkflowRegistry;
   readonly screenshots: Screenshots;
   readonly log: Log;
@@ -89,6 +90,8 @@ async function runOnce(
     outside.drain.begun.throwIfAborted();
     lease = await takeLease(deps, job, outside.job);
     if (!lease) return true;
+    const notVouched = await notVouchedFor(deps, lease.operation);
+    if (notVouched) throw new Stopped('consent', notVouched);
     secrets.showed(planText(lease.operation.plan));
     const outcome = await attempt(deps, lease, outside.drain, secrets);
     if (outcome.kind === 'waiting') return true;
