@@ -22,6 +22,7 @@ interface Node {
   hasAttribute(name: string): boolean;
   matches(selector: string): boolean;
   closest(selector: string): Node | null;
+  contains(other: Node): boolean;
   querySelector(selector: string): Node | null;
   querySelectorAll(selector: string): ArrayLike<Node>;
   checkVisibility?(options: { checkOpacity: boolean; checkVisibilityCSS: boolean }): boolean;
@@ -161,6 +162,17 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
     return (isItem || isAlike) && own.querySelector(CONTROLS) !== null && other.querySelector(CONTROLS) !== null;
   };
 
+  /** The first heading there that is not of a part of its own, such as another form. */
+  const PARTS = 'form, fieldset, dialog, article, aside, nav, table, [role=dialog], [role=form], [role=menu]';
+  const headingIn = (at: Node, headings: string, node: Node): Node | undefined =>
+    Array.from(at.querySelectorAll(headings)).find((heading) => {
+      const part = heading.closest(PARTS);
+      return part === null || part.contains(at) || part.contains(node);
+    });
+
+  /** The columns' names: every row has them above it. */
+  const isHead = (node: Node) => node.matches('thead, tr') && !node.querySelector('td');
+
   /** Labels, the cell or text before, the heading above: nearest first. */
   const neighboursOf = (node: Node): string[] => {
     const found: string[] = [];
@@ -172,13 +184,13 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
       let before = at.previousElementSibling;
       for (let i = 0; before && i < 3 && found.length < 4; i++, before = before.previousElementSibling) {
         const isWords = !isField(before) && !before.querySelector('input, select, textarea');
-        if (isWords && isRendered(before) && !isSibling(before, at)) add(folded(before.innerText));
+        if (isWords && isRendered(before) && !isSibling(before, at) && !isHead(before)) add(folded(before.innerText));
       }
       if (at.matches('fieldset')) add(folded(at.querySelector('legend')?.textContent));
-      const heading = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
-      if (heading) {
-        const first = at.querySelector('h1, h2, h3, h4, caption, legend');
-        let top = first;
+      const isHeaded = at !== node && at.matches('section, form, dialog, [role=dialog], main, article, div');
+      if (isHeaded) {
+        const first = headingIn(at, 'h1, h2, h3, h4, caption, legend', node);
+        let top: Node | null | undefined = first;
         while (top && top !== at && parentOf(top) !== at) top = parentOf(top);
         if (top && !isSibling(top, below)) add(folded(first?.textContent));
       }
@@ -190,12 +202,34 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
   const LANDMARKS =
     'main, nav, aside, header, footer, form, dialog, fieldset, table, section[aria-label], section[aria-labelledby], ' +
     '[role=dialog], [role=navigation], [role=main], [role=form], [role=group][aria-label], [role=tabpanel], [role=menu]';
+  /** What a row of a table or list says first, beside the element: whose row it is. */
+  const rowNameOf = (row: Node, node: Node): string => {
+    for (let at: Node | undefined = row; at !== undefined && at !== node; ) {
+      let inner: Node | undefined;
+      for (const child of Array.from(at.children)) {
+        inner = child.contains(node) ? child : undefined;
+        const words = inner || isField(child) ? '' : folded(child.innerText);
+        if (words && words.length <= 80) return words;
+        if (inner) break;
+      }
+      at = inner;
+    }
+    return '';
+  };
+  const isRow = (node: Node) =>
+    node.matches('tr, li, article, [role=row], [role=listitem], [role=article]') ||
+    Array.from(parentOf(node)?.children ?? []).some((other) => isSibling(other, node));
   const pathOf = (node: Node): string[] => {
     const path: string[] = [];
+    let row = ''; // the innermost one that has a name
     for (let at = parentOf(node); at && path.length < 8; at = parentOf(at)) {
+      if (row === '' && tagOf(at) !== 'body' && isRow(at)) {
+        row = rowNameOf(at, node);
+        if (row !== '') path.unshift(`row ${row.slice(0, 60)}`);
+      }
       if (!at.matches(LANDMARKS)) continue;
-      const name =
-        cut(at.getAttribute('aria-label')) || folded(at.querySelector('legend, caption, h1, h2')?.textContent);
+      const heading = headingIn(at, 'legend, caption, h1, h2', node);
+      const name = cut(at.getAttribute('aria-label')) || folded(heading?.textContent);
       path.unshift([roleOf(at) ?? tagOf(at), name.slice(0, 60)].filter(Boolean).join(' '));
     }
     return path;

@@ -8,6 +8,21 @@ export function same(a: string | undefined, b: string | undefined): number | und
   return a === b ? 1 : 0;
 }
 
+/** Identifiers are the same in whatever way their words are joined: `billing_city`, `billing-city`, `billing[city]`. */
+export function sameIdentifier(a: string | undefined, b: string | undefined): number | undefined {
+  const joined = (name: string) =>
+    name
+      .split(/[^\p{L}\p{N}]+/u)
+      .filter(Boolean)
+      .join(' ');
+  return a === undefined || isMadeUp(a) ? undefined : same(joined(a), joined(b ?? ''));
+}
+
+/** An id that ends in a number is mostly counted up anew with each page, such as `mat-input-3`. */
+export function sameId(a: string | undefined, b: string | undefined): number | undefined {
+  return a === undefined || /\d$/.test(a) ? undefined : sameIdentifier(a, b);
+}
+
 /** Jaccard's index. */
 export function shared(a: readonly string[] | undefined, b: readonly string[] | undefined): number | undefined {
   if (!a || a.length === 0) return undefined;
@@ -77,9 +92,9 @@ function covered(words: readonly string[], among: ReadonlySet<string>): number |
 /** How much of the recorded way is still there in its order: the longest common subsequence. */
 export function alikePath(a: readonly string[] | undefined, b: readonly string[] | undefined): number | undefined {
   if (!a || a.length === 0) return undefined;
-  const other = b ?? [];
+  const other = (b ?? []).map(phraseOf);
   let row: number[] = new Array(other.length + 1).fill(0);
-  for (const part of a) {
+  for (const part of a.map(phraseOf)) {
     const next = [0];
     for (const [j, own] of other.entries())
       next.push(part === own ? (row[j] ?? 0) + 1 : Math.max(row[j + 1] ?? 0, next[j] ?? 0));

@@ -1,6 +1,28 @@
 import type { Fingerprint } from '../ports/browser.ts';
-import { alikeAddress, alikeNeighbours, alikePath, alikePlace, alikeSize, isMadeUp, same, shared } from './likeness.ts';
-import { type Agreement, agreementOf, isHarmful, isOneOfMany, type Wording, wordingOf, wordsIn } from './wording.ts';
+import {
+  alikeAddress,
+  alikeNeighbours,
+  alikePath,
+  alikePlace,
+  alikeSize,
+  isMadeUp,
+  same,
+  sameId,
+  sameIdentifier,
+  shared,
+} from './likeness.ts';
+import { areTitledOtherwise, isElsewhere, isInRow, keepsOwn, termsAroundBoth } from './surroundings.ts';
+import {
+  type Agreement,
+  agreementOf,
+  isBareAct,
+  isHarmful,
+  isOneOfMany,
+  saysWhatStandsAround,
+  type Wording,
+  wordingOf,
+  wordsIn,
+} from './wording.ts';
 
 export type { Fingerprint } from '../ports/browser.ts';
 
@@ -131,19 +153,31 @@ interface Evidence {
 function lookAt(recorded: Fingerprint, candidates: readonly Fingerprint[]): readonly Looked[] {
   const sort = sortOf(recorded);
   const isMute = sort === 'other' && wordsOf(recorded, sort) === ''; // what it says varies: known by what is before it
-  const wordsFor = (print: Fingerprint) => (isMute ? (print.neighbours?.[0] ?? '') : wordsOf(print, sort));
-  const wording = wordingOf(wordsFor(recorded));
+  const wordsFor = (print: Fingerprint) => {
+    const wording = wordingOf(isMute ? (print.neighbours?.[0] ?? '') : wordsOf(print, sort));
+    return sort === 'tick' ? withoutEnabling(wording) : wording;
+  };
+  const wording = wordsFor(recorded);
   const ofSort = [...candidates.entries()].filter(([, candidate]) => isOfSort(recorded, sort, candidate));
   const known = withoutShared(recorded, sort, ofSort);
   const looked: Looked[] = [];
   for (const [index, candidate] of ofSort) {
-    const agreement = agreementBetween(wording, wordingOf(wordsFor(candidate)));
-    const isIt = !isOneOfMany(wording) || keepsOwn(known, candidate);
-    const mayMean = isIt && meansTheSame(known, candidate, sort, agreement);
+    const agreement = agreementIn(recorded, candidate, wording, wordsFor(candidate));
+    const mayMean =
+      meansTheSame(known, candidate, sort, agreement) &&
+      !isElsewhere(recorded, candidate) &&
+      (keepsIdentifier(known, candidate) || isOfTheSame(recorded, candidate, wording));
     const isAkin = mayMean || keepsIdentifier(known, candidate) || keepsSurroundings(recorded, candidate);
     looked.push({ index, mayMean, isAkin, evidence: mayMean ? evidenceOf(recorded, candidate, agreement) : [] });
   }
   return looked;
+}
+
+/** Whether the candidate belongs to what the recorded element belonged to, where its words alone don't say what that is. */
+function isOfTheSame(recorded: Fingerprint, candidate: Fingerprint, wording: Wording): boolean {
+  const isToldByForm = isBareAct(wording) || wording.terms.size === 1;
+  if (isToldByForm && areTitledOtherwise(recorded, candidate)) return false;
+  return !(isInRow(recorded, wording) || isOneOfMany(wording)) || keepsOwn(recorded, candidate);
 }
 
 /** Choices of a group have one name, as have buttons of a form that differ by their value: it says nothing of one of them. */
@@ -159,12 +193,31 @@ function withoutShared(
 }
 
 /** A field without a name of its own is called by what stands before it, as people read it. */
-function wordsOf({ name, text, placeholder, title, alt, neighbours }: Fingerprint, sort: Sort): string {
-  const own = name || text || placeholder || title || alt || '';
+function wordsOf({ role, name, text, placeholder, title, alt, neighbours }: Fingerprint, sort: Sort): string {
+  const own = (name || text || placeholder || title || alt || '').replace(role === 'tab' ? COUNT : REMARK, '');
   return own || (sort === 'press' || sort === 'other' ? '' : (neighbours?.[0] ?? ''));
 }
 
-type Words = Agreement | 'both_silent' | 'one_silent';
+/** What a tab says of how many things it holds. */
+const COUNT = /\s*\(\d+\)$/;
+/** What a label says of how to fill or choose, not of what. */
+const REMARK =
+  /\s*\((optional|required|recommended|pflichtfeld|erforderlich|empfohlen|facultatif|obligatoire|recommandé|opcional|obligatorio|obrigatório|recomendado|facoltativo|obbligatorio|consigliato|optioneel|verplicht|aanbevolen|任意|必須|推奨)\)$/i;
+
+/** A box that "enables" something is called by that alone as well; one that disables it is the opposite still. */
+function withoutEnabling({ text, terms, acts }: Wording): Wording {
+  const others = (all: ReadonlySet<string>) => new Set([...all].filter((term) => term !== ':enable'));
+  return terms.size > 1 ? { text, terms: others(terms), acts: others(acts) } : { text, terms, acts };
+}
+
+/** `in_context`: one says more, but no more than what stands around both. */
+type Words = Agreement | 'in_context' | 'both_silent' | 'one_silent';
+
+function agreementIn(recorded: Fingerprint, candidate: Fingerprint, a: Wording, b: Wording): Words {
+  const words = agreementBetween(a, b);
+  const isMore = words === 'part' || words === 'other';
+  return isMore && saysWhatStandsAround(a, b, () => termsAroundBoth(recorded, candidate)) ? 'in_context' : words;
+}
 
 function agreementBetween(a: Wording, b: Wording): Words {
   if (a.text === '' && isHarmful(b)) return 'opposed'; // an icon that is now called "Delete"
@@ -188,6 +241,12 @@ function meansTheSame(recorded: Fingerprint, candidate: Fingerprint, sort: Sort,
         keepsIdentifier(recorded, candidate) ||
         (sort !== 'tick' && sort !== 'radio' && recorded.role !== 'option' && keepsSurroundings(recorded, candidate))
       );
+    case 'in_context':
+      return (
+        keepsIdentifier(recorded, candidate) ||
+        (alikeNeighbours(recorded.neighbours, candidate.neighbours) ?? 0) >= 0.5 ||
+        (alikePath(recorded.path, candidate.path) ?? 0) >= 0.6
+      );
     case 'qualified':
     case 'other':
     case 'one_silent':
@@ -201,29 +260,16 @@ function meansTheSame(recorded: Fingerprint, candidate: Fingerprint, sort: Sort,
   }
 }
 
+/** An id alone is none where the field is sent under another name, or is another one to the vendor's own tests. */
 function keepsIdentifier(a: Fingerprint, b: Fingerprint): boolean {
-  return [
-    same(a.testId, b.testId),
-    isMadeUp(a.id) ? undefined : same(a.id, b.id),
-    isMadeUp(a.fieldName) ? undefined : same(a.fieldName, b.fieldName),
+  const names = [
+    sameIdentifier(a.testId, b.testId),
+    sameIdentifier(a.fieldName, b.fieldName),
     alikeAddress(a.href, b.href),
-  ].includes(1);
+  ];
+  const isRenamed = [a.testId && b.testId, a.fieldName && b.fieldName].some((both, i) => both && names[i] === 0);
+  return names.includes(1) || (sameId(a.id, b.id) === 1 && !isRenamed);
 }
-
-/**
- * "Edit" is on every row: whose it is, only its address tells, or most of what stands beside it; a heading above all rows
- * does not.
- */
-function keepsOwn(a: Fingerprint, b: Fingerprint): boolean {
-  if (keepsIdentifier(a, b)) return true;
-  const beside = (a.neighbours ?? []).filter((text) => !a.path?.some((part) => part.endsWith(` ${text}`)));
-  const others = (b.neighbours ?? []).map(wordingOf);
-  const kept = beside
-    .map(wordingOf)
-    .filter((one) => others.some((other) => SAID_ALIKE.has(agreementBetween(one, other))));
-  return 2 * kept.length > beside.length || beside.length === 0;
-}
-const SAID_ALIKE: ReadonlySet<Words> = new Set<Words>(['same', 'spelling', 'meaning']);
 
 function keepsSurroundings(a: Fingerprint, b: Fingerprint): boolean {
   const kept = [
@@ -237,7 +283,7 @@ function keepsSurroundings(a: Fingerprint, b: Fingerprint): boolean {
 
 /** `[for, against]`: natural logarithms of how much likelier agreement and difference are in the same element than in another. */
 const WORDS: Readonly<Record<Words, number>> = {
-  ...{ same: 4.2, spelling: 3.4, meaning: 3.2, part: 1.6, both_silent: 0.2 },
+  ...{ same: 4.2, spelling: 3.4, meaning: 3.2, part: 1.6, in_context: 1.6, both_silent: 0.2 },
   ...{ qualified: -1.5, other: -1.5, one_silent: -1, opposed: -6 },
 };
 
@@ -285,9 +331,9 @@ const ASIDE = -2.5;
 /** A redesign renames all identifiers at once, so the second and third that are gone say little more than the first. */
 function identifiersOf(a: Fingerprint, b: Fingerprint): readonly Evidence[] {
   const found = [
-    graded(same(a.testId, b.testId), 5, 1),
-    graded(isMadeUp(a.id) ? undefined : same(a.id, b.id), 4.2, 0.7),
-    graded(isMadeUp(a.fieldName) ? undefined : same(a.fieldName, b.fieldName), 3.6, 0.7),
+    graded(sameIdentifier(a.testId, b.testId), 5, 1),
+    graded(sameId(a.id, b.id), 4.2, 0.7),
+    graded(sameIdentifier(a.fieldName, b.fieldName), 3.6, 0.7),
     graded(alikeAddress(a.href, b.href), 4, 0.9),
   ];
   const worst = Math.min(...found.map(({ sum }) => sum));

@@ -32,7 +32,7 @@ const ACTS: Readonly<Record<string, string>> = {
   close: 'close|dismiss|schliessen|fermer|cerrar|chiudi|sluiten|fechar|zamknij|stang|閉じる|关闭|закрыть',
   show: 'show|reveal|unhide|einblenden|afficher|mostrar|mostra|tonen|exibir|pokaz|visa|表示|显示|показать',
   hide: 'hide|ausblenden|verbergen|masquer|cacher|ocultar|nascondi|esconder|ukryj|dolj|非表示|隐藏|скрыть',
-  copy: 'copy|duplicate|kopieren|duplizieren|copier|dupliquer|copiar|duplicar|copia|duplica|kopiuj|kopiera|コピー|复制|копировать',
+  copy: 'copy|copy to clipboard|in die zwischenablage kopieren|copiar al portapapeles|copia negli appunti|duplicate|kopieren|duplizieren|copier|dupliquer|copiar|duplicar|copia|duplica|kopiuj|kopiera|コピー|复制|копировать',
   upload: 'upload|import|hochladen|importieren|importer|televerser|subir|importar|carica|importa',
   download: 'download|export|herunterladen|exportieren|telecharger|exporter|descargar|exportar|scarica|esporta',
   next: 'next|forward|weiter|nachste|suivant|suivante|siguiente|avanti|volgende|proximo|seguinte|avancar|dalej|nasta|次へ|下一步|далее',
@@ -84,7 +84,7 @@ const THINGS: Readonly<Record<string, string>> = {
   email:
     'email|e mail|mail|email address|e mail address|e mail adresse|adresse e mail|adresse email|courriel|correo electronico|correo|direccion de correo electronico|indirizzo email|e mailadres|endereco de e mail|adres e mail|e post|メールアドレス|邮箱|электронная почта',
   key: 'key|schlussel|cle|clave|chiave|sleutel|chave|klucz|nyckel|キー|密钥|ключ',
-  token: 'token|jeton|testigo',
+  token: 'token|jeton|testigo|トークン',
   secret: 'secret|geheimnis|secreto|segreto|geheim',
   name: 'name|nom|nombre|nome|naam|bezeichnung|nazwa|namn|名前|名称|имя|название',
   description:
@@ -105,13 +105,14 @@ const THINGS: Readonly<Record<string, string>> = {
   read: 'read|lesen|lecture|lire|leer|lectura|lettura|lezen',
   write: 'write|schreiben|ecriture|ecrire|escribir|escritura|scrittura|schrijven',
   change: 'change|anderung',
+  set_up: 'set up|setup|configure|einrichten|konfigurieren|configurer|configurar|configura|instellen|configureren',
   remember:
     'remember me|keep me signed in|stay signed in|angemeldet bleiben|se souvenir de moi|recuerdame|recordarme|ricordami|onthoud mij',
 };
 
 /** Words that say nothing by themselves. */
 const FILLERS = new Set(
-  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di do da dos das now jetzt maintenant ahora adesso nu agora changes anderungen modifications cambios modifiche wijzigingen alteracoes'.split(
+  'a an the your my our this please der die das den dem ein eine einen einer ihr ihre dein deine le la les l un une des du de d votre mon el los las unos su tu mi il lo gli uno het een je mijn to of for fur pour para per voor di do da dos das now jetzt maintenant ahora adesso nu agora changes anderungen modifications cambios modifiche wijzigingen alteracoes を の に する'.split(
     ' ',
   ),
 );
@@ -121,6 +122,9 @@ const QUALIFIERS = new Set(
   'with as via using by from instead mit als uber avec comme por con como met come'.split(' '),
 );
 
+/** Languages that put no space between words: "トークンを作成" is "token", a particle and "create". */
+const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}]/u;
+const SEGMENTER = new Intl.Segmenter('ja', { granularity: 'word' });
 const CONCEPT_OF = new Map<string, string>();
 const HARMFUL = new Set(Object.keys(HARM));
 const ACTING = new Set([...Object.keys(ACTS), ...HARMFUL]);
@@ -133,7 +137,6 @@ const CONTRARIES: readonly string[] = [
   'live production prod/test sandbox staging testing',
   'public publishable offentlich publique publico pubblica/private secret privat geheim prive privado segreto',
   'key schlussel cle clave chiave sleutel/secret geheimnis secreto segreto geheim',
-  'on ein an/off aus',
   'read lesen lecture lectura lettura/write schreiben ecriture escritura scrittura',
   'first erste premier primero given/last letzte dernier ultimo family',
   'all alle tous todos tutti/none selected ausgewahlte',
@@ -148,10 +151,12 @@ const CONTRARIES: readonly string[] = [
   'more/less fewer',
   'increase/decrease',
   'min minimum/max maximum',
-  'yes ja oui si sim/no nein non nao',
 ];
+/** How a thing is at the moment: of what is done they are contraries, and beside it the thing may have been switched. */
+const STATES: readonly string[] = ['on ein an/off aus', 'yes ja oui si sim/no nein non nao'];
+const SAYS_STATE = new Set(STATES.flatMap((sides) => sides.split(/[ /]/)));
 const SIDES_OF = new Map<string, Map<number, number>>();
-for (const [group, sides] of CONTRARIES.entries())
+for (const [group, sides] of [...CONTRARIES, ...STATES].entries())
   for (const [side, words] of sides.split('/').entries())
     for (const word of words.split(' ')) SIDES_OF.set(word, (SIDES_OF.get(word) ?? new Map()).set(group, side));
 /** "Unfollow", "disallow", "deselect", "inactive": the rest, turned round. */
@@ -162,12 +167,29 @@ const SHORTEST_TURNED = 4;
 function areContrary(a: Wording, b: Wording): boolean {
   const [inA, inB] = [a.text.split(' '), b.text.split(' ')];
   const [onlyInA, onlyInB] = [inA.filter((word) => !inB.includes(word)), inB.filter((word) => !inA.includes(word))];
-  return onlyInA.some((one) => onlyInB.some((other) => excludes(one, other) || turns(one, other) || turns(other, one)));
+  const areTurned = onlyInA.some((one) => onlyInB.some((other) => turns(one, other) || turns(other, one)));
+  return areTurned || areOnContrarySides(onlyInA, onlyInB);
 }
 
-function excludes(one: string, other: string): boolean {
-  const [sides, others] = [SIDES_OF.get(one), SIDES_OF.get(other)];
-  return [...(sides ?? [])].some(([group, side]) => (others?.get(group) ?? side) !== side);
+/** Whether what stands around takes a side, such as "live", where it was another one, such as "test", in any language. */
+export function standForContraries(a: readonly string[], b: readonly string[]): boolean {
+  const lasting = (words: readonly string[]) => words.filter((word) => !SAYS_STATE.has(word));
+  return areOnContrarySides(lasting(a), lasting(b));
+}
+
+function areOnContrarySides(a: readonly string[], b: readonly string[]): boolean {
+  const [ofA, ofB] = [sidesIn(a), sidesIn(b)];
+  return [...ofA].some(([group, sides]) => {
+    const others = ofB.get(group) ?? new Set();
+    return [...sides].some((side) => !others.has(side)) && [...others].some((side) => !sides.has(side));
+  });
+}
+
+function sidesIn(words: readonly string[]): ReadonlyMap<number, ReadonlySet<number>> {
+  const found = new Map<number, Set<number>>();
+  for (const word of words)
+    for (const [group, side] of SIDES_OF.get(word) ?? []) found.set(group, (found.get(group) ?? new Set()).add(side));
+  return found;
 }
 
 function turns(word: string, turned: string): boolean {
@@ -182,7 +204,10 @@ export function wordsIn(text: string): readonly string[] {
     .replace(/\p{M}+/gu, '')
     .toLowerCase()
     .replaceAll('ß', 'ss');
-  return folded.match(/[\p{L}\p{N}]+/gu) ?? [];
+  const words = folded.match(/[\p{L}\p{N}]+/gu) ?? [];
+  return words.flatMap((word) =>
+    UNSPACED.test(word) ? [...SEGMENTER.segment(word)].map(({ segment }) => segment) : word,
+  );
 }
 
 export function wordingOf(text: string): Wording {
@@ -206,15 +231,40 @@ export function wordingOf(text: string): Wording {
 
 /** Acts that pages offer for each of many things alike, and words that say no more than that. */
 const FOR_EACH = new Set(
-  'edit open show hide copy download enable start stop test refresh connect disconnect delete revoke cancel reset disable archive'
+  'edit change set_up open show hide copy download enable start stop test refresh connect disconnect delete revoke cancel reset disable archive'
     .split(' ')
     .map((concept) => `:${concept}`)
     .concat(
-      'manage more actions options configure select choose verwalten auswahlen mehr gerer choisir plus gestionar elegir mas'.split(
+      'manage more actions options select choose verwalten auswahlen mehr gerer choisir plus gestionar elegir mas'.split(
         ' ',
       ),
     ),
 );
+
+/**
+ * Whether a form or dialog of the one title is for something else than one of the other: one harms, or signs up where the
+ * other signs in. "No keys yet" says how things are, not what is done.
+ */
+export function areForDifferentEnds(a: Wording, b: Wording): boolean {
+  const ends = ({ acts }: Wording) => [...acts].filter((act) => act !== ':not' && HARMFUL.has(act.slice(1)));
+  const isForNew = ({ acts }: Wording) => acts.has(':sign_up') && !acts.has(':sign_in');
+  const [ofA, ofB] = [ends(a), ends(b)];
+  return ofA.some((end) => !ofB.includes(end)) || ofB.some((end) => !ofA.includes(end)) || isForNew(a) !== isForNew(b);
+}
+
+/**
+ * Whether one of them only says more than the other, and no more than what stands around both of them: "Name" and
+ * "Token name" under "New token". What is done, or to how many, is never left to the surroundings.
+ */
+export function saysWhatStandsAround(a: Wording, b: Wording, around: () => ReadonlySet<string>): boolean {
+  const onlyInA = [...a.terms].filter((term) => !b.terms.has(term));
+  const onlyInB = [...b.terms].filter((term) => !a.terms.has(term));
+  const more = [...onlyInA, ...onlyInB];
+  const isOneMore = (onlyInA.length === 0 || onlyInB.length === 0) && a.terms.size + b.terms.size > more.length;
+  if (!isOneMore || more.some((term) => ACTING.has(term.slice(1)) || SIDES_OF.has(term))) return false;
+  const said = around();
+  return more.every((term) => said.has(term));
+}
 
 /** Whether it says that something is harmed or denied. */
 export function isHarmful({ acts }: Wording): boolean {
@@ -224,6 +274,11 @@ export function isHarmful({ acts }: Wording): boolean {
 /** Whether the words alone can't tell one of several controls: "Edit", "View details", without what. */
 export function isOneOfMany({ terms }: Wording): boolean {
   return terms.size > 0 && [...terms].every((term) => FOR_EACH.has(term));
+}
+
+/** Whether it only says what is done, not to what: "Save", which each form has. */
+export function isBareAct({ terms, acts }: Wording): boolean {
+  return terms.size > 0 && terms.size === acts.size;
 }
 
 /** `opposed`: one of them does what the other doesn't, or harms; `qualified`: one says it of something else. */
@@ -248,7 +303,8 @@ export function agreementOf(a: Wording, b: Wording): Agreement {
   if (isSpelling(a.text, b.text)) return 'spelling';
   const shared = a.terms.size - onlyInA.length;
   const isPart = holds(a, b) || holds(b, a); // word by word: another word and one more are too much at once
-  return isPart && shared / (shared + differing.length) >= MOST_SHARED ? 'part' : 'other';
+  const isOfMany = [...a.acts].some((act) => FOR_EACH.has(act)); // "Copy key" is not "Copy master key"
+  return isPart && !isOfMany && shared / (shared + differing.length) >= MOST_SHARED ? 'part' : 'other';
 }
 
 function holds(whole: Wording, part: Wording): boolean {

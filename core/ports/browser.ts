@@ -90,7 +90,7 @@ export interface Fingerprint {
   readonly classes?: readonly string[];
   /** Words that stand close by: labels, the cell to the left, the heading above; nearest first. */
   readonly neighbours?: readonly string[];
-  /** Landmarks and groups around it, outermost first, as `role name`. */
+  /** Landmarks and groups around it, outermost first, as `role name`, and the row that it is in, as `row` and its first words. */
   readonly path?: readonly string[];
   /** In CSS pixels from the top left of its document, in a viewport of 1280 × 800. */
   readonly box?: Box;

@@ -22,6 +22,12 @@ beforeAll(async () => {
     '/form': FORM,
     '/icons': `<button><i class="fa fa-pencil"></i></button><button class="btn icon-trash"></button>
       <button><svg width="9" height="9"><use href="#copy"></use></svg></button><button aria-label="Close"><i class="fa fa-x"></i></button>`,
+    '/rows': `<main><form><h2>Profile</h2><button>Save</button></form><form><h2>Keys</h2>
+      <table><thead><tr><th>Name</th><th>State</th></tr></thead>
+        <tr><td>ci</td><td>On</td><td><button>Edit ci</button></td></tr>
+        <tr><td>web</td><td>Off</td><td><button>Edit web</button></td></tr></table>
+      <div class="card"><h4>Alice</h4><button>Remove Alice</button></div><div class="card"><h4>Bob</h4><button>Remove Bob</button></div>
+      </form></main>`,
     '/inner': '<button>In a frame</button>',
     '/many':
       '<main></main><script>document.querySelector("main").innerHTML = "<button>b</button>".repeat(2000)</script>',
@@ -75,6 +81,16 @@ describe('a survey', () => {
     await open('/form');
     expect(byName(await session.survey({ hiddenIsFine: true }), 'Hidden')).toBeDefined();
     expect(byName(await session.survey({ alsoTag: 'p' }), 'Plain words')).toBeDefined();
+  });
+
+  test('names the row that a control is in, and no part of the page that it is not in', async () => {
+    await open('/rows');
+    const candidates = await session.survey({});
+    expect(byName(candidates, 'Edit web')?.fingerprint).toMatchObject({
+      neighbours: ['Off', 'web', 'Keys', 'Profile Save'],
+      path: ['main Keys', 'form Keys', 'table', 'row web'],
+    });
+    expect(byName(candidates, 'Remove Bob')?.fingerprint.path).toEqual(['main Keys', 'form Keys', 'row Bob']);
   });
 
   test('names the icon of a control without words', async () => {

@@ -303,6 +303,84 @@ const found: readonly Found[] = [
     page: [link('Webhooks', { href: '/account/webhooks' })],
     now: { tag: 'div', role: 'menuitem', name: 'API keys', text: 'API keys', path: ['menu'] },
   },
+  {
+    what: 'a field of which the form says the rest',
+    recorded: field('Token name', { id: 'pat_name', path: ['main', 'form Add a token'] }),
+    page: [field('Description', { path: ['main', 'form Add a token'] })],
+    now: field('Name', { id: 'n', path: ['main', 'form Add a token'] }),
+  },
+  {
+    what: 'a dialog’s button that says what the dialog’s title says, beside the button that opens it',
+    recorded: button('Create', { neighbours: ['Name'], path: ['dialog Create API key'] }),
+    page: [button('Create API key', { path: ['main API keys'] })],
+    now: button('Create key', { neighbours: ['Name'], path: ['dialog Create API key'] }),
+  },
+  {
+    what: 'an icon of which the label before says the rest',
+    recorded: button('Reveal', { neighbours: ['Signing secret', 'Webhooks'], path: ['main Webhooks'] }),
+    page: [button('Change', { neighbours: ['API version'] })],
+    now: button('Reveal signing secret', { neighbours: ['Signing secret', '2026-01-01'], path: ['main Webhooks'] }),
+  },
+  {
+    what: 'a row’s button by the row’s name, whatever else is in the row',
+    recorded: button('Edit', { neighbours: ['Off', 'ci'], path: ['main Keys', 'table', 'row ci'] }),
+    page: [button('Edit', { neighbours: ['Off', 'web'], path: ['main Keys', 'row web'] })],
+    now: button('Edit', { neighbours: ['On', 'today', 'ci'], path: ['main Keys', 'row ci'] }),
+  },
+  {
+    what: '“Save” of one of two forms, by its title',
+    recorded: button('Save', { classes: ['s'], neighbours: ['Webhook'], path: ['main', 'form Webhook'] }),
+    page: [button('Save', { classes: ['s'], neighbours: ['Profile'], path: ['main', 'form Profile'] })],
+    now: button('Save', { classes: ['t'], neighbours: ['Webhook'], path: ['main', 'form Webhook'] }),
+  },
+  {
+    what: '“Save” of a form of which the title is translated',
+    recorded: button('Save', { path: ['form Edit profile'] }),
+    page: [button('Annulla', { path: ['form Modifica profilo'] })],
+    now: button('Salva', { path: ['form Modifica profilo'] }),
+  },
+  {
+    what: 'a field by its name, joined another way',
+    recorded: field('City', { fieldName: 'shipping_city', path: ['group Shipping address'] }),
+    page: [field('Town / City', { fieldName: 'billing-city', path: ['group Billing address'] })],
+    now: field('Town / City', { fieldName: 'shipping-city', path: ['group Shipping address'] }),
+  },
+  {
+    what: 'a field with a remark on how to fill it, under another counted id',
+    recorded: field('Client name', { id: 'mat-input-3' }),
+    page: [field('Redirect URI', { id: 'mat-input-3' })],
+    now: field('Client name (optional)', { id: 'mat-input-9' }),
+  },
+  {
+    what: 'a field of two contraries whose label and neighbour are translated',
+    recorded: secret('New password', { fieldName: 'new', neighbours: ['Current password'] }),
+    page: [secret('Mot de passe actuel', { fieldName: 'old' })],
+    now: secret('Nouveau mot de passe', { fieldName: 'new', neighbours: ['Mot de passe actuel'] }),
+  },
+  {
+    what: 'a tab that counts what it holds',
+    recorded: link('Client secrets (1)', { role: 'tab' }),
+    page: [link('Certificates (0)', { role: 'tab' })],
+    now: button('Client secrets (3)', { role: 'tab' }),
+  },
+  {
+    what: 'a tick that became a switch without “Enable”',
+    recorded: { tag: 'input', type: 'checkbox', role: 'checkbox', name: 'Enable webhooks' },
+    page: [{ tag: 'button', type: 'submit', role: 'switch', name: 'API' }],
+    now: { tag: 'button', type: 'submit', role: 'switch', name: 'Webhooks' },
+  },
+  {
+    what: 'the Japanese button, of which the words run together',
+    recorded: button('Create token', { classes: ['t'] }),
+    page: [button('すべて削除', { classes: ['u'] })],
+    now: button('トークンを作成', { classes: ['u'] }),
+  },
+  {
+    what: 'the e-mail of a form that now signs up as well',
+    recorded: field('Email', { fieldName: 'email', path: ['form Log in'] }),
+    page: [],
+    now: field('Email', { fieldName: 'user', path: ['form Log in or sign up'] }),
+  },
 ];
 
 describe('finds', () => {
@@ -446,6 +524,95 @@ const gone: readonly Gone[] = [
     what: 'only the list’s look-alike widget is left',
     recorded: { tag: 'select', role: 'combobox', name: 'Permissions' },
     page: [{ tag: 'span', role: 'combobox', name: 'Permissions' }],
+  },
+  {
+    what: 'the shipping address is gone, and the billing address has a city',
+    recorded: field('City', { fieldName: 'shipping_city', path: ['form Billing address', 'group Shipping address'] }),
+    page: [field('City', { fieldName: 'billing_city', path: ['form Billing address', 'group Billing address'] })],
+  },
+  {
+    what: 'the keys of the tests are gone, and those in use have the same button',
+    recorded: button('Reveal secret key', { classes: ['b'], path: ['main Test API keys'] }),
+    page: [button('Reveal secret key', { classes: ['b'], path: ['main Live API keys'] })],
+  },
+  {
+    what: 'a badge beside it says that it is in use, in another language',
+    recorded: button('Create key', { neighbours: ['Keys', 'Sandbox'] }),
+    page: [button('Schlüssel erstellen', { neighbours: ['Schlüssel', 'Live-Modus'] })],
+  },
+  {
+    what: 'only another order’s row is left',
+    recorded: button('Complete order', { neighbours: ['Processing', '#1042 Bob'], path: ['table', 'row #1042 Bob'] }),
+    page: [button('Complete order', { neighbours: ['Processing', '#1041 Ann'], path: ['table', 'row #1041 Ann'] })],
+  },
+  {
+    what: 'only a row is left that is named alike but for a letter',
+    recorded: button('Send test event', { path: ['main', 'row https://a.example/hook'] }),
+    page: [button('Send test event', { path: ['main', 'row https://b.example/hook'] })],
+  },
+  {
+    what: 'only another row is left, and rows had no names when it was recorded',
+    recorded: button('Complete order', { neighbours: ['Processing', '#1042 Bob'], path: ['main Orders', 'table'] }),
+    page: [button('Complete order', { neighbours: ['Processing', '#1041 Ann'], path: ['main Orders', 'table'] })],
+  },
+  {
+    what: 'the field of another row has its words',
+    recorded: field('Quantity', { path: ['table', 'row Mug'] }),
+    page: [field('Quantity', { path: ['table', 'row Cup'] })],
+  },
+  {
+    what: 'the sign-in is gone, and the form that makes an account asks for an e-mail',
+    recorded: field('Email', { id: 'u', path: ['form Log in'] }),
+    page: [field('Email', { id: 'e', path: ['form Create an account'] })],
+  },
+  {
+    what: 'its form deletes now, whatever its field is called',
+    recorded: secret('Password', { id: 'p', fieldName: 'password', path: ['form Change email'] }),
+    page: [secret('Password', { id: 'p', fieldName: 'password', path: ['form Delete your account'] })],
+  },
+  {
+    what: 'another form saves',
+    recorded: button('Save', { classes: ['s'], path: ['main', 'form Webhook'] }),
+    page: [button('Save', { classes: ['s'], path: ['main', 'form Profile'] })],
+  },
+  {
+    what: 'another form asks for a name',
+    recorded: field('Name', { path: ['form New API key'] }),
+    page: [field('Name', { path: ['form Company'] })],
+  },
+  {
+    what: 'a counted id has moved on to another field',
+    recorded: field('Client name', { id: 'mat-input-3' }),
+    page: [field('Redirect URI', { id: 'mat-input-3' })],
+  },
+  {
+    what: 'an id stayed, and what is sent is called otherwise',
+    recorded: field('Authentication code', { id: 'code', fieldName: 'otp' }),
+    page: [field('Recovery code', { id: 'code', fieldName: 'recovery' })],
+  },
+  {
+    what: 'only the copy of a mightier key is left',
+    recorded: button('Copy key', { classes: ['c'], neighbours: ['Key', 'Keys'], path: ['main Keys'] }),
+    page: [button('Copy master key', { classes: ['c'], neighbours: ['Master key', 'Keys'], path: ['main Keys'] })],
+  },
+  {
+    what: 'the only card is of something else',
+    recorded: button('Set up', {
+      classes: ['k'],
+      neighbours: ['Stripe payments', 'Providers'],
+      path: ['main Providers'],
+    }),
+    page: [button('Set up', { classes: ['k'], neighbours: ['PayPal', 'Providers'], path: ['main Providers'] })],
+  },
+  {
+    what: 'the dialog is closed, and what opens it is called alike',
+    recorded: button('Create', { classes: ['b'], neighbours: ['Name'], path: ['dialog Create API key'] }),
+    page: [button('Create API key', { classes: ['b'], path: ['main API keys'] })],
+  },
+  {
+    what: 'it deletes, in a language whose words run together',
+    recorded: button('Create API key', { id: 'k' }),
+    page: [button('APIキーを削除', { id: 'k' })],
   },
 ];
 
