@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
@@ -27,6 +27,7 @@ let testDatabase: TestDatabase;
 const cores: Core[] = [];
 let keeper: Keeper;
 const DELIVERIES = 20;
+vi.setConfig({ testTimeout: 240_000 }); // twenty at once, on a machine that is shared
 const TARGET = '127.0.0.1:4999';
 
 beforeAll(async () => {
