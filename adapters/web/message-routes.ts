@@ -59,7 +59,7 @@ export function createMessageRoutes({ config, people, store, views, pages, recep
     const id = eventId(from, nonce);
     const button = body.kind === 'card' ? findButton(body.card, action, value) : undefined;
     if (!button && !store.event(id)) throw new Refusal(409, 'This message has changed meanwhile. Please look again.');
-    if (button?.confirm && confirmed === undefined) {
+    if (button?.confirm && button.confirm.isExtra !== true && confirmed === undefined) {
       if (isFromScript(request)) throw new Refusal(409, 'This needs a confirmation first.');
       response.send(pages.alone(button.confirm.title, question(button.confirm, message, request.body)));
       return;
