@@ -4,12 +4,13 @@ import type { Member } from '../core/customers/customers.ts';
 import type { WorkSettings } from '../core/customers/settings.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Card, Chat, ChatEvent, FormField, Person } from '../core/ports/chat.ts';
 import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { refuse } from './refusal.ts';
-import { whisper, whisperWords } from './speak.ts';
+import { eventRef, whisper, whisperWords } from './speak.ts';
 import { workWords } from './work-flow.ts';
 
 export const APPROVERS_FORM = 'approvers';
@@ -249,9 +250,11 @@ export async function submitLink(
   const { threads, warning } = await context.database.withCustomer(customerId, async (tx) => {
     const accounts: Member[] = [];
     for (const person of people) accounts.push(await context.customers.member(tx, customerId, person));
-    await context.customers.link(tx, customerId, accounts);
-    const linked = accounts.map(({ id }) => id);
-    await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
+    if (await takeEvent(tx, customerId, eventRef(event))) {
+      await context.customers.link(tx, customerId, accounts);
+      const linked = accounts.map(({ id }) => id);
+      await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
+    }
     return {
       threads: await asking(tx, customerId),
       warning: await warningFor(tx, context, customerId, accounts),
@@ -388,6 +391,7 @@ async function saveApprovers(
   const saved = await context.database.withCustomer(customerId, async (tx) => {
     const able = await distinctPeople(tx, context, customerId, people, rules);
     if (rules.approverGroup === null && able < rules.approvalsRequired) return able;
+    if (!(await takeEvent(tx, customerId, eventRef(event)))) return [];
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
     await context.customers.setRules(tx, customerId, others);
     const isChanged = allowsModel !== undefined && (await context.customers.setModel(tx, customerId, allowsModel));

@@ -8,10 +8,11 @@ import {
   type WorkSettings,
 } from '../core/customers/settings.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
-import { whisper, whisperWords } from './speak.ts';
+import { eventRef, whisper, whisperWords } from './speak.ts';
 
 export const WORK_FORM = 'work';
 
@@ -95,6 +96,7 @@ export async function submitWork(
   const settings = readSettings(event.fields);
   if ('errors' in settings) return settings.errors;
   await context.database.withCustomer(customerId, async (tx) => {
+    if (!(await takeEvent(tx, customerId, eventRef(event)))) return;
     await setWork(tx, customerId, settings);
     await context.audit.append(tx, customerId, {
       kind: 'rules.changed',

@@ -113,7 +113,7 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
       installer: installer({ ...options, apiUrl }, deps),
     }),
     post: async (thread, ...rest) => (await of(thread)).post(thread, ...rest),
-    update: async (message, card) => (await of(message.thread)).update(message, card),
+    update: async (message, ...rest) => (await of(message.thread)).update(message, ...rest),
     ephemeral: async (thread, ...rest) => (await of(thread)).ephemeral(thread, ...rest),
     directMessage: async (person, card) => (await of(person)).directMessage(person, card),
     person: async (workspaceId, userId) => (await of({ workspaceId })).person(workspaceId, userId),
