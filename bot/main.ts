@@ -186,7 +186,11 @@ async function wire(
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
-  const slack = isBot ? openSlack(config, foundation, context, sharedLimits, pictureLinks.read) : undefined;
+  const slack = openSlack(config, foundation, context, sharedLimits, pictureLinks.read);
+  // A worker says nothing there and hears nothing: it asks who may still approve.
+  if (slack && !isBot) chats.set('slack', redactedChat(slack.chat, redact));
+  if (!slack && config.role === 'worker')
+    log.info('Slack is not configured for this worker: whoever approved is as they were at their click');
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
@@ -237,7 +241,7 @@ async function wire(
     ending.push(() => parking.close());
     const runner = createRunner({
       ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
-      ...(isBot ? { identify } : {}), // a process of its own for workers has no chat
+      ...(isBot || slack ? { identify } : {}),
       database,
       audit,
       vault,
