@@ -30,6 +30,7 @@ import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } fr
 
 export type { OAuthOptions, SlackOptions } from './config.ts';
 export { createSlackForMany, type SlackForMany } from './many.ts';
+export type { OAuthDeps } from './oauth.ts';
 export { revokeToken } from './tokens.ts';
 
 /** Slack, one workspace by its bot token. */

@@ -60,8 +60,12 @@ const startWorker = async (slack: Record<string, string>) => {
 
 const ended = async () => {
   const rows = async () =>
-    (await sql<{ status: string; error_message: string }>(testDatabase.adminUrl, 'SELECT * FROM autonomous_operations'))[0];
-  await vi.waitUntil(async () => !['queued', 'in_progress'].includes((await rows())?.status ?? ''), { timeout: 30_000 });
+    (
+      await sql<{ status: string; error_message: string }>(testDatabase.adminUrl, 'SELECT * FROM autonomous_operations')
+    )[0];
+  await vi.waitUntil(async () => !['queued', 'in_progress'].includes((await rows())?.status ?? ''), {
+    timeout: 30_000,
+  });
   return rows();
 };
 
