@@ -9,7 +9,7 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { Card, Chat, ChatEvent, FormField, Person } from '../core/ports/chat.ts';
 import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
-import { refuse } from './refusal.ts';
+import { isAdminNow, refuse } from './refusal.ts';
 import { eventRef, whisper, whisperWords } from './speak.ts';
 import { workWords } from './work-flow.ts';
 
@@ -83,7 +83,7 @@ export async function openApproversForm(
   member: Member,
   event: Action | Extract<ChatEvent, { kind: 'command' }>,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'settings',
       words: 'Only an admin can choose who approves. Nothing was changed.',
@@ -224,7 +224,7 @@ function accountWords(accounts: readonly Member[]): string {
 
 /** Several accounts, one person: they can't approve for each other, and count once. */
 export async function openLinkForm(context: Context, member: Member, event: Action): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return whisperWords(context, event, 'Only an admin can link accounts. Nothing was changed.');
   await context.chat(event.thread.platform).openForm(event.trigger, {
     form: LINK_FORM,
@@ -243,7 +243,7 @@ export async function submitLink(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) return { accounts: 'Only an admin can link accounts.' };
+  if (!(await isAdminNow(context, member))) return { accounts: 'Only an admin can link accounts.' };
   const chosen = event.fields.accounts ?? [];
   if (chosen.length === 0) return { accounts: 'Choose the accounts of one person.' };
   const people = await peopleOf(context, event, chosen);
@@ -317,7 +317,7 @@ export async function workAlone(
   member: Member,
   event: Action,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'settings',
       words: 'Only an admin can change this. Nothing was changed.',
@@ -342,7 +342,7 @@ export async function submitApprovers(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) {
+  if (!(await isAdminNow(context, member))) {
     await context.database.withCustomer(customerId, (tx) =>
       recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
     );

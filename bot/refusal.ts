@@ -5,6 +5,15 @@ import type { ChatEvent } from '../core/ports/chat.ts';
 import type { Context } from './context.ts';
 import { whisperWords } from './speak.ts';
 
+/**
+ * An admin by our record, whom the platform calls a full member at this moment: who was made a guest, or has left, neither
+ * changes the rules nor reads what admins read. Stopping is not asked about: it works while the platform is away.
+ */
+export async function isAdminNow(context: Context, { roles, person }: Member): Promise<boolean> {
+  if (!roles.includes('admin')) return false;
+  return (await context.chat(person.platform).standing(person)).kind === 'member';
+}
+
 /** Tells whoever lacks the role so, alone, and puts it on record. */
 export async function refuse(
   context: Context,

@@ -12,6 +12,7 @@ import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
+import { isAdminNow } from './refusal.ts';
 import { eventRef, whisper, whisperWords } from './speak.ts';
 
 export const WORK_FORM = 'work';
@@ -27,7 +28,7 @@ export async function openWorkForm(
   member: Member,
   event: Action,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
   const settings = await context.database.withCustomer(customerId, (tx) => context.customers.rules(tx, customerId));
   const chat = context.chat(event.thread.platform);
@@ -87,7 +88,7 @@ export async function submitWork(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) {
+  if (!(await isAdminNow(context, member))) {
     await context.database.withCustomer(customerId, (tx) =>
       recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
     );

@@ -4,7 +4,7 @@ import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
 import { bold, code, place, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
-import { refuse } from '../refusal.ts';
+import { isAdminNow, refuse } from '../refusal.ts';
 import { whisper, whisperWords } from '../speak.ts';
 
 const SHOWN = 10;
@@ -18,7 +18,7 @@ export async function listCredentials(
   member: Member,
   event: ChatEvent,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'credentials',
       words: 'Only an admin can see which keys are stored. Ask one of your admins.',

@@ -10,7 +10,7 @@ import { createInstallations } from '../../core/customers/installations.ts';
 import { isAllowedTarget, parseAllowedTarget } from '../../core/customers/settings.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { createInbox } from '../../core/inbox.ts';
-import type { ChatEvent } from '../../core/ports/chat.ts';
+import type { ChatEvent, Standing } from '../../core/ports/chat.ts';
 import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
 import { createSealer } from '../../core/vault/sealer.ts';
@@ -27,6 +27,7 @@ let core: Core;
 let keeper: Keeper;
 let shop: Shop;
 let chat: RecordingChat;
+let standing: Standing;
 let hand: (event: object) => ReturnType<typeof converse>;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -40,9 +41,14 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   shop = await installShop(core);
+  standing = { kind: 'member', isInGroup: false };
   const recording = createRecordingChat();
   chat = recording;
-  const asked = { ...recording, channelOf: ({ ref }: { ref: string }) => ref.split(':')[0] ?? '' };
+  const asked = {
+    ...recording,
+    standing: async () => standing,
+    channelOf: ({ ref }: { ref: string }) => ref.split(':')[0] ?? '',
+  };
   const egress = createEgress({ privateTargets: ['127.0.0.1:4999'], log: silentLog });
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
   const context: Context = {
@@ -158,6 +164,35 @@ describe('74 a form that was saved', () => {
     const of = (id: string) =>
       core.database.withCustomer(shop.customerId, (tx) => core.customers.memberById(tx, shop.customerId, id));
     expect((await of(shop.approver.id)).personId).not.toBe((await of(shop.merchant.id)).personId);
+  });
+});
+
+describe('77 an admin who was made a guest, or has left', () => {
+  test.each(['guest', 'unknown'] as const)('changes no rule and reads no trail (%s)', async (kind) => {
+    const { id } = await requestOperation(core, shop);
+    const before = await rules();
+    standing = { kind };
+    const own = { approvers: [shop.merchant.person.userId], required: ['1'], rules: ['own'] };
+    for (const event of [
+      form('work', { targets: ['evil.example'] }),
+      form('approvers', own),
+      form('link_accounts', { accounts: [shop.approver.person.userId] }),
+      press('work_alone', ''),
+      press('choose_work', ''),
+      press('choose_approvers', ''),
+      press('reveal', id),
+      press('share_audit', id),
+      { ...command(id), command: 'audit' },
+      command('credentials'),
+      command('settings'),
+    ])
+      await hand({ ...event, ...byAdmin() });
+    expect(await rules()).toEqual(before);
+    for (const what of ['rules.changed', 'trail.read']) expect(await kinds(what)).toBe(0);
+    expect(said(chat.calls)).not.toContain('post');
+    expect(said(chat.calls)).not.toContain('openForm');
+    await hand({ ...press('stop', id), ...byAdmin() });
+    expect(await kinds('operation.cancelled')).toBe(1);
   });
 });
 
