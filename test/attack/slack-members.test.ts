@@ -136,6 +136,14 @@ describe('73 whoever presses on and on', () => {
     expect(await kinds('result.rated')).toBe(2);
   });
 
+  test('has keys tried ten times an hour, and no further time is on record', async () => {
+    const target = 'https://shop.example.com';
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', { target, value: 'ck_canary' });
+    for (const _ of Array.from({ length: 12 })) await hand({ ...command('test woocommerce'), ...byAdmin() });
+    expect(chat.calls.filter(({ card }) => card?.summary.startsWith('0 of 1'))).toHaveLength(10);
+    expect(chat.calls.at(-1)?.card?.summary).toMatch(/within an hour\. Ask again in \d minutes\. Nothing was tried\.$/);
+  });
+
   test('was shown the guide once, as the record has it', async () => {
     const { id } = await requestOperation(core, shop);
     for (const _ of [1, 2, 3]) await hand(press('guide', id));
@@ -184,6 +192,7 @@ describe('77 an admin who was made a guest, or has left', () => {
       press('share_audit', id),
       { ...command(id), command: 'audit' },
       command('credentials'),
+      command('test woocommerce'),
       command('settings'),
     ])
       await hand({ ...event, ...byAdmin() });
