@@ -15,7 +15,7 @@ import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
 import { createSealer } from '../../core/vault/sealer.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import { type Core, grant, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { testRootKeys } from '../support/root-keys.ts';
@@ -134,6 +134,21 @@ describe('73 whoever presses on and on', () => {
     const { id } = await requestOperation(core, shop);
     for (const rating of ['good', 'good', 'bad', 'good', 'bad', 'awful']) await hand(press('rate', `${rating} ${id}`));
     expect(await kinds('result.rated')).toBe(2);
+  });
+
+  test('leaves the platform’s answers to those who may decide: about nobody else is it asked', async () => {
+    const asked: string[] = [];
+    const platform = ({ userId }: { userId: string }): Standing => {
+      asked.push(userId);
+      return { kind: 'member', isInGroup: false };
+    };
+    const own = await openCore(testDatabase, { platform });
+    const operation = await requestOperation(own, shop);
+    for (const _ of Array.from({ length: 20 }))
+      expect(await grant(own, operation, shop.merchant)).toEqual({ kind: 'refused', why: 'not_an_approver' });
+    expect(await grant(own, operation, shop.approver)).toMatchObject({ kind: 'granted' });
+    expect(asked).toEqual([shop.approver.person.userId]);
+    await own.close();
   });
 
   test('has keys tried ten times an hour, and no further time is on record', async () => {
