@@ -4,12 +4,13 @@ import type { Member } from '../core/customers/customers.ts';
 import type { WorkSettings } from '../core/customers/settings.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Card, Chat, ChatEvent, FormField, Person } from '../core/ports/chat.ts';
 import { names, note, oneOf, text } from './cards/text.ts';
 import type { Context } from './context.ts';
-import { refuse } from './refusal.ts';
-import { whisper, whisperWords } from './speak.ts';
+import { isAdminNow, refuse } from './refusal.ts';
+import { eventRef, whisper, whisperWords } from './speak.ts';
 import { workWords } from './work-flow.ts';
 
 export const APPROVERS_FORM = 'approvers';
@@ -82,7 +83,7 @@ export async function openApproversForm(
   member: Member,
   event: Action | Extract<ChatEvent, { kind: 'command' }>,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'settings',
       words: 'Only an admin can choose who approves. Nothing was changed.',
@@ -223,7 +224,7 @@ function accountWords(accounts: readonly Member[]): string {
 
 /** Several accounts, one person: they can't approve for each other, and count once. */
 export async function openLinkForm(context: Context, member: Member, event: Action): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return whisperWords(context, event, 'Only an admin can link accounts. Nothing was changed.');
   await context.chat(event.thread.platform).openForm(event.trigger, {
     form: LINK_FORM,
@@ -242,16 +243,18 @@ export async function submitLink(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) return { accounts: 'Only an admin can link accounts.' };
+  if (!(await isAdminNow(context, member))) return { accounts: 'Only an admin can link accounts.' };
   const chosen = event.fields.accounts ?? [];
   if (chosen.length === 0) return { accounts: 'Choose the accounts of one person.' };
   const people = await peopleOf(context, event, chosen);
   const { threads, warning } = await context.database.withCustomer(customerId, async (tx) => {
     const accounts: Member[] = [];
     for (const person of people) accounts.push(await context.customers.member(tx, customerId, person));
-    await context.customers.link(tx, customerId, accounts);
-    const linked = accounts.map(({ id }) => id);
-    await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
+    if (await takeEvent(tx, customerId, eventRef(event))) {
+      await context.customers.link(tx, customerId, accounts);
+      const linked = accounts.map(({ id }) => id);
+      await context.audit.append(tx, customerId, { kind: 'rules.changed', actor: member.id, payload: { linked } });
+    }
     return {
       threads: await asking(tx, customerId),
       warning: await warningFor(tx, context, customerId, accounts),
@@ -314,7 +317,7 @@ export async function workAlone(
   member: Member,
   event: Action,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'settings',
       words: 'Only an admin can change this. Nothing was changed.',
@@ -339,7 +342,7 @@ export async function submitApprovers(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) {
+  if (!(await isAdminNow(context, member))) {
     await context.database.withCustomer(customerId, (tx) =>
       recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
     );
@@ -388,6 +391,7 @@ async function saveApprovers(
   const saved = await context.database.withCustomer(customerId, async (tx) => {
     const able = await distinctPeople(tx, context, customerId, people, rules);
     if (rules.approverGroup === null && able < rules.approvalsRequired) return able;
+    if (!(await takeEvent(tx, customerId, eventRef(event)))) return [];
     await context.customers.setApprovers(tx, customerId, people, mayWorkAlone);
     await context.customers.setRules(tx, customerId, others);
     const isChanged = allowsModel !== undefined && (await context.customers.setModel(tx, customerId, allowsModel));

@@ -2,6 +2,7 @@ import type { Decision } from '../core/consent/consent.ts';
 import type { Refusal } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
 import { redact } from '../core/redaction.ts';
@@ -167,7 +168,9 @@ export async function showGuide(
 ): Promise<void> {
   const operation = await context.database.withCustomer(customerId, async (tx) => {
     const found = await context.operations.get(tx, customerId, event.value);
-    if (found)
+    // Once for each person: whoever presses on adds nothing to the trail.
+    const seen = { platform: event.thread.platform, id: `guide/${event.value}/${member.id}` };
+    if (found && (await takeEvent(tx, customerId, seen)))
       await context.audit.append(tx, customerId, { kind: 'guide.shown', operationId: found.id, actor: member.id });
     return found;
   });

@@ -38,7 +38,7 @@ import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
 import { rateResult } from './rating.ts';
-import { requestSetUp } from './request-flow.ts';
+import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 import { confirmHeard, editHeard, HEARD_FORM, hearClip } from './voice-flow.ts';
@@ -183,9 +183,13 @@ async function answer(
   }
 }
 
-function pasted(what: string) {
+const SEEN =
+  'It now stands in this conversation for everybody who reads it, so change that password or key where it belongs, and delete your message if you can.';
+const UNSEEN = 'I did not show it to anybody, and nothing was asked for: write your request without it.';
+
+function pasted(what: string, where = SEEN) {
   return note(
-    `That looks like ${what}. I did not use it. It now stands in this conversation for everybody who reads it, so change that password or key where it belongs, and delete your message if you can. I only ever ask for such things on a one-time page.`,
+    `That looks like ${what}. I did not use it. ${where} I only ever ask for such things on a one-time page.`,
     'warning',
   );
 }
@@ -254,6 +258,10 @@ async function ask(context: Context, scene: Scene, event: Extract<ChatEvent, { k
   const { id, from, text: words } = event;
   if (!event.isOutsideThreads)
     return hear(context, scene, { kind: 'message', id, from, thread: event.thread, text: words });
+  // Until now nobody else has seen those words.
+  const intent = await understand(words, context.services, undefined);
+  if (intent.kind === 'secret_pasted') return whisper(context, event, pasted(intent.what, UNSEEN));
+  if (!(await isAllowedChannel(context, { customerId: scene.customerId, event }))) return;
   const summary = `${from.name} asks: ${words}`;
   const card: Card = { summary, blocks: [{ kind: 'text', text: [person(from), text(` asks: ${words}`)] }] };
   const { thread: ref } = await reply(context, event, card, 'asked');

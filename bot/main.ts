@@ -6,6 +6,7 @@ import { plainPage } from '../adapters/api/connect-page.ts';
 import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { createApiServer } from '../adapters/api/server.ts';
+import { installationTries } from '../adapters/api/source.ts';
 import {
   createEgress,
   findChromium,
@@ -15,7 +16,7 @@ import {
 } from '../adapters/browser/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
-import { createSlack, createSlackForMany } from '../adapters/slack/index.ts';
+import { createSlack, createSlackForMany, type OAuthDeps } from '../adapters/slack/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
@@ -186,7 +187,14 @@ async function wire(
   const watch = createDatabaseWatch({ database, role: config.role, log });
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
-  const slack = isBot ? openSlack(config, foundation, context, sharedLimits, pictureLinks.read) : undefined;
+  const slack = openSlack(config, foundation, context, sharedLimits, pictureLinks.read);
+  // A worker says nothing there and hears nothing: it asks who may still approve.
+  if (slack && !isBot) chats.set('slack', redactedChat(slack.chat, redact));
+  if (!slack && config.role === 'worker')
+    log.info(
+      { role: config.role },
+      'Slack is not configured for this worker: whoever approved is as they were at their click',
+    );
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
@@ -237,7 +245,7 @@ async function wire(
     ending.push(() => parking.close());
     const runner = createRunner({
       ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
-      ...(isBot ? { identify } : {}), // a process of its own for workers has no chat
+      ...(isBot || slack ? { identify } : {}),
       database,
       audit,
       vault,
@@ -325,7 +333,9 @@ function openSlack(
     welcomeInstaller(context, customerId, installer).catch((err: unknown) =>
       log.warn({ err, customerId }, 'Slack: whoever installed it could not be written to'),
     );
-  const chat = createSlackForMany(options, { log, line, picture, installations, page: plainPage, onInstalled });
+  const mayTry: OAuthDeps['mayTry'] = (request) => line.take(installationTries(request));
+  const deps = { log, line, picture, installations, page: plainPage, onInstalled, mayTry };
+  const chat = createSlackForMany(options, deps);
   return { ways: 'many', chat } as const;
 }
 

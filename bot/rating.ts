@@ -4,7 +4,7 @@ import { mayControl } from '../core/operations/control.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { Context } from './context.ts';
-import { eventRef, whisperWords } from './speak.ts';
+import { whisperWords } from './speak.ts';
 
 type Action = Extract<ChatEvent, { kind: 'action' }>;
 
@@ -20,7 +20,9 @@ export async function rateResult(
   const isKept = await context.database.withCustomer(customerId, async (tx) => {
     const operation = isKnown ? await context.operations.get(tx, customerId, id) : undefined;
     if (!operation || !mayControl(operation, member)) return false;
-    if (await takeEvent(tx, customerId, eventRef(event)))
+    // Each opinion of each person once: whoever presses on adds nothing to the trail.
+    const opinion = { platform: event.thread.platform, id: `rated/${operation.id}/${member.id}/${rating}` };
+    if (await takeEvent(tx, customerId, opinion))
       await context.audit.append(tx, customerId, {
         ...{ kind: 'result.rated', operationId: operation.id, actor: member.id, payload: { rating } },
       });

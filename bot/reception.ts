@@ -118,7 +118,11 @@ export function createReception(deps: ReceptionDeps): Reception {
 
   async function look(): Promise<void> {
     for (const customerId of await directory.customers())
-      for (const event of await inbox.overdue(customerId)) begin(customerId, event);
+      try {
+        for (const event of await inbox.overdue(customerId)) begin(customerId, event);
+      } catch (err) {
+        log.warn({ customerId, err }, 'overdue events of a customer could not be looked for'); // the others' can
+      }
   }
 
   return {

@@ -39,7 +39,10 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
 }
 
 /** Where an admin has chosen channels, nothing is asked for elsewhere; whoever tries hears which ones. */
-async function isAllowedChannel(context: Context, { customerId, event }: Asking): Promise<boolean> {
+export async function isAllowedChannel(
+  context: Context,
+  { customerId, event }: Pick<Asking, 'customerId' | 'event'>,
+): Promise<boolean> {
   const { allowedChannels } = await context.database.withCustomer(customerId, (tx) =>
     context.customers.rules(tx, customerId),
   );

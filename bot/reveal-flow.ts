@@ -11,7 +11,7 @@ import { asSecrets } from '../core/vault/vault.ts';
 import { linkSlot } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
 import { type Context, connectUrl } from './context.ts';
-import { refuse } from './refusal.ts';
+import { isAdminNow, refuse } from './refusal.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
 /** Reveal on a result: a one-time page for the admin who pressed it, and nobody else. */
@@ -21,7 +21,7 @@ export async function sendRevealLink(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  if (!isAdmin(member)) {
+  if (!(await isAdminNow(context, member))) {
     const about = parseOperationId(event.value);
     const words = 'Only an admin can have a stored key shown. Nothing was shown.';
     return refuse(context, customerId, member, event, { asked: 'reveal', words, ...(about ? { about } : {}) });

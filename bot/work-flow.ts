@@ -8,10 +8,12 @@ import {
   type WorkSettings,
 } from '../core/customers/settings.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 import { note } from './cards/text.ts';
 import type { Context } from './context.ts';
-import { whisper, whisperWords } from './speak.ts';
+import { isAdminNow } from './refusal.ts';
+import { eventRef, whisper, whisperWords } from './speak.ts';
 
 export const WORK_FORM = 'work';
 
@@ -26,7 +28,7 @@ export async function openWorkForm(
   member: Member,
   event: Action,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return whisperWords(context, event, 'Only an admin can change this. Nothing was changed.');
   const settings = await context.database.withCustomer(customerId, (tx) => context.customers.rules(tx, customerId));
   const chat = context.chat(event.thread.platform);
@@ -86,7 +88,7 @@ export async function submitWork(
   member: Member,
   event: Submitted,
 ): Promise<Errors> {
-  if (!member.roles.includes('admin')) {
+  if (!(await isAdminNow(context, member))) {
     await context.database.withCustomer(customerId, (tx) =>
       recordRefusal(tx, context.audit, customerId, { by: member.id, asked: 'settings' }),
     );
@@ -95,6 +97,7 @@ export async function submitWork(
   const settings = readSettings(event.fields);
   if ('errors' in settings) return settings.errors;
   await context.database.withCustomer(customerId, async (tx) => {
+    if (!(await takeEvent(tx, customerId, eventRef(event)))) return;
     await setWork(tx, customerId, settings);
     await context.audit.append(tx, customerId, {
       kind: 'rules.changed',

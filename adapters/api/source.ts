@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { Request } from 'express';
+import type { Limit } from '../../core/limits.ts';
 
 /** Where a request comes from: an IPv4 address, or the network of an IPv6 one, of which one household has 2^64 addresses. */
 export function sourceOf(request: Request): string {
@@ -15,4 +16,9 @@ export function sourceOf(request: Request): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':')}::/64`;
+}
+
+/** So often may somebody come back from a platform with an answer about an installation: each one is asked about there. */
+export function installationTries(request: Request): Limit {
+  return { name: `installations ${sourceOf(request)}`, quota: 30, windowSeconds: 3600 };
 }

@@ -210,7 +210,7 @@ function readEdit({ channel, message, previous_message: before }: z.infer<typeof
   const isGone = message === undefined || message.subtype === 'tombstone';
   if (!isGone && message.text === before.text) return ignored('an edit of nothing');
   const thread = threadRef({ workspaceId: self.workspaceId, channel, ts: before.thread_ts ?? before.ts });
-  const version = isGone ? 'deleted' : (message.edited?.ts ?? message.text);
+  const version = isGone ? 'deleted' : (message.edited?.ts ?? digestOf(message.text));
   const after = isGone ? {} : { after: readText(message.text, self.botUserId) };
   return {
     ...{ kind: 'event', userId: user },
@@ -313,7 +313,7 @@ function readSubmission(body: unknown, self: Self): Incoming {
   const fields = readFields(carried, view.state.values);
   const thread = threadRef({ workspaceId: self.workspaceId, channel, ...(at === undefined ? {} : { ts: at }) });
   // The same modal may be sent several times, with other answers after it came back: these are others, a repetition is not.
-  const digest = createHash('sha256').update(JSON.stringify(fields)).digest('hex').slice(0, 32);
+  const digest = digestOf(JSON.stringify(fields));
   return {
     ...{ kind: 'form', userId: user.id, values: view.state.values },
     ...named(user.name ?? user.username),
@@ -325,4 +325,9 @@ function readSubmission(body: unknown, self: Self): Incoming {
 
 function named(userName: string | undefined): { readonly userName?: string } {
   return userName === undefined ? {} : { userName };
+}
+
+/** Words as a part of an event's id, however many. */
+function digestOf(words: string): string {
+  return createHash('sha256').update(words).digest('hex').slice(0, 32);
 }

@@ -30,6 +30,7 @@ import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } fr
 
 export type { OAuthOptions, SlackOptions } from './config.ts';
 export { createSlackForMany, type SlackForMany } from './many.ts';
+export type { OAuthDeps } from './oauth.ts';
 export { revokeToken } from './tokens.ts';
 
 /** Slack, one workspace by its bot token. */
@@ -62,7 +63,7 @@ export interface SlackDeps {
   readonly now?: () => number;
 }
 
-/** Says nothing to Slack before `start`. */
+/** Says nothing to Slack before `start`, unless it is asked about somebody's standing. */
 export function createSlack(options: SlackOptions | InstalledOptions, { log, line, picture, now }: SlackDeps): Slack {
   const apiUrl = withSlash(options.apiUrl ?? SLACK_API);
   let listener: ChatListener | undefined;
@@ -77,6 +78,13 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     if (!me) throw new CountersignError('chat_unavailable', 'Slack was not started yet.', { isRetryable: true });
     return me;
   };
+  async function introduce(): Promise<SlackWorkspace> {
+    const { team_id, team, user_id, url } = await api.call('auth.test', (client) => client.auth.test());
+    if (!team_id || !user_id) throw new CountersignError('chat_unavailable', 'Slack did not say who we are.');
+    me = { workspaceId: team_id, botUserId: user_id };
+    address = url && URL.canParse(url) ? new URL(url).origin : undefined;
+    return { workspaceId: team_id, name: team ?? team_id };
+  }
   const people = createPeople(api, self);
   /** By person; they stay what they are. */
   const directChannels = new Map<string, string>();
@@ -246,7 +254,10 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       if (workspaceId !== self().workspaceId) throw unknownReference('person');
       return people.person(userId);
     },
-    standing: people.standing,
+    async standing(person, group) {
+      if (!me) await introduce();
+      return people.standing(person, group);
+    },
     groups: people.groups,
     async transcript(thread, clip) {
       own(thread);
@@ -272,11 +283,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       listener = given;
     },
     async start(prepare) {
-      const { team_id, team, user_id, url } = await api.call('auth.test', (client) => client.auth.test());
-      if (!team_id || !user_id) throw new CountersignError('chat_unavailable', 'Slack did not say who we are.');
-      me = { workspaceId: team_id, botUserId: user_id };
-      address = url && URL.canParse(url) ? new URL(url).origin : undefined;
-      const workspace = { workspaceId: team_id, name: team ?? team_id };
+      const workspace = await introduce();
       await prepare?.(workspace);
       isOpen = true;
       await socket?.start().catch((error: unknown) => {

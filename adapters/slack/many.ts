@@ -6,7 +6,7 @@ import type { Chat, ChatListener } from '../../core/ports/chat.ts';
 import { SLACK_API } from './api.ts';
 import { capabilities, type OAuthOptions } from './config.ts';
 import { createSlack, type Slack, type SlackDeps } from './index.ts';
-import { installer, type OAuthDeps } from './oauth.ts';
+import { fewTries, installer, type OAuthDeps } from './oauth.ts';
 import { httpRoutes, type Intake } from './receiver.ts';
 import { type Farewell, installationOf, readFarewell } from './routing.ts';
 import { placeOf } from './thread.ts';
@@ -111,9 +111,10 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     routes: httpRoutes({
       ...{ signingSecret: options.signingSecret, log, intake, ...(now ? { now } : {}) },
       installer: installer({ ...options, apiUrl }, deps),
+      fewTries: fewTries(deps),
     }),
     post: async (thread, ...rest) => (await of(thread)).post(thread, ...rest),
-    update: async (message, card) => (await of(message.thread)).update(message, card),
+    update: async (message, ...rest) => (await of(message.thread)).update(message, ...rest),
     ephemeral: async (thread, ...rest) => (await of(thread)).ephemeral(thread, ...rest),
     directMessage: async (person, card) => (await of(person)).directMessage(person, card),
     person: async (workspaceId, userId) => (await of({ workspaceId })).person(workspaceId, userId),

@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { HTTPReceiverOptions, Installation } from '@slack/bolt';
+import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import type { Installations, Installed, NewInstallation } from '../../core/customers/installations.ts';
 import { CountersignError } from '../../core/errors.ts';
+import type { Taken } from '../../core/limits.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { Secret } from '../../core/secret.ts';
 import { createApi } from './api.ts';
@@ -27,6 +29,8 @@ export interface OAuthDeps {
   readonly page: Page;
   /** Called once somebody installed us, while their page is being shown. */
   onInstalled(installed: Installed): Promise<void>;
+  /** Takes one of the tries of whoever comes back from Slack: what they bring costs us one of the questions that Slack takes. */
+  mayTry(request: Request): Promise<Pick<Taken, 'isAllowed' | 'retrySeconds'>>;
 }
 
 type Failure = Parameters<NonNullable<CallbackOptions['failure']>>[0];
@@ -106,6 +110,18 @@ export function installer(
         },
       },
     },
+  };
+}
+
+/** Whoever tries too often is sent away here, before Slack is asked. */
+export function fewTries({ mayTry, page }: Pick<OAuthDeps, 'mayTry' | 'page'>): RequestHandler {
+  return async (request, response, next) => {
+    const { isAllowed, retrySeconds } = await mayTry(request);
+    if (isAllowed) return next();
+    const minutes = Math.ceil(retrySeconds / 60);
+    const sentences = [`There were too many tries from where you are. Begin again in ${minutes} minutes.`];
+    response.status(429).set('Retry-After', String(Math.ceil(retrySeconds)));
+    response.type('html').send(page({ title: 'Countersign was not installed', sentences }));
   };
 }
 

@@ -22,8 +22,10 @@ export function httpRoutes(options: {
   readonly now?: () => number;
   /** Many workspaces: what Bolt needs for people to install us. */
   readonly installer?: Omit<HTTPReceiverOptions, 'signingSecret'>;
+  /** Stands before whoever comes back from Slack. */
+  readonly fewTries?: RequestHandler;
 }): Router {
-  const { signingSecret, log, intake, now = Date.now, installer } = options;
+  const { signingSecret, log, intake, now = Date.now, installer, fewTries } = options;
   const receiver = new HTTPReceiver({
     ...installer,
     signingSecret: signingSecret.reveal(),
@@ -37,6 +39,7 @@ export function httpRoutes(options: {
   receiver.init(app as unknown as App);
   const routes = Router();
   routes.post(EVENTS_PATH, refuseReplays(now), (request, response) => receiver.requestListener(request, response));
+  if (fewTries) routes.get(REDIRECT_PATH, pageHeaders, fewTries);
   if (installer)
     routes.get([INSTALL_PATH, REDIRECT_PATH], pageHeaders, (request, response) => {
       if (request.method === 'HEAD')

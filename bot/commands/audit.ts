@@ -5,7 +5,7 @@ import type { ChatEvent } from '../../core/ports/chat.ts';
 import { auditCard } from '../cards/audit-card.ts';
 import { text } from '../cards/text.ts';
 import { type Context, connectUrl } from '../context.ts';
-import { refuse } from '../refusal.ts';
+import { isAdminNow, refuse } from '../refusal.ts';
 import { reply, whisper, whisperWords } from '../speak.ts';
 import { NO_OPERATION, operationList } from './operations.ts';
 
@@ -22,7 +22,7 @@ export async function showAudit(
   event: ChatEvent,
   words: string,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'audit',
       words: 'Only an admin can read audit trails. Ask one of your admins.',
@@ -47,7 +47,7 @@ export async function shareAudit(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'audit',
       words: 'Only an admin can share audit trails. Nothing was shared.',

@@ -1,15 +1,18 @@
 import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
+import { take } from '../../core/limits.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
 import { bold, code, place, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
-import { refuse } from '../refusal.ts';
+import { isAdminNow, isNow, refuse } from '../refusal.ts';
 import { whisper, whisperWords } from '../speak.ts';
 
 const SHOWN = 10;
 /** Keys that one `test` tries: each is a call to somebody's shop. */
 const TRIED = 5;
+/** How often the keys of a service are tried, whoever asks: it puts entries on record, and shops answer it. */
+const TESTS = { quota: 10, windowSeconds: 3600 };
 
 /** `/countersign credentials`: what lies in the vault, and never what it says; admins only. */
 export async function listCredentials(
@@ -18,7 +21,7 @@ export async function listCredentials(
   member: Member,
   event: ChatEvent,
 ): Promise<void> {
-  if (!member.roles.includes('admin'))
+  if (!(await isAdminNow(context, member)))
     return refuse(context, customerId, member, event, {
       asked: 'credentials',
       words: 'Only an admin can see which keys are stored. Ask one of your admins.',
@@ -82,7 +85,7 @@ export async function testCredentials(
   event: ChatEvent,
   words: string,
 ): Promise<void> {
-  if (!member.roles.includes('admin') && !member.roles.includes('approver'))
+  if (!(await isNow(context, member, ['approver', 'admin'])))
     return refuse(context, customerId, member, event, {
       asked: 'test',
       words: 'Only an approver or an admin can have stored keys tried. Nothing was tried.',
@@ -97,6 +100,14 @@ export async function testCredentials(
     );
   const stored = await results(context, customerId, service.id);
   if (stored.length === 0) return whisperWords(context, event, `No key for ${service.name} is stored.`);
+  const { isAllowed, retrySeconds } = await context.database.withCustomer(customerId, (tx) =>
+    take(tx, customerId, { ...TESTS, name: `test ${service.id}` }),
+  );
+  if (!isAllowed) {
+    const minutes = Math.ceil(retrySeconds / 60);
+    const often = `The keys of ${service.name} were tried ${TESTS.quota} times within an hour.`;
+    return whisperWords(context, event, `${often} Ask again in ${minutes} minutes. Nothing was tried.`);
+  }
   const tried: { readonly target: string; readonly words: string; readonly isGood: boolean }[] = [];
   for (const each of stored.slice(0, TRIED))
     tried.push({ target: each.target, ...(await tryOne(context, customerId, member, each)) });

@@ -7,7 +7,7 @@ import { stateWords } from '../cards/audit-card.ts';
 import { operatorWords } from '../cards/pause-words.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
-import { tooSoonCard } from '../request-flow.ts';
+import { isAllowedChannel, tooSoonCard } from '../request-flow.ts';
 import { eventRef, whisper, whisperWords } from '../speak.ts';
 import { namedOrOnly, unknownWords, whichWords } from './stop.ts';
 
@@ -103,6 +103,7 @@ export async function retryOperation(
     isRetryable(operation) && operation.retriedAs === null;
   const id = await namedOrOnly(context, customerId, event, words, isMeant);
   if (!id) return whisperWords(context, event, `${whichWords(words, 'retry')} ${UNCHANGED}`);
+  if (!(await isAllowedChannel(context, { customerId, event }))) return;
   const thread = await context.database.withCustomer(customerId, (tx) =>
     context.threads.open(tx, customerId, event.thread),
   );

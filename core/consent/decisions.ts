@@ -96,12 +96,21 @@ export interface Decisions {
 export function createDecisions(deps: DecisionDeps): Decisions {
   const { database, audit, customers, operations } = deps;
 
-  /** Outside of any transaction: a platform takes its time. */
-  const standingOf = async (customerId: CustomerId, person: Person): Promise<Vouched> => {
-    const rules = await database.withCustomer(customerId, (tx) => customers.rules(tx, customerId));
+  /**
+   * Outside of any transaction: a platform takes its time. It is not asked about whoever may not decide whatever it says, since
+   * it takes so many questions a minute: who goes on clicking would leave none for those who may.
+   */
+  const standingOf = async (customerId: CustomerId, by: Member): Promise<Vouched> => {
+    const { rules, found } = await database.withCustomer(customerId, async (tx) => ({
+      rules: await customers.rules(tx, customerId),
+      found: await customers.find(tx, customerId, by.id),
+    }));
     const group = rules.approverGroup;
+    const { roles = [] } = found ?? {};
+    const mayEver = group !== null || roles.includes('approver') || (rules.adminsApprove && roles.includes('admin'));
+    if (found && !mayEver) return { standing: { kind: 'guest' }, group };
     try {
-      return { standing: await deps.identify(person, group ?? undefined), group };
+      return { standing: await deps.identify(by.person, group ?? undefined), group };
     } catch {
       return { standing: { kind: 'unknown' }, group };
     }
@@ -109,14 +118,14 @@ export function createDecisions(deps: DecisionDeps): Decisions {
 
   const decisions: Decisions = {
     async mayDecide(customerId, member, question, decision) {
-      const vouched = await standingOf(customerId, member.person);
+      const vouched = await standingOf(customerId, member);
       return database.withCustomer(customerId, async (tx) => {
         const rules = await customers.rules(tx, customerId);
         return judge(await asOfNow(tx, customers, customerId, member), question, rules, vouched, decision);
       });
     },
     async decide(customerId, click, decision, subject, carryOut) {
-      const vouched = await standingOf(customerId, click.by.person);
+      const vouched = await standingOf(customerId, click.by);
       return database.withCustomer(customerId, async (tx) => {
         const isFirst = await takeEvent(tx, customerId, click.event);
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);

@@ -172,6 +172,13 @@ export function createInstallations(deps: InstallationDeps): Installations {
     return { customerId, installer, kind };
   }
 
+  async function finish(customerId: CustomerId): Promise<void> {
+    const left = await database.withCustomer(customerId, (tx) =>
+      tx.slackInstallation.findMany({ where: { customerId, removedAt: { not: null }, clearedAt: null } }),
+    );
+    for (const { workspaceId } of left) await clearCustomer(deps, customerId, workspaceId);
+  }
+
   const installations: Installations = {
     async install(given) {
       const { workspaceId, name, installer } = given;
@@ -237,12 +244,10 @@ export function createInstallations(deps: InstallationDeps): Installations {
     },
 
     async finishRemovals() {
-      for (const customerId of await directory.customersToClear()) {
-        const left = await database.withCustomer(customerId, (tx) =>
-          tx.slackInstallation.findMany({ where: { customerId, removedAt: { not: null }, clearedAt: null } }),
-        );
-        for (const { workspaceId } of left) await clearCustomer(deps, customerId, workspaceId);
-      }
+      const failures: unknown[] = [];
+      for (const customerId of await directory.customersToClear())
+        await finish(customerId).catch((error: unknown) => failures.push(error)); // nobody waits for another customer
+      if (failures.length > 0) throw failures[0];
     },
   };
   return installations;

@@ -24,17 +24,20 @@ export function parseAllowedTarget(words: string): string | undefined {
     .toLowerCase()
     .replace(/^https?:\/\//, '')
     .replace(/\/.*$/, '');
-  return HOST.test(host) ? host : undefined;
+  if (!HOST.test(host)) return undefined;
+  const isPlain = words.trim().toLowerCase().startsWith('http:');
+  return host.replace(isPlain ? /:80$/ : /:443$/, '');
 }
 
-/** Whether the site is one of those that an admin allows. A `*.` stands for one or more parts of a name, and not for none. */
+/**
+ * Whether the site is one of those that an admin allows. A `*.` stands for one or more parts of a name, and not for none. What
+ * listens at another port of the same host is another site.
+ */
 export function isAllowedTarget(base: string, { allowedTargets }: Pick<WorkSettings, 'allowedTargets'>): boolean {
   if (allowedTargets.length === 0) return true;
-  const { host, hostname } = new URL(base);
+  const { host } = new URL(base);
   return allowedTargets.some((allowed) =>
-    allowed.startsWith('*.')
-      ? host.endsWith(allowed.slice(1)) || hostname.endsWith(allowed.slice(1))
-      : host === allowed || hostname === allowed,
+    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
   );
 }
 

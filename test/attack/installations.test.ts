@@ -159,6 +159,16 @@ describe('70 a token of a workspace', () => {
     expect(page.status).toBe(400);
     expect(await sql(testDatabase.adminUrl, 'SELECT FROM slack_installations')).toEqual([]);
   });
+
+  test('is exchanged also while somebody tries made-up codes: after some of them Slack is not asked any more', async () => {
+    const { state, cookie } = await slack.begin();
+    const tries = Array.from({ length: 60 }, (_, n) => slack.comeBack({ code: `made-up-${n}`, state }, cookie));
+    const pages = await Promise.all(tries);
+    expect(pages.filter(({ status }) => status === 429)).toHaveLength(30);
+    expect(pages.find(({ status }) => status === 429)?.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(server.calls.filter(({ method }) => method === 'oauth.v2.access').length).toBeLessThanOrEqual(30);
+    expect((await slack.begin()).status).toBe(200);
+  });
 });
 
 /** Settles when Slack was asked twice, or has answered. */

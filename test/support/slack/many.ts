@@ -1,8 +1,10 @@
 import { createServer } from 'node:http';
 import express from 'express';
 import { plainPage } from '../../../adapters/api/connect-page.ts';
+import { installationTries } from '../../../adapters/api/source.ts';
 import { createSlackForMany, type SlackForMany } from '../../../adapters/slack/index.ts';
 import type { Installed } from '../../../core/customers/installations.ts';
+import { createSharedLimits } from '../../../core/limits.ts';
 import { listenOnLoopback } from '../../../core/listen.ts';
 import type { ChatEvent } from '../../../core/ports/chat.ts';
 import type { Log } from '../../../core/ports/log.ts';
@@ -47,6 +49,7 @@ export async function openSlackProcess(
   server: SlackServer,
   { log = silentLog, stateSecret = 'state secret' }: { log?: Log; stateSecret?: string } = {},
 ): Promise<SlackProcess> {
+  const tries = createSharedLimits(core.database);
   const app = express();
   const http = createServer(app);
   const { port, close } = await listenOnLoopback(http, 0);
@@ -63,6 +66,7 @@ export async function openSlackProcess(
       ...{ log, installations: core.installations, page: plainPage, picture: async () => undefined },
       line: { book: async () => 0 },
       onInstalled: async (one) => void installed.push(one),
+      mayTry: (request) => tries.take(installationTries(request)),
     },
   );
   app.use(chat.routes);
