@@ -160,6 +160,6 @@ const STYLE = `
   .button { border: 1px solid #bbb; border-radius: 8px; padding: 3px 12px; font-weight: 700; font-size: 14px } .primary { background: #007a5a; border-color: #007a5a; color: #fff }
   .danger { color: #e01e5a; border-color: #e01e5a } .name { color: #1264a3; background: #e8f5fa; border-radius: 3px; font-weight: 400 } a { color: #1264a3 }
   .plan, .folded { border: 1px solid #ddd; border-radius: 10px; padding: 8px 14px; margin: 6px 0 } .plan i { font-style: normal; display: inline-block; width: 18px } .complete i { color: #007a5a } .error i { color: #e01e5a }
-  .pending { color: #868686 } .in_progress { font-weight: 700 } table { border-collapse: collapse; margin: 6px 0 } td { border: 1px solid #ddd; padding: 4px 10px; vertical-align: top }
+  .pending { color: #868686 } .in_progress { font-weight: 700 } table { border-collapse: collapse; margin: 6px 0 } td { overflow-wrap: normal; border: 1px solid #ddd; padding: 4px 10px; vertical-align: top }
   .gap { flex: 0 0 36px } .body img { max-width: 240px; border: 1px solid #ddd; border-radius: 8px; display: block } .modal { margin: 20px; border: 1px solid #ccc; border-radius: 10px; padding: 20px; max-width: 520px; box-shadow: 0 4px 16px #0003 }
   .input { margin: 14px 0 } .field { border: 1px solid #868686; border-radius: 5px; padding: 6px 10px; margin: 4px 0; min-height: 36px } @media (max-width: 500px) { header, article { padding-inline: 12px } }`;
