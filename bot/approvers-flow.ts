@@ -229,9 +229,10 @@ export async function openLinkForm(context: Context, member: Member, event: Acti
   await context.chat(event.thread.platform).openForm(event.trigger, {
     form: LINK_FORM,
     value: '',
-    title: 'Which accounts belong to one person?',
+    title: 'Link accounts',
     submit: 'Link them',
-    intro: 'They then count once, and none of them approves what another one asked for. One account alone is unlinked.',
+    intro:
+      'Which accounts belong to one person? They then count once, and none of them approves what another one asked for. One account alone is unlinked.',
     fields: [{ kind: 'people', name: 'accounts', label: 'Accounts', isRequired: true, initial: [] }],
   });
 }

@@ -106,7 +106,7 @@ export async function openPermissionsForm(
   const widening =
     member.personId === operation.requester.personId
       ? ''
-      : ` What you add to what ${asker} asked for, somebody else has to approve; what you take away, nobody.`;
+      : ` If you add to what ${asker} asked for, somebody other than you has to approve that; taking away needs nobody else.`;
   const form: Form = {
     form: PERMISSIONS_FORM,
     value: event.value,

@@ -46,6 +46,7 @@ import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
+const THANKS = /\b(?:thanks|thank you|thx|cheers|danke(?:schön)?|merci|gracias|grazie)(?!\p{L})/iu;
 const EVERYTHING = /\b(?:all|everything)\b/i;
 const AWAITING_MS = 30 * 60_000; // after that, an address in the thread is no answer to an old question
 
@@ -161,6 +162,10 @@ async function answer(
       await reply(context, event, helpCard(context.services));
       return;
     case 'greeting':
+      if (THANKS.test(event.text)) {
+        await reply(context, event, note(`You are welcome, ${member.person.name}.`));
+        return;
+      }
       await reply(
         context,
         event,
@@ -189,7 +194,7 @@ const UNSEEN = 'I did not show it to anybody, and nothing was asked for: write y
 
 function pasted(what: string, where = SEEN) {
   return note(
-    `That looks like ${what}. I did not use it. ${where} I only ever ask for such things on a one-time page.`,
+    `That looks like ${what}. I did not use it, nor did I do anything else that the message may ask for. ${where} I only ever ask for such things on a one-time page.`,
     'warning',
   );
 }
@@ -248,8 +253,15 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'setup':
     case 'connect':
       return ask(context, scene, event);
-    default:
+    case '':
+    case 'help':
       return whisper(context, event, helpCard(context.services));
+    default:
+      return whisper(
+        context,
+        event,
+        helpCard(context.services, 'I do not know that command. Nothing was done. This is what I can do:'),
+      );
   }
 }
 

@@ -133,11 +133,21 @@ function renderChoice({ options, initial }: Choice): StaticSelect | PlainTextInp
 
 type Boxes = Extract<FormField, { kind: 'checkboxes' }>;
 
-/** Slack can't lock a box, so what is certain is said; ten boxes a block; words that do not fit beside one stand above it. */
+/**
+ * Slack can't lock a box, so what is certain is said; ten boxes a block; words that do not fit beside one stand, whole and
+ * once, above it, or below the only one.
+ */
 function renderBoxes(field: Boxes, block: Pick<InputBlock, 'type' | 'label' | 'hint'>): KnownBlock[] {
   const locked = lockedOf(field);
   const open = field.options.filter(({ isLocked }) => !isLocked);
-  const long = open.filter(({ label, help = '' }) => Math.max(label.length, help.length) > LIMITS.optionText);
+  const isLong = ({ label, help = '' }: Boxes['options'][number]) =>
+    Math.max(label.length, help.length) > LIMITS.optionText;
+  const [only] = open;
+  const hint =
+    open.length === 1 && only?.help && isLong(only) && only.label.length <= LIMITS.optionText
+      ? { hint: plainText([only.help, field.help ?? ''].join(' ').trim(), LIMITS.inputLabel) }
+      : {};
+  const long = 'hint' in hint ? [] : open.filter(isLong);
   const parts = Array.from({ length: Math.ceil(open.length / LIMITS.checkboxes) }, (_, part) =>
     open.slice(part * LIMITS.checkboxes, (part + 1) * LIMITS.checkboxes),
   );
@@ -147,14 +157,14 @@ function renderBoxes(field: Boxes, block: Pick<InputBlock, 'type' | 'label' | 'h
       : []),
     ...long.map(({ label, help }) => words(help === undefined ? label : `${label}: ${help}`)),
     ...parts.map((options, part): InputBlock => {
-      const drawn = options.map(({ value, label, help }) => ({
-        text: plainText(label, LIMITS.optionText),
-        value: clip(value, LIMITS.optionValue),
-        ...(help ? { description: plainText(help, LIMITS.optionText) } : {}),
+      const drawn = options.map((option) => ({
+        text: plainText(option.label, LIMITS.optionText),
+        value: clip(option.value, LIMITS.optionValue),
+        ...(option.help && !isLong(option) ? { description: plainText(option.help, LIMITS.optionText) } : {}),
       }));
       const ticked = drawn.filter((_, index) => options[index]?.isChecked);
       return {
-        ...block,
+        ...{ ...block, ...hint },
         block_id: part === 0 ? field.name : `${field.name}${PART}${part}`,
         optional: true,
         element: {

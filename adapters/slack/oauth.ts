@@ -232,9 +232,11 @@ function explain(error: Failure, hasCookie: boolean): { status: number; title: s
       'This answer of Slack’s was used already, or is too old. If Countersign writes to you in Slack, it is installed.';
     return { status: 400, title, sentences: [words] };
   }
-  const { message } = slackError(error, 'oauth.v2.access');
-  const sentences = code.startsWith('slack_webapi')
-    ? [message, 'Nothing is on record here. Please try again in some minutes.']
-    : ['Something went wrong on our side. Nothing is on record here; please try again.'];
-  return { status: 502, title, sentences };
+  const { isRetryable } = slackError(error, 'oauth.v2.access');
+  const words = !code.startsWith('slack_webapi')
+    ? 'Something went wrong on our side. Nothing was installed here. Please begin again.'
+    : isRetryable
+      ? 'Slack did not answer as it should. Nothing was installed here. Please begin again in some minutes.'
+      : `Slack refused to finish it${refused ? ` (${refused.slice(0, 60)})` : ''}. Nothing was installed here. Beginning again will hardly help: please show this page to whoever runs this installation.`;
+  return { status: 502, title, sentences: [words] };
 }

@@ -1,6 +1,6 @@
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
-import type { Card } from '../../core/ports/chat.ts';
+import type { Card, Span } from '../../core/ports/chat.ts';
 import type { OperationTypeDefinition } from '../../core/services/service.ts';
 import { place, text } from './text.ts';
 
@@ -28,7 +28,7 @@ function stepsCard(
     summary: title,
     blocks: [
       { kind: 'heading', text: [text(title)] },
-      { kind: 'list', isNumbered: true, items: steps.map((step) => ({ text: [text(step)] })) },
+      { kind: 'list', isNumbered: true, items: steps.map((step) => ({ text: withLinks(step) })) },
       {
         kind: 'text',
         tone: 'quiet',
@@ -36,6 +36,14 @@ function stepsCard(
       },
     ],
   };
+}
+
+/** Addresses become links, which not every chat makes of them by itself. */
+function withLinks(step: string): Span[] {
+  return step
+    .split(/(https?:\/\/[^\s)]+)/)
+    .filter((part) => part !== '')
+    .map((part) => (/^https?:\/\//.test(part) ? { kind: 'link', text: part, url: part } : text(part)));
 }
 
 /** What becomes of the request that somebody does by hand. */

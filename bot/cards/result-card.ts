@@ -68,11 +68,11 @@ function doneCard(operation: Operation, record: OnRecord): Card {
 function notDoneCard(operation: Operation, record: OnRecord): Card {
   const title = endWords(operation);
   return {
-    summary: `${title} ${operation.errorMessage ?? ''}`.trim(),
+    summary: operation.errorMessage ? `${title} ${whyWords(operation)}` : title,
     status: { tone: 'failed', words: END_WORDS[operation.state] ?? 'Failed' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
-      ...(operation.errorMessage ? [{ kind: 'text', text: [text(operation.errorMessage)] } satisfies Block] : []),
+      ...(operation.errorMessage ? [{ kind: 'text', text: [text(whyWords(operation))] } satisfies Block] : []),
       { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
       ...orphan(operation),
       {
@@ -95,6 +95,12 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
       ...(operation.state === 'failed' ? [rating(operation)] : []),
     ],
   };
+}
+
+/** Ours, or of whoever denied it: then whose they are. */
+function whyWords({ state, errorMessage, decidedBy }: Operation): string {
+  if (state !== 'denied') return errorMessage ?? '';
+  return `${decidedBy ? `${decidedBy.person.name} wrote: ` : ''}“${errorMessage}”`;
 }
 
 const END_WORDS: { readonly [State in Operation['state']]?: string } = {

@@ -6,6 +6,7 @@ import { clip } from '../../adapters/slack/limits.ts';
 import { clipEscaped, readText } from '../../adapters/slack/text.ts';
 import type { Block, Button, Card, Form, Span } from '../../core/ports/chat.ts';
 import { problemsOfBlocks, problemsOfView } from '../support/slack/blocks.ts';
+import { previewOf } from '../support/slack/preview.ts';
 import { shownAs } from '../support/slack/reading.ts';
 
 const THREAD = 'C0001:1700000000.000100';
@@ -178,6 +179,34 @@ describe('a form in Slack', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test('and every card have a preview that we can look at', () => {
+    const looks = { title: 'x', names: new Map(), pictures: new Map(), timeZone: 'Europe/Berlin' };
+    fc.assert(
+      fc.property(form, fc.array(block, { maxLength: 10 }), (given, blocks) => {
+        const view = { ...renderForm(given, { workspaceId: 'T0001', channel: 'C0001' }) };
+        const message = { ...renderCard({ summary: 'x', blocks }, THREAD), ts: '1', user: 'U0BOT' };
+        expect(previewOf({ ...looks, messages: [message], view })).toContain('Preview, drawn by Countersign');
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('says a long help once and whole', () => {
+    const help =
+      'With pictures of a page that has changed, secrets blackened, and with sentences that I don’t understand.';
+    const long = { value: 'model', label: 'The model may help', help, isChecked: true };
+    const short = { value: 'own', label: 'Their own', help: 'It is on record.', isChecked: false };
+    for (const options of [[long], [long, short]]) {
+      const given: Form = {
+        ...{ form: 'f', value: '', title: 'Rules', submit: 'Save' },
+        fields: [{ kind: 'checkboxes', name: 'rules', label: 'Model', options }],
+      };
+      const drawn = JSON.stringify(renderForm(given, { workspaceId: 'T0001', channel: 'C0001' }));
+      expect(drawn.split('With pictures')).toHaveLength(2);
+      expect(drawn).toContain(help);
+    }
   });
 });
 

@@ -164,13 +164,23 @@ describe('the way to an installation', () => {
         server.fail('oauth.v2.access', { status: 503 });
         return slack.install(ACME);
       },
-      says: 'Slack answered oauth.v2.access with HTTP 503.',
+      says: 'Slack did not answer as it should. Nothing was installed here. Please begin again in some minutes.',
+      status: 502,
+    },
+    {
+      what: 'an app whose secret is a wrong one',
+      come: async () => {
+        server.fail('oauth.v2.access', { error: 'bad_client_secret' });
+        return slack.install(ACME);
+      },
+      says: 'Slack refused to finish it (bad_client_secret). Nothing was installed here.',
       status: 502,
     },
   ])('installs nothing for $what, in plain words', async ({ come, says, status }) => {
     const page = await come();
     expect([page.status, page.text]).toEqual([status, expect.stringContaining(says)]);
     expect(page.text).toContain('<h1>Countersign was not installed</h1>');
+    expect(page.text).not.toContain('oauth.v2');
     expect(page.text).toContain(`<a class="primary" href="${slack.url}/slack/install">Begin again</a>`);
     expect(await rows("SELECT FROM slack_installations WHERE workspace_id = 'T0ACME'")).toEqual([]);
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { renderCard } from '../../adapters/slack/cards.ts';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
 import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/consent-card.ts';
+import { guideCard } from '../../bot/cards/guide-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { questionCard, questionReminderCard, readQuestionValue } from '../../bot/cards/question-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
@@ -428,6 +429,24 @@ describe('result card', () => {
     const card = resultCard(operationWith({ state: 'completed', result: { success: true, data: revoked } }), record);
     expect(labels(card)).toEqual(['Audit trail']);
     expect(said(card)).toContain('deleted from the vault');
+  });
+
+  test('says whose words a denial’s reason is', () => {
+    const denied = { state: 'denied', errorMessage: 'Not before the sale is over.' } as const;
+    expect(said(resultCard(operationWith({ ...denied, decidedBy: approver }), record))).toContain(
+      'Approver wrote: “Not before the sale is over.”',
+    );
+    const failed = operationWith({ state: 'failed', errorMessage: 'The shop is down.' });
+    expect(said(resultCard(failed, record))).toMatch(/^The shop is down\.$/m);
+  });
+
+  test('for doing it by hand has links to follow', () => {
+    const { blocks } = guideCard(operationWith({ state: 'awaiting_consent' }));
+    const links = blocks.flatMap((block) => (block.kind === 'list' ? block.items.flatMap((item) => item.text) : []));
+    expect(links.filter(({ kind }) => kind === 'link')).toMatchObject([
+      { url: expect.stringMatching(/\/wp-login\.php$/) },
+      { url: expect.stringMatching(/section=keys$/) },
+    ]);
   });
 
   const made = (state: string) => ({ label: 'Countersign op-7k3f9q2m', state, attempt: 0n });

@@ -72,6 +72,7 @@ async function openScene() {
     ...{ shop, chat },
     command: ({ person }: Member, text: string) =>
       hand({ kind: 'command', from: person, command: 'countersign', text }),
+    say: ({ person }: Member, text: string) => hand({ kind: 'message', from: person, text }),
     press: ({ person }: Member, action: string, value: string) =>
       hand({ kind: 'action', from: person, action, value, trigger: 't' }),
   };
@@ -124,6 +125,33 @@ describe('stored keys', () => {
     await stored(shop, 'ck_good');
     expect((await command(shop.merchant, 'test woocommerce'))?.summary).toMatch(/^Only an approver or an admin/);
     expect((await command(shop.admin, 'test nothing'))?.summary).toMatch(/^Say which service/);
+  });
+});
+
+describe('words', () => {
+  test('a command that there is not is said to be none, and nothing was done', async () => {
+    const { shop, command } = await openScene();
+    expect((await command(shop.merchant, 'setings'))?.summary).toMatch(
+      /^I do not know that command\. Nothing was done\./,
+    );
+    for (const asked of ['', 'help'])
+      expect((await command(shop.merchant, asked))?.summary).toMatch(/^I set up store integrations/);
+  });
+
+  test('thanks are answered with a sentence', async () => {
+    const { shop, say } = await openScene();
+    expect((await say(shop.merchant, 'Thanks a lot 🙂'))?.summary).toBe(
+      `You are welcome, ${shop.merchant.person.name}.`,
+    );
+    expect((await say(shop.merchant, 'hello'))?.summary).toMatch(/^Hello /);
+  });
+
+  test('a password in a request leaves the whole of it undone, and that is said', async () => {
+    const { shop, say } = await openScene();
+    const card = await say(shop.merchant, 'set up WooCommerce for shop.example.com, my password is hunter2');
+    expect(card?.summary).toContain('nor did I do anything else that the message may ask for');
+    const count = await core.database.withCustomer(shop.customerId, (tx) => tx.operation.count());
+    expect(count).toBe(0);
   });
 });
 

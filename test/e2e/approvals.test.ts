@@ -120,7 +120,9 @@ describe('one person', () => {
     await saveRules('1', ['Approver']);
     await seen(admin, 'Saved. Approver may approve.');
     await press(approver, 'Choose permissions');
-    await form(approver).getByText('What you add to what Merchant asked for, somebody else has to approve').waitFor();
+    await form(approver)
+      .getByText('If you add to what Merchant asked for, somebody other than you has to approve that')
+      .waitFor();
     const write = form(approver).getByRole('checkbox', { checked: false }).first();
     await write.check();
     await form(approver).getByRole('button', { name: 'Make the new plan' }).click();

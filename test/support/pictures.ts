@@ -1,4 +1,4 @@
-// `npm run pictures`: plays the whole conversation in a demo of its own and photographs it, for the README and for our own eyes.
+// `npm run pictures`: plays the whole conversation in a demo of its own, and in a stand-in for Slack, and photographs it, for the README and for our own eyes.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,11 +8,18 @@ import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { startDemo } from '../practice/demo.ts';
 import { playScript } from '../practice/script.ts';
 import { silentLog } from './silent-log.ts';
+import { takeSlackPictures } from './slack/pictures.ts';
 
 const DOCS = join(import.meta.dirname, '../../docs/pictures');
 /** Pictures that no document shows: for our own eyes. */
 const LOOKS = join(import.meta.dirname, '../../.countersign/pictures');
-const IN_DOCS = ['thread', 'thread-dark', 'thread-phone'];
+const IN_DOCS = [
+  'thread',
+  'thread-dark',
+  'thread-phone',
+  ...['consent', 'running', 'thread', 'settings', 'home'].map((name) => `slack-${name}`),
+];
+const fileFor = (name: string) => join(IN_DOCS.includes(name) ? DOCS : LOOKS, `${name}.png`);
 const WIDE = { viewport: { width: 900, height: 700 }, deviceScaleFactor: 1.5 } as const;
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } as const;
 
@@ -54,7 +61,7 @@ async function main(): Promise<void> {
     await prepare?.(page);
     await page.waitForLoadState('networkidle');
     await tall(page);
-    await page.screenshot({ path: join(IN_DOCS.includes(name) ? DOCS : LOOKS, `${name}.png`) });
+    await page.screenshot({ path: fileFor(name) });
     await context.close();
   };
   try {
@@ -79,6 +86,7 @@ async function main(): Promise<void> {
     await shoot('thread-phone', 'Merchant', PHONE);
     await shoot('audit', 'Admin', WIDE);
     await shoot('audit-phone', 'Admin', PHONE);
+    await takeSlackPictures(browser, fileFor);
   } finally {
     await browser.close();
     await demo.stop();

@@ -25,7 +25,7 @@ export async function openSlackByHand(
   kind: SlackOptions['kind'] = 'http',
   deps: Partial<SlackDeps> = {},
 ): Promise<OpenedSlack> {
-  const server = await startSlackServer();
+  const server = await startSlackServer({ hasRates: false });
   const common = { apiUrl: server.apiUrl, botToken: new Secret(BOT_TOKEN) };
   const chat = createSlack(
     kind === 'http'

@@ -51,6 +51,8 @@ export interface SlackServer {
   readonly groups: Map<string, readonly string[]>;
   /** What `files.info` says of a file. */
   readonly files: Map<string, object>;
+  /** What was uploaded, by the id of its file. */
+  readonly uploaded: ReadonlyMap<string, Buffer>;
   /** A file of subtitles. */
   readonly vttUrl: string;
   /** Types of blocks that this workspace does not take. */
@@ -128,6 +130,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
   const responses = new Map<string, { readonly channel: string; readonly ts: string; left: number }>();
   const uploads = new Map<string, { readonly alt: string; size: number }>();
+  const uploaded = new Map<string, Buffer>();
   const waiting = new Map<string, (payload: unknown) => void>();
   const sockets = new Set<WebSocket>();
   let eventsUrl: string | undefined;
@@ -280,7 +283,8 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await bodyOf(request);
+    const bytes = await bodyOf(request);
+    const body = bytes.toString();
     const path = new URL(request.url ?? '/', 'http://slack.invalid').pathname;
     if (path === '/files/whole.vtt') {
       const isOurs = request.headers.authorization === `Bearer ${BOT_TOKEN}`;
@@ -296,6 +300,11 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
       return;
     }
     if (path.startsWith('/upload/')) {
+      const sent = await new Response(new Uint8Array(bytes), {
+        headers: { 'Content-Type': request.headers['content-type'] ?? '' },
+      }).formData();
+      for (const [, part] of sent)
+        if (part instanceof File) uploaded.set(path.slice('/upload/'.length), Buffer.from(await part.arrayBuffer()));
       response.end('OK');
       return;
     }
@@ -389,7 +398,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   }
 
   return {
-    ...{ apiUrl, calls, users, groups, files, refusedBlocks, homes, oauth },
+    ...{ apiUrl, calls, users, groups, files, uploaded, refusedBlocks, homes, oauth },
     ...{ statuses, rates },
     vttUrl: new URL('/files/whole.vtt', apiUrl).href,
     withoutAgents: () => {
@@ -437,10 +446,10 @@ export function signed(body: string, seconds: number, secret = SIGNING_SECRET): 
   return { 'X-Slack-Request-Timestamp': String(seconds), 'X-Slack-Signature': `v0=${mac}` };
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer); // no encoding was set
-  return Buffer.concat(parts).toString();
+  return Buffer.concat(parts);
 }
 
 /** Slack takes JSON and forms; in a form, what is no text is JSON. */
