@@ -26,7 +26,7 @@ export default defineConfig({
     sequence: { sequencer: EarlyFirst },
     pool: 'forks',
     // Most of a test is waiting, for PostgreSQL, Chromium and what they wait for: more of them than cores.
-    maxWorkers: Math.max(4, availableParallelism()),
+    maxWorkers: Math.min(4, Math.max(3, availableParallelism())),
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

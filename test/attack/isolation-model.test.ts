@@ -189,9 +189,10 @@ async function act(
   let rows: Rows = new Map();
   for (const { actions, ending: how } of transactions) {
     await scheduler.schedule(Promise.resolve(), `${actor} begins`);
-    const course: Course = { rows: new Map(rows), isBlind: false };
+    let course: Course = { rows: new Map(rows), isBlind: false };
     try {
       await pool.withCustomer(own, async (tx) => {
+        course = { rows: new Map(rows), isBlind: false }; // one that lost its connection is run again, from its beginning
         for (const step of actions) {
           await scheduler.schedule(Promise.resolve(), `${actor} ${JSON.stringify(step)}`);
           await take(tx, actor, step, course).catch(asBroken);
