@@ -447,7 +447,7 @@ describe('retry', () => {
     if (again?.kind !== 'requested') throw new Error('nobody asked');
     expect(await retry(operation)).toMatchObject({ kind: 'already', operation: { id: again.operation.id } });
     await cancel(again.operation);
-    expect(await retry(again.operation)).toMatchObject({ kind: 'requested' });
+    expect(await retry(again.operation, shop.admin)).toMatchObject({ kind: 'requested' });
   });
 
   test('is not for what goes on, was denied, or succeeded; nor for anybody', async () => {
