@@ -4,6 +4,7 @@
  * in a hundred took longer than a second, or when a rate was exceeded.
  */
 import { parseArgs } from 'node:util';
+import { until } from '../attack/faults/program.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { startSlackProgram } from '../support/slack/program.ts';
 import { BOT, TEAM } from '../support/slack/server.ts';
@@ -70,8 +71,7 @@ export async function runSlackLoad(
         .filter(({ user, thread_ts, text }) => user === BOT && thread_ts === ts && /waiting for approval/.test(text))
         .length;
     const counts = () => roots.map(cardsOf);
-    while (counts().some((count) => count === 0) && performance.now() - askedAt < PATIENCE_MS)
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(PATIENCE_MS, () => counts().every((count) => count > 0), 100);
     const drainedMs = performance.now() - Math.max(askedAt, began + seconds * 1_000);
     const [row] = await sql('SELECT count(*)::int AS n FROM autonomous_operations');
     const found = counts();
