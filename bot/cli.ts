@@ -9,6 +9,7 @@ import { revokeToken } from '../adapters/slack/index.ts';
 import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { doctor } from './cli/doctor.ts';
 import { pause, resume } from './cli/pause.ts';
 import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { restored } from './cli/restored.ts';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   ...[tokenCreate, tokenList, tokenRevoke],
   ...[pause, resume],
   restored,
+  doctor,
   ...[slackManifest, slackDisconnect],
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
@@ -94,8 +96,12 @@ function callOf(
     ending.push(() => browser.close());
     return { browser, http: createHttp({ egress }) };
   };
+  const openOutside = () => {
+    const egress = createEgress({ privateTargets: config().targets.private, log: SILENT });
+    return { egress, http: createHttp({ egress }) };
+  };
   return {
-    ...{ args, values, config, open, checkpoints, openBrowser, say, complain },
+    ...{ args, values, config, open, checkpoints, openBrowser, openOutside, say, complain },
     env: (name) => env[name],
     revokeSlackToken: (token) => revokeToken({ token, apiUrl: config().slack?.apiUrl, log: SILENT }),
     async recordSpec(spec, base) {

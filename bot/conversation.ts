@@ -16,11 +16,12 @@ import { helpCard } from './cards/help-card.ts';
 import { note, person, text } from './cards/text.ts';
 import { shareAudit, showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
-import { listCredentials, testCredentials } from './commands/credentials.ts';
+import { listCredentials } from './commands/credentials.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
 import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/stop.ts';
+import { testedIn, testService } from './commands/test.ts';
 import {
   approve,
   DENY_FORM,
@@ -158,6 +159,8 @@ async function answer(
       return resumeOperation(context, customerId, member, event, intent.operationId ?? '');
     case 'retry':
       return retryOperation(context, customerId, member, event, intent.operationId ?? '');
+    case 'test':
+      return testService(context, customerId, member, event, intent);
     case 'help':
       await reply(context, event, helpCard(context.services));
       return;
@@ -231,7 +234,7 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'credentials':
       return listCredentials(context, customerId, member, event);
     case 'test':
-      return testCredentials(context, customerId, member, event, words);
+      return testService(context, customerId, member, event, testedIn(words));
     case 'link':
       return linkAgain(context, customerId, member, event, words);
     case 'settings':

@@ -30,6 +30,8 @@ export type Intent =
   | { readonly kind: 'audit'; readonly operationId?: OperationId }
   | { readonly kind: 'cancel'; readonly operationId?: OperationId }
   | { readonly kind: 'pause' | 'resume' | 'retry'; readonly operationId?: OperationId }
+  /** A service's stored keys, or an address, are to be tried. */
+  | { readonly kind: 'test'; readonly service: string; readonly target?: string }
   | { readonly kind: 'help' }
   | { readonly kind: 'greeting' }
   /** `what` is for people: `a WooCommerce API key`. The text must go nowhere. */
@@ -66,6 +68,7 @@ export function parseIntent(text: string, services: readonly ServiceNames[]): Pa
     steer(said) ??
     audit(said) ??
     cancel(said) ??
+    test(said) ??
     help(said) ??
     setUp(said) ??
     smallTalk(said) ??
@@ -198,6 +201,26 @@ function steer({ plain }: Said): Parsed | undefined {
   const operationId = operationIdIn(plain.lower);
   return sure({ kind: wanted.kind, ...(operationId && { operationId }) });
 }
+
+const TEST = new RegExp(
+  `^${OPENING}(?:(?:can|could|would|will) you |kannst du )?(?:please |just )?(?:test|check|try out|teste|testen|prüfe?n?|überprüfe?n?|vérifie[rz]?|tester|probar|prueba|verifica)(?!\\p{L})`,
+  'u',
+);
+
+/** `test WooCommerce`, `please check WooCommerce for shop.example.com`: no more than that. */
+function test(said: Said): Parsed | undefined {
+  const [mention] = said.mentions;
+  const { lower } = said.plain;
+  if (!mention || !TEST.test(lower) || STRONG_VERB.test(lower) || ANY_NOT.test(lower)) return undefined;
+  const { target, unclear } = onlyAddress(said.plain);
+  const rest = leftover(said).filter(({ lower: word }) => !TESTED.has(word) && !TEST.test(word));
+  if (unclear || rest.length > 0 || said.mentions.some(({ id }) => id !== mention.id)) return undefined;
+  return sure({ kind: 'test', service: mention.id, ...(target !== undefined && { target }) });
+}
+
+const TESTED = new Set(
+  'connection keys again works whether still it verbindung schlüssel connexion conexión'.split(' '),
+);
 
 const ANY_NOT_CANCEL = new RegExp(
   `(?<!\\p{L})(?:don'?t|do not|never|not|nicht)(?: \\p{L}+){0,2} (?:${CANCEL})(?!\\p{L})`,

@@ -1,8 +1,10 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { take } from '../core/limits.ts';
 import type { TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
+import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
 import { askForApprovers } from './approvers-flow.ts';
 import { guideOnlyCard } from './cards/guide-card.ts';
@@ -12,6 +14,9 @@ import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { Unclear } from './intent-text.ts';
 import { eventRef, reply, whisperWords } from './speak.ts';
+
+/** Each is a request to an address that somebody wrote: nobody is knocked at without end through us. */
+const LOOKS = { name: 'looks at targets', quota: 120, windowSeconds: 3600 } as const;
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
 
@@ -31,11 +36,29 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   if (!type) return sayUnknown(context, asking, { ...intent, unknownService: service.name });
   if (intent.unclear) return askWhichTarget(context, asking, service, intent.wantsWrite, intent.unclear);
   if (!intent.target) return askForTarget(context, asking, service, intent.wantsWrite);
-  const target = service.parseTarget(intent.target);
+  const target = await found(context, asking, service, intent.target);
+  if (!target) return;
   if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
-  const verdict = await context.egress.check(target.origin);
-  if (!verdict.isAllowed) return refuseTarget(context, asking, service, intent.wantsWrite, unreachable(target.origin));
   await begin(context, asking, service, type, target, intent.wantsWrite);
+}
+
+/** The written address as the one that it answers at; `undefined`: too many were looked for, which has been said. */
+async function found(
+  context: Context,
+  { customerId, event }: Asking,
+  service: Service,
+  written: string,
+): Promise<Resolved | undefined> {
+  const target = service.parseTarget(written);
+  if (target.kind === 'invalid') return target;
+  const { isAllowed, retrySeconds } = await context.database.withCustomer(customerId, (tx) =>
+    take(tx, customerId, LOOKS),
+  );
+  if (isAllowed) return resolveTarget(context, service, target);
+  const minutes = Math.ceil(retrySeconds / 60);
+  const often = `I was asked for ${LOOKS.quota} addresses within an hour, which is the limit.`;
+  await reply(context, event, note(`${often} Nothing was done. Ask again in ${minutes} minutes.`, 'warning'));
+  return undefined;
 }
 
 /** Where an admin has chosen channels, nothing is asked for elsewhere; whoever tries hears which ones. */
@@ -173,11 +196,6 @@ function remember(context: Context, asking: Asking, service: Service, wantsWrite
   return context.database.withCustomer(asking.customerId, (tx) =>
     context.threads.setAwaiting(tx, asking.customerId, asking.thread.id, awaiting),
   );
-}
-
-/** The same words for private, unresolvable and closed: the bot is no port scanner. */
-function unreachable(origin: string): string {
-  return `I can't open ${new URL(origin).host} from here: it does not exist, or it is not a public address.`;
 }
 
 async function sayUnknown(context: Context, asking: Asking, intent: SetUp): Promise<void> {

@@ -89,10 +89,24 @@ function translated(error: unknown, request: HttpRequest, door: EgressDoor): Cou
   return new CountersignError('network', `${host} could not be reached: ${code}.`, { isRetryable: true });
 }
 
-/** Error codes and names only: messages of the client may quote what was sent. */
+/** Words of ours, or error codes and names: messages of the client may quote what was sent. */
 function networkWords(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return 'unknown error';
   if (error.name === 'TimeoutError') return `no answer within ${timeoutMs} ms`;
   const { code } = error as NodeJS.ErrnoException; // system and undici errors carry a code, others leave it undefined
-  return code ?? error.name;
+  return (code !== undefined && WORDS[code]) || (code ?? error.name);
 }
+
+/** Source: nodejs.org/api/tls.html, “X509 certificate error codes”; nodejs.org/api/errors.html, “Common system errors”. */
+const WORDS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; one of the two clocks may be wrong',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'nobody known vouches for its certificate, which it has signed itself',
+  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known vouches for its certificate',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'its certificate comes without the intermediate one, or nobody known vouches for it',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without the intermediate one, or nobody known vouches for it',
+  ECONNREFUSED: 'nothing answers at that port',
+  ECONNRESET: 'it ended the connection',
+};

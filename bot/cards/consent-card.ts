@@ -30,6 +30,7 @@ export function consentCard(operation: Operation, people: Deciders): Card {
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
       { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
+      ...firstHere(operation),
       ...seenByModel(operation),
       ...unencrypted(operation),
       ...replaced(operation),
@@ -44,6 +45,14 @@ export function consentCard(operation: Operation, people: Deciders): Card {
 function outline({ plan, type }: Operation): string {
   const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
   return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+}
+
+/** Whoever approves looks twice at an address that nobody here has worked at before. */
+function firstHere({ plan }: Operation): readonly Block[] {
+  if (!plan.isFirstHere) return [];
+  return [
+    { kind: 'text', text: [bold('First time here: '), text(`is ${place(plan.base)} the address that you mean?`)] },
+  ];
 }
 
 /** Said before anybody approves: pictures of the shop's pages may leave for the model's vendor. */

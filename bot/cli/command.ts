@@ -1,6 +1,7 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
+import type { Egress } from '../../core/ports/egress.ts';
 import type { Http } from '../../core/ports/http.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Recorded } from '../../core/workflow/recording.ts';
@@ -32,6 +33,8 @@ export interface Call {
   checkpoints(dir: string): CheckpointStore;
   /** A browser behind the egress proxy, without any database; closed after the command. `privateTargets` are `host:port`. */
   openBrowser(privateTargets: readonly string[]): { readonly browser: Browser; readonly http: Http };
+  /** Requests to the outside, and what may be reached there; without any browser or database. */
+  openOutside(): { readonly egress: Pick<Egress, 'check'>; readonly http: Http };
   /** Runs a Playwright spec and hands over what its tests did. */
   recordSpec(spec: string, base: string | undefined): Promise<Recorded>;
   /** Has Slack forget a token. @throws CountersignError `chat_unavailable`. */

@@ -101,6 +101,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     permissions: readonly string[];
     replaces: string | null;
     asksModel: boolean;
+    isFirstHere: boolean;
     now: Date;
   }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
 
@@ -120,7 +121,8 @@ export function createOperations(deps: OperationsDeps): Operations {
             const id = newOperationId();
             const replaces = await nameInPlace(tx, customerId, input);
             const asksModel = await mayAskModel(tx, customerId);
-            const made = plan({ ...input, id, replaces, asksModel, now });
+            const isFirstHere = await isFirstAt(tx, customerId, input);
+            const made = plan({ ...input, id, replaces, asksModel, isFirstHere, now });
             await insertOperation(tx, customerId, id, input, made);
             const actor = input.requester.id;
             const asked = { by: actor, askedFor: made.permissions, widened: {} };
@@ -168,7 +170,8 @@ export function createOperations(deps: OperationsDeps): Operations {
       const now = await databaseNow(tx);
       const replaces = await nameInPlace(tx, customerId, { service, type, base });
       const asksModel = await mayAskModel(tx, customerId);
-      const made = plan({ id, service, type, origin, base, permissions, replaces, asksModel, now });
+      const isFirstHere = operation.plan.isFirstHere ?? false;
+      const made = plan({ id, service, type, origin, base, permissions, replaces, asksModel, isFirstHere, now });
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },
@@ -287,6 +290,15 @@ async function requireTime(
 async function isRetried(tx: Transaction, customerId: CustomerId, retryOf: OperationId): Promise<boolean> {
   await lock(tx, customerId, retryOf);
   return (await tx.operation.count({ where: { customerId, retryOf } })) > 0;
+}
+
+async function isFirstAt(
+  tx: Transaction,
+  customerId: CustomerId,
+  { service, base }: Pick<NewOperation, 'service' | 'base'>,
+): Promise<boolean> {
+  const where = { customerId, service: service.id, target: base, status: 'completed' };
+  return (await tx.operation.count({ where, take: 1 })) === 0;
 }
 
 /** The name of the key that lies where the new one will lie. */

@@ -30,6 +30,8 @@ export const planSchema = z.strictObject({
   replaces: z.string().nullable(),
   /** Masked pictures of the site may go to the model's vendor when a page is not as it was. */
   asksModel: z.literal(true).exactOptional(),
+  /** Nothing was ever completed for this customer at this address. */
+  isFirstHere: z.literal(true).exactOptional(),
   /** ISO 8601: when the question lapses, and when a countersigned operation must be over. */
   expiresAt: z.string(),
   runsUntil: z.string(),
@@ -45,6 +47,7 @@ export interface PlanInput {
   readonly permissions: readonly string[];
   readonly replaces: string | null;
   readonly asksModel?: boolean;
+  readonly isFirstHere?: boolean;
   /** Ids as the database's clock has it. */
   readonly now: Date;
 }
@@ -75,6 +78,7 @@ export function makePlan(input: PlanInput): Plan {
     stores: type.stores,
     replaces: input.replaces,
     ...(input.asksModel ? { asksModel: true as const } : {}),
+    ...(input.isFirstHere ? { isFirstHere: true as const } : {}),
     expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),
     runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
   };

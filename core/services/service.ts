@@ -15,6 +15,13 @@ export interface Service {
   readonly targetWords: string;
   /** Reads the address as people write it: without a scheme, with a path, in capitals. */
   parseTarget(text: string): TargetResult;
+  /**
+   * Of a service that runs at its customer's own address: a page that anybody may open, which tells where that is, see
+   * resolve-target.ts. Absent where the vendor's address is known.
+   */
+  readonly home?: (base: string) => string;
+  /** What the target shows without any key, one sentence each; absent: that it answers is all there is to say. @throws CountersignError `network`, `egress_refused` */
+  examine?(input: ExamineInput): Promise<readonly Finding[]>;
   /** What a person enters on the one-time page so that the worker can sign in. */
   readonly signIn: readonly CredentialField[];
   readonly operationTypes: Readonly<Partial<Record<OperationType, OperationTypeDefinition>>>;
@@ -79,6 +86,14 @@ export interface Permission {
   readonly isRequired: boolean;
   /** Asked for unless somebody chooses otherwise: the least that is useful. */
   readonly isDefault: boolean;
+}
+
+export type ExamineInput = Pick<VerifyInput, 'base' | 'origin' | 'http'>;
+
+export interface Finding {
+  readonly isGood: boolean;
+  /** What is so, and where it is not good, what to do. */
+  readonly words: string;
 }
 
 export interface VerifyInput {

@@ -30,25 +30,31 @@ import {
   trail,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { openWorker, type Worker } from '../support/worker.ts';
 
 const PER_HOUR = 10;
-const TARGET = '127.0.0.1:4999';
+/** Of a site that answers. */
+let TARGET: string;
 
 let testDatabase: TestDatabase;
 /** Two processes' worth of everything: nothing in memory is shared. */
 const cores: Core[] = [];
 let keeper: Keeper;
 
+let site: LoopbackSite;
 beforeAll(async () => {
+  site = await serveSite({ '/': 'a shop' });
+  TARGET = site.authority;
   testDatabase = await createTestDatabase();
   for (let n = 0; n < 2; n++) cores.push(await openCore(testDatabase, { perHour: PER_HOUR }));
   keeper = keepTrails(core());
 });
 afterAll(async () => {
+  await site?.close();
   for (const each of cores) await each.close();
   keeper.remove();
   await testDatabase.drop();

@@ -19,6 +19,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 import { type ChatCall, createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -28,15 +29,20 @@ const cores: Core[] = [];
 let keeper: Keeper;
 const DELIVERIES = 20;
 vi.setConfig({ testTimeout: 240_000 }); // twenty at once, on a machine that is shared
-const TARGET = '127.0.0.1:4999';
+/** Of a site that answers. */
+let TARGET: string;
 
+let site: LoopbackSite;
 beforeAll(async () => {
+  site = await serveSite({ '/': 'a shop' });
+  TARGET = site.authority;
   testDatabase = await createTestDatabase();
   const first = await openCore(testDatabase);
   cores.push(first, await openCore(testDatabase));
   keeper = keepTrails(first);
 });
 afterAll(async () => {
+  await site?.close();
   for (const core of cores) await core.close();
   await testDatabase.drop();
   keeper.remove();

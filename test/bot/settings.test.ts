@@ -11,19 +11,25 @@ import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
-const TARGET = '127.0.0.1:4999';
+/** Of a site that answers. */
+let TARGET: string;
 let testDatabase: TestDatabase;
 let core: Core;
 let keeper: Keeper;
+let site: LoopbackSite;
 beforeAll(async () => {
+  site = await serveSite({ '/': 'a shop' });
+  TARGET = site.authority;
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
   keeper = keepTrails(core);
 });
 afterAll(async () => {
+  await site?.close();
   await core.close();
   await testDatabase.drop();
   keeper.remove();

@@ -1,5 +1,6 @@
 import { defineService } from '../define-service.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
 import { parseTarget } from './target.ts';
@@ -53,6 +54,8 @@ export const woocommerce = defineService({
   aliases: ['woo', 'woo commerce', 'woo-commerce', 'woocomerce'],
   targetWords: 'the address of your shop',
   parseTarget,
+  home: (base) => `${base}/`,
+  examine,
   signIn,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });

@@ -1,0 +1,137 @@
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEgress } from '../../../adapters/browser/index.ts';
+import { createHttp } from '../../../adapters/http/index.ts';
+import type { Http } from '../../../core/ports/http.ts';
+import { resolveTarget } from '../../../core/services/resolve-target.ts';
+import { woocommerce } from '../../../core/services/woocommerce/index.ts';
+import { type LoopbackSite, serveSite } from '../../support/loopback-site.ts';
+import { silentLog } from '../../support/silent-log.ts';
+
+let site: LoopbackSite;
+let other: LoopbackSite;
+
+const to = (location: string) => (_: unknown, response: ServerResponse) => {
+  response.writeHead(302, { location });
+  response.end();
+};
+
+beforeAll(async () => {
+  other = await serveSite({ '/': 'another shop' });
+  site = await serveSite({
+    '/shop/': 'a shop in a folder',
+    '/moved/': to('/shop/'),
+    '/circle/': to('/circle/'),
+    '/away/': to(`${other.origin}/`),
+    '/script/': to('javascript:alert(1)'),
+    '/as-somebody/': (_, response) => to(`http://admin:secret@${site.authority}/shop/`)(_, response),
+    '/broken/': (_, response) => response.writeHead(503).end(),
+  });
+});
+afterAll(async () => {
+  await site.close();
+  await other.close();
+});
+
+function resolved(base: string, privateTargets = [site.authority, other.authority]) {
+  const egress = createEgress({ privateTargets, log: silentLog });
+  return resolveTarget({ egress, http: createHttp({ egress }) }, woocommerce, { origin: new URL(base).origin, base });
+}
+
+test.each([
+  ['a page', '/shop'],
+  ['a page elsewhere on the same site: the folder stays as it was written', '/moved'],
+  ['a page that is broken, which the work itself will find out', '/broken'],
+])('an address that answers with %s is the target', async (_, folder) => {
+  const base = site.origin + folder;
+  expect(await resolved(base)).toEqual({ kind: 'target', origin: site.origin, base });
+});
+
+test.each([
+  ['away', /sends its visitors on to another site/],
+  ['script', /sends its visitors on to another site/],
+  ['as-somebody', /sends its visitors on to another site/],
+  ['circle', /sends its visitors in a circle/],
+])('a site that leads %s is left to a person, and no name of the site’s own is repeated', async (folder, words) => {
+  const outcome = await resolved(`${site.origin}/${folder}`);
+  expect(outcome).toMatchObject({ kind: 'invalid', reason: expect.stringMatching(words) });
+  expect(JSON.stringify(outcome)).not.toContain(other.authority);
+});
+
+test('closed, private and unknown addresses get the same words', async () => {
+  const closed = createServer();
+  await new Promise<void>((done) => closed.listen(0, '127.0.0.1', done));
+  const { port } = closed.address() as { port: number }; // a listening TCP server has one
+  await new Promise((done) => closed.close(done));
+  const cases = [
+    await resolved(`http://localhost:${port}`, [`localhost:${port}`]),
+    await resolved(`http://localhost:${port}`, []),
+    await resolved('http://no-such-name.invalid', []),
+  ];
+  const words = cases.map((outcome) =>
+    outcome.kind === 'invalid' ? outcome.reason.replace(/open \S+ from/, 'open … from') : '',
+  );
+  expect(new Set(words)).toEqual(
+    new Set(["I can't open … from here: it does not exist, does not answer, or is not a public address."]),
+  );
+});
+
+/** A port of public names, which no test can reach. */
+function answering(redirects: Readonly<Record<string, string>>): Http {
+  return {
+    request: async ({ url }) => {
+      const location = redirects[url];
+      return location === undefined
+        ? { status: 200, headers: {}, body: '' }
+        : { status: 301, headers: { location }, body: '' };
+    },
+  };
+}
+const everywhere = { check: async () => ({ isAllowed: true }) as const };
+
+test.each([
+  [{ 'http://shop.example.com/': 'https://shop.example.com/' }, 'https://shop.example.com'],
+  [{ 'http://shop.example.com/': 'https://www.shop.example.com/' }, 'https://www.shop.example.com'],
+  [
+    {
+      'http://shop.example.com/': 'http://www.shop.example.com/',
+      'http://www.shop.example.com/': 'https://www.shop.example.com/de/',
+    },
+    'https://www.shop.example.com',
+  ],
+])('https, and the name with and without www., are the same site', async (redirects, origin) => {
+  const target = { origin: 'http://shop.example.com', base: 'http://shop.example.com' };
+  const outcome = await resolveTarget({ egress: everywhere, http: answering(redirects) }, woocommerce, target);
+  expect(outcome).toEqual({ kind: 'target', origin, base: origin });
+});
+
+test.each([
+  ['https://shop.example.com/', 'http://shop.example.com/', /back to http/],
+  ['https://shop.example.com/', 'https://shop.example.com:8443/', /another site/],
+  ['https://shop.example.com/', 'https://shop.example.org/', /another site/],
+  ['https://shop.example.com/', 'https://www.shop.example.com.evil.example/', /another site/],
+])('from %s it does not go to %s', async (from, location, words) => {
+  const { origin } = new URL(from);
+  const http = answering({ [from]: location });
+  expect(await resolveTarget({ egress: everywhere, http }, woocommerce, { origin, base: origin })).toMatchObject({
+    kind: 'invalid',
+    reason: expect.stringMatching(words),
+  });
+});
+
+test('the address that a name leads to is looked at before anything is sent there', async () => {
+  const asked: string[] = [];
+  const egress = {
+    check: async (origin: string) => {
+      asked.push(origin);
+      return origin.includes('www')
+        ? ({ isAllowed: false, reason: 'private_address' } as const)
+        : ({ isAllowed: true } as const);
+    },
+  };
+  const http = answering({ 'https://shop.example.com/': 'https://www.shop.example.com/' });
+  const target = { origin: 'https://shop.example.com', base: 'https://shop.example.com' };
+  expect(await resolveTarget({ egress, http }, woocommerce, target)).toMatchObject({ kind: 'invalid' });
+  expect(asked).toEqual(['https://shop.example.com', 'https://www.shop.example.com']);
+});
