@@ -105,7 +105,9 @@ function browserOf(
 
   async function start(): Promise<Ready> {
     const { deny, start: startBrowser } = await setUp();
-    const running = await startBrowser();
+    const running = await startBrowser().catch((error: unknown) => {
+      throw translated(error, 'Starting a browser');
+    });
     const studio = openStudio(running.browser, proxyBy(deny), options.pictureType ?? 'image/jpeg');
     return { running, studio };
   }

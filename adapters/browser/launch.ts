@@ -143,6 +143,8 @@ async function start(chromium: Chromium, { deny, log }: LaunchOptions, chromiumS
       args: [...chromium.args, ...CONTAINMENT_ARGS, ...STILL_PICTURE_ARGS, ...FEATURE_ARGS],
     })
     .catch((error: unknown) => {
+      if (wasKilled(error))
+        throw new CountersignError('browser_crashed', 'Chromium was killed while it started.', { isRetryable: true });
       throw new CountersignError(
         'browser_missing',
         `Chromium at ${chromium.path} does not start (the cause says why): repair it, or set CHROMIUM_PATH to another one.`,
@@ -162,6 +164,11 @@ async function start(chromium: Chromium, { deny, log }: LaunchOptions, chromiumS
       }
     },
   };
+}
+
+/** Somebody, or the system for want of memory, ended the process: Playwright's log of the launch says by which signal. */
+function wasKilled(error: unknown): boolean {
+  return error instanceof Error && /did exit: exitCode=null, signal=SIG(?:KILL|TERM)/.test(error.message);
 }
 
 /** Playwright starts the browser as leader of its own process group, so its id names the whole group. */
