@@ -1,20 +1,23 @@
 /**
  * `npm run stress`: many operations of many customers on simulated pages: each of an operation's steps takes 20 ms of the
- * worker's own time, 80 ms of waiting, and the product's three commits. Prints throughput with one worker and with two,
- * how long a queued operation waits for a worker, and what a queue of ten thousand changes about that.
+ * worker's own time, 80 ms of waiting, and the product's three commits. Prints throughput with one worker and with two, at
+ * 1, 2 and 4 operations at a time in each, with what of the machine that takes; how long a queued operation waits for a
+ * worker, and what a queue of ten thousand changes about that.
  */
+import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { approveDirectly, type Requested, requestDirectly } from '../attack/faults/direct.ts';
 import { until } from '../attack/faults/program.ts';
 import { type Lane, openWorld, press, type World } from '../attack/faults/world.ts';
 
 const STEP = { cpuMs: 20, waitMs: 80 };
-const CONCURRENCY = 4; // per worker: most of a step is waiting
+const CONCURRENCY = 2; // the program's own default
+const CONCURRENCIES = [1, 2, 4];
 const CUSTOMERS = 10;
 const ABREAST = 8; // requests at a time, while the queue is filled
 
 const USAGE = `Usage: npm run stress [-- OPTIONS]
-  --operations N  for the throughput, each time (100)
+  --operations N  for the throughput, each time (60)
   --backlog N     queued before one more is asked for (10000)
   --samples N     how often the wait is measured (50)
   --slice         a few of each, in less than a minute`;
@@ -33,16 +36,28 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const [operations, backlog, samples] = values.slice ? [8, 40, 4] : [100, 10_000, 50];
-  const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency: CONCURRENCY });
+  const [operations, backlog, samples] = values.slice ? [6, 40, 4] : [60, 10_000, 50];
+  const amounts = {
+    operations: Number(values.operations ?? operations),
+    backlog: Number(values.backlog ?? backlog),
+    samples: Number(values.samples ?? samples),
+  };
+  say(`each step ${STEP.cpuMs} ms of work and ${STEP.waitMs} ms of waiting, 10 steps; ${availableParallelism()} cores`);
+  let failed = await inWorld(CONCURRENCY, (world) => measureWaits(world, amounts));
+  for (const concurrency of values.slice ? [1] : CONCURRENCIES)
+    failed += await inWorld(concurrency, (world) => measureThroughput(world, concurrency, amounts.operations));
+  say(`${failed} operations did not complete`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** @returns how many operations did not complete. */
+async function inWorld(workerConcurrency: number, measure: (world: World) => Promise<void>): Promise<number> {
+  const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency });
   const { queue } = world.foundation;
   try {
     await queue.start();
-    return await measure(world, {
-      operations: Number(values.operations ?? operations),
-      backlog: Number(values.backlog ?? backlog),
-      samples: Number(values.samples ?? samples),
-    });
+    await measure(world);
+    return await failures(world);
   } finally {
     await queue.stop(1_000);
     await world.close();
@@ -55,37 +70,40 @@ interface Amounts {
   readonly samples: number;
 }
 
-async function measure(world: World, { operations, backlog, samples }: Amounts): Promise<number> {
-  say(
-    `each step ${STEP.cpuMs} ms of work and ${STEP.waitMs} ms of waiting, 10 steps; ${CONCURRENCY} operations at a time in a worker`,
-  );
-  const [first, second] = world.workers;
-  if (!first || !second) throw new Error('there are two workers');
-  const noisy = world.lanes[0] as Lane; // there are ten
-  const quiet = world.lanes[1] as Lane;
+async function measureThroughput(world: World, concurrency: number, operations: number): Promise<void> {
+  const [first, second] = twoOf(world.workers);
+  await second.stop();
+  const alone = await throughput(world, operations, [first]);
+  say(`one worker, ${concurrency} at a time:  ${spoken(alone)}`);
+  await first.stop();
+  const both = await throughput(world, operations, [first, second]);
+  const times = (both.perSecond / alone.perSecond).toFixed(2);
+  say(`two workers, ${concurrency} at a time: ${spoken(both)}: × ${times}`);
+}
 
+function spoken({ perSecond, cores }: Throughput): string {
+  return `${perSecond.toFixed(2)} operations/s, ${cores.toFixed(1)} cores busy`;
+}
+
+async function measureWaits(world: World, { backlog, samples }: Amounts): Promise<void> {
+  const [first, second] = twoOf(world.workers);
+  const [noisy, quiet] = twoOf(world.lanes);
   const empty = await pickUps(world, quiet, samples);
   say(`approved → started, queue empty:             ${spread(empty.startedMs)}`);
   say(`click in the chat → started, queue empty:    ${spread(empty.clickedMs)}`);
-
-  await second.stop();
-  const alone = await throughput(world, operations, [first]);
-  say(`one worker:  ${alone.perSecond.toFixed(2)} operations/s`);
-  await first.stop();
-  const both = await throughput(world, operations, [first, second]);
-  say(`two workers: ${both.perSecond.toFixed(2)} operations/s (× ${(both.perSecond / alone.perSecond).toFixed(2)})`);
-
   await Promise.all([first.stop(), second.stop()]);
-  const requested = await fill(world, () => noisy, backlog);
+  await fill(world, () => noisy, backlog);
   await Promise.all([first.start(), second.start()]);
   const full = await pickUps(world, quiet, samples);
   const left = await queued(world);
   say(`approved → started, ${backlog} queued before it by another customer (${left} of them still, afterwards):`);
   say(`                                             ${spread(full.startedMs)}`);
   say(`click in the chat → started, likewise:       ${spread(full.clickedMs)}`);
-  const failed = await failures(world);
-  say(`${failed} of ${requested.length - left + 2 * operations + 4 * samples} operations did not complete`);
-  return failed === 0 ? 0 : 1;
+}
+
+function twoOf<T>([first, second]: readonly T[]): readonly [T, T] {
+  if (first === undefined || second === undefined) throw new Error('there are two');
+  return [first, second];
 }
 
 /** Requests, approved and queued. @param laneOf whose the n-th is. */
@@ -103,12 +121,19 @@ async function fill(world: World, laneOf: (n: number) => Lane, count: number): P
   return all;
 }
 
+interface Throughput {
+  readonly perSecond: number;
+  /** How many the whole machine kept busy meanwhile, with database, bot, chat and shops. */
+  readonly cores: number;
+}
+
 /** Everything is queued before a worker is there; from the first start to the last end. */
-async function throughput(world: World, count: number, workers: World['workers']) {
+async function throughput(world: World, count: number, workers: World['workers']): Promise<Throughput> {
   for (const worker of workers) await worker.stop();
   const { lanes, watch } = world;
   const all = await fill(world, (n) => lanes[n % lanes.length] as Lane, count);
   await Promise.all(workers.map((worker) => worker.start()));
+  const [beganAt, idleBefore] = [performance.now(), idleMs()];
   const timesOf = (kind: string) =>
     all.flatMap(({ asked }) =>
       watch
@@ -120,7 +145,8 @@ async function throughput(world: World, count: number, workers: World['workers']
     all.every(({ asked }) => watch.of(asked.id).some(({ point }) => /^operation\.(completed|failed)$/.test(point)));
   if (!(await until(3_600_000, isOver, 200))) throw new Error('the operations did not end');
   const tookMs = Math.max(...timesOf('operation.completed')) - Math.min(...timesOf('operation.started'));
-  return { perSecond: (1000 * count) / tookMs };
+  const idle = (idleMs() - idleBefore) / (performance.now() - beganAt);
+  return { perSecond: (1000 * count) / tookMs, cores: availableParallelism() - idle };
 }
 
 /** One operation after another, each when the one before it has ended: half by the core's own call, half by a click in the chat. */
@@ -150,6 +176,10 @@ async function pickUps(world: World, lane: Lane, samples: number) {
     await ended;
   }
   return { startedMs, clickedMs };
+}
+
+function idleMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
 }
 
 async function queued({ admin }: World): Promise<number> {
