@@ -23,6 +23,7 @@ import { revokeResult } from './commands/revoke.ts';
 import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/stop.ts';
 import {
   approve,
+  chooseWay,
   DENY_FORM,
   openDenyForm,
   openPermissionsForm,
@@ -297,6 +298,8 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return openDenyForm(context, customerId, member, event);
     case 'choose_permissions':
       return openPermissionsForm(context, customerId, member, event);
+    case 'choose_way':
+      return chooseWay(context, customerId, member, event);
     case 'guide':
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':

@@ -4,6 +4,7 @@ import type { TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
+import { permissionsIn } from '../core/services/ways.ts';
 import { askForApprovers } from './approvers-flow.ts';
 import { guideOnlyCard } from './cards/guide-card.ts';
 import { helpCard } from './cards/help-card.ts';
@@ -65,7 +66,7 @@ async function begin(
   wantsWrite: boolean,
 ): Promise<void> {
   const { customerId, member, thread } = asking;
-  const permissions = type.permissions
+  const permissions = permissionsIn(type, type.ways[0])
     .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
     .map((p) => p.id);
   const operation = await context.operations.request(customerId, {

@@ -51,7 +51,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           { label: 'Checked', value: [text(data?.checked ?? '')] },
           {
             label: 'Work',
-            value: [text(`${data?.steps ?? 0} steps, ${seconds(data?.durationMs ?? 0)}; the sign-in was deleted`)],
+            value: [text(`${data?.steps ?? 0} steps, ${seconds(data?.durationMs ?? 0)}${enteredWords(operation)}`)],
           },
           onRecord(record),
         ],
@@ -125,7 +125,7 @@ function endWords(operation: Operation): string {
 
 /** What is left behind: always said, so that nobody has to wonder. */
 function keptWords(operation: Operation): string {
-  const { grant, intent, signIn, result } = operation;
+  const { grant, intent, service, signIn, way, result } = operation;
   if (operation.errorCode === RESTORED)
     return 'What this thread showed after the backup was made may be missing from it.';
   if (!grant) return 'Nothing was done.';
@@ -136,7 +136,16 @@ function keptWords(operation: Operation): string {
       : result?.data.replacedBy
         ? `The new key “${intent.label}” was stored, and the key of ${result.data.replacedBy} has taken its place in the vault since.`
         : `The new key “${intent.label}” was stored and has been deleted from the vault since.`;
-  return signIn ? `${key} The sign-in was deleted.` : key;
+  if (!signIn) return key;
+  if (way.kind === 'browser') return `${key} The sign-in was deleted.`;
+  if (operation.isKeyStored) return key;
+  return `${key} What was entered was deleted; the key itself lives on at ${service.name} until somebody ends it there.`;
+}
+
+/** What became of what was entered. */
+function enteredWords({ way, signIn }: Operation): string {
+  if (way.kind === 'browser') return '; the sign-in was deleted';
+  return signIn ? `; the key was made and entered by ${signIn.by.person.name}` : '';
 }
 
 /** A key that may live on at the shop although nobody holds it. */

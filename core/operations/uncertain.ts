@@ -69,5 +69,5 @@ export async function settle(
 }
 
 export function effectIndex(workflow: Workflow): number {
-  return workflow.steps.findIndex((step) => step.kind === 'extract');
+  return workflow.steps.findIndex(({ kind }) => kind === 'extract' || kind === 'receive');
 }
