@@ -7,6 +7,7 @@ import {
 } from '../core/audit/export.ts';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
+import type { Operation } from '../core/operations/operation.ts';
 import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
 import { type Redact, redactAll } from '../core/redacted-ports.ts';
@@ -19,7 +20,7 @@ import { isCodeWanted, submitCode } from './human-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
 /**
- * The one-time pages: the sign-in form, the form for a code, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
+ * The one-time pages: the form for a sign-in or a key, the form for a code, the export of a trail, and a stored key in clear. `redact` takes secrets out of what
  * they show and hand out, that one key apart.
  */
 export function createConnectPages(context: Context, redact: Redact): ConnectPages {
@@ -34,7 +35,7 @@ export function createConnectPages(context: Context, redact: Redact): ConnectPag
       if (link?.purpose === 'reveal') return reveal(context, link);
       if (link?.purpose === 'answer') return submitCode(context, link, fields);
       const outcome = await submitSignIn(context, token, fields);
-      return outcome.kind === 'entered' ? { kind: 'entered' } : outcome;
+      return outcome.kind === 'entered' ? { kind: 'entered', what: whatIsEntered(outcome.operation) } : outcome;
     },
   };
 }
@@ -43,6 +44,10 @@ function viewOfLink(context: Context, link: Link, token: string): Promise<Connec
   if (link.purpose === 'reveal') return revealView(context, link);
   if (link.purpose === 'answer') return codeView(context, link);
   return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
+}
+
+function whatIsEntered({ way }: Operation): 'sign_in' | 'key' {
+  return way.kind === 'entered' ? 'key' : 'sign_in';
 }
 
 async function codeView(context: Context, link: Link): Promise<ConnectView | undefined> {
@@ -57,14 +62,19 @@ async function revealView(context: Context, link: Link): Promise<ConnectView | u
 async function signInView(context: Context, token: string): Promise<ConnectView | undefined> {
   const form = await signInForm(context, token);
   if (!form) return undefined;
-  const fields = form.operation.service.signIn.map(({ name, label, help, isSecret, autocomplete }) => ({
+  const { way, type, plan } = form.operation;
+  const fields = way.fields.map(({ name, label, help, isSecret, autocomplete }) => ({
     name,
     label,
     help,
     isSecret,
     autocomplete,
   }));
-  const isInClear = isUnencrypted(form.operation.plan.origin);
+  if (way.kind === 'entered') {
+    const guide = type.guide(plan.base, { ...plan.values, label: plan.label });
+    return viewOf(context, form.link, { kind: 'key', fields, guide });
+  }
+  const isInClear = isUnencrypted(plan.origin);
   return viewOf(context, form.link, { kind: 'sign_in', fields, isUnencrypted: isInClear });
 }
 

@@ -6,7 +6,8 @@ import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
 import { redact } from '../core/redaction.ts';
-import { readConsentValue } from './cards/consent-card.ts';
+import { permissionProblem, permissionsIn, permissionsInstead, wayOf } from '../core/services/ways.ts';
+import { readConsentValue, readWayValue } from './cards/consent-card.ts';
 import { guideCard } from './cards/guide-card.ts';
 import type { Context } from './context.ts';
 import { sendSignInLink } from './credential-flow.ts';
@@ -118,7 +119,7 @@ export async function openPermissionsForm(
         kind: 'checkboxes',
         name: 'permissions',
         label: 'It may',
-        options: operation.type.permissions.map((p) => ({
+        options: permissionsIn(operation.type, operation.way).map((p) => ({
           value: p.id,
           label: p.words,
           help: p.reason,
@@ -147,9 +148,9 @@ export async function submitPermissions(
     const operation = shown && (await context.operations.get(tx, customerId, shown.operationId));
     if (operation?.state !== 'awaiting_consent' || operation.planHash !== shown?.planHash) return OLD_CARD;
     if (!mayChange) return 'Only an approver or whoever asked can change the plan.';
-    const known = operation.type.permissions;
+    const known = permissionsIn(operation.type, operation.way);
     const chosen = known.filter((p) => p.isRequired || event.fields.permissions?.includes(p.id)).map((p) => p.id);
-    const problem = operation.type.checkPermissions(chosen);
+    const problem = permissionProblem(operation.type, operation.way, chosen);
     if (problem) return problem;
     const isChanged = await context.operations.choosePermissions(tx, operation, chosen, member);
     return isChanged ? operation : OLD_CARD;
@@ -157,6 +158,29 @@ export async function submitPermissions(
   if (typeof changed === 'string') return { permissions: changed };
   await context.progress.refresh(customerId, changed.threadId);
   return undefined;
+}
+
+/** "I make the key myself": another way makes another plan, with the same choice of permissions as far as it knows them. */
+export async function chooseWay(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Action,
+): Promise<void> {
+  const value = readWayValue(event.value);
+  if (!value) return whisperWords(context, event, OLD_CARD);
+  const seen = await openQuestion(context, customerId, member, { ...event, value: value.shown }, 'change');
+  if (!seen) return;
+  const way = wayOf(seen.type, value.way);
+  if (!way) return whisperWords(context, event, OLD_CARD);
+  const permissions = permissionsInstead(seen.type, way, seen.plan.permissions);
+  const problem = permissionProblem(seen.type, way, permissions);
+  if (problem) return whisperWords(context, event, `${problem} Nothing was changed.`);
+  const isChanged = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.choosePermissions(tx, seen, permissions, member, way),
+  );
+  if (!isChanged) return whisperWords(context, event, OLD_CARD);
+  await context.progress.refresh(customerId, seen.threadId);
 }
 
 /** "Show me the steps instead" */

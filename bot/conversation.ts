@@ -24,6 +24,7 @@ import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/sto
 import { testedIn, testService } from './commands/test.ts';
 import {
   approve,
+  chooseWay,
   DENY_FORM,
   openDenyForm,
   openPermissionsForm,
@@ -300,6 +301,8 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return openDenyForm(context, customerId, member, event);
     case 'choose_permissions':
       return openPermissionsForm(context, customerId, member, event);
+    case 'choose_way':
+      return chooseWay(context, customerId, member, event);
     case 'guide':
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':

@@ -1,14 +1,12 @@
-import { hasSignIn, signInPlace } from '../core/consent/consent.ts';
 import type { Member } from '../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
+import { hasEntered, storeEntered } from '../core/operations/entered.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { Stopped } from '../core/operations/stopped.ts';
 import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
-import { Secret } from '../core/secret.ts';
 import type { Link } from '../core/vault/links.ts';
-import type { CredentialType } from '../core/vault/vault.ts';
 import { linkCard, linkSlot } from './cards/link-card.ts';
 import { type Context, connectUrl } from './context.ts';
 import { eventRef, whisperWords } from './speak.ts';
@@ -68,7 +66,7 @@ export async function enterSignIn(
   await sendSignInLink(context, operation, { event: eventRef(event) });
 }
 
-/** `/countersign link`: the same for the request that is named, or for the only one of theirs that waits for a sign-in. */
+/** `/countersign link`: the same for the request that is named, or for the only one of theirs that waits for what they enter. */
 export async function linkAgain(
   context: Context,
   customerId: CustomerId,
@@ -131,7 +129,8 @@ export async function submitSignIn(
   const form = await signInForm(context, token);
   if (!form) return { kind: 'gone' };
   const { link, operation } = form;
-  const errors = invalidFields(operation, fields);
+  const entered = enteredFields(operation, fields);
+  const errors = invalidFields(operation, entered);
   if (Object.keys(errors).length > 0) return { kind: 'invalid', errors };
   const { customerId, id: operationId } = operation;
   const isEntered = await context.database
@@ -140,18 +139,13 @@ export async function submitSignIn(
       await lock(tx, customerId, operationId);
       if (!(await context.consents.verify(tx, customerId, operationId)).hasConsent) return false;
       if (!(await context.links.spend(tx, link))) return false;
-      // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
-      for (const field of operation.service.signIn) {
-        const { service, type, ...place } = signInPlace(operation, field.name as CredentialType);
-        const value = new Secret(fields[field.name] ?? '');
-        await context.vault.within(tx).store(customerId, service, type, { ...place, value });
-      }
-      if (!(await hasSignIn(tx, context.vault, operation))) return false;
+      await storeEntered(tx, context.vault, operation, entered);
+      if (!(await hasEntered(tx, context.vault, operation))) return false;
       const jobId = await context.queue.sendOperation(tx, { customerId, operationId });
       const entry = {
         kind: 'credentials.entered',
         actor: link.memberId,
-        payload: { fields: operation.service.signIn.map((f) => f.name) },
+        payload: { fields: operation.way.fields.map(({ name }) => name) },
       } as const;
       const fence = await context.mover.move(tx, customerId, {
         operationId,
@@ -171,10 +165,16 @@ export async function submitSignIn(
   return isEntered ? { kind: 'entered', operation } : { kind: 'gone' };
 }
 
+/** A key is copied with what stands around it; a password may begin with a space. */
+function enteredFields({ way }: Operation, fields: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const textOf = (text = '') => (way.kind === 'entered' ? text.trim() : text);
+  return Object.fromEntries(way.fields.map(({ name }) => [name, textOf(fields[name])]));
+}
+
 function invalidFields(operation: Operation, fields: Readonly<Record<string, string>>): Record<string, string> {
   const errors: Record<string, string> = {};
-  for (const field of operation.service.signIn) {
-    const problem = field.validate(fields[field.name] ?? '');
+  for (const field of operation.way.fields) {
+    const problem = field.validate(fields[field.name] ?? '', operation.plan.values);
     if (problem) errors[field.name] = problem;
   }
   return errors;

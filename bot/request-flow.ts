@@ -6,6 +6,7 @@ import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
+import { permissionsIn } from '../core/services/ways.ts';
 import { askForApprovers } from './approvers-flow.ts';
 import { guideOnlyCard } from './cards/guide-card.ts';
 import { helpCard } from './cards/help-card.ts';
@@ -35,8 +36,9 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   const type = service.operationTypes.api_key_generation;
   if (!type) return sayUnknown(context, asking, { ...intent, unknownService: service.name });
   if (intent.unclear) return askWhichTarget(context, asking, service, intent.wantsWrite, intent.unclear);
-  if (!intent.target) return askForTarget(context, asking, service, intent.wantsWrite);
-  const target = await found(context, asking, service, intent.target);
+  const named = intent.target ?? service.home;
+  if (!named) return askForTarget(context, asking, service, intent.wantsWrite);
+  const target = await found(context, asking, service, named);
   if (!target) return;
   if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
   await begin(context, asking, service, type, target, intent.wantsWrite);
@@ -88,7 +90,7 @@ async function begin(
   wantsWrite: boolean,
 ): Promise<void> {
   const { customerId, member, thread } = asking;
-  const permissions = type.permissions
+  const permissions = permissionsIn(type, type.ways[0])
     .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
     .map((p) => p.id);
   const operation = await context.operations.request(customerId, {

@@ -1,6 +1,7 @@
 import type { ConnectField, ConnectView, RevealedField } from '../../core/ports/connect.ts';
 
 type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
+type KeyView = Extract<ConnectView, { kind: 'key' }>;
 type CodeView = Extract<ConnectView, { kind: 'code' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
 type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
@@ -27,6 +28,40 @@ export function signInPage(
     </form>
     <p class="quiet">It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.</p>`,
   );
+}
+
+/** The steps by which somebody makes a key, and beside them the form that takes it. A secret that was refused is not written back. */
+export function keyPage(
+  view: KeyView,
+  errors: Readonly<Record<string, string>>,
+  typed: Readonly<Record<string, string>>,
+): string {
+  const wrong = Object.keys(errors).length > 0;
+  return page(
+    wrong ? `Error: ${view.title}` : view.title,
+    `<h1>${escapeHtml(view.title)}</h1>
+    ${facts(view, 'Made at')}
+    <h2>What to do there</h2>
+    <ol class="guide">${view.guide.map((step) => `<li>${linked(step)}</li>`).join('')}</ol>
+    ${wrong ? '<p class="alarm" role="alert">This is not what was asked for. Nothing was kept.</p>' : ''}
+    <form method="post" novalidate>
+      ${view.fields.map((field, at) => input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === firstOf(view.fields, errors) && wrong)).join('\n')}
+      <button class="primary" type="submit">Send it to the vault</button>
+    </form>
+    <p class="quiet">It goes straight into an encrypted vault and is tried at once. If it is not what was approved, it is not kept, and the thread says why. It never appears in chat.</p>`,
+  );
+}
+
+/** Addresses open beside this page: what was typed here stays. */
+function linked(step: string): string {
+  return step
+    .split(/(https?:\/\/[^\s)]+)/)
+    .map((part) =>
+      /^https?:\/\//.test(part)
+        ? `<a href="${escapeHtml(part)}" target="_blank" rel="noopener noreferrer">${escapeHtml(part)}</a>`
+        : escapeHtml(part),
+    )
+    .join('');
 }
 
 /** The form for a one-time code; what was typed is never written back. */
@@ -91,11 +126,12 @@ function secretField({ label, secret }: RevealedField, at: number): string {
       </div>`;
 }
 
-export function thanksPage(): string {
-  return page(
-    'Thank you',
-    '<h1>Thank you</h1><p>The sign-in is in the vault. The work goes on in the thread, where you can watch it.</p><p class="quiet">You can close this page.</p>',
-  );
+export function thanksPage(what: 'sign_in' | 'key'): string {
+  const words =
+    what === 'key'
+      ? 'The key is sealed, and is tried now. The thread says what came of it.'
+      : 'The sign-in is in the vault. The work goes on in the thread, where you can watch it.';
+  return page('Thank you', `<h1>Thank you</h1><p>${words}</p><p class="quiet">You can close this page.</p>`);
 }
 
 export function answeredPage(): string {

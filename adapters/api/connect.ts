@@ -9,6 +9,7 @@ import {
   answeredPage,
   codePage,
   gonePage,
+  keyPage,
   revealedPage,
   revealPage,
   signInPage,
@@ -76,7 +77,7 @@ export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; pu
       const outcome = await pages.submit(token, fields);
       switch (outcome.kind) {
         case 'entered':
-          return html(response, 200, thanksPage());
+          return html(response, 200, thanksPage(outcome.what));
         case 'answered':
           return html(response, 200, answeredPage());
         case 'gone':
@@ -88,6 +89,7 @@ export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; pu
         case 'invalid': {
           const view = await pages.look(token);
           if (view?.kind === 'sign_in') return html(response, 422, signInPage(view, outcome.errors, fields));
+          if (view?.kind === 'key') return html(response, 422, keyPage(view, outcome.errors, fields));
           if (view?.kind === 'code') return html(response, 422, codePage(view, outcome.errors.code));
           return html(response, 410, gonePage());
         }
@@ -112,6 +114,8 @@ function pageOf(view: ConnectView, request: Request): string {
       return revealPage(view);
     case 'sign_in':
       return signInPage(view, {}, {});
+    case 'key':
+      return keyPage(view, {}, {});
     case 'code':
       return codePage(view);
     default:

@@ -4,9 +4,9 @@ import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
-import type { Permission } from '../../core/services/service.ts';
+import type { Permission, Way } from '../../core/services/service.ts';
 import { pauseNote } from './pause-words.ts';
-import { bold, clock, code, names, oneOf, person, place, shortHash, text } from './text.ts';
+import { bold, capital, clock, code, names, oneOf, person, place, shortHash, sideOf, text } from './text.ts';
 
 /** Who could decide as things stand, who can change that, and how many it takes. */
 export interface Deciders {
@@ -42,14 +42,18 @@ export function consentCard(operation: Operation, people: Deciders): Card {
 }
 
 /** How much there is to it, and what it will not do. */
-function outline({ plan, type }: Operation): string {
-  const beta = type.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
-  return `${plan.steps.length} steps, about ${type.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+function outline({ plan, type, way, requester }: Operation): string {
+  const beta = way.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
+  const byHand =
+    way.kind === 'entered'
+      ? `${requester.person.name} makes the key, by steps that I show, and enters it on a one-time page; I check it and keep it. `
+      : '';
+  return `${byHand}${plan.steps.length} steps, about ${way.typicalSeconds} seconds. ${type.reassurance}${beta}`;
 }
 
 /** Whoever approves looks twice at an address that nobody here has worked at before. */
-function firstHere({ plan }: Operation): readonly Block[] {
-  if (!plan.isFirstHere) return [];
+function firstHere({ plan, service }: Operation): readonly Block[] {
+  if (!plan.isFirstHere || service.home !== undefined) return [];
   return [
     { kind: 'text', text: [bold('First time here: '), text(`is ${place(plan.base)} the address that you mean?`)] },
   ];
@@ -72,9 +76,9 @@ function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
 }
 
 /** Said before anybody approves: the key that is there now leaves the vault. */
-function replaced({ plan: { replaces } }: Operation): readonly Block[] {
+function replaced({ plan: { replaces }, service }: Operation): readonly Block[] {
   if (replaces === null) return [];
-  const words = `It takes the place of “${replaces}” in the vault. The shop goes on knowing that one until somebody revokes it there.`;
+  const words = `It takes the place of “${replaces}” in the vault. ${capital(sideOf(service))} goes on knowing that one until somebody revokes it there.`;
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
@@ -176,29 +180,30 @@ function signature(operation: Operation): Block {
     : { kind: 'signature', tone: 'granted', text: words };
 }
 
-/** Who entered the sign-in, and when: never what. */
-function entered({ signIn }: Operation): readonly Block[] {
+/** Who entered the sign-in or the key, and when: never what. */
+function entered({ signIn, way }: Operation): readonly Block[] {
   if (!signIn) return [];
   const words: RichText = [
-    text('Sign-in entered by '),
+    text(way.kind === 'entered' ? 'Key entered by ' : 'Sign-in entered by '),
     bold(signIn.by.person.name),
     ...at(signIn.at),
-    text(', deleted when the operation ends'),
+    ...(way.kind === 'entered' ? [] : [text(', deleted when the operation ends')]),
   ];
   return [{ kind: 'signature', tone: 'granted', text: words }];
 }
 
 function waitingForSignIn(operation: Operation): readonly Block[] {
-  const { requester, id, service } = operation;
-  const enter: Button = { label: 'Enter the sign-in', style: 'primary', action: 'enter_sign_in', value: id };
+  const { requester, id, service, way } = operation;
+  const isKey = way.kind === 'entered';
+  const label = isKey ? 'Enter the key' : 'Enter the sign-in';
+  const enter: Button = { label, style: 'primary', action: 'enter_sign_in', value: id };
+  const what = isKey
+    ? ' to make the key and enter it on a one-time page, which shows the steps. Never write it here.'
+    : ` to enter the ${service.name} sign-in on a one-time page. Never write it here.`;
   return [
     {
       kind: 'text',
-      text: [
-        text('Waiting for '),
-        person(requester.person),
-        text(` to enter the ${service.name} sign-in on a one-time page. Never write it here.`),
-      ],
+      text: [text('Waiting for '), person(requester.person), text(what)],
     },
     {
       kind: 'actions',
@@ -249,6 +254,12 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
     ...to.change,
   };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
+  const others = otherWays(operation).map(
+    (way): Button => ({
+      ...{ label: way.label, style: 'plain', action: 'choose_way', value: wayValue(operation, way.id) },
+      ...to.change,
+    }),
+  );
   if (people.lack === 'nobody' || people.lack === 'own')
     return [
       ...widening(operation),
@@ -262,6 +273,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
           },
           // Whoever added too much can take it away again, and then decide.
           ...(operation.widened.length > 0 ? [change] : []),
+          ...others,
           guide,
           cancel(operation),
         ],
@@ -277,6 +289,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
         { label: 'Approve', style: 'primary', action: 'approve', value, ...to.approve, confirm: approval(operation) },
         { label: 'Deny', style: 'danger', action: 'deny', value, ...to.deny },
         change,
+        ...others,
         guide,
         cancel(operation),
       ],
@@ -416,6 +429,22 @@ export function readConsentValue(value: string): { operationId: string; planHash
   return operationId && planHash && rest.length === 0 ? { operationId, planHash } : undefined;
 }
 
+function otherWays({ type, way }: Operation): readonly Way[] {
+  return type.ways.filter(({ id }) => id !== way.id);
+}
+
+/** What the button of another way carries: the same, and the way. */
+function wayValue({ id, planHash }: Operation, way: string): string {
+  return `${consentValue(id, planHash)} ${way}`;
+}
+
+/** @returns undefined for anything that the card did not write. */
+export function readWayValue(value: string): { readonly shown: string; readonly way: string } | undefined {
+  const at = value.lastIndexOf(' ');
+  const shown = value.slice(0, Math.max(0, at));
+  return readConsentValue(shown) && { shown, way: value.slice(at + 1) };
+}
+
 /** `read only`, `read and write` */
 export function accessWords(operation: Operation): string {
   const scope = operation.plan.values.scope;
@@ -437,14 +466,16 @@ function because(reason: string | null | undefined): RichText {
 }
 
 /** Later on it is the operation's other messages that say where it stands. */
-function waiting({ state }: Operation): Pick<Card, 'status'> {
+function waiting({ state, way }: Operation): Pick<Card, 'status'> {
   if (state === 'awaiting_consent') return { status: { tone: 'waiting', words: 'Waiting for approval' } };
-  if (state === 'awaiting_credentials') return { status: { tone: 'waiting', words: 'Waiting for the sign-in' } };
+  if (state === 'awaiting_credentials')
+    return { status: { tone: 'waiting', words: `Waiting for the ${way.kind === 'entered' ? 'key' : 'sign-in'}` } };
   return {};
 }
 
 function standing(operation: Operation): string {
   if (operation.state === 'awaiting_consent') return 'waiting for approval';
-  if (operation.state === 'awaiting_credentials') return 'countersigned, waiting for the sign-in';
+  if (operation.state === 'awaiting_credentials')
+    return `countersigned, waiting for the ${operation.way.kind === 'entered' ? 'key' : 'sign-in'}`;
   return operation.grant ? 'countersigned' : operation.state;
 }

@@ -10,7 +10,10 @@ export function linkSlot(linkId: string): string {
 
 /** The way to the one-time page, for whoever asked. */
 export function linkCard(operation: Operation, url: string): Card {
-  const words = `It was approved. Enter the ${operation.service.name} sign-in for ${place(operation.plan.base)} on your one-time page.`;
+  const isKey = operation.way.kind === 'entered';
+  const words = isKey
+    ? `It was approved. Your one-time page says how you make the ${operation.service.name} key, and takes it.`
+    : `It was approved. Enter the ${operation.service.name} sign-in for ${place(operation.plan.base)} on your one-time page.`;
   return {
     summary: words,
     blocks: [
@@ -25,7 +28,7 @@ export function linkCard(operation: Operation, url: string): Card {
         text: [
           text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `),
           code(operation.id),
-          text(' and deleted afterwards.'),
+          text(isKey ? ', and the key is kept only if it is what was approved.' : ' and deleted afterwards.'),
         ],
       },
     ],
@@ -33,15 +36,21 @@ export function linkCard(operation: Operation, url: string): Card {
 }
 
 /** The same message once its link leads nowhere any more. */
-export function closedLinkCard({ signIn }: Operation): Card {
-  if (!signIn) return note('The one-time page is closed: the sign-in is not needed any more.', 'quiet');
+export function closedLinkCard({ signIn, way }: Operation): Card {
+  const isKey = way.kind === 'entered';
+  const what = isKey ? 'key' : 'sign-in';
+  if (!signIn) return note(`The one-time page is closed: the ${what} is not needed any more.`, 'quiet');
   return {
-    summary: 'The sign-in was entered. The one-time page is closed.',
+    summary: `The ${what} was entered. The one-time page is closed.`,
     blocks: [
       {
         kind: 'text',
         tone: 'quiet',
-        text: [text('Sign-in entered at '), clock(signIn.at), text('. The one-time page is closed.')],
+        text: [
+          text(isKey ? 'Key entered at ' : 'Sign-in entered at '),
+          clock(signIn.at),
+          text('. The one-time page is closed.'),
+        ],
       },
     ],
   };

@@ -110,7 +110,7 @@ export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite)
 
 function typeOf(workflow: Workflow): OperationTypeDefinition | undefined {
   const types = services.flatMap(({ operationTypes }) => Object.values(operationTypes));
-  return types.find((type) => type?.workflowId === workflow.id);
+  return types.find((type) => type?.ways.some(({ workflowId }) => workflowId === workflow.id));
 }
 
 /** The permissions that lead to these values: what a check of the key expects of it. */

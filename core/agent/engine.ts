@@ -109,7 +109,8 @@ async function takenUp(stage: Stage): Promise<Ending | undefined> {
 async function pictureOfFailure(stage: Stage, ending: Failed): Promise<Shot | undefined> {
   const { failure } = ending;
   const mayShowSecret = stage.step.kind === 'extract' && stage.hasActed;
-  const showsNothing = stage.step.kind === 'verify' || failure === 'browser_crashed' || mayShowSecret;
+  const hasNoPage = stage.step.kind === 'verify' || stage.step.kind === 'receive';
+  const showsNothing = hasNoPage || failure === 'browser_crashed' || mayShowSecret;
   if (showsNothing) return undefined;
   const asks = questionFor(stage.step, { ...ending, hasActed: stage.hasActed }) !== undefined;
   return takePicture(stage, { rung: asks ? 'needs a person' : 'failed' });

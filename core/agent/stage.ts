@@ -42,8 +42,10 @@ export interface StepRun {
   intend(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */
   keep(found: Readonly<Record<string, Secret>>): Promise<void>;
-  /** Proves that the kept credential works. */
-  verify(): Promise<VerifyResult>;
+  /** What a person entered as the result, in its format; `undefined`: it is not there, or in another one. */
+  entered?(): Promise<Readonly<Record<string, Secret>> | undefined>;
+  /** Proves that the kept credential works; or this one, before it is kept. */
+  verify(credential?: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
   /** Told of every secret that a page shows, before anything else is done with it. */
   learn(secret: Secret): void;
   /** Every secret that was opened or learned: it may show on the pages, and pictures hide it. */

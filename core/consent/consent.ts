@@ -2,13 +2,14 @@ import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { hasEntered } from '../operations/entered.ts';
 import { lock } from '../operations/lease.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
 import { isEnd } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { CredentialType, Vault } from '../vault/vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import {
   type Approved,
   type Click,
@@ -250,7 +251,7 @@ function idsOf(rows: readonly { readonly operationId: string }[]): readonly Oper
   return [...new Set(rows.map((row) => row.operationId as OperationId))].sort();
 }
 
-/** To the queue when the sign-in lies in the vault already, else to the question for it. */
+/** To the queue when what is to be entered lies in the vault already, else to the question for it. */
 async function moveOn(
   tx: Transaction,
   deps: ConsentDeps,
@@ -260,7 +261,7 @@ async function moveOn(
 ): Promise<'queued' | 'awaiting_credentials'> {
   const { customerId, id: operationId } = operation;
   const set = { consentGiven: true, consentTimestamp: now, consentExpiresAt: expires };
-  const isReady = await hasSignIn(tx, deps.vault, operation);
+  const isReady = await hasEntered(tx, deps.vault, operation);
   const jobId = isReady ? await deps.queue.sendOperation(tx, { customerId, operationId }) : null;
   if (!isReady) await deps.queue.sendDeadline(tx, { customerId, operationId }, expires);
   const to = isReady ? 'queued' : 'awaiting_credentials';
@@ -279,17 +280,4 @@ async function moveOn(
   });
   if (fence === undefined) throw new Error('an operation moved although its row was locked'); // rolls the grant back
   return to;
-}
-
-/** Whether every sign-in field of the service lies in the vault for this operation. */
-export async function hasSignIn(tx: Transaction, vault: Vault, operation: Operation): Promise<boolean> {
-  for (const field of operation.service.signIn) {
-    const place = signInPlace(operation, field.name as CredentialType);
-    if (!(await vault.within(tx).find(operation.customerId, place.service, place.type, place))) return false;
-  }
-  return true;
-}
-
-export function signInPlace(operation: Operation, type: CredentialType) {
-  return { service: operation.service.id, target: operation.plan.base, type, operationId: operation.id };
 }

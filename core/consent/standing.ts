@@ -53,7 +53,8 @@ const standingTerms = z.strictObject({
  * version of the workflow, another permission or another step makes another template.
  */
 export function templateHash(plan: Plan): string {
-  const { operationId: _, label, expiresAt: __, runsUntil: ___, replaces: ____, ...rest } = plan;
+  // The workflow's id says which way it is, also in plans that name none.
+  const { operationId: _, label, expiresAt: __, runsUntil: ___, replaces: ____, way: _____, ...rest } = plan;
   const steps = plan.steps.map((step) => ({ ...step, intent: step.intent.replaceAll(label, '{label}') }));
   return sha256Hex(canonical({ ...rest, steps }));
 }
@@ -153,7 +154,8 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
         if (!operation || (await subject.find(tx, operation))) return undefined;
         const now = await databaseNow(tx);
         const latest = now.getTime() + STANDING_DAYS_MAX * 86_400_000;
-        const isKnown = (type: string) => operation.service.signIn.some(({ name }) => name === type);
+        const { way } = operation;
+        const isKnown = (type: string) => way.kind === 'browser' && way.fields.some(({ name }) => name === type);
         if (until <= now || until.getTime() > latest || !keeps.every(isKnown))
           throw new RangeError('A standing grant lasts 90 days at most, and keeps sign-in secrets of its service.');
         const terms = termsOf(operation, until, keeps);

@@ -204,13 +204,13 @@ export function createControl(deps: ControlDeps): Control {
       });
       if (seen.kind !== 'found') return seen;
       const { operation, by } = seen;
-      const { service, type, plan } = operation;
+      const { service, type, way, plan } = operation;
       const { origin, base, permissions } = plan;
       if (!operation.retriedAs && !(await deps.egress.check(origin)).isAllowed)
         return { kind: 'unreachable', operation };
       const { event } = wish;
       const made = await operations.request(customerId, {
-        ...{ threadId, requester: by, service, type, origin, base, permissions, retryOf: operation.id },
+        ...{ threadId, requester: by, service, type, way, origin, base, permissions, retryOf: operation.id },
         ...(event ? { event } : {}),
       });
       if (made && 'closed' in made) return { kind: 'closed', operation };

@@ -12,7 +12,8 @@ import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
-import type { OperationType, OperationTypeDefinition, Service } from '../services/service.ts';
+import type { OperationType, OperationTypeDefinition, Service, Way } from '../services/service.ts';
+import { wayOf } from '../services/ways.ts';
 import { resultWhere } from '../vault/records.ts';
 import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
@@ -29,6 +30,8 @@ export interface Operation {
   readonly fence: bigint;
   readonly service: Service;
   readonly type: OperationTypeDefinition;
+  /** The one that its plan names. */
+  readonly way: Way;
   readonly plan: Plan;
   readonly planHash: string;
   readonly requester: Member;
@@ -46,7 +49,7 @@ export interface Operation {
   readonly grant: (Consent & { readonly approver: Member }) | null;
   /** Who decided the newest request, when a person did. */
   readonly decidedBy: Member | null;
-  /** Who entered the sign-in, and when. */
+  /** Who entered the sign-in or the key, and when. */
   readonly signIn: { readonly by: Member; readonly at: Date } | null;
   /** The last time that it set out to make something at the vendor's. `started` and `uncertain`: nobody saw what came of it. */
   readonly intent: { readonly label: string; readonly state: string; readonly attempt: bigint } | null;
@@ -80,7 +83,8 @@ export interface ReadOperationDeps {
 /** Reads what belongs to a row, one query after the other: one transaction is one connection. */
 export async function readOperation(tx: Transaction, deps: ReadOperationDeps, row: OperationRow): Promise<Operation> {
   const customerId = row.customerId as CustomerId; // a row of this customer's own transaction
-  const { service, type, id } = named(deps, row);
+  const plan = readPlan(row.plan);
+  const { service, type, way, id } = named(deps, row, plan);
   const where = { customerId, operationId: id };
   const member = (memberId: string) => deps.customers.memberById(tx, customerId, memberId);
   const thread = await tx.thread.findUniqueOrThrow({ where: { customerId_id: { customerId, id: row.threadId } } });
@@ -103,7 +107,8 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     fence: row.fence,
     service,
     type,
-    plan: readPlan(row.plan),
+    way,
+    plan,
     planHash: row.planHash,
     requester: await member(row.userId),
     // Written from a ThreadRef, whose platform is the union.
@@ -120,7 +125,11 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
     intent: intent && { label: intent.label, state: intent.state, attempt: intent.attempt },
     isKeyStored: (await tx.credential.count({ where: resultWhere(customerId, id) })) > 0,
-    steps: await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
+    // A longer plan that was made anew has left rows behind.
+    steps: await tx.operationStep.findMany({
+      where: { ...where, number: { lte: plan.steps.length } },
+      orderBy: { number: 'asc' },
+    }),
     currentStep: row.currentStep,
     hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
     heldBy: row.heldBy ? await member(row.heldBy) : null,
@@ -170,13 +179,15 @@ export async function inOrder<A, B>(items: readonly A[], convert: (item: A) => P
   return out;
 }
 
-function named(deps: ReadOperationDeps, row: OperationRow) {
+function named(deps: ReadOperationDeps, row: OperationRow, plan: Plan) {
   const service = deps.getService(row.service);
   // A word that names no type of this service finds none.
   const type = service?.operationTypes[row.operation as OperationType];
+  const way = type && wayOf(type, plan.way);
   const id = parseOperationId(row.id);
-  if (!service || !type || !id) throw new Error(`operation ${row.id} names a service that this version does not have`);
-  return { service, type, id };
+  if (!service || !type || !way || !id)
+    throw new Error(`operation ${row.id} names a service or a way that this version does not have`);
+  return { service, type, way, id };
 }
 
 const entryHeader = z.object({ actor: z.string() });

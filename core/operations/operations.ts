@@ -8,7 +8,7 @@ import { type CustomerId, type MemberId, newOperationId, type OperationId } from
 import { take } from '../limits.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { OperationTypeDefinition, Service } from '../services/service.ts';
+import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
 import { lock } from './lease.ts';
@@ -22,6 +22,8 @@ export interface NewOperation {
   readonly requester: Member;
   readonly service: Service;
   readonly type: OperationTypeDefinition;
+  /** Absent: the type's first. */
+  readonly way?: Way;
   readonly origin: string;
   readonly base: string;
   readonly permissions: readonly string[];
@@ -51,7 +53,7 @@ export interface Operations {
    */
   request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | Closed | undefined>;
   /**
-   * Makes the plan anew with other permissions: the old question is superseded, a new one stands in its place.
+   * Makes the plan anew with other permissions, or in another way: the old question is superseded, a new one stands in its place.
    * @returns false when the operation was decided or changed meanwhile: nothing was changed.
    */
   choosePermissions(
@@ -59,6 +61,7 @@ export interface Operations {
     operation: Operation,
     permissions: readonly string[],
     by: Member,
+    way?: Way,
   ): Promise<boolean>;
   /** Makes every plan anew that waits for approval and says something else of the model than holds now. */
   replan(tx: Transaction, customerId: CustomerId, by: Member): Promise<void>;
@@ -96,6 +99,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     id: OperationId;
     service: Service;
     type: OperationTypeDefinition;
+    way: Way;
     origin: string;
     base: string;
     permissions: readonly string[];
@@ -103,7 +107,7 @@ export function createOperations(deps: OperationsDeps): Operations {
     asksModel: boolean;
     isFirstHere: boolean;
     now: Date;
-  }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.type.workflowId) });
+  }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.way.workflowId) });
 
   const mayAskModel = async (tx: Transaction, customerId: CustomerId): Promise<boolean> =>
     deps.hasPageModel === true && (await deps.customers.rules(tx, customerId)).allowsModel;
@@ -122,7 +126,8 @@ export function createOperations(deps: OperationsDeps): Operations {
             const replaces = await nameInPlace(tx, customerId, input);
             const asksModel = await mayAskModel(tx, customerId);
             const isFirstHere = await isFirstAt(tx, customerId, input);
-            const made = plan({ ...input, id, replaces, asksModel, isFirstHere, now });
+            const way = input.way ?? input.type.ways[0];
+            const made = plan({ ...input, way, id, replaces, asksModel, isFirstHere, now });
             await insertOperation(tx, customerId, id, input, made);
             const actor = input.requester.id;
             const asked = { by: actor, askedFor: made.permissions, widened: {} };
@@ -164,14 +169,15 @@ export function createOperations(deps: OperationsDeps): Operations {
         }
       }
     },
-    async choosePermissions(tx, operation, permissions, by) {
+    async choosePermissions(tx, operation, permissions, by, way = operation.way) {
       const { customerId, id, service, type } = operation;
       const { origin, base } = operation.plan;
       const now = await databaseNow(tx);
       const replaces = await nameInPlace(tx, customerId, { service, type, base });
       const asksModel = await mayAskModel(tx, customerId);
       const isFirstHere = operation.plan.isFirstHere ?? false;
-      const made = plan({ id, service, type, origin, base, permissions, replaces, asksModel, isFirstHere, now });
+      const about = { id, service, type, way, origin, base, permissions };
+      const made = plan({ ...about, replaces, asksModel, isFirstHere, now });
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },
@@ -182,10 +188,11 @@ export function createOperations(deps: OperationsDeps): Operations {
         where: { customerId, operationId: id, decision: null, terms: null },
         data: { decision: 'superseded', decidedAt: now, decidedBy: by.id },
       });
-      for (const step of made.steps)
-        await tx.operationStep.update({
-          where: { customerId_operationId_number: { customerId, operationId: id, number: step.order } },
-          data: { intent: step.intent },
+      for (const { order: number, intent } of made.steps)
+        await tx.operationStep.upsert({
+          where: { customerId_operationId_number: { customerId, operationId: id, number } },
+          update: { intent },
+          create: { customerId, operationId: id, number, intent },
         });
       await insertRequest(tx, customerId, id, made, askedBy(operation, made, by), now, deps);
       await audit.append(tx, customerId, {
@@ -269,14 +276,14 @@ async function requireAllowed(
 async function requireTime(
   tx: Transaction,
   customerId: CustomerId,
-  { service, base }: Pick<NewOperation, 'service' | 'base'>,
+  { service, type, way = type.ways[0], base }: Pick<NewOperation, 'service' | 'type' | 'way' | 'base'>,
   now: Date,
   mostPerHour: number | undefined,
 ): Promise<void> {
   const refuse = (tooSoon: TooSoon['tooSoon'], most: number, seconds: number) => {
     throw new Refused({ tooSoon, most, at: new Date(now.getTime() + seconds * 1000) });
   };
-  const signIn = await signInWait(tx, customerId, { service: service.id, base });
+  const signIn = way.kind === 'browser' ? await signInWait(tx, customerId, { service: service.id, base }) : 0;
   if (signIn > 0) refuse('sign_ins', MOST_FAILED_SIGN_INS, signIn);
   const own = await tx.customer.findUnique({ where: { customerId }, select: { operationsPerHour: true } });
   const limits = [mostPerHour, own?.operationsPerHour].filter((limit) => limit !== undefined && limit !== null);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { OperationId } from '../ids.ts';
-import type { OperationTypeDefinition, Service } from '../services/service.ts';
+import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import { fillText } from '../workflow/placeholders.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 
@@ -15,6 +15,8 @@ export const planSchema = z.strictObject({
   v: z.literal(1),
   operationId: z.string(),
   operationType: z.string(),
+  /** Absent in plans from before there were several: the type's first. */
+  way: z.string().exactOptional(),
   service: z.string(),
   origin: z.string(),
   base: z.string(),
@@ -41,6 +43,7 @@ export interface PlanInput {
   readonly operationId: OperationId;
   readonly service: Service;
   readonly type: OperationTypeDefinition;
+  readonly way: Way;
   readonly origin: string;
   readonly base: string;
   readonly workflow: Workflow;
@@ -61,6 +64,7 @@ export function makePlan(input: PlanInput): Plan {
     v: 1,
     operationId,
     operationType: type.type,
+    way: input.way.id,
     service: service.id,
     origin: input.origin,
     base: input.base,

@@ -185,6 +185,12 @@ async function attempt(
       const using = { session: noSession, label: '', secrets, signals };
       return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, rest, using));
     }
+    if (operation.way.kind === 'entered') {
+      // Its intent is written in the transaction that keeps the key: it is never left open.
+      if (effect.kind !== 'fresh') return noWay;
+      const using = { session: noSession, label: effect.label, secrets, signals };
+      return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, workflow.steps, using));
+    }
     const way = wayOn(workflow, steps);
     if (!way) return noWay;
     return await inBrowser(deps, lease, { workflow, way, effect }, signals, secrets);
@@ -282,9 +288,9 @@ function signedOut(words: string): Outcome {
   return { kind: 'failed', code: 'signed_out', words };
 }
 
-/** Steps after the effect need no page; one that asks for a page all the same finds none. */
+/** Steps after the effect need no page, nor does a key that a person entered; a step that asks for a page all the same finds none. */
 const noSession: BrowserSession = new Proxy({} as BrowserSession, {
   get() {
-    throw new CountersignError('workflow_invalid', 'A step after the effect asks for a page.');
+    throw new CountersignError('workflow_invalid', 'A step that has no page asks for one.');
   },
 });

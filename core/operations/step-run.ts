@@ -1,6 +1,5 @@
 import { type ModelLimits, stepBudget } from '../agent/budget.ts';
 import type { AgentMode, StepRun } from '../agent/engine.ts';
-import { signInPlace } from '../consent/consent.ts';
 import { CountersignError } from '../errors.ts';
 import type { OperationId } from '../ids.ts';
 import type { BrowserSession } from '../ports/browser.ts';
@@ -17,6 +16,7 @@ import { knownElements, type Proposal } from '../workflow/known.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { keepResult, writeIntent } from './effect.ts';
+import { enteredKeyPlace, signInPlace } from './entered.ts';
 import { type HandOverDeps, takeOnce } from './hand-over.ts';
 import type { Lease } from './lease.ts';
 import { codePlace } from './questions.ts';
@@ -65,7 +65,8 @@ export function stepRun(
     proposals: deps.proposals,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
-    signal: step?.isMutating ? signals.effect : signals.step,
+    // What was entered can be taken up again, as long as it is not kept.
+    signal: step?.isMutating && step.kind !== 'receive' ? signals.effect : signals.step,
     ...(deps.pages && step && operation.plan.asksModel
       ? {
           model: {
@@ -88,12 +89,12 @@ export function stepRun(
     learn: (secret) => secrets.learn(secret, 'secret'),
     knownSecrets: () => secrets.all(),
     async secret(slot) {
-      // Slots are named after the service's sign-in fields, which are credential types.
+      // Slots are named after the way's sign-in fields, which are credential types.
       const place = signInPlace(operation, slot as CredentialType);
       const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
-      const isSecret = operation.service.signIn.find(({ name }) => name === slot)?.isSecret ?? true;
+      const isSecret = operation.way.fields.find(({ name }) => name === slot)?.isSecret ?? true;
       secrets.learn(fields.value, isSecret ? 'secret' : 'public');
       return fields.value;
     },
@@ -105,12 +106,26 @@ export function stepRun(
     async keep(found) {
       for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
       await deps.database.withCustomer(customerId, async (tx) => {
-        await lease.holdToKeep(tx);
+        // What the page has made is kept in any case, once its intent stands; what was entered, only as long as it is wanted.
+        if (step?.kind === 'receive') {
+          await lease.holdToAct(tx, permission);
+          await writeIntent(tx, deps.audit, operation, step.order, label, lease.fence);
+        } else await lease.holdToKeep(tx);
         await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
       });
     },
-    async verify() {
+    async entered() {
+      const place = { ...enteredKeyPlace(operation), ...reader, why: `step ${step?.order ?? 0}` };
+      const fields = await deps.vault.open(place, asSecrets);
+      for (const secret of Object.values(fields ?? {})) secrets.learn(secret, 'secret');
+      const formats = Object.entries(operation.type.result);
+      const isWhole = fields && formats.every(([name, { matches }]) => matches.test(fields[name]?.reveal() ?? ''));
+      return isWhole ? fields : undefined;
+    },
+    async verify(candidate) {
       const { service, type, plan } = operation;
+      const { base, origin, permissions } = plan;
+      if (candidate) return type.verify({ base, origin, credential: candidate, permissions, http: deps.http });
       const place = { service: service.id, target: plan.base, type: type.credentialType };
       const stored = await deps.vault.find(customerId, place.service, place.type, place);
       const owner = stored?.metadata.operationId ?? operation.id;
@@ -119,12 +134,11 @@ export function stepRun(
           ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
           : owner;
       if (typeof credential === 'string') {
-        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. Both are still known there: revoke “${label || plan.label}” there if nothing uses it.`;
         return { kind: 'fails', reason, isRetryable: false };
       }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
       for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
-      const { base, origin, permissions } = plan;
       return type.verify({ base, origin, credential, permissions, http: deps.http });
     },
   };

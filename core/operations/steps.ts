@@ -58,7 +58,7 @@ export async function runSteps(
       // Drawn, sealed and written while the next step begins.
       alsoRecord(recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets));
       // A pause that was asked for during the effect waits for its record, and nothing else comes before it.
-      if (result.kind === 'failed' || step.kind === 'extract') await recording;
+      if (result.kind === 'failed' || step.isMutating) await recording;
       if (result.kind === 'failed') return failureOf(step, result);
       // Read before anything else is done in it, since a page that is left answers nothing.
       if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);

@@ -24,6 +24,8 @@ export type ConnectView = {
       /** What is entered will travel to the origin as it is: people are told before they enter it. */
       readonly isUnencrypted: boolean;
     }
+  /** The key that its person makes by the steps, which may hold addresses. */
+  | { readonly kind: 'key'; readonly fields: readonly ConnectField[]; readonly guide: readonly string[] }
   /** One field, `code`, for what the site asks its person for. */
   | { readonly kind: 'code' }
   | { readonly kind: 'trail' }
@@ -40,7 +42,7 @@ export interface ConnectField {
 }
 
 export type ConnectOutcome =
-  | { readonly kind: 'entered' }
+  | { readonly kind: 'entered'; readonly what: 'sign_in' | 'key' }
   /** A code was taken; the worker goes on with it. */
   | { readonly kind: 'answered' }
   /** Sentences at the fields; the link is not spent. */

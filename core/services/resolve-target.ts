@@ -22,14 +22,14 @@ const TIMEOUT_MS = 8_000; // somebody waits for the answer in a thread
  */
 export async function resolveTarget(
   { egress, http }: ResolveDeps,
-  { home }: Pick<Service, 'home'>,
+  { frontPage }: Pick<Service, 'frontPage'>,
   target: { readonly origin: Origin; readonly base: string },
 ): Promise<Resolved> {
   const folder = target.base.slice(target.origin.length);
   let origin = target.origin;
   if (!(await egress.check(origin)).isAllowed) return unreachable(target.origin);
-  if (!home) return { kind: 'target', ...target };
-  let url = home(target.base);
+  if (!frontPage) return { kind: 'target', ...target };
+  let url = frontPage(target.base);
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     const answer = await look(http, url, origin);
     if (!answer) return unreachable(target.origin);

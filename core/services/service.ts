@@ -13,17 +13,19 @@ export interface Service {
   readonly aliases: readonly string[];
   /** What the bot asks for when no address was given, such as `the address of your shop`. */
   readonly targetWords: string;
+  /** The one address that everybody's is at, so that requests need not name one. */
+  readonly home?: string;
+  /** What people call the other side in the middle of a sentence; `the shop` when absent. */
+  readonly side?: string;
   /** Reads the address as people write it: without a scheme, with a path, in capitals. */
   parseTarget(text: string): TargetResult;
   /**
    * Of a service that runs at its customer's own address: a page that anybody may open, which tells where that is, see
    * resolve-target.ts. Absent where the vendor's address is known.
    */
-  readonly home?: (base: string) => string;
+  readonly frontPage?: (base: string) => string;
   /** What the target shows without any key, one sentence each; absent: that it answers is all there is to say. @throws CountersignError `network`, `egress_refused` */
   examine?(input: ExamineInput): Promise<readonly Finding[]>;
-  /** What a person enters on the one-time page so that the worker can sign in. */
-  readonly signIn: readonly CredentialField[];
   readonly operationTypes: Readonly<Partial<Record<OperationType, OperationTypeDefinition>>>;
 }
 
@@ -34,25 +36,43 @@ export type TargetResult =
   | { readonly kind: 'invalid'; readonly reason: string };
 
 export interface CredentialField {
-  /** The credential type in the vault and the workflow's secret slot: `admin_username`. */
+  /** The credential type in the vault and the workflow's secret slot: `admin_username`; of a key, its name in `result`. */
   readonly name: string;
   readonly label: string;
   readonly help: string;
   readonly isSecret: boolean;
   readonly autocomplete: 'username' | 'current-password' | 'off';
-  /** @returns a sentence when the text can't be right. */
-  validate(text: string): string | undefined;
+  /** `values` are the plan's. @returns a sentence, without anything of the text, when the text can't be right. */
+  validate(text: string, values: Readonly<Record<string, string>>): string | undefined;
+}
+
+/** One of the ways to the same result. The plan names it; the consent card offers the first and names the others by a button. */
+export interface Way {
+  /** Lower-case slug, stored in plans: `browser`, `entered`. */
+  readonly id: string;
+  /**
+   * `browser`: the worker clicks in the vendor's pages. `entered`: a person makes the key by the guide and enters it on the
+   * one-time page; the worker stores and proves it, without a browser.
+   */
+  readonly kind: 'browser' | 'entered';
+  /** `proven` on the vendor's own pages, or `beta`: modelled on documentation. Shown on the consent card. */
+  readonly standing: 'proven' | 'beta';
+  /** On the card's button: `I make the key myself`. */
+  readonly label: string;
+  readonly workflowId: string;
+  /** What is entered on the one-time page: the sign-in, or the key itself (names as in `result`). */
+  readonly fields: readonly CredentialField[];
+  readonly typicalSeconds: number;
 }
 
 export interface OperationTypeDefinition {
   readonly type: OperationType;
-  /** `proven` on the vendor's own pages, or `beta`: modelled on documentation. Shown on the consent card. */
-  readonly standing: 'proven' | 'beta';
   /** `Create a WooCommerce API key` */
   readonly title: string;
-  readonly workflowId: string;
+  /** The first is what is done unless somebody chooses another one. */
+  readonly ways: readonly [Way, ...Way[]];
   readonly permissions: readonly Permission[];
-  /** @returns a sentence when this choice of permissions makes no sense. */
+  /** @returns a sentence when this choice makes no sense, although its permissions are known and none that is required is missing. */
   checkPermissions(permissions: readonly string[]): string | undefined;
   /** The workflow's value slots that follow from the granted permissions, such as `{ scope: 'read', scopeWords: 'Read' }`. */
   values(permissions: readonly string[]): Readonly<Record<string, string>>;
@@ -62,11 +82,15 @@ export interface OperationTypeDefinition {
   readonly stores: string;
   /** What it will not do, in one sentence. */
   readonly reassurance: string;
-  readonly typicalSeconds: number;
-  /** The names that the workflow's extract step yields, each with its format. */
+  /** The names that the workflow's one effect yields, each with its format. */
   readonly result: Readonly<Record<string, { readonly label: string; readonly matches: RegExp }>>;
-  /** Proves that the new credential works, with as little as possible: one or two reading calls. */
+  /**
+   * Proves by reading calls that the credential works, and that it may do what was consented to and no more. What a person
+   * entered is kept only where this says `works`.
+   */
   verify(input: VerifyInput): Promise<VerifyResult>;
+  /** Ends the key at the vendor, where an API can. */
+  revoke?(input: VerifyInput): Promise<RevokeResult>;
   /** How a person does it by hand, in order. */
   guide(base: string, values: Readonly<Record<string, string>>): readonly string[];
   /** How a person ends the key with this label at the service, in order. */
@@ -86,6 +110,8 @@ export interface Permission {
   readonly isRequired: boolean;
   /** Asked for unless somebody chooses otherwise: the least that is useful. */
   readonly isDefault: boolean;
+  /** Asked for in the ways with these ids alone; absent: in all. */
+  readonly ways?: readonly string[];
 }
 
 export type ExamineInput = Pick<VerifyInput, 'base' | 'origin' | 'http'>;
@@ -107,4 +133,10 @@ export interface VerifyInput {
 export type VerifyResult =
   /** `checked` as a sentence for the result card: `shop.example.com answered 200, 5 products`. */
   | { readonly kind: 'works'; readonly checked: string; readonly method: string }
+  | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };
+
+export type RevokeResult =
+  /** The vendor no longer takes it. */
+  | { readonly kind: 'revoked' }
+  /** What happened, as a sentence: the key may still live. */
   | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };

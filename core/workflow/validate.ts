@@ -33,7 +33,7 @@ function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions):
     ...(steps.some((step, index) => step.order !== index + 1) ? ['the orders are not 1, 2, 3, …'] : []),
     ...steps.flatMap((step) => stepProblems(step, workflow).map((problem) => `step ${step.order}: ${problem}`)),
     ...(steps.filter((step) => step.isMutating).length > 1 ? ['more than one mutating step'] : []),
-    ...(steps.some((step) => step.isMutating) && probe === undefined && !mayLackProbe
+    ...(steps.some((step) => step.isMutating && step.kind !== 'receive') && probe === undefined && !mayLackProbe
       ? ['a mutating step needs a probe']
       : []),
     ...(probe === undefined ? [] : probeProblems(probe, workflow)),
@@ -90,7 +90,9 @@ function riskProblems(step: Step): readonly string[] {
   return [
     ...(isBelow ? [`a step of kind ${step.kind} has at least the risk ${leastRisk(step)}`] : []),
     ...(step.isMutating && step.risk === 'reads' ? ['a mutating step does more than read'] : []),
-    ...(step.kind === 'extract' && !step.isMutating ? ['an extract step is mutating'] : []),
+    ...((step.kind === 'extract' || step.kind === 'receive') && !step.isMutating
+      ? [`a step of kind ${step.kind} is mutating`]
+      : []),
   ];
 }
 

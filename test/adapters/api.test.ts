@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { signInPage } from '../../adapters/api/connect-page.ts';
 import { operationWith } from '../support/operation.ts';
 
-const { id, type, service } = operationWith();
+const { id, type, way } = operationWith();
 const view = {
   kind: 'sign_in',
   operationId: id,
@@ -10,7 +10,7 @@ const view = {
   origin: 'http://shop.example.com',
   person: 'Mona',
   expiresAt: new Date(Date.now() + 15 * 60_000),
-  fields: service.signIn,
+  fields: way.fields,
 } as const;
 
 describe('the one-time page for a sign-in', () => {

@@ -1,11 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readConfig } from '../../bot/config.ts';
-import { signInPlace } from '../../core/consent/consent.ts';
 import type { OperationId } from '../../core/ids.ts';
+import { storeEntered } from '../../core/operations/entered.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
-import type { CredentialType } from '../../core/vault/vault.ts';
 import type { Benchmark } from './benchmark.ts';
 import type { Rig, RigCustomer } from './rig.ts';
 
@@ -80,12 +79,8 @@ export async function makeApprovable(
   const operation = await rig.operations.request(customerId, what);
   if (!operation || 'tooSoon' in operation || 'closed' in operation) throw new Error('there is no operation');
   await rig.database.withCustomer(customerId, async (tx) => {
-    for (const field of woocommerce.signIn) {
-      const place = signInPlace(operation, field.name as CredentialType); // sign-in fields are named after credential types
-      await rig.vault
-        .within(tx)
-        .store(customerId, place.service, place.type, { ...place, value: signIn[field.name] ?? 'not a real one' });
-    }
+    const madeUp = Object.fromEntries(operation.way.fields.map(({ name }) => [name, 'not a real one']));
+    await storeEntered(tx, rig.vault, operation, { ...madeUp, ...signIn });
   });
   return operation;
 }

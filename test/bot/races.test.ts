@@ -233,7 +233,7 @@ describe('the sign-in form', () => {
   test('takes what is entered while the countersignature lives', async () => {
     const operation = await grantedOperation(core, shop);
     expect(await submitSignIn(contextWith(), await linkTo(operation), fields)).toMatchObject({ kind: 'entered' });
-    expect(await signInSecrets(operation)).toBe(operation.service.signIn.length);
+    expect(await signInSecrets(operation)).toBe(operation.way.fields.length);
   });
 
   test('is gone, and takes no password, once the countersignature was taken back', async () => {

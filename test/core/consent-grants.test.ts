@@ -5,7 +5,7 @@ import type { Transaction } from '../../core/database.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { makePlan, type Plan } from '../../core/operations/plan.ts';
-import { defaultPermissions } from '../../core/services/define-service.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import {
   type Core,
@@ -241,11 +241,12 @@ describe('a standing grant for repairs', () => {
   /** The plan of a repair: the same as made later, for another operation. */
   function planOf(changes: Partial<Parameters<typeof makePlan>[0]> = {}): Plan {
     const type = woocommerce.operationTypes.api_key_generation;
+    const [way] = type.ways;
     const base = 'https://shop.example.com';
     return makePlan({
       operationId: 'op-repair22' as Operation['id'], // the type's promise
-      ...{ service: woocommerce, type, origin: base, base, replaces: 'Countersign op-old' },
-      workflow: core.workflows.getDefinition(type.workflowId),
+      ...{ service: woocommerce, type, way, origin: base, base, replaces: 'Countersign op-old' },
+      workflow: core.workflows.getDefinition(way.workflowId),
       permissions: defaultPermissions(type),
       now: inMinutes(0),
       ...changes,

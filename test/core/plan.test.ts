@@ -9,13 +9,15 @@ import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 const operationId = parseOperationId('op-7k3f9q2m');
 if (!operationId) throw new Error('no operation id');
 const type = woocommerce.operationTypes.api_key_generation;
+const [way] = type.ways;
 const input = {
   operationId,
   service: woocommerce,
   type,
+  way,
   origin: 'https://shop.example.com',
   base: 'https://shop.example.com/store',
-  workflow: createWorkflowRegistry().getDefinition(type.workflowId),
+  workflow: createWorkflowRegistry().getDefinition(way.workflowId),
   permissions: ['sign_in', 'create_api_key', 'read_shop', 'check_key'],
   replaces: 'Countersign op-earlier',
   now: new Date('2026-11-23T07:30:00.000Z'),

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signInPlace } from '../../core/consent/consent.ts';
 import { newUuid } from '../../core/ids.ts';
 import { endOperation } from '../../core/operations/ending.ts';
+import { signInPlace } from '../../core/operations/entered.ts';
 import { STATES } from '../../core/operations/states.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Sealer } from '../../core/vault/sealer.ts';

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { vi } from 'vitest';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
-import { type Click, type Consents, createConsents, type Decision, signInPlace } from '../../core/consent/consent.ts';
+import { type Click, type Consents, createConsents, type Decision } from '../../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
@@ -13,6 +13,7 @@ import { createDirectory, type Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { type Control, createControl } from '../../core/operations/control.ts';
+import { storeEntered } from '../../core/operations/entered.ts';
 import type { LeaseDeps } from '../../core/operations/lease.ts';
 import { createMover, type Mover } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -26,14 +27,13 @@ import type { Person, Standing } from '../../core/ports/chat.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { type Redact, redactedAudit } from '../../core/redacted-ports.ts';
-import { Secret } from '../../core/secret.ts';
-import { defaultPermissions } from '../../core/services/define-service.ts';
 import { getService } from '../../core/services/index.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createLinks, type Links } from '../../core/vault/links.ts';
 import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../../core/vault/sealer.ts';
-import { type CredentialType, createVault, type Vault } from '../../core/vault/vault.ts';
+import { createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../../core/workflow/registry.ts';
 import type { TestDatabase } from './database.ts';
 import { testRootKeys } from './root-keys.ts';
@@ -80,7 +80,15 @@ export async function openCore(
     redact = (text) => text,
     perHour,
     hasPageModel = false,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; perHour?: number; hasPageModel?: boolean } = {},
+    serviceOf = getService,
+  }: {
+    serviceOf?: typeof getService;
+    platform?: TestPlatform;
+    rootKeys?: RootKeys;
+    redact?: Redact;
+    perHour?: number;
+    hasPageModel?: boolean;
+  } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
@@ -95,7 +103,7 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const planning = { database, audit, customers, queue, workflows, getService, hasPageModel };
+  const planning = { database, audit, customers, queue, workflows, getService: serviceOf, hasPageModel };
   const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
   const installing = { database, directory, sealer, customers, audit, mover, operations };
   const installations = createInstallations(installing);
@@ -199,19 +207,15 @@ export async function grantedOperation(
   return decision.operation;
 }
 
-/** Every sign-in secret of the service into the vault: those given, else made-up ones. */
+/** Everything that is entered for the operation into the vault: those given, else made-up ones. */
 export async function storeSignIn(
   core: Core,
   tx: Transaction,
   operation: Operation,
   signIn: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  for (const { name } of operation.service.signIn) {
-    // Sign-in fields are named after credential types.
-    const place = signInPlace(operation, name as CredentialType);
-    const value = new Secret(signIn[name] ?? `${name} of ${operation.id}`);
-    await core.vault.within(tx).store(operation.customerId, place.service, place.type, { ...place, value });
-  }
+  const madeUp = Object.fromEntries(operation.way.fields.map(({ name }) => [name, `${name} of ${operation.id}`]));
+  await storeEntered(tx, core.vault, operation, { ...madeUp, ...signIn });
 }
 
 /** Countersigned, its sign-in entered, its job sent. */

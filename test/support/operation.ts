@@ -20,15 +20,17 @@ export function memberNamed(name: string, last: string, roles: Member['roles'] =
 export function operationWith(changes: Partial<Operation> = {}): Operation {
   const type = woocommerce.operationTypes.api_key_generation;
   if (!type) throw new Error('WooCommerce makes API keys');
+  const [way] = type.ways;
   const permissions = type.permissions.filter((p) => p.isDefault).map((p) => p.id);
   const base = 'https://shop.example.com';
   const plan = makePlan({
     operationId: OPERATION_ID,
     service: woocommerce,
     type,
+    way,
     origin: base,
     base,
-    workflow: createWorkflowRegistry().getDefinition(type.workflowId),
+    workflow: createWorkflowRegistry().getDefinition(way.workflowId),
     permissions,
     replaces: null,
     now: NOW,
@@ -41,6 +43,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     fence: 0n,
     service: woocommerce,
     type,
+    way,
     plan,
     planHash: planHash(plan),
     requester: memberNamed('Merchant', '2'),

@@ -27,17 +27,25 @@ const signIn: readonly CredentialField[] = [
 
 const apiKeyGeneration: OperationTypeDefinition = {
   type: 'api_key_generation',
-  // The pages were seen as they are; this workflow itself has run on the practice shop alone.
-  standing: 'beta',
   title: 'Create a WooCommerce API key',
-  workflowId: 'woocommerce_api_key_generation',
+  ways: [
+    {
+      id: 'browser',
+      kind: 'browser',
+      // The pages were seen as they are; this workflow itself has run on the practice shop alone.
+      standing: 'beta',
+      label: 'Do it for me',
+      workflowId: 'woocommerce_api_key_generation',
+      fields: signIn,
+      typicalSeconds: 20,
+    },
+  ],
   permissions,
   checkPermissions,
   values,
   credentialType: 'api_key',
   stores: 'The new key, both halves, goes straight from the page into the encrypted vault; nobody sees it on the way.',
   reassurance: 'The work itself changes no products, orders, payments or people.',
-  typicalSeconds: 20,
   result: {
     consumer_key: { label: 'Consumer key', matches: /^ck_[0-9a-f]{40}$/ },
     consumer_secret: { label: 'Consumer secret', matches: /^cs_[0-9a-f]{40}$/ },
@@ -54,9 +62,8 @@ export const woocommerce = defineService({
   aliases: ['woo', 'woo commerce', 'woo-commerce', 'woocomerce'],
   targetWords: 'the address of your shop',
   parseTarget,
-  home: (base) => `${base}/`,
+  frontPage: (base) => `${base}/`,
   examine,
-  signIn,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });
 

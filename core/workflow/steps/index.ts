@@ -18,6 +18,7 @@ import type { StepKindDefinition } from './kind.ts';
 import * as navigate from './navigate.ts';
 import * as press from './press.ts';
 import * as read from './read.ts';
+import * as receive from './receive.ts';
 import * as select from './select.ts';
 import * as verify from './verify.ts';
 
@@ -31,6 +32,7 @@ export const stepSchema = z.discriminatedUnion('kind', [
   expect.schema,
   extract.schema,
   read.schema,
+  receive.schema,
   verify.schema,
 ]);
 export type Step = z.infer<typeof stepSchema>;
@@ -38,7 +40,7 @@ type StepKind = Step['kind'];
 type ExtractPart = z.infer<typeof extract.schema>['extract'];
 
 /** One line a step kind. */
-const stepKinds = { navigate, click, fill, select, check, press, expect, extract, read, verify } satisfies {
+const stepKinds = { navigate, click, fill, select, check, press, expect, extract, read, receive, verify } satisfies {
   [K in StepKind]: StepKindDefinition<Extract<Step, { kind: K }>>;
 };
 

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { signInPlace } from '../../../core/consent/consent.ts';
 import type { Member } from '../../../core/customers/customers.ts';
+import { storeEntered } from '../../../core/operations/entered.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
-import { Secret } from '../../../core/secret.ts';
-import { defaultPermissions } from '../../../core/services/define-service.ts';
+import { defaultPermissions } from '../../../core/services/ways.ts';
 import { woocommerce } from '../../../core/services/woocommerce/index.ts';
-import type { CredentialType } from '../../../core/vault/vault.ts';
 import { personOf, threadOf } from './chat-server.ts';
 import type { Asked, Lane, World } from './world.ts';
 
@@ -29,12 +27,8 @@ export async function requestDirectly({ foundation }: World, lane: Lane): Promis
   });
   if (!operation || 'tooSoon' in operation || 'closed' in operation) throw new Error('the request was not taken');
   await database.withCustomer(customerId, async (tx) => {
-    for (const { name } of operation.service.signIn) {
-      // Sign-in fields are named after credential types.
-      const { service, type: kind, ...place } = signInPlace(operation, name as CredentialType);
-      const value = new Secret(name === 'admin_username' ? shop.username : shop.password);
-      await vault.within(tx).store(customerId, service, kind, { ...place, value });
-    }
+    const signIn = { admin_username: shop.username, admin_password: shop.password };
+    await storeEntered(tx, vault, operation, signIn);
   });
   return { asked: { lane, thread, id: operation.id }, operation, approver };
 }

@@ -3,9 +3,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createEgress } from '../../../adapters/browser/index.ts';
 import { createHttp } from '../../../adapters/http/index.ts';
 import { Secret } from '../../../core/secret.ts';
-import { defaultPermissions, defineService } from '../../../core/services/define-service.ts';
+import { defineService } from '../../../core/services/define-service.ts';
 import { getService, services } from '../../../core/services/index.ts';
 import type { VerifyResult } from '../../../core/services/service.ts';
+import { defaultPermissions, permissionProblem } from '../../../core/services/ways.ts';
 import { woocommerce } from '../../../core/services/woocommerce/index.ts';
 import { parseTarget } from '../../../core/services/woocommerce/target.ts';
 import { verify } from '../../../core/services/woocommerce/verify.ts';
@@ -19,13 +20,13 @@ const type = found;
 describe('the services', () => {
   test('are found by their id', () => {
     expect(getService('woocommerce')).toBe(woocommerce);
-    expect(getService('stripe')).toBeUndefined();
+    expect(getService('none')).toBeUndefined();
   });
 
   test('name workflows that exist, for themselves', () => {
     const registry = createWorkflowRegistry();
     for (const service of services) {
-      for (const { workflowId } of Object.values(service.operationTypes))
+      for (const { workflowId } of Object.values(service.operationTypes).flatMap(({ ways }) => ways))
         expect(registry.getDefinition(workflowId).service).toBe(service.id);
     }
   });
@@ -125,7 +126,7 @@ describe('the permissions', () => {
     { granted: ['read_shop', 'write_shop'], scope: 'read_write', scopeWords: 'Read/Write' },
   ])('$granted make a key for $scopeWords', ({ granted, scope, scopeWords }) => {
     const all = ['sign_in', 'create_api_key', 'check_key', ...granted];
-    expect(type.checkPermissions(all)).toBeUndefined();
+    expect(permissionProblem(type, type.ways[0], all)).toBeUndefined();
     expect(type.values(all)).toEqual({ scope, scopeWords });
   });
 
@@ -135,7 +136,7 @@ describe('the permissions', () => {
     { granted: ['create_api_key', 'check_key', 'read_shop'], words: 'Sign in' },
     { granted: ['sign_in', 'create_api_key', 'check_key', 'read_shop', 'delete_shop'], words: 'no permission' },
   ])('$granted are refused', ({ granted, words }) => {
-    expect(type.checkPermissions(granted)).toContain(words);
+    expect(permissionProblem(type, type.ways[0], granted)).toContain(words);
   });
 
   test('ask for no more than reading unless somebody chooses more', () => {
