@@ -41,7 +41,7 @@ export function helpCard(
               text(' '),
               code('/countersign credentials'),
               text(' '),
-              code('/countersign test woocommerce'),
+              code('/countersign test woocommerce for shop.example.com'),
               text(' '),
               code('/countersign link'),
               text(' '),
