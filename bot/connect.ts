@@ -15,7 +15,7 @@ import type { Link } from '../core/vault/links.ts';
 import { peopleWords, stateWords } from './cards/audit-card.ts';
 import { place } from './cards/text.ts';
 import type { Context } from './context.ts';
-import { signInForm, submitSignIn } from './credential-flow.ts';
+import { type SignInForm, signInForm, submitSignIn } from './credential-flow.ts';
 import { isCodeWanted, submitCode } from './human-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
@@ -34,10 +34,21 @@ export function createConnectPages(context: Context, redact: Redact): ConnectPag
       if (link?.purpose === 'export') return exportTrail(context, link, redact);
       if (link?.purpose === 'reveal') return reveal(context, link);
       if (link?.purpose === 'answer') return submitCode(context, link, fields);
+      const form = await signInForm(context, token);
+      if (!form || form.operation.way.grant) return { kind: 'gone' }; // what is granted comes from its vendor
       const outcome = await submitSignIn(context, token, fields);
       return outcome.kind === 'entered' ? { kind: 'entered', what: whatIsEntered(outcome.operation) } : outcome;
     },
+    async granted(token, sent) {
+      const form = await signInForm(context, token);
+      const fields = form && grantedFields(form, sent);
+      return fields !== undefined && (await submitSignIn(context, token, fields)).kind === 'entered';
+    },
   };
+}
+
+function grantedFields({ operation: { way, id, plan } }: SignInForm, sent: unknown) {
+  return way.grant?.read(sent, { reference: id, values: plan.values });
 }
 
 function viewOfLink(context: Context, link: Link, token: string): Promise<ConnectView | undefined> {
@@ -47,7 +58,7 @@ function viewOfLink(context: Context, link: Link, token: string): Promise<Connec
 }
 
 function whatIsEntered({ way }: Operation): 'sign_in' | 'key' {
-  return way.kind === 'entered' ? 'key' : 'sign_in';
+  return way.kind === 'browser' ? 'sign_in' : 'key';
 }
 
 async function codeView(context: Context, link: Link): Promise<ConnectView | undefined> {
@@ -62,7 +73,14 @@ async function revealView(context: Context, link: Link): Promise<ConnectView | u
 async function signInView(context: Context, token: string): Promise<ConnectView | undefined> {
   const form = await signInForm(context, token);
   if (!form) return undefined;
-  const { way, type, plan } = form.operation;
+  const { way, type, plan, id, service } = form.operation;
+  if (way.grant) {
+    const callbackUrl = `${context.publicUrl()}/granted/${token}`;
+    const returnUrl = `${context.publicUrl()}/granted`;
+    const { base, label, values } = plan;
+    const url = way.grant.url({ base, label, values, reference: id, callbackUrl, returnUrl });
+    return viewOf(context, form.link, { kind: 'grant', vendor: service.name, url });
+  }
   const fields = way.fields.map(({ name, label, help, isSecret, autocomplete }) => ({
     name,
     label,

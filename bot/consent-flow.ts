@@ -6,7 +6,7 @@ import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
 import { redact } from '../core/redaction.ts';
-import { permissionProblem, permissionsIn, permissionsInstead, wayOf } from '../core/services/ways.ts';
+import { permissionProblem, permissionsIn, permissionsInstead, waysAt } from '../core/services/ways.ts';
 import { readConsentValue, readWayValue } from './cards/consent-card.ts';
 import { guideCard } from './cards/guide-card.ts';
 import type { Context } from './context.ts';
@@ -171,7 +171,7 @@ export async function chooseWay(
   if (!value) return whisperWords(context, event, OLD_CARD);
   const seen = await openQuestion(context, customerId, member, { ...event, value: value.shown }, 'change');
   if (!seen) return;
-  const way = wayOf(seen.type, value.way);
+  const way = waysAt(seen.type, context.publicUrl()).find(({ id }) => id === value.way);
   if (!way) return whisperWords(context, event, OLD_CARD);
   const permissions = permissionsInstead(seen.type, way, seen.plan.permissions);
   const problem = permissionProblem(seen.type, way, permissions);

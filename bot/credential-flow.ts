@@ -167,7 +167,7 @@ export async function submitSignIn(
 
 /** A key is copied with what stands around it; a password may begin with a space. */
 function enteredFields({ way }: Operation, fields: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const textOf = (text = '') => (way.kind === 'entered' ? text.trim() : text);
+  const textOf = (text = '') => (way.kind !== 'browser' ? text.trim() : text);
   return Object.fromEntries(way.fields.map(({ name }) => [name, textOf(fields[name])]));
 }
 

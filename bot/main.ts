@@ -145,6 +145,7 @@ async function wire(
     operations,
     threads,
     log,
+    publicUrl: () => address.publicUrl,
     chat,
     pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
   });

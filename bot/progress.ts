@@ -54,6 +54,8 @@ export interface ProgressDeps {
   readonly threads: Threads;
   readonly log: Log;
   chat(platform: Platform): Chat;
+  /** As in Context; absent: a way that needs it is not offered. */
+  publicUrl?(): string;
   /** The address of a picture, bound to it alone. */
   pictureUrl(customerId: CustomerId, pictureId: string): string;
 }
@@ -264,7 +266,7 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
     const admins = await deps.customers.members(tx, customerId, 'admin');
     const approvers = possibleApprovers(members, operation, rules);
     const lack = lackOfApprovers(members, operation, rules);
-    const people = { approvers, admins, rules, lack, pause };
+    const people = { approvers, admins, rules, lack, pause, publicUrl: deps.publicUrl?.() };
     wanted.push({ slot: `consent:${id}`, card: consentCard(operation, people) });
     if (operation.remindedAt)
       wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, people) });

@@ -6,7 +6,7 @@ import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
-import { permissionsIn } from '../core/services/ways.ts';
+import { permissionsIn, waysAt } from '../core/services/ways.ts';
 import { askForApprovers } from './approvers-flow.ts';
 import { guideOnlyCard } from './cards/guide-card.ts';
 import { helpCard } from './cards/help-card.ts';
@@ -90,7 +90,8 @@ async function begin(
   wantsWrite: boolean,
 ): Promise<void> {
   const { customerId, member, thread } = asking;
-  const permissions = permissionsIn(type, type.ways[0])
+  const way = waysAt(type, context.publicUrl())[0] ?? type.ways[0];
+  const permissions = permissionsIn(type, way)
     .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
     .map((p) => p.id);
   const operation = await context.operations.request(customerId, {
@@ -98,6 +99,7 @@ async function begin(
     requester: member,
     service,
     type,
+    way,
     ...target,
     permissions,
     event: eventRef(asking.event),

@@ -2,6 +2,7 @@ import type { ConnectField, ConnectView, RevealedField } from '../../core/ports/
 
 type SignInView = Extract<ConnectView, { kind: 'sign_in' }>;
 type KeyView = Extract<ConnectView, { kind: 'key' }>;
+type GrantView = Extract<ConnectView, { kind: 'grant' }>;
 type CodeView = Extract<ConnectView, { kind: 'code' }>;
 type TrailView = Extract<ConnectView, { kind: 'trail' }>;
 type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
@@ -62,6 +63,28 @@ function linked(step: string): string {
         : escapeHtml(part),
     )
     .join('');
+}
+
+/** The way to the vendor's own page: nothing is entered here. */
+export function grantPage(view: GrantView): string {
+  return page(
+    view.title,
+    `<h1>${escapeHtml(view.title)}</h1>
+    ${facts(view, 'Made at')}
+    <p>${escapeHtml(view.vendor)} asks you to sign in there, shows what the key may do, and asks for your yes.</p>
+    <a class="primary" href="${escapeHtml(view.url)}" rel="noreferrer">Approve it in ${escapeHtml(view.vendor)}</a>
+    <p class="quiet">Then the shop itself sends the key into the encrypted vault, where it is tried at once. No password passes through here, and nobody sees the key on its way.</p>`,
+  );
+}
+
+/** After the vendor's page. */
+export function grantedPage(isApproved: boolean): string {
+  return isApproved
+    ? thanksPage('key')
+    : page(
+        'Nothing was approved',
+        '<h1>Nothing was approved</h1><p>No key was made. The link in the thread still leads back to the question; to end the request, press Stop there.</p><p class="quiet">You can close this page.</p>',
+      );
 }
 
 /** The form for a one-time code; what was typed is never written back. */

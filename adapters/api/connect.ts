@@ -9,6 +9,8 @@ import {
   answeredPage,
   codePage,
   gonePage,
+  grantedPage,
+  grantPage,
   keyPage,
   revealedPage,
   revealPage,
@@ -98,6 +100,23 @@ export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; pu
       }
     },
   );
+  router.use('/granted', async (request, response, next) => {
+    const seconds = (await guesses?.wait(sourceOf(request))) ?? 0;
+    if (seconds === 0) return next();
+    response.set('Retry-After', String(seconds)).status(429).type('text/plain').send('Too many.\n');
+  });
+  // Where the vendor sends the person's browser back to: it says how it went, and decides nothing.
+  router.get('/granted', (request, response) => html(response, 200, grantedPage(request.query.success === '1')));
+  // The vendor's server: no browser, no origin, and nothing but the token says whose key it is.
+  router.post('/granted/:token', express.json({ limit: FORM_LIMIT_BYTES }), async (request, response) => {
+    const { token } = request.params;
+    const isTaken = typeof token === 'string' && (await pages.granted(token, request.body));
+    if (!isTaken) await guesses?.count(sourceOf(request));
+    response
+      .status(isTaken ? 200 : 410)
+      .type('text/plain')
+      .send(isTaken ? 'taken\n' : 'not taken\n');
+  });
   return router;
 }
 
@@ -116,6 +135,8 @@ function pageOf(view: ConnectView, request: Request): string {
       return signInPage(view, {}, {});
     case 'key':
       return keyPage(view, {}, {});
+    case 'grant':
+      return grantPage(view);
     case 'code':
       return codePage(view);
     default:

@@ -5,6 +5,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission, Way } from '../../core/services/service.ts';
+import { waysAt } from '../../core/services/ways.ts';
 import { pauseNote } from './pause-words.ts';
 import { bold, capital, clock, code, names, oneOf, person, place, shortHash, sideOf, text } from './text.ts';
 
@@ -15,6 +16,8 @@ export interface Deciders {
   readonly rules: Pick<Rules, 'approvalsRequired' | 'approverGroup'>;
   /** Why those approvals can't be had. */
   readonly lack: Lack | undefined;
+  /** Where this installation is reached: not every way is open everywhere. */
+  readonly publicUrl?: string | undefined;
   /** The operator holds the customer's work back. */
   readonly pause?: OperatorPause | undefined;
 }
@@ -42,13 +45,15 @@ export function consentCard(operation: Operation, people: Deciders): Card {
 }
 
 /** How much there is to it, and what it will not do. */
-function outline({ plan, type, way, requester }: Operation): string {
+function outline({ plan, type, way, requester, service }: Operation): string {
   const beta = way.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
-  const byHand =
-    way.kind === 'entered'
-      ? `${requester.person.name} makes the key, by steps that I show, and enters it on a one-time page; I check it and keep it. `
-      : '';
-  return `${byHand}${plan.steps.length} steps, about ${way.typicalSeconds} seconds. ${type.reassurance}${beta}`;
+  const who = requester.person.name;
+  const byHand = {
+    browser: '',
+    entered: `${who} makes the key, by steps that I show, and enters it on a one-time page; I check it and keep it. `,
+    granted: `${who} says yes on ${service.name}'s own page, which sends the key to me; I check it and keep it. No password is asked for. `,
+  };
+  return `${byHand[way.kind]}${plan.steps.length} steps, about ${way.typicalSeconds} seconds. ${type.reassurance}${beta}`;
 }
 
 /** Whoever approves looks twice at an address that nobody here has worked at before. */
@@ -184,17 +189,19 @@ function signature(operation: Operation): Block {
 function entered({ signIn, way }: Operation): readonly Block[] {
   if (!signIn) return [];
   const words: RichText = [
-    text(way.kind === 'entered' ? 'Key entered by ' : 'Sign-in entered by '),
+    text(
+      way.kind === 'granted' ? 'Key granted by ' : way.kind === 'entered' ? 'Key entered by ' : 'Sign-in entered by ',
+    ),
     bold(signIn.by.person.name),
     ...at(signIn.at),
-    ...(way.kind === 'entered' ? [] : [text(', deleted when the operation ends')]),
+    ...(way.kind !== 'browser' ? [] : [text(', deleted when the operation ends')]),
   ];
   return [{ kind: 'signature', tone: 'granted', text: words }];
 }
 
 function waitingForSignIn(operation: Operation): readonly Block[] {
   const { requester, id, service, way } = operation;
-  const isKey = way.kind === 'entered';
+  const isKey = way.kind !== 'browser';
   const label = isKey ? 'Enter the key' : 'Enter the sign-in';
   const enter: Button = { label, style: 'primary', action: 'enter_sign_in', value: id };
   const what = isKey
@@ -254,7 +261,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
     ...to.change,
   };
   const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
-  const others = otherWays(operation).map(
+  const others = otherWays(operation, people).map(
     (way): Button => ({
       ...{ label: way.label, style: 'plain', action: 'choose_way', value: wayValue(operation, way.id) },
       ...to.change,
@@ -429,8 +436,8 @@ export function readConsentValue(value: string): { operationId: string; planHash
   return operationId && planHash && rest.length === 0 ? { operationId, planHash } : undefined;
 }
 
-function otherWays({ type, way }: Operation): readonly Way[] {
-  return type.ways.filter(({ id }) => id !== way.id);
+function otherWays({ type, way }: Operation, { publicUrl }: Deciders): readonly Way[] {
+  return waysAt(type, publicUrl).filter(({ id }) => id !== way.id);
 }
 
 /** What the button of another way carries: the same, and the way. */
@@ -469,13 +476,13 @@ function because(reason: string | null | undefined): RichText {
 function waiting({ state, way }: Operation): Pick<Card, 'status'> {
   if (state === 'awaiting_consent') return { status: { tone: 'waiting', words: 'Waiting for approval' } };
   if (state === 'awaiting_credentials')
-    return { status: { tone: 'waiting', words: `Waiting for the ${way.kind === 'entered' ? 'key' : 'sign-in'}` } };
+    return { status: { tone: 'waiting', words: `Waiting for the ${way.kind !== 'browser' ? 'key' : 'sign-in'}` } };
   return {};
 }
 
 function standing(operation: Operation): string {
   if (operation.state === 'awaiting_consent') return 'waiting for approval';
   if (operation.state === 'awaiting_credentials')
-    return `countersigned, waiting for the ${operation.way.kind === 'entered' ? 'key' : 'sign-in'}`;
+    return `countersigned, waiting for the ${operation.way.kind !== 'browser' ? 'key' : 'sign-in'}`;
   return operation.grant ? 'countersigned' : operation.state;
 }

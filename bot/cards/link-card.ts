@@ -10,10 +10,14 @@ export function linkSlot(linkId: string): string {
 
 /** The way to the one-time page, for whoever asked. */
 export function linkCard(operation: Operation, url: string): Card {
-  const isKey = operation.way.kind === 'entered';
-  const words = isKey
-    ? `It was approved. Your one-time page says how you make the ${operation.service.name} key, and takes it.`
-    : `It was approved. Enter the ${operation.service.name} sign-in for ${place(operation.plan.base)} on your one-time page.`;
+  const isKey = operation.way.kind !== 'browser';
+  const { name } = operation.service;
+  const next = {
+    granted: `Your one-time page leads to ${place(operation.plan.base)}, where you approve it in ${name} yourself.`,
+    entered: `Your one-time page says how you make the ${name} key, and takes it.`,
+    browser: `Enter the ${name} sign-in for ${place(operation.plan.base)} on your one-time page.`,
+  };
+  const words = `It was approved. ${next[operation.way.kind]}`;
   return {
     summary: words,
     blocks: [
@@ -37,7 +41,7 @@ export function linkCard(operation: Operation, url: string): Card {
 
 /** The same message once its link leads nowhere any more. */
 export function closedLinkCard({ signIn, way }: Operation): Card {
-  const isKey = way.kind === 'entered';
+  const isKey = way.kind !== 'browser';
   const what = isKey ? 'key' : 'sign-in';
   if (!signIn) return note(`The one-time page is closed: the ${what} is not needed any more.`, 'quiet');
   return {

@@ -44,7 +44,7 @@ function partsOf(operation: Subject, fields: Readonly<Record<string, string>>) {
   const secrets: SecretFields = Object.fromEntries(
     way.fields.map(({ name }) => [name, new Secret(fields[name] ?? '')]),
   );
-  if (way.kind === 'entered') return [{ at: enteredKeyPlace(operation), value: secrets }];
+  if (way.kind !== 'browser') return [{ at: enteredKeyPlace(operation), value: secrets }];
   return Object.entries(secrets).map(([name, value]) => ({
     // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
     at: signInPlace(operation, name as CredentialType),

@@ -185,7 +185,7 @@ async function attempt(
       const using = { session: noSession, label: '', secrets, signals };
       return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, rest, using));
     }
-    if (operation.way.kind === 'entered') {
+    if (operation.way.kind !== 'browser') {
       // Its intent is written in the transaction that keeps the key: it is never left open.
       if (effect.kind !== 'fresh') return noWay;
       const using = { session: noSession, label: effect.label, secrets, signals };

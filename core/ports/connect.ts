@@ -5,6 +5,8 @@ export interface ConnectPages {
   /** `undefined`: unknown, spent or expired, which look alike. */
   look(token: string): Promise<ConnectView | undefined>;
   submit(token: string, fields: Readonly<Record<string, string>>): Promise<ConnectOutcome>;
+  /** What a vendor sent, to whom a person said yes. @returns whether it was taken. */
+  granted(token: string, sent: unknown): Promise<boolean>;
 }
 
 export type ConnectView = {
@@ -26,6 +28,8 @@ export type ConnectView = {
     }
   /** The key that its person makes by the steps, which may hold addresses. */
   | { readonly kind: 'key'; readonly fields: readonly ConnectField[]; readonly guide: readonly string[] }
+  /** The vendor's own page, where its person says yes, and which sends the key to us. */
+  | { readonly kind: 'grant'; readonly vendor: string; readonly url: string }
   /** One field, `code`, for what the site asks its person for. */
   | { readonly kind: 'code' }
   | { readonly kind: 'trail' }

@@ -48,6 +48,7 @@ function wayProblems(type: OperationTypeDefinition, way: Way): readonly string[]
     ...(SLUG.test(way.id) ? [] : ['the id is no slug']),
     ...repeated(names).map((name) => `the field ${name} is there twice`),
     ...(isWhole ? [] : [`what is entered is not ${results.join(' and ')}`]),
+    ...((way.kind === 'granted') === (way.grant !== undefined) ? [] : ['only what is granted has a page for it']),
     ...(refusal === undefined ? [] : [`its own default choice is refused: ${refusal}`]),
   ];
 }

@@ -52,9 +52,10 @@ export interface Way {
   readonly id: string;
   /**
    * `browser`: the worker clicks in the vendor's pages. `entered`: a person makes the key by the guide and enters it on the
-   * one-time page; the worker stores and proves it, without a browser.
+   * one-time page; the worker stores and proves it, without a browser. `granted`: a person says yes on the vendor's own page,
+   * and the vendor sends the key to us.
    */
-  readonly kind: 'browser' | 'entered';
+  readonly kind: 'browser' | 'entered' | 'granted';
   /** `proven` on the vendor's own pages, or `beta`: modelled on documentation. Shown on the consent card. */
   readonly standing: 'proven' | 'beta';
   /** On the card's button: `I make the key myself`. */
@@ -63,6 +64,31 @@ export interface Way {
   /** What is entered on the one-time page: the sign-in, or the key itself (names as in `result`). */
   readonly fields: readonly CredentialField[];
   readonly typicalSeconds: number;
+  /** Of the kind `granted`, and of no other. */
+  readonly grant?: Grant;
+}
+
+/** The vendor's own page, on which a person says yes. */
+export interface Grant {
+  /** Whether the vendor can send a key to an installation at this address. */
+  worksAt(publicUrl: URL): boolean;
+  /** Where the person says yes or no. */
+  url(input: GrantInput): string;
+  /** The fields of the way in what the vendor sent; `undefined`: it is not what was asked for, and nothing is kept. */
+  read(sent: unknown, input: Pick<GrantInput, 'reference' | 'values'>): Readonly<Record<string, string>> | undefined;
+}
+
+export interface GrantInput {
+  readonly base: string;
+  /** The key's name is to begin with it. */
+  readonly label: string;
+  readonly values: Readonly<Record<string, string>>;
+  /** Of ours, known to the vendor: the operation's id. */
+  readonly reference: string;
+  /** Takes the key, once; unguessable. */
+  readonly callbackUrl: string;
+  /** Where the person's browser goes afterwards. */
+  readonly returnUrl: string;
 }
 
 export interface OperationTypeDefinition {

@@ -5,6 +5,13 @@ export function wayOf(type: OperationTypeDefinition, id: string | undefined): Wa
   return id === undefined ? type.ways[0] : type.ways.find((way) => way.id === id);
 }
 
+/** The ways that are open to an installation at this address, the vendor's own first; without an address those that need none. */
+export function waysAt(type: OperationTypeDefinition, publicUrl: string | undefined): readonly Way[] {
+  const url = publicUrl === undefined ? null : URL.parse(publicUrl);
+  const isOpen = ({ grant }: Way) => !grant || (url !== null && grant.worksAt(url));
+  return type.ways.filter(isOpen).toSorted((one, other) => Number(!one.grant) - Number(!other.grant));
+}
+
 /** What can be asked for in this way. */
 export function permissionsIn(type: OperationTypeDefinition, { id }: Way): readonly Permission[] {
   return type.permissions.filter(({ ways }) => ways === undefined || ways.includes(id));

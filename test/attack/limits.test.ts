@@ -224,7 +224,8 @@ async function withServer(
   const pages: ConnectPages = {
     look: async (token) => (token === 'good' ? view : undefined),
     submit: async () => ({ kind: 'gone' }),
-  } as ConnectPages; // these two are all of it
+    granted: async () => false,
+  } as ConnectPages; // these are all of it
   const server: ApiServer = createApiServer({
     ...{ port: 0, isLocal: true, log: silentLog, isReady: async () => true },
     ...(options.isBehindProxy ? { isBehindProxy: true } : {}),

@@ -9,15 +9,7 @@ import {
   startPracticeStripe,
 } from '../practice/stripe/server.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
-import {
-  follow,
-  openPeople,
-  operationIdIn,
-  type People,
-  press,
-  RUN_MS,
-  seen,
-} from '../support/people.ts';
+import { follow, openPeople, operationIdIn, type People, press, RUN_MS, seen } from '../support/people.ts';
 
 let practice: PracticeStripe;
 let demo: TestDemo;

@@ -1,6 +1,7 @@
 import { defineService } from '../define-service.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { examine } from './examine.ts';
+import { grant } from './grant.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
 import { parseTarget } from './target.ts';
@@ -25,6 +26,17 @@ const signIn: readonly CredentialField[] = [
   },
 ];
 
+const half = (name: string, label: string, matches: RegExp): CredentialField => ({
+  ...{ name, label, help: '', isSecret: true, autocomplete: 'off' },
+  validate: (text) => (matches.test(text) ? undefined : `That is no ${label.toLowerCase()}.`),
+});
+const CONSUMER_KEY = /^ck_[0-9a-f]{40}$/;
+const CONSUMER_SECRET = /^cs_[0-9a-f]{40}$/;
+const halves: readonly CredentialField[] = [
+  half('consumer_key', 'Consumer key', CONSUMER_KEY),
+  half('consumer_secret', 'Consumer secret', CONSUMER_SECRET),
+];
+
 const apiKeyGeneration: OperationTypeDefinition = {
   type: 'api_key_generation',
   title: 'Create a WooCommerce API key',
@@ -39,16 +51,27 @@ const apiKeyGeneration: OperationTypeDefinition = {
       fields: signIn,
       typicalSeconds: 20,
     },
+    {
+      id: 'granted',
+      kind: 'granted',
+      // The vendor's page was seen; what it sends was received from the practice shop alone.
+      standing: 'beta',
+      label: 'I approve it in WooCommerce myself',
+      workflowId: 'woocommerce_key_granted',
+      fields: halves,
+      grant,
+      typicalSeconds: 5,
+    },
   ],
   permissions,
   checkPermissions,
   values,
   credentialType: 'api_key',
-  stores: 'The new key, both halves, goes straight from the page into the encrypted vault; nobody sees it on the way.',
+  stores: 'The new key, both halves, goes straight from the shop into the encrypted vault; nobody sees it on the way.',
   reassurance: 'The work itself changes no products, orders, payments or people.',
   result: {
-    consumer_key: { label: 'Consumer key', matches: /^ck_[0-9a-f]{40}$/ },
-    consumer_secret: { label: 'Consumer secret', matches: /^cs_[0-9a-f]{40}$/ },
+    consumer_key: { label: 'Consumer key', matches: CONSUMER_KEY },
+    consumer_secret: { label: 'Consumer secret', matches: CONSUMER_SECRET },
   },
   verify,
   guide,

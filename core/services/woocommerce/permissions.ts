@@ -9,6 +9,7 @@ export const permissions: readonly Permission[] = [
     risk: 'reads',
     isRequired: true,
     isDefault: true,
+    ways: ['browser'],
   },
   {
     id: 'create_api_key',
@@ -18,6 +19,17 @@ export const permissions: readonly Permission[] = [
     risk: 'creates',
     isRequired: true,
     isDefault: true,
+    ways: ['browser'],
+  },
+  {
+    id: 'keep_key',
+    words: 'Keep the one API key that you approve in WooCommerce',
+    reason: 'It is what connects your shop; its name says which operation it is for.',
+    detail: 'no password asked for',
+    risk: 'creates',
+    isRequired: true,
+    isDefault: true,
+    ways: ['granted'],
   },
   {
     id: 'read_shop',

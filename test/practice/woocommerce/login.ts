@@ -73,7 +73,7 @@ function signIn(shop: Shop, request: Request, response: Response): Reply {
   const form: unknown = request.body;
   const redirectTo = safeTarget(shop, field(form, 'redirect_to'));
   const username = field(form, 'log').trim();
-  const error = signInError(shop, request, form);
+  const error = formError(shop, request, form);
   // WordPress answers 200 to a wrong password: only the page says that it failed.
   if (error) return page(loginPage(shop, { redirectTo, username, error }));
   shop.failedSignIns = 0;
@@ -108,18 +108,26 @@ function checkCode(shop: Shop, request: Request, response: Response): Reply {
 
 function open(shop: Shop, response: Response, { redirectTo, isRemembered }: Wanted): Reply {
   const lifeMs = isRemembered ? REMEMBERED_MS : undefined;
-  setAuthCookies(shop, response, shop.sessions.open(), lifeMs);
+  startSession(shop, response, lifeMs);
   const check = `${shop.origin}/wp-login.php?action=confirm_admin_email&wp_lang=en_US&redirect_to=`;
   return redirect(shop.isEmailCheckDue ? check + encodeURIComponent(redirectTo) : redirectTo);
 }
 
-function signInError(shop: Shop, request: Request, form: unknown): Html | undefined {
-  const username = field(form, 'log').trim();
-  const password = field(form, 'pwd');
-  const { owner } = shop;
+/** Signed in from now on, for this browser. */
+export function startSession(shop: Shop, response: Response, lifeMs?: number): void {
+  setAuthCookies(shop, response, shop.sessions.open(), lifeMs);
+}
+
+function formError(shop: Shop, request: Request, form: unknown): Html | undefined {
   if (field(form, 'testcookie') !== '' && !cookiesOf(request.headers.cookie).has(TEST_COOKIE)) {
     return html`<strong>Error:</strong> Cookies are blocked or not supported by your browser. You must <a href="#cookies">enable cookies</a> to use WordPress.`;
   }
+  return signInError(shop, field(form, 'log').trim(), field(form, 'pwd'));
+}
+
+/** What WordPress says to a name and a password that don't fit; counts them. */
+export function signInError(shop: Shop, username: string, password: string): Html | undefined {
+  const { owner } = shop;
   if (username === '') return html`<strong>Error:</strong> The username field is empty.`;
   if (password === '') return html`<strong>Error:</strong> The password field is empty.`;
   if (username !== owner.username && username.toLowerCase() !== owner.email) {

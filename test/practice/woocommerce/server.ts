@@ -5,7 +5,7 @@
  * Modelled on pages that were seen (WooCommerce 11.0.1 on WordPress 7.1, administrator, English): the sign-in form and
  * its failures, the check of the administration email, the setup wizard's redirect, the settings' tabs and sub links,
  * the list of REST API keys, the form for a key with its two widgets, the result with its pattern on a canvas, and how
- * the REST API answers to good and bad keys over http and https.
+ * the REST API answers to good and bad keys over http and https, the page on which a program's wish for a key is approved.
  * Modelled on documentation and public source, not seen: the messages for an unknown name and for refused cookies, the
  * order and words of the OAuth checks, paging of the key list, the customer search, the errors for a spent link, the page
  * for a one-time code as the plugin "Two Factor" shows it.
@@ -21,6 +21,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { createAdminRoutes } from './admin.ts';
 import { createAssetRoutes } from './assets.ts';
 import { type Certificate, createLoopbackCertificate } from './certificate.ts';
+import { createGrantRoutes } from './grants.ts';
 import { field } from './input.ts';
 import type { PracticeKey } from './keys.ts';
 import { createLoginRoutes } from './login.ts';
@@ -65,6 +66,8 @@ export interface PracticeShopOptions {
   /** How many products the shop has. Default 5. */
   readonly products?: number;
   readonly storeName?: string;
+  /** Certificates in PEM that the shop's server trusts when it posts a key to a program. */
+  readonly trusted?: string;
   /** Serves the pages, styles and scripts as another version of them would be. */
   readonly alteration?: Alteration;
   /** True serves TLS with a self-signed certificate, which `certificate` then holds. Default plain http. */
@@ -121,6 +124,7 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     hasSetupWizard: options.obstacles?.setupWizard ?? false,
     hasTwoFactor: options.obstacles?.twoFactor ?? false,
     hasCaptcha: options.obstacles?.captcha ?? false,
+    trusted: options.trusted,
   });
   server.on('request', createApp(shop, latencyOf(options.latencyMs), options.alteration));
   return {
@@ -171,7 +175,7 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
     const reply = refusalOf(shop);
     return reply ? sendReply(response, reply) : next();
   });
-  app.use(createRestRoutes(shop), createLoginRoutes(shop), createAdminRoutes(shop));
+  app.use(createRestRoutes(shop), createLoginRoutes(shop), createGrantRoutes(shop), createAdminRoutes(shop));
   app.get('/', (_request, response) => {
     response.set('Link', `<${shop.origin}/wp-json/>; rel="https://api.w.org/"`);
     response.type('html').send(storefrontPage(shop.name, shop.origin).markup);

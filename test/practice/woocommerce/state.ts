@@ -74,6 +74,8 @@ export interface Shop {
   /** Names of passwords that were right, whose code is still to come. */
   readonly halfSignIns: Set<string>;
   hasCaptcha: boolean;
+  /** Certificates in PEM that the shop's server trusts when it posts a key; `undefined`: the usual ones. */
+  readonly trusted: string | undefined;
   /** The form for a key comes without its list of permissions. */
   isPermissionsMissing: boolean;
   wizard: 'due' | 'open' | 'skipped';
@@ -89,6 +91,7 @@ export interface ShopSettings {
   readonly hasEmailCheck: boolean;
   readonly hasTwoFactor: boolean;
   readonly hasCaptcha: boolean;
+  readonly trusted: string | undefined;
   readonly hasSetupWizard: boolean;
 }
 
@@ -114,6 +117,7 @@ export function createShop(settings: ShopSettings): Shop {
     oneTimeCode: settings.hasTwoFactor ? String(randomInt(1_000_000)).padStart(6, '0') : undefined,
     halfSignIns: new Set(),
     hasCaptcha: settings.hasCaptcha,
+    trusted: settings.trusted,
     isPermissionsMissing: false,
     wizard: settings.hasSetupWizard ? 'due' : 'skipped',
     isWelcomePanelOpen: true,
