@@ -63,6 +63,8 @@ export type Platform = 'slack' | 'teams' | 'web';
 
 export interface ChatCapabilities {
   readonly ephemeral: boolean;
+  /** What one person was shown under a key is replaced under it. */
+  readonly ephemeralInPlace: boolean;
   readonly directMessage: boolean;
   readonly updateInPlace: boolean;
   readonly form: boolean;

@@ -38,7 +38,7 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
   return {
     platform: 'web',
     capabilities: {
-      ...{ ephemeral: true, directMessage: true, updateInPlace: true, form: true },
+      ...{ ephemeral: true, ephemeralInPlace: true, directMessage: true, updateInPlace: true, form: true },
       ...{ upload: false, mention: true, groups: false, picturesInCards: true },
     },
     ...{ calls, forms },
