@@ -55,22 +55,26 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
     const message = { ts: String(Date.now() / 1000), user: BOT, text: '', blocks };
     await photograph(name, 'wide', { title: 'Countersign: Home', messages: [message] });
   }
+  async function form(name: string, title: string): Promise<void> {
+    const { view } = await until('form', () => server.view(owner.userId));
+    await photograph(name, 'wide', { title, view });
+  }
   const press = async (person: Person, { ts }: KeptMessage, action: string) =>
     void (await hands.click(person, thread(), { ref: ts, thread: thread() }, action));
 
   try {
     await hands.say(merchant, `set up WooCommerce for ${shop.origin}`);
     const card = await says(/Asked by/);
+    await shoot('slack-first-admin', owner);
     await press(owner, await says(/I work alone/, owner), 'choose_approvers');
-    await photograph('slack-settings', 'wide', {
-      title: 'Choose approvers',
-      view: (await until('form', () => server.view(owner.userId))).view,
-    });
+    await form('slack-approvers', 'Choose approvers');
     await hands.submit(owner, thread(), { approvers: [approver.userId], required: ['1'], rules: [] });
     await until('approver', () => (/Approver/.test(JSON.stringify(server.messages(CHANNEL))) ? true : undefined));
     await shoot('slack-consent', approver);
     await shoot('slack-consent-phone', approver, 'phone');
-    await shoot('slack-first-admin', owner);
+    await hands.command(owner, '/countersign', 'settings');
+    await form('slack-settings', '/countersign settings');
+    server.closeView(owner.userId);
     await home('slack-home', approver);
     await press(approver, card, 'approve');
     const link = await says(/\/connect\//, merchant);
