@@ -69,26 +69,26 @@ export function workFields(settings: Settings, days: RetentionDays, hasChannels:
     },
     {
       ...{ kind: 'text', name: 'targets', label: 'Only these sites', isRequired: false, isMultiline: true },
-      help: 'One a line, such as shop.example.com or *.example.com. None: every public site.',
+      help: 'One a line, such as shop.example.com or *.example.com. Empty: every public site.',
       initial: allowedTargets.join('\n'),
     },
     ...(hasChannels
       ? [
           {
             ...({ kind: 'channels', name: 'channels', label: 'Only in these channels', isRequired: false } as const),
-            help: 'None: everywhere that I am, direct messages included.',
+            help: 'Empty: everywhere that I am, direct messages included.',
             initial: allowedChannels,
           },
         ]
       : []),
     {
       ...{ kind: 'text', name: 'hourly', label: 'Set-ups an hour, at most', isRequired: false },
-      help: 'None: as many as this installation allows.',
+      help: 'Empty: as many as this installation allows.',
       initial: operationsPerHour === null ? '' : String(operationsPerHour),
     },
     {
       ...{ kind: 'text', name: 'retention', label: 'Days that records and pictures are kept', isRequired: false },
-      help: `At least ${days.least}. None: ${days.usual}, as this installation does.`,
+      help: `At least ${days.least}. Empty: ${days.usual}.`,
       initial: retentionDays === null ? '' : String(retentionDays),
     },
     {
