@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_RETENTION_DAYS } from '../core/customers/settings.ts';
 import { CountersignError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 
@@ -29,7 +30,13 @@ export interface Config {
     readonly modelBudgetUsdPerOperation: number;
     readonly modelBudgetUsdPerMonth: number;
   };
-  readonly retention: { readonly auditDays: number; readonly keyRotationDays: number };
+  readonly retention: {
+    /** Of customers whose admins chose nothing else. */
+    readonly auditDays: number;
+    /** No admin chooses fewer. */
+    readonly leastAuditDays: number;
+    readonly keyRotationDays: number;
+  };
   readonly isVerbose: boolean;
   readonly isProduction: boolean;
 }
@@ -67,14 +74,14 @@ const ROOT_KEY_BYTES = 32;
 const DISTINCT_BYTES = 16;
 
 const text = z.string();
-const whole = (min: number, max: number, fallback: number) =>
+const wholeNumber = (min: number, max: number) =>
   text
     .refine(
       (value) => /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max,
       `must be a whole number from ${min} to ${max}`,
     )
-    .transform(Number)
-    .default(fallback);
+    .transform(Number);
+const whole = (min: number, max: number, fallback: number) => wholeNumber(min, max).default(fallback);
 const dollars = (fallback: number) =>
   text
     .refine((value) => /^\d{1,7}(?:\.\d{1,2})?$/.test(value), 'must be an amount of dollars, such as 1 or 2.50')
@@ -139,7 +146,8 @@ const ENVIRONMENT = z.object({
   PICTURES_MB_PER_MONTH: whole(1, 1_000_000, 1000),
   MODEL_BUDGET_USD_PER_OPERATION: dollars(1),
   MODEL_BUDGET_USD_PER_MONTH: dollars(50),
-  AUDIT_RETENTION_DAYS: whole(1, 36_500, 90),
+  AUDIT_RETENTION_DAYS: whole(1, MOST_RETENTION_DAYS, 90),
+  AUDIT_RETENTION_MIN_DAYS: wholeNumber(1, MOST_RETENTION_DAYS).optional(),
   KEY_ROTATION_DAYS: whole(1, 3650, 90),
   DEBUG_AUTONOMOUS: oneOf(['true', 'false']).default('false'),
   NODE_ENV: text.optional(),
@@ -205,6 +213,10 @@ function mismatches(given: Given): string[] {
     [
       !given.BROWSER_WS_ENDPOINT !== !given.EGRESS_PROXY_URL,
       'BROWSER_WS_ENDPOINT and EGRESS_PROXY_URL go together: a remote browser must leave through our proxy.',
+    ],
+    [
+      Number(given.AUDIT_RETENTION_MIN_DAYS) > Number(given.AUDIT_RETENTION_DAYS ?? 90),
+      'AUDIT_RETENTION_MIN_DAYS is more than AUDIT_RETENTION_DAYS, which is how long records are kept where no admin chooses.',
     ],
     [given.AGENT_MODE === 'vision' && !given.ANTHROPIC_API_KEY, 'AGENT_MODE is vision, which needs ANTHROPIC_API_KEY.'],
   ]);
@@ -315,7 +327,11 @@ function configFrom(env: Environment): Config {
       modelBudgetUsdPerOperation: env.MODEL_BUDGET_USD_PER_OPERATION,
       modelBudgetUsdPerMonth: env.MODEL_BUDGET_USD_PER_MONTH,
     },
-    retention: { auditDays: env.AUDIT_RETENTION_DAYS, keyRotationDays: env.KEY_ROTATION_DAYS },
+    retention: {
+      auditDays: env.AUDIT_RETENTION_DAYS,
+      leastAuditDays: env.AUDIT_RETENTION_MIN_DAYS ?? env.AUDIT_RETENTION_DAYS,
+      keyRotationDays: env.KEY_ROTATION_DAYS,
+    },
     isVerbose: env.DEBUG_AUTONOMOUS === 'true',
     isProduction: env.NODE_ENV === 'production',
   };

@@ -40,6 +40,8 @@ export interface Context {
   readonly services: readonly Service[];
   readonly model: Model | undefined;
   readonly log: Log;
+  /** How long records are kept where no admin chooses, and what an admin may choose at least. */
+  readonly retentionDays: { readonly usual: number; readonly least: number };
   /** Where people's browsers reach `/connect/:token`, without a slash at the end. */
   publicUrl(): string;
   chat(platform: Platform): Chat;

@@ -1,16 +1,10 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { isOurs, isOverheard } from '../core/inbox.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent, ChatReply } from '../core/ports/chat.ts';
-import {
-  APPROVERS_FORM,
-  LINK_FORM,
-  openApproversForm,
-  openLinkForm,
-  submitApprovers,
-  submitLink,
-  workAlone,
-} from './approvers-flow.ts';
+import { LINK_FORM, openLinkForm, submitLink } from './accounts-flow.ts';
+import { workAlone } from './approvers-flow.ts';
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note, person, text } from './cards/text.ts';
@@ -42,9 +36,9 @@ import { type Intent, understand } from './intent.ts';
 import { rateResult } from './rating.ts';
 import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
+import { APPROVERS_FORM, openSettings, SETTINGS_FORM, submitSettings } from './settings-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 import { confirmHeard, editHeard, HEARD_FORM, hearClip } from './voice-flow.ts';
-import { openWorkForm, submitWork, WORK_FORM } from './work-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
@@ -97,12 +91,7 @@ async function enter(context: Context, event: ChatEvent): Promise<Scene | undefi
     return undefined;
   }
   return context.database.withCustomer(customerId, async (tx) => {
-    const isToOthers = event.kind === 'edit' || (event.kind === 'message' && event.isOverheard);
-    if (isToOthers) {
-      const { platform, workspaceId, ref } = event.thread;
-      const isOurs = (await tx.thread.count({ where: { customerId, platform, workspaceId, ref } })) > 0;
-      if (!isOurs) return undefined;
-    }
+    if (isOverheard(event) && !(await isOurs(tx, customerId, event.thread))) return undefined;
     return {
       customerId,
       member: await context.customers.member(tx, customerId, event.from),
@@ -239,7 +228,9 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'link':
       return linkAgain(context, customerId, member, event, words);
     case 'settings':
-      return openApproversForm(context, customerId, member, event);
+      return openSettings(context, customerId, member, event, SETTINGS_FORM);
+    case 'accounts':
+      return openLinkForm(context, customerId, member, event);
     case 'stop':
     case 'cancel':
       return words.toLowerCase() === 'all'
@@ -259,12 +250,16 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
       return ask(context, scene, event);
     case '':
     case 'help':
-      return whisper(context, event, helpCard(context.services));
+      return whisper(context, event, helpCard(context.services, undefined, member.roles));
     default:
       return whisper(
         context,
         event,
-        helpCard(context.services, 'I do not know that command. Nothing was done. This is what I can do:'),
+        helpCard(
+          context.services,
+          'I do not know that command. Nothing was done. This is what I can do:',
+          member.roles,
+        ),
       );
   }
 }
@@ -306,11 +301,9 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
     case 'guide':
       return showGuide(context, customerId, member, event);
     case 'choose_approvers':
-      return openApproversForm(context, customerId, member, event);
-    case 'choose_work':
-      return openWorkForm(context, customerId, member, event);
+      return openSettings(context, customerId, member, event, APPROVERS_FORM);
     case 'link_accounts':
-      return openLinkForm(context, member, event);
+      return openLinkForm(context, customerId, member, event);
     case 'work_alone':
       return workAlone(context, customerId, member, event);
     case 'enter_sign_in':
@@ -379,9 +372,8 @@ async function submitted(
 ) {
   switch (event.form) {
     case APPROVERS_FORM:
-      return submitApprovers(context, customerId, member, event);
-    case WORK_FORM:
-      return submitWork(context, customerId, member, event);
+    case SETTINGS_FORM:
+      return submitSettings(context, customerId, member, event);
     case LINK_FORM:
       return submitLink(context, customerId, member, event);
     case DENY_FORM:

@@ -179,7 +179,7 @@ async function openPostgres(
 ): Promise<string> {
   const { log, mayJoin, patienceMs: limitMs = PATIENCE_MS } = options;
   const { url, ownerUrl } = config.database;
-  const auditDays = config.retention.auditDays;
+  const auditDays = config.retention.leastAuditDays;
   if (url) {
     if (ownerUrl) {
       await untilReady(ownerUrl, { log, limitMs });

@@ -177,6 +177,7 @@ async function wire(
       chat,
       control: createControl({ ...deciding, egress }),
     },
+    retentionDays: { usual: config.retention.auditDays, least: config.retention.leastAuditDays },
     publicUrl: () => address.publicUrl,
   };
 
@@ -268,6 +269,10 @@ async function wire(
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
       await sharedLimits.prune();
+      for (const customerId of await directory.customers())
+        await foundation.inbox
+          .forget(customerId)
+          .catch((err: unknown) => log.warn({ customerId, err }, 'answered events could not be forgotten yet'));
     });
     const { operationsAtOnce: atOnce } = config.limits;
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);

@@ -284,17 +284,31 @@ async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Op
   const card = progressCard(operation, shown, { asked: questions.at(-1), pause });
   // What ended before its first step has a card to change where it was queued or paused before.
   wanted.push({ slot: `progress:${id}`, card, isChangeOnly: !hasBegun });
-  for (const { id: pictureId, link } of all)
-    wanted.push({ slot: `picture:${pictureId}`, card: { summary: link.alt, blocks: [] }, picture: link });
+  wanted.push(...pictureMessages(operation, all));
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
   if (isEnd(operation.state))
     wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
   const closed = [
-    ...(await closedLinks(tx, operation)),
+    ...(await closedLinks(tx, deps, operation)),
     ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
     ...(await usedReveals(tx, deps, operation)),
   ];
   return [...wanted, ...closed];
+}
+
+/**
+ * A step's picture as a message of its own. Work that goes on in a fresh browser goes through steps again that were done:
+ * they have new pictures, and nothing new to show.
+ */
+function pictureMessages({ id: operationId, steps }: Operation, all: readonly KeptPicture[]): readonly Wanted[] {
+  const states = new Map(steps.map(({ screenshotId, state, number }) => [screenshotId, { state, number }]));
+  return all.flatMap(({ id: pictureId, link }): Wanted[] => {
+    const { state, number } = states.get(pictureId) ?? {};
+    const message = { card: { summary: link.alt, blocks: [] }, picture: link };
+    if (state === 'done') return [{ ...message, slot: `picture:${operationId}:${number}`, isOnce: true }];
+    // Of a step that runs again it is the last one’s.
+    return state === 'failed' ? [{ ...message, slot: `picture:${pictureId}` }] : [];
+  });
 }
 
 /** The question, a message of its own since an edit calls nobody; and the reminder of it. */
@@ -323,31 +337,41 @@ async function questionMessages(
 }
 
 /** The links to the page for a code, once they lead nowhere: one was used, or nobody needs them any more. */
-async function closedCodeLinks(
-  tx: Transaction,
-  { customers }: ProgressDeps,
-  { customerId, id: operationId }: Operation,
-): Promise<readonly Wanted[]> {
+async function closedCodeLinks(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly Wanted[]> {
+  const { customerId, id: operationId } = operation;
   const links = await tx.connectLink.findMany({
     where: { customerId, operationId, purpose: 'answer', spentAt: { not: null } },
     ...{ select: { id: true, memberId: true }, orderBy: { createdAt: 'asc' } },
   });
   const wanted: Wanted[] = [];
-  for (const { id, memberId: by } of links)
+  for (const { id, memberId: by } of toSay(deps, operation, links))
     wanted.push({
       ...{ slot: linkSlot(id), card: closedCodeLinkCard() },
-      to: (await customers.memberById(tx, customerId, memberId(by))).person,
+      to: (await deps.customers.memberById(tx, customerId, memberId(by))).person,
     });
   return wanted;
 }
 
 /** The links to the one-time page, once nobody needs them any more: their buttons must not look as if they led anywhere. */
-async function closedLinks(tx: Transaction, operation: Operation): Promise<readonly Wanted[]> {
+async function closedLinks(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly Wanted[]> {
   const { customerId, id: operationId, requester, state } = operation;
   if (!operation.grant || state === 'awaiting_credentials') return [];
   const where = { customerId, operationId, purpose: 'credentials' };
-  const links = await tx.connectLink.findMany({ where, select: { id: true }, orderBy: { createdAt: 'asc' } });
-  return links.map(({ id }) => ({ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person }));
+  const select = { id: true, memberId: true };
+  const links = await tx.connectLink.findMany({ where, select, orderBy: { createdAt: 'asc' } });
+  return toSay(deps, operation, links).map(({ id }) => ({
+    ...{ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person },
+  }));
+}
+
+/** Where a message can't be replaced each would be one more: then a person is told of their newest link alone. */
+function toSay<L extends { readonly memberId: string }>(
+  { chat }: ProgressDeps,
+  { workspace }: Operation,
+  links: readonly L[],
+): readonly L[] {
+  if (chat(workspace.platform).capabilities.ephemeralInPlace) return links;
+  return [...new Map(links.map((link) => [link.memberId, link])).values()];
 }
 
 async function usedReveals(

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Directory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
-import type { Inbox } from '../core/inbox.ts';
+import { type Inbox, isOverheard, isWords } from '../core/inbox.ts';
 import type { Chat, ChatEvent, ChatListener, ChatReply, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { note } from './cards/text.ts';
@@ -11,6 +11,14 @@ import { note } from './cards/text.ts';
 const RETRY_AFTER_MS = [300, 2_000, 10_000];
 /** How often what a process that is gone left unanswered is looked for. */
 const LOOK_MS = 30_000;
+/**
+ * So many events of one customer are answered at once by this process: what people write beyond that waits on record. What
+ * they press has places that words can't take, and a stop waits for none.
+ */
+const WORDS_AT_ONCE = 8;
+const AT_ONCE = 24;
+/** How often a customer's people are told that too much waits. */
+const TOLD_MS = 60_000;
 
 /**
  * Between a platform that waits no second for an answer and the conversation: an event is on record before it is acknowledged,
@@ -38,6 +46,11 @@ export function createReception(deps: ReceptionDeps): Reception {
   /** By thread: what was said there last, as long as it is being answered. */
   const turns = new Map<string, Promise<void>>();
   const later = new Set<NodeJS.Timeout>();
+  /** By customer: the events that are being answered here, or put off. */
+  const atWork = new Map<CustomerId, Set<string>>();
+  /** Customers of whom more is on record, whether somebody looks for it now, and whether there is reason to look again. */
+  const waiting = new Map<CustomerId, { isLooking: boolean; again: boolean }>();
+  const told = new Map<CustomerId, number>();
   const stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 
@@ -82,8 +95,9 @@ export function createReception(deps: ReceptionDeps): Reception {
   async function tell(event: ChatEvent, error: unknown): Promise<void> {
     if (event.kind === 'home' || (event.kind === 'message' && event.isOverheard)) return;
     const chat = deps.chat(event.thread.platform);
-    // Such as a form that Slack gave no time to open: said where the button was.
-    if (event.kind === 'action' && error instanceof CountersignError && error.code === 'chat_unavailable') {
+    // Such as a form that Slack gave no time to open: said where the button was, or the command.
+    const hasForm = event.kind === 'action' || event.kind === 'command';
+    if (hasForm && error instanceof CountersignError && error.code === 'chat_unavailable') {
       const isTold = await chat.ephemeral(event.thread, event.from, note(error.message, 'warning')).then(
         () => true,
         () => false,
@@ -103,26 +117,101 @@ export function createReception(deps: ReceptionDeps): Reception {
   function begin(customerId: CustomerId, event: ChatEvent): void {
     const { platform, workspaceId, ref } = event.thread;
     const thread = [platform, workspaceId, ref].join(' ');
-    const isWords = event.kind === 'message' || event.kind === 'edit';
-    const before = (isWords ? turns.get(thread) : undefined) ?? Promise.resolve();
+    const before = (isWords(event) ? turns.get(thread) : undefined) ?? Promise.resolve();
+    take(customerId, event);
     const work = before
       .then(() => run(customerId, event))
       .catch((err: unknown) => log.error({ err }, 'an event could not be settled: it is answered once more'))
       .finally(() => {
         pending.delete(work);
         if (turns.get(thread) === work) turns.delete(thread);
+        release(customerId, event);
       });
     pending.add(work);
-    if (isWords) turns.set(thread, work);
+    if (isWords(event)) turns.set(thread, work);
+  }
+
+  const placesOf = (customerId: CustomerId) => atWork.get(customerId)?.size ?? 0;
+  function take(customerId: CustomerId, { id }: ChatEvent): void {
+    atWork.set(customerId, (atWork.get(customerId) ?? new Set()).add(id));
+  }
+  function release(customerId: CustomerId, { id }: ChatEvent): void {
+    const taken = atWork.get(customerId);
+    taken?.delete(id);
+    if (taken?.size === 0) atWork.delete(customerId);
+    if (waiting.has(customerId)) void lookFor(customerId);
+  }
+
+  /** Whether it may be answered at once: nothing that was written waits before it, and there is a place. */
+  function hasPlace(customerId: CustomerId, event: ChatEvent): boolean {
+    if (event.kind === 'stop') return true;
+    if (!isWords(event)) return placesOf(customerId) < AT_ONCE;
+    return !waiting.has(customerId) && placesOf(customerId) < WORDS_AT_ONCE;
+  }
+
+  /** As many of the events that wait on record as there are places for, oldest first. */
+  async function lookFor(customerId: CustomerId): Promise<void> {
+    const state = waiting.get(customerId) ?? { isLooking: false, again: false };
+    waiting.set(customerId, state);
+    state.again = true;
+    if (state.isLooking) return;
+    state.isLooking = true;
+    try {
+      while (state.again && !stopping.signal.aborted) {
+        state.again = false;
+        const places = WORDS_AT_ONCE - placesOf(customerId);
+        if (places <= 0) return; // whoever gives one up looks again
+        const found = await inbox.overdue(customerId, places);
+        // What is still being answered here after its time is found as well: that has given it new time.
+        const taken = atWork.get(customerId);
+        for (const event of found.filter(({ id }) => !taken?.has(id))) begin(customerId, event);
+        if (found.length === places) state.again = true;
+        else if (!state.again) waiting.delete(customerId);
+      }
+    } catch (err) {
+      waiting.delete(customerId); // what is said next does not wait for that
+      log.warn({ customerId, err }, 'overdue events of a customer could not be looked for'); // the others' can
+    } finally {
+      state.isLooking = false;
+    }
   }
 
   async function look(): Promise<void> {
-    for (const customerId of await directory.customers())
-      try {
-        for (const event of await inbox.overdue(customerId)) begin(customerId, event);
-      } catch (err) {
-        log.warn({ customerId, err }, 'overdue events of a customer could not be looked for'); // the others' can
-      }
+    for (const customerId of await directory.customers()) await lookFor(customerId);
+  }
+
+  async function keep(customerId: CustomerId, event: ChatEvent): Promise<void> {
+    if (atWork.get(customerId)?.has(event.id)) return;
+    if (!hasPlace(customerId, event)) {
+      const kept = await inbox.keep(customerId, event, { isLater: true });
+      if (kept === 'full') await tellFull(customerId, event);
+      if (kept === 'kept') void lookFor(customerId);
+      return;
+    }
+    take(customerId, event); // before others see the place that is free
+    let isBegun = false;
+    try {
+      const kept = await inbox.keep(customerId, event);
+      isBegun = kept === 'kept';
+      if (isBegun) begin(customerId, event);
+      else if (kept === 'full') await tellFull(customerId, event);
+    } finally {
+      if (!isBegun) release(customerId, event);
+    }
+  }
+
+  /** Nobody is left without a word, and a flood of words is not answered with another one. */
+  async function tellFull(customerId: CustomerId, event: ChatEvent): Promise<void> {
+    log.warn({ customerId }, 'so many words of a customer wait that more are not taken');
+    const now = performance.now();
+    if (isOverheard(event) || now < (told.get(customerId) ?? 0)) return;
+    told.set(customerId, now + TOLD_MS);
+    const words =
+      'So much that was written here waits for me that I did not take this. Please write it again in some minutes.';
+    await deps
+      .chat(event.thread.platform)
+      .ephemeral(event.thread, event.from, note(words, 'warning'))
+      .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
   }
 
   return {
@@ -130,7 +219,7 @@ export function createReception(deps: ReceptionDeps): Reception {
       if (event.kind === 'form' || event.kind === 'home') return converse(event);
       const customerId = await directory.customerOfWorkspace(event.thread.platform, event.thread.workspaceId);
       if (!customerId) return converse(event);
-      if (await inbox.keep(customerId, event)) begin(customerId, event);
+      await keep(customerId, event);
       return undefined;
     },
     start() {

@@ -26,6 +26,8 @@ export interface Wanted {
   readonly to?: Person;
   /** What it would say is no reason to begin a message: it only changes one that is there. */
   readonly isChangeOnly?: boolean;
+  /** Once it is there it stays as it is. */
+  readonly isOnce?: boolean;
 }
 
 /** Stands for a message that was about to be posted: whoever finds it after a crash can't know what the thread shows. */
@@ -72,7 +74,8 @@ export async function show(
   const known = await deps.database.withCustomer(customerId, (tx) =>
     deps.threads.message(tx, customerId, thread, slot),
   );
-  if (known?.shown === shown || (!known && message.isChangeOnly)) return 0;
+  const isThere = known?.shown === shown || (known !== undefined && message.isOnce);
+  if (isThere || (!known && message.isChangeOnly)) return 0;
   const isEdit = known !== undefined && known.ref.ref !== NOT_POSTED;
   const waitMs = await deps.places.wait(chat, thread.ref, slot, picture ? 'picture' : isEdit ? 'edit' : 'post');
   if (waitMs > 0) return waitMs;

@@ -12,9 +12,12 @@ export function reply(context: Context, event: ChatEvent, card: Card, part = 're
   return context.chat(event.thread.platform).post(event.thread, card, { key: `${part}:${event.id}` });
 }
 
-/** Answers whoever caused the event, and nobody else: in place of the card that only they saw, if its button was pressed. */
+/**
+ * Answers whoever caused the event, and nobody else: in place of the card that only they saw, if its button was pressed, or
+ * opened the form.
+ */
 export function whisper(context: Context, event: ChatEvent, card: Card): Promise<void> {
-  const replaces = event.kind === 'action' ? event.shown : undefined;
+  const replaces = event.kind === 'action' || event.kind === 'form' ? event.shown : undefined;
   return context
     .chat(event.thread.platform)
     .ephemeral(event.thread, event.from, card, ...(replaces === undefined ? [] : [{ replaces }]));

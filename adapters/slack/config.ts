@@ -57,6 +57,7 @@ export const SET_UP_SHORTCUT = 'set_this_up';
 
 export const capabilities: ChatCapabilities = {
   ephemeral: true,
+  ephemeralInPlace: false,
   directMessage: true,
   updateInPlace: true,
   form: true,

@@ -22,7 +22,7 @@ const WORDS: Readonly<Record<string, string>> = {
   not_authed: 'Slack got no token from me: whoever runs me has to look at my settings.',
   missing_scope: 'A permission is missing: install me again with the scopes of manifest.json.',
   msg_too_long: 'The message is longer than Slack takes.',
-  expired_trigger_id: 'Slack gave me no time to open the form: press the button again.',
+  expired_trigger_id: 'Slack gave me no time to open the form: try that once more.',
   exchanged_trigger_id: 'That form was opened already: press the button again.',
   invalid_trigger_id: 'Slack does not know that click: press the button again.',
   message_not_found: 'That message is gone.',

@@ -110,6 +110,7 @@ export type Incoming =
       readonly kind: 'form';
       readonly userId: string;
       readonly userName?: string;
+      readonly viewId: string;
       readonly values: z.infer<typeof viewState>;
       readonly make: (from: Person) => ChatEvent;
     }
@@ -237,6 +238,7 @@ function readCommand(body: unknown, self: Self): Incoming {
     make: (from) => ({
       ...{ kind: 'command', id: `command/${read.trigger_id}`, thread, from, command: name, isOutsideThreads: true },
       text: readText(read.text, self.botUserId),
+      trigger: triggerOf(placeOf(thread), read.trigger_id),
     }),
   };
 }
@@ -315,7 +317,7 @@ function readSubmission(body: unknown, self: Self): Incoming {
   // The same modal may be sent several times, with other answers after it came back: these are others, a repetition is not.
   const digest = digestOf(JSON.stringify(fields));
   return {
-    ...{ kind: 'form', userId: user.id, values: view.state.values },
+    ...{ kind: 'form', userId: user.id, viewId: view.id, values: view.state.values },
     ...named(user.name ?? user.username),
     make: (from) => ({
       ...{ kind: 'form', id: `form/${view.id}/${digest}`, thread, from, form: view.callback_id, value, fields },

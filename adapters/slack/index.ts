@@ -23,6 +23,7 @@ import { capabilities, type InstalledOptions, PROMPTS, type SlackOptions } from 
 import { codeOf, slackError, unknownReference } from './errors.ts';
 import { readPayload, type Self } from './events.ts';
 import { errorsAt, renderForm } from './forms.ts';
+import { createOpened } from './opened.ts';
 import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
 import { replaceShown } from './response.ts';
@@ -88,6 +89,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
   const people = createPeople(api, self);
   /** By person; they stay what they are. */
   const directChannels = new Map<string, string>();
+  const opened = createOpened();
   const underWay = new Set<Promise<void>>();
   const taken = new Map<string, { readonly reply: Promise<ChatReply>; readonly until: number }>();
   let isOpen = options.kind === 'installed';
@@ -102,7 +104,9 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       await ack();
       return suggest(incoming.channel);
     }
-    const event = incoming.make(await people.actor(incoming.userId, incoming.userName));
+    const made = incoming.make(await people.actor(incoming.userId, incoming.userName));
+    const event = incoming.kind === 'form' ? opened.sent(made, incoming.viewId) : made;
+    opened.pressed(event);
     const reply = await once(event);
     if (incoming.kind === 'form' && reply && 'fieldErrors' in reply)
       return ack({ response_action: 'errors', errors: errorsAt(reply.fieldErrors, incoming.values) });
@@ -212,7 +216,12 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     const { place, triggerId } = readTrigger(trigger);
     if (place.workspaceId !== self().workspaceId) throw unknownReference('trigger');
     const view = renderForm(form, place);
-    await api.call('views.open', (client) => client.views.open({ trigger_id: triggerId, view }), { isQuick: true });
+    const { view: shown } = await api.call(
+      'views.open',
+      (client) => client.views.open({ trigger_id: triggerId, view }),
+      { isQuick: true },
+    );
+    if (shown?.id) opened.opened(trigger, shown.id);
   }
 
   async function upload(thread: ThreadRef, link: PictureLink, how: { hasPlace?: true }): Promise<MessageRef> {

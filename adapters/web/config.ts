@@ -29,6 +29,7 @@ export type WebChatOptions = z.input<typeof webChatConfig>;
 
 export const capabilities: ChatCapabilities = {
   ephemeral: true,
+  ephemeralInPlace: true,
   directMessage: true,
   updateInPlace: true,
   form: true,

@@ -45,7 +45,9 @@ export function createFormRoutes({ config, people, store, pages, reception }: Re
     if (Object.keys(missing).length > 0) return missing;
     const { form, value } = open.form;
     const thread = threadRef(config.workspaceId, open.eventThreadId);
-    const reply = await reception.hand({ kind: 'form', id: eventId(from, nonce), thread, from, form, value, fields });
+    const id = eventId(from, nonce);
+    const shown = open.shown === undefined ? {} : { shown: open.shown };
+    const reply = await reception.hand({ kind: 'form', id, thread, from, ...shown, form, value, fields });
     return reply && 'fieldErrors' in reply ? reply.fieldErrors : undefined;
   }
 

@@ -129,11 +129,18 @@ export function createWebChat(
     edit(message, card);
   }
 
-  async function ephemeral(thread: ThreadRef, person: Person, card: Card, options?: { key: string }): Promise<void> {
+  async function ephemeral(
+    thread: ThreadRef,
+    person: Person,
+    card: Card,
+    options: { key?: string; replaces?: string } = {},
+  ): Promise<void> {
     const visibleTo = userIdOf(person, workspaceId, people);
     const threadId = knownThread(thread);
-    const key = options && `to:${visibleTo}:${options.key}`;
-    const earlier = key === undefined ? undefined : store.byKey(threadId, key);
+    const key = options.key === undefined ? undefined : `to:${visibleTo}:${options.key}`;
+    const pressed = store.message(options.replaces ?? '');
+    const isTheirs = pressed?.how === 'ephemeral' && pressed.visibleTo === visibleTo && !pressed.isDismissed;
+    const earlier = isTheirs ? pressed : key === undefined ? undefined : store.byKey(threadId, key);
     if (earlier) edit(earlier, card);
     else store.append({ ...fromUs(threadId, card, key), how: 'ephemeral', visibleTo });
   }
@@ -162,12 +169,15 @@ export function createWebChat(
   async function openForm(trigger: string, given: Form): Promise<void> {
     const form = withoutTricks(given);
     const event = store.event(trigger)?.event;
-    if (event?.kind !== 'action') throw unknownReference('trigger');
+    if (event?.kind !== 'action' && event?.kind !== 'command') throw unknownReference('trigger');
     const { userId } = event.from;
-    const message = store.message(event.message?.ref ?? '');
+    const pressed = event.kind === 'action' ? event : undefined;
+    const message = store.message(pressed?.message?.ref ?? '');
     const closed = store.forms(userId).map(({ id }) => ({ kind: 'form_closed', id }) as const);
     const threadId = message?.shownIn ?? event.thread.ref;
-    store.append(...closed, { kind: 'form', id: newId('f'), userId, threadId, eventThreadId: event.thread.ref, form });
+    const eventThreadId = event.thread.ref;
+    const shown = pressed?.shown === undefined ? {} : { shown: pressed.shown };
+    store.append(...closed, { kind: 'form', id: newId('f'), userId, threadId, eventThreadId, ...shown, form });
   }
 
   function upload(thread: ThreadRef, picture: PictureLink, options: { key: string }): Promise<MessageRef> {

@@ -65,7 +65,8 @@ export function createMessageRoutes({ config, people, store, views, pages, recep
       return;
     }
     const thread = threadRef(workspaceId, threadId);
-    const shown = how === 'ephemeral' ? {} : { message: messageRef(workspaceId, threadId, message.id) };
+    const shown =
+      how === 'ephemeral' ? { shown: message.id } : { message: messageRef(workspaceId, threadId, message.id) };
     await reception.hand({ kind: 'action', id, thread, from, ...shown, action, value, trigger: id });
     answer(request, response, `${pageOf(message)}#${message.id}`);
   }

@@ -24,7 +24,7 @@ export function createReception(workspaceId: string, store: Store, delivery: Del
     if (name === undefined) {
       accept(wordsOf(event, text, false), { ...event, kind: 'message', text });
     } else if (name === 'audit' || name === 'countersign') {
-      accept(wordsOf(event, text, true), { ...event, kind: 'command', command: name, text: rest.trim() });
+      accept(wordsOf(event, text, true), { ...event, kind: 'command', command: name, text: rest.trim(), trigger: id });
     } else {
       const notice = `There is no command /${name}. There are /audit and /countersign.`;
       store.append(wordsOf(event, text, true), noticeTo(from.userId, threadId, notice));

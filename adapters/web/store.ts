@@ -45,6 +45,7 @@ const entry = z.discriminatedUnion('kind', [
     userId: z.string(),
     threadId: z.string(),
     eventThreadId: z.string(),
+    shown: z.string().optional(),
     form,
   }),
   z.object({ ...base, kind: z.literal('form_closed'), id: z.string() }),
@@ -68,6 +69,8 @@ export interface OpenForm {
   readonly threadId: string;
   /** The thread that the answer belongs to: another one when a direct message's button opened it. */
   readonly eventThreadId: string;
+  /** The message that only this person saw, whose button opened it. */
+  readonly shown?: string | undefined;
   readonly form: Form;
 }
 export interface KnownEvent {

@@ -214,20 +214,20 @@ function waitingForSignIn(operation: Operation): readonly Block[] {
     },
     {
       kind: 'actions',
-      buttons: [{ ...enter, for: [requester.person] }, cancel(operation)],
+      buttons: [{ ...enter, for: [requester.person] }, withdraw(operation)],
     },
   ];
 }
 
 /** Whoever asked may change their mind; approvers and admins have Deny, and Stop. */
-function cancel({ id, requester }: Operation): Button {
+function withdraw({ id, requester }: Operation): Button {
   const confirm = {
     title: 'Withdraw this request?',
     text: 'Nothing was done yet, and nothing will be.',
     yes: 'Withdraw it',
     isSafe: true,
   };
-  return { label: 'Cancel', style: 'danger', action: 'stop', value: id, confirm, for: [requester.person] };
+  return { label: 'Withdraw', style: 'danger', action: 'stop', value: id, confirm, for: [requester.person] };
 }
 
 /** Whom the buttons of the question are for: as far as a card can know, since a group's people are the platform's to tell. */
@@ -282,7 +282,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
           ...(operation.widened.length > 0 ? [change] : []),
           ...others,
           guide,
-          cancel(operation),
+          withdraw(operation),
         ],
       },
     ];
@@ -298,7 +298,7 @@ function question(operation: Operation, people: Deciders): readonly Block[] {
         change,
         ...others,
         guide,
-        cancel(operation),
+        withdraw(operation),
       ],
     },
   ];

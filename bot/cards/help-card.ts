@@ -1,13 +1,29 @@
-import type { Card } from '../../core/ports/chat.ts';
+import type { Role } from '../../core/customers/customers.ts';
+import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import type { Service } from '../../core/services/service.ts';
 import { code, text } from './text.ts';
 
-/** What the bot can do, for somebody who has never met it. */
+const COMMANDS: Readonly<Record<'everybody' | 'tests' | 'admins', readonly string[]>> = {
+  everybody: ['operations', 'stop op-…', 'pause op-…', 'resume op-…', 'retry op-…', 'consents', 'link'],
+  tests: ['test woocommerce'],
+  admins: ['credentials', 'stop all', 'settings', 'accounts'],
+};
+
+/**
+ * What the bot can do, for somebody who has never met it. What it refuses people it does not offer them.
+ * @param roles of whoever alone sees it; none: everybody does
+ */
 export function helpCard(
   services: readonly Service[],
   lead = 'I set up store integrations, step by step, where everybody can watch.',
+  roles: readonly Role[] = [],
 ): Card {
   const known = services.map((service) => service.name).join(', ');
+  const isAdmin = roles.includes('admin');
+  const commands = [...COMMANDS.everybody, ...(isAdmin || roles.includes('approver') ? COMMANDS.tests : [])];
+  const forAdmins: Extract<Block, { kind: 'facts' }>['rows'] = [
+    { label: 'For admins', value: [code('/audit op-…'), text(' '), ...spelled(COMMANDS.admins)] },
+  ];
   return {
     summary: `${lead} I know: ${known}.`,
     blocks: [
@@ -23,33 +39,8 @@ export function helpCard(
               text('an approver countersigns, you enter the sign-in on a one-time page, and you watch it happen'),
             ],
           },
-          { label: 'Look back', value: [code('/audit op-…'), text(' for admins')] },
-          {
-            label: 'More',
-            value: [
-              code('/countersign operations'),
-              text(' '),
-              code('/countersign stop op-…'),
-              text(' '),
-              code('/countersign pause op-…'),
-              text(' '),
-              code('/countersign resume op-…'),
-              text(' '),
-              code('/countersign retry op-…'),
-              text(' '),
-              code('/countersign consents'),
-              text(' '),
-              code('/countersign credentials'),
-              text(' '),
-              code('/countersign test woocommerce for shop.example.com'),
-              text(' '),
-              code('/countersign link'),
-              text(' '),
-              code('/countersign stop all'),
-              text(' '),
-              code('/countersign settings'),
-            ],
-          },
+          { label: 'More', value: spelled(commands) },
+          ...(isAdmin ? forAdmins : []),
         ],
       },
       {
@@ -59,4 +50,8 @@ export function helpCard(
       },
     ],
   };
+}
+
+function spelled(commands: readonly string[]): RichText {
+  return commands.flatMap((words, index) => [...(index === 0 ? [] : [text(' ')]), code(`/countersign ${words}`)]);
 }

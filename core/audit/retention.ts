@@ -13,17 +13,17 @@ export type ErasureScope = 'all' | { readonly operationId: OperationId } | { rea
 /** What may go from a trail, and what keeps it. Each of these is an entry itself. */
 export interface Retention {
   /**
-   * Drops entries older than `days`, and never sooner than the owner of the database allows, up to the last one that a
-   * checkpoint reaches; one is signed first. @returns how many went; 0 under a legal hold.
+   * Drops entries older than `days`, and never sooner than the customer's admins chose and the owner of the database allows,
+   * up to the last one that a checkpoint reaches; one is signed first. @returns how many went; 0 under a legal hold.
    */
   drop(customerId: CustomerId, days: number): Promise<number>;
   /**
-   * Deletes pictures of steps, and which chat events had their effect, that are older than `days`; never sooner than the
-   * owner of the database allows. @returns how many of each went; none under a legal hold.
+   * Deletes pictures of steps, and which chat events had their effect, that are older than `days`; never sooner than `drop`.
+   * @returns how many of each went; none under a legal hold.
    */
   sweep(customerId: CustomerId, days: number): Promise<Swept>;
-  /** Both, for every customer; one that fails is logged and keeps the others from nothing. */
-  dropAll(days: number): Promise<void>;
+  /** Both, for every customer, after what its admins chose, else `usualDays`; one that fails is logged and keeps the others from nothing. */
+  dropAll(usualDays: number): Promise<void>;
   /**
    * Takes words away; their entries stay, and the chain with them.
    * @returns how many payloads went, or that a legal hold keeps them.
@@ -45,8 +45,10 @@ export interface Swept {
 }
 
 const counted = z.tuple([z.object({ count: z.bigint() })]);
-const lastDue = z.array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array), checkpoint: z.bigint() })).max(1);
-const sweepable = z.tuple([z.object({ screenshots: z.bigint(), chatEvents: z.bigint() })]);
+const lastDue = z
+  .array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array), checkpoint: z.bigint(), days: z.number() }))
+  .max(1);
+const sweepable = z.tuple([z.object({ days: z.number(), screenshots: z.bigint(), chatEvents: z.bigint() })]);
 const seqs = z.array(z.object({ seq: z.bigint() }));
 
 export function createRetention(deps: {
@@ -72,7 +74,7 @@ export function createRetention(deps: {
       if (!last || (await isHeld(tx, customerId))) return 0;
       const header = headerText(customerId, newUuid(), {
         kind: 'retention.dropped',
-        days,
+        days: last.days,
         droppedSeq: String(last.seq),
         droppedHash: Buffer.from(last.hash).toString('hex'),
         checkpointSeq: String(last.checkpoint),
@@ -85,13 +87,20 @@ export function createRetention(deps: {
 
   const sweep = (customerId: CustomerId, days: number) =>
     database.withCustomer(customerId, async (tx) => {
-      const swept = await outdated(tx, customerId, days);
-      const { screenshots, chatEvents } = swept;
+      const old = await outdated(tx, customerId, days);
+      const { screenshots, chatEvents } = old;
       if (screenshots + chatEvents === 0 || (await isHeld(tx, customerId))) return { screenshots: 0, chatEvents: 0 };
-      const header = headerText(customerId, newUuid(), { kind: 'retention.swept', days, screenshots, chatEvents });
+      const header = headerText(customerId, newUuid(), { kind: 'retention.swept', ...old });
       await database.vouch(tx, 'audit', customerId, header);
       await tx.$executeRaw`SELECT app.sweep(${header})`;
-      return swept;
+      return { screenshots, chatEvents };
+    });
+
+  /** What the customer's admins chose. */
+  const daysOf = (customerId: CustomerId, usualDays: number) =>
+    database.withCustomer(customerId, async (tx) => {
+      const chosen = await tx.customer.findUnique({ where: { customerId }, select: { retentionDays: true } });
+      return chosen?.retentionDays ?? usualDays;
     });
 
   return {
@@ -100,12 +109,14 @@ export function createRetention(deps: {
     isHeld,
     placeHold: hold('hold.placed'),
     releaseHold: hold('hold.released'),
-    async dropAll(days) {
+    async dropAll(usualDays) {
       for (const customerId of await directory.customersOnRecord()) {
         const failed = (error: unknown) => {
           const cause = error instanceof Error ? error.message : String(error);
           log.error({ code: 'retention', customerId, cause }, 'what is old could not be dropped');
         };
+        const days = await daysOf(customerId, usualDays).catch(failed);
+        if (typeof days !== 'number') continue;
         const count = await drop(customerId, days).catch(failed);
         if (count) log.info({ customerId, count }, 'old audit entries were dropped');
         const swept = await sweep(customerId, days).catch(failed);
@@ -144,21 +155,28 @@ async function due(tx: Transaction, customerId: CustomerId, days: number) {
       WITH reached AS (
         SELECT c.seq FROM audit_checkpoints c JOIN autonomous_operations_audit a USING (customer_id, seq, hash)
         WHERE c.customer_id = ${customerId}::uuid ORDER BY c.seq DESC LIMIT 1)
-      SELECT a.seq, a.hash, coalesce((SELECT seq FROM reached), 0) AS checkpoint FROM autonomous_operations_audit a
+      SELECT a.seq, a.hash, coalesce((SELECT seq FROM reached), 0) AS checkpoint, app.audit_days(${days}::int) AS days
+      FROM autonomous_operations_audit a
       WHERE a.customer_id = ${customerId}::uuid AND a.at < app.now() - make_interval(days => app.audit_days(${days}::int))
         AND a.seq <= coalesce((SELECT seq FROM reached), a.seq)
       ORDER BY a.seq DESC LIMIT 1`,
   );
 }
 
-async function outdated(tx: Transaction, customerId: CustomerId, days: number): Promise<Swept> {
-  const [{ screenshots, chatEvents }] = sweepable.parse(
+async function outdated(
+  tx: Transaction,
+  customerId: CustomerId,
+  asked: number,
+): Promise<Swept & { readonly days: number }> {
+  const [{ days, screenshots, chatEvents }] = sweepable.parse(
     await tx.$queryRaw`
-      WITH due AS (SELECT app.now() - make_interval(days => app.audit_days(${days}::int)) AS before)
-      SELECT (SELECT count(*) FROM screenshots s, due WHERE s.customer_id = ${customerId}::uuid AND s.created_at < before) AS screenshots,
+      WITH kept AS (SELECT app.audit_days(${asked}::int) AS days),
+        due AS (SELECT app.now() - make_interval(days => days) AS before FROM kept)
+      SELECT (SELECT days FROM kept) AS days,
+        (SELECT count(*) FROM screenshots s, due WHERE s.customer_id = ${customerId}::uuid AND s.created_at < before) AS screenshots,
         (SELECT count(*) FROM chat_events e, due WHERE e.customer_id = ${customerId}::uuid AND e.created_at < before) AS "chatEvents"`,
   );
-  return { screenshots: Number(screenshots), chatEvents: Number(chatEvents) };
+  return { days, screenshots: Number(screenshots), chatEvents: Number(chatEvents) };
 }
 
 function sealedEntries(tx: Transaction, customerId: CustomerId, scope: ErasureScope): Promise<unknown> {

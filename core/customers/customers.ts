@@ -38,6 +38,8 @@ export interface Customers {
   setRules(tx: Transaction, customerId: CustomerId, rules: ApprovalRules): Promise<void>;
   /** Whether the model may help; plans say so, and a run asks each time. @returns whether that is new. */
   setModel(tx: Transaction, customerId: CustomerId, isAllowed: boolean): Promise<boolean>;
+  /** How long records of theirs are kept; `null`: as long as the installation says. The database keeps to its own minimum. */
+  setRetention(tx: Transaction, customerId: CustomerId, days: number | null): Promise<void>;
   /** From now on exactly these accounts belong to one person; one account alone is nobody else's any more. */
   link(tx: Transaction, customerId: CustomerId, accounts: readonly Member[]): Promise<void>;
 }
@@ -131,6 +133,12 @@ export function createCustomers(deps: { database: Database; directory: Directory
     async setModel(tx, customerId, isAllowed) {
       const where = { customerId, allowsModel: !isAllowed };
       return (await tx.customer.updateMany({ where, data: { allowsModel: isAllowed } })).count === 1;
+    },
+    async setRetention(tx, customerId, days) {
+      const vouched = database.vouched('rules', customerId, `retention|${days ?? ''}`, Prisma.sql`${days}::int`);
+      await tx.$executeRaw`
+        UPDATE customers SET retention_days = ${vouched}
+        WHERE customer_id = ${customerId}::uuid AND retention_days IS DISTINCT FROM ${days}::int`;
     },
     async link(tx, customerId, accounts) {
       const personId = accounts.length > 1 ? newUuid() : null;

@@ -14,7 +14,12 @@ export interface WorkSettings {
 }
 
 export const MOST_ALLOWED = 100;
+/** All hosts together, a line each, in characters: as many as the narrowest platform lets a field be filled in with (Slack). */
+export const MOST_ALLOWED_TEXT = 3_000;
+export const MOST_APPROVALS = 9;
 export const MOST_PER_HOUR = 1000;
+/** A hundred years. */
+export const MOST_RETENTION_DAYS = 36_500;
 const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::\d{1,5})?$/;
 
 /** A site as an admin writes it, as it is compared: `https://Shop.example.com/` is `shop.example.com`. `undefined`: it is none. */

@@ -16,3 +16,12 @@ export async function takeEvent(
   const { count } = await tx.chatEvent.createMany({ data: [{ customerId, platform, eventId }], skipDuplicates: true });
   return count === 1;
 }
+
+/** Whether an earlier delivery of the event has had its effect. */
+export async function hadEffect(
+  tx: Transaction,
+  customerId: CustomerId,
+  { platform, id: eventId }: EventRef,
+): Promise<boolean> {
+  return (await tx.chatEvent.count({ where: { customerId, platform, eventId } })) > 0;
+}

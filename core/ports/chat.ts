@@ -24,7 +24,7 @@ export interface Chat {
   /**
    * Shows a card in the thread to one person alone; where the platform can't, sends it to them directly. With a `key` it
    * takes the place of the card that this person was shown under that key before, where the platform can do that. With
-   * `replaces`, an action's `shown`, it takes the place of the card whose button was pressed, while the platform allows it.
+   * `replaces`, an action's or a form's `shown`, it takes the place of the card whose button was pressed, while the platform allows it.
    */
   ephemeral(
     thread: ThreadRef,
@@ -48,7 +48,7 @@ export interface Chat {
   linkTo?(thread: ThreadRef): string | undefined;
   /** The channel that a thread is in, as a `channels` field names it. Absent: there are no channels. */
   channelOf?(thread: ThreadRef): string;
-  /** Opens a form for the person whose click made `trigger`; it answers with a `form` event. */
+  /** Opens a form for the person whose click or command made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
   upload(thread: ThreadRef, picture: PictureLink, options: { key: string; hasPlace?: true }): Promise<MessageRef>;
@@ -63,6 +63,8 @@ export type Platform = 'slack' | 'teams' | 'web';
 
 export interface ChatCapabilities {
   readonly ephemeral: boolean;
+  /** What one person was shown under a key is replaced under it. */
+  readonly ephemeralInPlace: boolean;
   readonly directMessage: boolean;
   readonly updateInPlace: boolean;
   readonly form: boolean;
@@ -134,6 +136,8 @@ export type ChatEvent =
       /** Without its slash. */
       readonly command: 'countersign' | 'audit';
       readonly text: string;
+      /** For `Chat.openForm`. */
+      readonly trigger: string;
       /** Given to a channel, not in a thread of it: `thread` is the channel itself. */
       readonly isOutsideThreads?: true;
     }
@@ -157,6 +161,8 @@ export type ChatEvent =
       readonly id: string;
       readonly thread: ThreadRef;
       readonly from: Person;
+      /** How `ephemeral` finds the message whose button opened it, where only this person saw that and the platform tells. */
+      readonly shown?: string;
       readonly form: string;
       readonly value: string;
       readonly fields: Readonly<Record<string, readonly string[]>>;

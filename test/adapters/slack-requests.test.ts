@@ -323,7 +323,7 @@ describe('a refusal by Slack', () => {
     slack.server.fail('views.open', { error: 'expired_trigger_id' });
     const form = { form: 'f', value: '', title: 'T', submit: 'S', fields: [] };
     await expect(slack.chat.openForm(`${TEAM} ${thread.ref} 1.2`, form)).rejects.toMatchObject({
-      ...{ code: 'chat_unavailable', isRetryable: false, message: /press the button again/ },
+      ...{ code: 'chat_unavailable', isRetryable: false, message: /try that once more/ },
     });
   });
 

@@ -202,7 +202,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
         'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
-        'app.sweep(text)', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
+        'app.sweep(text)', 'app.forget_answered()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

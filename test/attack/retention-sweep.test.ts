@@ -116,6 +116,53 @@ describe('50 pictures and chat events', () => {
     expect(await keeper.retention.sweep(customerId, 90)).toEqual({ screenshots: 2, chatEvents: 2 });
   });
 
+  test('50 are kept as long as an admin chose, longer or shorter, and no shorter than the owner allows', async () => {
+    const choose = (customerId: CustomerId, days: number | null) =>
+      core.database.withCustomer(customerId, (tx) => core.customers.setRetention(tx, customerId, days));
+    const [longer, shorter, tooShort, none] = [await customer(), await customer(), await customer(), await customer()];
+    for (const { customerId, happen } of [longer, shorter, tooShort, none]) {
+      await happen();
+      await keeper.checkpoints.make(customerId);
+    }
+    await sql(testDatabase.adminUrl, 'UPDATE sec.retention SET audit_days = 30');
+    await choose(longer.customerId, 365);
+    await choose(shorter.customerId, 31);
+    await choose(tooShort.customerId, 1);
+    const leftAfter = async (interval: string) => {
+      await shiftClock(testDatabase.ownerUrl, interval);
+      await keeper.retention.dropAll(90);
+      return Promise.all([longer, shorter, tooShort, none].map(({ customerId }) => left(customerId)));
+    };
+    const [there, gone] = [
+      [1, 1],
+      [0, 0],
+    ];
+    expect(await leftAfter('29 days')).toEqual([there, there, there, there]);
+    expect(await leftAfter('36 hours')).toEqual([there, there, gone, there]);
+    expect(JSON.parse((await sweeps(tooShort.customerId))[0]?.header ?? '')).toMatchObject({ days: 30 });
+    expect(await leftAfter('1 day')).toEqual([there, gone, gone, there]);
+    expect(await leftAfter('59 days')).toEqual([there, gone, gone, gone]);
+    // Not even where the program itself asks for it.
+    expect(await keeper.retention.drop(longer.customerId, 90)).toBe(0);
+    const one = { days: 90, screenshots: 1, chatEvents: 1 };
+    await expect(sweepByHand(longer.customerId, one)).rejects.toMatchObject({ message: /says what it takes/ });
+    expect(await leftAfter('275 days')).toEqual([gone, gone, gone, gone]);
+    for (const { customerId } of [longer, shorter, tooShort, none])
+      expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true });
+    await sql(testDatabase.adminUrl, 'UPDATE sec.retention SET audit_days = 90');
+  });
+
+  test('50 are kept as long as an admin chose, whatever a smuggled statement says', async () => {
+    const { customerId } = await customer();
+    await core.database.withCustomer(customerId, (tx) => core.customers.setRetention(tx, customerId, 365));
+    for (const days of ['NULL', '90']) {
+      const smuggled = asCustomer(testDatabase.programUrl, customerId, (client) =>
+        client.query(`UPDATE customers SET retention_days = ${days}`),
+      );
+      await expect(smuggled).rejects.toMatchObject({ message: /does not vouch for this/ });
+    }
+  });
+
   /** The function with a header of one's own, with the program's word for it unless told otherwise. */
   async function sweepByHand(customerId: CustomerId, changes: Record<string, unknown>, word?: string) {
     const header = JSON.stringify({ kind: 'retention.swept', days: 1, screenshots: 2, chatEvents: 2, ...changes });

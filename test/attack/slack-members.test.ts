@@ -17,7 +17,7 @@ import { createSealer } from '../../core/vault/sealer.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, grant, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
-import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
+import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -72,11 +72,21 @@ const kinds = async (kind: string) =>
     ])
   ).length;
 const said = (calls: readonly { readonly call: string }[]) => calls.map(({ call }) => call);
-const command = (text: string) => ({ kind: 'command', command: 'countersign', text, isOutsideThreads: true });
+const command = (text: string) => ({
+  ...{ kind: 'command', command: 'countersign', text, trigger: 't', isOutsideThreads: true },
+});
 const press = (action: string, value: string) => ({ kind: 'action', action, value, trigger: 't' });
 const form = (name: string, fields: object) => ({ kind: 'form', form: name, value: '', fields });
 const rules = () => core.database.withCustomer(shop.customerId, (tx) => core.customers.rules(tx, shop.customerId));
 const byAdmin = () => ({ from: shop.admin.person });
+/** The settings as an admin has them in front of them at this moment, with these filled in otherwise. */
+const settings = async (fields: object) => {
+  await hand({ ...command('settings'), ...byAdmin() });
+  const open = chat.forms.at(-1);
+  if (!open) throw new Error('no form was opened');
+  return { ...form(open.form, { ...filledIn(open), ...fields }), value: open.value, ...byAdmin() };
+};
+const save = async (fields: object) => hand(await settings(fields));
 
 describe('71 a command that nobody else has seen', () => {
   test.each(['http://127.0.0.1:4999', ''])('is not shown when a password stands in it (%s)', async (site) => {
@@ -86,7 +96,7 @@ describe('71 a command that nobody else has seen', () => {
   });
 
   test('has the bot say nothing in a channel that an admin has closed to it', async () => {
-    await hand({ ...form('work', { channels: ['C2'] }), ...byAdmin() });
+    await save({ channels: ['C2'] });
     const before = chat.calls.length;
     await hand(command('set up WooCommerce for http://127.0.0.1:4999'));
     expect(said(chat.calls.slice(before))).toEqual(['ephemeral']);
@@ -98,7 +108,7 @@ describe('72 what an admin has closed', () => {
     const target = { origin: 'http://127.0.0.1:4999', base: 'http://127.0.0.1:4999' };
     const { id } = await requestOperation(core, shop, target);
     await hand(press('stop', id));
-    await hand({ ...form('work', { channels: ['C2'] }), ...byAdmin() });
+    await save({ channels: ['C2'] });
     await hand(press('retry', id));
     await hand(command(`retry ${id}`));
     expect(await kinds('operation.requested')).toBe(1);
@@ -168,17 +178,15 @@ describe('73 whoever presses on and on', () => {
 
 describe('74 a form that was saved', () => {
   test('does not come back when it is sent again, after others have been saved', async () => {
-    const first = { id: newUuid(), ...form('work', { mode: ['guide_only'] }), ...byAdmin() };
+    const first = { id: newUuid(), ...(await settings({ mode: ['guide_only'], rules: ['own'] })) };
     await hand(first);
-    await hand({ ...form('work', {}), ...byAdmin() });
+    expect(await rules()).toMatchObject({ isGuideOnly: true, mayWorkAlone: true });
+    await save({ mode: [], rules: [] });
     await hand(first);
-    expect(await rules()).toMatchObject({ isGuideOnly: false });
-    const own = { approvers: [shop.approver.person.userId], required: ['1'], rules: ['own'] };
-    const alone = { id: newUuid(), ...form('approvers', own), ...byAdmin() };
-    await hand(alone);
-    await hand({ ...form('approvers', { ...own, rules: [] }), ...byAdmin() });
-    await hand(alone);
-    expect(await rules()).toMatchObject({ mayWorkAlone: false });
+    expect(await rules()).toMatchObject({ isGuideOnly: false, mayWorkAlone: false });
+    // Nor is a form taken that says nothing of what was there when it was filled in.
+    await hand({ ...first, id: newUuid(), value: '' });
+    expect(await rules()).toMatchObject({ isGuideOnly: false, mayWorkAlone: false });
     const two = [shop.approver, shop.merchant].map(({ person }) => person.userId);
     const link = { id: newUuid(), ...form('link_accounts', { accounts: two }), ...byAdmin() };
     await hand(link);
@@ -194,14 +202,17 @@ describe('77 an admin who was made a guest, or has left', () => {
   test.each(['guest', 'unknown'] as const)('changes no rule and reads no trail (%s)', async (kind) => {
     const { id } = await requestOperation(core, shop);
     const before = await rules();
-    standing = { kind };
     const own = { approvers: [shop.merchant.person.userId], required: ['1'], rules: ['own'] };
+    const [sites, alone] = [await settings({ targets: ['evil.example'] }), await settings(own)];
+    const opened = chat.forms.length;
+    standing = { kind };
     for (const event of [
-      form('work', { targets: ['evil.example'] }),
-      form('approvers', own),
+      sites,
+      alone,
+      { ...alone, form: 'approvers' },
       form('link_accounts', { accounts: [shop.approver.person.userId] }),
       press('work_alone', ''),
-      press('choose_work', ''),
+      command('accounts'),
       press('choose_approvers', ''),
       press('reveal', id),
       press('share_audit', id),
@@ -214,7 +225,7 @@ describe('77 an admin who was made a guest, or has left', () => {
     expect(await rules()).toEqual(before);
     for (const what of ['rules.changed', 'trail.read']) expect(await kinds(what)).toBe(0);
     expect(said(chat.calls)).not.toContain('post');
-    expect(said(chat.calls)).not.toContain('openForm');
+    expect(chat.forms).toHaveLength(opened);
     await hand({ ...press('stop', id), ...byAdmin() });
     expect(await kinds('operation.cancelled')).toBe(1);
   });

@@ -69,12 +69,12 @@ describe('consent card', () => {
     {
       title: 'waiting for approval',
       operation: open,
-      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead', 'Cancel'],
+      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead', 'Withdraw'],
     },
     {
       title: 'waiting for the sign-in',
       operation: operationWith({ state: 'awaiting_credentials', grant: granted(open) }),
-      buttons: ['Enter the sign-in', 'Cancel'],
+      buttons: ['Enter the sign-in', 'Withdraw'],
     },
     { title: 'running', operation: operationWith({ state: 'in_progress', grant: granted(open) }), buttons: [] },
     { title: 'denied', operation: operationWith({ state: 'denied', decidedBy: approver }), buttons: [] },
@@ -115,12 +115,12 @@ describe('consent card', () => {
   });
 
   test('offers no approval while nobody may approve', () => {
-    expect(labels(card(open, [], 'nobody'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
+    expect(labels(card(open, [], 'nobody'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Withdraw']);
     expect(said(card(open, [], 'nobody'))).toContain('Nobody may approve this yet. Admin can choose who does.');
   });
 
   test('says who it takes when nobody else may approve than who asked', () => {
-    expect(labels(card(open, [], 'own'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Cancel']);
+    expect(labels(card(open, [], 'own'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Withdraw']);
     expect(said(card(open, [], 'own'))).toContain(
       'Nobody can approve this as things stand: nobody else may approve than who asked for it, Merchant. Admin can choose somebody else, with /countersign settings.',
     );
@@ -130,7 +130,7 @@ describe('consent card', () => {
     const anna = memberNamed('Anna', '6', ['merchant', 'approver']);
     const audiences = (shown: Card) =>
       Object.fromEntries(buttonsOf(shown).map((b) => [b.label, b.for?.map(({ name }) => name) ?? 'everybody']));
-    const guide = { 'Show me the steps instead': 'everybody', Cancel: ['Merchant'] };
+    const guide = { 'Show me the steps instead': 'everybody', Withdraw: ['Merchant'] };
     expect(audiences(card(open))).toEqual({
       ...{ Approve: ['Approver'], Deny: ['Approver'], 'Choose permissions': ['Merchant', 'Approver'], ...guide },
     });
@@ -152,7 +152,7 @@ describe('consent card', () => {
     });
     expect(audiences(ofGroup)).toMatchObject({ Approve: 'everybody', Deny: 'everybody' });
     const signIn = operationWith({ state: 'awaiting_credentials', grant: granted(open) });
-    expect(audiences(card(signIn))).toEqual({ 'Enter the sign-in': ['Merchant'], Cancel: ['Merchant'] });
+    expect(audiences(card(signIn))).toEqual({ 'Enter the sign-in': ['Merchant'], Withdraw: ['Merchant'] });
   });
 
   test('says how many approvals it takes, and who has given one', () => {
@@ -182,7 +182,7 @@ describe('consent card', () => {
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
     expect(labels(card(widened, [], 'own'))).toEqual([
-      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead', 'Cancel'],
+      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead', 'Withdraw'],
     ]);
   });
 

@@ -38,7 +38,7 @@ describe('readConfig', () => {
         ...{ operationsPerHour: 10, operationsAtOnce: 1, picturesMbPerMonth: 1000 },
         ...{ modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
       },
-      retention: { auditDays: 90, keyRotationDays: 90 },
+      retention: { auditDays: 90, leastAuditDays: 90, keyRotationDays: 90 },
       isVerbose: false,
       isProduction: false,
     });
@@ -73,6 +73,7 @@ describe('readConfig', () => {
       MODEL_BUDGET_USD_PER_OPERATION: '0.50',
       MODEL_BUDGET_USD_PER_MONTH: '75',
       AUDIT_RETENTION_DAYS: '365',
+      AUDIT_RETENTION_MIN_DAYS: '30',
       KEY_ROTATION_DAYS: '30',
       DEBUG_AUTONOMOUS: 'true',
     });
@@ -97,7 +98,7 @@ describe('readConfig', () => {
         ...{ operationsPerHour: 20, operationsAtOnce: 3, picturesMbPerMonth: 500 },
         ...{ modelBudgetUsdPerOperation: 0.5, modelBudgetUsdPerMonth: 75 },
       },
-      retention: { auditDays: 365, keyRotationDays: 30 },
+      retention: { auditDays: 365, leastAuditDays: 30, keyRotationDays: 30 },
       isVerbose: true,
       isProduction: true,
     });
@@ -138,6 +139,7 @@ describe('readConfig', () => {
       'MODEL_BUDGET_USD_PER_OPERATION',
       'MODEL_BUDGET_USD_PER_MONTH',
       'AUDIT_RETENTION_DAYS',
+      'AUDIT_RETENTION_MIN_DAYS',
       'KEY_ROTATION_DAYS',
       'DEBUG_AUTONOMOUS',
     ];

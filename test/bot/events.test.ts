@@ -284,7 +284,7 @@ describe('in a thread', () => {
     command: 'audit' | 'countersign',
     text: string,
     thread = scene.thread,
-  ) => scene.deliver({ kind: 'command', id: `ev-${++count}`, thread, from: person, command, text }, 1);
+  ) => scene.deliver({ kind: 'command', id: `ev-${++count}`, thread, from: person, command, text, trigger: 't' }, 1);
   const answered = (scene: Scene) => scene.chat.calls.findLast(({ call }) => call === 'ephemeral')?.card;
   const saidIn = (scene: Scene) => JSON.stringify(answered(scene));
   let count = 100;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { createProgress, type Progress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Database, Transaction } from '../../core/database.ts';
@@ -222,6 +223,63 @@ describe('a thread', () => {
     expect(closings()).toMatchObject([
       { key: `link:${link.id}`, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
     ]);
+  });
+});
+
+describe('on a platform that replaces nothing that one person was shown, and shows pictures as messages', () => {
+  function plain() {
+    const chat = createRecordingChat();
+    const capabilities = { ...chat.capabilities, ephemeralInPlace: false, picturesInCards: false, upload: true };
+    return { ...chat, capabilities };
+  }
+
+  test('two links to one page are closed with one message', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = plain();
+    const progress = progressOf(core, chat);
+    const operation = await grantedOperation(core, shop);
+    const { customerId, id: operationId, requester } = operation;
+    const issue = () =>
+      core.database.withCustomer(customerId, (tx) =>
+        core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
+      );
+    await issue();
+    const newest = await issue();
+    await core.database.withCustomer(customerId, (tx) =>
+      core.mover.move(tx, customerId, {
+        ...{ operationId, from: ['awaiting_credentials'], to: 'queued' },
+        entry: { kind: 'credentials.entered', actor: requester.id },
+      }),
+    );
+    for (const _ of [1, 2]) await progress.refresh(customerId, shop.threadId);
+    expect(chat.calls.filter(({ call }) => call === 'ephemeral')).toMatchObject([{ key: `link:${newest.id}` }]);
+  });
+
+  test('a step that a fresh browser goes through again shows no second picture; one that failed does', async () => {
+    const { core, shop } = await shopOf(one);
+    const chat = plain();
+    const progress = progressOf(core, chat);
+    const { customerId, id: operationId } = await queuedOperation(core, shop);
+    const size = { width: 1, height: 1, mediaType: 'image/png', alt: 'Step 1: Opens the page' } as const;
+    const ends = async (state: 'done' | 'failed') => {
+      const bytes = Buffer.from('a picture');
+      const screenshotId = await createScreenshots(core).put(customerId, { ...size, operationId, step: 1, bytes });
+      const where = { customerId_operationId_number: { customerId, operationId, number: 1 } };
+      await core.database.withCustomer(customerId, async (tx) => {
+        const begun = { startedAt: new Date(), status: 'in_progress' };
+        await tx.operationStep.update({ where, data: { state: 'running' } });
+        await tx.operation.updateMany({ where: { customerId, id: operationId, startedAt: null }, data: begun });
+      });
+      await progress.refresh(customerId, shop.threadId);
+      await core.database.withCustomer(customerId, (tx) =>
+        tx.operationStep.update({ where, data: { state, screenshotId: screenshotId ?? null } }),
+      );
+      await progress.refresh(customerId, shop.threadId);
+      return chat.calls.filter(({ key }) => key?.startsWith('picture:')).length;
+    };
+    expect(await ends('failed')).toBe(1);
+    expect(await ends('done')).toBe(2);
+    expect(await ends('done')).toBe(2);
   });
 });
 

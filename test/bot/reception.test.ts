@@ -16,14 +16,22 @@ let reception: Reception;
 afterEach(() => reception.stop(0));
 
 /** An inbox in memory: the one on PostgreSQL has tests of its own. */
-function open(converse: ChatListener, left: readonly ChatEvent[] = []) {
+function open(converse: ChatListener, left: ChatEvent[] = [], isFull = false) {
   const [kept, settled, told] = [new Set<string>(), [] as string[], [] as Card[]];
   const chat = createRecordingChat();
+  const tell = async (card: Card) => void told.push(card);
   reception = createReception({
     inbox: {
-      keep: async (_, { id }) => !kept.has(id) && !!kept.add(id),
+      async keep(_, event, { isLater } = {}) {
+        if (kept.has(event.id)) return 'known';
+        if (isFull && event.kind === 'message') return 'full';
+        kept.add(event.id);
+        if (isLater) left.push(event);
+        return 'kept';
+      },
       settle: async (_, { id }) => void settled.push(id),
-      overdue: async () => left,
+      overdue: async (_, most) => left.splice(0, most),
+      forget: async () => {},
     },
     directory: {
       customerOfWorkspace: async () => CUSTOMER,
@@ -31,7 +39,11 @@ function open(converse: ChatListener, left: readonly ChatEvent[] = []) {
     },
     log: silentLog,
     converse,
-    chat: () => ({ ...chat, directMessage: async (_, card) => void told.push(card) }),
+    chat: () => ({
+      ...chat,
+      directMessage: (_, card) => tell(card),
+      ephemeral: (_, __, card) => tell(card),
+    }),
   });
   return { settled, told };
 }
@@ -119,5 +131,49 @@ describe('an event', () => {
     const form: ChatEvent = { kind: 'form', id: 'f', thread, from: person, form: 'deny', value: '', fields: {} };
     expect(await reception.listen(form)).toEqual({ fieldErrors: { why: 'Say more.' } });
     expect(settled).toEqual([]);
+  });
+});
+
+describe('a flood of words of one customer', () => {
+  const inThread = (n: number): ChatEvent => ({ ...said(`word ${n}`), thread: { ...thread, ref: `C1:${n}.1` } });
+  const press = (kind: 'action' | 'stop'): ChatEvent =>
+    // its literals are those of the union
+    ({ kind, id: newUuid(), thread, from: person, action: 'stop', value: 'op', trigger: 't' }) as ChatEvent;
+
+  test('has eight places at once, is answered to its end in its order, and takes none from what is pressed', async () => {
+    const unanswered = new Map<string, () => void>();
+    const heard: string[] = [];
+    let most = 0;
+    const { settled } = open(async (event) => {
+      heard.push(event.kind === 'message' ? event.text : event.kind);
+      if (event.kind !== 'message') return undefined;
+      await new Promise<void>((resolve) => unanswered.set(event.id, resolve));
+      unanswered.delete(event.id);
+      return undefined;
+    });
+    const words = Array.from({ length: 40 }, (_, n) => inThread(n));
+    for (const event of words) await reception.listen(event);
+    await vi.waitFor(() => expect(unanswered.size).toBe(8));
+    await reception.listen(press('action'));
+    await reception.listen(press('stop'));
+    await vi.waitFor(() => expect(heard).toEqual(expect.arrayContaining(['action', 'stop'])));
+    while (settled.length < 42) {
+      most = Math.max(most, unanswered.size);
+      for (const finish of unanswered.values()) finish();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(most).toBe(8);
+    const texts = heard.filter((word) => word.startsWith('word'));
+    expect(texts).toEqual(words.map((_, n) => `word ${n}`));
+  });
+
+  test('that is more than waits at all is not taken, which is said once; a button works all the same', async () => {
+    const { told, settled } = open(async () => undefined, [], true);
+    for (const n of [1, 2, 3]) await reception.listen(inThread(n));
+    expect(told.map(({ summary }) => summary)).toEqual([
+      'So much that was written here waits for me that I did not take this. Please write it again in some minutes.',
+    ]);
+    await reception.listen(press('action'));
+    await vi.waitFor(() => expect(settled).toHaveLength(1));
   });
 });

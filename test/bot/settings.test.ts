@@ -1,4 +1,4 @@
-// What an admin lets the bot do at all: bot/work-flow.ts, core/customers/settings.ts.
+// What an admin decides, in one form: bot/settings-flow.ts, bot/settings-form.ts, core/customers/settings.ts.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
@@ -12,7 +12,7 @@ import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
-import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
+import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 /** Of a site that answers. */
@@ -35,6 +35,9 @@ afterAll(async () => {
   keeper.remove();
 });
 
+type By = 'admin' | 'merchant' | 'approver';
+type Fields = Readonly<Record<string, readonly string[]>>;
+
 interface Scene {
   readonly shop: Shop;
   readonly chat: RecordingChat;
@@ -42,17 +45,20 @@ interface Scene {
   /** What was said last, to whomever. */
   last(): string | undefined;
   ask(channel?: string): Promise<void>;
-  save(by: 'admin' | 'merchant', fields: Readonly<Record<string, readonly string[]>>): ReturnType<typeof converse>;
+  /** `/countersign settings`; the form that came of it. */
+  open(by: By): Promise<Form | undefined>;
+  /** The form as it was opened, with these fields filled in otherwise, sent by somebody. */
+  send(form: Form | undefined, by: By, fields: Fields, id?: string): ReturnType<typeof converse>;
+  /** Both: it begins with the settings as they are. */
+  save(by: By, fields: Fields): ReturnType<typeof converse>;
   operations(): Promise<number>;
 }
 
 async function openScene(): Promise<Scene> {
   const shop = await installShop(core);
   const recording = createRecordingChat();
-  const forms: Form[] = [];
   const chat = {
     ...recording,
-    openForm: async (_: string, form: Form) => void forms.push(form),
     channelOf: ({ ref }: { ref: string }) => ref.split(':')[0] ?? '',
   };
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
@@ -69,24 +75,28 @@ async function openScene(): Promise<Scene> {
     ({ platform: 'web', workspaceId: shop.workspaceId, ref: `${channel}:1` }) as const;
   let events = 0;
   const hand = (event: object) => converse(context, { id: `ev-${++events}`, ...event } as ChatEvent); // each caller says the rest
-  return {
-    ...{ shop, chat: recording, forms },
+  const scene: Scene = {
+    ...{ shop, chat: recording, forms: recording.forms },
     last: () => recording.calls.at(-1)?.card?.summary,
     async ask(channel = 'C1') {
       const text = `set up WooCommerce for http://${TARGET}`;
       await hand({ kind: 'message', thread: thread(channel), from: shop.merchant.person, text });
     },
-    async save(by, fields) {
+    async open(by) {
+      const before = recording.forms.length;
       const { person } = shop[by];
-      await hand({
-        kind: 'action',
-        thread: thread('C1'),
-        from: person,
-        action: 'choose_work',
-        value: '',
-        trigger: 't',
-      });
-      return hand({ kind: 'form', thread: thread('C1'), from: person, form: 'work', value: '', fields });
+      const words = { command: 'countersign', text: 'settings', trigger: 't' };
+      await hand({ kind: 'command', thread: thread('C1'), from: person, ...words });
+      return recording.forms[before];
+    },
+    send(form, by, fields, id = `sent-${++events}`) {
+      const { person } = shop[by];
+      const filled = { ...(form ? filledIn(form) : {}), ...fields };
+      const { form: name, value } = form ?? { form: 'settings', value: '' };
+      return hand({ id, kind: 'form', thread: thread('C1'), from: person, form: name, value, fields: filled });
+    },
+    async save(by, fields) {
+      return scene.send(await scene.open(by), by, fields);
     },
     async operations() {
       const rows = await sql(testDatabase.adminUrl, 'SELECT FROM autonomous_operations WHERE customer_id = $1', [
@@ -95,18 +105,92 @@ async function openScene(): Promise<Scene> {
       return rows.length;
     },
   };
+  return scene;
 }
 
+const settingsOf = ({ shop }: Scene) =>
+  core.database.withCustomer(shop.customerId, async (tx) => ({
+    rules: await core.customers.rules(tx, shop.customerId),
+    approvers: (await core.customers.members(tx, shop.customerId, 'approver')).map(({ id }) => id),
+  }));
+
 describe('an admin', () => {
+  test('has all settings in one form, at once, and a form that was not touched changes none', async () => {
+    const scene = await openScene();
+    const before = await settingsOf(scene);
+    const form = await scene.open('admin');
+    expect(scene.chat.calls.map(({ call }) => call)).toEqual(['openForm']);
+    expect(form?.fields.map(({ name }) => name)).toEqual([
+      ...['approvers', 'required', 'rules', 'mode', 'targets', 'channels', 'hourly', 'retention', 'model'],
+    ]);
+    expect(await scene.send(form, 'admin', {})).toBeUndefined();
+    expect(scene.last()).toBe(
+      'Saved. U-Abel, U-Anna may approve. I set things up at every public site. Records are kept for 90 days.',
+    );
+    expect(await settingsOf(scene)).toEqual(before);
+  });
+
+  test('saves all of it or nothing', async () => {
+    const scene = await openScene();
+    const before = await settingsOf(scene);
+    const form = await scene.open('admin');
+    const wanted = {
+      required: ['2'],
+      rules: ['admins'],
+      targets: [TARGET],
+      hourly: ['7'],
+      retention: ['31'],
+      model: [],
+    };
+    expect(await scene.send(form, 'admin', { ...wanted, retention: ['29'] })).toEqual({
+      fieldErrors: { retention: 'Write a number from 30 to 36500, or nothing.' },
+    });
+    expect(await scene.send(form, 'admin', { ...wanted, required: ['9'] })).toEqual({
+      fieldErrors: { required: 'Only 3 people could approve: choose more, or a smaller number.' },
+    });
+    expect(await settingsOf(scene)).toEqual(before);
+    expect(await scene.send(form, 'admin', wanted)).toBeUndefined();
+    expect((await settingsOf(scene)).rules).toMatchObject({
+      ...{ approvalsRequired: 2, adminsApprove: true, allowedTargets: [TARGET], operationsPerHour: 7 },
+      ...{ retentionDays: 31, allowsModel: false },
+    });
+    expect(scene.last()).toMatch(/It takes 2 of them\..*Records are kept for 31 days\. The model is switched off\.$/);
+  });
+
+  test('undoes no change of another admin that they have not seen', async () => {
+    const scene = await openScene();
+    const [first, second] = [await scene.open('admin'), await scene.open('admin')];
+    expect(await scene.send(first, 'admin', { rules: ['own'] }, 'the first')).toBeUndefined();
+    expect(await scene.send(second, 'admin', { targets: [TARGET] })).toEqual({
+      fieldErrors: { approvers: expect.stringMatching(/^Ada has changed the settings since you opened this form/) },
+    });
+    expect((await settingsOf(scene)).rules).toMatchObject({ mayWorkAlone: true, allowedTargets: [] });
+    // What its platform repeats was saved.
+    expect(await scene.send(first, 'admin', { rules: ['own'] }, 'the first')).toBeUndefined();
+    expect(await scene.save('admin', { targets: [TARGET] })).toBeUndefined();
+    expect((await settingsOf(scene)).rules).toMatchObject({ mayWorkAlone: true, allowedTargets: [TARGET] });
+  });
+
+  test('who saves at the same moment as another one is the only one, or is told', async () => {
+    const scene = await openScene();
+    const forms = [await scene.open('admin'), await scene.open('admin'), await scene.open('admin')];
+    const outcomes = await Promise.all(
+      forms.map((form, index) => scene.send(form, 'admin', { hourly: [String(index + 1)] })),
+    );
+    expect(outcomes.filter((outcome) => outcome === undefined)).toHaveLength(1);
+    const saved = outcomes.indexOf(undefined) + 1;
+    expect((await settingsOf(scene)).rules).toMatchObject({ operationsPerHour: saved });
+  });
+
   test('lets the bot say only how it is done: the steps come, and nothing is asked for', async () => {
     const scene = await openScene();
     expect(await scene.save('admin', { mode: ['guide_only'] })).toBeUndefined();
-    expect(scene.last()).toMatch(/^Saved\. I only say how it is done by hand/);
+    expect(scene.last()).toMatch(/^Saved\. .* I only say how it is done by hand/);
     await scene.ask();
     expect(scene.last()).toMatch(/by hand$/);
     expect(await scene.operations()).toBe(0);
     await expect(requestOperation(core, scene.shop)).rejects.toThrow();
-    await scene.save('admin', {});
+    await scene.save('admin', { mode: [] });
     await scene.ask();
     expect(await scene.operations()).toBe(1);
   });
@@ -153,16 +237,28 @@ describe('an admin', () => {
       expect(await scene.save('admin', { hourly: [hourly] })).toMatchObject({ fieldErrors: { hourly: /1 to 1000/ } });
     const many = Array.from({ length: 101 }, (_, n) => `s${n}.example.com`).join('\n');
     expect(await scene.save('admin', { targets: [many] })).toMatchObject({ fieldErrors: { targets: /At most 100/ } });
+    const long = Array.from({ length: 60 }, (_, n) => `${n}.${'a'.repeat(50)}.example`).join('\n');
+    expect(await scene.save('admin', { targets: [long] })).toMatchObject({
+      fieldErrors: { targets: /At most 3000 c/ },
+    });
+    for (const retention of ['29', '36501', 'long'])
+      expect(await scene.save('admin', { retention: [retention] })).toMatchObject({
+        fieldErrors: { retention: /from 30 to 36500/ },
+      });
     await scene.ask();
     expect(await scene.operations()).toBe(1);
   });
 });
 
-test('nobody else changes any of it, by the button or by a form of their own', async () => {
+test('nobody else changes any of it, by the command or by a form of their own', async () => {
   const scene = await openScene();
-  expect(await scene.save('merchant', { mode: ['guide_only'] })).toMatchObject({
-    fieldErrors: { mode: 'Only an admin can change this.' },
-  });
+  for (const by of ['merchant', 'approver'] as const) {
+    expect(await scene.save(by, { mode: ['guide_only'] })).toMatchObject({
+      fieldErrors: { approvers: 'Only an admin can change the settings. Nothing was changed.' },
+    });
+    expect(scene.chat.calls.at(-1)).toMatchObject({ call: 'ephemeral' });
+    expect(scene.last()).toBe('Only an admin can change the settings. Nothing was changed.');
+  }
   expect(scene.forms).toEqual([]);
   await scene.ask();
   expect(await scene.operations()).toBe(1);

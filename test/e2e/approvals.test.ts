@@ -38,7 +38,6 @@ const form = (page: Page) => page.getByRole('dialog');
 /** The settings' form, filled in and sent. */
 async function saveRules(required: string, approvers: readonly string[]): Promise<void> {
   await say(admin, '/countersign settings');
-  await press(admin, 'Choose approvers');
   for (const name of ['Merchant', 'Approver', 'Admin'])
     await form(admin).getByRole('checkbox', { name, exact: true }).setChecked(approvers.includes(name));
   await form(admin).getByRole('textbox', { name: 'How many of them have to approve' }).fill(required);
@@ -81,8 +80,7 @@ describe('one person', () => {
     await ask();
     await saveRules('1', ['Approver']);
     await seen(admin, 'Saved. Approver may approve.');
-    await say(admin, '/countersign settings');
-    await press(admin, 'Link accounts');
+    await say(admin, '/countersign accounts');
     for (const name of ['Merchant', 'Approver']) await form(admin).getByRole('checkbox', { name, exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
     const saved = await seen(admin, 'Saved. Merchant and Approver are one person now.');
@@ -90,9 +88,10 @@ describe('one person', () => {
     await saved.getByRole('button', { name: 'Choose approvers' }).waitFor();
     await seen(merchant, 'waits in vain. Nobody can approve this as things stand');
     await seen(merchant, 'Admin can choose somebody else, with /countersign settings.');
-    await say(admin, '/countersign settings');
-    await seen(admin, /Accounts of one person\s*(Approver and Merchant|Merchant and Approver)/);
-    await press(admin, 'Link accounts');
+    await say(admin, '/countersign accounts');
+    await form(admin)
+      .getByText(/Linked so far: (Approver and Merchant|Merchant and Approver)\./)
+      .waitFor();
     await form(admin).getByRole('checkbox', { name: 'Merchant', exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
     await seen(merchant, 'Approver may approve. Nothing happens before that.');
@@ -103,13 +102,12 @@ describe('one person', () => {
     await ask();
     await saveRules('2', ['Approver', 'Admin']);
     await seen(merchant, '0 of 2 approvals');
-    await say(admin, '/countersign settings');
-    await press(admin, 'Link accounts');
+    await say(admin, '/countersign accounts');
     for (const name of ['Admin', 'Approver']) await form(admin).getByRole('checkbox', { name, exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
     await seen(admin, 'Nothing can be approved now: it takes 2 different people, and only 1 may approve.');
     await seen(merchant, 'waits in vain. There are fewer people who may approve this than it takes.');
-    await press(admin, 'Link accounts');
+    await say(admin, '/countersign accounts');
     await form(admin).getByRole('checkbox', { name: 'Admin', exact: true }).check();
     await form(admin).getByRole('button', { name: 'Link them' }).click();
     await seen(merchant, /The word about who may approve op-\w{8} is settled/);

@@ -86,7 +86,7 @@ describe('a person', () => {
     const id = await operationIdIn(merchant);
     await say(people.page('Admin'), `pause ${id}`);
     await seen(people.page('Admin'), `Nothing of ${id} runs that could pause: it is waiting for approval.`);
-    await pressAndConfirm(merchant, 'Cancel', 'Withdraw it');
+    await pressAndConfirm(merchant, 'Withdraw', 'Withdraw it');
     await seen(merchant, 'Stopped: WooCommerce for');
     await press(merchant, 'Try again');
     await seen(approver, `tries ${id} again`);

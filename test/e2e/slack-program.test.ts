@@ -1,5 +1,6 @@
 // The whole program in front of a Slack that refuses what Slack refuses: the Home page, and what happens when Slack fails.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import type { Person, ThreadRef } from '../../core/ports/chat.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { type SlackProgram, startSlackProgram } from '../support/slack/program.ts';
@@ -46,7 +47,6 @@ async function chooseApprover(): Promise<void> {
   const errors = await program.hands.submit(owner, thread, {
     approvers: [approver.userId],
     required: ['1'],
-    model: ['on'],
   });
   expect(errors).toBeUndefined();
 }
@@ -55,6 +55,54 @@ async function openHome(person: Person): Promise<void> {
   const event = { type: 'app_home_opened', user: person.userId, channel: `D${person.userId}`, tab: 'home' };
   expect((await program.hands.event(event)).isTaken).toBe(true);
 }
+
+describe('the settings', () => {
+  const toOwner = () => program.server.messages(CHANNEL).filter(({ to }) => to === owner.userId);
+  const thread: ThreadRef = { platform: 'slack', workspaceId: TEAM, ref: `${CHANNEL}:` };
+
+  it('are chosen on the first day in a card that goes once that is done', async () => {
+    await vi.waitUntil(() => toOwner().some(({ text }) => text === 'Saved. Approver may approve.'), PATIENCE);
+    expect(JSON.stringify(toOwner())).not.toContain('choose_approvers#');
+  });
+
+  it('open from the command, while it is there to be answered, with all that an admin decides', async () => {
+    const before = toOwner().length;
+    const began = performance.now();
+    await program.hands.command(owner, '/countersign', 'settings');
+    const open = await vi.waitUntil(() => program.server.view(owner.userId), PATIENCE);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    const names = z.looseObject({ blocks: z.array(z.looseObject({ block_id: z.string().optional() })) });
+    const fields = names.parse(open.view).blocks.flatMap(({ block_id }) => block_id ?? []);
+    for (const name of [
+      ...['approvers', 'required', 'rules', 'mode', 'targets', 'channels', 'hourly', 'retention', 'model'],
+    ])
+      expect(fields).toContain(name);
+    const filled = { approvers: [approver.userId], required: ['1'], model: ['on'] };
+    expect(await program.hands.submit(owner, thread, { ...filled, retention: ['89'] })).toEqual({
+      retention: 'Write a number from 90 to 36500, or nothing.',
+    });
+    expect(toOwner()).toHaveLength(before);
+    expect(await program.hands.submit(owner, thread, { ...filled, retention: ['365'] })).toBeUndefined();
+    await vi.waitUntil(() => toOwner().some(({ text }) => /Records are kept for 365 days\.$/.test(text)), PATIENCE);
+    expect(await program.sql('SELECT retention_days FROM customers')).toEqual([{ retention_days: 365 }]);
+  });
+
+  it.each(['settings', 'accounts'])('are nobody else’s: %s is refused, to whoever asked alone', async (words) => {
+    await program.hands.command(merchant, '/countersign', words);
+    const told = () =>
+      program.server
+        .messages(CHANNEL)
+        .findLast(({ to, text }) => to === merchant.userId && /^Only an admin/.test(text));
+    await vi.waitUntil(told, PATIENCE);
+    expect(program.server.view(merchant.userId)).toBeUndefined();
+  });
+
+  it('that Slack gave no time to open say so, to whoever asked', async () => {
+    program.server.fail('views.open', { error: 'expired_trigger_id' });
+    await program.hands.command(owner, '/countersign', 'settings');
+    await vi.waitUntil(() => toOwner().some(({ text }) => /no time to open the form/.test(text)), PATIENCE);
+  });
+});
 
 describe('the Home page', () => {
   it('shows an approver what waits, and takes the approval; its buttons are gone then', async () => {
@@ -193,7 +241,7 @@ describe('when Slack fails', () => {
     await program.hands.click(approver, thread, { thread, ref: message?.ts ?? '' }, 'deny');
     const alone = () => program.server.messages(CHANNEL).filter(({ to }) => to === approver.userId);
     await vi.waitUntil(
-      () => alone().some(({ text }) => /no time to open the form: press the button again/.test(text)),
+      () => alone().some(({ text }) => /no time to open the form: try that once more/.test(text)),
       PATIENCE,
     );
   });

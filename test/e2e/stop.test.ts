@@ -189,8 +189,8 @@ describe('Stop', () => {
     await people.begin('Merchant', `set up WooCommerce for ${demo.shop.origin}`);
     const card = await seen(approver, 'Approver may approve.');
     await card.getByRole('button', { name: 'Approve', exact: true }).waitFor();
-    expect(await card.getByRole('button', { name: 'Cancel', exact: true }).count()).toBe(0);
-    await press(merchant, 'Cancel');
+    expect(await card.getByRole('button', { name: 'Withdraw', exact: true }).count()).toBe(0);
+    await press(merchant, 'Withdraw');
     await merchant.getByRole('dialog', { name: 'Withdraw this request?' }).waitFor();
     await merchant.keyboard.press('Enter');
     await seen(approver, 'Cancelled before anybody approved it. Nothing was done.');
@@ -204,7 +204,7 @@ describe('Stop', () => {
     const link = merchant.getByRole('link', { name: 'Open the one-time page' });
     const url = (await link.getAttribute('href')) ?? '';
     expect((await fetch(url)).status).toBe(200);
-    await pressAndConfirm(merchant, 'Cancel', 'Withdraw it');
+    await pressAndConfirm(merchant, 'Withdraw', 'Withdraw it');
     await seen(approver, 'Stopped: WooCommerce for');
     expect((await fetch(url)).status).toBe(410);
   });

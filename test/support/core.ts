@@ -62,6 +62,7 @@ export interface Core extends LeaseDeps {
   /** Every target can be reached. */
   readonly control: Control;
   readonly standstill: Standstill;
+  readonly retentionDays: { readonly usual: number; readonly least: number };
   close(): Promise<void>;
 }
 
@@ -120,6 +121,7 @@ export async function openCore(
   return {
     ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
     ...{ workflows, operations, installations, consents, standingGrants, parking, control, standstill },
+    retentionDays: { usual: 90, least: 30 },
     close: async () => {
       await parking.close();
       await queue.stop(5_000);

@@ -12,6 +12,8 @@ export interface ChatCall {
 /** A platform in memory that can tell repeated posts, and keeps what it was told. */
 export interface RecordingChat extends Chat {
   readonly calls: readonly ChatCall[];
+  /** Those that were opened, for whomever. */
+  readonly forms: readonly Form[];
   /** What stands in the thread, oldest first. */
   shown(): readonly Card[];
 }
@@ -19,6 +21,7 @@ export interface RecordingChat extends Chat {
 /** `before` is awaited in each call before anything changes: a slow platform. */
 export function createRecordingChat(before: (call: ChatCall) => Promise<void> = async () => {}): RecordingChat {
   const calls: ChatCall[] = [];
+  const forms: Form[] = [];
   const messages = new Map<string, Card>();
   const refs = new Map<string, string>();
   const record = async (call: ChatCall) => {
@@ -35,10 +38,10 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
   return {
     platform: 'web',
     capabilities: {
-      ...{ ephemeral: true, directMessage: true, updateInPlace: true, form: true },
+      ...{ ephemeral: true, ephemeralInPlace: true, directMessage: true, updateInPlace: true, form: true },
       ...{ upload: false, mention: true, groups: false, picturesInCards: true },
     },
-    calls,
+    ...{ calls, forms },
     shown: () => [...messages.values()],
     post,
     async update({ ref }, card) {
@@ -50,7 +53,21 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
     directMessage: (_person: Person, card: Card) => record({ call: 'ephemeral', card }),
     person: async (workspaceId, userId) => ({ platform: 'web', workspaceId, userId, name: userId }),
     standing: async () => ({ kind: 'member', isInGroup: false }),
-    openForm: (_trigger: string, _form: Form) => record({ call: 'openForm' }),
+    async openForm(_trigger: string, form: Form) {
+      await record({ call: 'openForm' });
+      forms.push(form);
+    },
     upload: (thread, picture, options) => post(thread, { summary: picture.alt, blocks: [] }, options),
   };
+}
+
+/** What a form says when nothing in it is touched. */
+export function filledIn({ fields }: Form): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    fields.map((field) => {
+      if (field.kind === 'checkboxes')
+        return [field.name, field.options.filter(({ isChecked }) => isChecked).map(({ value }) => value)];
+      return [field.name, typeof field.initial === 'object' ? field.initial : field.initial ? [field.initial] : []];
+    }),
+  );
 }

@@ -38,7 +38,7 @@ export function createHttpChat({ chatUrl, port }: HttpChatOptions): ConnectedCha
     platform: 'web',
     capabilities: {
       ...{ ephemeral: true, directMessage: true, updateInPlace: true, form: true, upload: false, mention: true },
-      ...{ groups: false, picturesInCards: true },
+      ...{ ephemeralInPlace: true, groups: false, picturesInCards: true },
     },
     post: (thread, card, { key }) => messageRef(thread, { kind: 'post', thread, card, key }),
     update: async ({ ref }, card) => void (await send(chatUrl, { kind: 'update', ref, card })),

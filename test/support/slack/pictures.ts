@@ -6,7 +6,7 @@ import { fillSignIn } from '../people.ts';
 import { type Preview, previewOf } from './preview.ts';
 import { startSlackProgram } from './program.ts';
 import type { KeptMessage } from './reading.ts';
-import { BOT, CHANNEL } from './server.ts';
+import { CHANNEL } from './server.ts';
 
 const PATIENCE_MS = 180_000;
 const WIDTHS = { wide: { width: 720, height: 500 }, phone: { width: 360, height: 700 } } as const;
@@ -38,7 +38,7 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
       server.messages(CHANNEL).findLast((each) => words.test(JSON.stringify(each)) && each.to === to?.userId),
     );
 
-  async function photograph(name: string, look: Look, drawn: Pick<Preview, 'title' | 'messages' | 'view'>) {
+  async function photograph(name: string, look: Look, drawn: Pick<Preview, 'title' | 'messages' | 'view' | 'home'>) {
     const context = await browser.newContext({ viewport: WIDTHS[look], deviceScaleFactor: 1.5 });
     const page = await context.newPage();
     await page.setContent(previewOf({ ...drawn, names, pictures: server.uploaded, timeZone: 'Europe/Berlin' }));
@@ -52,8 +52,11 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
   async function home(name: string, person: Person): Promise<void> {
     await hands.event({ type: 'app_home_opened', user: person.userId, channel: `D${person.userId}`, tab: 'home' });
     const blocks = await until('Home page', () => server.homes.get(person.userId));
-    const message = { ts: String(Date.now() / 1000), user: BOT, text: '', blocks };
-    await photograph(name, 'wide', { title: 'Countersign: Home', messages: [message] });
+    await photograph(name, 'wide', { title: 'Countersign: Home', home: blocks });
+  }
+  async function form(name: string, title: string): Promise<void> {
+    const { view } = await until('form', () => server.view(owner.userId));
+    await photograph(name, 'wide', { title, view });
   }
   const press = async (person: Person, { ts }: KeptMessage, action: string) =>
     void (await hands.click(person, thread(), { ref: ts, thread: thread() }, action));
@@ -61,16 +64,17 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
   try {
     await hands.say(merchant, `set up WooCommerce for ${shop.origin}`);
     const card = await says(/Asked by/);
-    await press(owner, await says(/I work alone/, owner), 'choose_approvers');
-    await photograph('slack-settings', 'wide', {
-      title: 'Choose approvers',
-      view: (await until('form', () => server.view(owner.userId))).view,
-    });
+    const first = await says(/I work alone/, owner);
+    await shoot('slack-first-admin', owner);
+    await press(owner, first, 'choose_approvers');
+    await form('slack-approvers', 'Choose approvers');
     await hands.submit(owner, thread(), { approvers: [approver.userId], required: ['1'], rules: [] });
     await until('approver', () => (/Approver/.test(JSON.stringify(server.messages(CHANNEL))) ? true : undefined));
     await shoot('slack-consent', approver);
     await shoot('slack-consent-phone', approver, 'phone');
-    await shoot('slack-first-admin', owner);
+    await hands.command(owner, '/countersign', 'settings');
+    await form('slack-settings', '/countersign settings');
+    server.closeView(owner.userId);
     await home('slack-home', approver);
     await press(approver, card, 'approve');
     const link = await says(/\/connect\//, merchant);

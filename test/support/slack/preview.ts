@@ -6,6 +6,8 @@ export interface Preview {
   readonly messages?: readonly KeptMessage[];
   /** An open modal, as Slack was sent it. */
   readonly view?: Readonly<Record<string, unknown>>;
+  /** The blocks of somebody's Home page. */
+  readonly home?: readonly unknown[];
   readonly names: ReadonlyMap<string, string>;
   /** Uploaded pictures, by the id of their file. */
   readonly pictures: ReadonlyMap<string, Buffer>;
@@ -16,7 +18,7 @@ type Json = Readonly<Record<string, unknown>>;
 const MARKS: Readonly<Record<string, string>> = { pending: '○', in_progress: '◐', complete: '✓', error: '!' };
 
 /** Our own drawing of Block Kit as Slack's clients show it, near enough to judge a card by; it says that it is one. */
-export function previewOf({ title, messages = [], view, names, pictures, timeZone }: Preview): string {
+export function previewOf({ title, messages = [], view, home, names, pictures, timeZone }: Preview): string {
   const time = (seconds: number, format: string) => {
     const at = new Date(seconds * 1000);
     const shown = (options: Intl.DateTimeFormatOptions) =>
@@ -104,7 +106,7 @@ export function previewOf({ title, messages = [], view, names, pictures, timeZon
         return (block.options as Json[])
           .map(({ text, value, description }) => {
             const mark = chosen.includes(`"value":${JSON.stringify(value)}`) ? '☑' : '☐';
-            return `<p>${mark} ${all([text])} ${description ? `<small>${all([description])}</small>` : ''}</p>`;
+            return `<p>${mark} ${all([text])}</p>${description ? `<p class="beside"><small>${all([description])}</small></p>` : ''}`;
           })
           .join('');
       }
@@ -115,7 +117,7 @@ export function previewOf({ title, messages = [], view, names, pictures, timeZon
       case 'multi_conversations_select':
         return `<div class="field">${((block.initial_conversations ?? []) as string[]).map((id) => `#${names.get(id) ?? id}`).join(' ') || 'Select channels'} ▾</div>`;
       case 'plain_text_input':
-        return `<div class="field">${escaped(String(block.initial_value ?? ' '))}</div>`;
+        return `<div class="field${block.multiline ? ' tall' : ''}">${escaped(String(block.initial_value ?? ' '))}</div>`;
       default:
         throw new Error(`the preview does not know how to draw ${String(block.type)}`);
     }
@@ -139,9 +141,10 @@ export function previewOf({ title, messages = [], view, names, pictures, timeZon
     ? `<section class="modal"><h1>${all([view.title])}</h1>${all(view.blocks)}<div class="actions end">
       <span class="button">${all([view.close])}</span><span class="button primary">${all([view.submit])}</span></div></section>`
     : '';
+  const page = home ? `<main>${all(home)}</main>` : '';
   return `<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>${STYLE}</style>
     <header>${escaped(title)}<small>Preview, drawn by Countersign from what it sends to Slack</small></header>
-    ${messages.map(drawMessage).join('')}${form}`;
+    ${messages.map(drawMessage).join('')}${page}${form}`;
 }
 
 function escaped(text: string): string {
@@ -162,4 +165,4 @@ const STYLE = `
   .plan, .folded { border: 1px solid #ddd; border-radius: 10px; padding: 8px 14px; margin: 6px 0 } .plan i { font-style: normal; display: inline-block; width: 18px } .complete i { color: #007a5a } .error i { color: #e01e5a }
   .pending { color: #868686 } .in_progress { font-weight: 700 } table { border-collapse: collapse; margin: 6px 0 } td { overflow-wrap: normal; border: 1px solid #ddd; padding: 4px 10px; vertical-align: top }
   .gap { flex: 0 0 36px } .body img { max-width: 240px; border: 1px solid #ddd; border-radius: 8px; display: block } .modal { margin: 20px; border: 1px solid #ccc; border-radius: 10px; padding: 20px; max-width: 520px; box-shadow: 0 4px 16px #0003 }
-  .input { margin: 14px 0 } .field { border: 1px solid #868686; border-radius: 5px; padding: 6px 10px; margin: 4px 0; min-height: 36px } @media (max-width: 500px) { header, article { padding-inline: 12px } }`;
+  .input { margin: 14px 0 } .beside { margin: -4px 0 2px 22px } .field.tall { min-height: 78px } main { padding: 6px 20px 20px; max-width: 640px } .field { white-space: pre-wrap; border: 1px solid #868686; border-radius: 5px; padding: 6px 10px; margin: 4px 0; min-height: 36px } @media (max-width: 500px) { header, article { padding-inline: 12px } }`;
