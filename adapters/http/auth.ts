@@ -1,11 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import OAuth from 'oauth-1.0a';
 import { CountersignError } from '../../core/errors.ts';
+import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { HttpAuth, HttpRequest } from '../../core/ports/http.ts';
 
 /**
  * The value of the Authorization header: the only place where credentials go, never the URL.
- * @throws CountersignError `egress_refused` for Basic without TLS, which would show the password to everyone on the way.
+ * @throws CountersignError `egress_refused` for Basic without TLS, which would show the password to everyone on the way;
+ * to this computer itself nobody is on the way.
  */
 export function authorization(auth: HttpAuth, request: HttpRequest): string {
   switch (auth.kind) {
@@ -20,7 +22,7 @@ export function authorization(auth: HttpAuth, request: HttpRequest): string {
 
 /** RFC 7617, UTF-8. */
 function basic({ username, password }: HttpAuth & { kind: 'basic' }, url: string): string {
-  if (new URL(url).protocol !== 'https:') {
+  if (isUnencrypted(new URL(url).origin)) {
     throw new CountersignError(
       'egress_refused',
       'A name and password are sent over https only; this address is plain http, so nothing was sent.',

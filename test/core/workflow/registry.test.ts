@@ -5,6 +5,7 @@ import { createWorkflowRegistry } from '../../../core/workflow/registry.ts';
 import { describeStep } from '../../../core/workflow/steps/index.ts';
 
 const ID = 'woocommerce_api_key_generation';
+const WORDPRESS = ['wordpress_application_password', 'wordpress_authorize_application'];
 const ALIAS = 'should-complete-woocommerce-setup-and-enable-product-search';
 
 const visible = (selector: string) => ({ kind: 'visible', locator: { by: 'css', selector } });
@@ -84,8 +85,8 @@ describe('the registry', () => {
     expect(registry.getDefinition(ALIAS)).toBe(registry.getDefinition(ID));
     expect(registry.get(ID)?.service).toBe('woocommerce');
     expect(registry.exists(ALIAS)).toBe(true);
-    expect(registry.list().map(({ id }) => id)).toEqual([ID]);
-    expect(registry.count()).toBe(1);
+    expect(registry.list().map(({ id }) => id)).toEqual([ID, ...WORDPRESS]);
+    expect(registry.count()).toBe(1 + WORDPRESS.length);
   });
 
   test('says which workflow it does not know', () => {
