@@ -1,7 +1,16 @@
 // A real WordPress from Debian's packages. Its programs are installed where they are missing; its code is unpacked beside
 // them and not installed, because the package wants a web server of its own, which would start.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +102,8 @@ async function unpacked(): Promise<Packages> {
     await run('apt-get', ['-q', 'download', ...UNPACKED], { cwd: part, timeout: LIMIT_MS, env });
     for (const file of readdirSync(part).filter((name) => name.endsWith('.deb')))
       await run('dpkg-deb', ['-x', join(part, file), part], { timeout: LIMIT_MS });
+    // Its links to other packages' files are relative.
+    for (const name of ['javascript', 'php']) symlinkSync(`/usr/share/${name}`, join(part, 'usr/share', name));
     writeFileSync(join(part, 'usr/share/wordpress/wp-config.php'), "<?php require getenv('WORDPRESS_CONFIG');\n");
     writeFileSync(join(part, 'whole'), '');
     await chmod(part, 0o755);
