@@ -44,7 +44,7 @@ export function wordPressPackages(): Promise<Availability> {
 }
 
 async function provide(): Promise<Availability> {
-  if (!isDebian()) return { missing: 'A real WordPress is only brought up on Debian, from its packages.' };
+  if (!isDebian()) return { missing: 'A real WordPress is brought up on Debian alone, from its packages.' };
   try {
     if (!(await hasPrograms())) {
       if (process.getuid?.() !== 0) return unavailable('PHP or MariaDB is missing, and only root can install them');
@@ -61,7 +61,7 @@ async function provide(): Promise<Availability> {
 
 function unavailable(why: string): Availability {
   const missing = `No real WordPress here: ${why}.`;
-  if (process.env.CI === 'true') throw new Error(missing);
+  if (process.env.CI === 'true') throw new Error(missing); // a run that shall tell whether all is well leaves nothing out
   return { missing };
 }
 

@@ -23,8 +23,7 @@ function code_form($id, $error)
         . '<input type="hidden" name="redirect_to" value="' . esc_attr($_REQUEST['redirect_to'] ?? admin_url()) . '">'
         . '<p><label for="authcode">Verification Code:</label>'
         . '<input type="text" name="authcode" id="authcode" class="input" autocomplete="one-time-code"></p>';
-    submit_button('Verify');
-    echo '</form>';
+    echo '<p class="submit"><input type="submit" class="button button-primary" value="Verify"></p></form>';
     login_footer();
     exit;
 }
