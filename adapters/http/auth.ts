@@ -6,13 +6,15 @@ import type { HttpAuth, HttpRequest } from '../../core/ports/http.ts';
 
 /**
  * The value of the Authorization header: the only place where credentials go, never the URL.
- * @throws CountersignError `egress_refused` for Basic without TLS, which would show the password to everyone on the way;
+ * @throws CountersignError `egress_refused` for Basic or Bearer without TLS, which would show the secret to everyone on the way;
  * to this computer itself nobody is on the way.
  */
 export function authorization(auth: HttpAuth, request: HttpRequest): string {
   switch (auth.kind) {
     case 'basic':
       return basic(auth, request.url);
+    case 'bearer':
+      return bearer(auth, request.url);
     case 'oauth1':
       return oauth1(auth, request);
     default:
@@ -29,6 +31,17 @@ function basic({ username, password }: HttpAuth & { kind: 'basic' }, url: string
     );
   }
   return `Basic ${Buffer.from(`${username.reveal()}:${password.reveal()}`, 'utf8').toString('base64')}`;
+}
+
+/** RFC 6750. */
+function bearer({ token }: HttpAuth & { kind: 'bearer' }, url: string): string {
+  if (isUnencrypted(new URL(url).origin)) {
+    throw new CountersignError(
+      'egress_refused',
+      'A token is sent over https only; this address is plain http, so nothing was sent.',
+    );
+  }
+  return `Bearer ${token.reveal()}`;
 }
 
 /** RFC 5849 one-legged: no token. The signature covers method, URL, query and a form body. */

@@ -13,6 +13,10 @@ export interface Service {
   readonly aliases: readonly string[];
   /** What the bot asks for when no address was given, such as `the address of your shop`. */
   readonly targetWords: string;
+  /** The one address that everybody's is at, so that requests need not name one. */
+  readonly home?: string;
+  /** What people call the other side in the middle of a sentence; `the shop` when absent. */
+  readonly side?: string;
   /** Reads the address as people write it: without a scheme, with a path, in capitals. */
   parseTarget(text: string): TargetResult;
   readonly operationTypes: Readonly<Partial<Record<OperationType, OperationTypeDefinition>>>;

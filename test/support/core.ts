@@ -80,7 +80,15 @@ export async function openCore(
     redact = (text) => text,
     perHour,
     hasPageModel = false,
-  }: { platform?: TestPlatform; rootKeys?: RootKeys; redact?: Redact; perHour?: number; hasPageModel?: boolean } = {},
+    serviceOf = getService,
+  }: {
+    serviceOf?: typeof getService;
+    platform?: TestPlatform;
+    rootKeys?: RootKeys;
+    redact?: Redact;
+    perHour?: number;
+    hasPageModel?: boolean;
+  } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
   const queue = createQueue({ url: programUrl, log: silentLog });
@@ -95,7 +103,7 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const planning = { database, audit, customers, queue, workflows, getService, hasPageModel };
+  const planning = { database, audit, customers, queue, workflows, getService: serviceOf, hasPageModel };
   const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
   const installing = { database, directory, sealer, customers, audit, mover, operations };
   const installations = createInstallations(installing);

@@ -61,6 +61,7 @@ export const wordpress = defineService({
   name: 'WordPress',
   aliases: ['wp', 'word press', 'word-press'],
   targetWords: 'the address of your site',
+  side: 'the site',
   parseTarget,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });
