@@ -82,6 +82,8 @@ async function readiness(
 ): Promise<void> {
   switch (action.kind) {
     case 'click':
+      await awaitScripts(handle, timeoutMs);
+      return awaitClickable(handle, timeoutMs, atRest);
     case 'hover':
       return awaitClickable(handle, timeoutMs, atRest);
     case 'fill':
@@ -96,6 +98,18 @@ async function readiness(
     default:
       return action satisfies never;
   }
+}
+
+/** A page that is still being read after so long is taken as it is: what it waits for may never come. */
+const SCRIPTS_LIMIT_MS = 10_000;
+
+/** Buttons show before the scripts at a page's end have bound them: what is clicked until then goes nowhere. */
+async function awaitScripts(handle: ElementHandle, timeoutMs: number): Promise<void> {
+  const frame = await handle.ownerFrame();
+  const timeout = Math.max(1, Math.min(timeoutMs, SCRIPTS_LIMIT_MS));
+  await frame?.waitForLoadState('domcontentloaded', { timeout }).catch((error: unknown) => {
+    if (!(error instanceof Error && error.name === 'TimeoutError')) throw error;
+  });
 }
 
 /**

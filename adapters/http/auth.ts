@@ -1,11 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import OAuth from 'oauth-1.0a';
 import { CountersignError } from '../../core/errors.ts';
+import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { HttpAuth, HttpRequest } from '../../core/ports/http.ts';
 
 /**
  * The value of the Authorization header: the only place where credentials go, never the URL.
- * @throws CountersignError `egress_refused` for Basic or Bearer without TLS, which would show the secret to everyone on the way.
+ * @throws CountersignError `egress_refused` for Basic or Bearer without TLS, which would show the secret to everyone on the way;
+ * to this computer itself nobody is on the way.
  */
 export function authorization(auth: HttpAuth, request: HttpRequest): string {
   switch (auth.kind) {
@@ -22,7 +24,7 @@ export function authorization(auth: HttpAuth, request: HttpRequest): string {
 
 /** RFC 7617, UTF-8. */
 function basic({ username, password }: HttpAuth & { kind: 'basic' }, url: string): string {
-  if (new URL(url).protocol !== 'https:') {
+  if (isUnencrypted(new URL(url).origin)) {
     throw new CountersignError(
       'egress_refused',
       'A name and password are sent over https only; this address is plain http, so nothing was sent.',
@@ -31,10 +33,9 @@ function basic({ username, password }: HttpAuth & { kind: 'basic' }, url: string
   return `Basic ${Buffer.from(`${username.reveal()}:${password.reveal()}`, 'utf8').toString('base64')}`;
 }
 
-/** RFC 6750. What goes to this computer itself travels nowhere. */
+/** RFC 6750. */
 function bearer({ token }: HttpAuth & { kind: 'bearer' }, url: string): string {
-  const { protocol, hostname } = new URL(url);
-  if (protocol !== 'https:' && !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)) {
+  if (isUnencrypted(new URL(url).origin)) {
     throw new CountersignError(
       'egress_refused',
       'A token is sent over https only; this address is plain http, so nothing was sent.',

@@ -455,6 +455,7 @@ export function readWayValue(value: string): { readonly shown: string; readonly 
 /** `read only`, `read and write` */
 export function accessWords(operation: Operation): string {
   const scope = operation.plan.values.scope;
+  if (scope === 'account') return 'everything that the account may';
   return scope === 'read'
     ? 'read only'
     : scope === 'write'

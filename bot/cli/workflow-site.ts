@@ -3,6 +3,7 @@ import { CountersignError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
 import type { OperationTypeDefinition } from '../../core/services/service.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
 import { type ReplayReport, replayWorkflow } from '../../core/workflow/replay.ts';
 import type { Workflow } from '../../core/workflow/workflow.ts';
 import type { Call } from './command.ts';
@@ -82,8 +83,8 @@ function variableOf(slot: string): string {
 /** Replays a workflow in a fresh browser that can reach its site and nothing else. @throws CountersignError `config_invalid`. */
 export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite): Promise<ReplayReport> {
   const type = typeOf(workflow);
-  const defaults =
-    type?.permissions.filter(({ isDefault, isRequired }) => isDefault || isRequired).map(({ id }) => id) ?? [];
+  const way = type?.ways.find(({ workflowId }) => workflowId === workflow.id);
+  const defaults = type && way ? defaultPermissions(type, way) : [];
   const label = `Countersign ${workflow.id} ${new Date().toISOString().slice(0, 16)}`;
   const values = { label, ...type?.values(defaults), ...site.inputs, base: site.base };
   const missing = workflow.inputs.filter((name) => !Object.hasOwn(values, name));
@@ -116,12 +117,22 @@ function typeOf(workflow: Workflow): OperationTypeDefinition | undefined {
 /** The permissions that lead to these values: what a check of the key expects of it. */
 function permissionsFor(type: OperationTypeDefinition, values: Readonly<Record<string, string>>): readonly string[] {
   const ids = type.permissions.map(({ id }) => id);
-  const choices = Array.from({ length: 2 ** ids.length }, (_, bits) => ids.filter((_id, i) => (bits >> i) % 2 === 1));
   const fits = (granted: readonly string[]) =>
     type.checkPermissions(granted) === undefined &&
     Object.entries(type.values(granted)).every(([name, value]) => values[name] === value || name.endsWith('Words'));
-  return choices.find(fits) ?? ids;
+  return choicesOf(type, ids).find(fits) ?? ids;
 }
+
+/** All of them where they are few; else those that are two permissions at most from what is asked for by itself. */
+function choicesOf(type: OperationTypeDefinition, ids: readonly string[]): readonly (readonly string[])[] {
+  if (ids.length <= FEW)
+    return Array.from({ length: 2 ** ids.length }, (_, bits) => ids.filter((_id, i) => (bits >> i) % 2 === 1));
+  const usual = defaultPermissions(type);
+  const without = (...changed: readonly string[]) => ids.filter((id) => usual.includes(id) !== changed.includes(id));
+  return [usual, ...ids.flatMap((one) => ids.map((other) => without(one, other)))];
+}
+
+const FEW = 10;
 
 /** Whether an address is one of this computer or a private network, by its looks: for a hint, not for a decision. */
 export function looksPrivate(base: string): boolean {

@@ -46,8 +46,8 @@ export interface StepRun {
   entered?(): Promise<Readonly<Record<string, Secret>> | undefined>;
   /** Proves that the kept credential works; or this one, before it is kept. */
   verify(credential?: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
-  /** Told of every secret that a page shows, before anything else is done with it. */
-  learn(secret: Secret): void;
+  /** Told of every part of a result that a page shows, before anything else is done with it. */
+  learn(secret: Secret, field: string): void;
   /** Every secret that was opened or learned: it may show on the pages, and pictures hide it. */
   knownSecrets(): readonly Secret[];
   /** The model that may be asked where an element is; absent where plan, customer or configuration have none. */

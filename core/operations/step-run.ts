@@ -57,6 +57,10 @@ export function stepRun(
   const { operation } = lease;
   const { customerId } = operation;
   const permission = step?.permission ?? 'sign_in';
+  const kindOf = (field: string) => (operation.type.result[field]?.isPublic ? 'public' : 'secret');
+  const learnFields = (fields: SecretFields) => {
+    for (const [field, secret] of Object.entries(fields)) secrets.learn(secret, kindOf(field));
+  };
   const reader = { customerId, forOperation: operation.id, fence: lease.fence };
   return {
     session,
@@ -86,7 +90,7 @@ export function stepRun(
       if (code) secrets.learn(code, 'secret');
       return code;
     },
-    learn: (secret) => secrets.learn(secret, 'secret'),
+    learn: (secret, field) => secrets.learn(secret, kindOf(field)),
     knownSecrets: () => secrets.all(),
     async secret(slot) {
       // Slots are named after the way's sign-in fields, which are credential types.
@@ -104,7 +108,7 @@ export function stepRun(
         await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
       }),
     async keep(found) {
-      for (const secret of Object.values(found)) secrets.learn(secret, 'secret');
+      learnFields(found);
       await deps.database.withCustomer(customerId, async (tx) => {
         // What the page has made is kept in any case, once its intent stands; what was entered, only as long as it is wanted.
         if (step?.kind === 'receive') {
@@ -117,7 +121,7 @@ export function stepRun(
     async entered() {
       const place = { ...enteredKeyPlace(operation), ...reader, why: `step ${step?.order ?? 0}` };
       const fields = await deps.vault.open(place, asSecrets);
-      for (const secret of Object.values(fields ?? {})) secrets.learn(secret, 'secret');
+      learnFields(fields ?? {});
       const formats = Object.entries(operation.type.result);
       const isWhole = fields && formats.every(([name, { matches }]) => matches.test(fields[name]?.reveal() ?? ''));
       return isWhole ? fields : undefined;
@@ -138,7 +142,7 @@ export function stepRun(
         return { kind: 'fails', reason, isRetryable: false };
       }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };
-      for (const secret of Object.values(credential)) secrets.learn(secret, 'secret');
+      learnFields(credential);
       return type.verify({ base, origin, credential, permissions, http: deps.http });
     },
   };

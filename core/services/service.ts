@@ -109,7 +109,7 @@ export interface OperationTypeDefinition {
   /** What it will not do, in one sentence. */
   readonly reassurance: string;
   /** The names that the workflow's one effect yields, each with its format. */
-  readonly result: Readonly<Record<string, { readonly label: string; readonly matches: RegExp }>>;
+  readonly result: Readonly<Record<string, ResultField>>;
   /**
    * Proves by reading calls that the credential works, and that it may do what was consented to and no more. What a person
    * entered is kept only where this says `works`.
@@ -121,6 +121,13 @@ export interface OperationTypeDefinition {
   guide(base: string, values: Readonly<Record<string, string>>): readonly string[];
   /** How a person ends the key with this label at the service, in order. */
   revokeGuide(base: string, label: string): readonly string[];
+}
+
+export interface ResultField {
+  readonly label: string;
+  readonly matches: RegExp;
+  /** It is no secret, such as a user name: words may hold it, as they may hold the one that signed in. */
+  readonly isPublic?: true;
 }
 
 /** One thing that is asked for, in plain words. */

@@ -67,12 +67,14 @@ export const fieldSchema = z.strictObject({
   fingerprint: fingerprintSchema.exactOptional(),
 });
 
+export const resultNameSchema = z.string().regex(/^[a-z][a-z0-9_]*$/);
+
 /** What a step brings back. */
 export const resultSchema = z.strictObject({
   /** What is seen once the result is on the page. */
   ready: conditionSchema,
   /** The parts of the result by the names under which they are kept. */
-  fields: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), fieldSchema),
+  fields: z.record(resultNameSchema, fieldSchema),
 });
 
 /** Words for an operator and the audit trail: `#wp-submit`, or the role and name when no selector was recorded. */

@@ -78,6 +78,11 @@ function probeProblems(probe: NonNullable<Workflow['probe']>, workflow: Workflow
 }
 
 function secretProblems(step: Step, { secrets }: Workflow): readonly string[] {
+  if (step.kind === 'extract') {
+    const slots = Object.values(step.extract.entered ?? {});
+    const isDeclared = (value: string) => secrets.includes(secretSlot(value) ?? '');
+    return slots.filter((value) => !isDeclared(value)).map((value) => `${value} is no declared secret slot`);
+  }
   if (!('value' in step)) return [];
   const slot = secretSlot(step.value);
   if (slot === undefined) return step.value.includes('{secret:') ? ['a secret slot stands alone in its value'] : [];

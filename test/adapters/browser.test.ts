@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { perform } from '../../adapters/browser/elements.ts';
@@ -39,11 +40,22 @@ let site: LoopbackSite;
 let other: LoopbackSite;
 let test1: TestBrowser;
 let session: BrowserSession;
+/** Lets the script come that binds the button of `/bound`. */
+const { promise: binding, resolve: bind } = Promise.withResolvers<void>();
 
 beforeAll(async () => {
   other = await serveSite({ '/field': '<input id="x" aria-label="Elsewhere">' });
   site = await serveSite({
     '/form': FORM,
+    '/to-bound': '<a id="to" href="/bound">On</a>',
+    '/bound': '<button id="late">Make</button><input id="made"><script src="/binding"></script>',
+    '/binding': async (_, response) => {
+      await binding;
+      response.setHeader('content-type', 'text/javascript');
+      response.end(
+        `document.querySelector('#late').onclick = () => { document.querySelector('#made').value = 'made' }`,
+      );
+    },
     '/late': `<p>wait</p><script>setTimeout(() => { document.body.innerHTML = '<button>Ready</button>' }, 300)</script>`,
     '/leave': `<input id="x"><script>onbeforeunload = (event) => { event.preventDefault(); return 'stay?' }</script>`,
     '/popup': `<button id="b" onclick="window.open('/form'); alert('boo'); done.textContent = 'yes'">Open</button><p id="done"></p>`,
@@ -246,6 +258,19 @@ describe('acting', () => {
     expect([await valueAt('#d'), await valueAt('#out')]).toEqual(['Countersign op-7k3f9q2m', 'entered']);
     await act(css('#go'), { kind: 'click' });
     expect(await session.waitFor([{ kind: 'value', locator: css('#out'), equals: 'made' }], 3_000)).toBe(0);
+  });
+
+  test('clicks no button before the scripts that stand behind it on the page have run', async () => {
+    await openPage('/to-bound');
+    await act(css('#to'), { kind: 'click' });
+    const button = await the(css('#late'));
+    const clicking = session
+      .ready(button, { kind: 'click' }, 8_000)
+      .then(() => session.act(button, { kind: 'click' }, 3_000));
+    expect(await Promise.race([clicking.then(() => 'clicked'), delay(500, 'waits')])).toBe('waits');
+    bind();
+    await clicking;
+    expect(await session.waitFor([{ kind: 'value', locator: css('#made'), equals: 'made' }], 3_000)).toBe(0);
   });
 
   test('puts a secret into form fields only', async () => {

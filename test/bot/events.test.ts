@@ -270,7 +270,7 @@ test('several addresses, and one that can not be used, are asked about, and the 
     says(scene, merchant, 'ev-12', `set up WooCommerce for https://${'s'.repeat(63)}.${'t.'.repeat(100)}com`),
     1,
   );
-  expect(scene.chat.shown().at(-1)?.summary).toMatch(/^That name is too long for a shop: .* Nothing was done\./);
+  expect(scene.chat.shown().at(-1)?.summary).toMatch(/^That name is too long for a site: .* Nothing was done\./);
   expect(await scene.operations()).toEqual([]);
   await scene.deliver(says(scene, merchant, 'ev-13', `http://${TARGET}`), 1);
   expect(await scene.operations()).toHaveLength(1);

@@ -1,5 +1,6 @@
 // `node test/practice/serve.ts SERVICE`: a practice service until its standard input ends. The first line says, as JSON,
 // where it is, what signs in, and with which values its workflows are to be tried.
+import { startPracticeStripe } from './stripe/server.ts';
 import { startPracticeShop } from './woocommerce/server.ts';
 
 interface Served {
@@ -20,6 +21,18 @@ const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
         { label: 'Countersign check 2', scope: 'read_write', scopeWords: 'Read/Write' },
       ],
       close: () => shop.close(),
+    };
+  },
+  async stripe() {
+    const account = await startPracticeStripe();
+    return {
+      base: account.origin,
+      secrets: { admin_email: account.email, admin_password: account.password },
+      runs: [
+        { label: 'Countersign check 1' },
+        { label: 'Countersign check 2', mode: 'live', folder: '.', modeMark: 'Live mode', otherMark: 'Test mode' },
+      ],
+      close: () => account.close(),
     };
   },
 };

@@ -1,30 +1,17 @@
 import { defineService } from '../define-service.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { signInFields } from '../sign-in.ts';
+import { parseSite } from '../site-target.ts';
 import { examine } from './examine.ts';
 import { grant } from './grant.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
-import { parseTarget } from './target.ts';
 import { verify } from './verify.ts';
 
-const signIn: readonly CredentialField[] = [
-  {
-    name: 'admin_username',
-    label: "User name or e-mail address of the shop's admin",
-    help: 'What you enter on the page yourshop/wp-login.php. The account needs the role Administrator or Shop manager.',
-    isSecret: false,
-    autocomplete: 'username',
-    validate: (text) => (text.trim() === '' ? 'Enter the user name or e-mail address.' : tooLong(text)),
-  },
-  {
-    name: 'admin_password',
-    label: 'Password',
-    help: 'It is typed once into your own sign-in page, and deleted when the operation ends.',
-    isSecret: true,
-    autocomplete: 'current-password',
-    validate: (text) => (text === '' ? 'Enter the password.' : tooLong(text)),
-  },
-];
+const signIn = signInFields({
+  label: "User name or e-mail address of the shop's admin",
+  help: 'What you enter on the page yourshop/wp-login.php. The account needs the role Administrator or Shop manager.',
+});
 
 const half = (name: string, label: string, matches: RegExp): CredentialField => ({
   ...{ name, label, help: '', isSecret: true, autocomplete: 'off' },
@@ -84,13 +71,8 @@ export const woocommerce = defineService({
   name: 'WooCommerce',
   aliases: ['woo', 'woo commerce', 'woo-commerce', 'woocomerce'],
   targetWords: 'the address of your shop',
-  parseTarget,
+  parseTarget: (text) => parseSite(text, ['shop', 'cart', 'checkout', 'my-account']),
   frontPage: (base) => `${base}/`,
   examine,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });
-
-/** WordPress stores names up to 60 and e-mail addresses up to 100 characters; passwords are cut at 4096 bytes. */
-function tooLong(text: string): string | undefined {
-  return text.length > 4096 ? 'That is too long.' : undefined;
-}

@@ -1,14 +1,11 @@
-import { z } from 'zod';
-import { CountersignError } from '../../errors.ts';
 import type { HttpAuth, HttpResponse } from '../../ports/http.ts';
 import { Secret } from '../../secret.ts';
+import { type ApiError, apiError, fails, hostOf, locationOf, outage, parsed } from '../answers.ts';
 import type { VerifyInput, VerifyResult } from '../service.ts';
 import { scopeOf } from './permissions.ts';
 
 const TIMEOUT_MS = 20_000;
 const MANY = 10_000;
-const errorSchema = z.object({ code: z.string(), message: z.string().optional() });
-type ApiError = z.infer<typeof errorSchema>;
 
 /**
  * Proves a key by reading one product: Basic over https, OAuth 1.0a (HMAC-SHA256) over http, since WooCommerce takes a key
@@ -24,7 +21,7 @@ export async function verify(input: VerifyInput): Promise<VerifyResult> {
       ? await proveWriteOnly(input, key, answer)
       : proveReading(input, answer);
   } catch (error) {
-    return outage(input, error);
+    return outage(input, 'key', error);
   }
 }
 
@@ -121,47 +118,10 @@ function unauthorised(input: VerifyInput, error: ApiError | undefined): string {
     : `${host} answered as if no key had been sent (401). The key may be good: over http the shop must read a signature, which a server before it may keep away. Try the address with https.`;
 }
 
-function outage(input: VerifyInput, error: unknown): VerifyResult {
-  if (!(error instanceof CountersignError)) throw error;
-  if (error.code === 'network') return fails(`${hostOf(input)} could not be reached to check the key.`, true);
-  if (error.code === 'egress_refused')
-    return fails(`${hostOf(input)} may not be reached from here, so the key was not checked.`);
-  throw error;
-}
-
-function apiError({ body }: HttpResponse): ApiError | undefined {
-  return errorSchema.safeParse(parsed(body)).data;
-}
-
 function isList(body: string): boolean {
   return Array.isArray(parsed(body));
 }
 
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Where a redirect leads. A name is the site's text, so it is said only where it is the shop's own with or without `www.`. */
-function locationOf(input: VerifyInput, { headers }: HttpResponse): string {
-  const url = URL.parse(headers.location ?? '', input.base);
-  if (url?.origin === input.origin) return 'another of its own pages';
-  const bare = (host: string) => host.replace(/^www\./, '');
-  const isSameShop = url?.protocol.startsWith('http') && bare(url.host) === bare(hostOf(input));
-  return url && isSameShop ? url.origin : 'another address';
-}
-
-function hostOf({ base }: VerifyInput): string {
-  return new URL(base).host;
-}
-
 function methodOf({ origin }: VerifyInput): string {
   return origin.startsWith('https:') ? 'GET products, Basic over https' : 'GET products, OAuth 1.0a over http';
-}
-
-function fails(reason: string, isRetryable = false): VerifyResult {
-  return { kind: 'fails', reason, isRetryable };
 }

@@ -13,7 +13,14 @@ import type { FoundElement } from '../../ports/browser.ts';
 import type { ConversationEnd } from '../../ports/model.ts';
 import { Secret } from '../../secret.ts';
 import { isSameElement, wholePattern } from '../elements.ts';
-import { elementBase, elementWords, type Risk, resultSchema } from '../step-base.ts';
+import { secretSlot } from '../placeholders.ts';
+import { elementBase, elementWords, type Risk, resultNameSchema, resultSchema, valueSchema } from '../step-base.ts';
+
+/** As a click's result, with what of it a person entered: a page shows no user name beside a new password. */
+const madeSchema = resultSchema.extend({
+  /** Parts of the result by the sign-in secrets that they are. */
+  entered: z.record(resultNameSchema, valueSchema).exactOptional(),
+});
 
 export const schema = z.strictObject({
   ...elementBase,
@@ -21,15 +28,17 @@ export const schema = z.strictObject({
   action: z.literal('copy'),
   /** As a click's: the result stands there. */
   opensPage: z.boolean().exactOptional(),
-  extract: resultSchema,
+  extract: madeSchema,
 });
 type ExtractStep = z.infer<typeof schema>;
 type Field = ExtractStep['extract']['fields'][string];
+type Reading = { readonly extract: Pick<ExtractStep['extract'], 'fields'> };
 
 export const risk: Risk = 'creates';
 
 export function describe(step: ExtractStep): string {
-  return `click ${elementWords(step)}, keep ${Object.keys(step.extract.fields).join(' and ')}`;
+  const { fields, entered } = step.extract;
+  return `click ${elementWords(step)}, keep ${Object.keys({ ...fields, ...entered }).join(' and ')}`;
 }
 
 /**
@@ -37,6 +46,8 @@ export function describe(step: ExtractStep): string {
  * After the click it never clicks again, clears no obstacle and takes no picture until the result is kept.
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
+  // Before the click: after it, nothing that may fail comes between the page and the vault.
+  const entered = await openEntered(step, stage);
   const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
   const clicked =
     located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(step, stage, located);
@@ -47,7 +58,7 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   if (problem !== undefined) return { ...problem, ...said };
   const read = await readFields(step, stage);
   if (read.kind === 'failed') return { ...read, ...said };
-  await stage.run.keep(read.found); // not raced with the abort: a write that has begun is not left half-way
+  await stage.run.keep({ ...read.found, ...entered }); // not raced with the abort: a write that has begun is not left half-way
   const relocated = ofTrigger ?? leastSure(read.relocated);
   const rung = conversation !== undefined ? 'model' : relocated === undefined ? 'replayed' : 'relocated';
   const picture = await takePicture(stage, { rung, isRevealing: true });
@@ -60,6 +71,15 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
     ...(relocated ? { relocated } : {}),
     ...(all.length > 0 ? { heals: all } : {}),
   };
+}
+
+async function openEntered({ extract }: ExtractStep, stage: Stage): Promise<Readonly<Record<string, Secret>>> {
+  const opened: Record<string, Secret> = {};
+  for (const [name, value] of Object.entries(extract.entered ?? {})) {
+    await stage.during(() => stage.run.guard());
+    opened[name] = await stage.during(() => stage.run.secret(secretSlot(value) ?? ''));
+  }
+  return opened;
 }
 
 function leastSure(found: Readonly<Record<string, RelocatedElement>>): Relocated | undefined {
@@ -125,7 +145,7 @@ type Read =
   | Failed;
 
 /** Reads every field; all of them fit their format, or none is handed on. */
-export async function readFields(step: Pick<ExtractStep, 'extract'>, stage: Stage): Promise<Read> {
+export async function readFields(step: Reading, stage: Stage): Promise<Read> {
   const found: Record<string, Secret> = {};
   const relocated: Record<string, RelocatedElement> = {};
   const misfits: string[] = [];
@@ -134,7 +154,7 @@ export async function readFields(step: Pick<ExtractStep, 'extract'>, stage: Stag
     if (at === undefined) return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
     if ('score' in at) relocated[name] = at;
     const value = new Secret(await stage.during(() => stage.run.session.read(at.element)));
-    stage.run.learn(value);
+    stage.run.learn(value, name);
     found[name] = value;
     if (!wholePattern(field.matches).test(value.reveal())) misfits.push(words(name));
   }

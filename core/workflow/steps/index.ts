@@ -85,12 +85,12 @@ export function fillStep(step: Step, values: Values): Step {
   return filled as Step; // each field was replaced by one of the same shape
 }
 
-function fillExtract({ ready, fields }: ExtractPart, values: Values): ExtractPart {
+function fillExtract({ ready, fields, ...rest }: ExtractPart, values: Values): ExtractPart {
   const filled = Object.entries(fields).map(([name, field]) => {
     const locators = field.locators.map((locator) => fillLocator(locator, values));
     return [name, { ...field, locators }];
   });
-  return { ready: fillCondition(ready, values), fields: Object.fromEntries(filled) };
+  return { ...rest, ready: fillCondition(ready, values), fields: Object.fromEntries(filled) };
 }
 
 function definitionOf(step: Step): StepKindDefinition<Step> {

@@ -8,7 +8,6 @@ import { getService, services } from '../../../core/services/index.ts';
 import type { VerifyResult } from '../../../core/services/service.ts';
 import { defaultPermissions, permissionProblem } from '../../../core/services/ways.ts';
 import { woocommerce } from '../../../core/services/woocommerce/index.ts';
-import { parseTarget } from '../../../core/services/woocommerce/target.ts';
 import { verify } from '../../../core/services/woocommerce/verify.ts';
 import { createWorkflowRegistry } from '../../../core/workflow/registry.ts';
 
@@ -63,7 +62,7 @@ describe('the address of a shop', () => {
     [`${'s'.repeat(63)}.${'shop.'.repeat(36)}example.c`, `https://${'s'.repeat(63)}.${'shop.'.repeat(36)}example.c`],
     ['münchen-shop.example', 'https://xn--mnchen-shop-thb.example'],
   ])('reads %s as %s', (text, base) => {
-    expect(parseTarget(text)).toEqual({ kind: 'target', origin: base, base });
+    expect(woocommerce.parseTarget(text)).toEqual({ kind: 'target', origin: base, base });
   });
 
   test.each([
@@ -78,7 +77,7 @@ describe('the address of a shop', () => {
     ['https://example.com/store/../other?x#y', '/other'],
     ['https://example.com/workshop', '/workshop'],
   ])('takes from %s the folder "%s"', (text, folder) => {
-    expect(parseTarget(text)).toEqual({
+    expect(woocommerce.parseTarget(text)).toEqual({
       kind: 'target',
       origin: 'https://example.com',
       base: `https://example.com${folder}`,
@@ -108,12 +107,12 @@ describe('the address of a shop', () => {
     ['http://%6c%6fcalhost.example', 'percent sign'],
     ['https://shop..example.com', 'no dot'],
     ['https://exa mple.com', 'no spaces'],
-    ['https://shop.example.com/%2e%2e%2f"x', 'the shop itself'],
+    ['https://shop.example.com/%2e%2e%2f"x', 'the site itself'],
     [`https://shop.example.com/${'p'.repeat(2024)}`, 'at most 2048 characters'],
     [`${'shop.'.repeat(50)}example`, 'at most 253 characters'],
     [`${'s'.repeat(64)}.example.com`, '63 between two dots'],
   ])('refuses %s', (text, words) => {
-    const result = parseTarget(text);
+    const result = woocommerce.parseTarget(text);
     expect(result).toMatchObject({ kind: 'invalid', reason: expect.stringContaining(words) });
     expect(result.kind === 'invalid' && result.reason).not.toContain('hunter2');
   });

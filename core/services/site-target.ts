@@ -1,10 +1,7 @@
-import type { TargetResult } from '../service.ts';
+import type { TargetResult } from './service.ts';
 
 const EXAMPLE = 'Send it like this: shop.example.com';
 
-/** Pages of a shop that people copy their address from; what comes before is the shop. */
-const KNOWN_TAILS =
-  /\/(?:(?:wp-admin|wp-login\.php|wp-json|wc-auth|wp-content)(?:\/.*)?|(?:index\.php|shop|cart|checkout|my-account)\/?)$/i;
 /** RFC 1035, section 2.3.4, without the root's dot and length bytes. */
 const HOST_CHARACTERS = 253;
 const LABEL_CHARACTERS = 63;
@@ -14,27 +11,28 @@ const PLAIN_PATH = /^(?:\/[A-Za-z0-9._~-]+)*$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i;
 
 /**
- * Reads a shop's address as people write it. Without a scheme it is https, except for this computer itself, where no
- * certificate exists; an `http://` that was written is kept. Whether the address may be reached is not decided here.
+ * Reads the address of a WordPress site as people write it. Without a scheme it is https, except for this computer itself,
+ * where no certificate exists; an `http://` that was written is kept. Whether the address may be reached is not decided
+ * here. @param pages further pages of such sites that are no folder of theirs, such as `cart`.
  */
-export function parseTarget(text: string): TargetResult {
+export function parseSite(text: string, pages: readonly string[] = []): TargetResult {
   const written = unwrapped(text);
   if (written.length > URL_CHARACTERS)
     return invalid(`That address is too long: an address has at most ${URL_CHARACTERS} characters. ${EXAMPLE}`);
-  if (written === '') return invalid(`The address of the shop is missing. ${EXAMPLE}`);
+  if (written === '') return invalid(`The address of the site is missing. ${EXAMPLE}`);
   if (/[\s\\\p{Cc}\p{Cf}]/u.test(written))
     return invalid(`An address has no spaces and no backslashes in it. ${EXAMPLE}`);
   const scheme = schemeOf(written);
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https')
-    return invalid(`A shop's address begins with https:// or http://, not with ${scheme}:. ${EXAMPLE}`);
+    return invalid(`A site's address begins with https:// or http://, not with ${scheme}:. ${EXAMPLE}`);
   if (scheme !== undefined && !/^https?:\/\/[^/]/i.test(written))
     return invalid(`That isn't an address that can be opened. ${EXAMPLE}`);
   const rest = scheme === undefined ? written : written.slice(scheme.length + 3);
   const chosen = scheme ?? (LOOPBACK.test(rest) ? 'http' : 'https');
-  return parseAuthority(chosen, rest);
+  return parseAuthority(chosen, rest, pages);
 }
 
-function parseAuthority(scheme: string, rest: string): TargetResult {
+function parseAuthority(scheme: string, rest: string, pages: readonly string[]): TargetResult {
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   if (authority.includes('@'))
     return invalid(
@@ -48,9 +46,15 @@ function parseAuthority(scheme: string, rest: string): TargetResult {
   const problem = hostProblem(port === undefined ? authority : authority.slice(0, -port.length - 1), url.hostname);
   if (problem !== undefined) return invalid(problem);
   url.hostname = url.hostname.replace(/\.$/, '');
-  const folder = url.pathname.replace(/\/+$/, '').replace(KNOWN_TAILS, '').replace(/\/+$/, '');
-  if (!PLAIN_PATH.test(folder)) return invalid(`Send the address of the shop itself, not of a page in it. ${EXAMPLE}`);
+  const folder = url.pathname.replace(/\/+$/, '').replace(copiedPage(pages), '').replace(/\/+$/, '');
+  if (!PLAIN_PATH.test(folder)) return invalid(`Send the address of the site itself, not of a page in it. ${EXAMPLE}`);
   return { kind: 'target', origin: url.origin, base: url.origin + folder };
+}
+
+/** A page that somebody copied their address from; what comes before is the site. */
+function copiedPage(pages: readonly string[]): RegExp {
+  const names = ['index\\.php', ...pages].join('|');
+  return new RegExp(`/(?:(?:wp-admin|wp-login\\.php|wp-json|wc-auth|wp-content)(?:/.*)?|(?:${names})/?)$`, 'i');
 }
 
 /** `written` is the host as it was typed, `host` what a browser makes of it. */
@@ -58,14 +62,14 @@ function hostProblem(written: string, host: string): string | undefined {
   const isAddress = host.startsWith('[') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
   // 0x7f.1, 2130706433 and the like are ways to write an address so that nobody recognises it.
   if (isAddress && written.toLowerCase() !== host)
-    return 'Write that address in its usual form, such as 192.0.2.10, or better: send the name of the shop.';
-  if (written.includes('%')) return `A shop's name has no percent sign in it. ${EXAMPLE}`;
+    return 'Write that address in its usual form, such as 192.0.2.10, or better: send the name of the site.';
+  if (written.includes('%')) return `A site's name has no percent sign in it. ${EXAMPLE}`;
   const name = host.replace(/\.$/, '');
   if (name.length > HOST_CHARACTERS || name.split('.').some((label) => label.length > LABEL_CHARACTERS))
-    return `That name is too long for a shop: a name has at most ${HOST_CHARACTERS} characters, and ${LABEL_CHARACTERS} between two dots. ${EXAMPLE}`;
+    return `That name is too long for a site: a name has at most ${HOST_CHARACTERS} characters, and ${LABEL_CHARACTERS} between two dots. ${EXAMPLE}`;
   const hasDot = name.includes('.') && !name.startsWith('.') && !name.includes('..');
   if (isAddress || name === 'localhost' || hasDot) return undefined;
-  return `“${name}” isn't the whole name of a shop: there is no dot in it. ${EXAMPLE}`;
+  return `“${name}” isn't the whole name of a site: there is no dot in it. ${EXAMPLE}`;
 }
 
 /** `localhost:4001` has a port, not a scheme. */

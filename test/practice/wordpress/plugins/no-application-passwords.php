@@ -1,0 +1,3 @@
+<?php
+// What security plugins do: nobody gets an application password.
+add_filter('wp_is_application_passwords_available', '__return_false');
