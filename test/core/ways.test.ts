@@ -5,7 +5,10 @@ import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { revokeResult } from '../../bot/commands/revoke.ts';
+import { chooseWay } from '../../bot/consent-flow.ts';
 import type { Context } from '../../bot/context.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import { newUuid } from '../../core/ids.ts';
 import { effectState } from '../../core/operations/effect.ts';
 import { enteredKeyPlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -34,7 +37,7 @@ import {
   trail,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createRecordingChat } from '../support/recording-chat.ts';
+import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 const only = stripe.operationTypes.api_key_generation;
@@ -94,6 +97,12 @@ const stored = () =>
   core.vault.get(shop.customerId, 'stripe', 'api_key', { target: practice.origin }).then((found) => found?.fields);
 const enteredRows = ({ id }: Operation) =>
   sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [id]);
+
+/** What the revocation and the button of another way use of a context, over the real core. */
+function contextWith(chat: RecordingChat): Context {
+  const progress = { refresh: async () => {} };
+  return { ...core, progress, log: silentLog, chat: () => chat } as unknown as Context;
+}
 
 describe('a key that was entered', () => {
   test('is proven, kept once and on record, without any browser', async () => {
@@ -242,6 +251,28 @@ describe('another way', () => {
     expect(await grant(core, second, shop.secondApprover)).toMatchObject({ kind: 'granted' });
   });
 
+  test('is for whoever asked and for those who may decide: nobody else changes the plan by its button', async () => {
+    const press = async (by: Member, value: string) => {
+      const chat = createRecordingChat();
+      const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+      const event = { kind: 'action', id: newUuid(), thread, from: by.person, action: 'choose_way' } as const;
+      await chooseWay(contextWith(chat), shop.customerId, by, { ...event, value, trigger: '' });
+      return chat.calls.map(({ card }) => card?.summary ?? '').join();
+    };
+    const first = await requestOperation(core, shop, asked());
+    const value = `${first.id} ${first.planHash} browser`;
+    expect(await press(shop.admin, value)).toContain('You may not decide on this request.');
+    expect(await press(shop.merchant, `${value}x`)).toContain('earlier version');
+    expect(await press(shop.merchant, first.id)).toContain('earlier version');
+    expect((await look(core, first)).planHash).toBe(first.planHash);
+    expect(await press(shop.merchant, value)).toBe('');
+    const second = await look(core, first);
+    expect(second.way.id).toBe('browser');
+    expect(await press(shop.approver, value)).toContain('earlier version');
+    expect(await press(shop.approver, `${second.id} ${second.planHash} entered`)).toBe('');
+    expect((await look(core, first)).way.id).toBe('entered');
+  });
+
   test('is what a plan from before there were several means by naming none: the first', async () => {
     const { plan } = await requestOperation(core, shop, asked());
     const { way: _, ...before } = plan;
@@ -260,16 +291,10 @@ describe('Revoke of a key that an API can end', () => {
       return answer;
     };
     const chat = createRecordingChat();
-    const context = {
-      ...core,
-      progress: { refresh: async () => {} },
-      log: silentLog,
-      chat: () => chat,
-    } as unknown as Context; // what the revocation uses of it
     const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
     const event = { kind: 'action', id: operation.id, thread, from: by.person, action: 'revoke' } as const;
     ended.splice(0);
-    await revokeResult(context, shop.customerId, by, { ...event, value: operation.id, trigger: '' });
+    await revokeResult(contextWith(chat), shop.customerId, by, { ...event, value: operation.id, trigger: '' });
     return { said: JSON.stringify(chat.calls), isKept: (await stored()) !== undefined };
   };
 
