@@ -1,31 +1,36 @@
 import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { databaseNow, type Transaction } from '../../core/database.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type OperationResult, unproven } from '../../core/operations/result.ts';
-import type { ChatEvent } from '../../core/ports/chat.ts';
-import type { StoredCredential } from '../../core/vault/vault.ts';
+import type { Block, ChatEvent } from '../../core/ports/chat.ts';
+import type { RevokeResult } from '../../core/services/service.ts';
+import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
 import { bold, capital, sideOf, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
 import { eventRef, reply, whisperWords } from '../speak.ts';
 
-/** Revoke on a result: the key leaves the vault for good, the countersignature is taken back; the shop's side is told. */
+/**
+ * Revoke on a result: the key is ended at the vendor where an API can, leaves the vault for good, and the countersignature is
+ * taken back. Where no API can, or it failed, people are told how.
+ */
 export async function revokeResult(
   context: Context,
   customerId: CustomerId,
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
+  const ended = await endThere(context, customerId, member, event.value);
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation) return 'unknown';
     if (!(await takeEvent(tx, customerId, eventRef(event))))
       return operation.result?.data.revokedAt ? operation : 'repeated';
-    if (operation.requester.id !== member.id && !member.roles.some((role) => role === 'approver' || role === 'admin'))
-      return 'not_allowed';
+    if (!mayRevoke(operation, member)) return 'not_allowed';
     return (await deleteResult(tx, context, operation, member)) ? operation : 'gone';
   });
   if (outcome === 'repeated') return;
@@ -40,7 +45,11 @@ export async function revokeResult(
     });
   }
   const label = outcome.result?.data.label ?? outcome.plan.label;
-  const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.`;
+  const side = capital(sideOf(outcome.service));
+  const isEnded = ended?.kind === 'revoked';
+  const there = isEnded ? ` ${side} no longer takes it.` : '';
+  const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.${there}`;
+  const failed = ended?.kind === 'fails' ? `${ended.reason} ` : '';
   await reply(
     context,
     event,
@@ -48,21 +57,57 @@ export async function revokeResult(
       summary: words,
       blocks: [
         { kind: 'text', text: [text(words)] },
-        {
-          kind: 'text',
-          tone: 'warning',
-          text: [bold(`${capital(sideOf(outcome.service))} still knows it. `), text('To end it there, too:')],
-        },
-        {
-          kind: 'list',
-          isNumbered: true,
-          items: outcome.type.revokeGuide(outcome.plan.base, label).map((step) => ({ text: [text(step)] })),
-        },
+        ...(isEnded ? [] : byHand(outcome, label, `${failed}${side} still knows it. `)),
       ],
     },
     'revoked',
   );
   await context.progress.refresh(customerId, outcome.threadId);
+}
+
+function mayRevoke({ requester }: Operation, { id, roles }: Member): boolean {
+  return requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
+}
+
+/** What is left for a person to do. */
+function byHand({ type, plan }: Operation, label: string, lead: string): readonly Block[] {
+  const items = type.revokeGuide(plan.base, label).map((step) => ({ text: [text(step)] }));
+  return [
+    { kind: 'text', tone: 'warning', text: [bold(lead), text('To end it there, too:')] },
+    { kind: 'list', isNumbered: true, items },
+  ];
+}
+
+/**
+ * Ends the key at the vendor, while there still is one to end it with: the vault is left after that, whatever came of it.
+ * `undefined`: no API can, this member may not, or the operation's key is not in the vault.
+ */
+async function endThere(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  operationId: string,
+): Promise<RevokeResult | undefined> {
+  const operation = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.get(tx, customerId, operationId),
+  );
+  if (!operation?.type.revoke || !mayRevoke(operation, member)) return undefined;
+  const stored = await context.vault.resultOf(customerId, operation.id);
+  if (!stored) return undefined;
+  const { service, credentialType, target } = stored;
+  const ref = { customerId, service, type: credentialType, target, actor: member.id, why: 'revoke' };
+  const credential = await context.vault.open(ref, (opened, { metadata }) =>
+    metadata.operationId === operation.id ? asSecrets(opened) : undefined,
+  );
+  if (!credential) return undefined;
+  const { base, origin, permissions } = operation.plan;
+  try {
+    return await operation.type.revoke({ base, origin, credential, permissions, http: context.http });
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    const reason = `${capital(sideOf(operation.service))} could not be reached to end it there.`;
+    return { kind: 'fails', reason, isRetryable: error.isRetryable };
+  }
 }
 
 /**

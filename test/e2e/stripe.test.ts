@@ -16,6 +16,8 @@ let practice: PracticeStripe;
 let withCode: PracticeStripe;
 /** Was left in live mode, whatever an address says. */
 let stuck: PracticeStripe;
+/** Asks for a code once more before it makes a key. */
+let asksAgain: PracticeStripe;
 let demo: TestDemo;
 let people: People;
 let merchant: Page;
@@ -25,7 +27,8 @@ beforeAll(async () => {
   practice = await startPracticeStripe();
   withCode = await startPracticeStripe({ twoFactor: true, form: { wording: 'A', offersTemplates: false } });
   stuck = await startPracticeStripe({ stuckIn: 'live' });
-  const hosts = [practice, withCode, stuck].map(({ origin }) => new URL(origin).host);
+  asksAgain = await startPracticeStripe({ form: { asksAgain: true } });
+  const hosts = [practice, withCode, stuck, asksAgain].map(({ origin }) => new URL(origin).host);
   demo = await startTestDemo({ env: { ALLOW_PRIVATE_TARGETS: hosts.join(',') } });
   people = await openPeople(demo.chatUrl);
   [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
@@ -33,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await people?.close();
   await demo?.remove();
-  for (const account of [practice, withCode, stuck]) await account?.close();
+  for (const account of [practice, withCode, stuck, asksAgain]) await account?.close();
 });
 beforeEach(() => appoint(demo, ['approver']));
 
@@ -200,6 +203,17 @@ describe('another way', () => {
       'The page is in the other mode than the one that was approved (test mode).',
     );
     expect(stuck.keys()).toEqual([]);
+  });
+
+  it('stops where Stripe asks for a code before it makes the key, and says what to do instead', async () => {
+    await chosen(asksAgain);
+    await approve();
+    await signIn(asksAgain);
+    const result = await seen(merchant, /was not set up\./, RUN_MS);
+    expect(await result.innerText()).toMatch(
+      /asks for a code before it makes the key[\s\S]*press “I make the key myself”/,
+    );
+    expect(asksAgain.keys()).toEqual([]);
   });
 
   it('can be left again before anybody has approved', async () => {
