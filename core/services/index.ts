@@ -1,8 +1,9 @@
 import type { Service } from './service.ts';
+import { shopify } from './shopify/index.ts';
 import { woocommerce } from './woocommerce/index.ts';
 
 /** Every service, one line each. */
-export const services: readonly Service[] = [woocommerce];
+export const services: readonly Service[] = [woocommerce, shopify];
 
 /** The service with this id; `undefined` when there is none. */
 export function getService(id: string): Service | undefined {
