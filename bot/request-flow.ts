@@ -31,8 +31,9 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   const type = service.operationTypes.api_key_generation;
   if (!type) return sayUnknown(context, asking, { ...intent, unknownService: service.name });
   if (intent.unclear) return askWhichTarget(context, asking, service, intent.wantsWrite, intent.unclear);
-  if (!intent.target) return askForTarget(context, asking, service, intent.wantsWrite);
-  const target = service.parseTarget(intent.target);
+  const named = intent.target ?? service.home;
+  if (!named) return askForTarget(context, asking, service, intent.wantsWrite);
+  const target = service.parseTarget(named);
   if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
   const verdict = await context.egress.check(target.origin);
   if (!verdict.isAllowed) return refuseTarget(context, asking, service, intent.wantsWrite, unreachable(target.origin));

@@ -5,12 +5,14 @@ import type { HttpAuth, HttpRequest } from '../../core/ports/http.ts';
 
 /**
  * The value of the Authorization header: the only place where credentials go, never the URL.
- * @throws CountersignError `egress_refused` for Basic without TLS, which would show the password to everyone on the way.
+ * @throws CountersignError `egress_refused` for Basic or Bearer without TLS, which would show the secret to everyone on the way.
  */
 export function authorization(auth: HttpAuth, request: HttpRequest): string {
   switch (auth.kind) {
     case 'basic':
       return basic(auth, request.url);
+    case 'bearer':
+      return bearer(auth, request.url);
     case 'oauth1':
       return oauth1(auth, request);
     default:
@@ -27,6 +29,18 @@ function basic({ username, password }: HttpAuth & { kind: 'basic' }, url: string
     );
   }
   return `Basic ${Buffer.from(`${username.reveal()}:${password.reveal()}`, 'utf8').toString('base64')}`;
+}
+
+/** RFC 6750. What goes to this computer itself travels nowhere. */
+function bearer({ token }: HttpAuth & { kind: 'bearer' }, url: string): string {
+  const { protocol, hostname } = new URL(url);
+  if (protocol !== 'https:' && !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)) {
+    throw new CountersignError(
+      'egress_refused',
+      'A token is sent over https only; this address is plain http, so nothing was sent.',
+    );
+  }
+  return `Bearer ${token.reveal()}`;
 }
 
 /** RFC 5849 one-legged: no token. The signature covers method, URL, query and a form body. */

@@ -6,7 +6,7 @@ import { isUnencrypted } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission, Way } from '../../core/services/service.ts';
 import { pauseNote } from './pause-words.ts';
-import { bold, clock, code, names, oneOf, person, place, shortHash, text } from './text.ts';
+import { bold, capital, clock, code, names, oneOf, person, place, shortHash, sideOf, text } from './text.ts';
 
 /** Who could decide as things stand, who can change that, and how many it takes. */
 export interface Deciders {
@@ -67,9 +67,9 @@ function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
 }
 
 /** Said before anybody approves: the key that is there now leaves the vault. */
-function replaced({ plan: { replaces } }: Operation): readonly Block[] {
+function replaced({ plan: { replaces }, service }: Operation): readonly Block[] {
   if (replaces === null) return [];
-  const words = `It takes the place of “${replaces}” in the vault. The shop goes on knowing that one until somebody revokes it there.`;
+  const words = `It takes the place of “${replaces}” in the vault. ${capital(sideOf(service))} goes on knowing that one until somebody revokes it there.`;
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 

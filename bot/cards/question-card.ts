@@ -7,7 +7,7 @@ import type { Block, Button, Card, CardStatus, PictureLink, Span } from '../../c
 import { LINK_MINUTES } from '../../core/vault/links.ts';
 import { pauseNote } from './pause-words.ts';
 import { stopButton } from './progress-card.ts';
-import { bold, clock, code, person, place, text } from './text.ts';
+import { bold, clock, code, person, place, sideOf, text } from './text.ts';
 
 /** A question with what its card shows beside it. */
 export interface Asked {
@@ -92,7 +92,7 @@ function toDo({ operation, question }: Asked, standing: Standing): readonly Bloc
       ? 'The work is paused, and nothing more was done. Go on takes it up again with the same approval; the sign-in is still there.'
       : question.kind === 'code'
         ? `: get the code where this account gets its codes, such as an app, a text message or an e-mail, and enter it on your one-time page. It is used at once and never shown here.`
-        : `: look at the picture. If you can put it right in the shop, do, and press “I did it, go on”: I look at the page again, and do nothing on a guess.`;
+        : `: look at the picture. If you can put it right in ${sideOf(operation.service)}, do, and press “I did it, go on”: I look at the page again, and do nothing on a guess.`;
   return [{ kind: 'text', text: standing === 'lapsed' ? [text(next)] : [called, text(next)] }];
 }
 

@@ -3,7 +3,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { accessWords } from './consent-card.ts';
-import { bold, code, person, place, seconds, text } from './text.ts';
+import { bold, capital, code, person, place, seconds, sideOf, text } from './text.ts';
 
 /** Of the hash in hex: 64 bits, so that nobody makes another chain that the thread would still agree with. */
 const WITNESS_DIGITS = 16;
@@ -44,7 +44,11 @@ function doneCard(operation: Operation, record: OnRecord): Card {
             ? [
                 {
                   label: 'In place of',
-                  value: [text(`“${data.replaced}”, which the shop still knows: revoke it there if nothing uses it`)],
+                  value: [
+                    text(
+                      `“${data.replaced}”, which ${sideOf(operation.service)} still knows: revoke it there if nothing uses it`,
+                    ),
+                  ],
                 },
               ]
             : []),
@@ -152,7 +156,8 @@ function enteredWords({ way, signIn }: Operation): string {
 function orphan(operation: Operation): readonly Block[] {
   const label = unseenLabel(operation);
   if (label === undefined || operation.errorCode === 'effect_unsure') return []; // whose own words say it
-  const words = `A key named “${label}” may have been made in the shop, and nobody holds it. Look for it in the shop's list of keys; if it is there, revoke it.`;
+  const side = sideOf(operation.service);
+  const words = `A key named “${label}” may have been made in ${side}, and nobody holds it. Look for it in ${side}'s list of keys; if it is there, revoke it.`;
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
@@ -179,14 +184,16 @@ function tryAgain({ id }: Operation): Button {
 }
 
 function nextWords(operation: Operation): string {
+  const side = sideOf(operation.service);
+  const atHome = operation.service.home === operation.plan.base;
   const again = canTryAgain(operation)
     ? 'press “Try again” for a new plan that somebody approves'
-    : `write “set up ${operation.service.name} for ${place(operation.plan.base)}” to ask again`;
-  if (operation.errorCode === 'sign_in_refused') return `check the user name and password in the shop, then ${again}.`;
+    : `write “set up ${operation.service.name}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
+  if (operation.errorCode === 'sign_in_refused') return `check the user name and password in ${side}, then ${again}.`;
   if (isForHand(operation))
-    return `make the key by hand: “Show me the steps instead” lists them. If the shop lets this address in without a CAPTCHA, ${again}.`;
-  if (operation.errorCode === 'no_access') return `use an account that may manage the shop, then ${again}.`;
-  if (unseenLabel(operation) !== undefined) return `look at the shop's list of keys first, then ${again}.`;
+    return `make the key by hand: “Show me the steps instead” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;
+  if (operation.errorCode === 'no_access') return `use an account that may manage ${side}, then ${again}.`;
+  if (unseenLabel(operation) !== undefined) return `look at ${side}'s list of keys first, then ${again}.`;
   return `${again}.`;
 }
 
@@ -227,7 +234,7 @@ function rating({ id }: Operation): Block {
 function revoke(operation: Operation): Button {
   const confirm = {
     title: 'Revoke this key?',
-    text: 'It is deleted from the vault at once and cannot be brought back. The shop still knows it until somebody revokes it there: you will be told how.',
+    text: `It is deleted from the vault at once and cannot be brought back. ${capital(sideOf(operation.service))} still knows it until somebody revokes it there: you will be told how.`,
     yes: 'Revoke it',
   };
   return { label: 'Revoke', style: 'danger', action: 'revoke', value: operation.id, confirm };

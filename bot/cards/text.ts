@@ -1,4 +1,5 @@
 import type { Card, Person, Span } from '../../core/ports/chat.ts';
+import type { Service } from '../../core/services/service.ts';
 
 /** The words that cards are made of. */
 export const text = (words: string): Span => ({ kind: 'text', text: words });
@@ -39,4 +40,14 @@ export function oneOf(all: readonly string[]): string {
 export function place(base: string): string {
   const url = new URL(base);
   return url.host + url.pathname.replace(/\/$/, '');
+}
+
+/** What people call the place where the key is made: `the shop`, `Stripe`. */
+export function sideOf({ side = 'the shop' }: Pick<Service, 'side'>): string {
+  return side;
+}
+
+/** At the beginning of a sentence. */
+export function capital(words: string): string {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }

@@ -7,7 +7,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { type OperationResult, unproven } from '../../core/operations/result.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
-import { bold, text } from '../cards/text.ts';
+import { bold, capital, sideOf, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
 import { eventRef, reply, whisperWords } from '../speak.ts';
@@ -48,7 +48,11 @@ export async function revokeResult(
       summary: words,
       blocks: [
         { kind: 'text', text: [text(words)] },
-        { kind: 'text', tone: 'warning', text: [bold('The shop still knows it. '), text('To end it there, too:')] },
+        {
+          kind: 'text',
+          tone: 'warning',
+          text: [bold(`${capital(sideOf(outcome.service))} still knows it. `), text('To end it there, too:')],
+        },
         {
           kind: 'list',
           isNumbered: true,

@@ -65,7 +65,8 @@ export function stepRun(
     proposals: deps.proposals,
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
-    signal: step?.isMutating ? signals.effect : signals.step,
+    // What was entered can be taken up again, as long as it is not kept.
+    signal: step?.isMutating && step.kind !== 'receive' ? signals.effect : signals.step,
     ...(deps.pages && step && operation.plan.asksModel
       ? {
           model: {
@@ -133,7 +134,7 @@ export function stepRun(
           ? await deps.vault.open({ ...place, ...reader, why: 'verify' }, ownedBy(operation.id))
           : owner;
       if (typeof credential === 'string') {
-        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. The shop still knows both: revoke “${label || plan.label}” there if nothing uses it.`;
+        const reason = `The key of ${credential} took the new one's place in the vault before this one was checked. Both are still known there: revoke “${label || plan.label}” there if nothing uses it.`;
         return { kind: 'fails', reason, isRetryable: false };
       }
       if (!credential) return { kind: 'fails', reason: 'The new key is not in the vault', isRetryable: false };

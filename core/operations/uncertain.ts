@@ -49,10 +49,11 @@ export async function orphaned(
 ): Promise<Outcome> {
   await settle(deps, lease, intent, 'uncertain');
   const { label } = intent;
+  const { side = 'the shop' } = lease.operation.service;
   const words =
     found === 'found'
-      ? `The work was interrupted just after a key named “${label}” was made, before it could be stored, and nobody can read it again. No second key was made. Revoke “${label}” in the shop's list of keys, then ask again.`
-      : `The work was interrupted while a key named “${label}” was being made, and the shop's list of keys could not be read for sure. No second key was made. Look for “${label}” in the list, revoke it if it is there, then ask again.`;
+      ? `The work was interrupted just after a key named “${label}” was made, before it could be stored, and nobody can read it again. No second key was made. Revoke “${label}” in ${side}'s list of keys, then ask again.`
+      : `The work was interrupted while a key named “${label}” was being made, and ${side}'s list of keys could not be read for sure. No second key was made. Look for “${label}” in the list, revoke it if it is there, then ask again.`;
   return { kind: 'failed', code: 'effect_unsure', words };
 }
 

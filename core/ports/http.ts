@@ -25,9 +25,10 @@ export interface HttpRequest {
   readonly timeoutMs: number;
 }
 
-/** `oauth1`: RFC 5849 one-legged, HMAC-SHA256, in the Authorization header: a secret never goes into a URL. */
+/** `bearer`: RFC 6750, over TLS or to this computer itself. `oauth1`: RFC 5849 one-legged, HMAC-SHA256, in the Authorization header: a secret never goes into a URL. */
 export type HttpAuth =
   | { readonly kind: 'basic'; readonly username: Secret; readonly password: Secret }
+  | { readonly kind: 'bearer'; readonly token: Secret }
   | { readonly kind: 'oauth1'; readonly consumerKey: Secret; readonly consumerSecret: Secret };
 
 export interface HttpResponse {

@@ -17,6 +17,10 @@ export interface Service {
   readonly targetExample?: string;
   /** Small letters that name a target by themselves, without a dot, such as Shopify's `my-shop`: the whole of it. */
   readonly targetName?: RegExp;
+  /** The one address that everybody's is at, so that requests need not name one. */
+  readonly home?: string;
+  /** What people call the other side in the middle of a sentence; `the shop` when absent. */
+  readonly side?: string;
   /** Reads the address as people write it: without a scheme, with a path, in capitals. */
   parseTarget(text: string): TargetResult;
   readonly operationTypes: Readonly<Partial<Record<OperationType, OperationTypeDefinition>>>;

@@ -67,7 +67,7 @@ describe('asking', () => {
   });
 
   it.each([
-    { words: 'set up stripe', answer: /I can't set up stripe yet\. Nothing was done\..*WooCommerce/s },
+    { words: 'set up xero', answer: /I can't set up xero yet\. Nothing was done\..*WooCommerce/s },
     { words: 'is it going to rain tomorrow?', answer: /I am not sure what you mean\. Nothing was done\./ },
     { words: 'hello', answer: /Hello Merchant\./ },
   ])('answers “$words” in the thread, and begins nothing', async ({ words, answer }) => {

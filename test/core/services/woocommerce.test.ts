@@ -20,7 +20,7 @@ const type = found;
 describe('the services', () => {
   test('are found by their id', () => {
     expect(getService('woocommerce')).toBe(woocommerce);
-    expect(getService('stripe')).toBeUndefined();
+    expect(getService('none')).toBeUndefined();
   });
 
   test('name workflows that exist, for themselves', () => {

@@ -1,0 +1,57 @@
+import { defineService } from '../define-service.ts';
+import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { guide, revokeGuide } from './guide.ts';
+import { checkPermissions, permissions, values } from './permissions.ts';
+import { HOME, parseTarget } from './target.ts';
+import { prefixProblem, verify } from './verify.ts';
+
+const key: readonly CredentialField[] = [
+  {
+    name: 'restricted_key',
+    label: 'Restricted key',
+    help: 'It begins with rk_test_ or rk_live_, whichever was approved. Stripe shows a live one once.',
+    isSecret: true,
+    autocomplete: 'off',
+    validate: (text, { mode }) =>
+      text === '' ? 'Enter the key.' : prefixProblem(text, mode === 'live' ? 'live' : 'test'),
+  },
+];
+
+const apiKeyGeneration: OperationTypeDefinition = {
+  type: 'api_key_generation',
+  title: 'Create a Stripe restricted key',
+  ways: [
+    {
+      id: 'entered',
+      kind: 'entered',
+      standing: 'beta',
+      label: 'I make the key myself',
+      workflowId: 'stripe_restricted_key_entered',
+      fields: key,
+      typicalSeconds: 10,
+    },
+  ],
+  permissions,
+  checkPermissions,
+  values,
+  credentialType: 'api_key',
+  stores: 'The new key goes into the encrypted vault, and nowhere else.',
+  reassurance: 'The work itself touches no payments, customers or settings.',
+  // Today's keys have about 107 characters, older ones 32; Stripe promises no length.
+  result: { restricted_key: { label: 'Restricted key', matches: /^rk_(?:test|live)_[A-Za-z0-9]{16,240}$/ } },
+  verify,
+  guide,
+  revokeGuide,
+};
+
+/** Stripe, by a restricted key. Modelled on documentation and public guides as of 2026-11; nothing was seen in a real account. */
+export const stripe = defineService({
+  id: 'stripe',
+  name: 'Stripe',
+  aliases: ['stripe payments', 'stripe account', 'stripe.com'],
+  targetWords: 'the address of your Stripe account',
+  home: HOME,
+  side: 'Stripe',
+  parseTarget,
+  operationTypes: { api_key_generation: apiKeyGeneration },
+});

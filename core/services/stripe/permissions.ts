@@ -1,0 +1,101 @@
+import type { Permission } from '../service.ts';
+import { type Level, levelOf, RESOURCES, type Resource } from './resources.ts';
+
+export type Mode = 'test' | 'live';
+
+export const permissions: readonly Permission[] = [
+  {
+    id: 'keep_key',
+    words: 'Keep the one restricted key that you make and enter',
+    reason: 'You make it in your own Stripe account; nobody else signs in there.',
+    detail: 'one, named after this operation',
+    risk: 'creates',
+    isRequired: true,
+    isDefault: true,
+    ways: ['entered'],
+  },
+  {
+    id: 'test_mode',
+    words: 'Test mode: no real money, no real customers',
+    reason: 'A key of test mode can be tried without any harm.',
+    detail: 'rk_test_…',
+    risk: 'reads',
+    isRequired: false,
+    isDefault: true,
+  },
+  {
+    id: 'live_mode',
+    words: 'LIVE MODE: real money and real customers',
+    reason: 'What the key may do, it may do to real payments.',
+    detail: 'rk_live_…',
+    // More than reading, but nothing that a wish to write would bring along.
+    risk: 'creates',
+    isRequired: false,
+    isDefault: false,
+  },
+  ...RESOURCES.flatMap(permissionsOf),
+  {
+    id: 'check_key',
+    words: 'Check the key with reading requests',
+    reason: 'So that you know that it works, and may do what was approved and no more.',
+    detail: 'GET, one entry each, api.stripe.com',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+  },
+];
+
+function permissionsOf({ id, words, writes, isDefault }: Resource): readonly Permission[] {
+  const read: Permission = {
+    id: `read_${id}`,
+    words: `The key may read ${words}`,
+    reason: id === 'balance' ? 'Every key is checked by this.' : 'An integration needs to see what it works with.',
+    detail: 'read',
+    risk: 'reads',
+    isRequired: id === 'balance',
+    isDefault,
+  };
+  if (!writes) return [read];
+  const write: Permission = {
+    id: `write_${id}`,
+    words: `The key may ${writes.words}`,
+    reason: writes.reason,
+    detail: 'write, and read',
+    risk: 'changes',
+    isRequired: false,
+    isDefault: false,
+  };
+  return [read, write];
+}
+
+/** One mode, never both: a key of one is worth nothing, or too much, in the other. */
+export function checkPermissions(granted: readonly string[]): string | undefined {
+  const isOne = granted.includes('live_mode') !== granted.includes('test_mode');
+  return isOne ? undefined : 'Choose either test mode or live mode: a key is for one of them.';
+}
+
+export function modeOf(granted: readonly string[]): Mode {
+  return granted.includes('live_mode') && !granted.includes('test_mode') ? 'live' : 'test';
+}
+
+/** What Stripe calls the rights of a key: `rak_balance_read,rak_customer_write`. */
+export function raksOf(granted: readonly string[]): readonly string[] {
+  return RESOURCES.flatMap((resource) => {
+    const level = levelOf(resource, granted);
+    return level === 'none' ? [] : [`rak_${resource.rak}_${level}`];
+  });
+}
+
+const LEVEL_WORDS: Readonly<Record<Level, string>> = { none: 'None', read: 'Read', write: 'Write' };
+
+/** `rows`: every row of Stripe's form that is to be set, as it reads there. */
+export function values(granted: readonly string[]): Readonly<Record<string, string>> {
+  const mode = modeOf(granted);
+  const set = RESOURCES.filter((resource) => levelOf(resource, granted) !== 'none');
+  return {
+    mode,
+    scope: granted.some((id) => id.startsWith('write_')) ? 'read_write' : 'read',
+    raks: raksOf(granted).join(','),
+    rows: set.map((resource) => `${resource.row}: ${LEVEL_WORDS[levelOf(resource, granted)]}`).join(', '),
+  };
+}

@@ -1,0 +1,189 @@
+// A key that its owner makes by the guide and enters: countersigned like any other, run without a browser, kept only when it
+// is what was approved.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
+import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import { effectState } from '../../core/operations/effect.ts';
+import { enteredKeyPlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { createRunner, type Runner } from '../../core/operations/run.ts';
+import type { Browser } from '../../core/ports/browser.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
+import { asSecrets } from '../../core/vault/vault.ts';
+import { type PracticeStripe, startPracticeStripe } from '../practice/stripe/server.ts';
+import {
+  type Core,
+  grant,
+  grantedOperation,
+  installShop,
+  kinds,
+  look,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+  trail,
+} from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+const type = stripe.operationTypes.api_key_generation;
+const permissions = defaultPermissions(type);
+
+let testDatabase: TestDatabase;
+let core: Core;
+let shop: Shop;
+let practice: PracticeStripe;
+let runner: Runner;
+
+/** Nothing of this may open a page. */
+const noBrowser: Browser = {
+  open: () => Promise.reject(new Error('a browser was opened')),
+  close: async () => {},
+};
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  practice = await startPracticeStripe();
+  const egress = createEgress({ privateTargets: [new URL(practice.origin).host], log: silentLog });
+  runner = createRunner({
+    ...core,
+    browser: noBrowser,
+    http: createHttp({ egress }),
+    screenshots: createScreenshots(core),
+    log: silentLog,
+    secrets: { add() {}, remove() {} },
+  });
+});
+
+beforeEach(async () => {
+  shop = await installShop(core); // its vault is empty
+});
+
+afterAll(async () => {
+  await practice?.close();
+  await core?.close();
+  await testDatabase?.drop();
+});
+
+const asked = () => ({ service: stripe, type, origin: practice.origin, base: practice.origin, permissions });
+const run = ({ customerId, id }: Operation) =>
+  runner.run({ customerId, operationId: id }, new AbortController().signal);
+const made = (name: string, more: readonly string[] = []) =>
+  practice.makeKey({ name, mode: 'test', raks: [...(type.values(permissions).raks ?? '').split(','), ...more] });
+const stored = () =>
+  core.vault.get(shop.customerId, 'stripe', 'api_key', { target: practice.origin }).then((found) => found?.fields);
+const enteredRows = ({ id }: Operation) =>
+  sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [id]);
+
+describe('a key that was entered', () => {
+  test('is proven, kept once and on record, without any browser', async () => {
+    const asking = await requestOperation(core, shop, asked());
+    expect(asking.plan).toMatchObject({ way: 'entered', workflowId: 'stripe_restricted_key_entered' });
+    expect(await grant(core, asking, shop.approver)).toMatchObject({ kind: 'granted', next: 'awaiting_credentials' });
+    const key = made(asking.plan.label);
+    await core.database.withCustomer(shop.customerId, async (tx) => {
+      await storeEntered(tx, core.vault, asking, { restricted_key: key.value });
+      expect(await hasEntered(tx, core.vault, asking)).toBe(true);
+      const jobId = await core.queue.sendOperation(tx, { customerId: shop.customerId, operationId: asking.id });
+      const entry = { kind: 'credentials.entered', actor: shop.merchant.id } as const;
+      const from = ['awaiting_credentials'] as const;
+      await core.mover.move(tx, shop.customerId, { operationId: asking.id, from, to: 'queued', set: { jobId }, entry });
+    });
+    expect(await core.vault.list(shop.customerId)).toEqual([]); // sealed, and no stored key yet
+    await run(asking);
+    const after = await look(core, asking);
+    expect(after).toMatchObject({
+      state: 'completed',
+      isKeyStored: true,
+      intent: { label: asking.plan.label, state: 'done' },
+      result: { success: true, data: { label: asking.plan.label, lastFour: key.value.slice(-4), steps: 2 } },
+    });
+    expect((await stored())?.restricted_key?.reveal()).toBe(key.value);
+    expect(await enteredRows(asking)).toEqual([]);
+    expect(await kinds(core, asking)).toEqual(
+      expect.arrayContaining(['intent.written', 'credential.stored', 'operation.completed']),
+    );
+    expect(
+      JSON.stringify(await trail(core, asking), (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
+    ).not.toContain(key.value);
+    expect(practice.keys().filter(({ name }) => name === asking.plan.label)).toHaveLength(1);
+  });
+
+  test.each([
+    { what: 'more power than was approved', more: ['rak_payout_write'], words: 'more than was approved' },
+    { what: 'an end', more: [], expired: true, words: 'has expired' },
+  ])('with $what is refused in words, and not kept', async ({ more, expired = false, words }) => {
+    const key = made('refused', more);
+    key.isExpired = expired;
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: key.value });
+    await run(operation);
+    const after = await look(core, operation);
+    expect(after).toMatchObject({
+      state: 'failed',
+      errorCode: 'verification_failed',
+      isKeyStored: false,
+      intent: null,
+    });
+    expect(after.errorMessage).toContain(words);
+    expect(after.errorMessage).toContain('It was not kept.');
+    expect(await stored()).toBeUndefined();
+    expect(await enteredRows(operation)).toEqual([]);
+  });
+
+  test('of no right format is not even tried', async () => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: 'sk_test_1234567890123456' });
+    await run(operation);
+    expect(await look(core, operation)).toMatchObject({ state: 'failed', errorCode: 'format_mismatch' });
+    expect(await stored()).toBeUndefined();
+  });
+
+  test('is not kept once the countersignature was taken back', async () => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('revoked').value });
+    await core.database.withCustomer(shop.customerId, (tx) => core.consents.revoke(tx, operation, shop.approver));
+    await run(operation);
+    expect(await look(core, operation)).toMatchObject({ state: 'cancelled', isKeyStored: false });
+    expect(await enteredRows(operation)).toEqual([]);
+  });
+
+  test('waits an outage of the vendor out', async () => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('patient').value });
+    practice.failNext('outage');
+    await run(operation);
+    expect(await look(core, operation)).toMatchObject({ state: 'completed' });
+  });
+
+  test('that a dead worker had kept already is checked, and not kept twice', async () => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('crashed').value });
+    const { customerId, id } = operation;
+    await run(operation);
+    // The worker died after the transaction that kept the key.
+    await sql(
+      testDatabase.adminUrl,
+      "UPDATE operation_steps SET state = 'running' WHERE operation_id = $1 AND number = 1",
+      [id],
+    );
+    expect(await core.database.withCustomer(customerId, (tx) => effectState(tx, operation))).toEqual({ kind: 'done' });
+    expect((await kinds(core, operation)).filter((kind) => kind === 'credential.stored')).toHaveLength(1);
+  });
+});
+
+describe('the vault', () => {
+  test('holds what was entered apart from the key that is stored there', async () => {
+    const first = await queuedOperation(core, shop, asked(), { restricted_key: made('first').value });
+    await run(first);
+    const kept = (await stored())?.restricted_key?.reveal();
+    const second = await grantedOperation(core, shop, asked());
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      storeEntered(tx, core.vault, second, { restricted_key: made('second').value }),
+    );
+    expect((await stored())?.restricted_key?.reveal()).toBe(kept);
+    const { service, type: kind, ...place } = enteredKeyPlace(second);
+    const ref = { customerId: shop.customerId, service, type: kind, ...place, why: 'test' };
+    expect((await core.vault.open(ref, asSecrets))?.restricted_key?.reveal()).not.toBe(kept);
+  });
+});

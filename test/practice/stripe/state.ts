@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+
+export type StripeMode = 'test' | 'live';
+
+/** A restricted key, as the practice account has it on its books. */
+export interface StripeKey {
+  readonly name: string;
+  readonly mode: StripeMode;
+  /** `rak_balance_read`, … */
+  readonly raks: readonly string[];
+  readonly value: string;
+  isExpired: boolean;
+  /** How many calls of the API were made with it. */
+  uses: number;
+}
+
+/** What one practice account remembers. */
+export interface StripeState {
+  readonly account: string;
+  readonly keys: StripeKey[];
+  /** What the API refuses next, whatever the key. */
+  fault: StripeFault | undefined;
+  /** Whether an access policy lets this computer in. */
+  refusesAddress: boolean;
+}
+
+export type StripeFault = 'rate_limit' | 'outage';
+
+export function createState(): StripeState {
+  const account = `acct_1${randomBytes(8).toString('hex')}`;
+  return { account, keys: [], fault: undefined, refusesAddress: false };
+}
+
+export function makeKey(
+  state: StripeState,
+  { name, mode, raks }: Pick<StripeKey, 'name' | 'mode' | 'raks'>,
+): StripeKey {
+  // Letters and digits alone, in the length that today's keys have.
+  const signs = randomBytes(120)
+    .toString('base64')
+    .replaceAll(/[^A-Za-z0-9]/g, '');
+  const key: StripeKey = { name, mode, raks, value: `rk_${mode}_51${signs.slice(0, 97)}`, isExpired: false, uses: 0 };
+  state.keys.push(key);
+  return key;
+}
