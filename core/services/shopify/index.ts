@@ -81,6 +81,7 @@ export const shopify = defineService({
   name: 'Shopify',
   aliases: ['shopfy', 'shopify plus', 'my shopify', 'myshopify'],
   targetWords: "your store's myshopify.com name",
+  side: 'Shopify',
   targetExample: 'my-shop.myshopify.com',
   targetName: STORE_NAME,
   parseTarget,
