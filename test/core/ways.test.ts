@@ -7,10 +7,14 @@ import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { effectState } from '../../core/operations/effect.ts';
 import { enteredKeyPlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { planText, readPlan } from '../../core/operations/plan.ts';
 import { createRunner, type Runner } from '../../core/operations/run.ts';
 import type { Browser } from '../../core/ports/browser.ts';
+import { getService } from '../../core/services/index.ts';
+import type { OperationTypeDefinition, Permission, Service, Way } from '../../core/services/service.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
-import { defaultPermissions } from '../../core/services/ways.ts';
+import { defaultPermissions, permissionsInstead, wayOf } from '../../core/services/ways.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { asSecrets } from '../../core/vault/vault.ts';
 import { type PracticeStripe, startPracticeStripe } from '../practice/stripe/server.ts';
 import {
@@ -30,7 +34,24 @@ import {
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
-const type = stripe.operationTypes.api_key_generation;
+const PERMISSION: Permission = {
+  ...{ id: '', words: '', reason: '', detail: '', risk: 'reads', isRequired: true, isDefault: true },
+};
+const only = stripe.operationTypes.api_key_generation;
+const [byHand] = only.ways;
+/** Another way to the same, of more steps, with a permission of its own. */
+const forThem: Way = {
+  ...{ id: 'browser', kind: 'browser', standing: 'beta', label: 'Do it for me', typicalSeconds: 60 },
+  workflowId: 'woocommerce_api_key_generation',
+  fields: woocommerce.operationTypes.api_key_generation.ways[0].fields,
+};
+const type: OperationTypeDefinition = {
+  ...only,
+  ways: [byHand, forThem],
+  values: (granted) => ({ ...only.values(granted), scopeWords: 'Read' }),
+  permissions: [...only.permissions, { ...PERMISSION, id: 'sign_in', words: 'Sign in', ways: ['browser'] }],
+};
+const twoWays: Service = { ...stripe, operationTypes: { api_key_generation: type } };
 const permissions = defaultPermissions(type);
 
 let testDatabase: TestDatabase;
@@ -47,7 +68,7 @@ const noBrowser: Browser = {
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  core = await openCore(testDatabase);
+  core = await openCore(testDatabase, { serviceOf: (id) => (id === 'stripe' ? twoWays : getService(id)) });
   practice = await startPracticeStripe();
   const egress = createEgress({ privateTargets: [new URL(practice.origin).host], log: silentLog });
   runner = createRunner({
@@ -70,7 +91,7 @@ afterAll(async () => {
   await testDatabase?.drop();
 });
 
-const asked = () => ({ service: stripe, type, origin: practice.origin, base: practice.origin, permissions });
+const asked = () => ({ service: twoWays, type, origin: practice.origin, base: practice.origin, permissions });
 const run = ({ customerId, id }: Operation) =>
   runner.run({ customerId, operationId: id }, new AbortController().signal);
 const made = (name: string, more: readonly string[] = []) =>
@@ -169,6 +190,68 @@ describe('a key that was entered', () => {
     );
     expect(await core.database.withCustomer(customerId, (tx) => effectState(tx, operation))).toEqual({ kind: 'done' });
     expect((await kinds(core, operation)).filter((kind) => kind === 'credential.stored')).toHaveLength(1);
+  });
+});
+
+describe('another way', () => {
+  const choose = (operation: Operation, way: Way, by = shop.merchant) =>
+    core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.choosePermissions(
+        tx,
+        operation,
+        permissionsInstead(type, way, operation.plan.permissions),
+        by,
+        way,
+      ),
+    );
+
+  test('makes the plan anew, with its workflow, steps and permissions, and back again', async () => {
+    const first = await requestOperation(core, shop, asked());
+    expect(await choose(first, forThem)).toBe(true);
+    const second = await look(core, first);
+    expect(second.way).toBe(forThem);
+    expect(second.plan).toMatchObject({ way: 'browser', workflowId: forThem.workflowId });
+    expect(second.plan.permissions).toContain('sign_in');
+    expect(second.plan.permissions).not.toContain('keep_key');
+    expect(second.steps.map(({ intent }) => intent)).toEqual(second.plan.steps.map(({ intent }) => intent));
+    const row = async () =>
+      (
+        await sql(
+          testDatabase.adminUrl,
+          'SELECT workflow_id, workflow_version, total_steps FROM autonomous_operations WHERE id = $1',
+          [first.id],
+        )
+      )[0];
+    const rowOf = ({ plan }: Operation) => ({
+      workflow_id: plan.workflowId,
+      workflow_version: plan.workflowVersion,
+      total_steps: plan.steps.length,
+    });
+    expect(await row()).toEqual(rowOf(second));
+    expect(await grant(core, first, shop.approver)).toMatchObject({ kind: 'stale' }); // what was shown is no more
+    expect(await choose(first, forThem)).toBe(false); // nor does an old card change anything
+    expect(await choose(second, byHand)).toBe(true);
+    const third = await look(core, first);
+    expect(third.plan.permissions).toEqual(first.plan.permissions);
+    expect(third.steps).toHaveLength(2);
+    expect(await row()).toEqual(rowOf(third));
+    expect(await grant(core, third, shop.approver)).toMatchObject({ kind: 'granted' });
+  });
+
+  test('that somebody else chooses asks for more than was asked for, so another person approves', async () => {
+    const first = await requestOperation(core, shop, asked());
+    expect(await choose(first, forThem, shop.approver)).toBe(true);
+    const second = await look(core, first);
+    expect(second.widened.map(({ permission }) => permission)).toEqual(['sign_in']);
+    expect(await grant(core, second, shop.approver)).toMatchObject({ kind: 'refused', why: 'own_widening' });
+    expect(await grant(core, second, shop.secondApprover)).toMatchObject({ kind: 'granted' });
+  });
+
+  test('is what a plan from before there were several means by naming none: the first', async () => {
+    const { plan } = await requestOperation(core, shop, asked());
+    const { way: _, ...before } = plan;
+    expect(wayOf(type, readPlan(planText(before)).way)).toBe(byHand);
+    expect(wayOf(type, 'none')).toBeUndefined();
   });
 });
 

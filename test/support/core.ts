@@ -91,7 +91,9 @@ export async function openCore(
     perHour,
     hasPageModel = false,
     http = nowhere,
+    serviceOf = getService,
   }: {
+    serviceOf?: typeof getService;
     platform?: TestPlatform;
     rootKeys?: RootKeys;
     redact?: Redact;
@@ -106,7 +108,7 @@ export async function openCore(
   const sealer = createSealer(rootKeys);
   const audit = redactedAudit(createAudit({ database, sealer }), redact);
   const vault = createVault({ database, directory, sealer, audit });
-  const tokens = createTokens({ database, vault, audit, http, getService });
+  const tokens = createTokens({ database, vault, audit, http, getService: serviceOf });
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
@@ -114,7 +116,7 @@ export async function openCore(
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
-  const planning = { database, audit, customers, queue, workflows, getService, hasPageModel };
+  const planning = { database, audit, customers, queue, workflows, getService: serviceOf, hasPageModel };
   const operations = createOperations({ ...planning, ...(perHour === undefined ? {} : { perHour }) });
   const installing = { database, directory, sealer, customers, audit, mover, operations };
   const installations = createInstallations(installing);

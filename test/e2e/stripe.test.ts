@@ -1,0 +1,160 @@
+// Stripe as people set it up: web chat in real Chromium, a practice account, and what each of the three people sees.
+import type { Page } from 'playwright';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stripe } from '../../core/services/stripe/index.ts';
+import {
+  type PracticeStripe,
+  type StripeKey,
+  type StripeMode,
+  startPracticeStripe,
+} from '../practice/stripe/server.ts';
+import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
+import {
+  follow,
+  openPeople,
+  operationIdIn,
+  type People,
+  press,
+  RUN_MS,
+  seen,
+} from '../support/people.ts';
+
+let practice: PracticeStripe;
+let demo: TestDemo;
+let people: People;
+let merchant: Page;
+let approver: Page;
+
+beforeAll(async () => {
+  practice = await startPracticeStripe();
+  demo = await startTestDemo({ env: { ALLOW_PRIVATE_TARGETS: new URL(practice.origin).host } });
+  people = await openPeople(demo.chatUrl);
+  [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
+});
+afterAll(async () => {
+  await people?.close();
+  await demo?.remove();
+  await practice?.close();
+});
+beforeEach(() => appoint(demo, ['approver']));
+
+const request = () => people.begin('Merchant', `set up Stripe for ${practice.origin}`);
+
+/** What somebody makes in the dashboard who follows the link of the steps, and perhaps sets more than they say. */
+async function makeKey(form: Page, more: readonly string[] = []): Promise<StripeKey> {
+  const href = await form.getByRole('link', { name: /apikeys\/create/ }).getAttribute('href');
+  const link = new URL(href ?? '');
+  const mode: StripeMode = link.pathname.startsWith('/test/') ? 'test' : 'live';
+  const raks = [...link.searchParams.getAll('permissions[]'), ...more];
+  return practice.makeKey({ name: link.searchParams.get('name') ?? '', mode, raks });
+}
+
+async function enter(form: Page, text: string): Promise<void> {
+  await form.getByLabel('Restricted key', { exact: true }).fill(text);
+  await form.getByRole('button', { name: 'Send it to the vault' }).click();
+}
+
+async function approve(): Promise<void> {
+  await press(approver, 'Approve');
+  await seen(merchant, /Countersigned by Approver/);
+}
+
+describe('a key that its owner makes', () => {
+  it('goes from the sentence in chat to a key in the vault that is proven and has exactly the approved rights', async () => {
+    await request();
+    const id = await operationIdIn(merchant);
+    const card = await seen(approver, 'Create a Stripe restricted key');
+    expect(await card.innerText()).toMatch(
+      /Test mode: no real money[\s\S]*The key may read the balance[\s\S]*Merchant makes the key[\s\S]*Beta: not yet proven/,
+    );
+    expect(await card.innerText()).not.toContain('LIVE MODE');
+    await approve();
+    const form = await follow(merchant, 'Open the one-time page');
+    const steps = form.getByRole('list').first();
+    expect(await steps.innerText()).toMatch(/Set exactly these rows: Balance: Read, Charges: Read, Customers: Read/);
+    const key = await makeKey(form);
+    expect(key.name).toBe(`Countersign ${id}`);
+    await enter(form, `  ${key.value}\n`);
+    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+    const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+    const words = await result.innerText();
+    expect(words).toContain(`…${key.value.slice(-4)}, read only, in the vault`);
+    expect(words).toContain(`Stripe answered 200 in test mode of account ${practice.account}`);
+    expect(words).toContain('the key was made and entered by Merchant');
+    expect(words).toMatch(/chain #\d+ · [0-9a-f]{16} verified/);
+    const [stored] = await demo.sql(
+      'SELECT target, credential_metadata FROM autonomous_credentials WHERE service = $1',
+      ['stripe'],
+    );
+    expect(stored).toMatchObject({
+      target: practice.origin,
+      credential_metadata: { operationId: id, label: key.name },
+    });
+    for (const page of [merchant, approver]) expect(await page.content()).not.toContain(key.value);
+  });
+
+  it('is refused at once on the one-time page with another mode or prefix, and the link stays good', async () => {
+    await request();
+    await approve();
+    const form = await follow(merchant, 'Open the one-time page');
+    const { value } = practice.makeKey({ name: 'live', mode: 'live', raks: ['rak_balance_read'] });
+    for (const [text, problem] of [
+      [value, 'That key is for live mode, with real money, and test mode was approved.'],
+      [`sk_test_${'a'.repeat(40)}`, 'That is a secret key (sk_…), which may do everything.'],
+      [`pk_test_${'a'.repeat(40)}`, 'That is a publishable key (pk_…)'],
+      ['', 'Enter the key.'],
+    ] as const) {
+      await enter(form, text);
+      await form.getByText(problem).waitFor();
+      if (text) expect(await form.content()).not.toContain(text);
+    }
+    await enter(form, (await makeKey(form)).value);
+    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+    await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+  });
+
+  it('with more power than was approved is not kept, and the thread says why', async () => {
+    await request();
+    const id = await operationIdIn(merchant);
+    await approve();
+    const form = await follow(merchant, 'Open the one-time page');
+    await enter(form, (await makeKey(form, ['rak_payout_write'])).value);
+    const result = await seen(merchant, /was not set up\./, RUN_MS);
+    expect(await result.innerText()).toMatch(
+      /The key may do more than was approved: it also reads payouts to your bank[\s\S]*It was not kept\.[\s\S]*What was entered was deleted; the key itself lives on at Stripe/,
+    );
+    expect(
+      await demo.sql(
+        `SELECT id FROM autonomous_credentials WHERE credential_metadata ->> 'operationId' = $1 OR operation_id = $1`,
+        [id],
+      ),
+    ).toEqual([]);
+  });
+
+  it('of live mode takes a permission of its own, which the card shows', async () => {
+    await request();
+    await press(merchant, 'Choose permissions');
+    const dialog = merchant.getByRole('dialog', { name: 'Choose permissions' });
+    await dialog.getByRole('checkbox', { name: /^LIVE MODE/ }).check();
+    await dialog.getByRole('button', { name: 'Make the new plan' }).click();
+    await dialog.getByText('Choose either test mode or live mode').waitFor();
+    await dialog.getByRole('checkbox', { name: /^Test mode/ }).uncheck();
+    await dialog.getByRole('button', { name: 'Make the new plan' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await seen(approver, /LIVE MODE: real money and real customers/);
+    await approve();
+    const form = await follow(merchant, 'Open the one-time page');
+    const key = await makeKey(form);
+    expect(key.mode).toBe('live');
+    await enter(form, key.value);
+    await seen(merchant, /Stripe answered 200 in live mode/, RUN_MS);
+  });
+});
+
+describe('asking', () => {
+  it('needs no address, and says so to whoever names another one', async () => {
+    await people.begin('Merchant', 'set up Stripe for shop.example.com');
+    await seen(merchant, /Every Stripe account is at dashboard\.stripe\.com.*Nothing was done/);
+    expect(stripe.home).toBe('https://dashboard.stripe.com');
+  });
+});
