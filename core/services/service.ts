@@ -57,6 +57,11 @@ export interface Way {
   /** On the card's button: `I make the key myself`. */
   readonly label: string;
   readonly workflowId: string;
+  /**
+   * Origins beside the target's own whose pages are opened and may be typed into; the one with the sign-in first. Shown on the
+   * consent card, and nothing else is reached.
+   */
+  readonly origins?: readonly Origin[];
   /** What is entered on the one-time page: the sign-in, or the key itself (names as in `result`). */
   readonly fields: readonly CredentialField[];
   readonly typicalSeconds: number;

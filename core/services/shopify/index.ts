@@ -9,6 +9,14 @@ const CLIENT_ID = /^[0-9a-f]{32}$/;
 /** 38 characters: shopify.dev changelog, “App secret key length has increased”. */
 const CLIENT_SECRET = /^shpss_[0-9A-Za-z]{32}$/;
 
+/** Where one signs in, where apps are made, the store's admin, and what the pages of all three are drawn with. */
+const ORIGINS = [
+  'https://accounts.shopify.com',
+  'https://dev.shopify.com',
+  'https://admin.shopify.com',
+  'https://cdn.shopify.com',
+] as const;
+
 const appKeys: readonly CredentialField[] = [
   {
     name: 'client_id',
@@ -41,6 +49,28 @@ function secretProblem(text: string): string | undefined {
   return 'The secret begins with shpss_. An “App Automation Token”, on the same page, is another thing and will not do; a secret without shpss_ is one of an old app.';
 }
 
+const signIn: readonly CredentialField[] = [
+  {
+    name: 'admin_email',
+    label: 'E-mail address of the Shopify account',
+    help: 'Of the owner of the store, or of staff with the role Apps Developer.',
+    isSecret: false,
+    autocomplete: 'username',
+    validate: (text) =>
+      /^\S{1,128}@\S{1,190}$/.test(text.trim())
+        ? undefined
+        : 'Enter the e-mail address that you sign in to Shopify with.',
+  },
+  {
+    name: 'admin_password',
+    label: 'Password',
+    help: 'It is typed once into accounts.shopify.com, and deleted when the operation ends. For a code or a passkey you are asked in the thread.',
+    isSecret: true,
+    autocomplete: 'current-password',
+    validate: (text) => (text === '' ? 'Enter the password.' : text.length > 4096 ? 'That is too long.' : undefined),
+  },
+];
+
 const apiKeyGeneration: OperationTypeDefinition = {
   type: 'api_key_generation',
   title: 'Connect a Shopify app',
@@ -53,6 +83,16 @@ const apiKeyGeneration: OperationTypeDefinition = {
       workflowId: 'shopify_app_entered',
       fields: appKeys,
       typicalSeconds: 5,
+    },
+    {
+      id: 'browser',
+      kind: 'browser',
+      standing: 'beta',
+      label: 'Do it for me',
+      workflowId: 'shopify_app_credentials',
+      origins: ORIGINS,
+      fields: signIn,
+      typicalSeconds: 60,
     },
   ],
   permissions,

@@ -64,6 +64,26 @@ const scopePermissions: readonly Permission[] = SUBJECTS.flatMap(({ id, words, r
 
 export const permissions: readonly Permission[] = [
   {
+    id: 'sign_in',
+    words: "Sign in to Shopify's Dev Dashboard",
+    reason: 'Apps can only be made by somebody who is signed in.',
+    detail: 'once, password deleted afterwards',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+    ways: ['browser'],
+  },
+  {
+    id: 'create_app',
+    words: 'Make one app, release it and install it on your store',
+    reason: 'It is what connects your store; its name says which operation made it.',
+    detail: 'one, named after this operation',
+    risk: 'creates',
+    isRequired: true,
+    isDefault: true,
+    ways: ['browser'],
+  },
+  {
     id: 'keep_keys',
     words: "Keep the app's Client ID and secret in the vault",
     reason: 'You enter them on a one-time page; they are sealed at once.',
@@ -104,7 +124,9 @@ export function checkPermissions(granted: readonly string[]): string | undefined
     : 'Choose at least one thing that the app may read or change: an app that may do nothing is of no use.';
 }
 
-/** `scopes` as they are pasted into Shopify's form. */
+const DASHBOARD = 'https://dev.shopify.com';
+
+/** `scopes` as they are pasted into Shopify's form; where the dashboard is. */
 export function values(granted: readonly string[]): Readonly<Record<string, string>> {
-  return { scopes: scopesOf(granted).join(',') };
+  return { scopes: scopesOf(granted).join(','), dashboardBase: DASHBOARD };
 }

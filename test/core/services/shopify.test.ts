@@ -276,6 +276,7 @@ describe('what is asked for', () => {
   test('is the least by default, and never nothing', () => {
     expect(type.values(['read_orders', 'write_products', 'read_products'])).toEqual({
       scopes: 'read_products,write_products,read_orders',
+      dashboardBase: 'https://dev.shopify.com',
     });
     expect(type.checkPermissions(['keep_keys', 'check_key'])).toMatch(/at least one/);
     expect(type.permissions.filter(({ id, isDefault }) => isDefault && /^(read|write)_/.test(id))).toHaveLength(1);

@@ -20,6 +20,23 @@ export interface PracticeApp {
 /** Goes wrong once, at the next occasion: an answer of the API, or a page of the dashboard. */
 export type PracticeFault = 'api_unavailable' | 'api_throttled' | 'store_moved' | 'dashboard_5xx';
 
+/** The one person who may sign in. */
+export interface Account {
+  readonly email: string;
+  readonly password: string;
+  readonly oneTimeCode: string | undefined;
+  failedSignIns: number;
+}
+
+/** What stands in the way, and which of the sighted wordings the pages have. */
+export interface Obstacles {
+  /** `old`: Create, Home, Settings; `new`: Create app, Overview, App settings. */
+  readonly wording: 'old' | 'new';
+  readonly passkeyFirst: boolean;
+  readonly accountPicker: boolean;
+  readonly hasTwoOrganisations: boolean;
+}
+
 export interface NewApp {
   readonly name?: string;
   readonly organisation?: string;
