@@ -70,7 +70,7 @@ describe.each(SITES)('the Dev Dashboard $name', ({ options }) => {
     const id = await ask(practice.account.password);
     const code = practice.account.oneTimeCode;
     if (code !== undefined) await enterCode(code);
-    await seen(merchant, /the app has read_products, and nothing beyond that/, 40_000);
+    await seen(merchant, /the app has read_products, and nothing beyond that/, RUN_MS);
     expect(practice.apps()).toMatchObject([
       { name: `Countersign ${id}`, scopes: ['read_products'], installed: ['read_products'] },
     ]);
