@@ -116,7 +116,8 @@ async function viewOf<Kind extends { kind: string }>(context: Context, link: Lin
     return {
       operationId: operation.id,
       title: operation.type.title,
-      origin: operation.plan.origin,
+      // What is entered is typed where one signs in.
+      origin: operation.plan.origins?.[0] ?? operation.plan.origin,
       person: member.person.name,
       expiresAt: link.expiresAt,
       ...kind,

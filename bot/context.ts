@@ -16,6 +16,7 @@ import type { Model } from '../core/ports/model.ts';
 import type { Queue } from '../core/queue/queue.ts';
 import type { Service } from '../core/services/service.ts';
 import type { Links } from '../core/vault/links.ts';
+import type { Tokens } from '../core/vault/tokens.ts';
 import type { Vault } from '../core/vault/vault.ts';
 import type { Progress } from './progress.ts';
 
@@ -32,6 +33,7 @@ export interface Context {
   readonly audit: Audit;
   readonly checkpoints: Checkpoints;
   readonly vault: Vault;
+  readonly tokens: Tokens;
   readonly links: Links;
   readonly queue: Queue;
   readonly egress: Egress;

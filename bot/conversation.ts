@@ -106,7 +106,7 @@ async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { 
   );
   // What is said to others is no model's business.
   const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
-  const intent = completed(scene, await understand(event.text, context.services, model));
+  const intent = completed(context, scene, event.text, await understand(event.text, context.services, model));
   if (event.isOverheard && !isMeantForUs(intent)) return;
   await answer(context, scene, event, intent);
 }
@@ -116,13 +116,19 @@ function isMeantForUs({ kind }: Intent): boolean {
   return kind === 'set_up' || kind === 'cancel' || kind === 'secret_pasted';
 }
 
-/** An address alone, from whoever was asked for one, completes that request. */
-function completed(scene: Scene, intent: Intent): Intent {
+/** An address alone, or the name that the service knows its target by, from whoever was asked for it, completes that request. */
+function completed(context: Context, scene: Scene, words: string, intent: Intent): Intent {
   const { awaiting } = scene.thread;
   const isAnswer =
     awaiting && awaiting.memberId === scene.member.id && Date.now() - Date.parse(awaiting.askedAt) < AWAITING_MS;
-  if (intent.kind !== 'target' || !isAnswer) return intent;
-  return { kind: 'set_up', service: awaiting.service, target: intent.target, wantsWrite: awaiting.wantsWrite };
+  if (!isAnswer) return intent;
+  const { service, wantsWrite } = awaiting;
+  if (intent.kind === 'target') return { kind: 'set_up', service, target: intent.target, wantsWrite };
+  const name = words.trim().replace(/[.!]$/, '').toLowerCase();
+  const pattern = context.services.find(({ id }) => id === service)?.targetName;
+  return intent.kind === 'unsure' && pattern?.test(name)
+    ? { kind: 'set_up', service, target: name, wantsWrite }
+    : intent;
 }
 
 async function answer(
@@ -207,7 +213,7 @@ async function unsureCard(context: Context, { customerId, thread }: Scene, neare
 function unsureWords(context: Context, nearest: string | undefined): string {
   const service = context.services.find((known) => known.id === nearest);
   return service
-    ? `I am not sure what you mean. Did you mean “set up ${service.name} for shop.example.com”?`
+    ? `I am not sure what you mean. Did you mean “set up ${service.name} for ${service.targetExample ?? 'shop.example.com'}”?`
     : 'I am not sure what you mean. Nothing was done. This is what I can do:';
 }
 

@@ -31,7 +31,8 @@ import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
 import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-ports.ts';
 import { createSecretRegistry, redact, redactShown, type SecretRegistry } from '../core/redaction.ts';
-import { getService } from '../core/services/index.ts';
+import { services } from '../core/services/index.ts';
+import type { Service } from '../core/services/service.ts';
 import { createLinks, type Links } from '../core/vault/links.ts';
 import { createKeyRotation, type KeyRotation } from '../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../core/vault/sealer.ts';
@@ -59,6 +60,8 @@ export interface FoundationOptions {
   readonly patienceMs?: number;
   /** Of a process that stays: what others see of it. Absent, as on the command line: nothing. */
   readonly role?: Config['role'];
+  /** What can be set up, every service by default: practice services stand in for real ones by this alone. */
+  readonly services?: readonly Service[];
   /** Runs before anything is made or opened; what it throws ends the start. */
   readonly first?: (begun: Pick<Foundation, 'folder' | 'log'>) => Promise<unknown>;
 }
@@ -97,6 +100,8 @@ export interface Foundation {
   readonly consents: Consents;
   readonly standstill: Standstill;
   readonly screenshots: Screenshots;
+  readonly services: readonly Service[];
+  readonly getService: (id: string) => Service | undefined;
 }
 
 /** Configuration → database → core. What was opened is pushed onto `ending`, to be ended in reverse order. */
@@ -141,6 +146,8 @@ export async function openFoundation(
   const workflows = createWorkflowRegistry();
   const hasPageModel = config.model !== undefined && config.agent.mode !== 'replay';
   const { operationsPerHour: perHour, picturesMbPerMonth } = config.limits;
+  const known = options.services ?? services;
+  const getService = (id: string) => known.find((service) => service.id === id);
   const planning = { database, audit, customers, queue, workflows, getService };
   const operations = createOperations({ ...planning, hasPageModel, perHour });
   const installing = { database, directory, sealer, customers, audit, mover, operations };
@@ -154,7 +161,7 @@ export async function openFoundation(
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
     ...{ customers, apiTokens, installations, mover, threads, inbox, workflows, queue, operations, consents },
-    ...{ standstill, screenshots },
+    ...{ standstill, screenshots, services: known, getService },
   };
 }
 

@@ -306,13 +306,35 @@ function naming(words: readonly Word[]): Word[] {
 }
 
 function request(said: Said, what: { service?: string; unknownService?: string }): Intent {
+  const addressed = onlyAddress(said.plain);
+  const named = addressed.target === undefined && !addressed.unclear ? targetNamed(said, what.service) : undefined;
   return {
     kind: 'set_up',
     service: what.service,
     ...(what.unknownService !== undefined && { unknownService: what.unknownService }),
-    ...onlyAddress(said.plain),
+    ...(named === undefined ? addressed : { target: named }),
     wantsWrite: wantsWrite(said.plain.lower),
   };
+}
+
+const NAMED =
+  /(?:^|\s)(?:for|at|of|named|called|connect|integrate|up|store|shop|für|bei|pour|para|per)\s+(?:(?:my|our|the)\s+)?(?:(?:store|shop)\s+)?["'(]?([a-z0-9][a-z0-9-]*)["')]?(?=$|[\s.,!?;])/gu;
+const NO_NAMES = /^(?:set|read|write|re|pre|e|co)-|-(?:up|only|write|in)$/;
+
+/**
+ * A target without a dot, of a service that has such: `set up Shopify for my-shop`. A word with a hyphen or a digit where a
+ * name belongs is one; any other word only when nothing else in the sentence is left to explain.
+ */
+function targetNamed(said: Said, serviceId: string | undefined): string | undefined {
+  const pattern = said.services.find(({ id }) => id === serviceId)?.targetName;
+  if (pattern === undefined) return undefined;
+  const rest = leftover(said).map(({ lower }) => lower);
+  const names = [...said.plain.lower.matchAll(NAMED)]
+    .map(([, name = '']) => name)
+    .filter((name) => pattern.test(name) && !NO_NAMES.test(name) && operationIdIn(name) === undefined)
+    .filter((name) => /[a-z0-9]-[a-z0-9]|\p{L}\d|\d\p{L}/u.test(name) || (rest.length === 1 && rest[0] === name));
+  const [name, other] = new Set(names);
+  return other === undefined ? name : undefined;
 }
 
 function wantsWrite(lower: string): boolean {

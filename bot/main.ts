@@ -32,8 +32,8 @@ import type { Chat, ChatListener, Person, PictureLink, Platform } from '../core/
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
-import { services } from '../core/services/index.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
+import { createTokens } from '../core/vault/tokens.ts';
 import { welcomeInstaller } from './approvers-flow.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConnectPages } from './connect.ts';
@@ -51,7 +51,7 @@ const PROJECT = join(import.meta.dirname, '..');
 const DRAIN_MS = 15_000;
 const UPKEEP_SECONDS = 3600;
 
-export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs'> {
+export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs' | 'services'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
   /** One more chat: how a test speaks with the program. */
@@ -130,7 +130,8 @@ async function wire(
     queue,
     checkpoints,
   } = foundation;
-  const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots } = foundation;
+  const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots, services, getService } =
+    foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
@@ -154,6 +155,8 @@ async function wire(
     redactedModel(createAnthropicModel({ ...config.model, egress: modelEgress(config.model, log), log }), redact);
   const address = { publicUrl: config.http.publicUrl };
   const deciding = { database, audit, customers, consents, operations, mover, queue, vault };
+  const http = createHttp({ egress });
+  const tokens = createTokens({ database, vault, audit, http, getService });
   const context: Context = {
     ...{
       database,
@@ -166,10 +169,11 @@ async function wire(
       audit,
       checkpoints,
       vault,
+      tokens,
       links,
       queue,
       egress,
-      http: createHttp({ egress }),
+      http,
       progress,
       services,
       model,
@@ -201,7 +205,7 @@ async function wire(
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
     pictures,
-    apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault })]),
+    apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault, tokens })]),
   ];
   const server = createApiServer({
     isLocal: options.webChat !== undefined,
@@ -257,7 +261,7 @@ async function wire(
       workflows,
       agentMode: config.agent.mode,
       browser,
-      http: createHttp({ egress }),
+      http,
       screenshots,
       log,
       secrets,

@@ -150,7 +150,7 @@ async function askForTarget(context: Context, asking: Asking, service: Service, 
   await reply(
     context,
     asking.event,
-    note(`Gladly. What is ${service.targetWords}? Write it here, such as “shop.example.com”.`),
+    note(`Gladly. What is ${service.targetWords}? Write it here, such as “${exampleOf(service)}”.`),
   );
 }
 
@@ -169,9 +169,13 @@ async function askWhichTarget(
       ? `You named ${quoted(addresses, 'and')}, and I set up one at a time. Nothing was done yet: which one first? Write its address here, alone.`
       : addresses.length === 1
         ? `Nothing was done yet: if ${quoted(addresses, 'and')} is the one, write it here, alone.`
-        : `Nothing was done yet: what is ${service.targetWords}? Write it here, such as “shop.example.com”.`,
+        : `Nothing was done yet: what is ${service.targetWords}? Write it here, such as “${exampleOf(service)}”.`,
   ];
   await reply(context, asking.event, note(words.join(' '), 'warning'));
+}
+
+function exampleOf({ targetExample }: Service): string {
+  return targetExample ?? 'shop.example.com';
 }
 
 function quoted(all: readonly string[], last: 'and' | 'or'): string {

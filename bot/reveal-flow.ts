@@ -7,7 +7,6 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
 import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
-import { asSecrets } from '../core/vault/vault.ts';
 import { linkSlot } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
 import { type Context, connectUrl } from './context.ts';
@@ -81,19 +80,20 @@ export async function reveal(context: Context, link: Link): Promise<ConnectOutco
   });
   if (!allowed) return { kind: 'gone' };
   const { stored } = allowed;
-  const fields = await context.vault.open(
+  const inUse = await context.vault.open(
     {
       ...{ customerId, service: stored.service, type: stored.credentialType, target: stored.target },
       ...{ forOperation: operationId, actor: memberId, why: 'reveal', kind: 'credential.revealed' },
     },
     // Another operation's key may have taken its place since: that one is not what was asked for.
-    (opened, { metadata }) => (metadata.operationId === operationId ? asSecrets(opened) : undefined),
+    (opened, found) =>
+      found.metadata.operationId === operationId ? context.tokens.inUse(found, opened, 'reveal') : undefined,
   );
-  if (!fields) return { kind: 'gone' };
+  if (!inUse) return { kind: 'gone' };
   return {
     kind: 'revealed',
     operationId,
-    fields: Object.entries(fields).map(([name, secret]) => ({ label: labelOf(name), secret })),
+    fields: Object.entries(inUse.fields).map(([name, secret]) => ({ label: labelOf(name), secret })),
   };
 }
 

@@ -11,7 +11,8 @@ export type ProblemCode =
   | 'scope_missing'
   | 'token_invalid'
   | 'token_missing'
-  | 'unavailable';
+  | 'unavailable'
+  | 'vendor_refused';
 
 export interface Problem {
   readonly status: number;

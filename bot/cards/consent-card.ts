@@ -2,7 +2,7 @@ import type { Lack, Rules } from '../../core/consent/policy.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { isUnencrypted } from '../../core/operations/plan.ts';
+import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Permission, Way } from '../../core/services/service.ts';
 import { waysAt } from '../../core/services/ways.ts';
@@ -124,11 +124,15 @@ function plan(operation: Operation): Block {
         rows: [
           ...granted(operation).map((p) => ({ label: p.words, value: [text(p.reason)] })),
           { label: 'Stored', value: [text(operation.plan.stores)] },
-          { label: 'Pages', value: [text('only '), code(operation.plan.origin)] },
+          { label: 'Pages', value: onlyAt(originsOf(operation.plan)) },
         ],
       },
     ],
   };
+}
+
+function onlyAt(origins: readonly string[]): RichText {
+  return origins.flatMap((origin, index) => [text(index === 0 ? 'only ' : ', '), code(origin)]);
 }
 
 function decision(operation: Operation, people: Deciders): readonly Block[] {

@@ -232,9 +232,12 @@ function rating({ id }: Operation): Block {
 }
 
 function revoke(operation: Operation): Button {
+  const side = capital(sideOf(operation.service));
   const confirm = {
     title: 'Revoke this key?',
-    text: `It is deleted from the vault at once and cannot be brought back. ${capital(sideOf(operation.service))} still knows it until somebody revokes it there: you will be told how.`,
+    text: operation.type.revoke
+      ? `${side} is told to end it, and it is deleted from the vault: it cannot be brought back.`
+      : `It is deleted from the vault at once and cannot be brought back. ${side} still knows it until somebody revokes it there: you will be told how.`,
     yes: 'Revoke it',
   };
   return { label: 'Revoke', style: 'danger', action: 'revoke', value: operation.id, confirm };

@@ -8,6 +8,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { type OperationResult, unproven } from '../../core/operations/result.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import type { RevokeResult } from '../../core/services/service.ts';
+import { tokenPlace } from '../../core/vault/tokens.ts';
 import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
 import { bold, capital, sideOf, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
@@ -126,6 +127,8 @@ async function deleteResult(tx: Transaction, context: Context, seen: Operation, 
   const stored = await vault.resultOf(customerId, seen.id);
   if (!operation || !stored) return false;
   await vault.delete(customerId, stored.service, stored.credentialType, place);
+  const token = tokenPlace(stored);
+  if (token) await vault.delete(customerId, token.service, token.type, token);
   const result = revoked(operation, stored, await databaseNow(tx));
   await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
   await context.consents.revoke(tx, operation, member);

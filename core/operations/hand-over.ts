@@ -12,6 +12,7 @@ import type { Lease } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Parking } from './parking.ts';
+import { originsOf } from './plan.ts';
 import { ask, type codePlace, latestQuestion, type Question, type QuestionKind, sessionPlace } from './questions.ts';
 import { opensItsPage, signInSteps, type Way } from './resume.ts';
 import type { RunSecrets } from './run-secrets.ts';
@@ -59,7 +60,7 @@ export async function takeSeat(
 ): Promise<Seat> {
   const { operation } = lease;
   const { customerId, id } = operation;
-  const origins = [operation.plan.origin];
+  const origins = originsOf(operation.plan);
   const parked = deps.parking.take(customerId, id);
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
   const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';

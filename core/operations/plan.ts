@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { OperationId } from '../ids.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
-import { fillText } from '../workflow/placeholders.ts';
+import { fillText, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 
 /** How long a consent request stays open, and how long a countersignature lets its operation run. */
@@ -19,6 +19,8 @@ export const planSchema = z.strictObject({
   way: z.string().exactOptional(),
   service: z.string(),
   origin: z.string(),
+  /** Further origins that pages may be opened at. */
+  origins: z.array(z.string()).min(1).exactOptional(),
   base: z.string(),
   workflowId: z.string(),
   workflowVersion: z.int(),
@@ -59,7 +61,7 @@ export function makePlan(input: PlanInput): Plan {
   const { operationId, service, type, workflow, permissions, now } = input;
   const label = keyLabel(operationId, 1);
   const values = { ...type.values(permissions) };
-  const shown = { ...values, label, base: input.base };
+  const shown = withDerivedValues({ ...values, label, base: input.base });
   const plan: Plan = {
     v: 1,
     operationId,
@@ -67,6 +69,7 @@ export function makePlan(input: PlanInput): Plan {
     way: input.way.id,
     service: service.id,
     origin: input.origin,
+    ...(input.way.origins ? { origins: [...input.way.origins] } : {}),
     base: input.base,
     workflowId: workflow.id,
     workflowVersion: workflow.version,
@@ -87,6 +90,11 @@ export function makePlan(input: PlanInput): Plan {
     runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
   };
   return plan;
+}
+
+/** Everything that the operation's pages may talk to. */
+export function originsOf({ origin, origins = [] }: Pick<Plan, 'origin' | 'origins'>): readonly string[] {
+  return [origin, ...origins];
 }
 
 /** Whether the workflow does what the plan shows: the same steps with the same permissions, whatever its version says. */

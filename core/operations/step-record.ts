@@ -12,7 +12,7 @@ import { holdProposal, keepProposal } from '../workflow/proposals.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
-import type { Plan } from './plan.ts';
+import { originsOf, type Plan } from './plan.ts';
 import type { RunSecrets } from './run-secrets.ts';
 import { countFailedSignIn } from './sign-in-limit.ts';
 
@@ -190,10 +190,10 @@ function rounded(relocated: Relocated) {
 function pageOf(pageUrl: string, workflow: Workflow, plan: Plan): string {
   if (!URL.canParse(pageUrl)) return '';
   const { origin, pathname } = new URL(pageUrl);
-  if (origin !== plan.origin) return 'another site';
+  if (!originsOf(plan).includes(origin)) return 'another site';
   const values = withDerivedValues({ ...plan.values, base: plan.base, label: plan.label });
   const opened = workflow.steps.flatMap((step) => (step.kind === 'navigate' ? [fillUrl(step.target, values)] : []));
-  const isKnown = opened.some((url) => new URL(url).pathname === pathname);
+  const isKnown = opened.some((url) => new URL(url).origin === origin && new URL(url).pathname === pathname);
   return isKnown ? origin + pathname : `${origin}/…`;
 }
 

@@ -2,7 +2,7 @@ import { runStep, type StepResult } from '../agent/engine.ts';
 import { questionFor } from '../agent/failures.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
-import { fillText } from '../workflow/placeholders.ts';
+import { fillText, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Ending } from './ending.ts';
@@ -56,7 +56,9 @@ export async function runSteps(
       const result = await runStep(step, run);
       await recording;
       // Drawn, sealed and written while the next step begins.
-      alsoRecord(recordEnd(deps, lease, workflow, step, fillText(step.intent, run.values), result, secrets));
+      alsoRecord(
+        recordEnd(deps, lease, workflow, step, fillText(step.intent, withDerivedValues(run.values)), result, secrets),
+      );
       // A pause that was asked for during the effect waits for its record, and nothing else comes before it.
       if (result.kind === 'failed' || step.isMutating) await recording;
       if (result.kind === 'failed') return failureOf(step, result);

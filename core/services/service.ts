@@ -13,6 +13,10 @@ export interface Service {
   readonly aliases: readonly string[];
   /** What the bot asks for when no address was given, such as `the address of your shop`. */
   readonly targetWords: string;
+  /** As one is written: `my-shop.myshopify.com`; `shop.example.com` when absent. */
+  readonly targetExample?: string;
+  /** Small letters that name a target by themselves, without a dot, such as Shopify's `my-shop`: the whole of it. */
+  readonly targetName?: RegExp;
   /** The one address that everybody's is at, so that requests need not name one. */
   readonly home?: string;
   /** What people call the other side in the middle of a sentence; `the shop` when absent. */
@@ -61,6 +65,11 @@ export interface Way {
   /** On the card's button: `I make the key myself`. */
   readonly label: string;
   readonly workflowId: string;
+  /**
+   * Origins beside the target's own whose pages are opened and may be typed into; the one with the sign-in first. Shown on the
+   * consent card, and nothing else is reached.
+   */
+  readonly origins?: readonly Origin[];
   /** What is entered on the one-time page: the sign-in, or the key itself (names as in `result`). */
   readonly fields: readonly CredentialField[];
   readonly typicalSeconds: number;
@@ -115,6 +124,11 @@ export interface OperationTypeDefinition {
    * entered is kept only where this says `works`.
    */
   verify(input: VerifyInput): Promise<VerifyResult>;
+  /**
+   * The short-lived token that the vendor's API takes alone, in exchange for the credential: whoever reads the credential is
+   * given one beside it, from the vault while it holds (core/vault/tokens.ts). Not of a type that yields `oauth_token`.
+   */
+  token?(input: VerifyInput): Promise<TokenResult>;
   /** Ends the key at the vendor, where an API can. */
   revoke?(input: VerifyInput): Promise<RevokeResult>;
   /** How a person does it by hand, in order. */
@@ -172,4 +186,9 @@ export type RevokeResult =
   /** The vendor no longer takes it. */
   | { readonly kind: 'revoked' }
   /** What happened, as a sentence: the key may still live. */
+  | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };
+
+export type TokenResult =
+  | { readonly kind: 'token'; readonly token: Secret; readonly expiresInSeconds: number }
+  /** Why there is none, as a sentence. */
   | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };

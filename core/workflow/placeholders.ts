@@ -4,8 +4,14 @@ import type { Condition, Fingerprint, Locator } from '../ports/browser.ts';
 /** The value slots of a run, such as `{ base, label, scope }`; never a secret. */
 export type Values = Readonly<Record<string, string>>;
 
-/** Slots that every workflow may use without declaring them; `basePath` is the folder of `base`, empty at the root. */
-export const BUILT_IN_VALUES: readonly string[] = ['base', 'basePath', 'label'];
+/**
+ * Slots that every workflow may use without declaring them; `basePath` is the folder of `base`, empty at the root, and
+ * `baseHost` its host with the port.
+ */
+export const BUILT_IN_VALUES: readonly string[] = ['base', 'basePath', 'baseHost', 'label'];
+
+/** What an address begins with: the target's own base, or another origin of the service in a value such as `dashboardBase`. */
+export const ADDRESS_START = /^\{(?:base|[a-z]+Base)\}/;
 
 const PLACEHOLDER = /\{([A-Za-z][A-Za-z0-9_]*)\}/g;
 const SECRET_SLOT = /^\{secret:([a-z][a-z0-9_]*)\}$/;
@@ -13,7 +19,9 @@ const SECRET_SLOT = /^\{secret:([a-z][a-z0-9_]*)\}$/;
 /** Completes a run's values with those that follow from them. */
 export function withDerivedValues(values: Values): Values {
   const base = values.base;
-  return base === undefined ? values : { ...values, basePath: new URL(base).pathname.replace(/\/+$/, '') };
+  if (base === undefined) return values;
+  const { pathname, host } = new URL(base);
+  return { ...values, basePath: pathname.replace(/\/+$/, ''), baseHost: host };
 }
 
 /** `{secret:admin_password}` → `admin_password`; `undefined` for anything else. */
@@ -31,11 +39,11 @@ export function fillText(text: string, values: Values): string {
   return fill(text, values, (value) => value);
 }
 
-/** Fills an address: `{base}` stands as it is where the address begins, every other value is percent-encoded. */
+/** Fills an address: the base that it begins with stands as it is, every other value is percent-encoded. */
 export function fillUrl(url: string, values: Values): string {
-  const rest = url.startsWith('{base}') ? url.slice('{base}'.length) : url;
-  const start = rest === url ? '' : fillText('{base}', values);
-  return start + fill(rest, values, encodeURIComponent);
+  const start = ADDRESS_START.exec(url)?.[0] ?? '';
+  const rest = url.slice(start.length);
+  return fillText(start, values) + fill(rest, values, encodeURIComponent);
 }
 
 /** Fills what a locator compares with. CSS selectors stay as recorded: a value must not become syntax. */

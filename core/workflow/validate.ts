@@ -7,6 +7,8 @@ import type { Workflow } from './workflow.ts';
 
 const RISKS: readonly Risk[] = ['reads', 'creates', 'changes'];
 
+const RESULTS: readonly Step['kind'][] = ['extract', 'receive'];
+
 export interface CheckOptions {
   /** A workflow that no operation uses may have an effect without a way to see afterwards whether it happened. */
   readonly mayLackProbe?: boolean;
@@ -32,7 +34,8 @@ function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions):
   return [
     ...(steps.some((step, index) => step.order !== index + 1) ? ['the orders are not 1, 2, 3, …'] : []),
     ...steps.flatMap((step) => stepProblems(step, workflow).map((problem) => `step ${step.order}: ${problem}`)),
-    ...(steps.filter((step) => step.isMutating).length > 1 ? ['more than one mutating step'] : []),
+    // After a crash at another mutating step there is no way on: nothing of it is repeated. Of a result there is one intent.
+    ...(steps.filter(({ kind }) => RESULTS.includes(kind)).length > 1 ? ['more than one step brings a result'] : []),
     ...(steps.some((step) => step.isMutating && step.kind !== 'receive') && probe === undefined && !mayLackProbe
       ? ['a mutating step needs a probe']
       : []),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FAILURES } from '../agent/failures.ts';
 import { conditionSchema, locatorSchema } from './elements.ts';
+import { ADDRESS_START } from './placeholders.ts';
 import { stepSchema } from './steps/index.ts';
 
 const slug = z.string().regex(/^[a-z][a-z0-9_-]*$/);
@@ -34,7 +35,7 @@ const obstacleSchema = z.strictObject({
 export type Obstacle = z.infer<typeof obstacleSchema>;
 
 const lookSchema = z.strictObject({
-  target: z.string().startsWith('{base}'),
+  target: z.string().regex(ADDRESS_START),
   timeoutMs: z.int().min(100).max(120_000),
 });
 

@@ -176,7 +176,7 @@ describe('the value route', () => {
     const { token } = await makeToken();
     const database = createDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', rootKeys: testRootKeys, poolSize: 1 });
     const apiTokens = createApiTokens({ database, directory: createDirectory(database), audit: core.audit });
-    const cut = await openApi({ apiTokens, vault: core.vault });
+    const cut = await openApi({ ...core, apiTokens });
     expectProblem(await cut.value(stored.id, token), 503, 'unavailable');
     await cut.close();
     await database.close();

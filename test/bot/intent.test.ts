@@ -7,7 +7,7 @@ import type { Model } from '../../core/ports/model.ts';
 const SERVICES = [
   { id: 'woocommerce', name: 'WooCommerce', aliases: ['woo', 'woo commerce', 'wc'] },
   { id: 'wordpress', name: 'WordPress', aliases: ['word press', 'wp'] },
-  { id: 'shopify', name: 'Shopify', aliases: [] },
+  { id: 'shopify', name: 'Shopify', aliases: [], targetName: /^[a-z0-9][a-z0-9-]{0,62}$/ },
 ];
 
 const setUp = (
@@ -31,6 +31,26 @@ const wooUnclear = (addresses: readonly string[], unusable: readonly string[] = 
   setUp('woocommerce', { unclear: { addresses, unusable } });
 
 const SENTENCES: readonly (readonly [string, Intent])[] = [
+  // A target without a dot, of a service that has such
+  ['set up Shopify for my-shop', setUp('shopify', { target: 'my-shop' })],
+  ['Set up Shopify for “My-Shop”.', setUp('shopify', { target: 'my-shop' })],
+  ['please connect my-shop to Shopify', setUp('shopify', { target: 'my-shop' })],
+  [
+    'set up shopify for our store bluebird2 with write access',
+    setUp('shopify', { target: 'bluebird2', wantsWrite: true }),
+  ],
+  ['set up Shopify for bluebird', setUp('shopify', { target: 'bluebird' })],
+  [
+    'set up Shopify for admin.shopify.com/store/my-shop',
+    setUp('shopify', { target: 'admin.shopify.com/store/my-shop' }),
+  ],
+  ['set up Shopify for my-shop.myshopify.com', setUp('shopify', { target: 'my-shop.myshopify.com' })],
+  ['set up Shopify for my shop', setUp('shopify')],
+  ['set up Shopify for us today', setUp('shopify')],
+  ['set up Shopify for reporting and accounting', setUp('shopify')],
+  ['set-up Shopify read-only', setUp('shopify')],
+  ['set up Shopify for my-shop and for other-shop', setUp('shopify')],
+  ['set up WooCommerce for my-shop', WOO],
   // Asking for a set-up
   ['set up WooCommerce for http://localhost:4001', wooFor('http://localhost:4001')],
   ['Set up WooCommerce for http://localhost:4001.', wooFor('http://localhost:4001')],

@@ -7,6 +7,7 @@ import { explain } from '../../bot/explain.ts';
 import { type App, start, stopOnSignals } from '../../bot/main.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { Service } from '../../core/services/service.ts';
 import { playScript } from './script.ts';
 import { type PracticeShop, startPracticeShop } from './woocommerce/server.ts';
 
@@ -29,6 +30,8 @@ export interface DemoOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log?: Log;
   readonly shop?: Parameters<typeof startPracticeShop>[0];
+  /** What can be set up, where practice services stand in for real ones. */
+  readonly services?: readonly Service[];
 }
 
 export interface Demo {
@@ -47,6 +50,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     const app = await start(demoConfig(options, shop), {
       folder: options.folder,
       ...(options.log ? { log: options.log } : {}),
+      ...(options.services ? { services: options.services } : {}),
       webChat: {
         port: options.chatPort,
         workspaceId: 'demo',

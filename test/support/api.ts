@@ -22,12 +22,10 @@ export interface Answer {
 }
 
 export async function openApi(
-  core: Pick<Core, 'apiTokens' | 'vault'>,
+  core: Pick<Core, 'apiTokens' | 'vault' | 'tokens'>,
   { log = silentLog, publicUrl = 'https://countersign.example.com' }: { log?: Log; publicUrl?: string } = {},
 ): Promise<TestApi> {
-  const routes = [
-    apiRoutes({ tokens: core.apiTokens, publicUrl: () => publicUrl, log }, [credentialValue({ vault: core.vault })]),
-  ];
+  const routes = [apiRoutes({ tokens: core.apiTokens, publicUrl: () => publicUrl, log }, [credentialValue(core)])];
   const server = createApiServer({ port: 0, isLocal: true, routes, log, isReady: async () => true });
   const origin = `http://127.0.0.1:${(await server.start()).port}`;
   const ask: TestApi['ask'] = async (path, init) => {

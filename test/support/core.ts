@@ -24,6 +24,7 @@ import { createStandstill, type Standstill } from '../../core/operations/standst
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
+import type { Http } from '../../core/ports/http.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { type Redact, redactedAudit } from '../../core/redacted-ports.ts';
@@ -33,6 +34,7 @@ import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createLinks, type Links } from '../../core/vault/links.ts';
 import { createKeyRotation, type KeyRotation } from '../../core/vault/rotation.ts';
 import { createSealer, type Sealer } from '../../core/vault/sealer.ts';
+import { createTokens, type Tokens } from '../../core/vault/tokens.ts';
 import { createVault, type Vault } from '../../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../../core/workflow/registry.ts';
 import type { TestDatabase } from './database.ts';
@@ -46,6 +48,7 @@ export interface Core extends LeaseDeps {
   readonly sealer: Sealer;
   readonly audit: Audit;
   readonly vault: Vault;
+  readonly tokens: Tokens;
   readonly keyRotation: KeyRotation;
   readonly links: Links;
   readonly customers: Customers;
@@ -66,6 +69,13 @@ export interface Core extends LeaseDeps {
   close(): Promise<void>;
 }
 
+/** No service is asked for anything. */
+const nowhere: Http = {
+  async request() {
+    throw new Error('nothing was to be asked of a service');
+  },
+};
+
 /** What the chat platform says of people: members of everything, unless a test has it say something else. */
 export type TestPlatform = (person: Person, group: string | undefined) => Standing | Promise<Standing>;
 
@@ -81,6 +91,7 @@ export async function openCore(
     redact = (text) => text,
     perHour,
     hasPageModel = false,
+    http = nowhere,
     serviceOf = getService,
   }: {
     serviceOf?: typeof getService;
@@ -89,6 +100,7 @@ export async function openCore(
     redact?: Redact;
     perHour?: number;
     hasPageModel?: boolean;
+    http?: Http;
   } = {},
 ): Promise<Core> {
   const database = createDatabase({ url: programUrl, rootKeys, poolSize: 10 });
@@ -97,6 +109,7 @@ export async function openCore(
   const sealer = createSealer(rootKeys);
   const audit = redactedAudit(createAudit({ database, sealer }), redact);
   const vault = createVault({ database, directory, sealer, audit });
+  const tokens = createTokens({ database, vault, audit, http, getService: serviceOf });
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
@@ -119,7 +132,21 @@ export async function openCore(
   const standstill = createStandstill(controlled);
   await queue.start();
   return {
-    ...{ database, directory, sealer, audit, vault, keyRotation, links, customers, apiTokens, mover, queue, threads },
+    ...{
+      database,
+      directory,
+      sealer,
+      audit,
+      vault,
+      tokens,
+      keyRotation,
+      links,
+      customers,
+      apiTokens,
+      mover,
+      queue,
+      threads,
+    },
     ...{ workflows, operations, installations, consents, standingGrants, parking, control, standstill },
     retentionDays: { usual: 90, least: 30 },
     close: async () => {

@@ -4,14 +4,15 @@ import { openPage } from '../../agent/open-page.ts';
 import { takePicture } from '../../agent/picture.ts';
 import type { Ending, Stage } from '../../agent/stage.ts';
 import { conditionSchema } from '../elements.ts';
+import { ADDRESS_START } from '../placeholders.ts';
 import { type Risk, stepBase } from '../step-base.ts';
 
 export const schema = z.strictObject({
   ...stepBase,
   kind: z.literal('navigate'),
   action: z.literal('navigate'),
-  /** The address, beginning with `{base}`. */
-  target: z.string().startsWith('{base}'),
+  /** The address, beginning with `{base}` or another origin of the plan's, such as `{dashboardBase}`. */
+  target: z.string().regex(ADDRESS_START),
   postcondition: conditionSchema,
 });
 type NavigateStep = z.infer<typeof schema>;

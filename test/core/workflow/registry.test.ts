@@ -242,7 +242,7 @@ describe('a knowledge base without meaning', () => {
     {
       problem: 'two effects',
       workflows: [workflow({ steps: [extractStep, { ...extractStep, order: 2 }], probe })],
-      words: 'more than one mutating step',
+      words: 'more than one step brings a result',
     },
     {
       problem: 'a probe that looks for something else',
