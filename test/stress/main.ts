@@ -36,21 +36,31 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const [operations, backlog, samples] = values.slice ? [6, 40, 4] : [60, 10_000, 50];
+  const [operations, backlog, samples] = values.slice ? [4, 12, 2] : [60, 10_000, 50];
   const amounts = {
     operations: Number(values.operations ?? operations),
     backlog: Number(values.backlog ?? backlog),
     samples: Number(values.samples ?? samples),
   };
   say(`each step ${STEP.cpuMs} ms of work and ${STEP.waitMs} ms of waiting, 10 steps; ${availableParallelism()} cores`);
-  let failed = await inWorld(CONCURRENCY, (world) => measureWaits(world, amounts));
-  for (const concurrency of values.slice ? [1] : CONCURRENCIES)
-    failed += await inWorld(concurrency, (world) => measureThroughput(world, concurrency, amounts.operations));
+  const failed = values.slice
+    ? await inWorld(CONCURRENCY, async (world) => {
+        await measureWaits(world, amounts);
+        await measureThroughput(world, CONCURRENCY, amounts.operations);
+      })
+    : await measureAll(amounts);
   say(`${failed} operations did not complete`);
   return failed === 0 ? 0 : 1;
 }
 
-/** @returns how many operations did not complete. */
+/** @returns how many operations did not complete; so for the next one. */
+async function measureAll(amounts: Amounts): Promise<number> {
+  let failed = await inWorld(CONCURRENCY, (world) => measureWaits(world, amounts));
+  for (const concurrency of CONCURRENCIES)
+    failed += await inWorld(concurrency, (world) => measureThroughput(world, concurrency, amounts.operations));
+  return failed;
+}
+
 async function inWorld(workerConcurrency: number, measure: (world: World) => Promise<void>): Promise<number> {
   const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency });
   const { queue } = world.foundation;
