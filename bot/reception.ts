@@ -162,6 +162,7 @@ export function createReception(deps: ReceptionDeps): Reception {
         const places = WORDS_AT_ONCE - placesOf(customerId);
         if (places <= 0) return; // whoever gives one up looks again
         const found = await inbox.overdue(customerId, places);
+        if (stopping.signal.aborted) return; // the next start, or another process, answers it
         // What is still being answered here after its time is found as well: that has given it new time.
         const taken = atWork.get(customerId);
         for (const event of found.filter(({ id }) => !taken?.has(id))) begin(customerId, event);

@@ -49,13 +49,13 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
 
   // The directory's functions run as the owner; for the program these policies do not exist.
-  'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions': () =>
+  'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions': () =>
     found(`SELECT m.member::regrole::text AS found FROM pg_auth_members m
         WHERE m.roleid = '${RETENTION}'::regrole AND m.member <> 'countersign_owner'::regrole
       UNION ALL SELECT rolname FROM pg_roles WHERE rolname = '${RETENTION}'
         AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
       UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
-        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep')
+        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep', 'forget_answered')
       UNION ALL SELECT relname FROM pg_class WHERE relowner = '${RETENTION}'::regrole`),
 
   'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events':
@@ -325,12 +325,12 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'autonomous_operations_audit INSERT',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions',
     'GRANT countersign_retention TO countersign_program',
     'countersign_program',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns three functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions',
     'ALTER ROLE countersign_retention LOGIN',
     'countersign_retention',
   ],

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
@@ -124,7 +124,9 @@ describe('50 pictures and chat events', () => {
       await happen();
       await keeper.checkpoints.make(customerId);
     }
-    await sql(testDatabase.adminUrl, 'UPDATE sec.retention SET audit_days = 30');
+    const allow = (days: number) => sql(testDatabase.adminUrl, 'UPDATE sec.retention SET audit_days = $1', [days]);
+    await allow(30);
+    onTestFinished(async () => void (await allow(90)));
     await choose(longer.customerId, 365);
     await choose(shorter.customerId, 31);
     await choose(tooShort.customerId, 1);
@@ -149,7 +151,6 @@ describe('50 pictures and chat events', () => {
     expect(await leftAfter('275 days')).toEqual([gone, gone, gone, gone]);
     for (const { customerId } of [longer, shorter, tooShort, none])
       expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true });
-    await sql(testDatabase.adminUrl, 'UPDATE sec.retention SET audit_days = 90');
   });
 
   test('50 are kept as long as an admin chose, whatever a smuggled statement says', async () => {

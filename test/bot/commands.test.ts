@@ -129,6 +129,22 @@ describe('stored keys', () => {
 });
 
 describe('words', () => {
+  test('help offers each person what is theirs, and to everybody at once only what is everybody’s', async () => {
+    const { shop, command, say } = await openScene();
+    const offered = async (card: ReturnType<typeof command>) =>
+      [...JSON.stringify(await card).matchAll(/\/(?:countersign|audit) [\w-]+(?: all)?/g)].map(([words]) => words);
+    const all = ['operations', 'stop', 'pause', 'resume', 'retry', 'consents', 'link'].map(
+      (word) => `/countersign ${word}`,
+    );
+    expect(await offered(command(shop.merchant, 'help'))).toEqual(all);
+    expect(await offered(command(shop.approver, 'help'))).toEqual([...all, '/countersign test']);
+    expect(await offered(command(shop.admin, 'help'))).toEqual([
+      ...[...all, '/countersign test', '/audit op-', '/countersign credentials', '/countersign stop all'],
+      ...['/countersign settings', '/countersign accounts'],
+    ]);
+    expect(await offered(say(shop.admin, 'help'))).toEqual(all);
+  });
+
   test('a command that there is not is said to be none, and nothing was done', async () => {
     const { shop, command } = await openScene();
     expect((await command(shop.merchant, 'setings'))?.summary).toMatch(

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { renderForm } from '../../adapters/slack/forms.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import { isAllowedTarget, parseAllowedTarget } from '../../core/customers/settings.ts';
-import type { ChatEvent, Form } from '../../core/ports/chat.ts';
+import type { ChatEvent, Form, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
@@ -14,6 +15,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
+import { problemsOfView } from '../support/slack/blocks.ts';
 
 /** Of a site that answers. */
 let TARGET: string;
@@ -45,6 +47,9 @@ interface Scene {
   /** What was said last, to whomever. */
   last(): string | undefined;
   ask(channel?: string): Promise<void>;
+  readonly thread: ThreadRef;
+  /** The admin presses something. */
+  press(event: object): Promise<unknown>;
   /** `/countersign settings`; the form that came of it. */
   open(by: By): Promise<Form | undefined>;
   /** The form as it was opened, with these fields filled in otherwise, sent by somebody. */
@@ -82,6 +87,8 @@ async function openScene(): Promise<Scene> {
       const text = `set up WooCommerce for http://${TARGET}`;
       await hand({ kind: 'message', thread: thread(channel), from: shop.merchant.person, text });
     },
+    thread: thread('C1'),
+    press: (event) => hand({ kind: 'action', thread: thread('C1'), from: shop.admin.person, trigger: 't', ...event }),
     async open(by) {
       const before = recording.forms.length;
       const { person } = shop[by];
@@ -127,6 +134,24 @@ describe('an admin', () => {
     expect(scene.last()).toBe(
       'Saved. U-Abel, U-Anna may approve. I set things up at every public site. Records are kept for 90 days.',
     );
+    expect(await settingsOf(scene)).toEqual(before);
+  });
+
+  test('fills a form of Slack however much there is, within its limits, and saves it as it was', async () => {
+    const scene = await openScene();
+    const hosts = Array.from({ length: 100 }, (_, n) =>
+      `${String(n).padStart(3, '0')}.a-rather-long-name.example`.slice(0, 29),
+    );
+    const channels = Array.from({ length: 100 }, (_, n) => `C${String(n).padStart(8, '0')}`);
+    const wanted = { targets: [hosts.join('\n')], channels, hourly: ['1000'], retention: ['36500'], required: ['2'] };
+    expect(await scene.save('admin', wanted)).toBeUndefined();
+    const form = await scene.open('admin');
+    if (!form) throw new Error('no form was opened');
+    const view = renderForm(form, { workspaceId: 'T0001', channel: 'C0001', ts: '1700000000.000100' });
+    expect(problemsOfView({ ...view })).toEqual([]);
+    const before = await settingsOf(scene);
+    expect(before.rules.allowedTargets).toEqual(hosts);
+    expect(await scene.send(form, 'admin', {})).toBeUndefined();
     expect(await settingsOf(scene)).toEqual(before);
   });
 
@@ -289,5 +314,30 @@ describe('a site that an admin names', () => {
     ['user@shop.example.com', undefined],
   ])('as %s is %s', (words, host) => {
     expect(parseAllowedTarget(words)).toBe(host);
+  });
+});
+
+describe('the first day', () => {
+  const welcome = (scene: Scene, action: string, more: object) =>
+    scene.press({ action, value: '', message: { ref: 'welcome', thread: scene.thread }, ...more });
+
+  test.each([
+    ['Choose approvers', 'choose_approvers'],
+    ['I work alone', 'work_alone'],
+  ])('the card that came directly goes with “%s”', async (_, action) => {
+    const scene = await openScene();
+    await core.database.withCustomer(scene.shop.customerId, (tx) =>
+      core.customers.setApprovers(tx, scene.shop.customerId, [], false),
+    );
+    await welcome(scene, action, {});
+    if (action === 'choose_approvers')
+      expect(await scene.send(scene.forms.at(-1), 'admin', { approvers: ['U-Abel'] })).toBeUndefined();
+    expect(scene.chat.calls.at(-1)).toMatchObject({
+      call: 'update',
+      card: { summary: expect.stringMatching(/^Saved\. /) },
+    });
+    expect(scene.last()).toMatch(
+      action === 'work_alone' ? /Ada may approve, own requests, too\.$|U-Ada/ : /U-Abel may approve\.$/,
+    );
   });
 });
