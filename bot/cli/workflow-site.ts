@@ -3,6 +3,7 @@ import { CountersignError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
 import type { OperationTypeDefinition } from '../../core/services/service.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
 import { type ReplayReport, replayWorkflow } from '../../core/workflow/replay.ts';
 import type { Workflow } from '../../core/workflow/workflow.ts';
 import type { Call } from './command.ts';
@@ -11,6 +12,8 @@ import type { Call } from './command.ts';
 export interface ReplaySite {
   /** Without a slash at the end. */
   readonly base: string;
+  /** In place of the way's own further origins. */
+  readonly origins?: readonly string[];
   readonly inputs: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, Secret>>;
   /** The site may be on this computer or in a private network. */
@@ -82,17 +85,17 @@ function variableOf(slot: string): string {
 /** Replays a workflow in a fresh browser that can reach its site and nothing else. @throws CountersignError `config_invalid`. */
 export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite): Promise<ReplayReport> {
   const type = typeOf(workflow);
-  const defaults =
-    type?.permissions.filter(({ isDefault, isRequired }) => isDefault || isRequired).map(({ id }) => id) ?? [];
+  const way = type?.ways.find(({ workflowId }) => workflowId === workflow.id);
+  const defaults = type && way ? defaultPermissions(type, way) : [];
   const label = `Countersign ${workflow.id} ${new Date().toISOString().slice(0, 16)}`;
   const values = { label, ...type?.values(defaults), ...site.inputs, base: site.base };
   const missing = workflow.inputs.filter((name) => !Object.hasOwn(values, name));
   if (missing.length > 0)
     throw new CountersignError('config_invalid', `The workflow needs --input for: ${missing.join(', ')}.`);
-  const { origin, host, protocol } = new URL(site.base);
-  const authority = /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
-  const { browser, http } = call.openBrowser(site.isPrivateAllowed ? [authority] : []);
-  const session = await browser.open({ origins: [origin] });
+  const { origin } = new URL(site.base);
+  const origins = [origin, ...(site.origins ?? way?.origins ?? [])];
+  const { browser, http } = call.openBrowser(site.isPrivateAllowed ? origins.map(authorityOf) : []);
+  const session = await browser.open({ origins });
   try {
     return await replayWorkflow(workflow, {
       ...{ session, values, secrets: site.secrets, signal: new AbortController().signal },
@@ -108,6 +111,12 @@ export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite)
   }
 }
 
+/** `host:port` */
+function authorityOf(origin: string): string {
+  const { host, protocol } = new URL(origin);
+  return /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
+}
+
 function typeOf(workflow: Workflow): OperationTypeDefinition | undefined {
   const types = services.flatMap(({ operationTypes }) => Object.values(operationTypes));
   return types.find((type) => type?.ways.some(({ workflowId }) => workflowId === workflow.id));
@@ -116,12 +125,24 @@ function typeOf(workflow: Workflow): OperationTypeDefinition | undefined {
 /** The permissions that lead to these values: what a check of the key expects of it. */
 function permissionsFor(type: OperationTypeDefinition, values: Readonly<Record<string, string>>): readonly string[] {
   const ids = type.permissions.map(({ id }) => id);
-  const choices = Array.from({ length: 2 ** ids.length }, (_, bits) => ids.filter((_id, i) => (bits >> i) % 2 === 1));
   const fits = (granted: readonly string[]) =>
     type.checkPermissions(granted) === undefined &&
-    Object.entries(type.values(granted)).every(([name, value]) => values[name] === value || name.endsWith('Words'));
-  return choices.find(fits) ?? ids;
+    Object.entries(type.values(granted)).every(
+      ([name, value]) => values[name] === value || /(?:Words|Base)$/.test(name),
+    );
+  return choicesOf(type, ids).find(fits) ?? ids;
 }
+
+/** All of them where they are few; else those that are two permissions at most from what is asked for by itself. */
+function choicesOf(type: OperationTypeDefinition, ids: readonly string[]): readonly (readonly string[])[] {
+  if (ids.length <= FEW)
+    return Array.from({ length: 2 ** ids.length }, (_, bits) => ids.filter((_id, i) => (bits >> i) % 2 === 1));
+  const usual = defaultPermissions(type);
+  const without = (...changed: readonly string[]) => ids.filter((id) => usual.includes(id) !== changed.includes(id));
+  return [usual, ...ids.flatMap((one) => ids.map((other) => without(one, other)))];
+}
+
+const FEW = 10;
 
 /** Whether an address is one of this computer or a private network, by its looks: for a hint, not for a decision. */
 export function looksPrivate(base: string): boolean {

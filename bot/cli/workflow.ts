@@ -62,7 +62,11 @@ export const workflowCheck: Command = {
   options: { json: { type: 'boolean', help: 'print the reports as JSON' } },
   async run(call) {
     const reports: ReplayReport[] = [];
-    for (const workflow of openRegistry(SHIPPED).list()) reports.push(...(await checkOne(call, workflow)));
+    // What a person enters by hand has no pages to replay.
+    const replayed = openRegistry(SHIPPED)
+      .list()
+      .filter(({ steps }) => steps.every(({ kind }) => kind !== 'receive'));
+    for (const workflow of replayed) reports.push(...(await checkOne(call, workflow)));
     if (call.values.json === true) call.say(JSON.stringify(reports, null, 2));
     else for (const line of reports.flatMap(linesOf)) call.say(line);
     const failed = reports.filter(({ success }) => !success).length;

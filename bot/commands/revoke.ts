@@ -1,6 +1,7 @@
 import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { databaseNow, type Transaction } from '../../core/database.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -15,8 +16,8 @@ import { refuse } from '../refusal.ts';
 import { eventRef, reply, whisperWords } from '../speak.ts';
 
 /**
- * Revoke on a result: the key ends at the service where an API can do that, leaves the vault for good, and the
- * countersignature is taken back; how the other side is told by hand is said where no API did it.
+ * Revoke on a result: the key is ended at the vendor where an API can, leaves the vault for good, and the countersignature is
+ * taken back. Where no API can, or it failed, people are told how.
  */
 export async function revokeResult(
   context: Context,
@@ -24,13 +25,7 @@ export async function revokeResult(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  const ended = await endAtService(context, customerId, member, event.value);
-  if (ended?.kind === 'fails' && ended.isRetryable)
-    return whisperWords(
-      context,
-      event,
-      `${ended.reason} So the key was not revoked. Nothing was changed: try again later.`,
-    );
+  const ended = await endThere(context, customerId, member, event.value);
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation) return 'unknown';
@@ -51,71 +46,69 @@ export async function revokeResult(
     });
   }
   const label = outcome.result?.data.label ?? outcome.plan.label;
-  const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.`;
+  const side = capital(sideOf(outcome.service));
+  const isEnded = ended?.kind === 'revoked';
+  const there = isEnded ? ` ${side} no longer takes it.` : '';
+  const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.${there}`;
+  const failed = ended?.kind === 'fails' ? `${ended.reason} ` : '';
   await reply(
     context,
     event,
     {
       summary: words,
-      blocks: [{ kind: 'text', text: [text(words)] }, ...otherSide(outcome, label, ended)],
+      blocks: [
+        { kind: 'text', text: [text(words)] },
+        ...(isEnded ? [] : byHand(outcome, label, `${failed}${side} still knows it. `)),
+      ],
     },
     'revoked',
   );
   await context.progress.refresh(customerId, outcome.threadId);
 }
 
-function mayRevoke({ requester }: Operation, member: Member): boolean {
-  return requester.id === member.id || member.roles.some((role) => role === 'approver' || role === 'admin');
+function mayRevoke({ requester }: Operation, { id, roles }: Member): boolean {
+  return requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
+}
+
+/** What is left for a person to do. */
+function byHand({ type, plan }: Operation, label: string, lead: string): readonly Block[] {
+  const items = type.revokeGuide(plan.base, label).map((step) => ({ text: [text(step)] }));
+  return [
+    { kind: 'text', tone: 'warning', text: [bold(lead), text('To end it there, too:')] },
+    { kind: 'list', isNumbered: true, items },
+  ];
 }
 
 /**
- * Has the service end the key, by whoever may; that it was opened for this, and by whom, is on record before. The place of a
- * key that another one took is left alone. `undefined`: no API of this service does it, or there is nothing to end.
+ * Ends the key at the vendor, while there still is one to end it with: the vault is left after that, whatever came of it.
+ * `undefined`: no API can, this member may not, or the operation's key is not in the vault.
  */
-async function endAtService(
+async function endThere(
   context: Context,
   customerId: CustomerId,
   member: Member,
-  id: string,
+  operationId: string,
 ): Promise<RevokeResult | undefined> {
-  const found = await context.database.withCustomer(customerId, async (tx) => {
-    const operation = await context.operations.get(tx, customerId, id);
-    const stored = operation && (await context.vault.within(tx).resultOf(customerId, operation.id));
-    return stored && mayRevoke(operation, member) ? { operation, stored } : undefined;
-  });
-  const { revoke } = found?.operation.type ?? {};
-  if (!found || !revoke) return undefined;
-  const { operation, stored } = found;
-  const { base, origin, permissions } = operation.plan;
-  const ref = { customerId, service: stored.service, type: stored.credentialType, target: stored.target };
-  const credential = await context.vault.open(
-    { ...ref, actor: member.id, forOperation: operation.id, why: 'revoke' },
-    (opened, { metadata }) => (metadata.operationId === operation.id ? asSecrets(opened) : undefined),
+  const operation = await context.database.withCustomer(customerId, (tx) =>
+    context.operations.get(tx, customerId, operationId),
   );
-  return credential ? revoke({ base, origin, credential, permissions, http: context.http }) : undefined;
-}
-
-function otherSide(
-  { service, type, plan }: Operation,
-  label: string,
-  ended: RevokeResult | undefined,
-): readonly Block[] {
-  const side = capital(sideOf(service));
-  if (ended?.kind === 'revoked')
-    return [{ kind: 'text', text: [text(`${side} has confirmed that it takes the key no more.`)] }];
-  const why = ended ? `${ended.reason} ` : '';
-  return [
-    {
-      kind: 'text',
-      tone: 'warning',
-      text: [text(why), bold(`${side} still knows it. `), text('To end it there, too:')],
-    },
-    {
-      kind: 'list',
-      isNumbered: true,
-      items: type.revokeGuide(plan.base, label).map((step) => ({ text: [text(step)] })),
-    },
-  ];
+  if (!operation?.type.revoke || !mayRevoke(operation, member)) return undefined;
+  const stored = await context.vault.resultOf(customerId, operation.id);
+  if (!stored) return undefined;
+  const { service, credentialType, target } = stored;
+  const ref = { customerId, service, type: credentialType, target, actor: member.id, why: 'revoke' };
+  const credential = await context.vault.open(ref, (opened, { metadata }) =>
+    metadata.operationId === operation.id ? asSecrets(opened) : undefined,
+  );
+  if (!credential) return undefined;
+  const { base, origin, permissions } = operation.plan;
+  try {
+    return await operation.type.revoke({ base, origin, credential, permissions, http: context.http });
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error;
+    const reason = `${capital(sideOf(operation.service))} could not be reached to end it there.`;
+    return { kind: 'fails', reason, isRetryable: error.isRetryable };
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { CountersignError } from '../errors.ts';
 import type { Action, Condition, FoundElement, Locator } from '../ports/browser.ts';
 import { fillCondition, fillLocator, type Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -53,7 +54,21 @@ function fillObstacle(obstacle: Obstacle, values: Values): Obstacle {
   return { ...obstacle, when: fillCondition(obstacle.when, values), steps };
 }
 
+const MOST_TRIES = 5; // a page that draws itself anew all the time is not waited for
+
+/** A page may draw itself anew between the look and the action; an element that was replaced before anything was sent to it is looked for again. */
 async function actOn(stage: Stage, locators: readonly Locator[], action: Action): Promise<FoundElement | undefined> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await actOnce(stage, locators, action);
+    } catch (error) {
+      const isReplaced = error instanceof CountersignError && error.code === 'element_stale';
+      if (!isReplaced || tries >= MOST_TRIES) throw error;
+    }
+  }
+}
+
+async function actOnce(stage: Stage, locators: readonly Locator[], action: Action): Promise<FoundElement | undefined> {
   const { session } = stage.run;
   const found = await stage.during(() => session.find(locators, { timeoutMs: OBSTACLE_MS }));
   if (found.kind !== 'found') return undefined;

@@ -56,7 +56,9 @@ export async function runSteps(
       const result = await runStep(step, run);
       await recording;
       // Drawn, sealed and written while the next step begins.
-      alsoRecord(recordEnd(deps, lease, workflow, step, fillText(step.intent, withDerivedValues(run.values)), result, secrets));
+      alsoRecord(
+        recordEnd(deps, lease, workflow, step, fillText(step.intent, withDerivedValues(run.values)), result, secrets),
+      );
       // A pause that was asked for during the effect waits for its record, and nothing else comes before it.
       if (result.kind === 'failed' || step.isMutating) await recording;
       if (result.kind === 'failed') return failureOf(step, result);

@@ -4,6 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import { revokeResult } from '../../bot/commands/revoke.ts';
+import { chooseWay } from '../../bot/consent-flow.ts';
+import type { Context } from '../../bot/context.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import { newUuid } from '../../core/ids.ts';
 import { effectState } from '../../core/operations/effect.ts';
 import { enteredKeyPlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -11,10 +16,9 @@ import { planText, readPlan } from '../../core/operations/plan.ts';
 import { createRunner, type Runner } from '../../core/operations/run.ts';
 import type { Browser } from '../../core/ports/browser.ts';
 import { getService } from '../../core/services/index.ts';
-import type { OperationTypeDefinition, Permission, Service, Way } from '../../core/services/service.ts';
+import type { OperationTypeDefinition, RevokeResult, Service, Way } from '../../core/services/service.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
 import { defaultPermissions, permissionsInstead, wayOf } from '../../core/services/ways.ts';
-import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { asSecrets } from '../../core/vault/vault.ts';
 import { type PracticeStripe, startPracticeStripe } from '../practice/stripe/server.ts';
 import {
@@ -28,30 +32,23 @@ import {
   queuedOperation,
   requestOperation,
   type Shop,
+  somebody,
   sql,
   trail,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
-const PERMISSION: Permission = {
-  ...{ id: '', words: '', reason: '', detail: '', risk: 'reads', isRequired: true, isDefault: true },
-};
 const only = stripe.operationTypes.api_key_generation;
-const [byHand] = only.ways;
-/** Another way to the same, of more steps, with a permission of its own. */
-const forThem: Way = {
-  ...{ id: 'browser', kind: 'browser', standing: 'beta', label: 'Do it for me', typicalSeconds: 60 },
-  workflowId: 'woocommerce_api_key_generation',
-  fields: woocommerce.operationTypes.api_key_generation.ways[0].fields,
-};
-const type: OperationTypeDefinition = {
-  ...only,
-  ways: [byHand, forThem],
-  values: (granted) => ({ ...only.values(granted), scopeWords: 'Read' }),
-  permissions: [...only.permissions, { ...PERMISSION, id: 'sign_in', words: 'Sign in', ways: ['browser'] }],
-};
-const twoWays: Service = { ...stripe, operationTypes: { api_key_generation: type } };
+const [byHand, forThem] = only.ways;
+if (!forThem) throw new Error('Stripe has two ways');
+let revocation: NonNullable<OperationTypeDefinition['revoke']>;
+/** Whether each credential that was to be ended was the right one. */
+const ended: boolean[] = [];
+/** Stripe, as if its API could end keys. */
+const type: OperationTypeDefinition = { ...only, revoke: (input) => revocation(input) };
+const service: Service = { ...stripe, operationTypes: { api_key_generation: type } };
 const permissions = defaultPermissions(type);
 
 let testDatabase: TestDatabase;
@@ -68,7 +65,7 @@ const noBrowser: Browser = {
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
-  core = await openCore(testDatabase, { serviceOf: (id) => (id === 'stripe' ? twoWays : getService(id)) });
+  core = await openCore(testDatabase, { serviceOf: (id) => (id === 'stripe' ? service : getService(id)) });
   practice = await startPracticeStripe();
   const egress = createEgress({ privateTargets: [new URL(practice.origin).host], log: silentLog });
   runner = createRunner({
@@ -91,7 +88,7 @@ afterAll(async () => {
   await testDatabase?.drop();
 });
 
-const asked = () => ({ service: twoWays, type, origin: practice.origin, base: practice.origin, permissions });
+const asked = () => ({ service, type, origin: practice.origin, base: practice.origin, permissions });
 const run = ({ customerId, id }: Operation) =>
   runner.run({ customerId, operationId: id }, new AbortController().signal);
 const made = (name: string, more: readonly string[] = []) =>
@@ -100,6 +97,12 @@ const stored = () =>
   core.vault.get(shop.customerId, 'stripe', 'api_key', { target: practice.origin }).then((found) => found?.fields);
 const enteredRows = ({ id }: Operation) =>
   sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [id]);
+
+/** What the revocation and the button of another way use of a context, over the real core. */
+function contextWith(chat: RecordingChat): Context {
+  const progress = { refresh: async () => {} };
+  return { ...core, progress, log: silentLog, chat: () => chat } as unknown as Context;
+}
 
 describe('a key that was entered', () => {
   test('is proven, kept once and on record, without any browser', async () => {
@@ -242,9 +245,32 @@ describe('another way', () => {
     const first = await requestOperation(core, shop, asked());
     expect(await choose(first, forThem, shop.approver)).toBe(true);
     const second = await look(core, first);
-    expect(second.widened.map(({ permission }) => permission)).toEqual(['sign_in']);
+    const added = second.widened.map(({ permission }) => permission).toSorted();
+    expect(added).toEqual(['create_api_key', 'say_own_integration', 'sign_in']);
     expect(await grant(core, second, shop.approver)).toMatchObject({ kind: 'refused', why: 'own_widening' });
     expect(await grant(core, second, shop.secondApprover)).toMatchObject({ kind: 'granted' });
+  });
+
+  test('is for whoever asked and for those who may decide: nobody else changes the plan by its button', async () => {
+    const press = async (by: Member, value: string) => {
+      const chat = createRecordingChat();
+      const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+      const event = { kind: 'action', id: newUuid(), thread, from: by.person, action: 'choose_way' } as const;
+      await chooseWay(contextWith(chat), shop.customerId, by, { ...event, value, trigger: '' });
+      return chat.calls.map(({ card }) => card?.summary ?? '').join();
+    };
+    const first = await requestOperation(core, shop, asked());
+    const value = `${first.id} ${first.planHash} browser`;
+    expect(await press(shop.admin, value)).toContain('You may not decide on this request.');
+    expect(await press(shop.merchant, `${value}x`)).toContain('earlier version');
+    expect(await press(shop.merchant, first.id)).toContain('earlier version');
+    expect((await look(core, first)).planHash).toBe(first.planHash);
+    expect(await press(shop.merchant, value)).toBe('');
+    const second = await look(core, first);
+    expect(second.way.id).toBe('browser');
+    expect(await press(shop.approver, value)).toContain('earlier version');
+    expect(await press(shop.approver, `${second.id} ${second.planHash} entered`)).toBe('');
+    expect((await look(core, first)).way.id).toBe('entered');
   });
 
   test('is what a plan from before there were several means by naming none: the first', async () => {
@@ -252,6 +278,48 @@ describe('another way', () => {
     const { way: _, ...before } = plan;
     expect(wayOf(type, readPlan(planText(before)).way)).toBe(byHand);
     expect(wayOf(type, 'none')).toBeUndefined();
+  });
+});
+
+describe('Revoke of a key that an API can end', () => {
+  const ask = async (answer: RevokeResult, by = shop.approver) => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('ended').value });
+    await run(operation);
+    const value = (await stored())?.restricted_key?.reveal();
+    revocation = async ({ credential }) => {
+      ended.push(credential.restricted_key?.reveal() === value);
+      return answer;
+    };
+    const chat = createRecordingChat();
+    const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+    const event = { kind: 'action', id: operation.id, thread, from: by.person, action: 'revoke' } as const;
+    ended.splice(0);
+    await revokeResult(contextWith(chat), shop.customerId, by, { ...event, value: operation.id, trigger: '' });
+    return { said: JSON.stringify(chat.calls), isKept: (await stored()) !== undefined };
+  };
+
+  test('ends it there before it leaves the vault', async () => {
+    const { said, isKept } = await ask({ kind: 'revoked' });
+    expect(ended).toEqual([true]);
+    expect(said).toContain('It is deleted from the vault. Stripe no longer takes it.');
+    expect(said).not.toContain('To end it there, too');
+    expect(isKept).toBe(false);
+  });
+
+  test('takes it out of the vault all the same where that failed, and says what is left to do', async () => {
+    const { said, isKept } = await ask({ kind: 'fails', reason: 'Stripe did not answer.', isRetryable: true });
+    expect(said).toContain('Stripe did not answer. Stripe still knows it.');
+    expect(said).toContain('Expire key');
+    expect(isKept).toBe(false);
+  });
+
+  test('does neither for somebody who may not revoke it', async () => {
+    const stranger = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, somebody(shop.workspaceId, 'Sam')),
+    );
+    const { isKept } = await ask({ kind: 'revoked' }, stranger);
+    expect(ended).toEqual([]);
+    expect(isKept).toBe(true);
   });
 });
 
@@ -265,8 +333,7 @@ describe('the vault', () => {
       storeEntered(tx, core.vault, second, { restricted_key: made('second').value }),
     );
     expect((await stored())?.restricted_key?.reveal()).toBe(kept);
-    const { service, type: kind, ...place } = enteredKeyPlace(second);
-    const ref = { customerId: shop.customerId, service, type: kind, ...place, why: 'test' };
+    const ref = { ...enteredKeyPlace(second), customerId: shop.customerId, why: 'test' };
     expect((await core.vault.open(ref, asSecrets))?.restricted_key?.reveal()).not.toBe(kept);
   });
 });

@@ -9,17 +9,15 @@ import {
   startPracticeStripe,
 } from '../practice/stripe/server.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
-import {
-  follow,
-  openPeople,
-  operationIdIn,
-  type People,
-  press,
-  RUN_MS,
-  seen,
-} from '../support/people.ts';
+import { follow, openPeople, operationIdIn, type People, press, RUN_MS, seen } from '../support/people.ts';
 
 let practice: PracticeStripe;
+/** Asks for a code after the password, and has the earlier wording without templates. */
+let withCode: PracticeStripe;
+/** Was left in live mode, whatever an address says. */
+let stuck: PracticeStripe;
+/** Asks for a code once more before it makes a key. */
+let asksAgain: PracticeStripe;
 let demo: TestDemo;
 let people: People;
 let merchant: Page;
@@ -27,14 +25,18 @@ let approver: Page;
 
 beforeAll(async () => {
   practice = await startPracticeStripe();
-  demo = await startTestDemo({ env: { ALLOW_PRIVATE_TARGETS: new URL(practice.origin).host } });
+  withCode = await startPracticeStripe({ twoFactor: true, form: { wording: 'A', offersTemplates: false } });
+  stuck = await startPracticeStripe({ stuckIn: 'live' });
+  asksAgain = await startPracticeStripe({ form: { asksAgain: true } });
+  const hosts = [practice, withCode, stuck, asksAgain].map(({ origin }) => new URL(origin).host);
+  demo = await startTestDemo({ env: { ALLOW_PRIVATE_TARGETS: hosts.join(',') } });
   people = await openPeople(demo.chatUrl);
   [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
 });
 afterAll(async () => {
   await people?.close();
   await demo?.remove();
-  await practice?.close();
+  for (const account of [practice, withCode, stuck, asksAgain]) await account?.close();
 });
 beforeEach(() => appoint(demo, ['approver']));
 
@@ -148,6 +150,78 @@ describe('a key that its owner makes', () => {
     expect(key.mode).toBe('live');
     await enter(form, key.value);
     await seen(merchant, /Stripe answered 200 in live mode/, RUN_MS);
+  });
+});
+
+describe('another way', () => {
+  const signIn = async (account: PracticeStripe) => {
+    const form = await follow(merchant, 'Open the one-time page');
+    await form.getByLabel('E-mail address', { exact: true }).fill(account.email);
+    await form.getByLabel('Password', { exact: true }).fill(account.password);
+    await form.getByRole('button', { name: 'Send it to the vault' }).click();
+    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+    await form.close();
+  };
+  const chosen = async (account: PracticeStripe) => {
+    await people.begin('Merchant', `set up Stripe for ${account.origin}`);
+    await press(merchant, 'Do it for me');
+    await seen(approver, /Sign in to your Stripe dashboard/);
+  };
+
+  it('is a button on the card: the worker signs in, asks for the code, and makes one key with exactly the approved rows', async () => {
+    await chosen(withCode);
+    const id = await operationIdIn(merchant);
+    const card = await seen(approver, 'Create a Stripe restricted key');
+    expect(await card.innerText()).toMatch(/Tell Stripe that the key powers an integration of your own[\s\S]*22 steps/);
+    const back = (page: Page) => page.getByRole('button', { name: 'I make the key myself' }).count();
+    expect(await Promise.all([approver, merchant, people.page('Admin')].map(back))).toEqual([1, 1, 0]);
+    await approve();
+    await signIn(withCode);
+    await seen(merchant, 'A one-time code is needed', RUN_MS);
+    await press(merchant, 'Enter the code');
+    const code = await follow(merchant, 'Open the one-time page');
+    await code.getByRole('textbox', { name: 'Code' }).fill(withCode.oneTimeCode ?? '');
+    await code.getByRole('button', { name: 'Send the code' }).click();
+    const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+    expect(await result.innerText()).toMatch(
+      /Stripe answered 200 in test mode[\s\S]*22 steps[\s\S]*the sign-in was deleted/,
+    );
+    const raks = ['balance', 'charge', 'customer', 'payment_intent', 'product', 'plan'].map(
+      (name) => `rak_${name}_read`,
+    );
+    expect(withCode.keys()).toMatchObject([{ name: `Countersign ${id}`, mode: 'test' }]);
+    expect(withCode.keys()[0]?.raks.toSorted()).toEqual(raks.toSorted());
+    for (const page of [merchant, approver]) expect(await page.content()).not.toContain(withCode.keys()[0]?.value);
+  });
+
+  it('makes no key where the pages are in the other mode than the approved one', async () => {
+    await chosen(stuck);
+    await approve();
+    await signIn(stuck);
+    const result = await seen(merchant, /was not set up\./, RUN_MS);
+    expect(await result.innerText()).toContain(
+      'The page is in the other mode than the one that was approved (test mode).',
+    );
+    expect(stuck.keys()).toEqual([]);
+  });
+
+  it('stops where Stripe asks for a code before it makes the key, and says what to do instead', async () => {
+    await chosen(asksAgain);
+    await approve();
+    await signIn(asksAgain);
+    const result = await seen(merchant, /was not set up\./, RUN_MS);
+    expect(await result.innerText()).toMatch(
+      /asks for a code before it makes the key[\s\S]*press “I make the key myself”/,
+    );
+    expect(asksAgain.keys()).toEqual([]);
+  });
+
+  it('can be left again before anybody has approved', async () => {
+    await chosen(practice);
+    await press(merchant, 'I make the key myself');
+    await seen(approver, /Keep the one restricted key that you make and enter/);
+    await approve();
+    await (await follow(merchant, 'Open the one-time page')).getByLabel('Restricted key', { exact: true }).waitFor();
   });
 });
 

@@ -17,6 +17,25 @@ const key: readonly CredentialField[] = [
   },
 ];
 
+const signIn: readonly CredentialField[] = [
+  {
+    name: 'admin_email',
+    label: 'E-mail address',
+    help: 'With which you sign in to dashboard.stripe.com. The account needs the role Administrator or Developer.',
+    isSecret: false,
+    autocomplete: 'username',
+    validate: (text) => (text.includes('@') ? tooLong(text) : 'Enter the e-mail address.'),
+  },
+  {
+    name: 'admin_password',
+    label: 'Password',
+    help: 'It is typed once into Stripe’s own sign-in page, and deleted when the operation ends.',
+    isSecret: true,
+    autocomplete: 'current-password',
+    validate: (text) => (text === '' ? 'Enter the password.' : tooLong(text)),
+  },
+];
+
 const apiKeyGeneration: OperationTypeDefinition = {
   type: 'api_key_generation',
   title: 'Create a Stripe restricted key',
@@ -29,6 +48,15 @@ const apiKeyGeneration: OperationTypeDefinition = {
       workflowId: 'stripe_restricted_key_entered',
       fields: key,
       typicalSeconds: 10,
+    },
+    {
+      id: 'browser',
+      kind: 'browser',
+      standing: 'beta',
+      label: 'Do it for me',
+      workflowId: 'stripe_restricted_key',
+      fields: signIn,
+      typicalSeconds: 60,
     },
   ],
   permissions,
@@ -55,3 +83,7 @@ export const stripe = defineService({
   parseTarget,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });
+
+function tooLong(text: string): string | undefined {
+  return text.length > 4096 ? 'That is too long.' : undefined;
+}

@@ -5,6 +5,36 @@ export type Mode = 'test' | 'live';
 
 export const permissions: readonly Permission[] = [
   {
+    id: 'sign_in',
+    words: 'Sign in to your Stripe dashboard',
+    reason: 'Keys can only be made by somebody who is signed in; where Stripe wants a code, you are asked for it.',
+    detail: 'once, password deleted afterwards',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+    ways: ['browser'],
+  },
+  {
+    id: 'say_own_integration',
+    words: 'Tell Stripe that the key powers an integration of your own',
+    reason: 'Stripe asks what a key is for. If another answer is true, make the key yourself.',
+    detail: 'the answer to its question',
+    risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+    ways: ['browser'],
+  },
+  {
+    id: 'create_api_key',
+    words: 'Create one restricted key',
+    reason: 'It is what connects your account; its name says which operation made it.',
+    detail: 'one, named after this operation',
+    risk: 'creates',
+    isRequired: true,
+    isDefault: true,
+    ways: ['browser'],
+  },
+  {
     id: 'keep_key',
     words: 'Keep the one restricted key that you make and enter',
     reason: 'You make it in your own Stripe account; nobody else signs in there.',
@@ -92,8 +122,16 @@ const LEVEL_WORDS: Readonly<Record<Level, string>> = { none: 'None', read: 'Read
 export function values(granted: readonly string[]): Readonly<Record<string, string>> {
   const mode = modeOf(granted);
   const set = RESOURCES.filter((resource) => levelOf(resource, granted) !== 'none');
+  const marks = { test: 'Test mode', live: 'Live mode' };
   return {
     mode,
+    // Of addresses: a dot is the folder itself.
+    folder: mode === 'test' ? 'test' : '.',
+    modeMark: marks[mode],
+    otherMark: marks[mode === 'test' ? 'live' : 'test'],
+    ...Object.fromEntries(
+      RESOURCES.map((resource) => [`${resource.id}_level`, LEVEL_WORDS[levelOf(resource, granted)]]),
+    ),
     scope: granted.some((id) => id.startsWith('write_')) ? 'read_write' : 'read',
     raks: raksOf(granted).join(','),
     rows: set.map((resource) => `${resource.row}: ${LEVEL_WORDS[levelOf(resource, granted)]}`).join(', '),

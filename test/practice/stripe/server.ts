@@ -5,11 +5,19 @@
  *
  * Modelled on documentation, public tests and captured errors, never seen by us in an account: the shapes of the API's
  * answers (`/v1/balance`, lists, 401 for unknown, expired and refused addresses, 403 with the account and the missing right,
- * 429), the formats of keys, Write including Read.
- * Invented: the order in which the API checks things, that every list is empty.
+ * 429), the formats of keys, Write including Read; of the dashboard the addresses, the sign-in in two steps, the code after it
+ * (digits of the phone, “Resend”, “Sign in another way”), the question in both wordings, the templates, the rows with None,
+ * Read and Write, the category rows that set all of theirs, the column for Connect, the link that fills the form in, the key
+ * that is shown once.
+ * Invented: the order in which the API checks things, that every list is empty; of the dashboard all markup and names of
+ * fields, the marks “Test mode” and “Live mode”, the words for a wrong password or code, the dialog for a second code, the
+ * moment after which everything is drawn anew.
  */
+
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import express from 'express';
+import { createDashboardRoutes, type DashboardOptions } from './dashboard.ts';
 import { createRestRoutes } from './rest-api.ts';
 import { createState, makeKey, type StripeFault, type StripeKey, type StripeMode } from './state.ts';
 
@@ -18,11 +26,21 @@ export type { StripeFault, StripeKey, StripeMode } from './state.ts';
 export interface PracticeStripeOptions {
   /** 0, the default, takes a free one. */
   readonly port?: number;
+  /** Asks for a one-time code after the password: always the same one, which `oneTimeCode` tells. Default false. */
+  readonly twoFactor?: boolean;
+  /** Of the form for a key; by default the wording B, with the question and the templates, and no second code. */
+  readonly form?: Partial<Pick<DashboardOptions, 'wording' | 'asksPurpose' | 'offersTemplates' | 'asksAgain'>>;
+  /** Shows every page in this mode, whatever its address says. */
+  readonly stuckIn?: StripeMode;
 }
 
 export interface PracticeStripe {
   /** `http://localhost:41234` */
   readonly origin: string;
+  readonly email: string;
+  readonly password: string;
+  /** With `twoFactor` only. */
+  readonly oneTimeCode: string | undefined;
   /** `acct_…` */
   readonly account: string;
   /** Every key that was ever made, oldest first. */
@@ -37,10 +55,18 @@ export interface PracticeStripe {
 }
 
 /** Starts an account of its own on loopback: nothing is shared with another one and nothing is written to disk. */
-export async function startPracticeStripe({ port = 0 }: PracticeStripeOptions = {}): Promise<PracticeStripe> {
+export async function startPracticeStripe(options: PracticeStripeOptions = {}): Promise<PracticeStripe> {
+  const { port = 0, twoFactor = false, form = {}, stuckIn } = options;
   const state = createState();
+  const owner = {
+    email: 'owner@shop.example.com',
+    password: randomBytes(12).toString('base64url'),
+    oneTimeCode: twoFactor ? '482915' : undefined,
+  };
   const app = express().disable('x-powered-by');
   app.use(createRestRoutes(state));
+  const usual = { wording: 'B', asksPurpose: true, offersTemplates: true, asksAgain: false } as const;
+  app.use(createDashboardRoutes(state, { ...usual, ...form, ...owner, stuckIn }));
   const server = createServer(app);
   await new Promise<void>((done, failed) => {
     server.once('error', failed);
@@ -50,6 +76,7 @@ export async function startPracticeStripe({ port = 0 }: PracticeStripeOptions = 
   if (address === null || typeof address === 'string') throw new Error('the practice Stripe listens nowhere');
   return {
     origin: `http://localhost:${address.port}`,
+    ...owner,
     account: state.account,
     keys: () => state.keys,
     makeKey: (key) => makeKey(state, key),

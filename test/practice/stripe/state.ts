@@ -20,7 +20,9 @@ export interface StripeState {
   readonly keys: StripeKey[];
   /** What the API refuses next, whatever the key. */
   fault: StripeFault | undefined;
-  /** Whether an access policy lets this computer in. */
+  /** How often somebody has tried a password. */
+  signIns: number;
+  /** Whether an access policy refuses this computer. */
   refusesAddress: boolean;
 }
 
@@ -28,7 +30,7 @@ export type StripeFault = 'rate_limit' | 'outage';
 
 export function createState(): StripeState {
   const account = `acct_1${randomBytes(8).toString('hex')}`;
-  return { account, keys: [], fault: undefined, refusesAddress: false };
+  return { account, keys: [], fault: undefined, signIns: 0, refusesAddress: false };
 }
 
 export function makeKey(
