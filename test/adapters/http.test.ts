@@ -89,6 +89,23 @@ test('refuses to send a name and password over plain http', async () => {
   expect(site.requests.length).toBe(before);
 });
 
+test('sends a bearer token over https and to this computer itself, in the header alone', async () => {
+  const auth = { kind: 'bearer', token: SECRET } as const;
+  const seen = JSON.parse((await send(`${tlsOrigin}/`, { auth })).body);
+  expect(seen.authorization).toBe(`Bearer ${SECRET.reveal()}`);
+  const here = `http://localhost:${new URL(site.origin).port}/echo`;
+  const { headers, url } = JSON.parse((await send(here, { auth })).body);
+  expect([headers.authorization, url]).toEqual([`Bearer ${SECRET.reveal()}`, '/echo']);
+});
+
+test('refuses to send a bearer token over plain http to anybody else', async () => {
+  const auth = { kind: 'bearer', token: SECRET } as const;
+  await expect(send('http://shop.example.com/echo', { auth })).rejects.toMatchObject({
+    code: 'egress_refused',
+    message: expect.stringContaining('https only'),
+  });
+});
+
 test('signs by OAuth 1.0a so that the other side computes the same signature, with a fresh nonce', async () => {
   const auth = { kind: 'oauth1', consumerKey: KEY, consumerSecret: SECRET } as const;
   const url = `${site.origin}/echo?b=x%20y&a=1`;

@@ -56,6 +56,8 @@ let core: Core;
 let shop: Shop;
 let practice: PracticeStripe;
 let runner: Runner;
+/** What somebody does while a key is being checked. */
+let whileChecked: () => Promise<unknown> = async () => {};
 
 /** Nothing of this may open a page. */
 const noBrowser: Browser = {
@@ -68,10 +70,17 @@ beforeAll(async () => {
   core = await openCore(testDatabase, { serviceOf: (id) => (id === 'stripe' ? service : getService(id)) });
   practice = await startPracticeStripe();
   const egress = createEgress({ privateTargets: [new URL(practice.origin).host], log: silentLog });
+  const http = createHttp({ egress });
   runner = createRunner({
     ...core,
     browser: noBrowser,
-    http: createHttp({ egress }),
+    http: {
+      async request(asking) {
+        const answer = await http.request(asking);
+        if (asking.url.endsWith('/v1/account')) await whileChecked(); // the last that is asked
+        return answer;
+      },
+    },
     screenshots: createScreenshots(core),
     log: silentLog,
     secrets: { add() {}, remove() {} },
@@ -79,6 +88,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
+  whileChecked = async () => {};
   shop = await installShop(core); // its vault is empty
 });
 
@@ -104,7 +114,7 @@ function contextWith(chat: RecordingChat): Context {
   return { ...core, progress, log: silentLog, chat: () => chat } as unknown as Context;
 }
 
-describe('a key that was entered', () => {
+describe('90 a key that was entered', () => {
   test('is proven, kept once and on record, without any browser', async () => {
     const asking = await requestOperation(core, shop, asked());
     expect(asking.plan).toMatchObject({ way: 'entered', workflowId: 'stripe_restricted_key_entered' });
@@ -171,6 +181,16 @@ describe('a key that was entered', () => {
     await core.database.withCustomer(shop.customerId, (tx) => core.consents.revoke(tx, operation, shop.approver));
     await run(operation);
     expect(await look(core, operation)).toMatchObject({ state: 'cancelled', isKeyStored: false });
+    expect(await enteredRows(operation)).toEqual([]);
+  });
+
+  test('is not kept when the countersignature is taken back while it is checked', async () => {
+    const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('late').value });
+    whileChecked = () =>
+      core.database.withCustomer(shop.customerId, (tx) => core.consents.revoke(tx, operation, shop.approver));
+    await run(operation);
+    expect(await look(core, operation)).toMatchObject({ state: 'cancelled', isKeyStored: false, intent: null });
+    expect(await stored()).toBeUndefined();
     expect(await enteredRows(operation)).toEqual([]);
   });
 

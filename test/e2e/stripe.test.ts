@@ -62,95 +62,111 @@ async function approve(): Promise<void> {
 }
 
 describe('a key that its owner makes', () => {
-  it('goes from the sentence in chat to a key in the vault that is proven and has exactly the approved rights', async () => {
-    await request();
-    const id = await operationIdIn(merchant);
-    const card = await seen(approver, 'Create a Stripe restricted key');
-    expect(await card.innerText()).toMatch(
-      /Test mode: no real money[\s\S]*The key may read the balance[\s\S]*Merchant makes the key[\s\S]*Beta: not yet proven/,
-    );
-    expect(await card.innerText()).not.toContain('LIVE MODE');
-    await approve();
-    const form = await follow(merchant, 'Open the one-time page');
-    const steps = form.getByRole('list').first();
-    expect(await steps.innerText()).toMatch(/Set exactly these rows: Balance: Read, Charges: Read, Customers: Read/);
-    const key = await makeKey(form);
-    expect(key.name).toBe(`Countersign ${id}`);
-    await enter(form, `  ${key.value}\n`);
-    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
-    const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
-    const words = await result.innerText();
-    expect(words).toContain(`…${key.value.slice(-4)}, read only, in the vault`);
-    expect(words).toContain(`Stripe answered 200 in test mode of account ${practice.account}`);
-    expect(words).toContain('the key was made and entered by Merchant');
-    expect(words).toMatch(/chain #\d+ · [0-9a-f]{16} verified/);
-    const [stored] = await demo.sql(
-      'SELECT target, credential_metadata FROM autonomous_credentials WHERE service = $1',
-      ['stripe'],
-    );
-    expect(stored).toMatchObject({
-      target: practice.origin,
-      credential_metadata: { operationId: id, label: key.name },
-    });
-    for (const page of [merchant, approver]) expect(await page.content()).not.toContain(key.value);
-  });
+  it(
+    'goes from the sentence in chat to a key in the vault that is proven and has exactly the approved rights',
+    async () => {
+      await request();
+      const id = await operationIdIn(merchant);
+      const card = await seen(approver, 'Create a Stripe restricted key');
+      expect(await card.innerText()).toMatch(
+        /Test mode: no real money[\s\S]*The key may read the balance[\s\S]*Merchant makes the key[\s\S]*Beta: not yet proven/,
+      );
+      expect(await card.innerText()).not.toContain('LIVE MODE');
+      await approve();
+      const form = await follow(merchant, 'Open the one-time page');
+      const steps = form.getByRole('list').first();
+      expect(await steps.innerText()).toMatch(/Set exactly these rows: Balance: Read, Charges: Read, Customers: Read/);
+      const key = await makeKey(form);
+      expect(key.name).toBe(`Countersign ${id}`);
+      await enter(form, `  ${key.value}\n`);
+      await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+      const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+      const words = await result.innerText();
+      expect(words).toContain(`…${key.value.slice(-4)}, read only, in the vault`);
+      expect(words).toContain(`Stripe answered 200 in test mode of account ${practice.account}`);
+      expect(words).toContain('the key was made and entered by Merchant');
+      expect(words).toMatch(/chain #\d+ · [0-9a-f]{16} verified/);
+      const [stored] = await demo.sql(
+        'SELECT target, credential_metadata FROM autonomous_credentials WHERE service = $1',
+        ['stripe'],
+      );
+      expect(stored).toMatchObject({
+        target: practice.origin,
+        credential_metadata: { operationId: id, label: key.name },
+      });
+      for (const page of [merchant, approver]) expect(await page.content()).not.toContain(key.value);
+    },
+    2 * RUN_MS,
+  );
 
-  it('is refused at once on the one-time page with another mode or prefix, and the link stays good', async () => {
-    await request();
-    await approve();
-    const form = await follow(merchant, 'Open the one-time page');
-    const { value } = practice.makeKey({ name: 'live', mode: 'live', raks: ['rak_balance_read'] });
-    for (const [text, problem] of [
-      [value, 'That key is for live mode, with real money, and test mode was approved.'],
-      [`sk_test_${'a'.repeat(40)}`, 'That is a secret key (sk_…), which may do everything.'],
-      [`pk_test_${'a'.repeat(40)}`, 'That is a publishable key (pk_…)'],
-      ['', 'Enter the key.'],
-    ] as const) {
-      await enter(form, text);
-      await form.getByText(problem).waitFor();
-      if (text) expect(await form.content()).not.toContain(text);
-    }
-    await enter(form, (await makeKey(form)).value);
-    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
-    await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
-  });
+  it(
+    'is refused at once on the one-time page with another mode or prefix, and the link stays good',
+    async () => {
+      await request();
+      await approve();
+      const form = await follow(merchant, 'Open the one-time page');
+      const { value } = practice.makeKey({ name: 'live', mode: 'live', raks: ['rak_balance_read'] });
+      for (const [text, problem] of [
+        [value, 'That key is for live mode, with real money, and test mode was approved.'],
+        [`sk_test_${'a'.repeat(40)}`, 'That is a secret key (sk_…), which may do everything.'],
+        [`pk_test_${'a'.repeat(40)}`, 'That is a publishable key (pk_…)'],
+        ['', 'Enter the key.'],
+      ] as const) {
+        await enter(form, text);
+        await form.getByText(problem).waitFor();
+        if (text) expect(await form.content()).not.toContain(text);
+      }
+      await enter(form, (await makeKey(form)).value);
+      await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+      await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+    },
+    2 * RUN_MS,
+  );
 
-  it('with more power than was approved is not kept, and the thread says why', async () => {
-    await request();
-    const id = await operationIdIn(merchant);
-    await approve();
-    const form = await follow(merchant, 'Open the one-time page');
-    await enter(form, (await makeKey(form, ['rak_payout_write'])).value);
-    const result = await seen(merchant, /was not set up\./, RUN_MS);
-    expect(await result.innerText()).toMatch(
-      /The key may do more than was approved: it also reads payouts to your bank[\s\S]*It was not kept\.[\s\S]*What was entered was deleted; the key itself lives on at Stripe/,
-    );
-    expect(
-      await demo.sql(
-        `SELECT id FROM autonomous_credentials WHERE credential_metadata ->> 'operationId' = $1 OR operation_id = $1`,
-        [id],
-      ),
-    ).toEqual([]);
-  });
+  it(
+    'with more power than was approved is not kept, and the thread says why',
+    async () => {
+      await request();
+      const id = await operationIdIn(merchant);
+      await approve();
+      const form = await follow(merchant, 'Open the one-time page');
+      await enter(form, (await makeKey(form, ['rak_payout_write'])).value);
+      const result = await seen(merchant, /was not set up\./, RUN_MS);
+      expect(await result.innerText()).toMatch(
+        /The key may do more than was approved: it also reads payouts to your bank[\s\S]*It was not kept\.[\s\S]*What was entered was deleted; the key itself lives on at Stripe/,
+      );
+      expect(
+        await demo.sql(
+          `SELECT id FROM autonomous_credentials WHERE credential_metadata ->> 'operationId' = $1 OR operation_id = $1`,
+          [id],
+        ),
+      ).toEqual([]);
+    },
+    2 * RUN_MS,
+  );
 
-  it('of live mode takes a permission of its own, which the card shows', async () => {
-    await request();
-    await press(merchant, 'Choose permissions');
-    const dialog = merchant.getByRole('dialog', { name: 'Choose permissions' });
-    await dialog.getByRole('checkbox', { name: /^LIVE MODE/ }).check();
-    await dialog.getByRole('button', { name: 'Make the new plan' }).click();
-    await dialog.getByText('Choose either test mode or live mode').waitFor();
-    await dialog.getByRole('checkbox', { name: /^Test mode/ }).uncheck();
-    await dialog.getByRole('button', { name: 'Make the new plan' }).click();
-    await dialog.waitFor({ state: 'hidden' });
-    await seen(approver, /LIVE MODE: real money and real customers/);
-    await approve();
-    const form = await follow(merchant, 'Open the one-time page');
-    const key = await makeKey(form);
-    expect(key.mode).toBe('live');
-    await enter(form, key.value);
-    await seen(merchant, /Stripe answered 200 in live mode/, RUN_MS);
-  });
+  it(
+    'of live mode takes a permission of its own, which the card shows',
+    async () => {
+      await request();
+      await press(merchant, 'Choose permissions');
+      const dialog = merchant.getByRole('dialog', { name: 'Choose permissions' });
+      await dialog.getByRole('checkbox', { name: /^LIVE MODE/ }).check();
+      await dialog.getByRole('button', { name: 'Make the new plan' }).click();
+      await dialog.getByText('Choose either test mode or live mode').waitFor();
+      await dialog.getByRole('checkbox', { name: /^Test mode/ }).uncheck();
+      await dialog.getByRole('button', { name: 'Make the new plan' }).click();
+      await dialog.waitFor({ state: 'hidden' });
+      await seen(approver, /LIVE MODE: real money and real customers/);
+      await approve();
+      const form = await follow(merchant, 'Open the one-time page');
+      const key = await makeKey(form);
+      expect(key.mode).toBe('live');
+      await enter(form, key.value);
+      await seen(merchant, /Stripe answered 200 in live mode/, RUN_MS);
+    },
+    2 * RUN_MS,
+  );
 });
 
 describe('another way', () => {
@@ -168,53 +184,67 @@ describe('another way', () => {
     await seen(approver, /Sign in to your Stripe dashboard/);
   };
 
-  it('is a button on the card: the worker signs in, asks for the code, and makes one key with exactly the approved rows', async () => {
-    await chosen(withCode);
-    const id = await operationIdIn(merchant);
-    const card = await seen(approver, 'Create a Stripe restricted key');
-    expect(await card.innerText()).toMatch(/Tell Stripe that the key powers an integration of your own[\s\S]*22 steps/);
-    const back = (page: Page) => page.getByRole('button', { name: 'I make the key myself' }).count();
-    expect(await Promise.all([approver, merchant, people.page('Admin')].map(back))).toEqual([1, 1, 0]);
-    await approve();
-    await signIn(withCode);
-    await seen(merchant, 'A one-time code is needed', RUN_MS);
-    await press(merchant, 'Enter the code');
-    const code = await follow(merchant, 'Open the one-time page');
-    await code.getByRole('textbox', { name: 'Code' }).fill(withCode.oneTimeCode ?? '');
-    await code.getByRole('button', { name: 'Send the code' }).click();
-    const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
-    expect(await result.innerText()).toMatch(
-      /Stripe answered 200 in test mode[\s\S]*22 steps[\s\S]*the sign-in was deleted/,
-    );
-    const raks = ['balance', 'charge', 'customer', 'payment_intent', 'product', 'plan'].map(
-      (name) => `rak_${name}_read`,
-    );
-    expect(withCode.keys()).toMatchObject([{ name: `Countersign ${id}`, mode: 'test' }]);
-    expect(withCode.keys()[0]?.raks.toSorted()).toEqual(raks.toSorted());
-    for (const page of [merchant, approver]) expect(await page.content()).not.toContain(withCode.keys()[0]?.value);
-  });
+  it(
+    'is a button on the card: the worker signs in, asks for the code, and makes one key with exactly the approved rows',
+    async () => {
+      await chosen(withCode);
+      const id = await operationIdIn(merchant);
+      const card = await seen(approver, 'Create a Stripe restricted key');
+      expect(await card.innerText()).toMatch(
+        /Tell Stripe that the key powers an integration of your own[\s\S]*22 steps/,
+      );
+      const back = (page: Page) => page.getByRole('button', { name: 'I make the key myself' }).count();
+      expect(await Promise.all([approver, merchant, people.page('Admin')].map(back))).toEqual([1, 1, 0]);
+      await approve();
+      await signIn(withCode);
+      await seen(merchant, 'A one-time code is needed', RUN_MS);
+      await press(merchant, 'Enter the code');
+      const code = await follow(merchant, 'Open the one-time page');
+      await code.getByRole('textbox', { name: 'Code' }).fill(withCode.oneTimeCode ?? '');
+      await code.getByRole('button', { name: 'Send the code' }).click();
+      const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+      expect(await result.innerText()).toMatch(
+        /Stripe answered 200 in test mode[\s\S]*22 steps[\s\S]*the sign-in was deleted/,
+      );
+      const raks = ['balance', 'charge', 'customer', 'payment_intent', 'product', 'plan'].map(
+        (name) => `rak_${name}_read`,
+      );
+      expect(withCode.keys()).toMatchObject([{ name: `Countersign ${id}`, mode: 'test' }]);
+      expect(withCode.keys()[0]?.raks.toSorted()).toEqual(raks.toSorted());
+      for (const page of [merchant, approver]) expect(await page.content()).not.toContain(withCode.keys()[0]?.value);
+    },
+    2 * RUN_MS,
+  );
 
-  it('makes no key where the pages are in the other mode than the approved one', async () => {
-    await chosen(stuck);
-    await approve();
-    await signIn(stuck);
-    const result = await seen(merchant, /was not set up\./, RUN_MS);
-    expect(await result.innerText()).toContain(
-      'The page is in the other mode than the one that was approved (test mode).',
-    );
-    expect(stuck.keys()).toEqual([]);
-  });
+  it(
+    'makes no key where the pages are in the other mode than the approved one',
+    async () => {
+      await chosen(stuck);
+      await approve();
+      await signIn(stuck);
+      const result = await seen(merchant, /was not set up\./, RUN_MS);
+      expect(await result.innerText()).toContain(
+        'The page is in the other mode than the one that was approved (test mode).',
+      );
+      expect(stuck.keys()).toEqual([]);
+    },
+    2 * RUN_MS,
+  );
 
-  it('stops where Stripe asks for a code before it makes the key, and says what to do instead', async () => {
-    await chosen(asksAgain);
-    await approve();
-    await signIn(asksAgain);
-    const result = await seen(merchant, /was not set up\./, RUN_MS);
-    expect(await result.innerText()).toMatch(
-      /asks for a code before it makes the key[\s\S]*press “I make the key myself”/,
-    );
-    expect(asksAgain.keys()).toEqual([]);
-  });
+  it(
+    'stops where Stripe asks for a code before it makes the key, and says what to do instead',
+    async () => {
+      await chosen(asksAgain);
+      await approve();
+      await signIn(asksAgain);
+      const result = await seen(merchant, /was not set up\./, RUN_MS);
+      expect(await result.innerText()).toMatch(
+        /asks for a code before it makes the key[\s\S]*press “I make the key myself”/,
+      );
+      expect(asksAgain.keys()).toEqual([]);
+    },
+    2 * RUN_MS,
+  );
 
   it('can be left again before anybody has approved', async () => {
     await chosen(practice);

@@ -14,10 +14,7 @@ export function guide(base: string, values: Readonly<Record<string, string>>): r
     'Stripe may ask how the key will be used: “Powering an integration you built” is for your own program, “Providing this key to a third-party application” for a product of somebody else. Choose what is true, then “Continue”.',
     `The name is “${label}”. Set exactly these rows: ${rows}. Every other row stays None, the bold rows that set a whole category are left alone, and nothing is set under Connect.`,
     'Press “Create key”, once. Stripe may ask for a code that it sends you.',
-    `Copy the key, which begins with rk_${mode}_, into the field here. ${isLive ? 'Stripe shows it this once.' : ''} Keep it out of chats and e-mails.`.replace(
-      '  ',
-      ' ',
-    ),
+    `Copy the key, which begins with rk_${mode}_${isLive ? ': Stripe shows it this once' : ''}. It belongs on your one-time page and in the program that needs it, never in a chat or an e-mail.`,
     'If it is ever lost or seen by others, expire it (⋯ beside its row, “Expire key”) and make another one.',
   ];
 }
