@@ -13,6 +13,7 @@ const PROGRAM = join(PROJECT, 'test', 'practice', 'serve.ts');
 
 const servedSchema = z.strictObject({
   base: z.string(),
+  origins: z.array(z.string()).exactOptional(),
   secrets: z.record(z.string(), z.string()),
   /** One replay for each set of values. */
   runs: z.array(z.record(z.string(), z.string())).min(1),
@@ -49,7 +50,7 @@ export async function startPractice(service: string): Promise<Practice> {
       `There is no practice service for ${service}: its workflows can't be checked.`,
     );
   }
-  const { base, secrets, runs } = servedSchema.parse(JSON.parse(first));
+  const { secrets, runs, ...place } = servedSchema.parse(JSON.parse(first));
   const opened = Object.fromEntries(Object.entries(secrets).map(([slot, value]) => [slot, new Secret(value)]));
-  return { sites: runs.map((inputs) => ({ base, inputs, secrets: opened, isPrivateAllowed: true })), close };
+  return { sites: runs.map((inputs) => ({ ...place, inputs, secrets: opened, isPrivateAllowed: true })), close };
 }

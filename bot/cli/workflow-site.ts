@@ -12,6 +12,8 @@ import type { Call } from './command.ts';
 export interface ReplaySite {
   /** Without a slash at the end. */
   readonly base: string;
+  /** In place of the way's own further origins. */
+  readonly origins?: readonly string[];
   readonly inputs: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, Secret>>;
   /** The site may be on this computer or in a private network. */
@@ -90,10 +92,10 @@ export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite)
   const missing = workflow.inputs.filter((name) => !Object.hasOwn(values, name));
   if (missing.length > 0)
     throw new CountersignError('config_invalid', `The workflow needs --input for: ${missing.join(', ')}.`);
-  const { origin, host, protocol } = new URL(site.base);
-  const authority = /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
-  const { browser, http } = call.openBrowser(site.isPrivateAllowed ? [authority] : []);
-  const session = await browser.open({ origins: [origin] });
+  const { origin } = new URL(site.base);
+  const origins = [origin, ...(site.origins ?? way?.origins ?? [])];
+  const { browser, http } = call.openBrowser(site.isPrivateAllowed ? origins.map(authorityOf) : []);
+  const session = await browser.open({ origins });
   try {
     return await replayWorkflow(workflow, {
       ...{ session, values, secrets: site.secrets, signal: new AbortController().signal },
@@ -109,6 +111,12 @@ export async function replayOn(call: Call, workflow: Workflow, site: ReplaySite)
   }
 }
 
+/** `host:port` */
+function authorityOf(origin: string): string {
+  const { host, protocol } = new URL(origin);
+  return /:\d+$/.test(host) ? host : `${host}:${protocol === 'https:' ? 443 : 80}`;
+}
+
 function typeOf(workflow: Workflow): OperationTypeDefinition | undefined {
   const types = services.flatMap(({ operationTypes }) => Object.values(operationTypes));
   return types.find((type) => type?.ways.some(({ workflowId }) => workflowId === workflow.id));
@@ -119,7 +127,9 @@ function permissionsFor(type: OperationTypeDefinition, values: Readonly<Record<s
   const ids = type.permissions.map(({ id }) => id);
   const fits = (granted: readonly string[]) =>
     type.checkPermissions(granted) === undefined &&
-    Object.entries(type.values(granted)).every(([name, value]) => values[name] === value || name.endsWith('Words'));
+    Object.entries(type.values(granted)).every(
+      ([name, value]) => values[name] === value || /(?:Words|Base)$/.test(name),
+    );
   return choicesOf(type, ids).find(fits) ?? ids;
 }
 

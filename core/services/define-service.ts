@@ -34,6 +34,7 @@ function typeProblems(key: string, type: OperationTypeDefinition): readonly stri
       .filter((id) => !ways.includes(id))
       .map((id) => `a permission is for the way ${id}, which there is not`),
     ...(Object.keys(type.result).length > 0 ? [] : ['nothing comes of it']),
+    ...(type.token && type.credentialType === 'oauth_token' ? ['a token is exchanged for a token'] : []),
     ...repeated(ways).map((id) => `the way ${id} is there twice`),
     ...type.ways.flatMap((way) => wayProblems(type, way).map((problem) => `${way.id}: ${problem}`)),
   ];

@@ -58,6 +58,23 @@ describe('the way on', () => {
     expect(way(workflow, doneUpTo(5))).toEqual([SIGN_IN, [5, 6, 7, 8, 9, 10]]);
   });
 
+  test('of several effects repeats none: only past all of them, on a page of its own, it goes on', () => {
+    const shopify = createWorkflowRegistry().getDefinition('shopify_app_credentials');
+    const effects = shopify.steps.filter(({ kind, isMutating }) => kind === 'click' && isMutating);
+    expect(effects.map(({ order }) => order)).toEqual([9, 12, 16]);
+    const states = (done: number, begun?: string) =>
+      new Map(
+        shopify.steps.flatMap(({ order }): (readonly [number, string])[] =>
+          order <= done ? [[order, 'done']] : order === done + 1 && begun ? [[order, begun]] : [],
+        ),
+      );
+    const restOf = (found: ReturnType<typeof wayOn>) => found?.rest[0]?.order;
+    expect(restOf(wayOn(shopify, states(8)))).toBe(6);
+    for (const { order } of effects) expect(wayOn(shopify, states(order - 1, 'running'))).toBeUndefined();
+    for (let done = 9; done < 16; done++) expect(wayOn(shopify, states(done))).toBeUndefined();
+    for (let done = 16; done < 20; done++) expect(restOf(wayOn(shopify, states(done)))).toBe(17);
+  });
+
   test('needs a sign-in of its own where nothing opens a page after it', () => {
     const found = wayOn(withSteps({ 5: { kind: 'expect' } }), doneUpTo(6));
     expect(found && opensItsPage(found)).toBe(false);

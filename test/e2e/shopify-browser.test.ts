@@ -44,7 +44,10 @@ describe.each(SITES)('the Dev Dashboard $name', ({ options }) => {
     await seen(merchant, 'Connect a Shopify app');
     const before = await operationIdIn(merchant);
     await press(merchant, 'Do it for me');
-    await seen(approver, 'Make one app, release it and install it on your store');
+    const card = await seen(approver, 'Make one app, release it and install it on your store');
+    await card.getByText('What will be done, and why').click();
+    const pages = [practice.origin, practice.accounts, practice.dashboard].join(', ');
+    expect(await card.innerText()).toContain(`only ${pages}`);
     await press(approver, 'Approve');
     const form = await follow(merchant, 'Open the one-time page');
     await form.getByLabel('E-mail address of the Shopify account').fill(practice.account.email);

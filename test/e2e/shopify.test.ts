@@ -122,7 +122,7 @@ describe('an app that a person made', () => {
     expect((await ask()).status).toBe(200);
 
     await pressAndConfirm(approver, 'Revoke', 'Revoke it');
-    await seen(merchant, 'Shopify has confirmed that it takes the key no more.');
+    await seen(merchant, 'Shopify no longer takes it.');
     expect(app.installed).toBeUndefined();
     expect((await ask()).status).toBe(401);
     expect(await demo.sql('SELECT id FROM autonomous_credentials WHERE service = $1', ['shopify'])).toEqual([]);

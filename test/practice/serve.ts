@@ -1,10 +1,13 @@
 // `node test/practice/serve.ts SERVICE`: a practice service until its standard input ends. The first line says, as JSON,
 // where it is, what signs in, and with which values its workflows are to be tried.
+import { startPracticeShopify } from './shopify/server.ts';
 import { startPracticeStripe } from './stripe/server.ts';
 import { startPracticeShop } from './woocommerce/server.ts';
 
 interface Served {
   readonly base: string;
+  /** In place of the further origins that the service's way opens. */
+  readonly origins?: readonly string[];
   readonly secrets: Readonly<Record<string, string>>;
   readonly runs: readonly Readonly<Record<string, string>>[];
   close(): Promise<void>;
@@ -33,6 +36,20 @@ const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
         { label: 'Countersign check 2', mode: 'live', folder: '.', modeMark: 'Live mode', otherMark: 'Test mode' },
       ],
       close: () => account.close(),
+    };
+  },
+  async shopify() {
+    const store = await startPracticeShopify({ obstacles: { passkeyFirst: true } });
+    const { dashboard: dashboardBase } = store;
+    return {
+      base: store.origin,
+      origins: [store.accounts, store.dashboard],
+      secrets: { admin_email: store.account.email, admin_password: store.account.password },
+      runs: [
+        { label: 'Countersign check 1', dashboardBase },
+        { label: 'Countersign check 2', dashboardBase, scopes: 'read_products,write_inventory' },
+      ],
+      close: () => store.close(),
     };
   },
 };

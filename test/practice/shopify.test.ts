@@ -1,0 +1,83 @@
+// The workflow of the Dev Dashboard on the practice pages, without chat or database: what stands in its way.
+import { afterEach, describe, expect, test } from 'vitest';
+import { createHttp } from '../../adapters/http/index.ts';
+import { Secret } from '../../core/secret.ts';
+import { verify } from '../../core/services/shopify/verify.ts';
+import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
+import { type ReplayReport, replayWorkflow } from '../../core/workflow/replay.ts';
+import { openTestBrowser } from '../support/browser.ts';
+import {
+  type PracticeFault,
+  type PracticeShopify,
+  type PracticeShopifyOptions,
+  startPracticeShopify,
+} from './shopify/server.ts';
+
+const workflow = createWorkflowRegistry().getDefinition('shopify_app_credentials');
+const LONG_MS = 120_000;
+const ending: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ending.splice(0).reverse()) await end();
+});
+
+async function replayed(
+  options: PracticeShopifyOptions,
+  faults: readonly PracticeFault[] = [],
+  omitted: readonly ('accounts' | 'dashboard')[] = [],
+): Promise<{ practice: PracticeShopify; report: ReplayReport }> {
+  const practice = await startPracticeShopify(options);
+  ending.push(() => practice.close());
+  const { origin, accounts, dashboard } = practice;
+  const all = [origin, accounts, dashboard].map((each) => new URL(each).host);
+  const tools = openTestBrowser({ privateTargets: all });
+  ending.push(() => tools.close());
+  const further = (['accounts', 'dashboard'] as const).filter((name) => !omitted.includes(name));
+  const session = await tools.browser.open({ origins: [origin, ...further.map((name) => practice[name])] });
+  ending.push(() => session.close());
+  for (const fault of faults) practice.failNext(fault);
+  const http = createHttp({ egress: tools.egress });
+  const report = await replayWorkflow(workflow, {
+    session,
+    values: { base: origin, label: 'Countersign op-practice', scopes: 'read_products', dashboardBase: dashboard },
+    secrets: {
+      admin_email: new Secret(practice.account.email),
+      admin_password: new Secret(practice.account.password),
+    },
+    signal: new AbortController().signal,
+    verify: (credential) => verify({ base: origin, origin, credential, permissions: ['read_products'], http }),
+  });
+  return { practice, report };
+}
+
+const failedStep = ({ steps }: ReplayReport) => steps.find(({ outcome }) => outcome === 'failed');
+
+describe('the way through the Dev Dashboard', () => {
+  test('takes a dashboard that answers 502 now and then', { timeout: LONG_MS }, async () => {
+    const { practice, report } = await replayed({}, ['dashboard_5xx']);
+    expect(failedStep(report)).toBeUndefined();
+    expect(practice.counts).toMatchObject({ apps: 1, rotations: 0, automationTokens: 0 });
+  });
+
+  test('chooses no organisation among several', { timeout: LONG_MS }, async () => {
+    const { practice, report } = await replayed({ obstacles: { hasTwoOrganisations: true } });
+    expect(failedStep(report)).toMatchObject({
+      order: 6,
+      failure: 'no_access',
+      words: expect.stringContaining('belongs to several organisations'),
+    });
+    expect(practice.counts.apps).toBe(0);
+  });
+
+  test('asks a person for a code, and makes nothing without it', { timeout: LONG_MS }, async () => {
+    const { practice, report } = await replayed({ twoFactor: true });
+    expect(failedStep(report)).toMatchObject({ order: 5, failure: 'code_wanted' });
+    expect(practice.counts.apps).toBe(0);
+  });
+
+  test('leads to no origin that is not listed', { timeout: LONG_MS }, async () => {
+    const { practice, report } = await replayed({}, [], ['accounts']);
+    expect(failedStep(report)).toMatchObject({ order: 1, failure: 'egress_refused' });
+    expect(practice.account.failedSignIns).toBe(0);
+    expect(practice.counts.apps).toBe(0);
+  });
+});
