@@ -69,9 +69,10 @@ export function refusal(input: VerifyInput, answer: HttpResponse): { reason: str
   if (isNotTaken(code)) return say(`${host} does not accept the application password (${status}).`);
   if (SWITCHED_OFF.includes(code))
     return say(`${host} has application passwords switched off (${status}); a plugin or the site's host does that.`);
+  // WordPress 6.1 says this of a wrong password, too.
   if (code === 'rest_not_logged_in')
     return say(
-      `${host} answered as if no password had been sent (${status}). The password may be good: a server before the site may keep it from WordPress or not tell it that the connection is encrypted, or application passwords were switched off.`,
+      `${host} does not take the application password (${status}): it was ended there, or a server before the site keeps it from WordPress or does not tell it that the connection is encrypted, or application passwords were switched off.`,
     );
   if (status === 404)
     return say(

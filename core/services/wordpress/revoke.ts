@@ -12,7 +12,7 @@ const deletedSchema = z.object({ deleted: z.literal(true) });
 
 /**
  * Ends the application password by its own power: it says which one it is (`introspect`), and that one is deleted. A password
- * that WordPress takes no more has been ended already.
+ * of which WordPress says for sure that it is none has been ended already.
  */
 export async function revoke(input: VerifyInput): Promise<RevokeResult> {
   if (!isWhole(input)) return fails('User name or application password is missing.');

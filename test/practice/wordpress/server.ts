@@ -53,6 +53,8 @@ export interface WordPress {
   readonly editor: Account;
   /** The application passwords of an account that live now, oldest first. */
   passwords(of?: Account): Promise<readonly ApplicationPassword[]>;
+  /** Makes one without any page. */
+  createPassword(of: Account, name: string): Promise<string>;
   setOption(name: string, value: string): Promise<void>;
   setLanguage(of: Account, locale: string): Promise<void>;
   plug(plugin: Plugin): void;
@@ -158,6 +160,7 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
   return {
     ...{ base, host: authority, version, admin, editor, requests: server.requests },
     passwords: async (of = admin) => z.array(passwordSchema).parse(await tool('passwords', of.username)),
+    createPassword: async (of, label) => z.string().parse(await tool('create', of.username, label)),
     setOption: async (option, value) => void (await tool('option', option, value)),
     setLanguage: async (of, locale) => void (await tool('locale', of.username, locale)),
     plug: (plugin) => copyFileSync(join(import.meta.dirname, 'plugins', `${plugin}.php`), file(plugin)),

@@ -32,7 +32,15 @@ function install($name, $password, $editor, $editorPassword)
 function passwords($name)
 {
     $all = WP_Application_Passwords::get_user_application_passwords(get_user_by('login', $name)->ID);
-    return array_map(fn($one) => ['name' => $one['name'], 'uuid' => $one['uuid'], 'lastUsed' => $one['last_used']], $all);
+    return array_map(fn($one) => ['name' => $one['name'], 'uuid' => $one['uuid'], 'lastUsed' => $one['last_used']], array_values($all));
+}
+
+/** Makes one without any page. */
+function create($name, $label)
+{
+    $user = get_user_by('login', $name);
+    [$password] = WP_Application_Passwords::create_new_application_password($user->ID, ['name' => $label]);
+    return WP_Application_Passwords::chunk_password($password);
 }
 
 function option($name, $value)
@@ -45,5 +53,5 @@ function locale($name, $locale)
     return update_user_meta(get_user_by('login', $name)->ID, 'locale', $locale);
 }
 
-if (!in_array($command, ['install', 'passwords', 'option', 'locale'], true)) exit(2);
+if (!in_array($command, ['install', 'passwords', 'create', 'option', 'locale'], true)) exit(2);
 echo json_encode($command(...$arguments));
