@@ -2,6 +2,8 @@
 // where it is, what signs in, and with which values its workflows are to be tried.
 import { startPracticeStripe } from './stripe/server.ts';
 import { startPracticeShop } from './woocommerce/server.ts';
+import { wordPressPackages } from './wordpress/packages.ts';
+import { openWordPressHost } from './wordpress/server.ts';
 
 interface Served {
   readonly base: string;
@@ -10,7 +12,12 @@ interface Served {
   close(): Promise<void>;
 }
 
-const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
+/** What can't be brought up on this computer, and why. */
+interface Missing {
+  readonly missing: string;
+}
+
+const SERVICES: Readonly<Record<string, () => Promise<Served | Missing>>> = {
   async woocommerce() {
     const shop = await startPracticeShop();
     return {
@@ -21,6 +28,18 @@ const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
         { label: 'Countersign check 2', scope: 'read_write', scopeWords: 'Read/Write' },
       ],
       close: () => shop.close(),
+    };
+  },
+  async wordpress() {
+    const found = await wordPressPackages();
+    if ('missing' in found) return found;
+    const host = await openWordPressHost(found.packages);
+    const site = await host.site();
+    return {
+      base: site.base,
+      secrets: { admin_username: site.admin.username, admin_password: site.admin.password },
+      runs: [{ label: 'Countersign check 1' }],
+      close: () => host.close(),
     };
   },
   async stripe() {
@@ -42,7 +61,7 @@ const start = Object.hasOwn(SERVICES, name) ? SERVICES[name] : undefined;
 if (start === undefined) {
   process.exitCode = 2;
 } else {
-  const { close, ...served } = await start();
+  const { close, ...served } = { close: async () => {}, ...(await start()) };
   process.stdout.write(`${JSON.stringify(served)}\n`);
   process.stdin.resume().once('end', () => void close());
 }
