@@ -11,17 +11,22 @@ import type { ReplaySite } from './workflow-site.ts';
 /** Started by its path: nothing that ships imports a practice service. */
 const PROGRAM = join(PROJECT, 'test', 'practice', 'serve.ts');
 
-const servedSchema = z.strictObject({
-  base: z.string(),
-  origins: z.array(z.string()).exactOptional(),
-  secrets: z.record(z.string(), z.string()),
-  /** One replay for each set of values. */
-  runs: z.array(z.record(z.string(), z.string())).min(1),
-});
+const servedSchema = z.union([
+  z.strictObject({
+    base: z.string(),
+    origins: z.array(z.string()).exactOptional(),
+    secrets: z.record(z.string(), z.string()),
+    /** One replay for each set of values. */
+    runs: z.array(z.record(z.string(), z.string())).min(1),
+  }),
+  z.strictObject({ missing: z.string() }),
+]);
 
 export interface Practice {
-  /** The same service, once for each set of values. */
+  /** The same service, once for each set of values; none where it can't be brought up. */
   readonly sites: readonly ReplaySite[];
+  /** Why it can't be brought up on this computer. */
+  readonly missing?: string;
   close(): Promise<void>;
 }
 
@@ -50,7 +55,9 @@ export async function startPractice(service: string): Promise<Practice> {
       `There is no practice service for ${service}: its workflows can't be checked.`,
     );
   }
-  const { secrets, runs, ...place } = servedSchema.parse(JSON.parse(first));
+  const served = servedSchema.parse(JSON.parse(first));
+  if ('missing' in served) return { sites: [], missing: served.missing, close };
+  const { secrets, runs, ...place } = served;
   const opened = Object.fromEntries(Object.entries(secrets).map(([slot, value]) => [slot, new Secret(value)]));
   return { sites: runs.map((inputs) => ({ ...place, inputs, secrets: opened, isPrivateAllowed: true })), close };
 }

@@ -79,6 +79,7 @@ async function checkOne(call: Call, workflow: Workflow): Promise<readonly Replay
   const practice = await startPractice(workflow.service);
   try {
     const reports: ReplayReport[] = [];
+    if (practice.missing !== undefined) call.complain(`${workflow.id} is left out. ${practice.missing}`);
     for (const site of practice.sites) reports.push(await replayOn(call, workflow, site));
     return reports;
   } finally {

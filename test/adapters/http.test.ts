@@ -86,7 +86,7 @@ test('refuses to send a name and password over plain http, except to this comput
     code: 'egress_refused',
     message: expect.stringContaining('https only'),
   });
-  expect(JSON.parse((await send(`${site.origin}/echo`, { auth })).body).authorization).toMatch(/^Basic /);
+  expect(JSON.parse((await send(`${site.origin}/echo`, { auth })).body).headers.authorization).toMatch(/^Basic /);
 });
 
 test('sends a bearer token over https and to this computer itself, in the header alone', async () => {

@@ -377,7 +377,9 @@ test(
   'every published workflow passes on its practice service',
   async () => {
     const { code, complained } = await run(['workflow', 'check']);
-    expect([code, complained]).toEqual([0, '6 passed, 0 failed']);
+    // On a computer without a real WordPress its two workflows are left out, and that is said.
+    expect(code).toBe(0);
+    expect(complained).toMatch(/^(8 passed|([\s\S]* is left out\. [\s\S]*\n){2}6 passed), 0 failed$/);
   },
   RECORDING_MS,
 );

@@ -111,7 +111,8 @@ const enteredRows = ({ id }: Operation) =>
 /** What the revocation and the button of another way use of a context, over the real core. */
 function contextWith(chat: RecordingChat): Context {
   const progress = { refresh: async () => {} };
-  return { ...core, progress, log: silentLog, chat: () => chat } as unknown as Context;
+  const publicUrl = () => 'http://localhost:3000';
+  return { ...core, progress, publicUrl, log: silentLog, chat: () => chat } as unknown as Context;
 }
 
 describe('90 a key that was entered', () => {

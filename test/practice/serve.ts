@@ -3,6 +3,8 @@
 import { startPracticeShopify } from './shopify/server.ts';
 import { startPracticeStripe } from './stripe/server.ts';
 import { startPracticeShop } from './woocommerce/server.ts';
+import { wordPressPackages } from './wordpress/packages.ts';
+import { openWordPressHost } from './wordpress/server.ts';
 
 interface Served {
   readonly base: string;
@@ -13,7 +15,12 @@ interface Served {
   close(): Promise<void>;
 }
 
-const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
+/** What can't be brought up on this computer, and why. */
+interface Missing {
+  readonly missing: string;
+}
+
+const SERVICES: Readonly<Record<string, () => Promise<Served | Missing>>> = {
   async woocommerce() {
     const shop = await startPracticeShop();
     return {
@@ -24,6 +31,18 @@ const SERVICES: Readonly<Record<string, () => Promise<Served>>> = {
         { label: 'Countersign check 2', scope: 'read_write', scopeWords: 'Read/Write' },
       ],
       close: () => shop.close(),
+    };
+  },
+  async wordpress() {
+    const found = await wordPressPackages();
+    if ('missing' in found) return found;
+    const host = await openWordPressHost(found.packages);
+    const site = await host.site();
+    return {
+      base: site.base,
+      secrets: { admin_username: site.admin.username, admin_password: site.admin.password },
+      runs: [{ label: 'Countersign check 1' }],
+      close: () => host.close(),
     };
   },
   async stripe() {
@@ -59,7 +78,7 @@ const start = Object.hasOwn(SERVICES, name) ? SERVICES[name] : undefined;
 if (start === undefined) {
   process.exitCode = 2;
 } else {
-  const { close, ...served } = await start();
+  const { close, ...served } = { close: async () => {}, ...(await start()) };
   process.stdout.write(`${JSON.stringify(served)}\n`);
   process.stdin.resume().once('end', () => void close());
 }
