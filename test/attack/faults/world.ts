@@ -35,6 +35,8 @@ export interface World {
   /** The programs' ways to the database, by their names. */
   readonly relays: ReadonlyMap<string, PostgresRelay>;
   readonly watch: Watch;
+  /** Ports of inspectors, by the programs' names, where `isInspected`. */
+  readonly inspectors: ReadonlyMap<string, number>;
   /** The product's own eyes on its database, from outside of every program. */
   readonly foundation: Foundation;
   /** Customers with a shop each: operations of two of them touch nothing in common but the programs. */
@@ -64,6 +66,8 @@ export interface WorldOptions {
   /** The workers' steps are simulated so, see simulated-worker.ts. */
   readonly simulated?: SimulatedStep;
   readonly workerConcurrency?: number;
+  /** Each program's inspector is open on loopback. */
+  readonly isInspected?: boolean;
 }
 
 const PROJECT = join(import.meta.dirname, '../../..');
@@ -88,7 +92,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 }
 
 async function build(
-  { lanes: laneCount, workers: workerCount = 2, simulated, workerConcurrency = 2 }: WorldOptions,
+  { lanes: laneCount, workers: workerCount = 2, simulated, workerConcurrency = 2, isInspected = false }: WorldOptions,
   ending: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<World> {
@@ -138,7 +142,8 @@ async function build(
   const temporary = join(folder, 'tmp'); // browsers' profiles of programs that are killed lie here
   mkdirSync(temporary);
   const around = { environment: { ...environment, TMPDIR: temporary }, programUrl: roles.programUrl, logFile, opened };
-  const { bot, workers, relays } = await startPrograms(around, {
+  const { bot, workers, relays, inspectors } = await startPrograms(around, {
+    isInspected,
     count: workerCount,
     botArgs: [
       join(import.meta.dirname, 'bot-program.ts'),
@@ -149,7 +154,7 @@ async function build(
       : [join(PROJECT, 'bot/main.ts')],
   });
   return {
-    ...{ postgres, admin, chat, model, bot, workers, relays, watch, foundation, lanes, logFile, close },
+    ...{ postgres, admin, chat, model, bot, workers, relays, inspectors, watch, foundation, lanes, logFile, close },
     urls: { owner: roles.ownerUrl, admin: adminUrl },
     programNamed: (name) => [bot, ...workers].find((program) => program.name === name),
     async look({ lane: { customerId }, id }) {
@@ -168,12 +173,26 @@ interface Around {
   opened<T>(it: T, end: (it: T) => Promise<unknown>): T;
 }
 
+interface Starting {
+  readonly isInspected: boolean;
+  readonly count: number;
+  readonly botArgs: readonly string[];
+  readonly workerArgs: readonly string[];
+}
+
 /** One bot and so many workers, each with a way of its own to the database. */
 async function startPrograms(
   { environment, programUrl, logFile, opened }: Around,
-  { count, botArgs, workerArgs }: { count: number; botArgs: readonly string[]; workerArgs: readonly string[] },
-): Promise<Pick<World, 'bot' | 'workers' | 'relays'>> {
+  { isInspected, count, botArgs, workerArgs }: Starting,
+): Promise<Pick<World, 'bot' | 'workers' | 'relays' | 'inspectors'>> {
   const relays = new Map<string, PostgresRelay>();
+  const inspectors = new Map<string, number>();
+  const inspecting = async (name: string): Promise<readonly string[]> => {
+    if (!isInspected) return [];
+    const port = await freePort();
+    inspectors.set(name, port);
+    return [`--inspect=127.0.0.1:${port}`];
+  };
   const run = async (name: string, role: 'bot' | 'worker', args: readonly string[]) => {
     const relay = opened(await openPostgresRelay(programUrl), (it) => it.close());
     relays.set(name, relay);
@@ -182,7 +201,9 @@ async function startPrograms(
     const { PATH = '', HOME = '', CHROMIUM_PATH } = process.env;
     const own = { PATH, HOME, ROLE: role, DATABASE_URL: url.href, ...(role === 'worker' ? { PORT: '0' } : {}) };
     const env = { ...environment, ...own, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
-    return opened(await startProgram({ name, args, env, logFile }), (program) => program.stop());
+    return opened(await startProgram({ name, args: [...(await inspecting(name)), ...args], env, logFile }), (program) =>
+      program.stop(),
+    );
   };
   const starting = [
     run('bot', 'bot', botArgs),
@@ -190,7 +211,7 @@ async function startPrograms(
   ] as const;
   await Promise.allSettled(starting); // none is left behind by another one's failure
   const [bot, ...workers] = await Promise.all(starting);
-  return { bot, workers, relays };
+  return { bot, workers, relays, inspectors };
 }
 
 async function makeLane({ database, customers }: Foundation, shop: PracticeShop): Promise<Lane> {
