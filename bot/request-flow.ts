@@ -1,6 +1,6 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
-import { take } from '../core/limits.ts';
+import { look, take } from '../core/limits.ts';
 import type { TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
@@ -16,8 +16,8 @@ import type { Intent } from './intent.ts';
 import type { Unclear } from './intent-text.ts';
 import { eventRef, reply, whisperWords } from './speak.ts';
 
-/** Each is a request to an address that somebody wrote: nobody is knocked at without end through us. */
-const LOOKS = { name: 'looks at targets', quota: 120, windowSeconds: 3600 } as const;
+/** Each was a request to an address that somebody wrote: nobody's doors are tried without end through us. */
+const CLOSED = { name: 'closed targets', quota: 60, windowSeconds: 3600 } as const;
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
 
@@ -44,7 +44,7 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   await begin(context, asking, service, type, target, intent.wantsWrite);
 }
 
-/** The written address as the one that it answers at; `undefined`: too many were looked for, which has been said. */
+/** The written address as the one that it answers at; `undefined`: too many could not be opened, which has been said. */
 async function found(
   context: Context,
   { customerId, event }: Asking,
@@ -53,12 +53,15 @@ async function found(
 ): Promise<Resolved | undefined> {
   const target = service.parseTarget(written);
   if (target.kind === 'invalid') return target;
-  const { isAllowed, retrySeconds } = await context.database.withCustomer(customerId, (tx) =>
-    take(tx, customerId, LOOKS),
-  );
-  if (isAllowed) return resolveTarget(context, service, target);
+  const inLimit = (ask: typeof look) => context.database.withCustomer(customerId, (tx) => ask(tx, customerId, CLOSED));
+  const { isAllowed, retrySeconds } = await inLimit(look);
+  if (isAllowed) {
+    const resolved = await resolveTarget(context, service, target);
+    if (resolved.kind === 'invalid') await inLimit(take);
+    return resolved;
+  }
   const minutes = Math.ceil(retrySeconds / 60);
-  const often = `I was asked for ${LOOKS.quota} addresses within an hour, which is the limit.`;
+  const often = `I was asked for ${CLOSED.quota} addresses within an hour that can't be opened, which is the limit.`;
   await reply(context, event, note(`${often} Nothing was done. Ask again in ${minutes} minutes.`, 'warning'));
   return undefined;
 }

@@ -54,7 +54,16 @@ const standingTerms = z.strictObject({
  */
 export function templateHash(plan: Plan): string {
   // The workflow's id says which way it is, also in plans that name none.
-  const { operationId: _, label, expiresAt: __, runsUntil: ___, replaces: ____, way: _____, ...rest } = plan;
+  const {
+    operationId: _,
+    label,
+    expiresAt: __,
+    runsUntil: ___,
+    replaces: ____,
+    way: _____,
+    isFirstHere: ______,
+    ...rest
+  } = plan;
   const steps = plan.steps.map((step) => ({ ...step, intent: step.intent.replaceAll(label, '{label}') }));
   return sha256Hex(canonical({ ...rest, steps }));
 }

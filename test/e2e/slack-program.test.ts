@@ -7,14 +7,15 @@ import { type SlackProgram, startSlackProgram } from '../support/slack/program.t
 import { BOT, CHANNEL, TEAM } from '../support/slack/server.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 50 };
-const REQUEST = 'set up WooCommerce for http://127.0.0.1:4999';
 
 let program: SlackProgram;
+let REQUEST: string;
 let merchant: Person;
 let approver: Person;
 let owner: Person;
 beforeAll(async () => {
   program = await startSlackProgram({ database: await createEmptyDatabase() });
+  REQUEST = `set up WooCommerce for http://${program.target}`;
   const [first, second, third] = program.hands.people;
   if (!first || !second || !third) throw new Error('the stand-in for Slack has nobody in it');
   [merchant, approver, owner] = [first, second, third];
@@ -143,7 +144,7 @@ describe('the Home page', () => {
 });
 
 it('a shortcut on somebody’s message asks for what it says, in the name of who pressed it', async () => {
-  const written = program.server.write(CHANNEL, approver.userId, 'WooCommerce for http://127.0.0.1:4999 please');
+  const written = program.server.write(CHANNEL, approver.userId, `WooCommerce for http://${program.target} please`);
   const before = (await statuses()).length;
   await program.server.deliver('interactive', {
     ...{ type: 'message_action', callback_id: 'set_this_up', action_ts: '1700000009.1', team: { id: TEAM } },

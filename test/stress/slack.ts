@@ -9,7 +9,6 @@ import type { TestDatabase } from '../support/database.ts';
 import { startSlackProgram } from '../support/slack/program.ts';
 import { BOT, TEAM } from '../support/slack/server.ts';
 
-const TARGET = '127.0.0.1:4999';
 const PATIENCE_MS = 300_000;
 const METHODS = ['chat.postMessage', 'chat.update', 'chat.postEphemeral', 'agents.sessions.setStatus', 'users.info'];
 
@@ -40,8 +39,8 @@ export async function runSlackLoad(
   { requests, seconds, people, repeatEvery }: SlackLoad,
   database?: TestDatabase,
 ): Promise<SlackLoadResult> {
-  const program = await startSlackProgram({ targets: TARGET, ...(database ? { database } : {}) });
-  const { server, hands, sql } = program;
+  const program = await startSlackProgram(database ? { database } : {});
+  const { server, hands, sql, target } = program;
   try {
     for (let n = 0; n < people; n++) server.join(person(n), `Person ${n}`);
     const ackMs: number[] = [];
@@ -52,7 +51,7 @@ export async function runSlackLoad(
       await new Promise((resolve) => setTimeout(resolve, (n * seconds * 1_000) / requests)); // as people come, by the clock
       const user = person(n % people);
       const channel = `D${user}`;
-      const text = `set up WooCommerce for http://${TARGET}`;
+      const text = `set up WooCommerce for http://${target}`;
       const { ts } = server.write(channel, user, text);
       roots.push({ channel, ts });
       const event = { type: 'message', channel, channel_type: 'im', user, text, ts, event_ts: ts };

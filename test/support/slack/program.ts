@@ -3,6 +3,7 @@ import { readConfig } from '../../../bot/config.ts';
 import { type App, start } from '../../../bot/main.ts';
 import type { TestDatabase } from '../database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
+import { serveSite } from '../loopback-site.ts';
 import { silentLog } from '../silent-log.ts';
 import { type Hands, handsOn } from './hands.ts';
 import { freePort } from './local-slack.ts';
@@ -12,6 +13,8 @@ import { BOT_TOKEN, SIGNING_SECRET, type SlackServer, startSlackServer } from '.
 export interface SlackProgram {
   readonly server: SlackServer;
   readonly hands: Hands;
+  /** Of a site that answers, which requests may name; as `host:port`. */
+  readonly target: string;
   /** Looks behind row level security. */
   sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
   stop(): Promise<void>;
@@ -27,7 +30,7 @@ export interface SlackProgramOptions {
 }
 
 export async function startSlackProgram(options: SlackProgramOptions = {}): Promise<SlackProgram> {
-  const { role = 'bot', targets = '127.0.0.1:4999', database } = options;
+  const { role = 'bot', targets, database } = options;
   const ending: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end();
@@ -38,11 +41,14 @@ export async function startSlackProgram(options: SlackProgramOptions = {}): Prom
     if (database) ending.push(() => database.drop());
     const server = await startSlackServer();
     ending.push(() => server.close());
+    const site = await serveSite({ '/': 'a shop' });
+    ending.push(() => site.close());
     const port = await freePort();
     const config = readConfig({
       ...demoEnvironment(),
       ...(database ? { DATABASE_URL: database.programUrl, DATABASE_OWNER_URL: database.ownerUrl } : {}),
-      ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}`, ROLE: role, ALLOW_PRIVATE_TARGETS: targets },
+      ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}`, ROLE: role },
+      ALLOW_PRIVATE_TARGETS: targets ?? site.authority,
       ...{ SLACK_API_URL: server.apiUrl, SLACK_BOT_TOKEN: BOT_TOKEN, SLACK_SIGNING_SECRET: SIGNING_SECRET },
       ...{ OPERATIONS_PER_HOUR: '1000' },
     });
@@ -53,7 +59,7 @@ export async function startSlackProgram(options: SlackProgramOptions = {}): Prom
     admin.on('error', () => {}); // the server ends before the pool does when a test failed
     ending.push(() => admin.end());
     const sql = async (text: string, values: readonly unknown[] = []) => (await admin.query(text, [...values])).rows;
-    return { server, hands: handsOn(server), sql, stop };
+    return { server, hands: handsOn(server), target: site.authority, sql, stop };
   } catch (error) {
     await stop();
     throw error;
