@@ -51,7 +51,10 @@ describe('25 a hostile text that reaches the database', () => {
     const marks = new Map(names.map((name) => [name, `inj-${name}-${randomUUID()}`]));
     const evil = (name: string) => hostile(marks.get(name) ?? '');
     const sent = await spyOnSql(async () => {
-      const operation = await requestOperation(core, a, { origin: evil('origin'), base: evil('origin') });
+      const operation = await requestOperation(core, a, {
+        origin: evil('origin'),
+        base: `https://shop.example/?${evil('origin')}`,
+      });
       const asked = await requestOperation(core, a);
       await core.consents.grant(id, { ...click(operation, a.approver), userAgent: evil('agent') });
       await core.consents.deny(id, click(asked, a.approver), evil('reason'));
