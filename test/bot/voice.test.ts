@@ -1,7 +1,6 @@
 // What somebody speaks is read back before anything comes of it: bot/voice-flow.ts, bot/reception.ts.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
-import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
@@ -52,7 +51,7 @@ async function openScene(transcripts: readonly Transcript[]) {
   const context: Context = {
     ...core,
     progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl }),
-    ...{ egress, http: createHttp({ egress }) },
+    ...{ egress, http: { request: async () => ({ status: 200, headers: {}, body: '' }) } }, // names that no test can reach answer
     ...{ checkpoints: keeper.checkpoints, services, model: undefined, log: silentLog },
     publicUrl: () => 'http://localhost:3000',
     chat: () => chat,

@@ -6,6 +6,7 @@ import { type PracticeShopify, type PracticeShopifyOptions, startPracticeShopify
 import { practiceService } from '../practice/shopify/service.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
 import { follow, openPeople, operationIdIn, type People, press, RUN_MS, seen } from '../support/people.ts';
+import { IS_WHOLE } from '../support/whole.ts';
 
 const SITES: readonly { readonly name: string; readonly options: PracticeShopifyOptions }[] = [
   { name: 'in its older wording', options: {} },
@@ -15,7 +16,7 @@ const SITES: readonly { readonly name: string; readonly options: PracticeShopify
   },
 ];
 
-describe.each(SITES)('the Dev Dashboard $name', ({ options }) => {
+describe.each(IS_WHOLE ? SITES : SITES.slice(-1))('the Dev Dashboard $name', ({ options }) => {
   let practice: PracticeShopify;
   let demo: TestDemo;
   let people: People;
