@@ -12,6 +12,11 @@ export const CONNECT_MS = 10_000;
  */
 const SILENCE_MS = 40_000;
 const FIRST_PROBE_MS = 10_000;
+/**
+ * A process that freezes in the middle of a transaction holds its locks for as long as it is frozen, and the kernel goes on
+ * answering for it: the database itself has to end that, so that another worker can take over.
+ */
+const IDLE_IN_TRANSACTION_MS = 15_000;
 
 /**
  * What every connection of the program is opened with: one that was cut without a word is found out, also in a pool.
@@ -22,6 +27,7 @@ export function connectionConfig(url: string, name: string, silenceMs = SILENCE_
     connectionString: url,
     application_name: name,
     connectionTimeoutMillis: CONNECT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: FIRST_PROBE_MS,
     stream: () => {
@@ -92,8 +98,11 @@ export function listen(url: string, channel: string, onWake: (payload: string | 
 
 const AWAY =
   /ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|not queryable|Can't reach database/i;
-/** Of a connection (08), a server that stops or starts (57P0x), one with no connection left, a lock that was not to be had. */
-const AWAY_STATES = /^(?:08|57P0|53300|55P03)/;
+/**
+ * Of a connection (08), a server that stops or starts (57P0x), one with no connection left, a lock that was not to be had,
+ * a transaction that fell silent (25P03).
+ */
+const AWAY_STATES = /^(?:08|57P0|53300|55P03|25P03)/;
 
 /** Whether an error says that the database is not there, or not now, and the same may succeed later. */
 export function isAway(state: string | undefined, error: unknown): boolean {

@@ -156,3 +156,21 @@ describe('57 an outage is told as one that a later try may survive', () => {
     },
   );
 });
+
+test('whoever falls silent in a transaction lets others on within 15 s, and has done nothing', async () => {
+  const { customerId } = shop;
+  const lock = (tx: Transaction) =>
+    tx.$executeRaw`SELECT 1 FROM customers WHERE customer_id = ${customerId}::uuid FOR UPDATE`;
+  const woken = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const silent = core.database.withCustomer(customerId, async (tx) => {
+    await lock(tx);
+    held.resolve();
+    await woken.promise; // as a process that the system has stopped
+    await lock(tx);
+  });
+  await held.promise;
+  await core.database.withCustomer(customerId, lock); // fails after 30 s, as every transaction does
+  woken.resolve();
+  await expect(silent).rejects.toMatchObject({ code: 'database_unavailable', isRetryable: true });
+});
