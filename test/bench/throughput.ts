@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { z } from 'zod';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
+import { inheritedEnvironment } from '../support/environment.ts';
 import { makeApprovable } from './approve-to-worker.ts';
 import type { Bench, Benchmark, Measure } from './benchmark.ts';
 import { createRig, type Rig } from './rig.ts';
@@ -95,11 +96,10 @@ interface Worker {
 }
 
 async function startWorker(rig: Rig, shop: PracticeShop, concurrency: number): Promise<Worker> {
-  const { PATH, HOME, CHROMIUM_PATH } = process.env;
   const child = spawn(process.execPath, [PROGRAM], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
-      ...{ PATH, HOME, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) },
+      ...inheritedEnvironment(),
       ...{ ...rig.env, ROLE: 'worker', PORT: '0', WORKER_CONCURRENCY: String(concurrency) },
       ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
     },

@@ -15,11 +15,13 @@ const CONCURRENCY = 2; // the program's own default
 const CONCURRENCIES = [1, 2, 4];
 const CUSTOMERS = 10;
 const ABREAST = 8; // requests at a time, while the queue is filled
+const KEEPS_BUSY = 500; // operations: more than two workers do while the waits are measured
 
 const USAGE = `Usage: npm run stress [-- OPTIONS]
   --operations N  for the throughput, each time (60)
   --backlog N     queued before one more is asked for (10000)
   --samples N     how often the wait is measured (50)
+  --waits         the waits alone
   --slice         a few of each, in less than a minute`;
 
 async function main(): Promise<number> {
@@ -28,6 +30,7 @@ async function main(): Promise<number> {
       operations: { type: 'string' },
       backlog: { type: 'string' },
       samples: { type: 'string' },
+      waits: { type: 'boolean', default: false },
       slice: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
@@ -48,14 +51,15 @@ async function main(): Promise<number> {
         await measureWaits(world, amounts);
         await measureThroughput(world, CONCURRENCY, amounts.operations);
       })
-    : await measureAll(amounts);
+    : await measureAll(amounts, values.waits);
   say(`${failed} operations did not complete`);
   return failed === 0 ? 0 : 1;
 }
 
 /** @returns how many operations did not complete; so for the next one. */
-async function measureAll(amounts: Amounts): Promise<number> {
+async function measureAll(amounts: Amounts, isWaitsAlone: boolean): Promise<number> {
   let failed = await inWorld(CONCURRENCY, (world) => measureWaits(world, amounts));
+  if (isWaitsAlone) return failed;
   for (const concurrency of CONCURRENCIES)
     failed += await inWorld(concurrency, (world) => measureThroughput(world, concurrency, amounts.operations));
   return failed;
@@ -101,14 +105,17 @@ async function measureWaits(world: World, { backlog, samples }: Amounts): Promis
   const empty = await pickUps(world, quiet, samples);
   say(`approved → started, queue empty:             ${spread(empty.startedMs)}`);
   say(`click in the chat → started, queue empty:    ${spread(empty.clickedMs)}`);
-  await Promise.all([first.stop(), second.stop()]);
-  await fill(world, () => noisy, backlog);
-  await Promise.all([first.start(), second.start()]);
-  const full = await pickUps(world, quiet, samples);
-  const left = await queued(world);
-  say(`approved → started, ${backlog} queued before it by another customer (${left} of them still, afterwards):`);
-  say(`                                             ${spread(full.startedMs)}`);
-  say(`click in the chat → started, likewise:       ${spread(full.clickedMs)}`);
+  // The first keeps the workers as busy as the second does, so that what the queue's length costs is seen apart from that.
+  for (const before of backlog > KEEPS_BUSY ? [KEEPS_BUSY, backlog] : [backlog]) {
+    await Promise.all([first.stop(), second.stop()]);
+    await fill(world, () => noisy, before - (await queued(world)));
+    await Promise.all([first.start(), second.start()]);
+    const full = await pickUps(world, quiet, samples);
+    const left = await queued(world);
+    say(`approved → started, ${before} queued before it by another customer (${left} of them still, afterwards):`);
+    say(`                                             ${spread(full.startedMs)}`);
+    say(`click in the chat → started, likewise:       ${spread(full.clickedMs)}`);
+  }
 }
 
 function twoOf<T>([first, second]: readonly T[]): readonly [T, T] {

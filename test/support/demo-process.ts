@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { demoEnvironment, type Project } from './demo.ts';
+import { inheritedEnvironment } from './environment.ts';
 import type { RunDemoOptions, RunDemoReady } from './run-demo.ts';
 
 /** The demo in a process, and a process group, of its own. */
@@ -48,7 +49,7 @@ export async function tryDemoProcess(
   const child = spawn(process.execPath, [join(import.meta.dirname, 'run-demo.ts'), JSON.stringify(all)], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...demoEnvironment(), TMPDIR: markOf(project) },
+    env: { ...inheritedEnvironment(), ...demoEnvironment(), TMPDIR: markOf(project) },
   });
   let said = '';
   child.stderr.on('data', (text: Buffer) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { z } from 'zod';
+import { inheritedEnvironment } from './environment.ts';
 
 /** `npm start` as a process of its own, such as one of `ROLE=worker`. */
 export interface ProgramProcess {
@@ -22,12 +23,11 @@ export type LogLine = z.infer<typeof logLine>;
 const READY = /Countersign is ready at (http:\S+?)\.?\n/;
 const READY_MS = 180_000; // on a computer that is busy with other tests
 
-/** Starts it with these variables and no others but PATH, HOME and the browser that the run was told to use. */
+/** Starts it with these variables and no others but those that every program here inherits. */
 export function startProgram(env: Readonly<Record<string, string>>): ProgramProcess {
-  const { PATH, HOME, CHROMIUM_PATH } = process.env;
   const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, '../../bot/main.ts')], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH, HOME, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}), PORT: '0', ...env },
+    env: { ...inheritedEnvironment(), PORT: '0', ...env },
   });
   const closed = once(child, 'close');
   const log: LogLine[] = [];

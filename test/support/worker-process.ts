@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestDatabase } from './database.ts';
 import { demoEnvironment } from './demo.ts';
+import { inheritedEnvironment } from './environment.ts';
 import { TEST_ENCRYPTION_KEY } from './root-keys.ts';
 
 /** The program with `ROLE=worker`, in a process of its own. */
@@ -25,8 +26,7 @@ export async function startWorkerProcess(database: TestDatabase, target: string)
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
+      ...inheritedEnvironment(),
       ...demoEnvironment(),
       ROLE: 'worker',
       PORT: '0',

@@ -13,6 +13,7 @@ import { parseOperationId } from '../../../core/ids.ts';
 import { listenOnLoopback } from '../../../core/listen.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { type PracticeShop, startPracticeShop } from '../../practice/woocommerce/server.ts';
+import { inheritedEnvironment } from '../../support/environment.ts';
 import { openPostgresRelay, type PostgresRelay } from '../../support/postgres-relay.ts';
 import { type RunServer, startRunServer } from '../../support/run-postgres.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -198,9 +199,13 @@ async function startPrograms(
     relays.set(name, relay);
     const url = new URL(relay.url);
     url.searchParams.set('application_name', name); // what the watch knows it by
-    const { PATH = '', HOME = '', CHROMIUM_PATH } = process.env;
-    const own = { PATH, HOME, ROLE: role, DATABASE_URL: url.href, ...(role === 'worker' ? { PORT: '0' } : {}) };
-    const env = { ...environment, ...own, ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}) };
+    const own = {
+      ...inheritedEnvironment(),
+      ROLE: role,
+      DATABASE_URL: url.href,
+      ...(role === 'worker' ? { PORT: '0' } : {}),
+    };
+    const env = { ...environment, ...own };
     return opened(await startProgram({ name, args: [...(await inspecting(name)), ...args], env, logFile }), (program) =>
       program.stop(),
     );
