@@ -60,9 +60,10 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     return quiet(translated(error, what), hide);
   }
 
-  async function asked<T>(page: Page, limitMs: number, what: string, work: Promise<T>): Promise<T> {
+  /** @param ask begun only when there is a page to ask: what nobody waits for would end the program by its failure. */
+  async function asked<T>(page: Page, limitMs: number, what: string, ask: () => Promise<T>): Promise<T> {
     try {
-      return await within(limitMs, what, work);
+      return await within(limitMs, what, ask());
     } catch (error) {
       throw told(error, what, page);
     }
@@ -94,7 +95,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   }
 
   async function stateOf(page: Page): Promise<PageState> {
-    const asking = page.evaluate(titleStart, LONGEST_TITLE);
+    const asking = () => page.evaluate(titleStart, LONGEST_TITLE);
     const title = await asked(page, ANSWER_LIMIT_MS, 'Asking for the title', asking);
     return { url: sayable(page.url(), hide), title: hide(title.slice(0, LONGEST_TITLE)) };
   }
@@ -181,10 +182,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     async survey(wanted) {
       const page = pages.current();
       if (!isOnOrigins(page.url(), origins)) return [];
-      return asked(
-        page,
-        ANSWER_LIMIT_MS,
-        'Looking over the page',
+      return asked(page, ANSWER_LIMIT_MS, 'Looking over the page', () =>
         surveyor.survey(searchableFrames(page, origins), wanted),
       );
     },
@@ -197,35 +195,33 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
         const identity = { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name } : {}) };
         return remember(picked.handle, identity, await visibleBox(picked.handle), picked.print);
       };
-      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking());
+      return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', picking);
     },
 
     async describe(element) {
       const page = pages.current();
       const frames = searchableFrames(page, origins);
-      const described = describeElement(frames, handleOf(element));
+      const described = () => describeElement(frames, handleOf(element));
       return asked(page, ANSWER_LIMIT_MS, 'Describing an element', described);
     },
 
     async fingerprint(element) {
-      const asking = surveyor.add(handleOf(element)).then((candidate) => candidate?.fingerprint);
+      const asking = async () => (await surveyor.add(handleOf(element)))?.fingerprint;
       return asked(pages.current(), ANSWER_LIMIT_MS, 'Looking at an element', asking);
     },
 
     async controlAt(place) {
       const page = pages.current();
-      const finding = place === 'focus' ? focused(page, origins) : elementAt(page, place, origins);
-      return asked(
-        page,
-        ANSWER_LIMIT_MS,
-        'Looking at a point',
-        finding.then((handle) => handle && surveyor.add(handle)),
-      );
+      const finding = async () => {
+        const handle = await (place === 'focus' ? focused(page, origins) : elementAt(page, place, origins));
+        return handle && surveyor.add(handle);
+      };
+      return asked(page, ANSWER_LIMIT_MS, 'Looking at a point', finding);
     },
 
     text: async () => {
       const page = pages.current();
-      return hide(await asked(page, ANSWER_LIMIT_MS, 'Reading the page', readText(page, origins, LONGEST_PAGE)));
+      return hide(await asked(page, ANSWER_LIMIT_MS, 'Reading the page', () => readText(page, origins, LONGEST_PAGE)));
     },
 
     async scroll(deltaY, over) {
@@ -233,12 +229,12 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const box = over && (await visibleBox(handleOf(over)));
       const { width, height } = VIEWPORT;
       const middle = box ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : { x: width / 2, y: height / 2 };
-      await asked(page, ANSWER_LIMIT_MS, 'Scrolling', scroll(page, middle, deltaY));
+      await asked(page, ANSWER_LIMIT_MS, 'Scrolling', () => scroll(page, middle, deltaY));
     },
 
     async boxOf(element) {
       try {
-        return await asked(pages.current(), ANSWER_LIMIT_MS, 'Measuring', visibleBox(handleOf(element)));
+        return await asked(pages.current(), ANSWER_LIMIT_MS, 'Measuring', () => visibleBox(handleOf(element)));
       } catch (error) {
         if (error instanceof CountersignError && error.code !== 'browser_crashed') return null;
         throw error;
@@ -246,7 +242,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     },
 
     async ready(element, action, timeoutMs) {
-      const work = awaitReady(handleOf(element), action, timeoutMs, () => shooting);
+      const work = () => awaitReady(handleOf(element), action, timeoutMs, () => shooting);
       await asked(pages.current(), timeoutMs + GRACE_MS, `Getting ready (${action.kind})`, work);
     },
 
@@ -257,7 +253,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const opensPage = action.kind === 'click' && action.opensPage === true;
       const following = opensPage ? pages.follow((url) => isOnOrigins(url, origins)) : undefined;
       const isSame = () => isAsFound(element);
-      const work = perform(handle, action, { page, origins, timeoutMs, isSame });
+      const work = () => perform(handle, action, { page, origins, timeoutMs, isSame });
       try {
         await asked(page, timeoutMs + GRACE_MS, `The action (${action.kind})`, work);
         await following?.opened(Math.min(timeoutMs, OPENING_LIMIT_MS));
@@ -267,7 +263,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     },
 
     async read(element) {
-      const reading = handleOf(element).evaluate(liveText, LONGEST_TEXT);
+      const reading = () => handleOf(element).evaluate(liveText, LONGEST_TEXT);
       // Cut here once more: the page may have replaced what cuts it there.
       return (await asked(pages.current(), ANSWER_LIMIT_MS, 'Reading an element', reading)).slice(0, LONGEST_TEXT);
     },
@@ -282,7 +278,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
 
     storage: async () => {
       const page = pages.current();
-      const state = page.context().storageState({ indexedDB: true });
+      const state = () => page.context().storageState({ indexedDB: true });
       return new Secret(JSON.stringify(await asked(page, ANSWER_LIMIT_MS, 'Keeping the session', state)));
     },
 

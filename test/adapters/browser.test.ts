@@ -99,8 +99,8 @@ afterAll(async () => {
 
 const css = (selector: string): Locator => ({ by: 'css', selector });
 
-async function the(locator: Locator, hiddenIsFine = false): Promise<FoundElement> {
-  const result = await session.find([locator], { timeoutMs: 3_000, hiddenIsFine });
+async function the(locator: Locator, hiddenIsFine = false, inSession = session): Promise<FoundElement> {
+  const result = await inSession.find([locator], { timeoutMs: 3_000, hiddenIsFine });
   if (result.kind !== 'found') throw new Error(`${JSON.stringify(locator)} is ${result.kind}`);
   return result.element;
 }
@@ -484,10 +484,16 @@ describe('the browser', () => {
     const before = childProcesses();
     const hurt = await test1.browser.open({ origins: [site.origin] });
     await hurt.navigate(`${site.origin}/cookie`, 10_000);
+    const seen = await the(css('body'), false, hurt);
     const [browserPid] = [...childProcesses()].filter((pid) => !before.has(pid));
     const waiting = hurt.waitFor([{ kind: 'visible', locator: css('#nowhere') }], 10_000);
+    const crash = { code: 'browser_crashed', isRetryable: true };
     for (const pid of renderersOf(browserPid)) process.kill(pid, 'SIGKILL');
-    await expect(waiting).rejects.toMatchObject({ code: 'browser_crashed', isRetryable: true });
+    await expect(waiting).rejects.toMatchObject(crash);
+    // Whoever asks is told, and nobody else is: what fails without being waited for would end the program, and this run.
+    await expect(hurt.ready(seen, { kind: 'fill', value: 'x' }, 1_000)).rejects.toMatchObject(crash);
+    await expect(hurt.read(seen)).rejects.toMatchObject(crash);
+    await expect(hurt.fingerprint(seen)).rejects.toMatchObject(crash);
     await hurt.navigate(`${site.origin}/cookies`, 10_000);
     expect(await hurt.waitFor([{ kind: 'value', locator: css('#c'), equals: 'seen=1' }], 3_000)).toBe(0);
     const caption = { number: 1, sentence: 'Go on', detail: '' };
