@@ -59,7 +59,7 @@ test.each([
   expect(JSON.stringify(outcome)).not.toContain(other.authority);
 });
 
-test('closed, private and unknown addresses get the same words, and none of them sooner than another', async () => {
+test('125 closed, private and unknown addresses get the same words, and none of them sooner than another', async () => {
   const closed = createServer();
   await new Promise<void>((done) => closed.listen(0, '127.0.0.1', done));
   const { port } = closed.address() as { port: number }; // a listening TCP server has one
