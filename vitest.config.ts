@@ -20,7 +20,8 @@ class EarlyFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(IS_WHOLE ? [] : LONG)],
+    // Files of docs/add-a-service.md, which test/add-a-service.test.ts runs where they belong.
+    exclude: [...configDefaults.exclude, 'test/example/**', ...(IS_WHOLE ? [] : LONG)],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     sequence: { sequencer: EarlyFirst },

@@ -10,46 +10,60 @@ type RevealView = Extract<ConnectView, { kind: 'reveal' }>;
 const UNENCRYPTED =
   '<p class="caution"><strong>Not encrypted.</strong> The address of this shop begins with http, not https. Your password would travel to it as you type it, and anybody on the way could read it. If the shop can be opened with https, close this page and ask again with that address.</p>';
 
-/** The form for a sign-in. What was typed into plain fields is kept when something is wrong; a password never is. */
-export function signInPage(
-  view: SignInView,
-  errors: Readonly<Record<string, string>>,
-  typed: Readonly<Record<string, string>>,
-): string {
-  const wrong = Object.keys(errors).length > 0;
-  return page(
-    wrong ? `Error: ${view.title}` : view.title,
-    `<h1>${escapeHtml(view.title)}</h1>
-    ${facts(view, 'Used on')}
-    ${view.isUnencrypted ? UNENCRYPTED : ''}
-    ${wrong ? '<p class="alarm" role="alert">Something is missing. Nothing was sent yet.</p>' : ''}
-    <form method="post" novalidate>
-      ${view.fields.map((field, at) => input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === firstOf(view.fields, errors))).join('\n')}
-      <button class="primary" type="submit">Send it to the vault</button>
-    </form>
-    <p class="quiet">It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.</p>`,
-  );
+/** The form for a sign-in. */
+export function signInPage(view: SignInView, errors: Texts, typed: Texts): string {
+  return fieldsPage(view, errors, typed, {
+    before: facts(view, 'Used on') + (view.isUnencrypted ? UNENCRYPTED : ''),
+    wrong: 'Something is missing. Nothing was sent yet.',
+    after:
+      "It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.",
+    beginsAtOnce: true,
+  });
 }
 
-/** The steps by which somebody makes a key, and beside them the form that takes it. A secret that was refused is not written back. */
-export function keyPage(
-  view: KeyView,
-  errors: Readonly<Record<string, string>>,
-  typed: Readonly<Record<string, string>>,
-): string {
-  const wrong = Object.keys(errors).length > 0;
-  return page(
-    wrong ? `Error: ${view.title}` : view.title,
-    `<h1>${escapeHtml(view.title)}</h1>
-    ${facts(view, 'Made at')}
+/** The steps by which somebody makes a key, and beneath them the form that takes it. */
+export function keyPage(view: KeyView, errors: Texts, typed: Texts): string {
+  return fieldsPage(view, errors, typed, {
+    before: `${facts(view, 'Made at')}
     <h2>What to do there</h2>
-    <ol class="guide">${view.guide.map((step) => `<li>${linked(step)}</li>`).join('')}</ol>
-    ${wrong ? '<p class="alarm" role="alert">This is not what was asked for. Nothing was kept.</p>' : ''}
+    <ol class="guide">${view.guide.map((step) => `<li>${linked(step)}</li>`).join('')}</ol>`,
+    wrong: 'This is not what was asked for. Nothing was kept.',
+    after:
+      'It goes straight into an encrypted vault and is tried at once. If it is not what was approved, it is not kept, and the thread says why. It never appears in chat.',
+    beginsAtOnce: false,
+  });
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+/** What was typed into plain fields is kept when something is wrong; a secret is never written back. */
+function fieldsPage(
+  { title, fields }: SignInView | KeyView,
+  errors: Texts,
+  typed: Texts,
+  words: {
+    readonly before: string;
+    readonly wrong: string;
+    readonly after: string;
+    /** The first field has the cursor, although nothing is wrong. */
+    readonly beginsAtOnce: boolean;
+  },
+): string {
+  const isWrong = Object.keys(errors).length > 0;
+  const first = isWrong || words.beginsAtOnce ? firstOf(fields, errors) : undefined;
+  const inputs = fields.map((field, at) =>
+    input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === first),
+  );
+  return page(
+    isWrong ? `Error: ${title}` : title,
+    `<h1>${escapeHtml(title)}</h1>
+    ${words.before}
+    ${isWrong ? `<p class="alarm" role="alert">${words.wrong}</p>` : ''}
     <form method="post" novalidate>
-      ${view.fields.map((field, at) => input(field, errors[field.name], field.isSecret ? '' : (typed[field.name] ?? ''), at === firstOf(view.fields, errors) && wrong)).join('\n')}
+      ${inputs.join('\n')}
       <button class="primary" type="submit">Send it to the vault</button>
     </form>
-    <p class="quiet">It goes straight into an encrypted vault and is tried at once. If it is not what was approved, it is not kept, and the thread says why. It never appears in chat.</p>`,
+    <p class="quiet">${words.after}</p>`,
   );
 }
 

@@ -57,15 +57,22 @@ export const workflowReplay: Command = {
 
 /** What has to pass before a workflow counts as published. */
 export const workflowCheck: Command = {
-  usage: 'workflow check',
-  summary: 'Replays every published workflow on its practice service; only what passes here counts as published.',
+  usage: 'workflow check [SERVICE]',
+  summary:
+    'Replays every published workflow, or those of one service, on its practice service; only what passes here counts as published.',
   options: { json: { type: 'boolean', help: 'print the reports as JSON' } },
   async run(call) {
+    const [wanted] = call.args;
+    const found = openRegistry(SHIPPED)
+      .list()
+      .filter(({ service }) => wanted === undefined || service === wanted);
+    if (found.length === 0) {
+      call.complain(`There is no workflow of a service “${wanted}”.`);
+      return 2;
+    }
     const reports: ReplayReport[] = [];
     // What a person enters by hand has no pages to replay.
-    const replayed = openRegistry(SHIPPED)
-      .list()
-      .filter(({ steps }) => steps.every(({ kind }) => kind !== 'receive'));
+    const replayed = found.filter(({ steps }) => steps.every(({ kind }) => kind !== 'receive'));
     for (const workflow of replayed) reports.push(...(await checkOne(call, workflow)));
     if (call.values.json === true) call.say(JSON.stringify(reports, null, 2));
     else for (const line of reports.flatMap(linesOf)) call.say(line);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { CountersignError } from '../errors.ts';
 import type { HttpResponse } from '../ports/http.ts';
-import type { VerifyInput, VerifyResult } from './service.ts';
+import type { Finding, VerifyInput, VerifyResult } from './service.ts';
 
-/** What the services that speak WordPress's REST API have in common when they read its answers. */
+/** What services have in common when they read answers, and say in words what they mean. */
 
 const errorSchema = z.object({ code: z.string(), message: z.string().optional() });
 /** An error as WordPress's REST API tells it (`WP_REST_Server::error_to_response`). */
@@ -23,8 +23,18 @@ export function parsed(body: string): unknown {
   }
 }
 
-export function fails(reason: string, isRetryable = false): Extract<VerifyResult, { kind: 'fails' }> {
+export type Failed = Extract<VerifyResult, { kind: 'fails' }>;
+
+export function fails(reason: string, isRetryable = false): Failed {
   return { kind: 'fails', reason, isRetryable };
+}
+
+export function good(words: string): Finding {
+  return { isGood: true, words };
+}
+
+export function bad(words: string): Finding {
+  return { isGood: false, words };
 }
 
 export function hostOf({ base }: Pick<VerifyInput, 'base'>): string {
@@ -35,17 +45,17 @@ export function hostOf({ base }: Pick<VerifyInput, 'base'>): string {
 export function locationOf(input: Pick<VerifyInput, 'base' | 'origin'>, { headers }: HttpResponse): string {
   const url = URL.parse(headers.location ?? '', input.base);
   if (url?.origin === input.origin) return 'another of its own pages';
-  const bare = (host: string) => host.replace(/^www\./, '');
-  const isSameSite = url?.protocol.startsWith('http') && bare(url.host) === bare(hostOf(input));
+  const isSameSite = url?.protocol.startsWith('http') && withoutWww(url.host) === withoutWww(hostOf(input));
   return url && isSameSite ? url.origin : 'another address';
 }
 
+/** The names of one site: with and without `www.`. */
+export function withoutWww(host: string): string {
+  return host.replace(/^www\./, '');
+}
+
 /** No answer at all, in words. @param what was to be checked: `key`. @throws what is no outage of the site. */
-export function outage(
-  input: Pick<VerifyInput, 'base'>,
-  what: string,
-  error: unknown,
-): VerifyResult & { kind: 'fails' } {
+export function outage(input: Pick<VerifyInput, 'base'>, what: string, error: unknown): Failed {
   if (!(error instanceof CountersignError)) throw error;
   if (error.code === 'network') return fails(`${hostOf(input)} could not be reached to check the ${what}.`, true);
   if (error.code === 'egress_refused')

@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import type { EgressReason } from '../ports/egress.ts';
+import { bad, good } from './answers.ts';
 import { type ResolveDeps, resolveTarget } from './resolve-target.ts';
 import type { Finding, Service } from './service.ts';
 
@@ -35,11 +36,3 @@ const REFUSED: Readonly<Record<EgressReason, string>> = {
   not_listed: 'may not be reached from here.',
   malformed: 'is no address that can be reached.',
 };
-
-function good(words: string): Finding {
-  return { isGood: true, words };
-}
-
-function bad(words: string): Finding {
-  return { isGood: false, words };
-}

@@ -57,6 +57,8 @@ function saidBy(blocks: readonly Block[]): string {
 const said = (card: Card) => saidBy(card.blocks);
 const buttonsOf = (card: Card) => card.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
 const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
+/** The other way that WooCommerce has at an address where its own can't be taken. */
+const BY_HAND = 'I make the key myself';
 
 describe('consent card', () => {
   const rules = { approvalsRequired: 1, approverGroup: null };
@@ -69,7 +71,7 @@ describe('consent card', () => {
     {
       title: 'waiting for approval',
       operation: open,
-      buttons: ['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead', 'Withdraw'],
+      buttons: ['Approve', 'Deny', 'Choose permissions', BY_HAND, 'Show me the steps instead', 'Withdraw'],
     },
     {
       title: 'waiting for the sign-in',
@@ -115,12 +117,16 @@ describe('consent card', () => {
   });
 
   test('offers no approval while nobody may approve', () => {
-    expect(labels(card(open, [], 'nobody'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Withdraw']);
+    expect(labels(card(open, [], 'nobody'))).toEqual([
+      ...['Choose approvers', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+    ]);
     expect(said(card(open, [], 'nobody'))).toContain('Nobody may approve this yet. Admin can choose who does.');
   });
 
   test('says who it takes when nobody else may approve than who asked', () => {
-    expect(labels(card(open, [], 'own'))).toEqual(['Choose approvers', 'Show me the steps instead', 'Withdraw']);
+    expect(labels(card(open, [], 'own'))).toEqual([
+      ...['Choose approvers', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+    ]);
     expect(said(card(open, [], 'own'))).toContain(
       'Nobody can approve this as things stand: nobody else may approve than who asked for it, Merchant. Admin can choose somebody else, with /countersign settings.',
     );
@@ -131,10 +137,14 @@ describe('consent card', () => {
     const audiences = (shown: Card) =>
       Object.fromEntries(buttonsOf(shown).map((b) => [b.label, b.for?.map(({ name }) => name) ?? 'everybody']));
     const guide = { 'Show me the steps instead': 'everybody', Withdraw: ['Merchant'] };
+    const byHand = { [BY_HAND]: ['Merchant', 'Approver'] };
     expect(audiences(card(open))).toEqual({
+      ...byHand,
       ...{ Approve: ['Approver'], Deny: ['Approver'], 'Choose permissions': ['Merchant', 'Approver'], ...guide },
     });
-    expect(audiences(card(open, [], 'nobody'))).toEqual({ 'Choose approvers': ['Admin'], ...guide });
+    expect(audiences(card(open, [], 'nobody'))).toEqual({
+      ...{ 'Choose approvers': ['Admin'], [BY_HAND]: ['Merchant'], ...guide },
+    });
     const approvedOnce = operationWith({ approvals: [{ by: approver, at: NOW }] });
     expect(audiences(card(approvedOnce, [approver, anna]))).toMatchObject({
       ...{ Approve: ['Anna'], Deny: ['Approver', 'Anna'] },
@@ -142,6 +152,7 @@ describe('consent card', () => {
     const widened = operationWith({ widened: [{ permission: 'write_shop', by: approver }] });
     expect(audiences(card(widened, [anna]))).toEqual({
       ...{ Approve: ['Anna'], Deny: ['Anna', 'Approver'], 'Choose permissions': ['Merchant', 'Anna', 'Approver'] },
+      [BY_HAND]: ['Merchant', 'Anna', 'Approver'],
       ...guide,
     });
     const ofGroup = consentCard(open, {
@@ -182,7 +193,7 @@ describe('consent card', () => {
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
     expect(labels(card(widened, [], 'own'))).toEqual([
-      ...['Choose approvers', 'Choose permissions', 'Show me the steps instead', 'Withdraw'],
+      ...['Choose approvers', 'Choose permissions', BY_HAND, 'Show me the steps instead', 'Withdraw'],
     ]);
   });
 

@@ -120,6 +120,17 @@ describe('stored keys', () => {
     expect(opened).toBe(1);
   });
 
+  test('or an address without any key: what is wrong there is said in words to an approver, and to nobody else', async () => {
+    const { shop, say } = await openScene();
+    const words = `test WordPress for http://127.0.0.1:${shopServer.port}`;
+    const card = await say(shop.approver, words);
+    expect(card?.summary).toMatch(/^\d of \d things are wrong there$/);
+    expect(JSON.stringify(card)).toMatch(/REST API is closed to strangers \(401\)[^"]* A password may still work/);
+    const refused = await say(shop.merchant, words);
+    expect(refused?.summary).toMatch(/^Only an approver or an admin/);
+    expect(JSON.stringify(refused)).not.toContain('closed');
+  });
+
   test('are tried for nobody else, and for no service that is not known', async () => {
     const { shop, command } = await openScene();
     await stored(shop, 'ck_good');

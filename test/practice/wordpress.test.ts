@@ -1,13 +1,20 @@
 // What the service says about application passwords, held against a real WordPress.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { runCli } from '../../bot/cli.ts';
 import { Secret } from '../../core/secret.ts';
 import { revoke } from '../../core/services/wordpress/revoke.ts';
 import { verify } from '../../core/services/wordpress/verify.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { withWordPress } from './wordpress/available.ts';
-import { type Account, openWordPressHost, type WordPress, type WordPressHost } from './wordpress/server.ts';
+import {
+  type Account,
+  openWordPressHost,
+  type Plugin,
+  type WordPress,
+  type WordPressHost,
+} from './wordpress/server.ts';
 
 await withWordPress('a real WordPress', (packages) => {
   let host: WordPressHost;
@@ -68,5 +75,60 @@ await withWordPress('a real WordPress', (packages) => {
     } finally {
       site.unplug(plugin);
     }
+  });
+
+  describe('countersign doctor', () => {
+    const answers = 'Its REST API answers.';
+    const makes = 'It makes application passwords.';
+    const tells = 'It says who an application password is for.';
+    const signIn = 'Its sign-in page is where WordPress has it.';
+
+    /** What it finds, without what is the same for every site of the tests. */
+    async function found(address = site.base): Promise<readonly string[]> {
+      const said: string[] = [];
+      const sinks = { say: (line: string) => said.push(line), complain: (line: string) => said.push(line) };
+      await runCli(['doctor', 'wordpress', address], { env: { ALLOW_PRIVATE_TARGETS: site.host }, ...sinks });
+      const [first, encryption, clock, ...rest] = said;
+      expect([first, clock]).toEqual([`ok     ${site.host} answers.`, 'ok     Its clock is right.']);
+      expect(encryption).toMatch(/^WRONG {2}It is reached over http/);
+      return rest;
+    }
+    async function foundWith(plugin: Plugin): Promise<readonly string[]> {
+      site.plug(plugin);
+      try {
+        return await found();
+      } finally {
+        site.unplug(plugin);
+      }
+    }
+
+    test('finds a good site good, but for http, also where a page of it was named', async () => {
+      const good = [answers, makes, tells, signIn].map((words) => `ok     ${words}`);
+      expect(await found()).toEqual(good);
+      expect(await found(`${site.base}/wp-admin/profile.php`)).toEqual(good);
+    });
+
+    test('says that plain permalinks will do, and asks by ?rest_route=', async () => {
+      await site.setOption('permalink_structure', '');
+      try {
+        const plain = expect.stringMatching(/^ok {5}Its REST API answers by \?rest_route= alone/);
+        expect(await found()).toEqual([plain, ...[makes, tells, signIn].map((words) => `ok     ${words}`)]);
+      } finally {
+        await site.setOption('permalink_structure', '/%postname%/');
+      }
+    });
+
+    test.each([
+      {
+        plugin: 'no-local-site',
+        words: /^WRONG {2}It makes no application passwords: over http WordPress does so only/,
+      },
+      { plugin: 'no-application-passwords', words: /^WRONG {2}It makes no application passwords/ },
+      { plugin: 'closed-rest-api', words: /^WRONG {2}Its REST API is closed to strangers \(403\)/ },
+      { plugin: 'hidden-accounts', words: /^WRONG {2}It hides accounts from its REST API \(404\)/ },
+    ] as const)('says what is wrong: $plugin', async ({ plugin, words }) => {
+      const wrong = (await foundWith(plugin)).filter((line) => line.startsWith('WRONG'));
+      expect(wrong).toEqual([expect.stringMatching(words)]);
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Http, HttpResponse, Origin } from '../../ports/http.ts';
 import { Secret } from '../../secret.ts';
+import { parsed } from '../answers.ts';
 
 /** An app of Shopify's Dev Dashboard, on one store. */
 export interface App {
@@ -83,12 +84,4 @@ function oauthCode({ body }: HttpResponse): string | undefined {
   if (inJson !== undefined) return inJson;
   const title = /<title[^>]{0,200}>([^<]{0,500})<\/title>/i.exec(body)?.[1] ?? '';
   return /\boauth error ([a-z_]{1,60})\b/i.exec(title)?.[1]?.toLowerCase();
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

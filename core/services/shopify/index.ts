@@ -1,5 +1,7 @@
 import { defineService } from '../define-service.ts';
+import { emailField, keyField, passwordField } from '../fields.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
 import { parseTarget, STORE_NAME } from './target.ts';
@@ -18,28 +20,27 @@ const ORIGINS = [
 ] as const;
 
 const appKeys: readonly CredentialField[] = [
-  {
+  keyField({
     name: 'client_id',
     label: 'Client ID',
     help: 'In the Dev Dashboard: the app, Settings, Credentials. 32 letters and digits.',
     isSecret: false,
-    autocomplete: 'off',
-    validate: (text) =>
-      CLIENT_ID.test(text.trim())
-        ? undefined
-        : text.trim().startsWith('shp')
-          ? 'That is a secret, not the Client ID: it belongs into the other field.'
-          : 'A Client ID is 32 of the digits 0 to 9 and the letters a to f.',
-  },
-  {
+    validate: (text) => idProblem(text.trim()),
+  }),
+  keyField({
     name: 'client_secret',
     label: 'Client secret',
     help: 'Beside the Client ID, shown by the eye. It begins with shpss_. Not the App Automation Token, and do not press Rotate.',
-    isSecret: true,
-    autocomplete: 'off',
     validate: (text) => secretProblem(text.trim()),
-  },
+  }),
 ];
+
+function idProblem(text: string): string | undefined {
+  if (CLIENT_ID.test(text)) return undefined;
+  return text.startsWith('shp')
+    ? 'That is a secret, not the Client ID: it belongs into the other field.'
+    : 'A Client ID is 32 of the digits 0 to 9 and the letters a to f.';
+}
 
 function secretProblem(text: string): string | undefined {
   if (CLIENT_SECRET.test(text)) return undefined;
@@ -50,25 +51,11 @@ function secretProblem(text: string): string | undefined {
 }
 
 const signIn: readonly CredentialField[] = [
-  {
-    name: 'admin_email',
+  emailField({
     label: 'E-mail address of the Shopify account',
     help: 'Of the owner of the store, or of staff with the role Apps Developer.',
-    isSecret: false,
-    autocomplete: 'username',
-    validate: (text) =>
-      /^\S{1,128}@\S{1,190}$/.test(text.trim())
-        ? undefined
-        : 'Enter the e-mail address that you sign in to Shopify with.',
-  },
-  {
-    name: 'admin_password',
-    label: 'Password',
-    help: 'It is typed once into accounts.shopify.com, and deleted when the operation ends. For a code or a passkey you are asked in the thread.',
-    isSecret: true,
-    autocomplete: 'current-password',
-    validate: (text) => (text === '' ? 'Enter the password.' : text.length > 4096 ? 'That is too long.' : undefined),
-  },
+  }),
+  passwordField('accounts.shopify.com', ' For a code or a passkey you are asked in the thread.'),
 ];
 
 const apiKeyGeneration: OperationTypeDefinition = {
@@ -125,5 +112,6 @@ export const shopify = defineService({
   targetExample: 'my-shop.myshopify.com',
   targetName: STORE_NAME,
   parseTarget,
+  examine,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });

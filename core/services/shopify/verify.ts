@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CountersignError } from '../../errors.ts';
+import { type Failed, fails, hostOf, outage } from '../answers.ts';
 import type { RevokeResult, TokenResult, VerifyInput, VerifyResult } from '../service.ts';
 import { type App, type Grant, grant, graphql } from './api.ts';
 import { scopesOf, withImplied } from './permissions.ts';
@@ -165,19 +165,6 @@ async function withoutOutage<T>(app: App, work: () => Promise<T>): Promise<T | F
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof CountersignError)) throw error;
-    if (error.code === 'network') return fails(`${hostOf(app)} could not be reached.`, true);
-    if (error.code === 'egress_refused') return fails(`${hostOf(app)} may not be reached from here.`);
-    throw error;
+    return outage(app, 'app', error);
   }
-}
-
-type Failed = VerifyResult & { readonly kind: 'fails' };
-
-function fails(reason: string, isRetryable = false): Failed {
-  return { kind: 'fails', reason, isRetryable };
-}
-
-function hostOf({ base }: Pick<App, 'base'>): string {
-  return new URL(base).host;
 }

@@ -1,39 +1,28 @@
 import { defineService } from '../define-service.ts';
+import { emailField, keyField, passwordField } from '../fields.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
+import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
 import { HOME, parseTarget } from './target.ts';
 import { prefixProblem, verify } from './verify.ts';
 
 const key: readonly CredentialField[] = [
-  {
+  keyField({
     name: 'restricted_key',
     label: 'Restricted key',
     help: 'It begins with rk_test_ or rk_live_, whichever was approved. Stripe shows a live one once.',
-    isSecret: true,
-    autocomplete: 'off',
     validate: (text, { mode }) =>
       text === '' ? 'Enter the key.' : prefixProblem(text, mode === 'live' ? 'live' : 'test'),
-  },
+  }),
 ];
 
 const signIn: readonly CredentialField[] = [
-  {
-    name: 'admin_email',
+  emailField({
     label: 'E-mail address',
     help: 'With which you sign in to dashboard.stripe.com. The account needs the role Administrator or Developer.',
-    isSecret: false,
-    autocomplete: 'username',
-    validate: (text) => (text.includes('@') ? tooLong(text) : 'Enter the e-mail address.'),
-  },
-  {
-    name: 'admin_password',
-    label: 'Password',
-    help: 'It is typed once into Stripe’s own sign-in page, and deleted when the operation ends.',
-    isSecret: true,
-    autocomplete: 'current-password',
-    validate: (text) => (text === '' ? 'Enter the password.' : tooLong(text)),
-  },
+  }),
+  passwordField('Stripe’s own sign-in page'),
 ];
 
 const apiKeyGeneration: OperationTypeDefinition = {
@@ -81,9 +70,6 @@ export const stripe = defineService({
   home: HOME,
   side: 'Stripe',
   parseTarget,
+  examine,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });
-
-function tooLong(text: string): string | undefined {
-  return text.length > 4096 ? 'That is too long.' : undefined;
-}

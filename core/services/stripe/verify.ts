@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CountersignError } from '../../errors.ts';
 import type { HttpResponse } from '../../ports/http.ts';
 import type { Secret } from '../../secret.ts';
+import { type Failed, fails, parsed } from '../answers.ts';
 import type { VerifyInput, VerifyResult } from '../service.ts';
 import { type Mode, modeOf } from './permissions.ts';
 import { levelOf, OUTSIDE, RESOURCES } from './resources.ts';
@@ -19,7 +20,7 @@ type Meaning =
   | { readonly kind: 'allowed' }
   /** The key lives and may not do this; `account` where Stripe names it. */
   | { readonly kind: 'forbidden'; readonly account?: string }
-  | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };
+  | Failed;
 
 /**
  * Proves a restricted key by reading alone: the balance, and with it the mode; one entry of everything that was consented
@@ -164,16 +165,4 @@ function ofAccount(account: string | undefined): string {
 
 function listed(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
-function fails(reason: string, isRetryable = false): Extract<Meaning & VerifyResult, { kind: 'fails' }> {
-  return { kind: 'fails', reason, isRetryable };
 }

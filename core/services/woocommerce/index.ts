@@ -1,4 +1,5 @@
 import { defineService } from '../define-service.ts';
+import { keyField } from '../fields.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { signInFields } from '../sign-in.ts';
 import { parseSite } from '../site-target.ts';
@@ -13,16 +14,30 @@ const signIn = signInFields({
   help: 'What you enter on the page yourshop/wp-login.php. The account needs the role Administrator or Shop manager.',
 });
 
-const half = (name: string, label: string, matches: RegExp): CredentialField => ({
-  ...{ name, label, help: '', isSecret: true, autocomplete: 'off' },
-  validate: (text) => (matches.test(text) ? undefined : `That is no ${label.toLowerCase()}.`),
-});
 const CONSUMER_KEY = /^ck_[0-9a-f]{40}$/;
 const CONSUMER_SECRET = /^cs_[0-9a-f]{40}$/;
 const halves: readonly CredentialField[] = [
-  half('consumer_key', 'Consumer key', CONSUMER_KEY),
-  half('consumer_secret', 'Consumer secret', CONSUMER_SECRET),
+  keyField({
+    name: 'consumer_key',
+    label: 'Consumer key',
+    help: 'It begins with ck_. WooCommerce shows it once, with its secret.',
+    validate: (text) => halfProblem(text, CONSUMER_KEY, 'consumer key', 'ck_'),
+  }),
+  keyField({
+    name: 'consumer_secret',
+    label: 'Consumer secret',
+    help: 'It begins with cs_.',
+    validate: (text) => halfProblem(text, CONSUMER_SECRET, 'consumer secret', 'cs_'),
+  }),
 ];
+
+function halfProblem(text: string, matches: RegExp, name: string, start: string): string | undefined {
+  if (matches.test(text)) return undefined;
+  if (text === '') return `Enter the ${name}.`;
+  return CONSUMER_KEY.test(text) || CONSUMER_SECRET.test(text)
+    ? `That is the other half: the ${name} begins with ${start}.`
+    : `That is no ${name}: one is ${start} with 40 of the digits 0 to 9 and the letters a to f behind it, and nothing of it is left out.`;
+}
 
 const apiKeyGeneration: OperationTypeDefinition = {
   type: 'api_key_generation',
@@ -47,6 +62,16 @@ const apiKeyGeneration: OperationTypeDefinition = {
       workflowId: 'woocommerce_key_granted',
       fields: halves,
       grant,
+      typicalSeconds: 5,
+    },
+    {
+      id: 'entered',
+      kind: 'entered',
+      // The pages of the guide were seen; what a key may do was tried on the practice shop alone.
+      standing: 'beta',
+      label: 'I make the key myself',
+      workflowId: 'woocommerce_key_entered',
+      fields: halves,
       typicalSeconds: 5,
     },
   ],

@@ -1,6 +1,7 @@
 import { defineService } from '../define-service.ts';
 import type { OperationTypeDefinition } from '../service.ts';
 import { signInFields } from '../sign-in.ts';
+import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { permissions } from './permissions.ts';
 import { revoke } from './revoke.ts';
@@ -63,5 +64,7 @@ export const wordpress = defineService({
   targetWords: 'the address of your site',
   side: 'the site',
   parseTarget,
+  frontPage: (base) => `${base}/`,
+  examine,
   operationTypes: { api_key_generation: apiKeyGeneration },
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEgress } from '../../../adapters/browser/index.ts';
 import { createHttp } from '../../../adapters/http/index.ts';
 import type { Http } from '../../../core/ports/http.ts';
-import { resolveTarget } from '../../../core/services/resolve-target.ts';
+import { resolveTarget, UNREACHABLE_MS } from '../../../core/services/resolve-target.ts';
 import { woocommerce } from '../../../core/services/woocommerce/index.ts';
 import { type LoopbackSite, serveSite } from '../../support/loopback-site.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -59,19 +59,23 @@ test.each([
   expect(JSON.stringify(outcome)).not.toContain(other.authority);
 });
 
-test('closed, private and unknown addresses get the same words', async () => {
+test('125 closed, private and unknown addresses get the same words, and none of them sooner than another', async () => {
   const closed = createServer();
   await new Promise<void>((done) => closed.listen(0, '127.0.0.1', done));
   const { port } = closed.address() as { port: number }; // a listening TCP server has one
   await new Promise((done) => closed.close(done));
-  const cases = [
-    await resolved(`http://localhost:${port}`, [`localhost:${port}`]),
-    await resolved(`http://localhost:${port}`, []),
-    await resolved('http://no-such-name.invalid', []),
-  ];
-  const words = cases.map((outcome) =>
-    outcome.kind === 'invalid' ? outcome.reason.replace(/open \S+ from/, 'open … from') : '',
-  );
+  const timed = async (base: string, listed: string[]) => {
+    const began = performance.now();
+    const outcome = await resolved(base, listed);
+    // A timer may fire a millisecond early by this clock.
+    expect(performance.now() - began).toBeGreaterThan(UNREACHABLE_MS - 5);
+    return outcome.kind === 'invalid' ? outcome.reason.replace(/open \S+ from/, 'open … from') : '';
+  };
+  const words = await Promise.all([
+    timed(`http://localhost:${port}`, [`localhost:${port}`]),
+    timed(`http://localhost:${port}`, []),
+    timed('http://no-such-name.invalid', []),
+  ]);
   expect(new Set(words)).toEqual(
     new Set(["I can't open … from here: it does not exist, does not answer, or is not a public address."]),
   );

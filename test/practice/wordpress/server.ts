@@ -34,6 +34,8 @@ export type Plugin =
   | 'no-application-passwords'
   | 'administrators-only'
   | 'closed-rest-api'
+  | 'hidden-accounts'
+  | 'no-local-site'
   | 'answer-held'
   | 'request-held'
   | 'one-time-code';

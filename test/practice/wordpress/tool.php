@@ -45,6 +45,8 @@ function create($name, $label)
 
 function option($name, $value)
 {
+    // As its own settings page does it; else the addresses of before would go on answering.
+    if ($name === 'permalink_structure') delete_option('rewrite_rules');
     return update_option($name, $value);
 }
 

@@ -14,7 +14,8 @@ define('WP_CONTENT_DIR', getenv('WORDPRESS_CONTENT'));
 define('WP_CONTENT_URL', WP_HOME . '/wp-content');
 define('WP_LANG_DIR', getenv('WORDPRESS_LANGUAGES'));
 // Without https, WordPress makes application passwords where a site says that it is a local one.
-define('WP_ENVIRONMENT_TYPE', 'local');
+$is_public = file_exists(WP_CONTENT_DIR . '/mu-plugins/no-local-site.php');
+define('WP_ENVIRONMENT_TYPE', $is_public ? 'production' : 'local');
 
 // Nothing leaves this computer, and nothing happens that no test asked for.
 define('WP_HTTP_BLOCK_EXTERNAL', true);
