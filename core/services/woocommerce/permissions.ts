@@ -51,9 +51,9 @@ export const permissions: readonly Permission[] = [
   },
   {
     id: 'check_key',
-    words: 'Check the key with one request',
-    reason: 'So that you know it works before you rely on it.',
-    detail: 'GET products, one entry',
+    words: 'Check the key with two requests',
+    reason: 'So that you know it works, and may do what was approved and no more, before you rely on it.',
+    detail: 'one product read; one sent to nowhere, which changes nothing',
     risk: 'reads',
     isRequired: true,
     isDefault: true,

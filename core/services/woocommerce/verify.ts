@@ -3,32 +3,58 @@ import { Secret } from '../../secret.ts';
 import { type ApiError, apiError, fails, hostOf, locationOf, outage, parsed } from '../answers.ts';
 import type { VerifyInput, VerifyResult } from '../service.ts';
 import { scopeOf } from './permissions.ts';
+import { mayWrite, WRITE_PROBE } from './write-probe.ts';
 
 const TIMEOUT_MS = 20_000;
 const MANY = 10_000;
 
 /**
  * Proves a key by reading one product: Basic over https, OAuth 1.0a (HMAC-SHA256) over http, since WooCommerce takes a key
- * and its secret in clear over TLS alone. A key that may only write is proven by *how* its reading is refused. What a key may
- * write is never tried out. Codes: WooCommerce REST API, `WC_REST_Authentication`.
+ * and its secret in clear over TLS alone. A key that may only write is proven by *how* its reading is refused. Whether it may
+ * write is asked where there is nothing to write: a key of more or less power than was approved fails. Codes: WooCommerce REST
+ * API, `WC_REST_Authentication`.
  */
 export async function verify(input: VerifyInput): Promise<VerifyResult> {
   const { consumer_key: key, consumer_secret: secret } = input.credential;
   if (key === undefined || secret === undefined) return fails('Consumer key or consumer secret is missing.');
   try {
     const answer = await ask(input, key, secret);
-    return scopeOf(input.permissions) === 'write'
-      ? await proveWriteOnly(input, key, answer)
-      : proveReading(input, answer);
+    const scope = scopeOf(input.permissions);
+    const read = scope === 'write' ? await proveWriteOnly(input, key, answer) : proveReading(input, answer);
+    return read.kind === 'works' ? await proveWriting(input, key, secret, read) : read;
   } catch (error) {
     return outage(input, 'key', error);
   }
 }
 
-function ask(input: VerifyInput, key: Secret, secret: Secret): Promise<HttpResponse> {
+/** What is known so far, with whether it may write; or why that is not what was approved. */
+async function proveWriting(
+  input: VerifyInput,
+  key: Secret,
+  secret: Secret,
+  read: Extract<VerifyResult, { kind: 'works' }>,
+): Promise<VerifyResult> {
+  const isWanted = scopeOf(input.permissions) !== 'read';
+  const isAllowed = mayWrite(await ask(input, key, secret, WRITE_PROBE));
+  if (isAllowed === true && !isWanted)
+    return fails('The key may also change things, which is more than was approved. Revoke it and make a new one.');
+  if (isAllowed === false && isWanted)
+    return fails('The key may not change anything, which is less than was approved. Revoke it and make a new one.');
+  if (isAllowed !== 'unknown') return read;
+  return { ...read, checked: `${read.checked}; whether it may change anything could not be seen` };
+}
+
+const READING = { method: 'GET', path: '/wp-json/wc/v3/products?per_page=1' } as const;
+
+function ask(
+  input: VerifyInput,
+  key: Secret,
+  secret: Secret,
+  { method, path }: typeof READING | typeof WRITE_PROBE = READING,
+): Promise<HttpResponse> {
   return input.http.request({
-    method: 'GET',
-    url: `${input.base}/wp-json/wc/v3/products?per_page=1`,
+    method,
+    url: `${input.base}${path}`,
     origins: [input.origin],
     auth: authOf(input, key, secret),
     timeoutMs: TIMEOUT_MS,
@@ -70,7 +96,7 @@ async function proveWriteOnly(input: VerifyInput, key: Secret, answer: HttpRespo
   if (answer.status !== 401 || error?.code !== 'woocommerce_rest_authentication_error') return refused(input, answer);
   const isKnown = error.message === 'The API key provided does not have read permissions.';
   if (isKnown || (await differsFromWrongSecret(input, key, error))) {
-    const checked = `${hostOf(input)} knows the key and refuses to let it read, as it should; changing was not tried`;
+    const checked = `${hostOf(input)} knows the key and refuses to let it read, as it should`;
     return { kind: 'works', checked, method: methodOf(input) };
   }
   return refused(input, answer);

@@ -189,19 +189,22 @@ describe('checking a key', () => {
     status: 401,
     body: { code: 'woocommerce_rest_authentication_error', message },
   });
+  const NO_ROUTE = { status: 404, body: { code: 'rest_no_route', message: 'No route was found.' } };
+  const NO_WRITE = authError('The API key provided does not have write permissions.');
   const page = (status: number, headers?: Record<string, string>) => ({
     status,
     body: '<html>',
     ...(headers ? { headers } : {}),
   });
 
-  test('counts the products with one request that carries no secret in its address', async () => {
-    const { result, urls } = await checked([{ status: 200, body: [{ id: 1 }], headers: { 'X-WP-Total': '1' } }]);
+  test('counts the products, and sends one request to nowhere, with no secret in an address', async () => {
+    const list = { status: 200, body: [{ id: 1 }], headers: { 'X-WP-Total': '1' } };
+    const { result, urls } = await checked([list, NO_WRITE]);
     expect(result).toMatchObject({
       kind: 'works',
       checked: expect.stringMatching(/^127\.0\.0\.1:\d+ answered 200, 1 product$/),
     });
-    expect(urls).toEqual(['/wp-json/wc/v3/products?per_page=1']);
+    expect(urls).toEqual(['/wp-json/wc/v3/products?per_page=1', '/wp-json/wc/v3/countersign-may-write']);
   });
 
   test.each([
@@ -250,14 +253,36 @@ describe('checking a key', () => {
     expect(await verify({ ...input, http: closed })).toMatchObject({ kind: 'fails', isRetryable: false });
   });
 
+  test.each([
+    { scope: ['read_shop'], answer: NO_ROUTE, kind: 'fails', words: 'may also change things, which is more' },
+    { scope: ['read_shop', 'write_shop'], answer: NO_ROUTE, kind: 'works', words: 'answered 200' },
+    {
+      scope: ['read_shop', 'write_shop'],
+      answer: NO_WRITE,
+      kind: 'fails',
+      words: 'may not change anything, which is less',
+    },
+    {
+      scope: ['read_shop'],
+      answer: page(403),
+      kind: 'works',
+      words: 'whether it may change anything could not be seen',
+    },
+  ])('of a key for $scope that is answered $answer.status to a change of nothing says: $kind', async (one) => {
+    const { result } = await checked([{ status: 200, body: [] }, one.answer], one.scope);
+    expect(result.kind).toBe(one.kind);
+    expect(result.kind === 'works' ? result.checked : result.reason).toContain(one.words);
+  });
+
   const NO_READ = 'The API key provided does not have read permissions.';
   test.each([
-    { what: 'refused for its scope', answers: [authError(NO_READ)], works: true, requests: 1 },
+    { what: 'refused for its scope', answers: [authError(NO_READ), NO_ROUTE], works: true, requests: 2 },
+    { what: 'refused whatever it does', answers: [authError(NO_READ), NO_WRITE], works: false, requests: 2 },
     {
       what: 'refused in another language than a wrong secret is',
-      answers: [authError('Keine Leserechte'), authError('Falsche Signatur')],
+      answers: [authError('Keine Leserechte'), authError('Falsche Signatur'), NO_ROUTE],
       works: true,
-      requests: 2,
+      requests: 3,
     },
     {
       what: 'refused just as a wrong secret is',

@@ -157,6 +157,7 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
     .parse(await tool('install', admin.username, admin.password, editor.username, editor.password));
   const server = await serve(host, { port, env, root: rootFor(host, content, inside) });
   const file = (plugin: Plugin) => join(plugins, `${plugin}.php`);
+  const waits = join(content, 'request-waits');
   return {
     ...{ base, host: authority, version, admin, editor, requests: server.requests },
     passwords: async (of = admin) => z.array(passwordSchema).parse(await tool('passwords', of.username)),
@@ -164,8 +165,11 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
     setOption: async (option, value) => void (await tool('option', option, value)),
     setLanguage: async (of, locale) => void (await tool('locale', of.username, locale)),
     plug: (plugin) => copyFileSync(join(import.meta.dirname, 'plugins', `${plugin}.php`), file(plugin)),
-    unplug: (plugin) => rmSync(file(plugin), { force: true }),
-    holdsRequest: () => existsSync(join(content, 'request-waits')),
+    unplug: (plugin) => {
+      rmSync(file(plugin), { force: true });
+      if (plugin === 'request-held') rmSync(waits, { force: true });
+    },
+    holdsRequest: () => existsSync(waits),
     close: server.close,
   };
 }
