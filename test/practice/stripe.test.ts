@@ -1,5 +1,6 @@
 // The workflow for Stripe's dashboard on the practice account, where the end-to-end test does not go: after a crash.
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { resultCard } from '../../bot/cards/result-card.ts';
 import { writeIntent } from '../../core/operations/effect.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { answerQuestion, latestQuestion } from '../../core/operations/questions.ts';
@@ -9,7 +10,7 @@ import { defaultPermissions } from '../../core/services/ways.ts';
 import { installShop, kinds, look, queuedOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { IS_WHOLE } from '../support/whole.ts';
-import { openWorker, type Worker } from '../support/worker.ts';
+import { openWorker, type Worker, type WorkerOptions } from '../support/worker.ts';
 import {
   type PracticeStripe,
   type PracticeStripeOptions,
@@ -33,9 +34,9 @@ beforeAll(async () => {
 });
 afterAll(() => testDatabase?.drop());
 
-async function open(options: PracticeStripeOptions = {}): Promise<void> {
+async function open(options: PracticeStripeOptions = {}, wrap?: WorkerOptions['wrap']): Promise<void> {
   practice = await startPracticeStripe(options);
-  worker = await openWorker(testDatabase, { target: new URL(practice.origin).host });
+  worker = await openWorker(testDatabase, { target: new URL(practice.origin).host, ...(wrap ? { wrap } : {}) });
 }
 afterEach(async () => {
   await worker?.close();
@@ -204,4 +205,74 @@ describe('what stands in the way', () => {
     },
     RUN_MS,
   );
+
+  if (IS_WHOLE) {
+    test(
+      'at Stripe, an answer that is lost after the key was made, is told with the name of the key',
+      async () => {
+        await open();
+        practice.obstruct('answer-lost');
+        const operation = await queued(await installShop(worker.core));
+        await worker.run(operation);
+        const end = await look(worker.core, operation);
+        expect(end).toMatchObject({ state: 'failed', errorCode: 'postcondition_failed', isKeyStored: false });
+        expect(practice.keys()).toMatchObject([{ name: operation.plan.label }]);
+        expect(wordsOf(end)).toContain(
+          `A key named “${operation.plan.label}” may have been made in Stripe, and nobody holds it.`,
+        );
+      },
+      RUN_MS,
+    );
+
+    test(
+      'at Stripe, the end of the session in the middle, costs one more sign-in, and one key is made',
+      async () => {
+        let isDue = true;
+        await open({}, (session) => ({
+          ...session,
+          async navigate(url, timeoutMs) {
+            if (isDue && url.includes('/apikeys/create')) practice.signOutEverybody();
+            isDue = isDue && !url.includes('/apikeys/create');
+            return session.navigate(url, timeoutMs);
+          },
+        }));
+        const operation = await queued(await installShop(worker.core));
+        await worker.run(operation);
+        expect(await look(worker.core, operation)).toMatchObject({ state: 'completed' });
+        expect(practice.keys()).toMatchObject([{ name: operation.plan.label }]);
+        expect(practice.signIns()).toBe(2);
+      },
+      RUN_MS,
+    );
+
+    test(
+      'at Stripe, a wrong password, is tried once',
+      async () => {
+        await open();
+        const operation = await queued(await installShop(worker.core), { admin_password: 'not the password' });
+        await worker.run(operation);
+        const end = await look(worker.core, operation);
+        expect(end).toMatchObject({ state: 'failed', errorCode: 'sign_in_refused', intent: null });
+        expect([practice.signIns(), practice.keys()]).toEqual([1, []]);
+      },
+      RUN_MS,
+    );
+
+    test(
+      'at Stripe, that nobody answers any more, ends it after three browsers',
+      async () => {
+        await open();
+        const operation = await queued(await installShop(worker.core));
+        await practice.close();
+        await worker.run(operation);
+        const end = await look(worker.core, operation);
+        expect(end).toMatchObject({ state: 'failed', errorCode: 'network', intent: null, isKeyStored: false });
+        expect(end.errorMessage).toContain('The site could not be reached.');
+      },
+      3 * RUN_MS,
+    );
+  }
 });
+
+const wordsOf = (operation: Operation) =>
+  JSON.stringify(resultCard(operation, { entries: 1, seq: 1n, hash: '', isIntact: true }));

@@ -36,7 +36,15 @@ export type Plugin =
   | 'closed-rest-api'
   | 'answer-held'
   | 'request-held'
-  | 'one-time-code';
+  | 'one-time-code'
+  | 'another-code'
+  | 'locked-account'
+  | 'captcha-at-sign-in'
+  | 'maintenance'
+  | 'signs-out-once'
+  | 'answer-lost'
+  | 'elsewhere'
+  | 'hidden-sign-in';
 
 export interface WordPressOptions {
   /** The folder that it lies in, such as `blog`; at the root without one. */
