@@ -121,7 +121,8 @@ describe('a Stripe key', () => {
       !['refunds', 'disputes'].includes(id) ||
       levels.charges === 'none' ||
       (level === 'write' && levels.charges === 'read');
-    for (const levels of [...samples, ...(IS_WHOLE ? singles : shuffled(singles).slice(0, 4))])
+    const [some, few] = IS_WHOLE ? [samples, singles] : [samples.slice(0, 3), shuffled(singles).slice(0, 2)];
+    for (const levels of [...some, ...few])
       for (const id of Object.keys(RIGHTS))
         for (const other of (['none', 'read', 'write'] as const).filter((level) => level !== levels[id])) {
           const isMore = levels[id] === 'none' || other === 'write';
