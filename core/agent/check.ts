@@ -1,5 +1,6 @@
 import { quoted } from '../plain-text.ts';
 import type { LiveCondition } from '../ports/browser.ts';
+import type { Values } from '../workflow/placeholders.ts';
 import { boundToKnown, mentionsKnown } from './bind.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { clear } from './obstacles.ts';
@@ -66,8 +67,7 @@ async function unmet(stage: Stage): Promise<Failed> {
   const { step, sentence } = stage;
   const rest = notDone(stage.hasActed, step.isMutating);
   const { url } = await stage.during(() => stage.run.session.state());
-  const isElsewhere =
-    !isOnSite(url, stage.run.values.base) || (step.kind === 'navigate' && !isSamePath(url, step.target));
+  const isElsewhere = !isOnSite(url, stage.run.values) || (step.kind === 'navigate' && !isSamePath(url, step.target));
   if (isElsewhere) return failed('wrong_page', `${quoted(sentence)} ended on another page than expected. ${rest}`);
   const seconds = Math.round(step.timeoutMs / 1000);
   return failed(
@@ -76,8 +76,10 @@ async function unmet(stage: Stage): Promise<Failed> {
   );
 }
 
-function isOnSite(url: string, base: string | undefined): boolean {
-  return base === undefined || new URL(url).origin === new URL(base).origin;
+/** At the target, or at another of the addresses that a workflow's pages begin with. */
+function isOnSite(url: string, values: Values): boolean {
+  const bases = Object.entries(values).flatMap(([name, value]) => (/(?:^b|B)ase$/.test(name) ? [value] : []));
+  return bases.length === 0 || bases.some((base) => new URL(url).origin === new URL(base).origin);
 }
 
 function isSamePath(url: string, target: string): boolean {

@@ -20,6 +20,8 @@ export interface Wish {
 export function refusal({ recorded, candidate, purpose, does }: Wish): string | undefined {
   if (isProhibited(candidate)) return 'Refused: this control deletes, pays or hands over, which is never done.';
   if (isDisguised(candidate)) return 'Refused: the words of this control are written to look like others.';
+  if (purpose === 'own' && isUnnamedChoice(recorded))
+    return 'Refused: nothing on record tells this choice from the others; a person will be asked.';
   if (purpose === 'way') return wayRefusal(candidate);
   const [wanted, found] = [sortOf(recorded), sortOf(candidate)];
   if (does === 'field') return fieldRefusal(wanted, found) ?? otherEffect(recorded, candidate);
@@ -29,6 +31,13 @@ export function refusal({ recorded, candidate, purpose, does }: Wish): string | 
   if (onlyClearsTheWay(candidate) && !onlyClearsTheWay(recorded))
     return 'Refused: this control only opens or closes something; it is not what the step is for.';
   return otherEffect(recorded, candidate);
+}
+
+/** A box or a button of a group of which only that is known: the one that gives everything looks the same. */
+function isUnnamedChoice(recorded: Fingerprint): boolean {
+  const { name, text, id, fieldName, neighbours = [] } = recorded;
+  const isChoice = ['tick', 'radio', 'choice'].includes(sortOf(recorded));
+  return isChoice && [name, text, id, fieldName, ...neighbours].every((words) => words === undefined);
 }
 
 /** Words of an effect, on the control or in its address, that what was recorded did not have. */

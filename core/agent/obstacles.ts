@@ -96,14 +96,23 @@ async function enterCode(
   const { session } = stage.run;
   const wasRefused = (await stage.during(() => session.waitFor([refused], LOOK_MS))) !== undefined;
   const filled = await actOn(stage, field, { kind: 'fill', value: code });
-  if (!filled || !(await actOn(stage, submit, { kind: 'click' }))) return stuck(stage, obstacle);
-  if (wasRefused) await untilGone(stage, filled); // what was said of an earlier code says nothing of this one
+  if (!filled) return stuck(stage, obstacle);
   const isTaken: Condition = { kind: 'all', of: field.map((locator) => ({ kind: 'hidden', locator })) };
+  if (!(await sendCode(stage, submit, isTaken))) return stuck(stage, obstacle);
+  if (wasRefused) await untilGone(stage, filled); // what was said of an earlier code says nothing of this one
   const seen = await stage.during(() => session.waitFor([refused, isTaken], CODE_MS));
   if (seen === 0) return failed('code_wanted', 'The site did not take the code. It needs a new one.');
   // A form may refuse in silence, such as letters where it wants digits.
   const words = `The site did not go on with the code within ${CODE_MS / 1000} s. It needs a new one.`;
   return seen === 1 ? undefined : failed('code_wanted', words);
+}
+
+/** @returns false when there is nothing to send it with, on a page that does not take it by itself once it is whole either. */
+async function sendCode(stage: Stage, submit: readonly Locator[], isTaken: Condition): Promise<boolean> {
+  const isThere = submit.map((locator): Condition => ({ kind: 'visible', locator }));
+  const seen = await stage.during(() => stage.run.session.waitFor([isTaken, ...isThere], OBSTACLE_MS));
+  if (seen === 0 || (await actOn(stage, submit, { kind: 'click' }))) return true;
+  return (await stage.during(() => stage.run.session.waitFor([isTaken], LOOK_MS))) !== undefined;
 }
 
 /** Until the page has replaced the element, for so long as a site may take: one that keeps its form is then read as it stands. */

@@ -40,6 +40,11 @@ export interface StepRun {
   readonly wasAnswered?: boolean;
   /** Commits the intent of the one effect, with its unique label, before the click that causes it. */
   intend(): Promise<void>;
+  /**
+   * Set where the one effect was clicked before, in this very browser, and its page waits for a code that a person has given
+   * since: nothing is clicked again. Dates the intent anew, since from now on it may come true.
+   */
+  resumeEffect?(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */
   keep(found: Readonly<Record<string, Secret>>): Promise<void>;
   /** What a person entered as the result, in its format; `undefined`: it is not there, or in another one. */

@@ -59,6 +59,29 @@ export async function writeIntent(
   await audit.append(tx, customerId, { kind: 'intent.written', operationId, attempt: fence, payload: { label, step } });
 }
 
+/**
+ * Dates an open intent anew, under whoever goes on with it: from now on it may come true, and not from when the page was
+ * clicked first. @returns false when there is none.
+ */
+export async function renewIntent(
+  tx: Transaction,
+  audit: Audit,
+  operation: Operation,
+  step: number,
+  label: string,
+  fence: bigint,
+): Promise<boolean> {
+  const { customerId, id: operationId } = operation;
+  const { count } = await tx.operationIntent.updateMany({
+    where: { customerId, operationId, step, label, state: 'started' },
+    data: { attempt: fence, startedAt: await databaseNow(tx) },
+  });
+  if (count === 0) return false;
+  const payload = { label, step, again: true };
+  await audit.append(tx, customerId, { kind: 'intent.written', operationId, attempt: fence, payload });
+  return true;
+}
+
 /** Settles an intent that a crash left open; as `absent` only by what was read after `absentFrom`. */
 export async function settleIntent(
   tx: Transaction,

@@ -45,6 +45,8 @@ export interface Seat {
   readonly isKept: boolean;
   /** The step that a person was asked about and has answered. */
   readonly answered?: number;
+  /** That step's effect was clicked in this browser already: its page waits for the code that was given. */
+  readonly isUnderWay?: boolean;
 }
 
 /**
@@ -69,11 +71,20 @@ export async function takeSeat(
     const seat = await placeIn(parked.session, lease, way, question, effect.label);
     if (seat) return { session: parked.session, ...seat, ...answered };
   }
+  if (parked && question && isUnderWay(effect, question) && parked.step === question.step) {
+    const steps = allOf(way).filter(({ order }) => order >= question.step);
+    return { session: parked.session, steps, isKept: false, answered: question.step, isUnderWay: true };
+  }
   await parked?.session.close().catch(() => {});
   const storage = opensItsPage(way) ? await keptSession(deps, lease) : undefined;
   const given = { owner: id, origins, ...(storage ? { storage } : {}) };
   const session = await deps.browser.open({ ...given, hide: secrets.hideOnPage });
   return { session, steps: storage ? way.rest : allOf(way), isKept: storage !== undefined, ...answered };
+}
+
+/** A code was asked for in the middle of the effect, before anything was made, and somebody has answered. */
+function isUnderWay(effect: EffectState, { kind, closed, step }: Question): boolean {
+  return effect.kind === 'uncertain' && effect.intent.step === step && kind === 'code' && closed === 'answered';
 }
 
 function allOf({ signIn, rest }: Way): readonly Step[] {

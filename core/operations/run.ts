@@ -175,9 +175,10 @@ async function attempt(
       code: 'workflow_changed',
       words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
     };
-  const { effect, execution, steps } = await deps.database.withCustomer(operation.customerId, (tx) =>
+  const { execution, steps, ...onRecordOf } = await deps.database.withCustomer(operation.customerId, (tx) =>
     onRecord(tx, operation),
   );
+  const effect = asBefore(workflow, onRecordOf.effect);
   const signals = signalsOf(lease.signal, drain, MACHINE_MS - execution.machineMs);
   try {
     if (effect.kind === 'done') {
@@ -187,24 +188,30 @@ async function attempt(
     }
     if (operation.way.kind !== 'browser') {
       // Its intent is written in the transaction that keeps the key: it is never left open.
-      if (effect.kind !== 'fresh') return noWay;
+      if (effect.kind !== 'fresh') return noWay(operation.plan.label);
       const using = { session: noSession, label: effect.label, secrets, signals };
       return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, workflow.steps, using));
     }
     const way = wayOn(workflow, steps);
-    if (!way) return noWay;
+    if (!way) return noWay(operation.plan.label);
     return await inBrowser(deps, lease, { workflow, way, effect }, signals, secrets);
   } finally {
     signals.release();
   }
 }
 
-const noWay = {
-  kind: 'failed',
-  code: 'effect_unsure',
-  words:
-    'The work was interrupted at a step that changes something, and there is no way on from there that would not do it again. Nothing was repeated. Look at what the last steps have left, then ask again.',
-} as const satisfies Outcome;
+/** Of what is only shown, nothing is uncertain: it is shown again, under the name that it has. */
+function asBefore({ steps }: Workflow, effect: EffectState): EffectState {
+  if (effect.kind !== 'uncertain') return effect;
+  const { label, step } = effect.intent;
+  const isShownAgain = steps.some((each) => each.kind === 'extract' && each.order === step && each.showsAgain);
+  return isShownAgain ? { kind: 'fresh', label, attempt: 1 } : effect;
+}
+
+function noWay(label: string) {
+  const words = `The work was interrupted at a step that changes something, and there is no way on from there that would not do it again. Nothing was repeated. Look at what the last steps have left, named “${label}” if they made anything, then ask again.`;
+  return { kind: 'failed', code: 'effect_unsure', words } as const satisfies Outcome;
+}
 
 /** What is to be done. */
 interface Goal {
@@ -261,16 +268,17 @@ async function atSeat(
   seat: Seat,
   using: Omit<RunWith, 'label'>,
 ): Promise<Outcome> {
-  const { steps, isKept, answered } = seat;
+  const { steps, isKept, answered, isUnderWay = false } = seat;
   const run = (label: string, some: readonly Step[]) =>
-    runSteps(deps, lease, workflow, some, { ...using, label, ...(answered ? { answered } : {}) });
+    runSteps(deps, lease, workflow, some, { ...using, label, isUnderWay, ...(answered ? { answered } : {}) });
   if (effect.kind === 'fresh') {
     const outcome = await run(effect.label, steps);
     const hasLostItsWay = outcome.kind === 'asks' && outcome.step === steps[0]?.order && outcome.step !== answered;
     return isKept && hasLostItsWay ? signedOut(outcome.words) : outcome;
   }
-  // A crash left an intent open: its label is looked for before anything else, signed in.
   const { intent } = effect;
+  if (isUnderWay) return run(intent.label, steps);
+  // A crash left an intent open: its label is looked for before anything else, signed in.
   const signedIn = isKept ? undefined : await run(intent.label, way.signIn);
   if (signedIn && signedIn.kind !== 'completed') return signedIn;
   const looking = stepRun(deps, lease, workflow, undefined, { ...using, label: intent.label });

@@ -15,7 +15,7 @@ import {
 import { knownElements, type Proposal } from '../workflow/known.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { keepResult, writeIntent } from './effect.ts';
+import { keepResult, renewIntent, writeIntent } from './effect.ts';
 import { enteredKeyPlace, signInPlace } from './entered.ts';
 import { type HandOverDeps, takeOnce } from './hand-over.ts';
 import type { Lease } from './lease.ts';
@@ -44,6 +44,8 @@ export interface StepRunWith {
   readonly label: string;
   readonly secrets: RunSecrets;
   readonly signals: RunSignals;
+  /** The one effect was clicked in this session before, and its page waits for what a person has given since. */
+  readonly isUnderWay?: boolean;
 }
 
 /** What the engine may use for one step, and nothing else. */
@@ -52,7 +54,7 @@ export function stepRun(
   lease: Lease,
   workflow: Workflow,
   step: Step | undefined,
-  { session, label, secrets, signals }: StepRunWith,
+  { session, label, secrets, signals, isUnderWay }: StepRunWith,
 ): StepRun {
   const { operation } = lease;
   const { customerId } = operation;
@@ -105,8 +107,20 @@ export function stepRun(
     intend: () =>
       deps.database.withCustomer(customerId, async (tx) => {
         await lease.holdToAct(tx, permission);
-        await writeIntent(tx, deps.audit, operation, step?.order ?? 0, label, lease.fence);
+        const order = step?.order ?? 0;
+        const mayBeThere = step?.kind === 'extract' && step.showsAgain === true;
+        if (mayBeThere && (await renewIntent(tx, deps.audit, operation, order, label, lease.fence))) return;
+        await writeIntent(tx, deps.audit, operation, order, label, lease.fence);
       }),
+    ...(isUnderWay && step?.kind === 'extract'
+      ? {
+          resumeEffect: () =>
+            deps.database.withCustomer(customerId, async (tx) => {
+              await lease.holdToAct(tx, permission);
+              await renewIntent(tx, deps.audit, operation, step.order, label, lease.fence);
+            }),
+        }
+      : {}),
     async keep(found) {
       learnFields(found);
       await deps.database.withCustomer(customerId, async (tx) => {

@@ -61,7 +61,7 @@ export async function runSteps(
       );
       // A pause that was asked for during the effect waits for its record, and nothing else comes before it.
       if (result.kind === 'failed' || step.isMutating) await recording;
-      if (result.kind === 'failed') return failureOf(step, result);
+      if (result.kind === 'failed') return failureOf(step, result, using.label);
       // Read before anything else is done in it, since a page that is left answers nothing.
       if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
@@ -83,11 +83,13 @@ async function bothOf(first: Promise<void>, second: Promise<void>): Promise<void
   if (other.status === 'rejected') throw other.reason;
 }
 
-function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>): Outcome {
+function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>, label: string): Outcome {
   const question = questionFor(step, result);
   if (question) return { kind: 'asks', step: step.order, question, words: result.words };
   const mayHaveChanged = step.isMutating && step.kind !== 'extract' && result.hasActed;
-  return { kind: 'failed', code: result.failure, words: result.words, mayHaveChanged };
+  // No intent tells of it, and so no card will.
+  const words = mayHaveChanged ? `${result.words} If it made anything, that is named “${label}”.` : result.words;
+  return { kind: 'failed', code: result.failure, words, mayHaveChanged };
 }
 
 /** The session of a browser that has just signed in; `undefined`: there is none to keep. */

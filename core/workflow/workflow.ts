@@ -24,13 +24,22 @@ const obstacleActionSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('give_up'), failure: z.enum(FAILURES), words }),
 ]);
 
-const obstacleSchema = z.strictObject({
-  id: slug,
-  when: conditionSchema,
-  /** What is done about it, as a sentence. */
-  intent: words,
-  steps: z.array(obstacleActionSchema).min(1),
-});
+const obstacleSchema = z
+  .strictObject({
+    id: slug,
+    when: conditionSchema,
+    /** What is done about it, as a sentence. */
+    intent: words,
+    steps: z.array(obstacleActionSchema).min(1),
+    /**
+     * It may also come between the click of the one effect and what that makes, as a code does that a vendor asks for before
+     * it makes a key: only a person's code passes it there.
+     */
+    amidEffect: z.boolean().exactOptional(),
+  })
+  .refine(({ amidEffect, steps }) => !amidEffect || steps.every(({ kind }) => kind === 'code'), {
+    error: 'only a code is given in the middle of an effect',
+  });
 /** A page that is known to come in between, and how it is passed. */
 export type Obstacle = z.infer<typeof obstacleSchema>;
 

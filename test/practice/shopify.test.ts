@@ -6,8 +6,10 @@ import { verify } from '../../core/services/shopify/verify.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 import { type ReplayReport, replayWorkflow } from '../../core/workflow/replay.ts';
 import { openTestBrowser } from '../support/browser.ts';
+import { IS_WHOLE } from '../support/whole.ts';
 import {
   type PracticeFault,
+  type PracticeObstacle,
   type PracticeShopify,
   type PracticeShopifyOptions,
   startPracticeShopify,
@@ -24,8 +26,10 @@ async function replayed(
   options: PracticeShopifyOptions,
   faults: readonly PracticeFault[] = [],
   omitted: readonly ('accounts' | 'dashboard')[] = [],
+  obstacle?: PracticeObstacle,
 ): Promise<{ practice: PracticeShopify; report: ReplayReport }> {
   const practice = await startPracticeShopify(options);
+  practice.obstruct(obstacle);
   ending.push(() => practice.close());
   const { origin, accounts, dashboard } = practice;
   const all = [origin, accounts, dashboard].map((each) => new URL(each).host);
@@ -48,6 +52,38 @@ async function replayed(
   });
   return { practice, report };
 }
+
+/** Each at the step where it is met. */
+const IN_THE_WAY: readonly {
+  readonly obstacle: PracticeObstacle;
+  readonly order: number;
+  readonly failure: string;
+  readonly words: RegExp;
+  readonly apps: number;
+  readonly signIns: number;
+}[] = [
+  { obstacle: 'captcha', order: 5, failure: 'captcha', words: /shows a CAPTCHA.*No app was made/, apps: 0, signIns: 0 },
+  { obstacle: 'locked', order: 5, failure: 'sign_in_refused', words: /refused the e-mail/, apps: 0, signIns: 1 },
+  { obstacle: 'closed', order: 1, failure: 'rate_limited', words: /asks to wait for 10 minutes/, apps: 0, signIns: 0 },
+  {
+    obstacle: 'elsewhere',
+    order: 1,
+    failure: 'egress_refused',
+    words: /outside what was approved/,
+    apps: 0,
+    signIns: 0,
+  },
+  // What it says to whoever may not is not known: a person is asked.
+  { obstacle: 'no-role', order: 6, failure: 'postcondition_failed', words: /Nothing was/, apps: 0, signIns: 0 },
+  {
+    obstacle: 'answer-lost',
+    order: 9,
+    failure: 'postcondition_failed',
+    words: /may have taken effect/,
+    apps: 1,
+    signIns: 0,
+  },
+];
 
 const failedStep = ({ steps }: ReplayReport) => steps.find(({ outcome }) => outcome === 'failed');
 
@@ -73,6 +109,17 @@ describe('the way through the Dev Dashboard', () => {
     expect(failedStep(report)).toMatchObject({ order: 5, failure: 'code_wanted' });
     expect(practice.counts.apps).toBe(0);
   });
+
+  test.each(IS_WHOLE ? IN_THE_WAY : IN_THE_WAY.slice(0, 1))(
+    'is told in words where it meets $obstacle, and makes $apps',
+    async ({ obstacle, order, failure, words, apps, signIns }) => {
+      const { practice, report } = await replayed({}, [], [], obstacle);
+      expect(failedStep(report)).toMatchObject({ order, failure, words: expect.stringMatching(words) });
+      expect(practice.counts.apps).toBe(apps);
+      expect(practice.account.failedSignIns).toBe(signIns);
+    },
+    LONG_MS,
+  );
 
   test('leads to no origin that is not listed', { timeout: LONG_MS }, async () => {
     const { practice, report } = await replayed({}, [], ['accounts']);

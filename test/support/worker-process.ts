@@ -7,6 +7,7 @@ import type { TestDatabase } from './database.ts';
 import { demoEnvironment } from './demo.ts';
 import { inheritedEnvironment } from './environment.ts';
 import { TEST_ENCRYPTION_KEY } from './root-keys.ts';
+import type { PracticePlace } from './run-worker.ts';
 
 /** The program with `ROLE=worker`, in a process of its own. */
 export interface WorkerProcess {
@@ -19,10 +20,17 @@ export interface WorkerProcess {
   remove(): Promise<void>;
 }
 
-/** Starts one on that database, for a shop at `target`, its `host:port`. */
-export async function startWorkerProcess(database: TestDatabase, target: string): Promise<WorkerProcess> {
+/** Starts one on that database, for a shop at `target`, its `host:port`, or for more of them with commas; with `shopify` for that. */
+export async function startWorkerProcess(
+  database: TestDatabase,
+  target: string,
+  shopify?: PracticePlace,
+): Promise<WorkerProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-worker-'));
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../bot/main.ts')], {
+  const program = shopify
+    ? [join(import.meta.dirname, 'run-worker.ts'), JSON.stringify(shopify)]
+    : [join(import.meta.dirname, '../../bot/main.ts')];
+  const child = spawn(process.execPath, program, {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {

@@ -4,6 +4,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
 import type { PageModel } from '../../core/ports/model.ts';
+import type { getService } from '../../core/services/index.ts';
 import type { WorkflowRegistry } from '../../core/workflow/registry.ts';
 import { openTestBrowser } from './browser.ts';
 import { type Core, openCore } from './core.ts';
@@ -22,8 +23,10 @@ export interface Worker {
 }
 
 export interface WorkerOptions {
-  /** The shop's `host:port`. */
+  /** The shop's `host:port`, or more of them with commas. */
   readonly target: string;
+  /** Where services are looked up; every service as it is when absent. */
+  readonly serviceOf?: typeof getService;
   /** Stands between the runner and the real session, for a worker that is slow or frozen at some action. */
   wrap?(session: BrowserSession): BrowserSession;
   /** Asked at every step. */
@@ -34,10 +37,13 @@ export interface WorkerOptions {
 
 export async function openWorker(
   database: TestDatabase,
-  { target, wrap = (session) => session, model, workflows }: WorkerOptions,
+  { target, serviceOf, wrap = (session) => session, model, workflows }: WorkerOptions,
 ): Promise<Worker> {
-  const core = await openCore(database, { hasPageModel: model !== undefined });
-  const tools = openTestBrowser({ privateTargets: [target] });
+  const core = await openCore(database, {
+    hasPageModel: model !== undefined,
+    ...(serviceOf ? { serviceOf } : {}),
+  });
+  const tools = openTestBrowser({ privateTargets: target.split(',') });
   const browser: Browser = {
     open: async (options) => wrap(await tools.browser.open(options)),
     close: () => tools.close(),

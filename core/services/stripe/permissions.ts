@@ -66,9 +66,9 @@ export const permissions: readonly Permission[] = [
   ...RESOURCES.flatMap(permissionsOf),
   {
     id: 'check_key',
-    words: 'Check the key with reading requests',
+    words: 'Check the key with requests that change nothing',
     reason: 'So that you know that it works, and may do what was approved and no more.',
-    detail: 'GET, one entry each, api.stripe.com',
+    detail: 'one entry each read, changes sent to nothing, api.stripe.com',
     risk: 'reads',
     isRequired: true,
     isDefault: true,

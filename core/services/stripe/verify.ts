@@ -7,6 +7,7 @@ import type { VerifyInput, VerifyResult } from '../service.ts';
 import { type Mode, modeOf } from './permissions.ts';
 import { levelOf, OUTSIDE, RESOURCES } from './resources.ts';
 import { apiOf } from './target.ts';
+import { control, isMissing, writeProbes } from './write-probe.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A generally available version of Stripe's API, so that what is read here does not change by itself. */
@@ -23,9 +24,9 @@ type Meaning =
   | Failed;
 
 /**
- * Proves a restricted key by reading alone: the balance, and with it the mode; one entry of everything that was consented
- * to; and that the rest of the list, and things outside it, are refused. What a key may write is never tried out, since
- * no harmless call shows it. Meanings of the answers: Stripe's API errors as public tests and captures show them.
+ * Proves a restricted key without changing anything: by the balance, and with it the mode; by one entry of everything that was
+ * consented to; by the refusal of the rest of the list, and of things outside it; and by changes of what there is not, which
+ * tell who may write. Meanings of the answers: Stripe's API errors as public tests and captures show them.
  */
 export async function verify(input: VerifyInput): Promise<VerifyResult> {
   const key = input.credential.restricted_key;
@@ -100,27 +101,56 @@ async function power(input: VerifyInput, key: Secret, mode: Mode): Promise<Verif
     if (isWanted && meaning.kind === 'forbidden') lacking.push(words);
     if (!isWanted && meaning.kind === 'allowed') excess.push(words);
   }
-  if (excess.length > 0)
-    return fails(
-      `The key may do more than was approved: it also reads ${listed(excess)}. Expire it in Stripe, and make one with exactly the rows that were approved.`,
-    );
-  if (lacking.length > 0)
-    return fails(
-      `The key may do less than was approved: it does not read ${listed(lacking)}. Edit its permissions in Stripe, or make another one.`,
-    );
+  if (excess.length > 0) return tooMuch(`it also reads ${listed(excess)}`);
+  if (lacking.length > 0) return tooLittle(`it does not read ${listed(lacking)}`);
+  const writing = await mayWrite(input, key);
+  if (writing.kind === 'fails') return writing;
   const refused = probes.filter(({ isWanted }) => !isWanted).length;
-  const writes = input.permissions.some((id) => id.startsWith('write_')) ? ', and writing was not tried' : '';
   return {
     kind: 'works',
-    checked: `Stripe answered 200 in ${mode} mode${ofAccount(account)}: the key reads what was approved, and ${refused} other things are refused to it${writes}`,
-    method: 'GET balance and one entry of each resource, Bearer over https',
+    checked: `Stripe answered 200 in ${mode} mode${ofAccount(account)}: the key reads what was approved, and ${refused} other things are refused to it${writing.words}`,
+    method: 'GET balance and one entry of each resource, POST to nothing, Bearer over https',
   };
 }
 
-function ask(input: VerifyInput, key: Secret, path: string): Promise<HttpResponse> {
+/** Whether the key may change what was consented to, and nothing beside it; `words` for the end of a sentence. */
+async function mayWrite(
+  input: VerifyInput,
+  key: Secret,
+): Promise<{ readonly kind: 'seen'; readonly words: string } | Extract<Meaning, { kind: 'fails' }>> {
+  const change = async (path: string) => {
+    const answer = await ask(input, key, path, 'POST');
+    return isMissing(answer) ? ({ kind: 'allowed' } as const) : meaningOf(answer);
+  };
+  const unseen = { kind: 'seen', words: '; whether it may change anything could not be seen' } as const;
+  if ((await change(control())).kind !== 'forbidden') return unseen;
+  const lacking: string[] = [];
+  const excess: string[] = [];
+  for (const { words, path, isWanted } of writeProbes(input.permissions)) {
+    const meaning = await change(path);
+    if (meaning.kind === 'fails') return meaning.isRetryable ? meaning : unseen;
+    if (isWanted && meaning.kind === 'forbidden') lacking.push(words);
+    if (!isWanted && meaning.kind === 'allowed') excess.push(words);
+  }
+  if (excess.length > 0) return tooMuch(`it may also ${listed(excess)}`);
+  if (lacking.length > 0) return tooLittle(`it may not ${listed(lacking)}`);
+  return { kind: 'seen', words: '' };
+}
+
+function tooMuch(what: string) {
+  return fails(
+    `The key may do more than was approved: ${what}. Expire it in Stripe, and make one with exactly the rows that were approved.`,
+  );
+}
+
+function tooLittle(what: string) {
+  return fails(`The key may do less than was approved: ${what}. Edit its permissions in Stripe, or make another one.`);
+}
+
+function ask(input: VerifyInput, key: Secret, path: string, method: 'GET' | 'POST' = 'GET'): Promise<HttpResponse> {
   const origin = apiOf(input.base);
   return input.http.request({
-    method: 'GET',
+    method,
     url: `${origin}${path}`,
     origins: [origin],
     auth: { kind: 'bearer', token: key },

@@ -28,6 +28,11 @@ export const schema = z.strictObject({
   action: z.literal('copy'),
   /** As a click's: the result stands there. */
   opensPage: z.boolean().exactOptional(),
+  /**
+   * An earlier step has made it; this click only shows it, as often as somebody likes. So after a crash it is clicked again,
+   * and what was made is not given up.
+   */
+  showsAgain: z.boolean().exactOptional(),
   extract: madeSchema,
 });
 type ExtractStep = z.infer<typeof schema>;
@@ -43,14 +48,13 @@ export function describe(step: ExtractStep): string {
 
 /**
  * The one effect: waits for the trigger, commits the intent, clicks it, reads the fresh secrets and keeps them before anything else.
- * After the click it never clicks again, clears no obstacle and takes no picture until the result is kept.
+ * After the click it never clicks again, takes no picture until the result is kept, and clears no obstacle but the code of a
+ * person that the vendor asks for before it makes anything. Once somebody has given that, it goes on in the page that waits.
  */
 export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
   // Before the click: after it, nothing that may fail comes between the page and the vault.
   const entered = await openEntered(step, stage);
-  const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
-  const clicked =
-    located.kind === 'failed' ? await pointedOut(step, stage, located) : await clickKnown(step, stage, located);
+  const clicked = stage.run.resumeEffect ? await goOn(stage) : await begin(step, stage);
   if (clicked.kind === 'failed') return clicked;
   const { conversation, relocated: ofTrigger, heals } = clicked;
   const said = conversation === undefined ? {} : { conversation };
@@ -71,6 +75,24 @@ export async function run(step: ExtractStep, stage: Stage): Promise<Ending> {
     ...(relocated ? { relocated } : {}),
     ...(all.length > 0 ? { heals: all } : {}),
   };
+}
+
+async function begin(step: ExtractStep, stage: Stage): Promise<Clicked> {
+  const located = stage.run.mode === 'vision' ? NOT_LOOKED_FOR : await locate(stage, step);
+  return located.kind === 'failed' ? pointedOut(step, stage, located) : clickKnown(step, stage, located);
+}
+
+/** It was clicked already, in this very page. */
+async function goOn(stage: Stage): Promise<Clicked> {
+  stage.hasActed = true;
+  onlyAmidEffect(stage);
+  await stage.during(() => stage.run.guard());
+  await stage.during(async () => stage.run.resumeEffect?.());
+  return { kind: 'clicked', heals: [] };
+}
+
+function onlyAmidEffect(stage: Stage): void {
+  stage.obstacles = stage.obstacles.filter(({ amidEffect }) => amidEffect);
 }
 
 async function openEntered({ extract }: ExtractStep, stage: Stage): Promise<Readonly<Record<string, Secret>>> {
@@ -127,7 +149,7 @@ async function trigger(step: ExtractStep, stage: Stage, element: FoundElement): 
   const problem = await ready(stage, element, click);
   if (problem !== undefined) return problem;
   stage.restartDeadline(); // the whole of it is for the result: what is begun here counts as under way for that long
-  stage.obstacles = [];
+  onlyAmidEffect(stage);
   await stage.during(() => stage.run.guard());
   await stage.during(() => stage.run.intend());
   // A click that wasn't answered in time may have been made all the same, so its result is looked for all the same.

@@ -140,12 +140,17 @@ describe('the check', () => {
     expect(key.uses).toBeGreaterThan(10);
   });
 
-  test('says of a key that may write that writing was not tried', async () => {
+  test('says that writing could not be seen where Stripe looks for a thing before it looks at the rights', async () => {
     const permissions = [...TEST, 'write_customers'];
-    const key = made(permissions);
-    expect(await check(key.value, permissions)).toMatchObject({
-      checked: expect.stringContaining('writing was not tried'),
-    });
+    practice.lookFirst(true);
+    try {
+      for (const key of [made(permissions), made(TEST)])
+        expect(await check(key.value, permissions)).toMatchObject({
+          checked: expect.stringContaining('; whether it may change anything could not be seen'),
+        });
+    } finally {
+      practice.lookFirst(false);
+    }
   });
 
   test.each([

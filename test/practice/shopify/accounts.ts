@@ -3,7 +3,7 @@ import { type Request, type Response, Router } from 'express';
 import { html, when } from '../woocommerce/html.ts';
 import { cookiesOf, field } from '../woocommerce/input.ts';
 import { page } from './pages.ts';
-import type { Account, Obstacles } from './state.ts';
+import type { Account, Obstacles, Store } from './state.ts';
 
 const COOKIE = 'practice_session';
 
@@ -28,6 +28,7 @@ export function createSignIns(): SignIns & { open(response: Response): void; clo
 /** accounts.shopify.com: e-mail, passkey page, password, second factor. */
 export function createAccounts(
   account: Account,
+  store: Pick<Store, 'obstacle'>,
   { passkeyFirst, accountPicker }: Obstacles,
   signIns: ReturnType<typeof createSignIns>,
   dashboard: string,
@@ -40,6 +41,7 @@ export function createAccounts(
     response.redirect(`${dashboard}/dashboard`);
   };
   router.get('/lookup', (request, response) => {
+    if (store.obstacle === 'elsewhere') return void response.redirect('http://identity.invalid/saml');
     if (accountPicker && field(request.query, 'other') === '')
       return void response.send(
         page(
@@ -77,14 +79,17 @@ export function createAccounts(
   const passwordPage = (isWrong: boolean) =>
     page(
       'Log in',
-      html`<h1>Log in</h1>${when(isWrong, html`<p class="error" role="alert">Incorrect email or password.</p>`)}
-<form method="post" action="/login"><label for="account_password">Password</label>
+      html`<h1>Log in</h1>${when(isWrong, html`<p class="error" role="alert">Incorrect email or password.${when(store.obstacle === 'locked', html` Too many attempts: the account is locked for an hour.`)}</p>`)}
+${when(store.obstacle === 'captcha', html`<iframe title="hCaptcha challenge" src="/captcha"></iframe>`)}<form method="post" action="/login"><label for="account_password">Password</label>
 <input type="password" id="account_password" name="account[password]" autocomplete="current-password">
 <button type="submit">Log in</button></form>`,
     );
+  router.get('/captcha', (_request, response) => void response.send('<p>Which of these are bicycles?</p>'));
   router.get('/login', (_request, response) => void response.send(passwordPage(false)));
   router.post('/login', (request, response) => {
-    hasPassword = hasEmail && field(request.body, 'account[password]') === account.password;
+    if (store.obstacle === 'captcha') return void response.redirect('/login');
+    const isRight = field(request.body, 'account[password]') === account.password;
+    hasPassword = hasEmail && isRight && store.obstacle !== 'locked';
     if (!hasPassword) {
       account.failedSignIns += 1;
       return void response.send(passwordPage(true));

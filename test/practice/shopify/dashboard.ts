@@ -20,6 +20,7 @@ export function createDashboard(
       ? { create: 'Create app', home: 'Overview', settings: 'App settings', secret: 'Client secret' }
       : { create: 'Create', home: 'Home', settings: 'Settings', secret: 'Secret' };
   router.use('/dashboard', (request, response, next) => {
+    if (store.obstacle === 'closed') return void response.status(503).set('Retry-After', '600').send('Back soon');
     if (!signIns.isSignedIn(request)) return void response.redirect(`${origins.accounts}/lookup`);
     if (takeFault(store, 'dashboard_5xx')) return void response.status(502).type('html').send('Bad gateway');
     next();
@@ -35,6 +36,8 @@ export function createDashboard(
       ({ number, name, installed }) =>
         html`<li><a href="${ORGANISATION}/apps/${number}/">${name}</a> <span>${installed ? 1 : 0} installs</span></li>`,
     );
+    if (store.obstacle === 'no-role')
+      return void response.send(page('Apps', html`<h1>Apps</h1><p>You don't have permission to create apps.</p>`));
     const content = html`<h1>Apps</h1><p><a href="${ORGANISATION}/apps/new">Create app</a></p><ul class="apps">${rows}</ul>`;
     response.send(page('Apps', content));
   });
@@ -45,8 +48,11 @@ export function createDashboard(
 </form></section>`;
     response.send(page('Create an app', content));
   });
-  router.post(`${ORGANISATION}/apps/new`, (request, response) => {
+  router.post(`${ORGANISATION}/apps/new`, async (request, response) => {
+    await store.creations.pass('before');
     const { number } = addApp(store, { name: field(request.body, 'name'), unfindable: 1 });
+    await store.creations.pass('after');
+    if (store.obstacle === 'answer-lost') return void response.status(500).type('html').send('Something went wrong');
     response.redirect(`${ORGANISATION}/apps/${number}/versions/new`);
   });
   const ofApp = (path: string, answer: (app: PracticeApp, response: Response, body: unknown) => void) => {

@@ -15,6 +15,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import express, { type Router } from 'express';
+import type { Creations } from '../creation.ts';
 import { createAccounts, createSignIns } from './accounts.ts';
 import { createDashboard } from './dashboard.ts';
 import {
@@ -25,12 +26,13 @@ import {
   type Obstacles,
   type PracticeApp,
   type PracticeFault,
+  type PracticeObstacle,
   type Store,
 } from './state.ts';
 import { createStoreAdmin } from './store-admin.ts';
 import { createStoreApi } from './store-api.ts';
 
-export type { NewApp, PracticeApp, PracticeFault } from './state.ts';
+export type { NewApp, PracticeApp, PracticeFault, PracticeObstacle } from './state.ts';
 
 export interface PracticeShopifyOptions {
   readonly obstacles?: Partial<Obstacles>;
@@ -52,6 +54,11 @@ export interface PracticeShopify {
   readonly counts: Readonly<Store['counts']>;
   /** Lets the next occasion for this fault go wrong, once. */
   failNext(fault: PracticeFault): void;
+  /** Lets the next app stand still on its way. */
+  readonly holdCreation: Creations['hold'];
+  /** From now on this stands in the way; nothing when absent. */
+  obstruct(obstacle?: PracticeObstacle): void;
+  signOutEverybody(): void;
   close(): Promise<void>;
 }
 
@@ -75,7 +82,7 @@ export async function startPracticeShopify(options: PracticeShopifyOptions = {})
   const signIns = createSignIns();
   servers.store.on('request', appOf(createStoreAdmin(store, signIns, origins.accounts), createStoreApi(store)));
   servers.dashboard.on('request', appOf(createDashboard(store, obstacles, signIns, origins)));
-  servers.accounts.on('request', appOf(createAccounts(account, obstacles, signIns, origins.dashboard)));
+  servers.accounts.on('request', appOf(createAccounts(account, store, obstacles, signIns, origins.dashboard)));
   return {
     origin: origins.store,
     dashboard: origins.dashboard,
@@ -85,6 +92,11 @@ export async function startPracticeShopify(options: PracticeShopifyOptions = {})
     apps: () => store.apps,
     counts: store.counts,
     failNext: (fault) => void store.faults.add(fault),
+    holdCreation: store.creations.hold,
+    obstruct: (obstacle) => {
+      store.obstacle = obstacle;
+    },
+    signOutEverybody: () => signIns.closeAll(),
     close: async () => {
       await Promise.all(Object.values(servers).map(close));
     },

@@ -6,7 +6,11 @@ import type { PracticeShopify } from './server.ts';
  * Shopify as it is, but whatever store is named is the practice one, and so are the dashboard and the sign-in: the name has to be
  * one that Shopify's own could have.
  */
-export function practiceService({ origin, dashboard, accounts }: PracticeShopify): Service {
+export function practiceService({
+  origin,
+  dashboard,
+  accounts,
+}: Pick<PracticeShopify, 'origin' | 'dashboard' | 'accounts'>): Service {
   const at = (way: Way): Way => (way.origins ? { ...way, origins: [accounts, dashboard] } : way);
   const practised = (type: OperationTypeDefinition): OperationTypeDefinition => {
     const [first, ...others] = type.ways;

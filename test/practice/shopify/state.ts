@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Creations, createCreations } from '../creation.ts';
 
 /** An app of the Dev Dashboard, as the back end has it. */
 export interface PracticeApp {
@@ -19,6 +20,13 @@ export interface PracticeApp {
 
 /** Goes wrong once, at the next occasion: an answer of the API, or a page of the dashboard. */
 export type PracticeFault = 'api_unavailable' | 'api_throttled' | 'store_moved' | 'dashboard_5xx';
+
+/**
+ * Invented, all of them: a CAPTCHA beside the password, an account that too many wrong passwords have locked, one that may make
+ * no apps, pages that are closed for ten minutes, a sign-in that leads to an identity provider of the company's, and a
+ * creation that makes its app and then answers with an error.
+ */
+export type PracticeObstacle = 'captcha' | 'locked' | 'no-role' | 'closed' | 'elsewhere' | 'answer-lost';
 
 /** The one person who may sign in. */
 export interface Account {
@@ -53,6 +61,9 @@ export interface Store {
   /** Live tokens, and whose they are. */
   readonly tokens: Map<string, PracticeApp>;
   readonly faults: Set<PracticeFault>;
+  readonly creations: Creations;
+  /** What stands in the way of everybody who opens a page. */
+  obstacle: PracticeObstacle | undefined;
   /** How often a token was given out, and how often “Create” made an app. */
   readonly counts: { tokens: number; apps: number; rotations: number; automationTokens: number };
 }
@@ -62,7 +73,8 @@ export const TOKEN_SECONDS = 86_399;
 
 export function createStore(domain: string, organisation: string): Store {
   return {
-    ...{ domain, organisation, apps: [], tokens: new Map(), faults: new Set() },
+    ...{ domain, organisation, apps: [], tokens: new Map(), faults: new Set(), obstacle: undefined },
+    creations: createCreations(),
     counts: { tokens: 0, apps: 0, rotations: 0, automationTokens: 0 },
   };
 }

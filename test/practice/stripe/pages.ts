@@ -16,7 +16,7 @@ function documentOf(title: string, body: string, className = ''): string {
 }
 
 /** First the e-mail address, then, on the same page drawn anew, the password. */
-export function loginPage(redirect: string, { email = '', problem = '' } = {}): string {
+export function loginPage(redirect: string, { email = '', problem = '', hasCaptcha = false } = {}): string {
   const to = `<input type="hidden" name="redirect" value="${escapeHtml(redirect)}">`;
   const form =
     email === ''
@@ -24,7 +24,7 @@ export function loginPage(redirect: string, { email = '', problem = '' } = {}): 
       : `<p>${escapeHtml(email)}</p><input type="hidden" name="email" value="${escapeHtml(email)}"><label for="p">Password</label><input id="p" type="password" name="password" autocomplete="current-password"><label><input type="checkbox" checked name="remember"> Remember me</label><button>Sign in</button>`;
   return documentOf(
     'Sign in',
-    `<main><h1>Sign in to your account</h1>${problem === '' ? '' : `<p role="alert">${escapeHtml(problem)}</p>`}<form method="post" action="/login">${to}${form}</form><a href="/reset">Forgot your password?</a></main>`,
+    `<main><h1>Sign in to your account</h1>${problem === '' ? '' : `<p role="alert">${escapeHtml(problem)}</p>`}<form method="post" action="/login">${to}${form}</form>${hasCaptcha ? '<iframe title="hCaptcha challenge" src="/captcha"></iframe>' : ''}<a href="/reset">Forgot your password?</a></main>`,
   );
 }
 
@@ -47,6 +47,10 @@ function shell(title: string, mode: StripeMode, content: string, script = ''): s
     <main>${content}</main>${script}`,
     mode,
   );
+}
+
+export function refusedPage(mode: StripeMode): string {
+  return shell('API keys', mode, '<h1>API keys</h1><p>You don’t have permission to create API keys.</p>');
 }
 
 export function homePage(mode: StripeMode): string {
@@ -75,7 +79,7 @@ export interface FormOptions {
   readonly wording: Wording;
   readonly asksPurpose: boolean;
   readonly offersTemplates: boolean;
-  readonly asksAgain: boolean;
+  readonly asksAgain: false | 'button' | 'by itself';
   /** From a link that fills the form in. */
   readonly name: string;
   readonly raks: readonly string[];

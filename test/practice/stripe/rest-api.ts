@@ -27,7 +27,7 @@ interface Answer {
 
 export function createRestRoutes(state: StripeState): Router {
   const router = Router();
-  router.get(/^\/v1\/.*/, (request, response) => {
+  router.all(/^\/v1\/.*/, (request, response) => {
     const { status, body } = answerTo(state, request);
     if (status === 401) response.set('WWW-Authenticate', 'Basic realm="Stripe"');
     if (status === 429) response.set('Stripe-Rate-Limited-Reason', 'global-rate');
@@ -50,7 +50,7 @@ function answerTo(state: StripeState, request: Request): Answer {
   if (state.refusesAddress)
     return unauthorised({ message: 'The API key provided does not allow requests from your IP address.' });
   key.uses += 1;
-  return answerFor(state, key, request.path);
+  return request.method === 'POST' ? answerToChange(state, key, request.path) : answerFor(state, key, request.path);
 }
 
 function answerFor(state: StripeState, key: StripeKey, path: string): Answer {
@@ -65,16 +65,31 @@ function answerFor(state: StripeState, key: StripeKey, path: string): Answer {
   return { status: 200, body: { object: 'balance', available, livemode, pending: available } };
 }
 
+/** A change of one object, `/v1/customers/cus_…`: there is none in a practice account. Rights are looked at first. */
+function answerToChange(state: StripeState, key: StripeKey, path: string): Answer {
+  const [, list = '', id = ''] = /^(\/v1\/[a-z_]+)\/([^/]+)$/.exec(path) ?? [];
+  const right = LISTS[list];
+  if (right === undefined)
+    return refusal(404, { type: 'invalid_request_error', message: `Unrecognized request URL (POST: ${path}).` });
+  if (state.looksFirst || key.raks.includes(`rak_${right}_write`))
+    return refusal(404, {
+      type: 'invalid_request_error',
+      code: 'resource_missing',
+      message: `No such object: '${id}'`,
+    });
+  return forbidden(state, key, right, 'write');
+}
+
 /** Write includes Read. */
 function mayRead({ raks }: StripeKey, right: string): boolean {
   return raks.includes(`rak_${right}_read`) || raks.includes(`rak_${right}_write`);
 }
 
-function forbidden({ account }: StripeState, { value }: StripeKey, right: string): Answer {
+function forbidden({ account }: StripeState, { value }: StripeKey, right: string, level = 'read'): Answer {
   const shown = `${value.slice(0, 8)}${'*'.repeat(20)}${value.slice(-6)}`;
   return refusal(403, {
     type: 'invalid_request_error',
-    message: `The provided key '${shown}' does not have the required permissions for this endpoint on account '${account}'. Having the 'rak_${right}_read' permission would allow this request to continue.`,
+    message: `The provided key '${shown}' does not have the required permissions for this endpoint on account '${account}'. Having the 'rak_${right}_${level}' permission would allow this request to continue.`,
   });
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Creations, createCreations } from '../creation.ts';
 
 export type StripeMode = 'test' | 'live';
 
@@ -24,13 +25,31 @@ export interface StripeState {
   signIns: number;
   /** Whether an access policy refuses this computer. */
   refusesAddress: boolean;
+  readonly creations: Creations;
+  /** Whether the API looks for an object before it looks at a key's rights. */
+  looksFirst: boolean;
+  /** Tokens of people who are signed in. */
+  readonly sessions: Set<string>;
+  /** What stands in the way of everybody who opens a page. */
+  obstacle: StripeObstacle | undefined;
 }
+
+/**
+ * Invented, all of them: a CAPTCHA beside the password, an account that too many wrong passwords have locked, one whose role
+ * may make no keys, pages that are closed for ten minutes, a sign-in that leads to an identity provider of the company's, and
+ * a creation that makes its key and then answers with an error.
+ */
+export type StripeObstacle = 'captcha' | 'locked' | 'no-role' | 'closed' | 'elsewhere' | 'answer-lost';
 
 export type StripeFault = 'rate_limit' | 'outage';
 
 export function createState(): StripeState {
   const account = `acct_1${randomBytes(8).toString('hex')}`;
-  return { account, keys: [], fault: undefined, signIns: 0, refusesAddress: false };
+  return {
+    ...{ account, keys: [], fault: undefined, signIns: 0, refusesAddress: false, looksFirst: false },
+    obstacle: undefined,
+    ...{ creations: createCreations(), sessions: new Set<string>() },
+  };
 }
 
 export function makeKey(

@@ -16,9 +16,14 @@ import { type Shop, takeFault } from './state.ts';
 /** `/wp-admin/…`: everything behind the sign-in. */
 export function createAdminRoutes(shop: Shop): Router {
   const router = Router();
-  router.all(['/wp-admin', '/wp-admin/{*rest}'], (request, response) => {
+  router.all(['/wp-admin', '/wp-admin/{*rest}'], async (request, response) => {
     if (takeFault(shop, 'signed-out')) shop.sessions.closeAll();
-    sendReply(response, gate(shop, request));
+    const body: unknown = request.body;
+    const isCreation = field(body, 'action') === 'woocommerce_update_api_key' && field(body, 'key_id') === '0';
+    if (isCreation) await shop.creations.pass('before');
+    const reply = gate(shop, request);
+    if (isCreation) await shop.creations.pass('after');
+    sendReply(response, reply);
   });
   return router;
 }

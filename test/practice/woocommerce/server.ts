@@ -18,6 +18,7 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Creations } from '../creation.ts';
 import { createAdminRoutes } from './admin.ts';
 import { createAssetRoutes } from './assets.ts';
 import { type Certificate, createLoopbackCertificate } from './certificate.ts';
@@ -98,6 +99,8 @@ export interface PracticeShop {
   failedSignIns(): number;
   /** Lets the next occasion for this fault go wrong, once. */
   failNext(fault: PracticeFault): void;
+  /** Lets the next key stand still on its way. */
+  readonly holdCreation: Creations['hold'];
   /** Greys “Generate API key” on the next form for a new key, for as long as `isHeld`. */
   holdGenerate(): GenerateHold;
   /** Takes “Permissions” out of the form for a key, or puts it back. */
@@ -137,6 +140,7 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     requests: shop.requests,
     failedSignIns: () => shop.failedSignIns,
     failNext: (fault) => void shop.faults.add(fault),
+    holdCreation: shop.creations.hold,
     holdGenerate() {
       shop.nextHold = { isHeld: true, asked: 0 };
       return shop.nextHold;

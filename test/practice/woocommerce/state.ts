@@ -1,4 +1,5 @@
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
+import { type Creations, createCreations } from '../creation.ts';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
 import { createKeyStore, type KeyStore } from './keys.ts';
 import { createSessions, type Sessions } from './sessions.ts';
@@ -61,6 +62,7 @@ export interface Shop {
   readonly catalogue: Catalogue;
   readonly requests: LoggedRequest[];
   readonly faults: Set<PracticeFault>;
+  readonly creations: Creations;
   /** By the page's own number. */
   readonly holds: GenerateHold[];
   /** The next form for a new key is held by it. */
@@ -109,6 +111,7 @@ export function createShop(settings: ShopSettings): Shop {
     catalogue: createCatalogue(settings.productCount),
     requests: [],
     faults: new Set(),
+    creations: createCreations(),
     holds: [],
     nextHold: undefined,
     cookieHash: createHash('md5').update(settings.origin).digest('hex'),

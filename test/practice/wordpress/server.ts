@@ -38,7 +38,15 @@ export type Plugin =
   | 'no-local-site'
   | 'answer-held'
   | 'request-held'
-  | 'one-time-code';
+  | 'one-time-code'
+  | 'another-code'
+  | 'locked-account'
+  | 'captcha-at-sign-in'
+  | 'maintenance'
+  | 'signs-out-once'
+  | 'answer-lost'
+  | 'elsewhere'
+  | 'hidden-sign-in';
 
 export interface WordPressOptions {
   /** The folder that it lies in, such as `blog`; at the root without one. */
@@ -159,6 +167,7 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
     .parse(await tool('install', admin.username, admin.password, editor.username, editor.password));
   const server = await serve(host, { port, env, root: rootFor(host, content, inside) });
   const file = (plugin: Plugin) => join(plugins, `${plugin}.php`);
+  const waits = join(content, 'request-waits');
   return {
     ...{ base, host: authority, version, admin, editor, requests: server.requests },
     passwords: async (of = admin) => z.array(passwordSchema).parse(await tool('passwords', of.username)),
@@ -166,8 +175,11 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
     setOption: async (option, value) => void (await tool('option', option, value)),
     setLanguage: async (of, locale) => void (await tool('locale', of.username, locale)),
     plug: (plugin) => copyFileSync(join(import.meta.dirname, 'plugins', `${plugin}.php`), file(plugin)),
-    unplug: (plugin) => rmSync(file(plugin), { force: true }),
-    holdsRequest: () => existsSync(join(content, 'request-waits')),
+    unplug: (plugin) => {
+      rmSync(file(plugin), { force: true });
+      if (plugin === 'request-held') rmSync(waits, { force: true });
+    },
+    holdsRequest: () => existsSync(waits),
     close: server.close,
   };
 }

@@ -55,6 +55,7 @@ const state = {
   key: '',
   toast: '',
   asksCode: false,
+  isWrong: false,
 };
 const app = document.querySelector('#app');
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -98,7 +99,7 @@ function page() {
 
 function dialog() {
   if (state.asksCode)
-    return '<div role="dialog" aria-label="Enter the code"><p>We sent you a code.</p><label for="again">Code</label><input id="again" autocomplete="one-time-code"><button data-does="code">Continue</button></div>';
+    return `<div role="dialog" aria-label="Enter the code"><p>We sent you a code.</p>${state.isWrong ? '<p role="alert">That code isn’t right.</p>' : ''}<label for="again">Code</label><input id="again" autocomplete="one-time-code">${asksAgain === 'button' ? '<button data-does="code">Continue</button>' : ''}</div>`;
   if (!state.key) return '';
   return `<div role="dialog" aria-label="Your restricted key"><p>${mode === 'live' ? 'You won’t see it again.' : ''} Click to copy.</p><code>${state.key}</code><label for="note">Add a note</label><input id="note"><button data-does="done">Done</button></div>`;
 }
@@ -125,13 +126,18 @@ async function create(code) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ name: state.name, raks: [...rights, ...connect], code }),
   });
-  const { value = '' } = await answer.json();
+  if (answer.status === 403) {
+    state.isWrong = true;
+    return drawSoon();
+  }
+  const { value = '' } = await answer.json().catch(() => ({}));
   Object.assign(state, { asksCode: false, key: value, toast: value ? 'Key created' : 'That did not work' });
   drawSoon();
 }
 
 app.addEventListener('input', ({ target }) => {
   if (target.id === 'name') state.name = target.value;
+  if (target.id === 'again' && asksAgain === 'by itself' && target.value.length === 6) void create(target.value);
 });
 app.addEventListener('change', ({ target }) => {
   if (target.name === 'purpose') state.purpose = target.value;
