@@ -68,7 +68,7 @@ export interface DecisionDeps {
 /** What somebody decides on in one go: each question as its card showed it. */
 export type Shown = Pick<Click, 'operationId' | 'planHash'>;
 
-/** `none`: what stood in the way, of each question that could not be decided so; nothing was decided. */
+/** In the order in which they were shown. `none`: what stood in the way, of each question that could not be decided so; nothing was decided. */
 export type Together<T> =
   | { readonly kind: 'decided'; readonly each: readonly T[] }
   | { readonly kind: 'none'; readonly why: readonly (Refused | Repeated | Stale)[] };
@@ -219,15 +219,14 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     isAsShown: (ready: Ready, shown: Shown) => boolean,
     carryOut: (tx: Transaction, ready: Ready) => Promise<T>,
   ): Promise<Together<T>> => {
-    const inOrder = shown.toSorted((one, other) => (one.operationId < other.operationId ? -1 : 1));
-    if (new Set(inOrder.map(({ operationId }) => operationId)).size < inOrder.length)
-      throw new TypeError('Each operation is decided on once.');
+    const ids = [...new Set(shown.map(({ operationId }) => operationId))].sort();
+    if (ids.length < shown.length) throw new TypeError('Each operation is decided on once.');
     const vouched = await standingOf(customerId, click.by);
     return database.withCustomer(customerId, async (tx) => {
       const isFirst = await takeEvent(tx, customerId, click.event);
-      const found: { readonly asked: Shown; readonly operation: Operation | undefined }[] = [];
-      for (const asked of inOrder)
-        found.push({ asked, operation: await lockedOperation(tx, operations, customerId, asked.operationId) });
+      const locked = new Map<string, Operation | undefined>();
+      for (const id of ids) locked.set(id, await lockedOperation(tx, operations, customerId, id));
+      const found = shown.map((asked) => ({ asked, operation: locked.get(asked.operationId) }));
       if (!isFirst) return { kind: 'none', why: found.map(({ operation }) => ({ kind: 'repeated', operation })) };
       const ready: Ready[] = [];
       const why: (Refused | Stale)[] = [];
