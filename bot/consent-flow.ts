@@ -7,7 +7,7 @@ import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, Form } from '../core/ports/chat.ts';
 import { redact } from '../core/redaction.ts';
 import { permissionProblem, permissionsIn, permissionsInstead, waysAt } from '../core/services/ways.ts';
-import { readConsentValue, readWayValue } from './cards/consent-card.ts';
+import { readConsentValue, readWayValue } from './cards/consent-values.ts';
 import { guideCard } from './cards/guide-card.ts';
 import type { Context } from './context.ts';
 import { sendSignInLink } from './credential-flow.ts';
@@ -20,7 +20,7 @@ type Action = Extract<ChatEvent, { kind: 'action' }>;
 type Submitted = Extract<ChatEvent, { kind: 'form' }>;
 type Errors = Readonly<Record<string, string>> | undefined;
 
-const OLD_CARD =
+export const OLD_CARD =
   'This card is from an earlier version of the plan. Nothing was decided: look at the newest card of this request.';
 
 /** Approve. Who may is decided at the click, in the transaction that records it. */
@@ -80,10 +80,8 @@ export async function submitDenial(
   event: Submitted,
 ): Promise<Errors> {
   const shown = readConsentValue(event.value);
-  // What somebody writes goes on record: a password in it does not.
-  const written = redact((event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed(), []);
-  const reason = [...written.trim()].slice(0, 500).join('');
-  if (!reason) return { reason: 'Write a reason: whoever asked will want to know.' };
+  const reason = reasonIn(event);
+  if (!reason) return { reason: NO_REASON };
   if (!shown) return { reason: OLD_CARD };
   const decision = await context.consents.deny(
     customerId,
@@ -92,6 +90,14 @@ export async function submitDenial(
   );
   await afterDecision(context, customerId, event, decision);
   return undefined;
+}
+
+export const NO_REASON = 'Write a reason: whoever asked will want to know.';
+
+/** What somebody writes goes on record: a password in it does not. */
+export function reasonIn(event: Submitted): string {
+  const written = redact((event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed(), []);
+  return [...written.trim()].slice(0, 500).join('');
 }
 
 /** Fewer or more permissions make another plan: the card changes, and only the new one can be approved. */
@@ -202,11 +208,11 @@ export async function showGuide(
   await reply(context, event, guideCard(operation), 'guide');
 }
 
-const OUTDATED =
+export const OUTDATED =
   'Another key was stored for this shop since this was shown, and yours would take its place. Nothing was decided: the card says so now, please look at it again.';
 
 /** Makes the plan anew where it no longer says which key it replaces. */
-async function renewed(
+export async function renewed(
   context: Context,
   customerId: CustomerId,
   member: Member,
@@ -236,7 +242,7 @@ async function afterDecision(
   await context.progress.refresh(customerId, decision.operation.threadId);
 }
 
-const REFUSALS: Readonly<Record<Refusal, string>> = {
+export const REFUSALS: Readonly<Record<Refusal, string>> = {
   own_request: 'You asked for this yourself, so somebody else has to decide.',
   own_widening:
     'You added permissions that were not asked for, so somebody else has to approve this plan. With “Choose permissions” you can take them away again.',
@@ -244,7 +250,7 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   not_verified: 'I could not make sure who you are just now, so this does not count. Please try again in a moment.',
 };
 
-function staleWords(operation: Operation | undefined): string {
+export function staleWords(operation: Operation | undefined): string {
   if (!operation) return 'I know no such operation.';
   const { request, decidedBy } = operation;
   if (operation.state === 'awaiting_consent') return OLD_CARD;
@@ -253,7 +259,7 @@ function staleWords(operation: Operation | undefined): string {
 }
 
 /** The operation behind a card's button, when it still waits and this member may act on it; says why otherwise. */
-async function openQuestion(
+export async function openQuestion(
   context: Context,
   customerId: CustomerId,
   member: Member,
@@ -289,7 +295,7 @@ async function mayChangePlan(context: Context, operation: Operation, member: Mem
   return (await context.consents.mayDecide(operation.customerId, member, operation, 'deny')).isPermitted;
 }
 
-function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {
+export function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {
   const { platform } = event.from;
   return platform === 'slack' ? 'slack_button' : platform === 'teams' ? 'teams_card' : 'web';
 }

@@ -14,8 +14,9 @@ import { listCredentials } from './commands/credentials.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
 import { revokeResult } from './commands/revoke.ts';
-import { askToStopAll, stopAll, stopOperation, stopThread } from './commands/stop.ts';
+import { askToStopAll, stopAll, stopOperation, stopThread, stopTogether } from './commands/stop.ts';
 import { testedIn, testService } from './commands/test.ts';
+import { completed } from './completion.ts';
 import {
   approve,
   chooseWay,
@@ -38,13 +39,20 @@ import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { APPROVERS_FORM, openSettings, SETTINGS_FORM, submitSettings } from './settings-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
+import {
+  approveTogether,
+  DENY_TOGETHER_FORM,
+  openDenyTogetherForm,
+  splitTogether,
+  submitDenialTogether,
+} from './together-consent-flow.ts';
+import { requestSetUpTogether } from './together-request-flow.ts';
 import { confirmHeard, editHeard, HEARD_FORM, hearClip } from './voice-flow.ts';
 
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
 const THANKS = /\b(?:thanks|thank you|thx|cheers|danke(?:schön)?|merci|gracias|grazie)(?!\p{L})/iu;
 const EVERYTHING = /\b(?:all|everything)\b/i;
-const AWAITING_MS = 30 * 60_000; // after that, an address in the thread is no answer to an old question
 
 interface Scene {
   readonly customerId: CustomerId;
@@ -106,29 +114,15 @@ async function hear(context: Context, scene: Scene, event: Extract<ChatEvent, { 
   );
   // What is said to others is no model's business.
   const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
-  const intent = completed(context, scene, event.text, await understand(event.text, context.services, model));
+  const understood = await understand(event.text, context.services, model);
+  const intent = completed(context.services, scene, event.text, understood);
   if (event.isOverheard && !isMeantForUs(intent)) return;
   await answer(context, scene, event, intent);
 }
 
 /** Of what people say among themselves in a thread of ours: the answer to our question, a stop, and what must not stand there. */
 function isMeantForUs({ kind }: Intent): boolean {
-  return kind === 'set_up' || kind === 'cancel' || kind === 'secret_pasted';
-}
-
-/** An address alone, or the name that the service knows its target by, from whoever was asked for it, completes that request. */
-function completed(context: Context, scene: Scene, words: string, intent: Intent): Intent {
-  const { awaiting } = scene.thread;
-  const isAnswer =
-    awaiting && awaiting.memberId === scene.member.id && Date.now() - Date.parse(awaiting.askedAt) < AWAITING_MS;
-  if (!isAnswer) return intent;
-  const { service, wantsWrite } = awaiting;
-  if (intent.kind === 'target') return { kind: 'set_up', service, target: intent.target, wantsWrite };
-  const name = words.trim().replace(/[.!]$/, '').toLowerCase();
-  const pattern = context.services.find(({ id }) => id === service)?.targetName;
-  return intent.kind === 'unsure' && pattern?.test(name)
-    ? { kind: 'set_up', service, target: name, wantsWrite }
-    : intent;
+  return kind === 'set_up' || kind === 'set_up_together' || kind === 'cancel' || kind === 'secret_pasted';
 }
 
 async function answer(
@@ -141,6 +135,8 @@ async function answer(
   switch (intent.kind) {
     case 'set_up':
       return requestSetUp(context, { ...scene, event }, intent);
+    case 'set_up_together':
+      return requestSetUpTogether(context, { ...scene, event }, intent);
     case 'target':
       await reply(context, event, helpCard(context.services, `What shall I set up for ${intent.target}?`));
       return;
@@ -300,6 +296,14 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return approve(context, customerId, member, event);
     case 'deny':
       return openDenyForm(context, customerId, member, event);
+    case 'approve_together':
+      return approveTogether(context, customerId, member, event);
+    case 'deny_together':
+      return openDenyTogetherForm(context, customerId, member, event);
+    case 'split_together':
+      return splitTogether(context, customerId, member, event);
+    case 'stop_together':
+      return stopTogether(context, customerId, member, event);
     case 'choose_permissions':
       return openPermissionsForm(context, customerId, member, event);
     case 'choose_way':
@@ -384,6 +388,8 @@ async function submitted(
       return submitLink(context, customerId, member, event);
     case DENY_FORM:
       return submitDenial(context, customerId, member, event);
+    case DENY_TOGETHER_FORM:
+      return submitDenialTogether(context, customerId, member, event);
     case PERMISSIONS_FORM:
       return submitPermissions(context, customerId, member, event);
     default:

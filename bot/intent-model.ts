@@ -4,6 +4,7 @@ import type { OperationId } from '../core/ids.ts';
 import type { Model } from '../core/ports/model.ts';
 import type { Intent } from './intent.ts';
 import { findMentions, type ServiceNames, wordsOf } from './intent-services.ts';
+import { askedFor, together } from './intent-several.ts';
 import { comparable, onlyAddress, type PlainText } from './intent-text.ts';
 
 /** A person waits in the thread: better the grammar's answer than a late one. */
@@ -14,6 +15,8 @@ const ANSWER = z.strictObject({
   service: z.string().max(60).nullable(),
   unknownService: z.string().max(60).nullable(),
   target: z.string().max(2000).nullable(),
+  /** Ids of the services beside the first, where they ask for several at once. */
+  others: z.array(z.string().max(60)).max(10).default([]),
 });
 
 /** What only the grammar decides, for the model is not asked about it. */
@@ -48,6 +51,7 @@ function instructionsFor(services: readonly ServiceNames[]): string {
     'also for questions about a service, for reports, and when they say that something should not be done.',
     'service: the id of the service that the message names, else null. unknownService: the name, word for word, of another',
     'service that they ask to set up, else null. target: the address in the message, word for word, else null.',
+    'others: when they ask to set up several services at once, the ids of all of them but the first; else an empty list.',
   ].join(' ');
 }
 
@@ -58,12 +62,18 @@ function borneOut(
   services: readonly ServiceNames[],
   { wantsWrite, operationId }: Certain,
 ): Intent {
-  const mentioned = findMentions(wordsOf(plain.words), services).find(({ id }) => id === answer.service)?.id;
+  const words = wordsOf(plain.words);
+  const mentions = findMentions(words, services);
+  const mentioned = mentions.find(({ id }) => id === answer.service)?.id;
   const target = plain.addresses.find(
     (address) => answer.target !== null && comparable(address) === comparable(answer.target),
   );
   switch (answer.kind) {
     case 'set_up': {
+      const all = [answer.service, ...answer.others];
+      const asked = askedFor({ plain, words, mentions, services }).filter(({ id }) => all.includes(id));
+      // Which address is whose the words say or they don't: that is not the model's to tell.
+      if (new Set(asked.map(({ id }) => id)).size > 1) return together({ plain, words, mentions, services }, asked);
       const unknown = mentioned === undefined ? wordForWord(answer.unknownService, plain) : undefined;
       const where = target === undefined ? { target } : onlyAddress(plain);
       return { kind: 'set_up', service: mentioned, ...(unknown && { unknownService: unknown }), ...where, wantsWrite };

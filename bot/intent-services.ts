@@ -1,6 +1,6 @@
 import type { Service } from '../core/services/service.ts';
 
-export type ServiceNames = Pick<Service, 'id' | 'name' | 'aliases' | 'targetName'>;
+export type ServiceNames = Pick<Service, 'id' | 'name' | 'aliases' | 'targetName' | 'home'>;
 
 /** A word of the text: as written, in small letters, and where it stands. */
 export interface Word {

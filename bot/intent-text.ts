@@ -1,3 +1,5 @@
+import { wordsOf } from './intent-services.ts';
+
 /** A person's words, made plain: no markup, no mention of the bot, no address; the addresses beside them. */
 export interface PlainText {
   /** In the person's own capitals, without addresses and e-mail addresses. */
@@ -6,6 +8,8 @@ export interface PlainText {
   readonly lower: string;
   /** As they were written, punctuation around them removed, each once. */
   readonly addresses: readonly string[];
+  /** Where each of them stands, as often as it does: after how many of the words. */
+  readonly places: readonly { readonly address: string; readonly wordsBefore: number }[];
   /** What was meant as an address and is none, such as `ftp://shop.example.com` or `shop..example.com`. */
   readonly unusable: readonly string[];
   /** Markup and mentions gone, addresses kept, e-mail addresses masked: what a model may read. */
@@ -27,17 +31,22 @@ const FILE_ENDINGS = /\.(?:js|ts|json|php|html?|css|xml|png|jpe?g|gif|pdf|txt|cs
 export function plainText(text: string): PlainText {
   const readable = withoutMarkup(text.slice(0, READ_CHARACTERS)).replace(EMAIL, ' [e-mail] ');
   const addresses = new Map<string, string>();
-  const words = readable.replace(ADDRESS, (match) => {
+  const met: string[] = [];
+  const marked = readable.replace(ADDRESS, (match) => {
     const address = trimAddress(match);
     if (!isAddress(address)) return match;
-    addresses.set(comparable(address), addresses.get(comparable(address)) ?? address);
-    return ` ${match.slice(address.length)} `;
+    const first = addresses.get(comparable(address)) ?? address;
+    addresses.set(comparable(address), first);
+    met.push(first);
+    return ` ${MARK} ${match.slice(address.length)} `;
   });
-  const folded = words.replaceAll('[e-mail]', ' ').replace(/\s+/g, ' ').trim();
+  const words = marked.replaceAll(MARK, ' ');
+  const folded = withoutMail(words);
   return {
     words: folded,
     lower: folded.toLowerCase(),
     addresses: [...addresses.values()],
+    places: placesOf(marked, met),
     unusable: [
       ...new Set(
         words
@@ -48,6 +57,22 @@ export function plainText(text: string): PlainText {
     ],
     readable: readable.replace(/\s+/g, ' ').trim(),
   };
+}
+
+/** Stands for an address while the words are counted; nobody can write it, see `withoutMarkup`. */
+const MARK = '\ue000';
+
+function placesOf(marked: string, met: readonly string[]): PlainText['places'] {
+  const parts = marked.split(MARK);
+  let wordsBefore = 0;
+  return met.map((address, index) => {
+    wordsBefore += wordsOf(withoutMail(parts[index] ?? '')).length;
+    return { address, wordsBefore };
+  });
+}
+
+function withoutMail(words: string): string {
+  return words.replaceAll('[e-mail]', ' ').replace(/\s+/g, ' ').trim();
 }
 
 /** The one address that was named; where there is more to it, nothing is taken on a guess. */
@@ -83,7 +108,7 @@ function withoutMarkup(text: string): string {
     .replace(/&gt;/g, '>')
     .replace(/&amp;/g, '&')
     .normalize('NFKC')
-    .replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '')
+    .replace(/[\u00ad\u200b-\u200f\u2060\ufeff\ue000]/g, '')
     .replace(/[‘’‚‛′]/g, "'")
     .replace(/[“”„‟«»″]/g, '"')
     .replace(/[‐‑‒–—―]/g, '-')

@@ -1,18 +1,28 @@
-import { type OperationId, parseOperationId } from '../core/ids.ts';
+import type { OperationId } from '../core/ids.ts';
 import type { Model } from '../core/ports/model.ts';
 import { findSecrets, type SecretKind } from '../core/redaction.ts';
 import { askModel } from './intent-model.ts';
 import {
+  leftover,
+  operationIdIn,
+  type Said,
+  STRONG,
+  STRONG_VERB,
+  targetNamed,
+  WEAK_VERB,
+  wantsWrite,
+} from './intent-said.ts';
+import {
   findMentions,
   isFiller,
   isGeneric,
-  type Mention,
   nearestService,
   type ServiceNames,
   type Word,
   wordsOf,
 } from './intent-services.ts';
-import { onlyAddress, type PlainText, plainText, type Unclear } from './intent-text.ts';
+import { askedFor, type SetUpTogether, several } from './intent-several.ts';
+import { onlyAddress, plainText, type Unclear } from './intent-text.ts';
 
 /** What a person wants. Services are ids; a target stands as the person wrote it. */
 export type Intent =
@@ -26,6 +36,7 @@ export type Intent =
       readonly unclear?: Unclear;
       readonly wantsWrite: boolean;
     }
+  | SetUpTogether
   | { readonly kind: 'target'; readonly target: string }
   | { readonly kind: 'audit'; readonly operationId?: OperationId }
   | { readonly kind: 'cancel'; readonly operationId?: OperationId }
@@ -77,13 +88,6 @@ export function parseIntent(text: string, services: readonly ServiceNames[]): Pa
   );
 }
 
-interface Said {
-  readonly plain: PlainText;
-  readonly words: readonly Word[];
-  readonly mentions: readonly Mention[];
-  readonly services: readonly ServiceNames[];
-}
-
 const SECRET_WORDS = {
   application_password: 'an application password',
   authorization_header: 'a sign-in header',
@@ -103,16 +107,6 @@ const SECRET_WORDS = {
   woocommerce_key: 'a WooCommerce API key',
 } satisfies { [K in SecretKind]: string };
 
-// Base forms only: `connected` and `the connection` report, `connect` asks.
-const STRONG =
-  "set[ -]?up|settup|set (?:[\\p{L}\\p{N}']+ ){1,6}up|con+ect|integrate|intergrate|instal+|configure|hook (?:[\\p{L}\\p{N}']+ ){0,6}up|wire (?:[\\p{L}\\p{N}']+ ){0,6}up|onboard|link up|" +
-  '(?:mind|about|start|begin|with|on) (?:setting up|connecting|integrating|installing|configuring)|' +
-  'einrichten|einzurichten|richte (?:[\\p{L}\\p{N}]+ ){0,6}ein|aufsetzen|setze? (?:[\\p{L}\\p{N}]+ ){0,6}auf|verbinden?|anbinden|binde (?:[\\p{L}\\p{N}]+ ){0,6}an|integrieren?|konfigurieren?|koppeln?|kopple|installieren?|anschließen|' +
-  'configurer?|connecter?|connectez|installez|relier?|intégrer?|configura[r]?|configurare|conectar?|conecta|instalar?|integrar?|vincular?|collega(?:re)?|koppelen|instellen|verbind';
-const WEAK =
-  'add|create|generate|make|get|give|need|want|enable|activate|start|register|link|use|issue|provision|renew|brauchen?|erstellen?|generieren?|hinzufügen|ajouter?|crear|añadir';
-const STRONG_VERB = new RegExp(`(?<![\\p{L}\\p{N}])(?:${STRONG})(?![\\p{L}\\p{N}])`, 'u');
-const WEAK_VERB = new RegExp(`(?<![\\p{L}\\p{N}])(?:${WEAK})(?![\\p{L}\\p{N}])`, 'gu');
 const NOT =
   "do n[o']?t|don'?t|do not|never|not|no|no longer|stop|avoid|won't|shouldn't|mustn't|wouldn't|can't|cannot|nicht|niemals|keine?n?|ne|pas|nunca|non|niet";
 const NEGATED = new RegExp(
@@ -249,9 +243,13 @@ function setUp(said: Said): Parsed | undefined {
   if (QUESTION.test(lower) && !POLITE.test(lower)) return sure(spokenOf);
   if (TROUBLE.test(lower) || REPORT.test(lower)) return { intent: spokenOf, isSure: false };
   if (mention) {
-    if (!verb && leftover(said).length > 0) return { intent: spokenOf, isSure: false };
-    const isOne = said.mentions.every(({ id }) => id === mention.id);
-    return { intent: request(said, { service: mention.id }), isSure: isOne };
+    const asked = askedFor(said);
+    if (asked.length === 0 || (!verb && leftover(said).length > 0)) return { intent: spokenOf, isSure: false };
+    const list = several(said);
+    if (list?.kind === 'together') return list;
+    if (list) return { intent: spokenOf, isSure: list.kind === 'choice' };
+    const service = asked[0]?.id ?? mention.id;
+    return { intent: request(said, { service }), isSure: asked.every(({ id }) => id === service) };
   }
   return verb ? withoutService(said, verb) : undefined;
 }
@@ -317,34 +315,6 @@ function request(said: Said, what: { service?: string; unknownService?: string }
   };
 }
 
-const NAMED =
-  /(?:^|\s)(?:for|at|of|named|called|connect|integrate|up|store|shop|für|bei|pour|para|per)\s+(?:(?:my|our|the)\s+)?(?:(?:store|shop)\s+)?["'(]?([a-z0-9][a-z0-9-]*)["')]?(?=$|[\s.,!?;])/gu;
-const NO_NAMES = /^(?:set|read|write|re|pre|e|co)-|-(?:up|only|write|in)$/;
-
-/**
- * A target without a dot, of a service that has such: `set up Shopify for my-shop`. A word with a hyphen or a digit where a
- * name belongs is one; any other word only when nothing else in the sentence is left to explain.
- */
-function targetNamed(said: Said, serviceId: string | undefined): string | undefined {
-  const pattern = said.services.find(({ id }) => id === serviceId)?.targetName;
-  if (pattern === undefined) return undefined;
-  const rest = leftover(said).map(({ lower }) => lower);
-  const names = [...said.plain.lower.matchAll(NAMED)]
-    .map(([, name = '']) => name)
-    .filter((name) => pattern.test(name) && !NO_NAMES.test(name) && operationIdIn(name) === undefined)
-    .filter((name) => /[a-z0-9]-[a-z0-9]|\p{L}\d|\d\p{L}/u.test(name) || (rest.length === 1 && rest[0] === name));
-  const [name, other] = new Set(names);
-  return other === undefined ? name : undefined;
-}
-
-function wantsWrite(lower: string): boolean {
-  const asked =
-    /\bread ?(?:[/&+_-]|and|plus)? ?write\b|\brw\b|\bwrit(?:e|ing) (?:access|permissions?|rights|scope|key)\b|\b(?:with|incl\w*|plus|need|want) (?:it )?write\b(?! (?:me|us|to|back)\b)|\b(?:full|all) (?:access|permissions|rights|control)\b|schreib(?:zugriff|recht|en)|vollzugriff/;
-  const refused =
-    /\b(?:no|not|without|w\/o|don't (?:need|want|give)|never|ohne|kein\w*|nicht)\b[^.,;!?]{0,24}(?:write|writing|full access|schreib\w*|vollzugriff)|\bread[ -]?only\b|\bonly read\b|\bnur les/;
-  return asked.test(lower) && !refused.test(lower);
-}
-
 function smallTalk({ plain, words }: Said): Parsed | undefined {
   const rest = plain.lower
     .replace(
@@ -373,26 +343,6 @@ function target(said: Said): Parsed | undefined {
 function unsure({ words, services, mentions }: Said): Parsed {
   const nearest = mentions[0]?.id ?? nearestService(words, services);
   return { intent: { kind: 'unsure', ...(nearest && { nearest }) }, isSure: false };
-}
-
-/** Words that are neither a service nor a verb nor part of any polite request. */
-function leftover({ words, mentions, plain }: Said): Word[] {
-  const named = new Set(
-    mentions.flatMap(({ firstWord, wordCount }) => Array.from({ length: wordCount }, (_, index) => firstWord + index)),
-  );
-  const verbs = new Set(plain.lower.match(WEAK_VERB));
-  const strong = STRONG_VERB.exec(plain.lower);
-  const isInVerb = (word: Word) =>
-    strong !== null && word.start >= strong.index && word.end <= strong.index + strong[0].length;
-  return words.filter(
-    (word, index) =>
-      !named.has(index) && !isFiller(word) && !isGeneric(word) && !verbs.has(word.lower) && !isInVerb(word),
-  );
-}
-
-function operationIdIn(lower: string): OperationId | undefined {
-  const match = /(?<![\p{L}\p{N}-])op-[0-9a-z]{8}(?![\p{L}\p{N}])/u.exec(lower);
-  return match ? parseOperationId(match[0]) : undefined;
 }
 
 function sure(intent: Intent): Parsed {

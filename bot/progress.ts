@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
-import { lackOfApprovers, possibleApprovers } from '../core/consent/policy.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -15,11 +14,11 @@ import { isEnd } from '../core/operations/states.ts';
 import type { Threads } from '../core/operations/threads.ts';
 import type { Activity, Chat, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
-import { consentCard, lackCard, reminderCard } from './cards/consent-card.ts';
 import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
+import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
 import { tellWhoAsked } from './unshown.ts';
@@ -223,7 +222,8 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
     if (!thread) return undefined;
     const operations = await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
     const wanted: Wanted[] = [];
-    for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation)));
+    const consentMessages = await consentMessagesOf(tx, deps, operations);
+    for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation, consentMessages)));
     return { thread, wanted, activity: activityOf(operations) };
   });
   if (!seen) return { waitMs: 0, readTo: 0n };
@@ -256,24 +256,15 @@ function activityOf(operations: readonly Operation[]): Activity | undefined {
   return operations.length > 0 ? 'over' : undefined;
 }
 
-async function wantedMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<Wanted[]> {
+async function wantedMessages(
+  tx: Transaction,
+  deps: ProgressDeps,
+  operation: Operation,
+  consentMessages: ConsentMessages,
+): Promise<Wanted[]> {
   const { id, customerId } = operation;
-  const wanted: Wanted[] = [];
+  const wanted: Wanted[] = [...(await consentMessages(operation))];
   const pause = isEnd(operation.state) ? undefined : await pauseOf(tx, customerId);
-  if (operation.request) {
-    const rules = await deps.customers.rules(tx, customerId);
-    const members = await deps.customers.members(tx, customerId);
-    const admins = await deps.customers.members(tx, customerId, 'admin');
-    const approvers = possibleApprovers(members, operation, rules);
-    const lack = lackOfApprovers(members, operation, rules);
-    const people = { approvers, admins, rules, lack, pause, publicUrl: deps.publicUrl?.() };
-    wanted.push({ slot: `consent:${id}`, card: consentCard(operation, people) });
-    if (operation.remindedAt)
-      wanted.push({ slot: `reminder:${operation.request.id}`, card: reminderCard(operation, people) });
-    // Where nobody was ever chosen, the card itself and the admins' first one ask for that.
-    const isInVain = operation.state === 'awaiting_consent' && (lack === 'own' || lack === 'too_few');
-    wanted.push({ slot: `lack:${id}`, card: lackCard(operation, people), isChangeOnly: !isInVain });
-  }
   const questions = operation.startedAt ? await questionsOf(tx, customerId, id) : [];
   const { state, hold } = operation;
   // The question shows the page that counts; its picture twice in a row would only push the buttons away.

@@ -1,7 +1,7 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { look, take } from '../core/limits.ts';
-import type { TooSoon } from '../core/operations/operations.ts';
+import type { Closed, NewOperation, TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
@@ -13,6 +13,7 @@ import { helpCard } from './cards/help-card.ts';
 import { clock, note, place, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import type { Intent } from './intent.ts';
+import type { Wish } from './intent-several.ts';
 import type { Unclear } from './intent-text.ts';
 import { eventRef, reply, whisperWords } from './speak.ts';
 
@@ -41,11 +42,19 @@ export async function requestSetUp(context: Context, asking: Asking, intent: Set
   const target = await found(context, asking, service, named);
   if (!target) return;
   if (target.kind === 'invalid') return refuseTarget(context, asking, service, intent.wantsWrite, target.reason);
-  await begin(context, asking, service, type, target, intent.wantsWrite);
+  await begin(context, asking, { service, type, target, wantsWrite: intent.wantsWrite });
+}
+
+/** What can be asked for: everything about it is known. */
+export interface Requested {
+  readonly service: Service;
+  readonly type: OperationTypeDefinition;
+  readonly target: Extract<Resolved, { kind: 'target' }>;
+  readonly wantsWrite: boolean;
 }
 
 /** The written address as the one that it answers at; `undefined`: too many could not be opened, which has been said. */
-async function found(
+export async function found(
   context: Context,
   { customerId, event }: Asking,
   service: Service,
@@ -84,39 +93,31 @@ export async function isAllowedChannel(
   return false;
 }
 
-async function begin(
+/** As the core is asked for it: in the vendor's own way, with what is usual there. */
+export function toAskFor(
   context: Context,
-  asking: Asking,
-  service: Service,
-  type: OperationTypeDefinition,
-  target: { origin: string; base: string },
-  wantsWrite: boolean,
-): Promise<void> {
-  const { customerId, member, thread } = asking;
+  { member, thread, event }: Asking,
+  { service, type, target, wantsWrite }: Requested,
+): NewOperation {
   const way = waysAt(type, context.publicUrl())[0] ?? type.ways[0];
   const permissions = permissionsIn(type, way)
     .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
     .map((p) => p.id);
-  const operation = await context.operations.request(customerId, {
-    threadId: thread.id,
-    requester: member,
-    service,
-    type,
-    way,
-    ...target,
-    permissions,
-    event: eventRef(asking.event),
-  });
+  const { origin, base } = target;
+  const what = { service, type, way, origin, base, permissions };
+  return { ...what, threadId: thread.id, requester: member, event: eventRef(event) };
+}
+
+export async function begin(context: Context, asking: Asking, requested: Requested): Promise<void> {
+  const { customerId, thread } = asking;
+  const input = toAskFor(context, asking, requested);
+  const operation = await context.operations.request(customerId, input);
   if (operation && 'closed' in operation) {
-    const card =
-      operation.closed === 'guide_only'
-        ? guideOnlyCard(type, target.base, permissions)
-        : note(`An admin does not let me work at ${place(target.base)}. Nothing was done.`, 'warning');
-    await reply(context, asking.event, card);
+    await reply(context, asking.event, closedCard(input, operation));
     return;
   }
   if (operation && 'tooSoon' in operation) {
-    await reply(context, asking.event, tooSoonCard(operation, target.base));
+    await reply(context, asking.event, tooSoonCard(operation, input.base));
     return;
   }
   await context.database.withCustomer(customerId, (tx) =>
@@ -124,6 +125,13 @@ async function begin(
   );
   await context.progress.refresh(customerId, thread.id);
   if (operation) await askForApprovers(context, operation);
+}
+
+/** An admin's settings leave it to people, or to nobody. */
+export function closedCard({ type, base, permissions }: NewOperation, { closed }: Closed): Card {
+  return closed === 'guide_only'
+    ? guideOnlyCard(type, base, permissions)
+    : note(`An admin does not let me work at ${place(base)}. Nothing was done.`, 'warning');
 }
 
 /** When to come back, in the reader's own time. */
@@ -149,7 +157,7 @@ function counted(count: number, one: string): string {
 }
 
 async function askForTarget(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
-  await remember(context, asking, service, wantsWrite);
+  await remember(context, asking, [{ service: service.id, wantsWrite }]);
   await reply(
     context,
     asking.event,
@@ -165,7 +173,7 @@ async function askWhichTarget(
   wantsWrite: boolean,
   { addresses, unusable }: Unclear,
 ): Promise<void> {
-  await remember(context, asking, service, wantsWrite);
+  await remember(context, asking, [{ service: service.id, wantsWrite }]);
   const words = [
     ...(unusable.length > 0 ? [`I can't use ${quoted(unusable, 'or')} as an address.`] : []),
     addresses.length > 1
@@ -177,11 +185,11 @@ async function askWhichTarget(
   await reply(context, asking.event, note(words.join(' '), 'warning'));
 }
 
-function exampleOf({ targetExample }: Service): string {
+export function exampleOf({ targetExample }: Service): string {
   return targetExample ?? 'shop.example.com';
 }
 
-function quoted(all: readonly string[], last: 'and' | 'or'): string {
+export function quoted(all: readonly string[], last: 'and' | 'or'): string {
   const each = all.slice(0, 5).map((address) => `“${address.length > 80 ? `${address.slice(0, 79)}…` : address}”`);
   return each.length < 2 ? each.join('') : `${each.slice(0, -1).join(', ')} ${last} ${each.at(-1)}`;
 }
@@ -194,7 +202,7 @@ async function refuseTarget(
   wantsWrite: boolean,
   reason: string,
 ): Promise<void> {
-  await remember(context, asking, service, wantsWrite);
+  await remember(context, asking, [{ service: service.id, wantsWrite }]);
   await reply(
     context,
     asking.event,
@@ -202,8 +210,14 @@ async function refuseTarget(
   );
 }
 
-function remember(context: Context, asking: Asking, service: Service, wantsWrite: boolean): Promise<void> {
-  const awaiting = { memberId: asking.member.id, service: service.id, wantsWrite, askedAt: new Date().toISOString() };
+/** What was asked stays asked until whoever asked writes what is missing. */
+export function remember(context: Context, asking: Asking, wishes: readonly Wish[]): Promise<void> {
+  const [first, second] = wishes;
+  if (!first) return Promise.resolve();
+  const awaiting = {
+    ...{ memberId: asking.member.id, service: first.service, wantsWrite: first.wantsWrite },
+    ...{ askedAt: new Date().toISOString(), ...(second && { together: [...wishes] }) },
+  };
   return context.database.withCustomer(asking.customerId, (tx) =>
     context.threads.setAwaiting(tx, asking.customerId, asking.thread.id, awaiting),
   );

@@ -2,6 +2,7 @@ import { canonical, type Json, sha256Hex } from '../core/canonical.ts';
 import type { Database } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { ThreadState, Threads } from '../core/operations/threads.ts';
+import { RESERVED } from '../core/operations/together.ts';
 import type { Activity, Card, Chat, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Places } from './places.ts';
@@ -86,9 +87,10 @@ export async function show(
     await chat.update(known.ref, card, { hasPlace });
     await keep(known.ref.ref, shown);
   } else {
-    if (!known) await keep(NOT_POSTED, '');
+    const isUntried = !known || known.shown === RESERVED;
+    if (isUntried) await keep(NOT_POSTED, '');
     const posted = await chat.post(thread.ref, card, { key: slot, hasPlace });
-    if (known) await chat.update(posted, card); // the crash may have come after an earlier post of this key
+    if (!isUntried) await chat.update(posted, card); // the crash may have come after an earlier post of this key
     await keep(posted.ref, shown);
   }
   return 0;

@@ -9,7 +9,7 @@ export interface ThreadSummary {
   /** When something last happened in it. */
   readonly at: Date;
   readonly isUnread: boolean;
-  /** Where its latest request stands. */
+  /** Where its requests stand. */
   readonly status: CardStatus | undefined;
 }
 
@@ -57,7 +57,7 @@ export function createViews(store: Store): Views {
         title: titleOf(id, messages),
         at: messages.at(-1)?.at ?? new Date(0),
         isUnread: messages.some((message) => isUnread(message, userId)),
-        status: messages.map(statusOf).findLast((status) => status !== undefined),
+        status: standingOf(messages),
       }));
   }
 
@@ -86,6 +86,13 @@ export function createViews(store: Store): Views {
 
 function isAddressedTo({ visibleTo, body }: Message, userId: string): boolean {
   return visibleTo === userId || (body.kind === 'card' && mentionsIn(body.card).has(userId));
+}
+
+/** What waits for a person comes first, then what runs: several requests may go on in a thread. Else the newest word counts. */
+function standingOf(messages: readonly Message[]): CardStatus | undefined {
+  const all = messages.flatMap((message) => statusOf(message) ?? []);
+  const latest = (tone: CardStatus['tone']) => all.findLast((status) => status.tone === tone);
+  return latest('waiting') ?? latest('running') ?? all.at(-1);
 }
 
 export function statusOf({ body }: Message): CardStatus | undefined {

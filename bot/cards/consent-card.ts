@@ -1,26 +1,22 @@
-import type { Lack, Rules } from '../../core/consent/policy.ts';
-import type { Member } from '../../core/customers/customers.ts';
-import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
-import type { Permission, Way } from '../../core/services/service.ts';
+import type { Way } from '../../core/services/service.ts';
 import { waysAt } from '../../core/services/ways.ts';
-import { pauseNote } from './pause-words.ts';
-import { bold, capital, clock, code, names, oneOf, person, place, shortHash, sideOf, text } from './text.ts';
-
-/** Who could decide as things stand, who can change that, and how many it takes. */
-export interface Deciders {
-  readonly approvers: readonly Member[];
-  readonly admins: readonly Member[];
-  readonly rules: Pick<Rules, 'approvalsRequired' | 'approverGroup'>;
-  /** Why those approvals can't be had. */
-  readonly lack: Lack | undefined;
-  /** Where this installation is reached: not every way is open everywhere. */
-  readonly publicUrl?: string | undefined;
-  /** The operator holds the customer's work back. */
-  readonly pause?: OperatorPause | undefined;
-}
+import {
+  audience,
+  type Deciders,
+  decided,
+  described,
+  granted,
+  held,
+  lackWords,
+  soFar,
+  whoMay,
+  widening,
+  withdraw,
+} from './consent-parts.ts';
+import { consentValue, wayValue } from './consent-values.ts';
+import { clock, code, person, place, shortHash, text } from './text.ts';
 
 /** The question, and later who answered it, when and how. */
 export function consentCard(operation: Operation, people: Deciders): Card {
@@ -31,66 +27,11 @@ export function consentCard(operation: Operation, people: Deciders): Card {
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
-      { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
-      { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
-      ...firstHere(operation),
-      ...seenByModel(operation),
-      ...unencrypted(operation),
-      ...replaced(operation),
-      plan(operation),
+      ...described(operation),
       ...held(operation, people),
-      ...decision(operation, people),
+      ...(operation.state === 'awaiting_consent' ? question(operation, people) : decided(operation)),
     ],
   };
-}
-
-/** How much there is to it, and what it will not do. */
-function outline({ plan, type, way, requester, service }: Operation): string {
-  const beta = way.standing === 'beta' ? ' Beta: not yet proven on the vendor’s own pages.' : '';
-  const who = requester.person.name;
-  const byHand = {
-    browser: '',
-    entered: `${who} makes the key, by steps that I show, and enters it on a one-time page; I check it and keep it. `,
-    granted: `${who} says yes on ${service.name}'s own page, which sends the key to me; I check it and keep it. No password is asked for. `,
-  };
-  return `${byHand[way.kind]}${plan.steps.length} steps, about ${way.typicalSeconds} seconds. ${type.reassurance}${beta}`;
-}
-
-/** Whoever approves looks twice at an address that nobody here has worked at before. */
-function firstHere({ plan, service }: Operation): readonly Block[] {
-  if (!plan.isFirstHere || service.home !== undefined) return [];
-  return [
-    { kind: 'text', text: [bold('First time here: '), text(`is ${place(plan.base)} the address that you mean?`)] },
-  ];
-}
-
-/** Said before anybody approves: pictures of the shop's pages may leave for the model's vendor. */
-function seenByModel({ plan: { asksModel } }: Operation): readonly Block[] {
-  if (!asksModel) return [];
-  const words =
-    'If a page is not as it was, pictures of it, with secrets blackened, may be shown to Anthropic’s model to find the way. The model decides nothing and gets no password and no key.';
-  return [{ kind: 'text', tone: 'quiet', text: [text(words)] }];
-}
-
-/** Said before anybody approves, and long before a password is typed. */
-function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
-  if (!isUnencrypted(origin)) return [];
-  const words =
-    'This address begins with http, not https: the password and the new key would travel unencrypted, so that anybody on the way could read them. If the shop can be opened with https, ask again with that address.';
-  return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
-}
-
-/** Said before anybody approves: the key that is there now leaves the vault. */
-function replaced({ plan: { replaces }, service }: Operation): readonly Block[] {
-  if (replaces === null) return [];
-  const words = `It takes the place of “${replaces}” in the vault. ${capital(sideOf(service))} goes on knowing that one until somebody revokes it there.`;
-  return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
-}
-
-/** While nothing runs at all, whoever decides knows what their word is worth. */
-function held({ state }: Operation, { pause }: Deciders): readonly Block[] {
-  if (state === 'awaiting_consent') return pauseNote(pause, 'What is approved now is kept, and starts when that ends.');
-  return state === 'awaiting_credentials' ? pauseNote(pause, 'It starts when that ends.') : [];
 }
 
 function provenance(operation: Operation): RichText {
@@ -108,146 +49,6 @@ function provenance(operation: Operation): RichText {
   ];
 }
 
-function granted(operation: Operation): readonly Permission[] {
-  return operation.type.permissions.filter((p) => operation.plan.permissions.includes(p.id));
-}
-
-/** What will be done, why, and what is kept: folded, because an approver has five seconds. */
-function plan(operation: Operation): Block {
-  return {
-    kind: 'details',
-    summary: 'What will be done, and why',
-    blocks: [
-      { kind: 'list', isNumbered: true, items: operation.plan.steps.map((step) => ({ text: [text(step.intent)] })) },
-      {
-        kind: 'facts',
-        rows: [
-          ...granted(operation).map((p) => ({ label: p.words, value: [text(p.reason)] })),
-          { label: 'Stored', value: [text(operation.plan.stores)] },
-          { label: 'Pages', value: onlyAt(originsOf(operation.plan)) },
-        ],
-      },
-    ],
-  };
-}
-
-function onlyAt(origins: readonly string[]): RichText {
-  return origins.flatMap((origin, index) => [text(index === 0 ? 'only ' : ', '), code(origin)]);
-}
-
-function decision(operation: Operation, people: Deciders): readonly Block[] {
-  const { grant, request, decidedBy } = operation;
-  if (operation.state === 'awaiting_consent') return question(operation, people);
-  if (grant)
-    return [
-      signature(operation),
-      ...(operation.state === 'awaiting_credentials' ? waitingForSignIn(operation) : entered(operation)),
-    ];
-  if (operation.state === 'denied' && decidedBy)
-    return [
-      {
-        kind: 'signature',
-        tone: 'refused',
-        text: [
-          text('Denied by '),
-          person(decidedBy.person),
-          ...at(request?.decidedAt),
-          ...because(operation.errorMessage),
-        ],
-      },
-    ];
-  return [
-    {
-      kind: 'signature',
-      tone: 'neutral',
-      text: [
-        text(
-          operation.state === 'expired'
-            ? 'Expired: nobody approved it in time. Nothing was done.'
-            : 'Cancelled before anybody approved it. Nothing was done.',
-        ),
-      ],
-    },
-  ];
-}
-
-function signature(operation: Operation): Block {
-  const { grant } = operation;
-  if (!grant) return { kind: 'signature', tone: 'neutral', text: [] };
-  const others = operation.approvals.filter(({ by }) => by.id !== grant.approver.id);
-  const words: RichText = [
-    text('Countersigned by '),
-    ...others.flatMap(
-      ({ by }, index): RichText => [bold(by.person.name), text(index === others.length - 1 ? ' and ' : ', ')],
-    ),
-    bold(grant.approver.person.name),
-    ...at(grant.grantedAt),
-    text(` · ${accessWords(operation)}`),
-  ];
-  return grant.revokedAt
-    ? { kind: 'signature', tone: 'refused', text: [...words, text(' · revoked'), ...at(grant.revokedAt)] }
-    : { kind: 'signature', tone: 'granted', text: words };
-}
-
-/** Who entered the sign-in or the key, and when: never what. */
-function entered({ signIn, way }: Operation): readonly Block[] {
-  if (!signIn) return [];
-  const words: RichText = [
-    text(
-      way.kind === 'granted' ? 'Key granted by ' : way.kind === 'entered' ? 'Key entered by ' : 'Sign-in entered by ',
-    ),
-    bold(signIn.by.person.name),
-    ...at(signIn.at),
-    ...(way.kind !== 'browser' ? [] : [text(', deleted when the operation ends')]),
-  ];
-  return [{ kind: 'signature', tone: 'granted', text: words }];
-}
-
-function waitingForSignIn(operation: Operation): readonly Block[] {
-  const { requester, id, service, way } = operation;
-  const isKey = way.kind !== 'browser';
-  const label = isKey ? 'Enter the key' : 'Enter the sign-in';
-  const enter: Button = { label, style: 'primary', action: 'enter_sign_in', value: id };
-  const what = isKey
-    ? ' to make the key and enter it on a one-time page, which shows the steps. Never write it here.'
-    : ` to enter the ${service.name} sign-in on a one-time page. Never write it here.`;
-  return [
-    {
-      kind: 'text',
-      text: [text('Waiting for '), person(requester.person), text(what)],
-    },
-    {
-      kind: 'actions',
-      buttons: [{ ...enter, for: [requester.person] }, withdraw(operation)],
-    },
-  ];
-}
-
-/** Whoever asked may change their mind; approvers and admins have Deny, and Stop. */
-function withdraw({ id, requester }: Operation): Button {
-  const confirm = {
-    title: 'Withdraw this request?',
-    text: 'Nothing was done yet, and nothing will be.',
-    yes: 'Withdraw it',
-    isSafe: true,
-  };
-  return { label: 'Withdraw', style: 'danger', action: 'stop', value: id, confirm, for: [requester.person] };
-}
-
-/** Whom the buttons of the question are for: as far as a card can know, since a group's people are the platform's to tell. */
-function audience(operation: Operation, { approvers, rules }: Deciders) {
-  if (rules.approverGroup !== null) return { approve: {}, deny: {}, change: {} };
-  const { requester, approvals, widened } = operation;
-  const persons = (members: readonly Member[]) => ({ for: members.map(({ person }) => person) });
-  // Whoever added permissions can't approve them, and may still deny.
-  const deniers = [...approvers, ...widened.map(({ by }) => by).filter(({ id }) => id !== requester.id)];
-  return {
-    approve: persons(approvers.filter(({ personId }) => approvals.every(({ by }) => by.personId !== personId))),
-    deny: persons(deniers),
-    change: persons([requester, ...deniers]),
-  };
-}
-
 /** The two decisions alone, for where the card itself is not: Approve says once more what is agreed to. */
 export function decisionButtons(operation: Operation): readonly Button[] {
   const value = consentValue(operation.id, operation.planHash);
@@ -257,7 +58,7 @@ export function decisionButtons(operation: Operation): readonly Button[] {
   ];
 }
 
-function question(operation: Operation, people: Deciders): readonly Block[] {
+export function question(operation: Operation, people: Deciders): readonly Block[] {
   const value = consentValue(operation.id, operation.planHash);
   const to = audience(operation, people);
   const change: Button = {
@@ -320,172 +121,19 @@ function approval(operation: Operation): NonNullable<Button['confirm']> {
   };
 }
 
-/** `Abel, Anna or Cem may approve; 2 of them have to. Nothing happens before that.` */
-function whoMay({ approvers, rules }: Deciders): string {
-  const group = rules.approverGroup === null ? [] : [`anybody in the group ${rules.approverGroup}`];
-  const who = oneOf([...approvers.map(({ person: { name } }) => name), ...group]);
-  const several = rules.approvalsRequired > 1 ? `; ${rules.approvalsRequired} of them have to` : '';
-  return `${who} may approve${several}. Nothing happens before that.`;
-}
-
-/** `1 of 2: Abel at 09:14`, and whether the rest can be had at all. */
-function soFar(operation: Operation, { admins, rules, lack }: Deciders): readonly Block[] {
-  const { approvals } = operation;
-  const required = rules.approvalsRequired;
-  if (required === 1) return [];
-  const given = approvals.flatMap(
-    ({ by, at: moment }, index): RichText => [text(index === 0 ? ': ' : ', '), bold(by.person.name), ...at(moment)],
-  );
-  const count: Block = {
-    kind: 'signature',
-    tone: approvals.length > 0 ? 'granted' : 'neutral',
-    text: [text(`${approvals.length} of ${required} approvals`), ...given],
-  };
-  if (lack === undefined) return [count];
-  return [count, { kind: 'text', tone: 'warning', text: [text(lackWords(lack, operation, admins))] }];
-}
-
-/** What is missing, and who can do something about it. */
-function lackWords(lack: Lack, { requester, widened }: Operation, admins: readonly Member[]): string {
-  switch (lack) {
-    case 'nobody':
-      return `Nobody may approve this yet. ${names(admins)} can choose who does.`;
-    case 'own': {
-      const who = widened.length > 0 ? 'asked for it or added to it' : `asked for it, ${requester.person.name}`;
-      return `Nobody can approve this as things stand: nobody else may approve than who ${who}. ${names(admins)} can choose somebody else, with /countersign settings.`;
-    }
-    case 'too_few':
-      return `There are fewer people who may approve this than it takes. ${names(admins)} can change that, with /countersign settings.`;
-  }
-}
-
-/**
- * A message of its own, which calls the admins: a card that is edited in place tells nobody that what it asks can't be had
- * any more. Without a lack it is settled.
- */
-export function lackCard(operation: Operation, { lack, admins }: Pick<Deciders, 'lack' | 'admins'>): Card {
-  const { id } = operation;
-  if (lack === undefined || operation.state !== 'awaiting_consent') {
-    const words = `The word about who may approve ${id} is settled: see its card above.`;
-    return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
-  }
-  const words = lackWords(lack, operation, admins);
-  return {
-    summary: `${id} waits in vain: ${words}`,
-    blocks: [
-      { kind: 'text', tone: 'warning', text: [...called(admins), code(id), text(` waits in vain. ${words}`)] },
-      {
-        kind: 'actions',
-        buttons: [{ label: 'Choose approvers', style: 'primary', action: 'choose_approvers', value: id }],
-      },
-    ],
-  };
-}
-
-/** `Ada, Abel: ` */
-function called(members: readonly Member[]): RichText {
-  const all = members.flatMap(({ person: who }, index): RichText => [text(index === 0 ? '' : ', '), person(who)]);
-  return all.length > 0 ? [...all, text(': ')] : [];
-}
-
-/** More than was asked for: said, with whose wish it is. */
-function widening({ widened, requester, type }: Operation): readonly Block[] {
-  return [...new Set(widened.map(({ by }) => by.id))].map((id) => {
-    const theirs = widened.filter(({ by }) => by.id === id);
-    const added = theirs.map(
-      ({ permission }) => type.permissions.find((p) => p.id === permission)?.words ?? permission,
-    );
-    const who = theirs[0]?.by.person.name ?? 'Somebody';
-    const words = `${who} added “${added.join('”, “')}”, which ${requester.person.name} did not ask for. So somebody other than ${who} has to approve.`;
-    return { kind: 'text', tone: 'warning', text: [text(words)] };
-  });
-}
-
-/** Half of the time is over: those who may approve are named once more. */
-export function reminderCard(operation: Operation, people: Pick<Deciders, 'approvers' | 'admins' | 'lack'>): Card {
-  const title = `${operation.type.title} for ${place(operation.plan.base)}`;
-  const { request } = operation;
-  if (operation.state !== 'awaiting_consent' || !request) {
-    const words = `The reminder about ${operation.id} is settled: see its card above.`;
-    return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
-  }
-  const { approvers, admins, lack } = people;
-  return {
-    summary: `Still waiting for approval: ${title}`,
-    blocks: [
-      {
-        kind: 'text',
-        text: [
-          ...called(approvers),
-          text(`“${title}” still waits for approval. It lapses`),
-          ...at(request.expiresAt),
-          text('. The card above has the buttons.'),
-        ],
-      },
-      ...(lack === undefined
-        ? []
-        : [{ kind: 'text', tone: 'warning', text: [text(lackWords(lack, operation, admins))] } satisfies Block]),
-    ],
-  };
-}
-
-/** What a button of the consent card carries: the operation and the plan that was shown. */
-export function consentValue(operationId: string, planHash: string): string {
-  return `${operationId} ${planHash}`;
-}
-
-/** @returns undefined for anything that the card did not write. */
-export function readConsentValue(value: string): { operationId: string; planHash: string } | undefined {
-  const [operationId, planHash, ...rest] = value.split(' ');
-  return operationId && planHash && rest.length === 0 ? { operationId, planHash } : undefined;
-}
-
 function otherWays({ type, way }: Operation, { publicUrl }: Deciders): readonly Way[] {
   return waysAt(type, publicUrl).filter(({ id }) => id !== way.id);
 }
 
-/** What the button of another way carries: the same, and the way. */
-function wayValue({ id, planHash }: Operation, way: string): string {
-  return `${consentValue(id, planHash)} ${way}`;
-}
-
-/** @returns undefined for anything that the card did not write. */
-export function readWayValue(value: string): { readonly shown: string; readonly way: string } | undefined {
-  const at = value.lastIndexOf(' ');
-  const shown = value.slice(0, Math.max(0, at));
-  return readConsentValue(shown) && { shown, way: value.slice(at + 1) };
-}
-
-/** `read only`, `read and write` */
-export function accessWords(operation: Operation): string {
-  const scope = operation.plan.values.scope;
-  if (scope === 'account') return 'everything that the account may';
-  return scope === 'read'
-    ? 'read only'
-    : scope === 'write'
-      ? 'write only'
-      : scope === 'read_write'
-        ? 'read and write'
-        : 'as shown';
-}
-
-function at(moment: Date | null | undefined): RichText {
-  return moment ? [text(' at '), clock(moment)] : [];
-}
-
-function because(reason: string | null | undefined): RichText {
-  return reason ? [text(`: “${reason}”`)] : [];
-}
-
 /** Later on it is the operation's other messages that say where it stands. */
-function waiting({ state, way }: Operation): Pick<Card, 'status'> {
+export function waiting({ state, way }: Operation): Pick<Card, 'status'> {
   if (state === 'awaiting_consent') return { status: { tone: 'waiting', words: 'Waiting for approval' } };
   if (state === 'awaiting_credentials')
     return { status: { tone: 'waiting', words: `Waiting for the ${way.kind !== 'browser' ? 'key' : 'sign-in'}` } };
   return {};
 }
 
-function standing(operation: Operation): string {
+export function standing(operation: Operation): string {
   if (operation.state === 'awaiting_consent') return 'waiting for approval';
   if (operation.state === 'awaiting_credentials')
     return `countersigned, waiting for the ${operation.way.kind !== 'browser' ? 'key' : 'sign-in'}`;

@@ -39,7 +39,7 @@ export function progressCard(
   const search = searchWords(operation);
   return {
     summary: title,
-    status: statusOf(operation),
+    ...(isEnd(operation.state) ? {} : { status: statusOf(operation) }),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'steps', items: lines },

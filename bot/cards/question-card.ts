@@ -68,7 +68,8 @@ function summaryOf({ operation, question }: Asked, standing: Standing): string {
 function statusOf({ operation: { state }, question }: Asked, standing: Standing): CardStatus {
   if (standing === 'open') return { tone: 'waiting', words: waitsFor(question) };
   if (standing === 'lapsed') return { tone: 'waiting', words: 'Paused' };
-  return state === 'queued' || state === 'in_progress' || state === 'completed'
+  if (state === 'completed') return { tone: 'done', words: 'Done' };
+  return state === 'queued' || state === 'in_progress'
     ? { tone: 'running', words: 'Running' }
     : { tone: 'failed', words: 'Over' };
 }

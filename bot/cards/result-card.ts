@@ -2,7 +2,7 @@ import { isRetryable } from '../../core/operations/control.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
-import { accessWords } from './consent-card.ts';
+import { accessWords } from './consent-parts.ts';
 import { bold, capital, code, person, place, seconds, sideOf, text } from './text.ts';
 
 /** Of the hash in hex: 64 bits, so that nobody makes another chain that the thread would still agree with. */

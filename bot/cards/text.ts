@@ -36,6 +36,11 @@ export function oneOf(all: readonly string[]): string {
   return all.length <= 1 ? (all[0] ?? 'nobody') : `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
 }
 
+/** `Ana`, `Ana and Ben`, `Ana, Ben and Cem` */
+export function allOf(all: readonly string[]): string {
+  return all.length <= 1 ? (all[0] ?? 'nothing') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
+}
+
 /** The shop as people know it: `shop.example.com`, `localhost:4001/shop`. */
 export function place(base: string): string {
   const url = new URL(base);

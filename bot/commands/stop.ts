@@ -3,7 +3,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../../core/
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { ThreadState } from '../../core/operations/threads.ts';
-import type { ChatEvent } from '../../core/ports/chat.ts';
+import type { Button, Card, ChatEvent } from '../../core/ports/chat.ts';
 import { bold, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
@@ -21,7 +21,11 @@ export async function stopOperation(
   words: string,
 ): Promise<void> {
   const id = await namedOrOnly(context, customerId, event, words, ({ state }) => !isEnd(state));
-  if (!id) return whisperWords(context, event, `${whichWords(words, 'stop')} Nothing was stopped.`);
+  if (!id) {
+    const open = words.trim() === '' ? await openInThread(context, customerId, event) : [];
+    if (open.length > 1) return whisper(context, event, whichCard(open));
+    return whisperWords(context, event, `${whichWords(words, 'stop')} Nothing was stopped.`);
+  }
   const wish = { operationId: id, by: member, event: eventRef(event) };
   const outcome = await context.control.cancel(customerId, wish);
   switch (outcome.kind) {
@@ -40,6 +44,50 @@ export async function stopOperation(
     default:
       return outcome satisfies never;
   }
+}
+
+async function openInThread(context: Context, customerId: CustomerId, event: ChatEvent): Promise<readonly Operation[]> {
+  return context.database.withCustomer(customerId, async (tx) => {
+    const thread = await context.threads.open(tx, customerId, event.thread);
+    const operations = await context.operations.ofThread(tx, customerId, thread.id);
+    return operations.filter(({ state }) => !isEnd(state)).slice(-SHOWN);
+  });
+}
+
+/** Several requests go on in the thread: a word does not say which is meant, a button does. */
+function whichCard(open: readonly Operation[]): Card {
+  const every = open.length === 2 ? 'both' : `all ${open.length}`;
+  const words = `${open.length} requests go on in this thread. Which shall be stopped? Nothing was stopped yet.`;
+  const isOnly = ({ service }: Operation) => open.filter((other) => other.service.id === service.id).length === 1;
+  const each = open.map(
+    (operation): Button => ({
+      label: `Stop ${isOnly(operation) ? operation.service.name : operation.id}`,
+      ...{ style: 'plain', action: 'stop', value: operation.id },
+    }),
+  );
+  const value = open.map(({ id }) => id).join(' ');
+  return {
+    summary: words,
+    blocks: [
+      { kind: 'text', text: [text(words)] },
+      operationList(open),
+      {
+        kind: 'actions',
+        buttons: [{ label: `Stop ${every}`, style: 'danger', action: 'stop_together', value }, ...each],
+      },
+    ],
+  };
+}
+
+/** The operations that a button names, each as if its own Stop had been pressed. */
+export async function stopTogether(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: Extract<ChatEvent, { kind: 'action' }>,
+): Promise<void> {
+  for (const id of event.value.split(' ').slice(0, SHOWN))
+    await stopOperation(context, customerId, member, { ...event, id: `${event.id}/${id}` }, id);
 }
 
 /** The platform's own Stop: everything that is open in the thread, each as if its own button had been pressed. */

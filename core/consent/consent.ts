@@ -13,6 +13,7 @@ import type { Vault } from '../vault/vault.ts';
 import {
   type Approved,
   type Click,
+  type ClickOnSeveral,
   collected,
   createDecisions,
   type DecisionDeps,
@@ -20,8 +21,10 @@ import {
   type Ready,
   type Refused,
   type Repeated,
+  type Shown,
   type Stale,
   type Subject,
+  type Together,
 } from './decisions.ts';
 import {
   type ConsentRecord,
@@ -35,17 +38,17 @@ import {
 import { deleteUnkept } from './standing.ts';
 import { type ConsentVerdict, stillApproved, verdictOn } from './verdict.ts';
 
-export type { Click } from './decisions.ts';
+export type { Click, Shown, Together } from './decisions.ts';
 export type { ConsentVerdict } from './verdict.ts';
 
-export type Decision =
-  /** `next` is where the operation went. */
-  | { readonly kind: 'granted'; readonly operation: Operation; readonly next: 'queued' | 'awaiting_credentials' }
-  | { readonly kind: 'denied'; readonly operation: Operation }
-  | Approved
-  | Refused
-  | Repeated
-  | Stale;
+export type Decision = Granted | Denied | Approved | Refused | Repeated | Stale;
+export type Granted = {
+  readonly kind: 'granted';
+  readonly operation: Operation;
+  /** Where the operation went. */
+  readonly next: 'queued' | 'awaiting_credentials';
+};
+export type Denied = { readonly kind: 'denied'; readonly operation: Operation };
 
 export type Extension =
   | { readonly kind: 'extended'; readonly expiresAt: Date }
@@ -63,6 +66,22 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
   grant(customerId: CustomerId, click: Click): Promise<Decision>;
   /** Ends the question, whoever has approved it so far. The reason lies in the sealed words of the trail alone. */
   deny(customerId: CustomerId, click: Omit<Click, 'planHash'>, reason: string): Promise<Decision>;
+  /**
+   * `grant` for each of several plans that one card showed, in one transaction: each its own countersignature and its own
+   * entries; where one can't be approved, none is.
+   */
+  grantTogether(
+    customerId: CustomerId,
+    shown: readonly Shown[],
+    click: ClickOnSeveral,
+  ): Promise<Together<Granted | Approved>>;
+  /** `deny`, likewise. */
+  denyTogether(
+    customerId: CustomerId,
+    shown: readonly Shown[],
+    click: ClickOnSeveral,
+    reason: string,
+  ): Promise<Together<Denied>>;
   /** Lets an operation run longer, as far as its plan said that it may. */
   extend(customerId: CustomerId, click: Omit<Click, 'planHash'>, until: Date): Promise<Extension>;
   /** Takes back every countersignature of the operation, standing ones included; a running one stops before its next action. */
@@ -174,34 +193,53 @@ export function createConsents(deps: ConsentDeps): Consents {
     });
   };
 
+  const complete =
+    (click: ClickOnSeveral) =>
+    async (tx: Transaction, ready: Ready): Promise<Granted> => {
+      const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
+      await insertConsent(tx, database, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
+      const next = await moveOn(tx, deps, ready, click, expiresAt);
+      return { kind: 'granted', operation: ready.operation, next };
+    };
+
+  const end =
+    (click: ClickOnSeveral, reason: string) =>
+    async (tx: Transaction, { operation, request, by, now }: Ready): Promise<Denied> => {
+      const { customerId, id: operationId } = operation;
+      await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, now });
+      const entry = { kind: 'operation.denied', actor: by.id, payload: { reason, ...collected(click) } } as const;
+      await mover.move(tx, customerId, {
+        operationId,
+        from: ['awaiting_consent'],
+        to: 'denied',
+        entry,
+      });
+      const after = await operations.get(tx, customerId, operationId);
+      return { kind: 'denied', operation: after ?? operation };
+    };
+
+  /** Read after the commit: a worker begins while the click is still being answered. */
+  const asItIsNow = async (granted: Granted): Promise<Granted> => {
+    const { customerId, id } = granted.operation;
+    const after = await database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+    return { ...granted, operation: after ?? granted.operation };
+  };
+
   return {
     mayDecide: decisions.mayDecide,
     async grant(customerId, click) {
-      const decision = await decisions.approve(customerId, click, currentPlan, async (tx, ready) => {
-        const expiresAt = new Date(ready.now.getTime() + CONSENT_GRANT_MINUTES * 60_000);
-        await insertConsent(tx, database, ready, click, { permissions: ready.operation.plan.permissions, expiresAt });
-        const next = await moveOn(tx, deps, ready, click, expiresAt);
-        return { kind: 'granted', operation: ready.operation, next } as const;
-      });
-      if (decision.kind !== 'granted') return decision;
-      // Read after the commit: a worker begins while the click is still being answered.
-      const { id } = decision.operation;
-      const after = await database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
-      return { ...decision, operation: after ?? decision.operation };
+      const decision = await decisions.approve(customerId, click, currentPlan, complete(click));
+      return decision.kind === 'granted' ? asItIsNow(decision) : decision;
     },
-    deny: (customerId, click, reason) =>
-      decisions.decide(customerId, click, 'deny', plan, async (tx, { operation, request, by, now }) => {
-        await closeRequest(tx, request, { decision: 'denied', by: by.id, method: click.method, now });
-        const entry = { kind: 'operation.denied', actor: by.id, payload: { reason, ...collected(click) } } as const;
-        await mover.move(tx, customerId, {
-          operationId: operation.id,
-          from: ['awaiting_consent'],
-          to: 'denied',
-          entry,
-        });
-        const after = await operations.get(tx, customerId, operation.id);
-        return { kind: 'denied', operation: after ?? operation } as const;
-      }),
+    deny: (customerId, click, reason) => decisions.decide(customerId, click, 'deny', plan, end(click, reason)),
+    async grantTogether(customerId, shown, click) {
+      const outcome = await decisions.approveTogether(customerId, shown, click, currentPlan, complete(click));
+      if (outcome.kind === 'none') return outcome;
+      const each = outcome.each.map((decision) => (decision.kind === 'granted' ? asItIsNow(decision) : decision));
+      return { kind: 'decided', each: await Promise.all(each) };
+    },
+    denyTogether: (customerId, shown, click, reason) =>
+      decisions.decideTogether(customerId, shown, click, 'deny', plan, end(click, reason)),
     extend: (customerId, click, until) =>
       decisions.decide(customerId, click, 'approve', grantedPlan, async (tx, ready): Promise<Extension> => {
         const { operation, rules, by } = ready;
@@ -256,7 +294,7 @@ async function moveOn(
   tx: Transaction,
   deps: ConsentDeps,
   { operation, by, now }: Ready,
-  click: Click,
+  click: ClickOnSeveral,
   expires: Date,
 ): Promise<'queued' | 'awaiting_credentials'> {
   const { customerId, id: operationId } = operation;

@@ -65,6 +65,14 @@ export interface DecisionDeps {
   identify(person: Person, group?: string): Promise<Standing>;
 }
 
+/** What somebody decides on in one go: each question as its card showed it. */
+export type Shown = Pick<Click, 'operationId' | 'planHash'>;
+
+/** In the order in which they were shown. `none`: what stood in the way, of each question that could not be decided so; nothing was decided. */
+export type Together<T> =
+  | { readonly kind: 'decided'; readonly each: readonly T[] }
+  | { readonly kind: 'none'; readonly why: readonly (Refused | Repeated | Stale)[] };
+
 export interface Decisions {
   mayDecide(
     customerId: CustomerId,
@@ -90,7 +98,26 @@ export interface Decisions {
     subject: Subject,
     complete: (tx: Transaction, ready: Ready) => Promise<T>,
   ): Promise<T | Approved | Refused | Repeated | Stale>;
+  /** `decide` for each of several questions, in one transaction: all of them or none. @throws TypeError for one that is named twice. */
+  decideTogether<T>(
+    customerId: CustomerId,
+    shown: readonly Shown[],
+    click: ClickOnSeveral,
+    decision: 'approve' | 'deny',
+    subject: Subject,
+    carryOut: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<Together<T>>;
+  /** `approve` for each of several questions, in one transaction: all of them, exactly as shown, or none. */
+  approveTogether<T>(
+    customerId: CustomerId,
+    shown: readonly Shown[],
+    click: ClickOnSeveral,
+    subject: Subject,
+    complete: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<Together<T | Approved>>;
 }
+
+export type ClickOnSeveral = Omit<Click, 'operationId' | 'planHash'>;
 
 /** The way of every decision: who it is, by the platform's word; then, under the operation's lock, whether they may. */
 export function createDecisions(deps: DecisionDeps): Decisions {
@@ -116,6 +143,108 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     }
   };
 
+  /** Whether this person may decide on the operation's question, under its lock. Who may not is on record. */
+  const examine = async (
+    tx: Transaction,
+    customerId: CustomerId,
+    vouched: Vouched,
+    operation: Operation,
+    click: ClickOnSeveral,
+    decision: 'approve' | 'deny',
+    subject: Subject,
+  ): Promise<Ready | Refused | Stale> => {
+    const request = await subject.find(tx, operation);
+    const question = (request && (await subject.question?.(tx, operation, request))) ?? operation;
+    const rules = await customers.rules(tx, customerId);
+    const by = await asOfNow(tx, customers, customerId, click.by);
+    const permitted = judge(by, question, rules, vouched, decision);
+    if (!permitted.isPermitted || typeof by === 'string') {
+      const why = permitted.isPermitted ? 'not_verified' : permitted.why;
+      const memberId = typeof by === 'string' ? undefined : by.id;
+      const asked = request ?? operation.request;
+      const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
+      if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
+      if (asked) await addEvent(tx, database, asked, event);
+      const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
+      await audit.append(tx, customerId, { ...entry, payload: { why } });
+      return { kind: 'refused', why };
+    }
+    if (!request) return { kind: 'stale', operation };
+    const now = await databaseNow(tx);
+    return { operation, request, by, basis: permitted.basis, rules, now };
+  };
+
+  /** Adds the approval of somebody who may; `complete` runs with the one that makes them enough. */
+  const addApproval = async <T>(
+    tx: Transaction,
+    ready: Ready,
+    click: ClickOnSeveral,
+    subject: Subject,
+    complete: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<T | Approved> => {
+    const { operation, request, by, basis, rules } = ready;
+    const { customerId } = operation;
+    const before = await countedApprovals(tx, customerId, request.id);
+    const isNew = !before.some(({ personId }) => personId === by.personId);
+    if (isNew) {
+      const { method } = click;
+      const permissions = subject.permissions(operation, request);
+      await addEvent(tx, database, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
+    }
+    const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;
+    if (approvals.length >= rules.approvalsRequired) return complete(tx, ready);
+    if (!isNew) return { kind: 'already_approved', operation } as const;
+    const required = rules.approvalsRequired;
+    await audit.append(tx, customerId, {
+      kind: 'consent.approved',
+      operationId: operation.id,
+      actor: by.id,
+      planHash: request.planHash,
+      payload: { approvals: approvals.length, required, ...collected(click) },
+    });
+    const after = (await operations.get(tx, customerId, operation.id)) ?? operation;
+    return { kind: 'approved', operation: after, approvals: approvals.length, required } as const;
+  };
+
+  /**
+   * First all of the locks, in the order of the ids, so that nobody waits in a circle: who is refused is written into the
+   * chain, and whoever holds that waits for no row. Then all of the questions, and only then the first of the decisions.
+   */
+  const together = async <T>(
+    customerId: CustomerId,
+    shown: readonly Shown[],
+    click: ClickOnSeveral,
+    decision: 'approve' | 'deny',
+    subject: Subject,
+    isAsShown: (ready: Ready, shown: Shown) => boolean,
+    carryOut: (tx: Transaction, ready: Ready) => Promise<T>,
+  ): Promise<Together<T>> => {
+    const ids = [...new Set(shown.map(({ operationId }) => operationId))].sort();
+    if (ids.length < shown.length) throw new TypeError('Each operation is decided on once.');
+    const vouched = await standingOf(customerId, click.by);
+    return database.withCustomer(customerId, async (tx) => {
+      const isFirst = await takeEvent(tx, customerId, click.event);
+      const locked = new Map<string, Operation | undefined>();
+      for (const id of ids) locked.set(id, await lockedOperation(tx, operations, customerId, id));
+      const found = shown.map((asked) => ({ asked, operation: locked.get(asked.operationId) }));
+      if (!isFirst) return { kind: 'none', why: found.map(({ operation }) => ({ kind: 'repeated', operation })) };
+      const ready: Ready[] = [];
+      const why: (Refused | Stale)[] = [];
+      for (const { asked, operation } of found) {
+        const examined: Ready | Refused | Stale = operation
+          ? await examine(tx, customerId, vouched, operation, click, decision, subject)
+          : { kind: 'stale', operation };
+        if ('kind' in examined) why.push(examined);
+        else if (isAsShown(examined, asked)) ready.push(examined);
+        else why.push({ kind: 'stale', operation });
+      }
+      if (why.length > 0) return { kind: 'none', why };
+      const each: T[] = [];
+      for (const one of ready) each.push(await carryOut(tx, one));
+      return { kind: 'decided', each };
+    });
+  };
+
   const decisions: Decisions = {
     async mayDecide(customerId, member, question, decision) {
       const vouched = await standingOf(customerId, member);
@@ -131,59 +260,32 @@ export function createDecisions(deps: DecisionDeps): Decisions {
         const operation = await lockedOperation(tx, operations, customerId, click.operationId);
         if (!isFirst) return { kind: 'repeated', operation };
         if (!operation) return { kind: 'stale', operation };
-        const request = await subject.find(tx, operation);
-        const question = (request && (await subject.question?.(tx, operation, request))) ?? operation;
-        const rules = await customers.rules(tx, customerId);
-        const by = await asOfNow(tx, customers, customerId, click.by);
-        const permitted = judge(by, question, rules, vouched, decision);
-        if (!permitted.isPermitted || typeof by === 'string') {
-          const why = permitted.isPermitted ? 'not_verified' : permitted.why;
-          const memberId = typeof by === 'string' ? undefined : by.id;
-          const asked = request ?? operation.request;
-          const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
-          if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
-          if (asked) await addEvent(tx, database, asked, event);
-          const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
-          await audit.append(tx, customerId, { ...entry, payload: { why } });
-          return { kind: 'refused', why };
-        }
-        if (!request) return { kind: 'stale', operation };
-        const now = await databaseNow(tx);
-        return carryOut(tx, { operation, request, by, basis: permitted.basis, rules, now });
+        const ready = await examine(tx, customerId, vouched, operation, click, decision, subject);
+        return 'kind' in ready ? ready : carryOut(tx, ready);
       });
     },
     approve: (customerId, click, subject, complete) =>
       decisions.decide(customerId, click, 'approve', subject, async (tx, ready) => {
-        const { operation, request, by, basis, rules } = ready;
-        if (request.decision !== null || request.expiresAt <= ready.now || click.planHash !== request.planHash)
-          return { kind: 'stale', operation } as const;
-        const before = await countedApprovals(tx, customerId, request.id);
-        const isNew = !before.some(({ personId }) => personId === by.personId);
-        if (isNew) {
-          const { method } = click;
-          const permissions = subject.permissions(operation, request);
-          await addEvent(tx, database, request, { kind: 'approved', memberId: by.id, method, basis, permissions });
-        }
-        const approvals = isNew ? await countedApprovals(tx, customerId, request.id) : before;
-        if (approvals.length >= rules.approvalsRequired) return complete(tx, ready);
-        if (!isNew) return { kind: 'already_approved', operation } as const;
-        const required = rules.approvalsRequired;
-        await audit.append(tx, customerId, {
-          kind: 'consent.approved',
-          operationId: operation.id,
-          actor: by.id,
-          planHash: request.planHash,
-          payload: { approvals: approvals.length, required, ...collected(click) },
-        });
-        const after = (await operations.get(tx, customerId, operation.id)) ?? operation;
-        return { kind: 'approved', operation: after, approvals: approvals.length, required } as const;
+        if (!isOpenAsShown(ready, click)) return { kind: 'stale', operation: ready.operation } as const;
+        return addApproval(tx, ready, click, subject, complete);
       }),
+    decideTogether: (customerId, shown, click, decision, subject, carryOut) =>
+      together(customerId, shown, click, decision, subject, () => true, carryOut),
+    approveTogether: (customerId, shown, click, subject, complete) =>
+      together(customerId, shown, click, 'approve', subject, isOpenAsShown, (tx, ready) =>
+        addApproval(tx, ready, click, subject, complete),
+      ),
   };
   return decisions;
 }
 
+/** Undecided, in time, and about the very plan that the card showed. */
+function isOpenAsShown({ request, now }: Ready, shown: Shown): boolean {
+  return request.decision === null && request.expiresAt > now && shown.planHash === request.planHash;
+}
+
 /** For the sealed part of an audit entry: who gave it how is personal. */
-export function collected({ method, ipAddress, userAgent }: Omit<Click, 'operationId' | 'planHash' | 'by'>) {
+export function collected({ method, ipAddress, userAgent }: Omit<ClickOnSeveral, 'by'>) {
   return { method, ...(ipAddress ? { ipAddress } : {}), ...(userAgent ? { userAgent } : {}) };
 }
 

@@ -3,12 +3,16 @@ import type { Transaction } from '../database.ts';
 import { type CustomerId, newUuid } from '../ids.ts';
 import type { MessageRef, Platform, ThreadRef } from '../ports/chat.ts';
 
-/** A request that lacks its address: who asked for what. */
+/** A request that lacks an address: who asked for what. */
 const awaitingSchema = z.object({
   memberId: z.string(),
   service: z.string(),
   wantsWrite: z.boolean(),
   askedAt: z.string(),
+  /** Everything that was asked for at once, with the addresses that are known. */
+  together: z
+    .array(z.object({ service: z.string(), target: z.string().exactOptional(), wantsWrite: z.boolean() }))
+    .exactOptional(),
 });
 export type Awaiting = z.infer<typeof awaitingSchema>;
 

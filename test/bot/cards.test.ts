@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { renderCard } from '../../adapters/slack/cards.ts';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
-import { consentCard, readConsentValue, reminderCard } from '../../bot/cards/consent-card.ts';
+import { consentCard } from '../../bot/cards/consent-card.ts';
+import { readConsentValue } from '../../bot/cards/consent-values.ts';
 import { guideCard } from '../../bot/cards/guide-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { questionCard, questionReminderCard, readQuestionValue } from '../../bot/cards/question-card.ts';
+import { reminderCard } from '../../bot/cards/reminder-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
 import type { Lack } from '../../core/consent/policy.ts';

@@ -23,12 +23,13 @@ import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createStandstill, type Standstill } from '../../core/operations/standstill.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
-import type { Person, Standing } from '../../core/ports/chat.ts';
+import type { EventRef, Person, Standing } from '../../core/ports/chat.ts';
 import type { Http } from '../../core/ports/http.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { type Redact, redactedAudit } from '../../core/redacted-ports.ts';
 import { getService } from '../../core/services/index.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
 import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createLinks, type Links } from '../../core/vault/links.ts';
@@ -214,6 +215,24 @@ export async function requestOperation(
   if (!operation || 'tooSoon' in operation || 'closed' in operation)
     throw new Error('the event was taken before, or comes too soon');
   return operation;
+}
+
+/** "set up WooCommerce for shop.example.com and Stripe": two of one message. @throws Error with what was answered instead. */
+export async function requestPair(core: Core, shop: Shop, event?: EventRef): Promise<readonly [Operation, Operation]> {
+  const asked = await core.operations.requestTogether(
+    shop.customerId,
+    [woocommerce, stripe].map((service) => {
+      const type = service.operationTypes.api_key_generation;
+      const base = service.home ?? 'https://shop.example.com';
+      const permissions = defaultPermissions(type);
+      const what = { service, type, origin: base, base, permissions, ...(event && { event }) };
+      return { threadId: shop.threadId, requester: shop.merchant, ...what };
+    }),
+  );
+  const [one, two] = asked && 'asked' in asked ? asked.asked : [];
+  const why = asked && 'left' in asked ? asked.left.map(({ because }) => because) : asked;
+  if (!one || !two) throw new Error(`not both were asked for: ${JSON.stringify(why)}`);
+  return [one, two];
 }
 
 /** A click on Approve of the card as it was shown. */
