@@ -237,7 +237,10 @@ function wish(words: string): Wish {
   const address = more.find((word) => word !== 'write');
   return { service, ...(address !== undefined && { target: address }), wantsWrite: more.includes('write') };
 }
-const together = (wishes: readonly string[], more: { unknown?: readonly string[]; unclear?: Unclear } = {}): Intent => ({
+const together = (
+  wishes: readonly string[],
+  more: { unknown?: readonly string[]; unclear?: Unclear } = {},
+): Intent => ({
   kind: 'set_up_together',
   wishes: wishes.map(wish),
   ...(more.unknown && { unknownServices: more.unknown }),
@@ -398,19 +401,31 @@ describe('parseIntent', () => {
     expect(parseIntent('set up woocommerce', []).intent).toEqual(setUp(undefined, { unknownService: 'woocommerce' }));
   });
 
-  test.each(['set ', 'a.', 'a@', 'http://', 'set up not ', "don't a ", '<a|', '<@', 'op-', '(', 'wooc ', '_', 'woo, ', 'woo and a.de '])(
-    'takes little time over 100 KB of «%s»',
-    (part) => {
-      const text = part.repeat(Math.ceil(100_000 / part.length));
-      // Processor time, so that a busy machine does not count.
-      const times = [1, 2, 3].map(() => {
-        const before = process.cpuUsage();
-        parseIntent(text, SERVICES);
-        return process.cpuUsage(before).user / 1000;
-      });
-      expect(Math.min(...times)).toBeLessThan(2000); // a few milliseconds; seconds and minutes where time grows with the square
-    },
-  );
+  test.each([
+    'set ',
+    'a.',
+    'a@',
+    'http://',
+    'set up not ',
+    "don't a ",
+    '<a|',
+    '<@',
+    'op-',
+    '(',
+    'wooc ',
+    '_',
+    'woo, ',
+    'woo and a.de ',
+  ])('takes little time over 100 KB of «%s»', (part) => {
+    const text = part.repeat(Math.ceil(100_000 / part.length));
+    // Processor time, so that a busy machine does not count.
+    const times = [1, 2, 3].map(() => {
+      const before = process.cpuUsage();
+      parseIntent(text, SERVICES);
+      return process.cpuUsage(before).user / 1000;
+    });
+    expect(Math.min(...times)).toBeLessThan(2000); // a few milliseconds; seconds and minutes where time grows with the square
+  });
 });
 
 /** A model that answers what it is told to and keeps the texts it was shown. */
