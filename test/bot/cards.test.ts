@@ -158,6 +158,20 @@ describe('a consent card about several', () => {
     expect(problemsOfBlocks(renderCard(shown, 'C1:1.1').blocks)).toEqual([]);
   });
 
+  test('is called to mind once, for those that still wait', () => {
+    const remind = (...operations: readonly Operation[]) =>
+      said(reminderCard(operations.map((operation) => ({ operation, people }))));
+    expect(remind(woo, pay)).toMatch(
+      /^Approver: “Create a WooCommerce API key for shop\.example\.com” and “Create a Stripe restricted key for dashboard\.stripe\.com” still wait for approval\. They lapse at/,
+    );
+    expect(remind({ ...woo, state: 'cancelled' }, pay)).toMatch(
+      /: “Create a Stripe [^“]* still waits for approval\. It lapses/,
+    );
+    expect(remind({ ...woo, state: 'denied' }, { ...pay, state: 'expired' })).toBe(
+      `The reminder about ${woo.id} and ${pay.id} is settled: see their card above.`,
+    );
+  });
+
   test('asks for approvers where nobody may approve, and shows each one’s approvals where several have to', () => {
     expect(labels(card([woo, pay], { approvers: [], lack: 'nobody' }))).toEqual([
       'Choose approvers',
@@ -310,14 +324,12 @@ describe('consent card', () => {
   });
 
   test('is remembered by naming those who may approve, and once it is decided by nobody', () => {
-    expect(said(reminderCard(open, { approvers: [approver], admins: [admin], lack: undefined }))).toMatch(
+    expect(said(reminderCard([{ operation: open, people: nobodyYet }]))).toMatch(
       /^Approver: “Create a WooCommerce API key for .*” still waits/,
     );
-    expect(
-      said(
-        reminderCard(operationWith({ state: 'denied' }), { approvers: [approver], admins: [admin], lack: undefined }),
-      ),
-    ).toBe('The reminder about op-7k3f9q2m is settled: see its card above.');
+    expect(said(reminderCard([{ operation: operationWith({ state: 'denied' }), people: nobodyYet }]))).toBe(
+      'The reminder about op-7k3f9q2m is settled: see its card above.',
+    );
   });
 
   test('binds its buttons to the plan that it shows', () => {
