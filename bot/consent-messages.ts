@@ -51,9 +51,14 @@ export async function consentMessagesOf(
         async (member) => ({ operation: member, people: await decidersOf(tx, deps, member) }),
       );
       wanted.push({ slot: consentSlot(group.ids), card: togetherCard(all, group.isSplit) });
+      const reminded = all.filter(({ operation: { remindedAt } }) => remindedAt !== null);
+      if (!group.isSplit && reminded.length > 0)
+        wanted.push({ slot: `reminder:${group.ids.join('+')}`, card: reminderCard(all) });
     }
-    if (!group || group.isSplit) wanted.push({ slot: consentSlot([id]), card: consentCard(operation, people) });
-    if (operation.remindedAt) wanted.push({ slot: `reminder:${request.id}`, card: reminderCard(operation, people) });
+    const isAlone = !group || group.isSplit;
+    if (isAlone) wanted.push({ slot: consentSlot([id]), card: consentCard(operation, people) });
+    if (isAlone && operation.remindedAt)
+      wanted.push({ slot: `reminder:${request.id}`, card: reminderCard([{ operation, people }]) });
     // Where nobody was ever chosen, the card itself and the admins' first one ask for that.
     const isInVain = operation.state === 'awaiting_consent' && (people.lack === 'own' || people.lack === 'too_few');
     wanted.push({ slot: `lack:${id}`, card: lackCard(operation, people), isChangeOnly: !isInVain });

@@ -40,14 +40,17 @@ export async function requestSetUpTogether(context: Context, asking: Asking, int
     return void (await reply(context, asking.event, note(words, 'warning')));
   }
   const known = wishes.flatMap((wish) => knownIn(context, wish));
+  const unable = wishes.filter((wish) => !known.some((each) => each.wish === wish)).map(({ service }) => service);
+  const unknown = [...unknownServices, ...unable].map((name) => `I can't set up ${name} yet.`);
   if (unclear) {
     await remember(context, asking, wishes);
-    return void (await reply(context, asking.event, note(whoseWords(known, unclear), 'warning')));
+    const words = [...unknown, whoseWords(known, unclear)].join(' ');
+    return void (await reply(context, asking.event, note(words, 'warning')));
   }
   const missing = known.filter(({ wish, service }) => (wish.target ?? service.home) === undefined);
   if (missing.length > 0) {
     await remember(context, asking, wishes);
-    return void (await reply(context, asking.event, note(missingWords(missing, known))));
+    return void (await reply(context, asking.event, note([...unknown, missingWords(missing, known)].join(' '))));
   }
   const requested: Requested[] = [];
   const problems: { readonly known: Known; readonly reason: string }[] = [];
@@ -59,7 +62,7 @@ export async function requestSetUpTogether(context: Context, asking: Asking, int
     else requested.push({ service, type: each.type, target, wantsWrite: wish.wantsWrite });
   }
   await ask(context, asking, requested, {
-    unknown: unknownServices.map((name) => `I can't set up ${name} yet.`),
+    unknown,
     closed: problems.map(({ known: { service }, reason }) => `${service.name}: ${reason}`),
   });
   await remember(

@@ -35,16 +35,17 @@ export function togetherCard(all: readonly Asked[], isSplit: boolean): Card {
   if (isSplit) return apart(title);
   const open = all.filter(({ operation }) => operation.state === 'awaiting_consent');
   const isOneQuestion = open.length > 1;
+  const sections = all.flatMap((asked, index) => section(asked, index + 1, isOneQuestion));
   return {
     summary: `${title}: ${standings(all)}`,
     ...statusOf(all),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: provenance(first.operation, all.length) },
-      ...all.flatMap((asked, index) => section(asked, index + 1, isOneQuestion)),
+      ...sections,
       ...(all.map(({ operation }) => seenByModel(operation)).find(({ length }) => length > 0) ?? []),
       ...held((open[0] ?? first).operation, (open[0] ?? first).people),
-      ...(isOneQuestion ? oneQuestion(open) : []),
+      ...(isOneQuestion ? oneQuestion(open, lengthOf(sections) > LONGEST) : []),
     ],
   };
 }
@@ -75,8 +76,21 @@ function section({ operation, people }: Asked, number: number, isOneQuestion: bo
   ];
 }
 
+/** In characters: a platform cuts what is longer, and nobody approves what was cut off. Slack's own limit is 12,000. */
+const LONGEST = 11_000;
+
+/** How much there is to read in it. */
+function lengthOf(value: unknown): number {
+  if (value === null || typeof value !== 'object') return 0;
+  return Object.entries(value).reduce<number>(
+    (sum, [key, each]) => sum + (typeof each === 'string' ? (WORDS.has(key) ? each.length : 0) : lengthOf(each)),
+    0,
+  );
+}
+const WORDS = new Set(['text', 'detail', 'label', 'summary']);
+
 /** The buttons that decide on all of those that wait. */
-function oneQuestion(open: readonly Asked[]): readonly Block[] {
+function oneQuestion(open: readonly Asked[], isTooLong: boolean): readonly Block[] {
   const [first] = open;
   if (!first) return [];
   const operations = open.map(({ operation }) => operation);
@@ -127,6 +141,13 @@ function oneQuestion(open: readonly Asked[]): readonly Block[] {
         ],
       },
     ];
+  if (isTooLong) {
+    const words = 'Together these plans are too long for one message. Look at each on a card of its own.';
+    return [
+      { kind: 'text', tone: 'warning', text: [text(words)] },
+      { kind: 'actions', buttons: [{ ...split, style: 'primary' }, withdraw] },
+    ];
+  }
   const approve = anyOf(audiences.map((audience) => audience.approve));
   return [
     { kind: 'text', tone: 'quiet', text: [text(`${whoMay(first.people)} ${apartWords(open.length)}`)] },
@@ -158,7 +179,8 @@ function agreement(operations: readonly Operation[]): NonNullable<Button['confir
   const each = operations.map((operation) => {
     const { service, plan, planHash } = operation;
     const count = granted(operation).length;
-    return `${service.name} for ${place(plan.base)}: ${count} ${count === 1 ? 'permission' : 'permissions'}, plan ${shortHash(planHash)}`;
+    const where = place(plan.base);
+    return `${service.name} for ${where.length > 40 ? `${where.slice(0, 39)}…` : where}: ${count} ${count === 1 ? 'permission' : 'permissions'}, plan ${shortHash(planHash)}`;
   });
   return {
     title: operations.length === 2 ? 'Countersign both plans?' : `Countersign ${operations.length} plans?`,

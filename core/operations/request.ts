@@ -109,9 +109,10 @@ async function ask(
   }
   if (made.length === 0) throw new Refused({ asked: [], left });
   await requireTime(tx, customerId, made.length, now, deps.perHour);
-  const planned = await inOrder(made, async (each) => ({
+  // One transaction has one time: a millisecond each keeps them in the order in which they were asked for.
+  const planned = await inOrder([...made.entries()], async ([index, each]) => ({
     ...each,
-    plan: await insert(tx, deps, customerId, each, now),
+    plan: await insert(tx, deps, customerId, each, now, new Date(now.getTime() + index)),
   }));
   const [first, second] = planned;
   if (first && second)
@@ -229,11 +230,12 @@ async function insert(
   customerId: CustomerId,
   { input, id }: Made,
   now: Date,
+  createdAt: Date,
 ): Promise<Plan> {
   const { way = input.type.ways[0] } = input;
   const isFirstHere = await isFirstAt(tx, customerId, input);
   const made = await planFor(tx, deps, customerId, { ...input, way, id, isFirstHere, now });
-  await insertOperation(tx, customerId, id, input, made);
+  await insertOperation(tx, customerId, id, input, made, createdAt);
   const asked = { by: input.requester.id, askedFor: made.permissions, widened: {} };
   await insertRequest(tx, customerId, id, made, asked, now, deps);
   return made;
@@ -294,6 +296,7 @@ async function insertOperation(
   id: OperationId,
   input: NewOperation,
   made: Plan,
+  createdAt: Date,
 ): Promise<void> {
   await tx.operation.create({
     data: {
@@ -312,6 +315,7 @@ async function insertOperation(
       permissions: made.permissions,
       totalSteps: made.steps.length,
       retryOf: input.retryOf ?? null,
+      createdAt,
     },
   });
   await tx.operationStep.createMany({

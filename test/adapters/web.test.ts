@@ -432,5 +432,12 @@ test('the list of threads says where each one stands, as soon as it changes', as
   await chat.post(thread, sentence('a word in between'), { key: 'b' });
   await vi.waitFor(() => expect(menus().length).toBeGreaterThan(sent));
   expect(menus().at(-1)).toContain('Waiting for the sign-in');
+  // Another request of the thread is over: what waits for a person counts before that.
+  const done: Card = { ...sentence('another card'), status: { tone: 'done', words: 'Done' } };
+  await chat.post(thread, done, { key: 'c' });
+  await vi.waitFor(() => expect(menus().length).toBeGreaterThan(sent + 1));
+  expect(menus().at(-1)).toContain('Waiting for the sign-in');
+  await chat.update(message, sentence('a card'));
+  await vi.waitFor(() => expect(menus().at(-1)).toContain('Done'));
   socket.terminate();
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Shown } from '../../core/consent/consent.ts';
 import { setWork, type WorkSettings } from '../../core/customers/settings.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -46,7 +47,7 @@ async function readyPair(who = shop): Promise<readonly [Operation, Operation]> {
   return pair;
 }
 
-const shownOf = (pair: readonly Operation[]) =>
+const shownOf = (pair: readonly Operation[]): readonly Shown[] =>
   pair.map(({ id: operationId, planHash }) => ({ operationId, planHash }));
 const approve = (
   pair: readonly Operation[],

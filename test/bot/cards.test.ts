@@ -2,17 +2,25 @@ import { describe, expect, test } from 'vitest';
 import { renderCard } from '../../adapters/slack/cards.ts';
 import { auditCard, type Trail } from '../../bot/cards/audit-card.ts';
 import { consentCard } from '../../bot/cards/consent-card.ts';
-import { readConsentValue } from '../../bot/cards/consent-values.ts';
+import type { Deciders } from '../../bot/cards/consent-parts.ts';
+import { readConsentValue, readTogetherValue, togetherValue } from '../../bot/cards/consent-values.ts';
 import { guideCard } from '../../bot/cards/guide-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { questionCard, questionReminderCard, readQuestionValue } from '../../bot/cards/question-card.ts';
 import { reminderCard } from '../../bot/cards/reminder-card.ts';
 import { resultCard } from '../../bot/cards/result-card.ts';
 import { names, place, seconds } from '../../bot/cards/text.ts';
+import { togetherCard } from '../../bot/cards/together-card.ts';
 import type { Lack } from '../../core/consent/policy.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Question } from '../../core/operations/questions.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
+import type { Service } from '../../core/services/service.ts';
+import { shopify } from '../../core/services/shopify/index.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
+import { permissionsIn } from '../../core/services/ways.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
+import { wordpress } from '../../core/services/wordpress/index.ts';
 import { granted, memberNamed, NOW, OPERATION_ID, operationWith } from '../support/operation.ts';
 import { problemsOfBlocks } from '../support/slack/blocks.ts';
 
@@ -61,6 +69,133 @@ const buttonsOf = (card: Card) => card.blocks.flatMap((block) => (block.kind ===
 const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
 /** The other way that WooCommerce has at an address where its own can't be taken. */
 const BY_HAND = 'I make the key myself';
+
+describe('a consent card about several', () => {
+  const [woo, press, pay] = [woocommerce, wordpress, stripe].map((service, index) =>
+    operationWith({}, { service, id: `op-${String(index).repeat(8)}` as never }),
+  ) as [Operation, Operation, Operation];
+  const people = { ...nobodyYet, approvers: [approver] };
+  const card = (operations: readonly Operation[], changes: Partial<Deciders> = {}) =>
+    togetherCard(
+      operations.map((operation) => ({ operation, people: { ...people, ...changes } })),
+      false,
+    );
+
+  test('keeps everything that the card of each one says', () => {
+    const together = said(card([woo, pay]));
+    for (const operation of [woo, pay]) {
+      const alone = consentCard(operation, people).blocks.filter(({ kind }) => kind === 'list' || kind === 'details');
+      for (const line of saidBy(alone).split('\n')) expect(together).toContain(line);
+      expect(together).toContain(operation.id);
+    }
+    expect(together).toContain('Approver may approve. Nothing happens before that.');
+  });
+
+  /** The services with the longest plans, in their longest way, with everything to be said of each. */
+  const known: readonly Service[] = [woocommerce, wordpress, stripe, shopify];
+  const longest = (count: number, permissions: 'usual' | 'all', base: string) =>
+    known
+      .map((service, index) => {
+        const type = service.operationTypes.api_key_generation;
+        const [way] = type?.ways.toSorted((one, other) => other.typicalSeconds - one.typicalSeconds) ?? [];
+        const all = type && way ? permissionsIn(type, way) : [];
+        const chosen = all.filter(({ isDefault, isRequired }) => permissions === 'all' || isDefault || isRequired);
+        const about = { service, id: `op-${String(index).repeat(8)}` as never, base: service.home ?? base };
+        return operationWith({}, { ...about, ...(way && { way }), permissions: chosen.map(({ id }) => id) });
+      })
+      .map((operation) => ({
+        ...operation,
+        plan: { ...operation.plan, replaces: 'x'.repeat(40), asksModel: true as const, isFirstHere: true as const },
+      }))
+      .toSorted((one, other) => other.plan.steps.length - one.plan.steps.length)
+      .slice(0, count);
+  const LONG = `https://${'shop-with-a-long-name.'.repeat(2)}example.com/shop`;
+  const HUGE = `https://${'shop-with-a-long-name.'.repeat(10)}example.com`;
+
+  test.each([
+    [2, 'usual', LONG, 'Approve both'],
+    [3, 'usual', LONG, 'Approve all 3'],
+    [2, 'all', LONG, 'Approve both'],
+    [3, 'all', HUGE, undefined],
+  ] as const)(
+    'about %i services with %s permissions is in a Slack message in full, or can not be approved',
+    (count, permissions, base, approve) => {
+      const rules = { approvalsRequired: 3, approverGroup: null };
+      const shown = card(longest(count, permissions, base), { rules });
+      const words = said(shown);
+      expect(words.includes('too long for one message')).toBe(approve === undefined);
+      expect(labels(shown).filter((label) => label.startsWith('Approve'))).toEqual(approve ? [approve] : []);
+      for (const level of ['full', 'plain'] as const) {
+        const { blocks } = renderCard(shown, 'C1:1.1', level);
+        expect(problemsOfBlocks(blocks)).toEqual([]);
+        expect(blocks.length).toBeLessThanOrEqual(50);
+        if (!approve) continue;
+        expect(JSON.stringify(blocks)).not.toContain('longer than Slack takes');
+        expect(buttonsOf(shown)[0]?.confirm?.text.length).toBeLessThanOrEqual(300); // Slack's limit, of a confirmation
+      }
+    },
+  );
+
+  test.each([
+    ['both wait', {}, {}, ['Approve both', 'Deny both', 'One at a time', 'Withdraw both']],
+    [
+      'one is denied',
+      { state: 'denied', decidedBy: approver },
+      {},
+      ['Approve', 'Deny', 'Choose permissions', 'Do it for me', 'Show me the steps instead', 'Withdraw'],
+    ],
+    [
+      'one runs and the other one waits for its key',
+      { state: 'in_progress', grant: granted(woo) },
+      { state: 'awaiting_credentials', grant: granted(pay) },
+      ['Enter the Stripe key', 'Withdraw'],
+    ],
+    ['both are over', { state: 'expired' }, { state: 'cancelled' }, []],
+  ] as const)('has the buttons that are of use when %s', (_, one, other, buttons) => {
+    const shown = card([
+      { ...woo, ...one },
+      { ...pay, ...other },
+    ] as readonly Operation[]);
+    expect(labels(shown)).toEqual(buttons);
+    expect(problemsOfBlocks(renderCard(shown, 'C1:1.1').blocks)).toEqual([]);
+  });
+
+  test('is called to mind once, for those that still wait', () => {
+    const remind = (...operations: readonly Operation[]) =>
+      said(reminderCard(operations.map((operation) => ({ operation, people }))));
+    expect(remind(woo, pay)).toMatch(
+      /^Approver: “Create a WooCommerce API key for shop\.example\.com” and “Create a Stripe restricted key for dashboard\.stripe\.com” still wait for approval\. They lapse at/,
+    );
+    expect(remind({ ...woo, state: 'cancelled' }, pay)).toMatch(
+      /: “Create a Stripe [^“]* still waits for approval\. It lapses/,
+    );
+    expect(remind({ ...woo, state: 'denied' }, { ...pay, state: 'expired' })).toBe(
+      `The reminder about ${woo.id} and ${pay.id} is settled: see their card above.`,
+    );
+  });
+
+  test('asks for approvers where nobody may approve, and shows each one’s approvals where several have to', () => {
+    expect(labels(card([woo, pay], { approvers: [], lack: 'nobody' }))).toEqual([
+      'Choose approvers',
+      'One at a time',
+      'Withdraw both',
+    ]);
+    const some = [{ ...woo, approvals: [{ by: approver, at: NOW }] }, pay];
+    expect(said(card(some, { rules: { approvalsRequired: 2, approverGroup: null } }))).toMatch(
+      /1 of 2 approvals: Approver[\s\S]*0 of 2 approvals/,
+    );
+  });
+
+  test('reads nothing from a button but what it wrote', () => {
+    const all = [woo, press, pay];
+    expect(readTogetherValue(togetherValue(all))).toEqual(
+      all.map(({ id: operationId, planHash }) => ({ operationId, planHash })),
+    );
+    const one = togetherValue([woo]);
+    for (const value of ['', one, `${one} ${one}`, `${one} ${pay.id}`, `${togetherValue(all)} op-9 x`, `${one}  `])
+      expect(readTogetherValue(value)).toBeUndefined();
+  });
+});
 
 describe('consent card', () => {
   const rules = { approvalsRequired: 1, approverGroup: null };
@@ -200,14 +335,12 @@ describe('consent card', () => {
   });
 
   test('is remembered by naming those who may approve, and once it is decided by nobody', () => {
-    expect(said(reminderCard(open, { approvers: [approver], admins: [admin], lack: undefined }))).toMatch(
+    expect(said(reminderCard([{ operation: open, people: nobodyYet }]))).toMatch(
       /^Approver: “Create a WooCommerce API key for .*” still waits/,
     );
-    expect(
-      said(
-        reminderCard(operationWith({ state: 'denied' }), { approvers: [approver], admins: [admin], lack: undefined }),
-      ),
-    ).toBe('The reminder about op-7k3f9q2m is settled: see its card above.');
+    expect(said(reminderCard([{ operation: operationWith({ state: 'denied' }), people: nobodyYet }]))).toBe(
+      'The reminder about op-7k3f9q2m is settled: see its card above.',
+    );
   });
 
   test('binds its buttons to the plan that it shows', () => {

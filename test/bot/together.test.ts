@@ -6,11 +6,13 @@ import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { setWork } from '../../core/customers/settings.ts';
+import type { OperationId } from '../../core/ids.ts';
+import { createDeadlines } from '../../core/operations/deadlines.ts';
 import type { Button, Card, ChatEvent } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, sql } from '../support/core.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -65,7 +67,7 @@ async function openScene() {
     return found;
   };
   return {
-    ...{ shop, chat, card, hand, thread },
+    ...{ shop, chat, card, hand, refresh: context.progress.refresh },
     say: (text: string, { person }: Member = shop.merchant) => hand({ kind: 'message', from: person, text }),
     press: ({ person }: Member, { action, value }: Pick<Button, 'action' | 'value'>) =>
       hand({ kind: 'action', from: person, action, value, trigger: 't' }),
@@ -181,6 +183,14 @@ describe('the sentence', () => {
       'https://shop.example.com',
       'https://my-shop.myshopify.com',
     ]);
+  });
+
+  test('says of what it can not set up that it can not, also while it asks', async () => {
+    const scene = await openScene();
+    await scene.say('set up WooCommerce, Xero and Stripe');
+    expect(scene.last()).toMatch(
+      /^I can't set up Xero yet\. Gladly\. For WooCommerce, what is the address of your shop\?/,
+    );
   });
 
   test('with more than three services is refused as a whole', async () => {
@@ -389,10 +399,7 @@ describe('when one of them is decided by itself the card follows', () => {
     const who = action === 'stop' ? scene.shop.merchant : scene.shop.approver;
     await scene.press(who, { action, value });
     const { customerId, threadId } = scene.shop;
-    await createProgress({ ...core, log: silentLog, chat: () => scene.chat, pictureUrl: () => '' }).refresh(
-      customerId,
-      threadId,
-    );
+    await scene.refresh(customerId, threadId);
     const card = scene.card();
     expect(wordsOf(card)).toContain(words);
     expect(labels(card)).toEqual(
@@ -402,6 +409,34 @@ describe('when one of them is decided by itself the card follows', () => {
     await scene.press(scene.shop.approver, scene.button('Approve'));
     expect((await scene.operations())[0]).toMatchObject({ id: woo?.id, status: 'awaiting_credentials' });
   });
+});
+
+test('half of the time over, the thread is reminded once of both, and follows their end', async () => {
+  const scene = await asked();
+  const { customerId, threadId } = scene.shop;
+  const pass = async (minutes: number) => {
+    await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
+    for (const { id } of await scene.operations())
+      await createDeadlines(core)({ customerId, operationId: id as OperationId });
+    await scene.refresh(customerId, threadId);
+  };
+  try {
+    await pass(8);
+    expect(scene.chat.shown()).toHaveLength(2);
+    expect(scene.last()).toMatch(/^Still waiting for approval: Create a WooCommerce .* and Create a Stripe /);
+    await pass(8);
+    expect(await states(scene)).toEqual(['expired', 'expired']);
+    expect(labels(scene.card())).toEqual([]);
+    expect(wordsOf(scene.card()).match(/Expired: nobody approved it in time/g)).toHaveLength(2);
+    expect(scene.chat.shown().map(({ summary }) => summary)).toEqual([
+      'Set up WooCommerce and Stripe: expired',
+      expect.stringMatching(/^The reminder about op-.* and op-.* is settled: see their card above\.$/),
+      expect.stringContaining('WooCommerce'),
+      expect.stringContaining('Stripe'),
+    ]);
+  } finally {
+    await shiftClock(testDatabase.ownerUrl, '-16 minutes');
+  }
 });
 
 describe('stop', () => {

@@ -65,9 +65,11 @@ async function converse(stage: Stage, sentence: string, signIn: { user: string; 
   const consent = merchant
     .getByRole('article')
     .filter({ has: merchant.getByRole('button', { name: 'Show me the steps instead' }) });
+  const several = merchant.getByRole('button', { name: 'One at a time' });
   const other = merchant.getByRole('article', { name: /^Countersign/ }).filter({ hasText: /Nothing was done|I can't/ });
-  await first(consent, question, other);
+  await first(consent, question, several, other);
   await print(stage);
+  if ((await several.count()) > 0) return finish(stage, 'It plays one request: name one service.');
   if ((await question.count()) > 0 && (await consent.count()) === 0) {
     await write(merchant, stage.demo.shop.origin);
     await first(consent, other);

@@ -29,6 +29,7 @@ import type { RootKeys } from '../../core/ports/keys.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { type Redact, redactedAudit } from '../../core/redacted-ports.ts';
 import { getService } from '../../core/services/index.ts';
+import type { Service } from '../../core/services/service.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
 import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
@@ -221,8 +222,9 @@ export async function requestOperation(
 export async function requestPair(core: Core, shop: Shop, event?: EventRef): Promise<readonly [Operation, Operation]> {
   const asked = await core.operations.requestTogether(
     shop.customerId,
-    [woocommerce, stripe].map((service) => {
+    [woocommerce, stripe].map((service: Service) => {
       const type = service.operationTypes.api_key_generation;
+      if (!type) throw new Error(`${service.name} makes keys`);
       const base = service.home ?? 'https://shop.example.com';
       const permissions = defaultPermissions(type);
       const what = { service, type, origin: base, base, permissions, ...(event && { event }) };

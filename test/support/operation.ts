@@ -2,6 +2,8 @@ import type { Member } from '../../core/customers/customers.ts';
 import { customerId, memberId, type OperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { makePlan, planHash } from '../../core/operations/plan.ts';
+import type { Service, Way } from '../../core/services/service.ts';
+import { permissionsIn } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 
@@ -16,16 +18,29 @@ export function memberNamed(name: string, last: string, roles: Member['roles'] =
   return { id, personId: id, person, roles };
 }
 
+/** What an operation is about. */
+export interface About {
+  readonly service?: Service;
+  readonly id?: OperationId;
+  readonly base?: string;
+  /** Absent: the type's first. */
+  readonly way?: Way;
+  /** Absent: those that are usual. */
+  readonly permissions?: readonly string[];
+}
+
 /** An operation as the core would read it, for cards: pure functions of it. */
-export function operationWith(changes: Partial<Operation> = {}): Operation {
-  const type = woocommerce.operationTypes.api_key_generation;
-  if (!type) throw new Error('WooCommerce makes API keys');
-  const [way] = type.ways;
-  const permissions = type.permissions.filter((p) => p.isDefault).map((p) => p.id);
-  const base = 'https://shop.example.com';
+export function operationWith(changes: Partial<Operation> = {}, about: About = {}): Operation {
+  const { id = OPERATION_ID } = about;
+  const service: Service = about.service ?? woocommerce;
+  const base = about.base ?? service.home ?? 'https://shop.example.com';
+  const type = service.operationTypes.api_key_generation;
+  if (!type) throw new Error(`${service.name} makes API keys`);
+  const way = about.way ?? type.ways[0];
+  const permissions = about.permissions ?? permissionsIn(type, way).flatMap((p) => (p.isDefault ? [p.id] : []));
   const plan = makePlan({
-    operationId: OPERATION_ID,
-    service: woocommerce,
+    operationId: id,
+    service,
     type,
     way,
     origin: base,
@@ -37,11 +52,11 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
   });
   return {
     customerId: CUSTOMER,
-    id: OPERATION_ID,
+    id,
     threadId: '5a6c2f0e-0000-4000-8000-0000000000aa',
     state: 'awaiting_consent',
     fence: 0n,
-    service: woocommerce,
+    service,
     type,
     way,
     plan,
@@ -54,7 +69,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     request: {
       customerId: CUSTOMER,
       id: '5a6c2f0e-0000-4000-8000-0000000000bb',
-      operationId: OPERATION_ID,
+      operationId: id,
       planHash: planHash(plan),
       askedAt: NOW,
       expiresAt: new Date(plan.expiresAt),
@@ -74,7 +89,7 @@ export function operationWith(changes: Partial<Operation> = {}): Operation {
     isKeyStored: false,
     steps: plan.steps.map((step) => ({
       customerId: CUSTOMER,
-      operationId: OPERATION_ID,
+      operationId: id,
       number: step.order,
       intent: step.intent,
       state: 'waiting',

@@ -7,6 +7,8 @@ import { findChromium } from '../../adapters/browser/index.ts';
 import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { startDemo } from '../practice/demo.ts';
 import { playScript } from '../practice/script.ts';
+import { startPracticeStripe } from '../practice/stripe/server.ts';
+import { say, seen } from './people.ts';
 import { silentLog } from './silent-log.ts';
 import { takeSlackPictures } from './slack/pictures.ts';
 
@@ -31,14 +33,21 @@ async function tall(page: Page): Promise<void> {
     await page.setViewportSize({ width: size.width, height: Math.max(size.height, Math.ceil(box.height)) });
 }
 
+async function sayInNewThread(page: Page, words: string): Promise<void> {
+  await page.goto(new URL('/t/new', page.url()).href);
+  await say(page, words);
+  await seen(page, 'Approver may approve');
+}
+
 async function main(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-pictures-'));
+  const stripe = await startPracticeStripe();
   const demo = await startDemo({
     folder: join(home, '.countersign'),
     chatPort: 0,
     httpPort: 0,
     shopPort: 4001,
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ALLOW_PRIVATE_TARGETS: new URL(stripe.origin).host },
     log: silentLog,
   });
   const found = await findChromium({ mayInstall: true, log: silentLog });
@@ -86,10 +95,16 @@ async function main(): Promise<void> {
     await shoot('thread-phone', 'Merchant', PHONE);
     await shoot('audit', 'Admin', WIDE);
     await shoot('audit-phone', 'Admin', PHONE);
+    await shoot('together', 'Merchant', WIDE, (page) =>
+      sayInNewThread(page, `set up WooCommerce for ${demo.shop.origin} and Stripe for ${stripe.origin}`),
+    );
+    for (const [name, look] of Object.entries({ 'together-approver': WIDE, 'together-phone': PHONE }))
+      await shoot(name, 'Approver', look);
     await takeSlackPictures(browser, fileFor);
   } finally {
     await browser.close();
     await demo.stop();
+    await stripe.close();
     // As root the database lies elsewhere, in a folder named after this one.
     for (const folder of [defaultPostgresDir(home), home]) rmSync(folder, { recursive: true, force: true });
   }

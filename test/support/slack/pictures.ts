@@ -1,7 +1,12 @@
 import type { Browser, Page } from 'playwright';
 import { z } from 'zod';
+import { renderCard } from '../../../adapters/slack/cards.ts';
+import { togetherCard } from '../../../bot/cards/together-card.ts';
 import type { Person, ThreadRef } from '../../../core/ports/chat.ts';
+import { stripe } from '../../../core/services/stripe/index.ts';
+import { woocommerce } from '../../../core/services/woocommerce/index.ts';
 import { startPracticeShop } from '../../practice/woocommerce/server.ts';
+import { memberNamed, operationWith } from '../operation.ts';
 import { fillSignIn } from '../people.ts';
 import { type Preview, previewOf } from './preview.ts';
 import { startSlackProgram } from './program.ts';
@@ -61,7 +66,21 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
   const press = async (person: Person, { ts }: KeptMessage, action: string) =>
     void (await hands.click(person, thread(), { ref: ts, thread: thread() }, action));
 
+  async function together(name: string, look: Look): Promise<void> {
+    const all = [woocommerce, stripe].map((service, index) => ({
+      operation: operationWith({}, { service, id: `op-7k3f9q2${index}` as never }),
+      people: {
+        ...{ approvers: [memberNamed('Approver', '3')], admins: [], lack: undefined },
+        rules: { approvalsRequired: 1, approverGroup: null },
+      },
+    }));
+    const message = { ...renderCard(togetherCard(all, false), 'C1:1.1'), ts: '1772618520.000100', user: 'B1' };
+    await photograph(name, look, { title: 'Thread in #shop-integrations', messages: [message] });
+  }
+
   try {
+    await together('slack-together', 'wide');
+    await together('slack-together-phone', 'phone');
     await hands.say(merchant, `set up WooCommerce for ${shop.origin}`);
     const card = await says(/Asked by/);
     const first = await says(/I work alone/, owner);
