@@ -1,5 +1,5 @@
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card, Person } from '../../core/ports/chat.ts';
+import type { Card, Person, RichText } from '../../core/ports/chat.ts';
 import { LINK_MINUTES } from '../../core/vault/links.ts';
 import { clock, code, note, person, place, text } from './text.ts';
 
@@ -17,7 +17,15 @@ export function linkCard(operation: Operation, url: string): Card {
     entered: `Your one-time page says how you make the ${name} key, and takes it.`,
     browser: `Enter the ${name} sign-in for ${place(operation.plan.base)} on your one-time page.`,
   };
-  const words = `It was approved. ${next[operation.way.kind]}`;
+  return oneTimePageCard(operation, url, `It was approved. ${next[operation.way.kind]}`, [
+    text('It is used for '),
+    code(operation.id),
+    text(isKey ? ', and the key is kept only if it is what was approved.' : ' and deleted afterwards.'),
+  ]);
+}
+
+/** @param use what becomes of what is entered. */
+export function oneTimePageCard(operation: Operation, url: string, words: string, use: RichText): Card {
   return {
     summary: words,
     blocks: [
@@ -26,15 +34,7 @@ export function linkCard(operation: Operation, url: string): Card {
         kind: 'actions',
         buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }],
       },
-      {
-        kind: 'text',
-        tone: 'quiet',
-        text: [
-          text(`For you alone, once, for ${LINK_MINUTES} minutes. It is used for `),
-          code(operation.id),
-          text(isKey ? ', and the key is kept only if it is what was approved.' : ' and deleted afterwards.'),
-        ],
-      },
+      { kind: 'text', tone: 'quiet', text: [text(`For you alone, once, for ${LINK_MINUTES} minutes. `), ...use] },
     ],
   };
 }

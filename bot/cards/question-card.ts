@@ -4,7 +4,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { CODE_SECONDS, type Question } from '../../core/operations/questions.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, Card, CardStatus, PictureLink, Span } from '../../core/ports/chat.ts';
-import { LINK_MINUTES } from '../../core/vault/links.ts';
+import { oneTimePageCard } from './link-card.ts';
 import { pauseNote } from './pause-words.ts';
 import { stopButton } from './progress-card.ts';
 import { bold, clock, code, person, place, sideOf, text } from './text.ts';
@@ -176,18 +176,9 @@ export function questionReminderCard(asked: Asked): Card {
 /** The way to the one-time page for a code, for whoever pressed the button. */
 export function codeLinkCard(operation: Operation, url: string): Card {
   const words = `Enter the one-time code for ${place(operation.plan.base)} on your one-time page.`;
-  const small = `For you alone, once, for ${LINK_MINUTES} minutes. The code is used within ${CODE_SECONDS / 60} minutes and then deleted.`;
-  return {
-    summary: words,
-    blocks: [
-      { kind: 'text', text: [text(words)] },
-      {
-        kind: 'actions',
-        buttons: [{ label: 'Open the one-time page', style: 'primary', action: 'open', value: operation.id, url }],
-      },
-      { kind: 'text', tone: 'quiet', text: [text(small)] },
-    ],
-  };
+  return oneTimePageCard(operation, url, words, [
+    text(`The code is used within ${CODE_SECONDS / 60} minutes and then deleted.`),
+  ]);
 }
 
 /** What a button of the card carries. */

@@ -6,13 +6,9 @@ import { askForApprovers } from '../approvers-flow.ts';
 import { stateWords } from '../cards/audit-card.ts';
 import { operatorWords } from '../cards/pause-words.ts';
 import type { Context } from '../context.ts';
-import { refuse } from '../refusal.ts';
 import { isAllowedChannel, tooSoonCard } from '../request-flow.ts';
 import { eventRef, whisper, whisperWords } from '../speak.ts';
-import { namedOrOnly, unknownWords, whichWords } from './stop.ts';
-
-const UNCHANGED = 'Nothing was changed.';
-const OVER = `That operation is over already. ${UNCHANGED}`;
+import { namedOrOnly, sayRefused, UNCHANGED, whichWords } from './stop.ts';
 
 /** Pause: the operation rests at its next safe point, and its card says who had it rest. */
 export async function pauseOperation(
@@ -35,16 +31,8 @@ export async function pauseOperation(
         event,
         `Nothing of ${id} runs that could pause: ${stateOf(outcome.operation)}. ${UNCHANGED}`,
       );
-    case 'over':
-      return whisperWords(context, event, OVER);
-    case 'unknown':
-      return whisperWords(context, event, `${unknownWords(id)} ${UNCHANGED}`);
-    case 'repeated':
-      return;
-    case 'not_allowed':
-      return refuse(context, customerId, member, event, { asked: 'pause', about: id, words: mayNot('pause it') });
     default:
-      return outcome satisfies never;
+      return sayRefused(context, customerId, member, event, outcome, { verb: 'pause', id, what: 'pause it' });
   }
 }
 
@@ -78,16 +66,8 @@ export async function resumeOperation(
       );
     case 'not_paused':
       return whisperWords(context, event, `${id} is not paused: ${stateOf(outcome.operation)}. ${UNCHANGED}`);
-    case 'over':
-      return whisperWords(context, event, OVER);
-    case 'unknown':
-      return whisperWords(context, event, `${unknownWords(id)} ${UNCHANGED}`);
-    case 'repeated':
-      return;
-    case 'not_allowed':
-      return refuse(context, customerId, member, event, { asked: 'resume', about: id, words: mayNot('resume it') });
     default:
-      return outcome satisfies never;
+      return sayRefused(context, customerId, member, event, outcome, { verb: 'resume', id, what: 'resume it' });
   }
 }
 
@@ -130,22 +110,12 @@ export async function retryOperation(
       return whisperWords(context, event, 'An admin does not let me do that any more. Nothing was done.');
     case 'too_soon':
       return whisper(context, event, tooSoonCard(outcome.limit, outcome.operation.plan.base));
-    case 'unknown':
-      return whisperWords(context, event, `${unknownWords(id)} ${UNCHANGED}`);
-    case 'repeated':
-      return;
-    case 'not_allowed':
-      return refuse(context, customerId, member, event, { asked: 'retry', about: id, words: mayNot('try it again') });
     default:
-      return outcome satisfies never;
+      return sayRefused(context, customerId, member, event, outcome, { verb: 'retry', id, what: 'try it again' });
   }
 }
 
 /** `it is waiting for approval` */
 function stateOf({ state }: { readonly state: string }): string {
   return `it is ${stateWords(state)}`;
-}
-
-function mayNot(what: string): string {
-  return `Only whoever asked, an approver or an admin can ${what}. ${UNCHANGED}`;
 }

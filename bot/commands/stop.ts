@@ -11,6 +11,7 @@ import { eventRef, whisper, whisperWords } from '../speak.ts';
 import { operationList } from './operations.ts';
 
 const SHOWN = 10;
+export const UNCHANGED = 'Nothing was changed.';
 
 /** Stop: whoever asked, an approver or an admin. A running worker feels it before its next action. */
 export async function stopOperation(
@@ -28,21 +29,36 @@ export async function stopOperation(
   }
   const wish = { operationId: id, by: member, event: eventRef(event) };
   const outcome = await context.control.cancel(customerId, wish);
-  switch (outcome.kind) {
-    case 'cancelled':
-    case 'repeated':
-      return; // the thread says so
+  if (outcome.kind === 'cancelled') return; // the thread says so
+  await sayRefused(context, customerId, member, event, outcome, { verb: 'stop', id, what: 'stop it' });
+}
+
+/** What any command to an operation may come to: it is over, there is none, it was said before, or they may not. */
+export async function sayRefused(
+  context: Context,
+  customerId: CustomerId,
+  member: Member,
+  event: ChatEvent,
+  { kind }: { readonly kind: 'over' | 'unknown' | 'repeated' | 'not_allowed' },
+  {
+    verb,
+    id,
+    what,
+  }: { readonly verb: 'stop' | 'pause' | 'resume' | 'retry'; readonly id: OperationId; readonly what: string },
+): Promise<void> {
+  switch (kind) {
     case 'over':
-      return whisperWords(context, event, 'That operation is over already. Nothing was changed.');
+      return whisperWords(context, event, `That operation is over already. ${UNCHANGED}`);
     case 'unknown':
-      return whisperWords(context, event, `${unknownWords(id)} Nothing was stopped.`);
-    case 'not_allowed':
-      return refuse(context, customerId, member, event, {
-        ...{ asked: 'stop', about: id },
-        words: 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.',
-      });
+      return whisperWords(context, event, `${unknownWords(id)} ${UNCHANGED}`);
+    case 'repeated':
+      return;
+    case 'not_allowed': {
+      const words = `Only whoever asked, an approver or an admin can ${what}. ${UNCHANGED}`;
+      return refuse(context, customerId, member, event, { asked: verb, about: id, words });
+    }
     default:
-      return outcome satisfies never;
+      return kind satisfies never;
   }
 }
 

@@ -89,7 +89,7 @@ async function tellOfTarget(context: Context, event: ChatEvent, service: Service
   });
 }
 
-/** One reading call with each stored key. */
+/** The calls by which each stored key was proven. */
 async function tellOfKeys(
   context: Context,
   customerId: CustomerId,

@@ -120,7 +120,7 @@ export interface OperationTypeDefinition {
   /** The names that the workflow's one effect yields, each with its format. */
   readonly result: Readonly<Record<string, ResultField>>;
   /**
-   * Proves by reading calls that the credential works, and that it may do what was consented to and no more. What a person
+   * Proves by calls that change nothing that the credential works, and may do what was consented to and no more. What a person
    * entered is kept only where this says `works`.
    */
   verify(input: VerifyInput): Promise<VerifyResult>;

@@ -79,7 +79,7 @@ function schemeOf(written: string): string | undefined {
 }
 
 /** Quotes, brackets and the full stop of the sentence are not the address's. */
-function unwrapped(text: string): string {
+export function unwrapped(text: string): string {
   return text
     .trim()
     .replace(/^[<("'“‘`]+/, '')

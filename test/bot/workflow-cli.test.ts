@@ -383,3 +383,8 @@ test(
   },
   RECORDING_MS,
 );
+
+test('of a service that has no workflow none is checked, and that is said', async () => {
+  const { code, complained } = await run(['workflow', 'check', 'xero']);
+  expect([code, complained]).toEqual([2, 'There is no workflow of a service “xero”.']);
+});

@@ -173,7 +173,7 @@ describe('Stop', () => {
     await people.begin('Approver', `set up WooCommerce for ${demo.shop.origin}`);
     const id = await operationIdIn(merchant);
     await say(merchant, `/countersign stop ${id}`);
-    await seen(merchant, 'Only whoever asked, an approver or an admin can stop this. Nothing was stopped.');
+    await seen(merchant, 'Only whoever asked, an approver or an admin can stop it. Nothing was changed.');
     await say(merchant, '/countersign stop all');
     await seen(merchant, 'Only an admin can stop everything. Nothing was stopped.');
     await say(admin, '/countersign stop all');

@@ -1,4 +1,5 @@
 import type { TargetResult } from '../service.ts';
+import { unwrapped } from '../site-target.ts';
 
 const EXAMPLE = 'Send it like this: my-shop.myshopify.com';
 const WHERE = 'In Shopify, Settings › Domains shows it; it never changes, and may differ from the name of the brand.';
@@ -61,14 +62,6 @@ function storeOf(host: string): TargetResult {
     );
   const origin = `https://${host}`;
   return { kind: 'target', origin, base: origin };
-}
-
-/** Quotes, brackets and the full stop of the sentence are not the address's. */
-function unwrapped(text: string): string {
-  return text
-    .trim()
-    .replace(/^[<("'“‘`]+/, '')
-    .replace(/[>)"'”’`.,;!?]+$/, '');
 }
 
 function invalid(reason: string): TargetResult {

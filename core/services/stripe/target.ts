@@ -1,5 +1,6 @@
 import type { Origin } from '../../ports/http.ts';
 import type { TargetResult } from '../service.ts';
+import { unwrapped } from '../site-target.ts';
 
 export const HOME = 'https://dashboard.stripe.com';
 const API: Origin = 'https://api.stripe.com';
@@ -10,7 +11,7 @@ const NAMES: readonly string[] = ['dashboard.stripe.com', 'stripe.com', 'www.str
  * dashboard and API are together; like every private address it is reached only where `ALLOW_PRIVATE_TARGETS` names it.
  */
 export function parseTarget(text: string): TargetResult {
-  const written = text.trim().replace(/^[<("'“‘`]+|[>)"'”’`.,;!?]+$/g, '');
+  const written = unwrapped(text);
   const isLoopback = /^(?:http:\/\/)?(?:localhost|127\.0\.0\.1):\d{1,5}(?:\/|$)/i.test(written);
   const url = URL.parse(/^https?:\/\//i.test(written) ? written : `${isLoopback ? 'http' : 'https'}://${written}`);
   if (url && isLoopback && url.username === '') return { kind: 'target', origin: url.origin, base: url.origin };

@@ -17,7 +17,7 @@ export function describe(): string {
   return 'verify the stored credential';
 }
 
-/** Proves the kept credential by the service's own reading call, outside the browser. */
+/** Proves the kept credential by the service's own calls, which change nothing, outside the browser. */
 export async function run(_: Step, stage: Stage): Promise<Ending> {
   const verified = await tryVerify(stage, PAUSES_MS);
   return verified.kind === 'works'

@@ -89,7 +89,7 @@ describe('a replay of the WooCommerce workflow on the practice shop', () => {
     expect(shop.keys()).toMatchObject([{ description: 'Countersign op-7k3f9q2m', permissions: 'read' }]);
     expect(kept.consumer_key?.reveal()).toMatch(/^ck_[0-9a-f]{40}$/);
     expect(kept.consumer_secret?.reveal()).toMatch(/^cs_[0-9a-f]{40}$/);
-    const checked = `${new URL(shop.origin).host} answered 200, 5 products`;
+    const checked = `${new URL(shop.origin).host} answered 200, 5 products; the key may read, and change nothing`;
     expect(last(results)).toMatchObject({ kind: 'done', verified: { kind: 'works', checked } });
   });
 
@@ -150,7 +150,7 @@ describe('the WooCommerce workflow', () => {
   });
 
   test.each([
-    { scope: 'write', scopeWords: 'Write', checked: 'refuses to let it read, as it should' },
+    { scope: 'write', scopeWords: 'Write', checked: 'it may change, and not read' },
     { scope: 'read_write', scopeWords: 'Read/Write', checked: 'answered 200' },
   ])('chooses exactly $scopeWords, and proves it', async ({ checked, ...values }) => {
     const { play, shop } = await scene({ obstacles: { adminEmailCheck: false } }, { values });
