@@ -1,9 +1,15 @@
 // Two services in one sentence, as people do it: one card, one decision, two keys.
 import type { Page } from 'playwright';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Person, ThreadRef } from '../../core/ports/chat.ts';
 import { type PracticeStripe, startPracticeStripe } from '../practice/stripe/server.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
+import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 import { fillSignIn, openPeople, type People, press, RUN_MS, say, seen, shows } from '../support/people.ts';
+import { problemsOfBlocks } from '../support/slack/blocks.ts';
+import { type SlackProgram, startSlackProgram } from '../support/slack/program.ts';
+import { CHANNEL } from '../support/slack/server.ts';
 
 let practice: PracticeStripe;
 let demo: TestDemo;
@@ -103,4 +109,56 @@ it('asks which is meant when somebody stops it while one of them runs and the ot
   await seen(merchant, /WooCommerce for .* was cancelled|WooCommerce for .* was not set up/);
   await seen(merchant, /Stripe for .* was cancelled|Stripe for .* was not set up/);
   expect(await shows(approver, 'Open the one-time page')).toBe(false);
+});
+
+describe('in Slack', () => {
+  let program: SlackProgram;
+  let sites: readonly LoopbackSite[];
+  beforeAll(async () => {
+    sites = [await serveSite({ '/': 'a shop' }), await serveSite({ '/': 'a dashboard' })];
+    const targets = sites.map(({ authority }) => authority).join(',');
+    program = await startSlackProgram({ database: await createEmptyDatabase(), targets });
+  });
+  afterAll(async () => {
+    await program?.stop();
+    for (const site of sites) await site.close();
+  });
+  const PATIENCE = { timeout: 60_000, interval: 50 };
+
+  it(
+    'is one message that Slack takes, with a button that decides on both and a link for each',
+    async () => {
+      const { server, hands, sql } = program;
+      const [merchant, approver, owner] = hands.people as [Person, Person, Person]; // the stand-in begins with these
+      const messages = () => server.messages(CHANNEL);
+      const states = async () => (await sql('SELECT status FROM autonomous_operations')).map(({ status }) => status);
+      const card = () => messages().find(({ text }) => text.startsWith('Set up WooCommerce and Stripe'));
+      const [shop, dashboard] = sites.map(({ authority }) => authority);
+      await hands.say(merchant, `set up WooCommerce for http://${shop} and Stripe for http://${dashboard}`);
+      await vi.waitUntil(() => card() && messages().some(({ text }) => text.startsWith('Welcome.')), PATIENCE);
+      const ref = `${CHANNEL}:${messages()[0]?.ts}`;
+      const thread: ThreadRef = { platform: 'slack', workspaceId: merchant.workspaceId, ref };
+      await hands.click(owner, thread, undefined, 'choose_approvers');
+      await vi.waitUntil(() => server.view(owner.userId) !== undefined, PATIENCE);
+      await hands.submit(owner, thread, { approvers: [approver.userId], required: ['1'] });
+      await vi.waitUntil(() => JSON.stringify(card()?.blocks).includes('approve_together#'), PATIENCE);
+      expect(problemsOfBlocks(card()?.blocks)).toEqual([]);
+      const shown = { ref: card()?.ts ?? '', thread };
+      await hands.click(merchant, thread, shown, 'approve_together');
+      await vi.waitUntil(
+        () => messages().some(({ text }) => text.includes('None of these requests was decided')),
+        PATIENCE,
+      );
+      expect(await states()).toEqual(['awaiting_consent', 'awaiting_consent']);
+      await hands.click(approver, thread, shown, 'approve_together');
+      const links = () =>
+        messages().filter(({ to, blocks }) => to === merchant.userId && /\/connect\//.test(JSON.stringify(blocks)));
+      await vi.waitUntil(() => links().length === 2, PATIENCE);
+      expect(new Set(links().map(({ blocks }) => /\/connect\/[\w-]+/.exec(JSON.stringify(blocks))?.[0])).size).toBe(2);
+      expect(await states()).toEqual(['awaiting_credentials', 'awaiting_credentials']);
+      await vi.waitUntil(() => JSON.stringify(card()?.blocks).match(/Countersigned by/g)?.length === 2, PATIENCE);
+      expect(JSON.stringify(card()?.blocks)).toMatch(/Enter the WooCommerce sign-in.*Enter the Stripe key/);
+    },
+    RUN_MS,
+  );
 });
