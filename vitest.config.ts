@@ -7,7 +7,12 @@ import { IS_WHOLE } from './test/support/whole.ts';
 const LONG = ['test/core/control-running.test.ts', 'test/core/fairness.test.ts', 'test/e2e/roles.test.ts'];
 
 /** Small files that take minutes: begun last, as small ones are, they would keep everybody waiting at the end. */
-const EARLY = ['test/faults.test.ts', 'test/e2e/drain.test.ts', 'test/e2e/control.test.ts'];
+const EARLY = [
+  'test/faults.test.ts',
+  'test/e2e/drain.test.ts',
+  'test/e2e/control.test.ts',
+  'test/add-a-service.test.ts',
+];
 
 class EarlyFirst extends BaseSequencer {
   override async sort(files: Parameters<BaseSequencer['sort']>[0]): ReturnType<BaseSequencer['sort']> {
