@@ -61,7 +61,7 @@ export async function runAttacks(
 }
 
 function numberOf(titles: readonly string[]): number | undefined {
-  const found = titles.map((title) => /^(\d{1,2}) /.exec(title)?.[1]).find((number) => number !== undefined);
+  const found = titles.map((title) => /^(\d{1,3}) /.exec(title)?.[1]).find((number) => number !== undefined);
   return found === undefined ? undefined : Number(found);
 }
 
