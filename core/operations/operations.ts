@@ -11,6 +11,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
+import { keyAt, nameInPlace } from './key.ts';
 import { lock } from './lease.ts';
 import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
 import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
@@ -31,6 +32,8 @@ export interface NewOperation {
   readonly event?: EventRef;
   /** The operation that is tried again. */
   readonly retryOf?: OperationId;
+  /** The operation that made the key that it is about; absent: whichever key is stored. */
+  readonly keyOf?: OperationId;
 }
 
 /** Nothing was made: the customer has asked too often, or sign-ins at this target failed too often, until `at`. */
@@ -41,9 +44,9 @@ export interface TooSoon {
   readonly at: Date;
 }
 
-/** An admin's settings don't let it be done at all. */
+/** An admin's settings don't let it be done at all, or the key that it is about is not there, or not any more. */
 export interface Closed {
-  readonly closed: 'guide_only' | 'target';
+  readonly closed: 'guide_only' | 'target' | 'no_key';
 }
 
 export interface Operations {
@@ -65,7 +68,7 @@ export interface Operations {
   ): Promise<boolean>;
   /** Makes every plan anew that waits for approval and says something else of the model than holds now. */
   replan(tx: Transaction, customerId: CustomerId, by: Member): Promise<void>;
-  /** Whether the plan still says the truth about the key whose place the new one takes: another one may have been stored since. */
+  /** Whether the plan still says the truth about the key that is there: another one may have been stored since. */
   saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
   /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
@@ -103,11 +106,17 @@ export function createOperations(deps: OperationsDeps): Operations {
     origin: string;
     base: string;
     permissions: readonly string[];
-    replaces: string | null;
+    keys: Pick<Plan, 'replaces' | 'key'>;
     asksModel: boolean;
     isFirstHere: boolean;
     now: Date;
-  }) => makePlan({ ...input, operationId: input.id, workflow: deps.workflows.getDefinition(input.way.workflowId) });
+  }) =>
+    makePlan({
+      ...input,
+      ...input.keys,
+      operationId: input.id,
+      workflow: deps.workflows.getDefinition(input.way.workflowId),
+    });
 
   const mayAskModel = async (tx: Transaction, customerId: CustomerId): Promise<boolean> =>
     deps.hasPageModel === true && (await deps.customers.rules(tx, customerId)).allowsModel;
@@ -123,11 +132,12 @@ export function createOperations(deps: OperationsDeps): Operations {
             await requireAllowed(tx, deps.customers, customerId, input);
             await requireTime(tx, customerId, input, now, deps.perHour);
             const id = newOperationId();
-            const replaces = await nameInPlace(tx, customerId, input);
+            const keys = await keysFor(tx, customerId, input, input.keyOf);
+            if (!keys) throw new Refused({ closed: 'no_key' });
             const asksModel = await mayAskModel(tx, customerId);
             const isFirstHere = await isFirstAt(tx, customerId, input);
             const way = input.way ?? input.type.ways[0];
-            const made = plan({ ...input, way, id, replaces, asksModel, isFirstHere, now });
+            const made = plan({ ...input, way, id, keys, asksModel, isFirstHere, now });
             await insertOperation(tx, customerId, id, input, made);
             const actor = input.requester.id;
             const asked = { by: actor, askedFor: made.permissions, widened: {} };
@@ -173,11 +183,12 @@ export function createOperations(deps: OperationsDeps): Operations {
       const { customerId, id, service, type } = operation;
       const { origin, base } = operation.plan;
       const now = await databaseNow(tx);
-      const replaces = await nameInPlace(tx, customerId, { service, type, base });
+      const keys = await keysFor(tx, customerId, { service, type, base }, operation.plan.key?.operationId);
+      if (!keys) return false;
       const asksModel = await mayAskModel(tx, customerId);
       const isFirstHere = operation.plan.isFirstHere ?? false;
       const about = { id, service, type, way, origin, base, permissions };
-      const made = plan({ ...about, replaces, asksModel, isFirstHere, now });
+      const made = plan({ ...about, keys, asksModel, isFirstHere, now });
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },
@@ -217,8 +228,10 @@ export function createOperations(deps: OperationsDeps): Operations {
           await operations.choosePermissions(tx, operation, operation.plan.permissions, by);
       }
     },
-    saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces } }) =>
-      (await nameInPlace(tx, customerId, { service, type, base })) === replaces,
+    saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces, key } }) => {
+      const keys = await keysFor(tx, customerId, { service, type, base }, key?.operationId);
+      return keys?.replaces === replaces && keys.key?.label === key?.label;
+    },
     get: async (tx, customerId, id) => {
       const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? readOperation(tx, deps, row) : undefined;
@@ -308,20 +321,22 @@ async function isFirstAt(
   return (await tx.operation.count({ where, take: 1 })) === 0;
 }
 
-/** The name of the key that lies where the new one will lie. */
-async function nameInPlace(
+/**
+ * What a plan says of the key that is there: which one it is about, and which one a new one takes the place of. `undefined`:
+ * it is about one, and that is not there.
+ */
+async function keysFor(
   tx: Transaction,
   customerId: CustomerId,
-  { service, type, base }: Pick<NewOperation, 'service' | 'type' | 'base'>,
-): Promise<string | null> {
-  const row = await tx.credential.findFirst({
-    where: { customerId, service: service.id, target: base, credentialType: type.credentialType, operationId: null },
-    select: { credentialMetadata: true },
-  });
-  return row ? (keyName.safeParse(row.credentialMetadata).data?.label ?? 'an earlier key') : null;
+  place: Pick<NewOperation, 'service' | 'type' | 'base'>,
+  of: string | undefined,
+): Promise<Pick<Plan, 'replaces' | 'key'> | undefined> {
+  const makesKey = Object.keys(place.type.result).length > 0;
+  const replaces = makesKey ? await nameInPlace(tx, customerId, place) : null;
+  if (place.type.type === 'api_key_generation') return { replaces };
+  const key = await keyAt(tx, customerId, place, of);
+  return key && { replaces, key };
 }
-
-const keyName = z.object({ label: z.string() });
 
 async function insertOperation(
   tx: Transaction,

@@ -1,4 +1,5 @@
 import { defineService } from '../define-service.ts';
+import { permissionsOfWay, rotationOf, testOf } from '../key-types.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { guide, revokeGuide } from './guide.ts';
 import { checkPermissions, permissions, values } from './permissions.ts';
@@ -72,6 +73,30 @@ const apiKeyGeneration: OperationTypeDefinition = {
   revokeGuide,
 };
 
+const credentialRotation = rotationOf(apiKeyGeneration, {
+  title: 'Rotate the Stripe restricted key',
+  ways: [
+    {
+      id: 'entered',
+      kind: 'entered',
+      standing: 'beta',
+      label: 'I make the key myself',
+      workflowId: 'stripe_credential_rotation_entered',
+      fields: key,
+      typicalSeconds: 10,
+    },
+  ],
+  permissions: permissionsOfWay(permissions, 'entered'),
+  reassurance:
+    'The work itself touches no payments, customers or settings. No API of Stripe’s ends a key: that is left to a person.',
+});
+
+const integrationTest = testOf(apiKeyGeneration, {
+  title: 'Test the Stripe restricted key',
+  workflowId: 'stripe_integration_test',
+  standing: 'beta',
+});
+
 /** Stripe, by a restricted key. Modelled on documentation and public guides as of 2026-11; nothing was seen in a real account. */
 export const stripe = defineService({
   id: 'stripe',
@@ -81,7 +106,11 @@ export const stripe = defineService({
   home: HOME,
   side: 'Stripe',
   parseTarget,
-  operationTypes: { api_key_generation: apiKeyGeneration },
+  operationTypes: {
+    api_key_generation: apiKeyGeneration,
+    credential_rotation: credentialRotation,
+    integration_test: integrationTest,
+  },
 });
 
 function tooLong(text: string): string | undefined {
