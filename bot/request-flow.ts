@@ -1,7 +1,7 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { look, take } from '../core/limits.ts';
-import type { TooSoon } from '../core/operations/operations.ts';
+import type { NewOperation, TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
@@ -92,31 +92,34 @@ async function begin(
   target: { origin: string; base: string },
   wantsWrite: boolean,
 ): Promise<void> {
-  const { customerId, member, thread } = asking;
   const way = waysAt(type, context.publicUrl())[0] ?? type.ways[0];
   const permissions = permissionsIn(type, way)
     .filter((p) => p.isRequired || p.isDefault || (wantsWrite && p.risk === 'changes'))
     .map((p) => p.id);
-  const operation = await context.operations.request(customerId, {
-    threadId: thread.id,
-    requester: member,
-    service,
-    type,
-    way,
-    ...target,
-    permissions,
-    event: eventRef(asking.event),
-  });
+  await submit(context, asking, { service, type, way, ...target, permissions });
+}
+
+/** What is asked for, whole. */
+export type Wanted = Pick<NewOperation, 'service' | 'type' | 'way' | 'origin' | 'base' | 'permissions' | 'keyOf'>;
+
+/** Makes the operation, with its consent card in the thread; or says there why there is none. */
+export async function submit(context: Context, asking: Asking, wanted: Wanted): Promise<void> {
+  const { customerId, member, thread } = asking;
+  const { type, base, permissions } = wanted;
+  const asked = { threadId: thread.id, requester: member, event: eventRef(asking.event) };
+  const operation = await context.operations.request(customerId, { ...wanted, ...asked });
   if (operation && 'closed' in operation) {
     const card =
       operation.closed === 'guide_only'
-        ? guideOnlyCard(type, target.base, permissions)
-        : note(`An admin does not let me work at ${place(target.base)}. Nothing was done.`, 'warning');
+        ? guideOnlyCard(type, base, permissions)
+        : operation.closed === 'no_key'
+          ? note(`That key of ${place(base)} is not stored here any more. Nothing was done.`, 'warning')
+          : note(`An admin does not let me work at ${place(base)}. Nothing was done.`, 'warning');
     await reply(context, asking.event, card);
     return;
   }
   if (operation && 'tooSoon' in operation) {
-    await reply(context, asking.event, tooSoonCard(operation, target.base));
+    await reply(context, asking.event, tooSoonCard(operation, base));
     return;
   }
   await context.database.withCustomer(customerId, (tx) =>
