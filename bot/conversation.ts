@@ -34,6 +34,7 @@ import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
+import { changeKeyOf, requestForKey } from './key-flow.ts';
 import { rateResult } from './rating.ts';
 import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
@@ -153,6 +154,8 @@ async function answer(
       return retryOperation(context, customerId, member, event, intent.operationId ?? '');
     case 'test':
       return testService(context, customerId, member, event, intent);
+    case 'key':
+      return requestForKey(context, { ...scene, event }, intent);
     case 'help':
       await reply(context, event, helpCard(context.services));
       return;
@@ -354,6 +357,10 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return sendRevealLink(context, customerId, member, event);
     case 'revoke':
       return revokeResult(context, customerId, member, event);
+    case 'rotate':
+      return changeKeyOf(context, { ...scene, event }, event, 'credential_rotation');
+    case 'revoke_there':
+      return changeKeyOf(context, { ...scene, event }, event, 'credential_revocation');
     default:
       return whisperWords(context, event, 'This button is from another version. Nothing was changed.');
   }

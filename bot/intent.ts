@@ -1,6 +1,7 @@
 import type { OperationId } from '../core/ids.ts';
 import type { Model } from '../core/ports/model.ts';
 import { findSecrets, type SecretKind } from '../core/redaction.ts';
+import type { OperationType } from '../core/services/service.ts';
 import { askModel } from './intent-model.ts';
 import {
   leftover,
@@ -24,6 +25,9 @@ import {
 import { askedFor, type SetUpTogether, several } from './intent-several.ts';
 import { onlyAddress, plainText, type Unclear } from './intent-text.ts';
 
+/** What is done with a stored key at the service itself. */
+export type KeyChange = Extract<OperationType, 'credential_rotation' | 'credential_revocation'>;
+
 /** What a person wants. Services are ids; a target stands as the person wrote it. */
 export type Intent =
   /** `unknownService` is the name, as written, of something that can't be set up. */
@@ -41,6 +45,14 @@ export type Intent =
   | { readonly kind: 'audit'; readonly operationId?: OperationId }
   | { readonly kind: 'cancel'; readonly operationId?: OperationId }
   | { readonly kind: 'pause' | 'resume' | 'retry'; readonly operationId?: OperationId }
+  /** The key that is stored for a service is to be rotated or revoked. */
+  | {
+      readonly kind: 'key';
+      readonly type: KeyChange;
+      readonly service: string;
+      readonly target: string | undefined;
+      readonly unclear?: Unclear;
+    }
   /** A service's stored keys, or an address, are to be tried. */
   | { readonly kind: 'test'; readonly service: string; readonly target?: string }
   | { readonly kind: 'help' }
@@ -80,6 +92,7 @@ export function parseIntent(text: string, services: readonly ServiceNames[]): Pa
     audit(said) ??
     cancel(said) ??
     test(said) ??
+    ofKey(said) ??
     help(said) ??
     setUp(said) ??
     smallTalk(said) ??
@@ -210,6 +223,37 @@ function test(said: Said): Parsed | undefined {
   const rest = leftover(said).filter(({ lower: word }) => !TESTED.has(word) && !TEST.test(word));
   if (unclear || rest.length > 0 || said.mentions.some(({ id }) => id !== mention.id)) return undefined;
   return sure({ kind: 'test', service: mention.id, ...(target !== undefined && { target }) });
+}
+
+const CHANGES = (
+  [
+    [
+      'credential_rotation',
+      'rotate|renew|replace|roll|exchange|rotiere?n?|erneuere?n?|ersetzen?|renouvele[rz]?|remplace[rz]?|renueva|rinnova',
+    ],
+    ['credential_revocation', 'revoke|invalidate|expire|end|widerrufen?|révoque[rz]?|revocar?|revoca'],
+  ] as const
+).map(([type, verbs]) => ({
+  type,
+  pattern: new RegExp(
+    `^${OPENING}(?:(?:can|could|would|will) (?:you|we) |i (?:want|would like|need) to |let's |kannst du )?(?:please |just )?(?:${verbs})(?!\\p{L})`,
+    'u',
+  ),
+}));
+const KEY_WORD = /^(?:keys?|credentials?|passwords?|tokens?|secrets?|schlüssels?|passworts?|clés?|claves?|chiave)$/;
+const OF_KEY = new Set('old current stored existing application password token secret alten jetzigen'.split(' '));
+
+/** `rotate the WooCommerce key for shop.example.com`, `please revoke our Stripe key`: no more than that. */
+function ofKey(said: Said): Parsed | undefined {
+  const [mention] = said.mentions;
+  const { lower } = said.plain;
+  const change = CHANGES.find(({ pattern }) => pattern.test(lower));
+  if (!mention || !change || STRONG_VERB.test(lower) || ANY_NOT.test(lower)) return undefined;
+  if (!said.words.some(({ lower: word }) => KEY_WORD.test(word))) return undefined;
+  const { target = targetNamed(said, mention.id), ...addressed } = onlyAddress(said.plain);
+  const isRest = ({ lower: word }: Word) => !OF_KEY.has(word) && !change.pattern.test(word) && word !== target;
+  if (said.mentions.some(({ id }) => id !== mention.id) || leftover(said).some(isRest)) return undefined;
+  return sure({ kind: 'key', type: change.type, service: mention.id, target, ...addressed });
 }
 
 const TESTED = new Set(

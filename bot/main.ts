@@ -229,7 +229,9 @@ async function wire(
     const deadlines = { database, audit, operations, mover, vault };
     await queue.workDeadlines(createDeadlines(deadlines));
     await queue.workLateDeadlines(createLateDeadlines(deadlines));
-    await queue.workGivenUp((job, jobId) => endGivenUp({ database, mover, operations, vault }, job, jobId));
+    await queue.workGivenUp((job, jobId) =>
+      endGivenUp({ database, mover, operations, vault, consents, audit }, job, jobId),
+    );
     await queue.workCheckpoints(checkpoints.makeAll);
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }

@@ -108,9 +108,17 @@ export function toAskFor(
   return { ...what, threadId: thread.id, requester: member, event: eventRef(event) };
 }
 
-export async function begin(context: Context, asking: Asking, requested: Requested): Promise<void> {
-  const { customerId, thread } = asking;
-  const input = toAskFor(context, asking, requested);
+export function begin(context: Context, asking: Asking, requested: Requested): Promise<void> {
+  return submit(context, asking, toAskFor(context, asking, requested));
+}
+
+/** What is asked for, whole. */
+export type Wanted = Pick<NewOperation, 'service' | 'type' | 'way' | 'origin' | 'base' | 'permissions' | 'keyOf'>;
+
+/** Makes the operation, with its consent card in the thread; or says there why there is none. */
+export async function submit(context: Context, asking: Asking, wanted: Wanted): Promise<void> {
+  const { customerId, member, thread } = asking;
+  const input = { ...wanted, threadId: thread.id, requester: member, event: eventRef(asking.event) };
   const operation = await context.operations.request(customerId, input);
   if (operation && 'closed' in operation) {
     await reply(context, asking.event, closedCard(input, operation));
@@ -131,7 +139,9 @@ export async function begin(context: Context, asking: Asking, requested: Request
 export function closedCard({ type, base, permissions }: NewOperation, { closed }: Closed): Card {
   return closed === 'guide_only'
     ? guideOnlyCard(type, base, permissions)
-    : note(`An admin does not let me work at ${place(base)}. Nothing was done.`, 'warning');
+    : closed === 'no_key'
+      ? note(`That key of ${place(base)} is not stored here any more. Nothing was done.`, 'warning')
+      : note(`An admin does not let me work at ${place(base)}. Nothing was done.`, 'warning');
 }
 
 /** When to come back, in the reader's own time. */

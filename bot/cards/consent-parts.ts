@@ -4,7 +4,7 @@ import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
 import type { Block, Button, RichText } from '../../core/ports/chat.ts';
-import type { Permission } from '../../core/services/service.ts';
+import type { OperationType, Permission } from '../../core/services/service.ts';
 import { pauseNote } from './pause-words.ts';
 import { bold, capital, clock, code, names, oneOf, person, place, sideOf, text } from './text.ts';
 
@@ -45,6 +45,7 @@ function outline({ plan, type, way, requester, service }: Operation): string {
     browser: '',
     entered: `${who} makes the key, by steps that I show, and enters it on a one-time page; I check it and keep it. `,
     granted: `${who} says yes on ${service.name}'s own page, which sends the key to me; I check it and keep it. No password is asked for. `,
+    stored: 'The stored key does it by itself: no page is opened, and nothing is asked for. ',
   };
   return `${byHand[way.kind]}${plan.steps.length} steps, about ${way.typicalSeconds} seconds. ${type.reassurance}${beta}`;
 }
@@ -73,11 +74,29 @@ function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
 }
 
-/** Said before anybody approves: the key that is there now leaves the vault. */
-function replaced({ plan: { replaces }, service }: Operation): readonly Block[] {
+/** Said before anybody approves: what becomes of the key that is there now. */
+function replaced(operation: Operation): readonly Block[] {
+  const { plan, service } = operation;
+  const { replaces, key } = plan;
+  if (key) return aboutKey(operation, key);
   if (replaces === null) return [];
   const words = `It takes the place of “${replaces}” in the vault. ${capital(sideOf(service))} goes on knowing that one until somebody revokes it there.`;
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
+}
+
+/** Which key it is, and what is done with it. */
+function aboutKey({ type, plan, service }: Operation, key: NonNullable<Operation['plan']['key']>): readonly Block[] {
+  const side = sideOf(service);
+  const ends = plan.steps.some(({ risk, permission }) => risk === 'changes' && permission.startsWith('end_'));
+  const words: { readonly [Type in OperationType]?: string } = {
+    credential_rotation: ends
+      ? ` stays in use until the new key “${plan.label}” has been proven to work. Then it is ended in ${side}: whatever still uses it stops working.`
+      : ` stays in use until the new key “${plan.label}” has been proven to work. ${capital(side)} goes on knowing it until somebody ends it there: you will be told how.`,
+    credential_revocation: ` is ended in ${side} and deleted from the vault. It can’t be brought back: whatever uses it stops working.`,
+  };
+  const said = words[type.type];
+  const name: RichText = [bold(`“${key.label}”`), text(key.lastFour === '' ? '' : ` (…${key.lastFour})`)];
+  return said === undefined ? [] : [{ kind: 'text', tone: 'warning', text: [...name, text(said)] }];
 }
 
 /** While nothing runs at all, whoever decides knows what their word is worth. */

@@ -32,6 +32,10 @@ export function helpCard(
         kind: 'facts',
         rows: [
           { label: 'Ask', value: [text(`“set up ${services[0]?.name ?? 'WooCommerce'} for shop.example.com”`)] },
+          {
+            label: 'Later',
+            value: [text(`“rotate the ${services[0]?.name ?? 'WooCommerce'} key for shop.example.com”, or “revoke …”`)],
+          },
           { label: 'I know', value: [text(known)] },
           {
             label: 'Then',

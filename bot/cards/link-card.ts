@@ -16,6 +16,7 @@ export function linkCard(operation: Operation, url: string): Card {
     granted: `Your one-time page leads to ${place(operation.plan.base)}, where you approve it in ${name} yourself.`,
     entered: `Your one-time page says how you make the ${name} key, and takes it.`,
     browser: `Enter the ${name} sign-in for ${place(operation.plan.base)} on your one-time page.`,
+    stored: 'Nothing has to be entered.',
   };
   return oneTimePageCard(operation, url, `It was approved. ${next[operation.way.kind]}`, [
     text('It is used for '),

@@ -2,7 +2,8 @@ import { isRetryable } from '../../core/operations/control.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
-import { accessWords } from './consent-parts.ts';
+import type { OperationType } from '../../core/services/service.ts';
+import { doneWords, keyRows, leftOfKeys, notDoneWords, oldKeyByHand } from './result-words.ts';
 import { bold, capital, code, person, place, seconds, sideOf, text } from './text.ts';
 
 /** Of the hash in hex: 64 bits, so that nobody makes another chain that the thread would still agree with. */
@@ -25,10 +26,8 @@ export function resultCard(operation: Operation, record: OnRecord): Card {
 
 function doneCard(operation: Operation, record: OnRecord): Card {
   const data = operation.result?.data;
-  const isOver = data?.revokedAt !== undefined;
-  const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${operation.service.name} ${isOver ? 'was connected; the key is revoked' : 'is connected'}.`;
-  const isGone = !operation.isKeyStored;
-  const key = `…${data?.lastFour ?? '????'}, ${accessWords(operation)}, ${data?.replacedBy ? `replaced by the key of ${data.replacedBy}` : isGone ? 'deleted from the vault' : 'in the vault'}`;
+  const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${doneWords(operation)}.`;
+  const isGone = makesKey(operation) && !operation.isKeyStored;
   return {
     summary: `${title} Asked by ${operation.requester.person.name}.`,
     status: { tone: 'done', words: isGone ? 'Done, key gone' : 'Done' },
@@ -38,20 +37,7 @@ function doneCard(operation: Operation, record: OnRecord): Card {
         kind: 'facts',
         rows: [
           { label: 'For', value: [person(operation.requester.person), text(' · '), code(operation.id)] },
-          { label: 'Key', value: [text(key)] },
-          { label: 'Its name there', value: [text(`“${data?.label ?? ''}”`)] },
-          ...(data?.replaced
-            ? [
-                {
-                  label: 'In place of',
-                  value: [
-                    text(
-                      `“${data.replaced}”, which ${sideOf(operation.service)} still knows: revoke it there if nothing uses it`,
-                    ),
-                  ],
-                },
-              ]
-            : []),
+          ...keyRows(operation),
           { label: 'Checked', value: [text(data?.checked ?? '')] },
           {
             label: 'Work',
@@ -60,9 +46,10 @@ function doneCard(operation: Operation, record: OnRecord): Card {
           onRecord(record),
         ],
       },
+      ...oldKeyByHand(operation),
       {
         kind: 'actions',
-        buttons: [trail(operation, 'primary'), ...(isGone ? [] : [reveal(operation), revoke(operation)])],
+        buttons: [trail(operation, 'primary'), ...(operation.isKeyStored ? forKey(operation) : [])],
       },
       rating(operation),
     ],
@@ -79,6 +66,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
       ...(operation.errorMessage ? [{ kind: 'text', text: [text(whyWords(operation))] } satisfies Block] : []),
       { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
       ...orphan(operation),
+      ...oldKeyByHand(operation),
       {
         kind: 'facts',
         rows: [
@@ -114,16 +102,16 @@ const END_WORDS: { readonly [State in Operation['state']]?: string } = {
 };
 
 function endWords(operation: Operation): string {
-  const what = `${operation.service.name} for ${place(operation.plan.base)}`;
+  const words = notDoneWords(operation);
   switch (operation.state) {
     case 'denied':
-      return `Denied: ${what} was not set up.`;
+      return `Denied: ${words}.`;
     case 'expired':
-      return `Expired: ${what} was not set up.`;
+      return `Expired: ${words}.`;
     case 'cancelled':
-      return `Stopped: ${what} was not set up.`;
+      return `Stopped: ${words}.`;
     default:
-      return `${what} was not set up.`;
+      return `${words}.`;
   }
 }
 
@@ -133,6 +121,8 @@ function keptWords(operation: Operation): string {
   if (operation.errorCode === RESTORED)
     return 'What this thread showed after the backup was made may be missing from it.';
   if (!grant) return 'Nothing was done.';
+  const left = leftOfKeys(operation);
+  if (left !== undefined) return `${left}${signIn && way.kind === 'browser' ? ' The sign-in was deleted.' : ''}`;
   const key = operation.isKeyStored
     ? `The new key “${intent?.label}” lies in the vault, but it was not proven to work. Keep it, or revoke it here.`
     : intent?.state !== 'done'
@@ -148,6 +138,7 @@ function keptWords(operation: Operation): string {
 
 /** What became of what was entered. */
 function enteredWords({ way, signIn }: Operation): string {
+  if (way.kind === 'stored') return '; no page was opened';
   if (way.kind === 'browser') return '; the sign-in was deleted';
   return signIn ? `; the key was made and entered by ${signIn.by.person.name}` : '';
 }
@@ -175,7 +166,9 @@ function next(operation: Operation): RichText {
 
 /** One press: not where a person has to look at the shop first, or does better by hand. */
 function canTryAgain(operation: Operation): boolean {
-  const isOrphan = unseenLabel(operation) !== undefined || operation.errorCode === 'effect_unsure';
+  // A rotation whose new key is the stored one has only its end left to do, and that by hand.
+  const isRotated = operation.type.type === 'credential_rotation' && operation.isKeyStored;
+  const isOrphan = isRotated || unseenLabel(operation) !== undefined || operation.errorCode === 'effect_unsure';
   return isRetryable(operation) && !operation.retriedAs && !isOrphan && !isForHand(operation);
 }
 
@@ -188,13 +181,26 @@ function nextWords(operation: Operation): string {
   const atHome = operation.service.home === operation.plan.base;
   const again = canTryAgain(operation)
     ? 'press “Try again” for a new plan that somebody approves'
-    : `write “set up ${operation.service.name}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
+    : `write “${asking(operation)}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
+  if (operation.type.type === 'credential_rotation' && operation.isKeyStored)
+    return 'end the old key by hand, as above.';
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in ${side}, then ${again}.`;
   if (isForHand(operation))
     return `make the key by hand: “Show me the steps instead” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;
   if (operation.errorCode === 'no_access') return `use an account that may manage ${side}, then ${again}.`;
   if (unseenLabel(operation) !== undefined) return `look at ${side}'s list of keys first, then ${again}.`;
   return `${again}.`;
+}
+
+/** As people ask for it. */
+function asking({ type, service }: Operation): string {
+  const words: Readonly<Record<OperationType, string>> = {
+    api_key_generation: `set up ${service.name}`,
+    credential_rotation: `rotate the ${service.name} key`,
+    credential_revocation: `revoke the ${service.name} key`,
+    integration_test: `test ${service.name}`,
+  };
+  return words[type.type];
 }
 
 function onRecord(record: OnRecord) {
@@ -225,6 +231,17 @@ function trail(operation: Operation, style: 'primary' | 'plain'): Button {
 /** For admins; the others are told so. */
 function reveal(operation: Operation): Button {
   return { label: 'Reveal', style: 'plain', action: 'reveal', value: operation.id };
+}
+
+function makesKey({ type }: Operation): boolean {
+  return Object.keys(type.result).length > 0;
+}
+
+/** What can be done with a key that lies in the vault. */
+function forKey(operation: Operation): readonly Button[] {
+  const { service, id } = operation;
+  const rotate: Button = { label: 'Rotate', style: 'plain', action: 'rotate', value: id };
+  return [reveal(operation), ...(service.operationTypes.credential_rotation ? [rotate] : []), revoke(operation)];
 }
 
 function rating({ id }: Operation): Block {

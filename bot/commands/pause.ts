@@ -107,7 +107,13 @@ export async function retryOperation(
       return whisperWords(context, event, words);
     }
     case 'closed':
-      return whisperWords(context, event, 'An admin does not let me do that any more. Nothing was done.');
+      return whisperWords(
+        context,
+        event,
+        outcome.why === 'no_key'
+          ? 'The key that it is about is not stored any more. Nothing was done.'
+          : 'An admin does not let me do that any more. Nothing was done.',
+      );
     case 'too_soon':
       return whisper(context, event, tooSoonCard(outcome.limit, outcome.operation.plan.base));
     default:

@@ -1,15 +1,12 @@
-import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import { databaseNow, type Transaction } from '../../core/database.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { type OperationResult, unproven } from '../../core/operations/result.ts';
+import { deleteKeyOf } from '../../core/operations/revocation.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import type { RevokeResult } from '../../core/services/service.ts';
-import { tokenPlace } from '../../core/vault/tokens.ts';
-import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
+import { asSecrets } from '../../core/vault/vault.ts';
 import { bold, capital, sideOf, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
 import { refuse } from '../refusal.ts';
@@ -32,7 +29,7 @@ export async function revokeResult(
     if (!(await takeEvent(tx, customerId, eventRef(event))))
       return operation.result?.data.revokedAt ? operation : 'repeated';
     if (!mayRevoke(operation, member)) return 'not_allowed';
-    return (await deleteResult(tx, context, operation, member)) ? operation : 'gone';
+    return (await deleteKeyOf(tx, context, operation, member)) ? operation : 'gone';
   });
   if (outcome === 'repeated') return;
   if (outcome === 'unknown' || outcome === 'gone')
@@ -66,16 +63,25 @@ export async function revokeResult(
   await context.progress.refresh(customerId, outcome.threadId);
 }
 
-function mayRevoke({ requester }: Operation, { id, roles }: Member): boolean {
+/** Whoever asked for it, approvers and admins. */
+export function mayRevoke({ requester }: Operation, { id, roles }: Member): boolean {
   return requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
 }
 
-/** What is left for a person to do. */
-function byHand({ type, plan }: Operation, label: string, lead: string): readonly Block[] {
+/** What is left for a person to do, or to have done. */
+function byHand({ id, service, type, plan }: Operation, label: string, lead: string): readonly Block[] {
   const items = type.revokeGuide(plan.base, label).map((step) => ({ text: [text(step)] }));
+  const canDoIt = service.operationTypes.credential_revocation?.ways.some(({ kind }) => kind === 'browser');
+  const button = {
+    label: `End it in ${service.name} for me`,
+    style: 'primary',
+    action: 'revoke_there',
+    value: id,
+  } as const;
   return [
     { kind: 'text', tone: 'warning', text: [bold(lead), text('To end it there, too:')] },
     { kind: 'list', isNumbered: true, items },
+    ...(canDoIt ? [{ kind: 'actions', buttons: [button] } satisfies Block] : []),
   ];
 }
 
@@ -109,40 +115,4 @@ async function endThere(
     const reason = `${capital(sideOf(operation.service))} could not be reached to end it there.`;
     return { kind: 'fails', reason, isRetryable: error.isRetryable };
   }
-}
-
-/**
- * A new key takes the row of the one that it replaces, so nothing is deleted on the word of what was read before its place
- * was held. The place before the operation's row, as whoever stores a key there takes them; both before the chain's head.
- * @returns false when the operation's key is not in the vault.
- */
-async function deleteResult(tx: Transaction, context: Context, seen: Operation, member: Member): Promise<boolean> {
-  const { customerId } = seen;
-  const vault = context.vault.within(tx);
-  const found = await vault.resultOf(customerId, seen.id);
-  if (!found) return false;
-  const place = { target: found.target };
-  await vault.hold(customerId, found.service, found.credentialType, place);
-  const operation = await lockedOperation(tx, context.operations, customerId, seen.id);
-  const stored = await vault.resultOf(customerId, seen.id);
-  if (!operation || !stored) return false;
-  await vault.delete(customerId, stored.service, stored.credentialType, place);
-  const token = tokenPlace(stored);
-  if (token) await vault.delete(customerId, token.service, token.type, token);
-  const result = revoked(operation, stored, await databaseNow(tx));
-  await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
-  await context.consents.revoke(tx, operation, member);
-  await context.audit.append(tx, customerId, {
-    kind: 'credential.deleted',
-    operationId: operation.id,
-    actor: member.id,
-    payload: { credentialId: stored.id },
-  });
-  return true;
-}
-
-/** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */
-function revoked(operation: Operation, stored: StoredCredential, at: Date): OperationResult {
-  const { success, data } = operation.result ?? unproven(stored);
-  return { success, data: { ...data, revokedAt: at.toISOString() } };
 }

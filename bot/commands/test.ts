@@ -4,6 +4,7 @@ import { take } from '../../core/limits.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import { examineTarget } from '../../core/services/examine.ts';
 import type { Service } from '../../core/services/service.ts';
+import { tryStored } from '../../core/services/try-stored.ts';
 import { asSecrets, type StoredCredential } from '../../core/vault/vault.ts';
 import { bold, place, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
@@ -138,6 +139,7 @@ async function tryOne(
   const credential = await context.vault.open(ref, (opened) => asSecrets(opened));
   if (!credential) return { words: 'it is not in the vault any more', isGood: false };
   const { base, origin, permissions } = operation.plan;
-  const verdict = await operation.type.verify({ base, origin, credential, permissions, http: context.http });
+  const input = { base, origin, credential, permissions, http: context.http };
+  const verdict = await tryStored(operation.service, operation.type.verify, input);
   return verdict.kind === 'works' ? { words: verdict.checked, isGood: true } : { words: verdict.reason, isGood: false };
 }

@@ -1,5 +1,5 @@
 import type { Action, Box, Condition, Fingerprint, FoundElement, LiveCondition, Locator } from '../ports/browser.ts';
-import type { Step } from '../workflow/steps/index.ts';
+import { isIrrevocable, type Step } from '../workflow/steps/index.ts';
 import { act, guarded, ready } from './act.ts';
 import { boundTo } from './bind.ts';
 import { check } from './check.ts';
@@ -78,7 +78,7 @@ async function pointedOut(stage: Stage, wanted: ElementStep, lost: Failed): Prom
     recorded: recordedPrint(wanted),
     instruction: instructionOf(stage.step),
     does: stage.step.kind === 'click' || stage.step.kind === 'press' ? 'click' : 'field',
-    isFinal: stage.step.isMutating,
+    isFinal: isIrrevocable(stage.step),
     expected: stage.step.expectedResult,
     isSettled: async (timeoutMs) =>
       (await stage.during(() => stage.run.session.waitFor(settled, timeoutMs))) !== undefined,

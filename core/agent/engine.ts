@@ -3,16 +3,33 @@ import type { Shot } from '../ports/browser.ts';
 import type { ConversationEnd } from '../ports/model.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { withDerivedValues } from '../workflow/placeholders.ts';
-import { fillStep, runKind, type Step } from '../workflow/steps/index.ts';
+import { fillStep, needsPage, runKind, type Step } from '../workflow/steps/index.ts';
 import { check, hindrance } from './check.ts';
 import { type Failed, type Failure, failed, failureOfCode, notDone, outageWords, questionFor } from './failures.ts';
 import { obstaclesFor } from './obstacles.ts';
 import { takePicture } from './picture.ts';
-import { createStage, type Ending, type Heal, type Relocated, type Rung, type Stage, type StepRun } from './stage.ts';
+import {
+  createStage,
+  type Ending,
+  type Heal,
+  type Proof,
+  type Relocated,
+  type Rung,
+  type Stage,
+  type StepRun,
+} from './stage.ts';
 
 export type { Failure } from './failures.ts';
 export { type ProbeResult, probe } from './probe.ts';
-export { type AgentMode, type Heal, pause, type Relocated, type StepRun } from './stage.ts';
+export {
+  type AgentMode,
+  type EarlierKey,
+  type Heal,
+  type Proof,
+  pause,
+  type Relocated,
+  type StepRun,
+} from './stage.ts';
 
 export type StepResult =
   | {
@@ -25,6 +42,7 @@ export type StepResult =
       readonly picture?: Shot;
       readonly note?: string;
       readonly verified?: VerifyResult;
+      readonly ended?: Proof;
       readonly conversation?: ConversationEnd;
       /** With rung `relocated`. */
       readonly relocated?: Relocated;
@@ -109,8 +127,7 @@ async function takenUp(stage: Stage): Promise<Ending | undefined> {
 async function pictureOfFailure(stage: Stage, ending: Failed): Promise<Shot | undefined> {
   const { failure } = ending;
   const mayShowSecret = stage.step.kind === 'extract' && stage.hasActed;
-  const hasNoPage = stage.step.kind === 'verify' || stage.step.kind === 'receive';
-  const showsNothing = hasNoPage || failure === 'browser_crashed' || mayShowSecret;
+  const showsNothing = !needsPage(stage.step) || failure === 'browser_crashed' || mayShowSecret;
   if (showsNothing) return undefined;
   const asks = questionFor(stage.step, { ...ending, hasActed: stage.hasActed }) !== undefined;
   return takePicture(stage, { rung: asks ? 'needs a person' : 'failed' });

@@ -2,6 +2,7 @@ import { quoted } from '../plain-text.ts';
 import type { FindResult, Fingerprint, FoundElement, Locator } from '../ports/browser.ts';
 import { isSameElement, type RecordedIdentity } from '../workflow/elements.ts';
 import type { Proposal } from '../workflow/known.ts';
+import { isIrrevocable } from '../workflow/steps/index.ts';
 import { hindrance } from './check.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { holdsWords } from './relocate.ts';
@@ -59,7 +60,7 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
 
 function relocatorFor(stage: Stage, { fingerprint, bound = [], hiddenIsFine }: Target) {
   if (fingerprint === undefined || stage.run.mode === 'replay') return undefined;
-  const wanted = { fingerprint, bound, hiddenIsFine: hiddenIsFine ?? false, isMutating: stage.step.isMutating };
+  const wanted = { fingerprint, bound, hiddenIsFine: hiddenIsFine ?? false, isMutating: isIrrevocable(stage.step) };
   return createRelocator(stage, wanted);
 }
 

@@ -1,7 +1,7 @@
 import type { BrowserSession, Description, Shot } from '../ports/browser.ts';
 import type { ConversationEnd, ModelHands, PageModel } from '../ports/model.ts';
 import type { Secret } from '../secret.ts';
-import type { VerifyResult } from '../services/service.ts';
+import type { RevokeResult, VerifyResult } from '../services/service.ts';
 import { fillKnown, type KnownElement, type Proposal } from '../workflow/known.ts';
 import type { Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
@@ -51,12 +51,24 @@ export interface StepRun {
   entered?(): Promise<Readonly<Record<string, Secret>> | undefined>;
   /** Proves that the kept credential works; or this one, before it is kept. */
   verify(credential?: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
+  /** The stored key that the operation is about; absent where it makes the first one. */
+  readonly earlier?: EarlierKey;
   /** Told of every part of a result that a page shows, before anything else is done with it. */
   learn(secret: Secret, field: string): void;
   /** Every secret that was opened or learned: it may show on the pages, and pictures hide it. */
   knownSecrets(): readonly Secret[];
   /** The model that may be asked where an element is; absent where plan, customer or configuration have none. */
   readonly model?: StepModel;
+}
+
+/** A key that was stored before: the one that is rotated, revoked or tried. Each is harmless when it is done again. */
+export interface EarlierKey {
+  /** Tries it by the service's own reading call; `undefined`: it is not in the vault any more. */
+  verify(): Promise<VerifyResult | undefined>;
+  /** Ends it at the vendor by its API; `undefined` as above. */
+  revoke(): Promise<RevokeResult | undefined>;
+  /** Puts the new key in its place in the vault, and it in the new one's. @returns why that can't be, as a sentence. */
+  replace(): Promise<string | undefined>;
 }
 
 export interface StepModel {
@@ -81,6 +93,12 @@ export interface Heal extends Description {
   readonly margin: number;
 }
 
+/** That the earlier key has ended. */
+export interface Proof {
+  /** What the vendor answered to it, such as `401`; `undefined`: it was in no vault any more, so it could not be tried. */
+  readonly refusedWith: string | undefined;
+}
+
 /** How a step kind ended. */
 export type Ending =
   | {
@@ -89,6 +107,7 @@ export type Ending =
       readonly picture?: Shot;
       readonly note?: string;
       readonly verified?: VerifyResult;
+      readonly ended?: Proof;
       readonly conversation?: ConversationEnd;
       readonly relocated?: Relocated;
       readonly heals?: readonly Heal[];

@@ -3,7 +3,7 @@ import type { Consents } from '../consent/consent.ts';
 import { lockedOperation } from '../consent/decisions.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
-import type { CustomerId, OperationId } from '../ids.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -12,7 +12,7 @@ import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
-import type { Operations, TooSoon } from './operations.ts';
+import type { Closed, Operations, TooSoon } from './operations.ts';
 import { answerQuestion, latestQuestion } from './questions.ts';
 import { isEnd, type OperationState, STATES } from './states.ts';
 
@@ -63,7 +63,7 @@ export type Retried =
   /** So often within an hour that nothing more is asked for until then. */
   | { readonly kind: 'too_soon'; readonly operation: Operation; readonly limit: TooSoon }
   /** An admin's settings don't let it be done any more. */
-  | { readonly kind: 'closed'; readonly operation: Operation }
+  | { readonly kind: 'closed'; readonly operation: Operation; readonly why: Closed['closed'] }
   | Refused;
 
 /** What people may do with operations, from wherever they say so: each is one transaction, and happens once. */
@@ -212,8 +212,9 @@ export function createControl(deps: ControlDeps): Control {
       const made = await operations.request(customerId, {
         ...{ threadId, requester: by, service, type, way, origin, base, permissions, retryOf: operation.id },
         ...(event ? { event } : {}),
+        ...(plan.key ? { keyOf: parseOperationId(plan.key.operationId) ?? operation.id } : {}),
       });
-      if (made && 'closed' in made) return { kind: 'closed', operation };
+      if (made && 'closed' in made) return { kind: 'closed', operation, why: made.closed };
       if (made && 'tooSoon' in made) return { kind: 'too_soon', operation, limit: made };
       if (made) return { kind: 'requested', operation: made };
       const other = await database.withCustomer(customerId, (tx) => retryOf(tx, operations, operation));

@@ -4,10 +4,13 @@ import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Secret } from '../secret.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
+import { besidePlace } from './entered.ts';
+import type { PlanKey } from './key.ts';
 import { lock } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { keyLabel } from './plan.ts';
 import { operationResult, unproven } from './result.ts';
+import { isEnd, parseState } from './states.ts';
 
 /**
  * One effect. Creating a key is not idempotent: before the click the intent is committed with a unique label that
@@ -16,8 +19,8 @@ import { operationResult, unproven } from './result.ts';
 export type EffectState =
   /** Nothing was begun: this label may be used. */
   | { readonly kind: 'fresh'; readonly label: string; readonly attempt: number }
-  /** The result lies in the vault. */
-  | { readonly kind: 'done' }
+  /** The result lies in the vault, under this name at the vendor's. */
+  | { readonly kind: 'done'; readonly label: string }
   /** Begun and never settled: look for the label before anything else. */
   | { readonly kind: 'uncertain'; readonly intent: OperationIntent };
 
@@ -28,7 +31,8 @@ export async function effectState(tx: Transaction, operation: Operation): Promis
     where: { customerId, operationId: id },
     orderBy: { startedAt: 'asc' },
   });
-  if (intents.some((intent) => intent.state === 'done')) return { kind: 'done' };
+  const done = intents.find((intent) => intent.state === 'done');
+  if (done) return { kind: 'done', label: done.label };
   const open = intents.find((intent) => intent.state === 'started' || intent.state === 'uncertain');
   if (open) return { kind: 'uncertain', intent: open };
   const attempt = intents.length + 1;
@@ -102,16 +106,27 @@ export async function settleIntent(
   });
 }
 
+interface EffectDeps {
+  readonly audit: Audit;
+  readonly vault: Vault;
+}
+
+interface Kept {
+  readonly step: number;
+  readonly fence: bigint;
+  readonly label: string;
+  readonly fields: Readonly<Record<string, Secret>>;
+}
+
 /** The new secret into the vault and the end of its intent: one transaction. */
 export async function keepResult(
   tx: Transaction,
-  deps: { audit: Audit; vault: Vault },
+  deps: EffectDeps,
   operation: Operation,
-  kept: { step: number; fence: bigint; label: string; fields: Readonly<Record<string, Secret>> },
+  kept: Kept,
 ): Promise<StoredCredential> {
-  const { customerId, id: operationId, type, service, plan } = operation;
+  const { customerId, type, service, plan } = operation;
   const vault = deps.vault.within(tx);
-  const lastFour = Object.values(kept.fields)[0]?.lastFour() ?? '';
   const place = { target: plan.base };
   await vault.hold(customerId, service.id, type.credentialType, place);
   const earlier = await vault.find(customerId, service.id, type.credentialType, place);
@@ -119,23 +134,92 @@ export async function keepResult(
     ...place,
     value: kept.fields,
     metadata: {
-      operationId,
-      label: kept.label,
-      lastFour,
+      ...metadataOf(operation, kept),
       ...(earlier?.metadata.label ? { replaced: earlier.metadata.label } : {}),
     },
   });
+  await intentDone(tx, operation, kept);
+  await recordStored(tx, deps, operation, { fence: kept.fence, stored, earlier });
+  return stored;
+}
+
+/**
+ * The same of a rotation: the new secret lies beside the stored one, which stays what is used, until `takePlace`. Of one that was
+ * stopped meanwhile nothing lies there any more, and nothing is put there: the key lives on in the service, as its end says.
+ */
+export async function keepBeside(tx: Transaction, deps: EffectDeps, operation: Operation, kept: Kept): Promise<void> {
+  const { customerId, id } = operation;
+  const row = await tx.operation.findUniqueOrThrow({
+    where: { customerId_id: { customerId, id } },
+    select: { status: true },
+  });
+  if (isEnd(parseState(row.status))) return intentDone(tx, operation, kept);
+  const { service, type, ...place } = besidePlace(operation);
+  const metadata = metadataOf(operation, kept);
+  const stored = await deps.vault
+    .within(tx)
+    .store(customerId, service, type, { ...place, value: kept.fields, metadata });
+  await intentDone(tx, operation, kept);
+  await recordStored(tx, deps, operation, { fence: kept.fence, stored, earlier: null });
+}
+
+/**
+ * The key that lies beside takes the place of the one that the plan names, and that one lies beside from then on: one
+ * transaction, so that at every moment exactly one of them is the stored one. Harmless when it is done again.
+ * @returns why it can't be, as a sentence: nothing was changed then.
+ */
+export async function takePlace(
+  tx: Transaction,
+  deps: EffectDeps,
+  operation: Operation,
+  key: PlanKey,
+  fence: bigint,
+): Promise<string | undefined> {
+  const { customerId, id: operationId } = operation;
+  const { service, type, ...beside } = besidePlace(operation);
+  const vault = deps.vault.within(tx);
+  const place = { target: beside.target };
+  await vault.hold(customerId, service, type, place);
+  const stored = await vault.find(customerId, service, type, place);
+  if (stored?.metadata.operationId === operationId) return undefined;
+  if (stored?.metadata.operationId !== key.operationId || stored.metadata.label !== key.label)
+    return `“${key.label}” is not the stored key any more, so the new one did not take its place.`;
+  if (!(await vault.find(customerId, service, type, beside))) return 'The new key is not in the vault any more.';
+  const exchanged = await vault.exchange(customerId, service, type, beside, { replaced: key.label });
+  await recordStored(tx, deps, operation, { fence, stored: exchanged, earlier: stored });
+  return undefined;
+}
+
+function metadataOf({ id: operationId }: Operation, { label, fields }: Kept) {
+  return { operationId, label, lastFour: Object.values(fields)[0]?.lastFour() ?? '' };
+}
+
+async function intentDone(
+  tx: Transaction,
+  { customerId, id: operationId }: Operation,
+  { step, fence }: Kept,
+): Promise<void> {
   await tx.operationIntent.updateMany({
-    where: { customerId, operationId, step: kept.step, attempt: kept.fence },
+    where: { customerId, operationId, step, attempt: fence },
     data: { state: 'done', settledAt: await databaseNow(tx) },
   });
+}
+
+/** What was stored, and what it took the place of. */
+async function recordStored(
+  tx: Transaction,
+  deps: EffectDeps,
+  { customerId, id: operationId }: Operation,
+  { fence, stored, earlier }: { fence: bigint; stored: StoredCredential; earlier: StoredCredential | null },
+): Promise<void> {
   // The other operation's row before the chain's head: whoever ends that operation takes them in this order, too.
   const replaced = earlier && (await markReplaced(tx, customerId, earlier, operationId));
+  const { label = null } = stored.metadata;
   await deps.audit.append(tx, customerId, {
     kind: 'credential.stored',
     operationId,
-    attempt: kept.fence,
-    payload: { credentialId: stored.id, label: kept.label, replaced: earlier?.metadata.label ?? null },
+    attempt: fence,
+    payload: { credentialId: stored.id, label, replaced: earlier?.metadata.label ?? null },
   });
   if (earlier && replaced)
     await deps.audit.append(tx, customerId, {
@@ -143,7 +227,6 @@ export async function keepResult(
       operationId: replaced,
       payload: { credentialId: earlier.id, replacedBy: operationId },
     });
-  return stored;
 }
 
 /** The earlier operation says that its key has left the vault; the service goes on knowing it. @returns its id. */

@@ -1,31 +1,43 @@
+import type { Proof } from '../agent/engine.ts';
 import type { Failure } from '../agent/failures.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
-import type { CustomerId, OperationId } from '../ids.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { quoted } from '../plain-text.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { VerifyResult } from '../services/service.ts';
-import type { Vault } from '../vault/vault.ts';
 import { MACHINE_MS, machineMsAt } from './execution.ts';
 import { type Lease, lock } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
-import type { Operations } from './operations.ts';
 import type { OperationResult } from './result.ts';
+import { deleteKeyOf, type RevocationDeps } from './revocation.ts';
 import type { RunSecrets } from './run-secrets.ts';
+import type { OperationState } from './states.ts';
 
-export interface EndingDeps {
+export interface EndingDeps extends RevocationDeps {
   readonly database: Database;
   readonly mover: Mover;
-  readonly operations: Operations;
-  readonly vault: Vault;
 }
 
 /** How a run ended; `stopped`: its countersignature no longer covers it; `overtime`: its machine time is over. */
 export type Ending =
-  | { readonly kind: 'completed'; readonly verified: VerifyResult }
+  | {
+      readonly kind: 'completed';
+      /** What showed that the key works; absent: nobody looked. */
+      readonly verified?: VerifyResult;
+      /** What showed that the earlier key has ended. */
+      readonly ended?: Proof;
+    }
   | {
       readonly kind: 'failed';
-      readonly code: Failure | 'unanswered' | 'effect_unsure' | 'workflow_changed' | 'internal' | 'given_up';
+      readonly code:
+        | Failure
+        | 'unanswered'
+        | 'effect_unsure'
+        | 'workflow_changed'
+        | 'key_changed'
+        | 'internal'
+        | 'given_up';
       readonly words: string;
     }
   | { readonly kind: 'stopped'; readonly words: string }
@@ -58,16 +70,21 @@ export async function endOperation(
     const operation = await deps.operations.get(tx, customerId, id);
     if (!operation) return;
     if ('jobId' in held && !(await isJobOf(tx, operation, held.jobId))) return;
+    // Under its lock: what follows is written only with the move.
+    if (!FROM.includes(operation.state) || operation.fence !== (held.fence ?? operation.fence)) return;
     const move = await moveFor(tx, deps, operation, withoutSecrets(ending, secrets));
     const fence = held.fence === undefined ? {} : { fence: held.fence };
-    await deps.mover.move(tx, customerId, { operationId: id, from: ['queued', 'in_progress'], ...fence, ...move });
+    await deps.mover.move(tx, customerId, { operationId: id, from: FROM, ...fence, ...move });
   });
 }
+
+const FROM: readonly OperationState[] = ['queued', 'in_progress'];
 
 function withoutSecrets(ending: Ending, secrets: Pick<RunSecrets, 'hideIn'>): Ending {
   if (ending.kind === 'overtime') return ending;
   if (ending.kind !== 'completed') return { ...ending, words: secrets.hideIn(ending.words) };
   const { verified } = ending;
+  if (verified === undefined) return ending;
   if (verified.kind === 'fails')
     return { ...ending, verified: { ...verified, reason: secrets.hideIn(verified.reason) } };
   const { checked, method } = secrets.hideIn({ checked: verified.checked, method: verified.method });
@@ -97,11 +114,11 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
       entry: { kind: 'operation.cancelled' as const, attempt, success: false, payload: { why: ending.words } },
     };
   if (ending.kind === 'overtime') return failedMove(attempt, 'overtime', overtimeWords(operation));
-  const code = ending.kind === 'failed' ? ending.code : 'verification_failed';
-  const words =
-    ending.kind === 'failed' ? ending.words : ending.verified.kind === 'fails' ? ending.verified.reason : '';
-  if (ending.kind === 'failed' || ending.verified.kind === 'fails') return failedMove(attempt, code, words);
-  const result = await resultOf(tx, deps, operation, ending.verified.checked, ending.verified.method);
+  if (ending.kind === 'failed') return failedMove(attempt, ending.code, ending.words);
+  const proven = provenBy(operation, ending);
+  if (proven.kind === 'fails') return failedMove(attempt, 'verification_failed', proven.reason);
+  if (operation.type.type === 'credential_revocation') await deleteRevoked(tx, deps, operation);
+  const result = await resultOf(tx, deps, operation, proven);
   return {
     to: 'completed' as const,
     set: { result },
@@ -110,9 +127,43 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
       attempt,
       success: true,
       durationMs: result.data.durationMs,
-      payload: { checked: ending.verified.checked, method: ending.verified.method },
+      payload: { checked: proven.checked, method: proven.method },
     },
   };
+}
+
+/** In the transaction that says that it has ended, at the word of whoever countersigned that. */
+async function deleteRevoked(tx: Transaction, deps: EndingDeps, operation: Operation): Promise<void> {
+  const { customerId, plan, grant, requester } = operation;
+  const id = parseOperationId(plan.key?.operationId ?? '');
+  if (id) await deleteKeyOf(tx, deps, { customerId, id }, grant?.approver ?? requester);
+}
+
+interface Proven {
+  readonly kind: 'works';
+  readonly checked: string;
+  readonly method: string;
+  /** What became of the earlier key. */
+  readonly ended?: string;
+}
+
+/** What an operation has to show for itself: that its key works or, of a revocation, that the key has ended. */
+function provenBy({ type, service }: Operation, { verified, ended }: Ending & { kind: 'completed' }) {
+  const side = service.side ?? 'the shop';
+  const words =
+    ended === undefined
+      ? undefined
+      : ended.refusedWith === undefined
+        ? `It is not in ${side}’s list any more`
+        : `${side.charAt(0).toUpperCase()}${side.slice(1)} no longer takes it: ${ended.refusedWith}`;
+  const unchecked = { kind: 'fails', reason: 'The key was not checked', isRetryable: false } as const;
+  if (type.type !== 'credential_revocation') {
+    const found = verified ?? unchecked;
+    return found.kind === 'works' && words !== undefined ? ({ ...found, ended: words } satisfies Proven) : found;
+  }
+  if (words === undefined) return unchecked;
+  const method = ended?.refusedWith === undefined ? 'its own list of keys' : 'the reading call that it took before';
+  return { kind: 'works', checked: words, method } satisfies Proven;
 }
 
 function failedMove(attempt: bigint, code: string, words: string) {
@@ -137,8 +188,7 @@ async function resultOf(
   tx: Transaction,
   deps: EndingDeps,
   operation: Operation,
-  checked: string,
-  method: string,
+  { checked, method, ended }: Proven,
 ): Promise<OperationResult> {
   const stored = await deps.vault.within(tx).resultOf(operation.customerId, operation.id);
   // What was said of its key while it still ran: another one took its place, or somebody revoked it.
@@ -149,10 +199,11 @@ async function resultOf(
     data: {
       credentialId: stored?.id ?? operation.result?.data.credentialId ?? '',
       label: stored?.metadata.label ?? operation.intent?.label ?? operation.plan.label,
-      lastFour: (stored?.metadata.lastFour ?? operation.result?.data.lastFour) || null,
+      lastFour: (stored?.metadata.lastFour ?? operation.result?.data.lastFour ?? operation.plan.key?.lastFour) || null,
       checked,
       method,
       ...(stored?.metadata.replaced ? { replaced: stored.metadata.replaced } : {}),
+      ...(ended ? { ended } : {}),
       ...(replacedBy ? { replacedBy } : {}),
       ...(revokedAt ? { revokedAt } : {}),
       steps: operation.steps.filter((step) => step.state === 'done').length,

@@ -11,8 +11,11 @@ export function signInPlace({ service, plan, id }: Pick<Subject, 'service' | 'pl
   return { service: service.id, target: plan.base, type, operationId: id } as const;
 }
 
-/** Where a key that a person entered lies until it has been proven or the operation ends: not yet among the stored ones. */
-export function enteredKeyPlace({ service, type, plan, id }: Pick<Subject, 'service' | 'type' | 'plan' | 'id'>) {
+/**
+ * Where a key lies beside the stored ones until its operation ends: one that a person entered, until it has been proven; of a
+ * rotation the new one until it takes the old one's place, and the old one from then on.
+ */
+export function besidePlace({ service, type, plan, id }: Pick<Subject, 'service' | 'type' | 'plan' | 'id'>) {
   return { service: service.id, target: plan.base, type: type.credentialType, operationId: id } as const;
 }
 
@@ -44,7 +47,8 @@ function partsOf(operation: Subject, fields: Readonly<Record<string, string>>) {
   const secrets: SecretFields = Object.fromEntries(
     way.fields.map(({ name }) => [name, new Secret(fields[name] ?? '')]),
   );
-  if (way.kind !== 'browser') return [{ at: enteredKeyPlace(operation), value: secrets }];
+  if (way.kind === 'stored') return [];
+  if (way.kind !== 'browser') return [{ at: besidePlace(operation), value: secrets }];
   return Object.entries(secrets).map(([name, value]) => ({
     // Sign-in fields are named after credential types; CHECK autonomous_credentials_type_check holds them to it.
     at: signInPlace(operation, name as CredentialType),

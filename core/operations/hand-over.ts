@@ -65,7 +65,7 @@ export async function takeSeat(
   const origins = originsOf(operation.plan);
   const parked = deps.parking.take(customerId, id);
   const question = await deps.database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, id));
-  const isAnswered = question?.closed === 'answered' && effect.kind === 'fresh';
+  const isAnswered = question?.closed === 'answered' && effect.kind !== 'uncertain';
   const answered = isAnswered ? { answered: question.step } : {};
   if (parked && isAnswered && parked.step === question.step) {
     const seat = await placeIn(parked.session, lease, way, question, effect.label);

@@ -13,9 +13,9 @@ import {
   type AskedTogether,
   type Closed,
   insertRequest,
+  keysFor,
   mayAskModel,
   type NewOperation,
-  nameInPlace,
   planFor,
   requestAll,
   type TooSoon,
@@ -52,7 +52,7 @@ export interface Operations {
   ): Promise<boolean>;
   /** Makes every plan anew that waits for approval and says something else of the model than holds now. */
   replan(tx: Transaction, customerId: CustomerId, by: Member): Promise<void>;
-  /** Whether the plan still says the truth about the key whose place the new one takes: another one may have been stored since. */
+  /** Whether the plan still says the truth about the key that is there: another one may have been stored since. */
   saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
   /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
@@ -94,8 +94,10 @@ export function createOperations(deps: OperationsDeps): Operations {
       const { origin, base } = operation.plan;
       const now = await databaseNow(tx);
       const isFirstHere = operation.plan.isFirstHere ?? false;
-      const about = { id, service, type, way, origin, base, permissions, isFirstHere, now };
+      const keyOf = operation.plan.key?.operationId;
+      const about = { id, service, type, way, origin, base, permissions, isFirstHere, now, keyOf };
       const made = await planFor(tx, deps, customerId, about);
+      if (!made) return false;
       // Compare and set: a click may have decided on the old plan since the operation was read.
       const { count } = await tx.operation.updateMany({
         where: { customerId, id, status: 'awaiting_consent', planHash: operation.planHash },
@@ -135,8 +137,10 @@ export function createOperations(deps: OperationsDeps): Operations {
           await operations.choosePermissions(tx, operation, operation.plan.permissions, by);
       }
     },
-    saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces } }) =>
-      (await nameInPlace(tx, customerId, { service, type, base })) === replaces,
+    saysWhatItReplaces: async (tx, { customerId, service, type, plan: { base, replaces, key } }) => {
+      const keys = await keysFor(tx, customerId, { service, type, base, keyOf: key?.operationId });
+      return keys?.replaces === replaces && keys.key?.label === key?.label;
+    },
     get: async (tx, customerId, id) => {
       const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? readOperation(tx, deps, row) : undefined;

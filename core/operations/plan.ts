@@ -24,14 +24,16 @@ export const planSchema = z.strictObject({
   base: z.string(),
   workflowId: z.string(),
   workflowVersion: z.int(),
-  /** The name that the new key will carry. */
+  /** The name that the new key will carry; where none is made, that of the key that it is about. */
   label: z.string(),
   permissions: z.array(z.string()),
   values: z.record(z.string(), z.string()),
   steps: z.array(z.strictObject({ order: z.int(), intent: z.string(), permission: z.string(), risk: z.string() })),
   stores: z.string(),
-  /** The name of the key that the new one takes the place of in the vault; the service goes on knowing that one. */
+  /** The name of the key that the new one takes the place of in the vault; only a rotation ends that one at the service, too. */
   replaces: z.string().nullable(),
+  /** The stored key that it is about: rotated, revoked or tried. Absent where it makes the first one. */
+  key: z.strictObject({ operationId: z.string(), label: z.string(), lastFour: z.string() }).exactOptional(),
   /** Masked pictures of the site may go to the model's vendor when a page is not as it was. */
   asksModel: z.literal(true).exactOptional(),
   /** Nothing was ever completed for this customer at this address. */
@@ -51,6 +53,7 @@ export interface PlanInput {
   readonly workflow: Workflow;
   readonly permissions: readonly string[];
   readonly replaces: string | null;
+  readonly key?: Plan['key'];
   readonly asksModel?: boolean;
   readonly isFirstHere?: boolean;
   /** Ids as the database's clock has it. */
@@ -58,9 +61,10 @@ export interface PlanInput {
 }
 
 export function makePlan(input: PlanInput): Plan {
-  const { operationId, service, type, workflow, permissions, now } = input;
-  const label = keyLabel(operationId, 1);
-  const values = { ...type.values(permissions) };
+  const { operationId, service, type, workflow, permissions, key, now } = input;
+  const makesKey = Object.keys(type.result).length > 0;
+  const label = key && !makesKey ? key.label : keyLabel(operationId, 1);
+  const values = { ...type.values(permissions), ...(key ? { oldLabel: key.label } : {}) };
   const shown = withDerivedValues({ ...values, label, base: input.base });
   const plan: Plan = {
     v: 1,
@@ -84,6 +88,7 @@ export function makePlan(input: PlanInput): Plan {
     })),
     stores: type.stores,
     replaces: input.replaces,
+    ...(key ? { key } : {}),
     ...(input.asksModel ? { asksModel: true as const } : {}),
     ...(input.isFirstHere ? { isFirstHere: true as const } : {}),
     expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import { insertQuestion } from '../consent/records.ts';
 import type { Customers, Member } from '../customers/customers.ts';
@@ -11,6 +10,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
+import { keyAt, nameInPlace } from './key.ts';
 import { lock } from './lease.ts';
 import { inOrder, type Operation, readOperation } from './operation.ts';
 import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
@@ -31,6 +31,8 @@ export interface NewOperation {
   readonly event?: EventRef;
   /** The operation that is tried again. */
   readonly retryOf?: OperationId;
+  /** The operation that made the key that it is about; absent: whichever key is stored. */
+  readonly keyOf?: string | undefined;
 }
 
 /** Nothing was made: the customer has asked too often, or sign-ins at this target failed too often, until `at`. */
@@ -41,9 +43,9 @@ export interface TooSoon {
   readonly at: Date;
 }
 
-/** An admin's settings don't let it be done at all. */
+/** An admin's settings don't let it be done at all, or the key that it is about is not there, or not any more. */
 export interface Closed {
-  readonly closed: 'guide_only' | 'target';
+  readonly closed: 'guide_only' | 'target' | 'no_key';
 }
 
 /** What came of asking for several; those that were left out are not there at all. */
@@ -151,12 +153,14 @@ async function obstacleTo(
   tx: Transaction,
   { customers }: RequestDeps,
   customerId: CustomerId,
-  { service, type, way = type.ways[0], base }: NewOperation,
+  input: NewOperation,
   now: Date,
 ): Promise<Closed | TooSoon | undefined> {
+  const { service, type, way = type.ways[0], base } = input;
   const settings = await customers.rules(tx, customerId);
   if (settings.isGuideOnly) return { closed: 'guide_only' };
   if (!isAllowedTarget(base, settings)) return { closed: 'target' };
+  if (!(await keysFor(tx, customerId, input))) return { closed: 'no_key' };
   const seconds = way.kind === 'browser' ? await signInWait(tx, customerId, { service: service.id, base }) : 0;
   return seconds > 0 ? { tooSoon: 'sign_ins', most: MOST_FAILED_SIGN_INS, at: secondsAfter(now, seconds) } : undefined;
 }
@@ -205,19 +209,25 @@ interface PlannedFor {
   readonly permissions: readonly string[];
   readonly isFirstHere: boolean;
   readonly now: Date;
+  readonly keyOf?: string | undefined;
 }
 
-/** The plan as it has to be made at this moment: what it replaces, and whether a model may look, is as of now. */
+/**
+ * The plan as it has to be made at this moment: what it is about, what it replaces, and whether a model may look, is as of
+ * now. `undefined`: the key that it is about is not there any more.
+ */
 export async function planFor(
   tx: Transaction,
   deps: Pick<RequestDeps, 'customers' | 'hasPageModel' | 'workflows'>,
   customerId: CustomerId,
   about: PlannedFor,
-): Promise<Plan> {
+): Promise<Plan | undefined> {
+  const keys = await keysFor(tx, customerId, about);
+  if (!keys) return undefined;
   return makePlan({
     ...about,
+    ...keys,
     operationId: about.id,
-    replaces: await nameInPlace(tx, customerId, about),
     asksModel: await mayAskModel(tx, deps, customerId),
     workflow: deps.workflows.getDefinition(about.way.workflowId),
   });
@@ -235,6 +245,7 @@ async function insert(
   const { way = input.type.ways[0] } = input;
   const isFirstHere = await isFirstAt(tx, customerId, input);
   const made = await planFor(tx, deps, customerId, { ...input, way, id, isFirstHere, now });
+  if (!made) throw new Refused({ asked: [], left: [{ input, because: { closed: 'no_key' } }] }); // it was there a moment ago
   await insertOperation(tx, customerId, id, input, made, createdAt);
   const asked = { by: input.requester.id, askedFor: made.permissions, widened: {} };
   await insertRequest(tx, customerId, id, made, asked, now, deps);
@@ -275,20 +286,21 @@ async function isFirstAt(
   return (await tx.operation.count({ where, take: 1 })) === 0;
 }
 
-/** The name of the key that lies where the new one will lie. */
-export async function nameInPlace(
+/**
+ * What a plan says of the key that is there: which one it is about, and which one a new one takes the place of. `undefined`:
+ * it is about one, and that is not there.
+ */
+export async function keysFor(
   tx: Transaction,
   customerId: CustomerId,
-  { service, type, base }: Pick<NewOperation, 'service' | 'type' | 'base'>,
-): Promise<string | null> {
-  const row = await tx.credential.findFirst({
-    where: { customerId, service: service.id, target: base, credentialType: type.credentialType, operationId: null },
-    select: { credentialMetadata: true },
-  });
-  return row ? (keyName.safeParse(row.credentialMetadata).data?.label ?? 'an earlier key') : null;
+  { keyOf, ...place }: Pick<NewOperation, 'service' | 'type' | 'base' | 'keyOf'>,
+): Promise<Pick<Plan, 'replaces' | 'key'> | undefined> {
+  const makesKey = Object.keys(place.type.result).length > 0;
+  const replaces = makesKey ? await nameInPlace(tx, customerId, place) : null;
+  if (place.type.type === 'api_key_generation') return { replaces };
+  const key = await keyAt(tx, customerId, place, keyOf);
+  return key && { replaces, key };
 }
-
-const keyName = z.object({ label: z.string() });
 
 async function insertOperation(
   tx: Transaction,

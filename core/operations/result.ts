@@ -18,6 +18,8 @@ export const operationResult = z.object({
     replacedBy: z.string().optional(),
     /** The name of the key that this one took the place of. */
     replaced: z.string().optional(),
+    /** Of that key, what showed that it has ended at the service, as a sentence; absent: the service still knows it. */
+    ended: z.string().optional(),
   }),
 });
 export type OperationResult = z.infer<typeof operationResult>;

@@ -8,7 +8,7 @@ import type { Secret } from '../secret.ts';
 import type { Proposal } from '../workflow/known.ts';
 import { proposalsFor } from '../workflow/proposals.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
-import type { Step } from '../workflow/steps/index.ts';
+import { needsPage, type Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { type EffectState, effectState } from './effect.ts';
 import { endOperation } from './ending.ts';
@@ -16,8 +16,9 @@ import { MACHINE_MS } from './execution.ts';
 import { leftToOthers } from './hand-back.ts';
 import { forgetSession, type HandOverDeps, handOver, type Seat, takeSeat } from './hand-over.ts';
 import { type Lease, type LeaseDeps, takeLease } from './lease.ts';
+import type { Operation } from './operation.ts';
 import { fitsPlan, planText } from './plan.ts';
-import { onRecord, type Way, wayOn } from './resume.ts';
+import { onRecord, signInSteps, type Way, wayOn } from './resume.ts';
 import { createRunSecrets, type RunSecrets } from './run-secrets.ts';
 import { createDrain, type Drain, type RunSignals, signalsOf } from './run-signals.ts';
 import { signInRefusal } from './sign-in-limit.ts';
@@ -38,7 +39,11 @@ export interface Runner {
   drain(): void;
 }
 
-export interface RunnerDeps extends LeaseDeps, HandOverDeps, VouchingDeps, Omit<StepRunDeps, 'proposals'> {
+export interface RunnerDeps
+  extends LeaseDeps,
+    HandOverDeps,
+    VouchingDeps,
+    Omit<StepRunDeps, 'proposals' | 'operations'> {
   readonly workflows: WorkflowRegistry;
   readonly screenshots: Screenshots;
   readonly log: Log;
@@ -181,11 +186,8 @@ async function attempt(
   const effect = asBefore(workflow, onRecordOf.effect);
   const signals = signalsOf(lease.signal, drain, MACHINE_MS - execution.machineMs);
   try {
-    if (effect.kind === 'done') {
-      const rest = workflow.steps.slice(effectIndex(workflow) + 1);
-      const using = { session: noSession, label: '', secrets, signals };
-      return failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, rest, using));
-    }
+    if (effect.kind === 'done') return await afterEffect(deps, lease, { workflow, effect }, signals, secrets);
+    if (effect.kind === 'fresh' && (await isKeyAnother(deps, operation))) return keyChanged;
     if (operation.way.kind !== 'browser') {
       // Its intent is written in the transaction that keeps the key: it is never left open.
       if (effect.kind !== 'fresh') return noWay(operation.plan.label);
@@ -208,6 +210,43 @@ function asBefore({ steps }: Workflow, effect: EffectState): EffectState {
   return isShownAgain ? { kind: 'fresh', label, attempt: 1 } : effect;
 }
 
+/** The key that it is about is no longer the stored one: nothing is begun. */
+async function isKeyAnother({ database, operations }: RunnerDeps, operation: Operation): Promise<boolean> {
+  if (!operation.plan.key) return false;
+  return database.withCustomer(
+    operation.customerId,
+    async (tx) => !(await operations.saysWhatItReplaces(tx, operation)),
+  );
+}
+
+const keyChanged = {
+  kind: 'failed',
+  code: 'key_changed',
+  words:
+    'Another key was stored, or this one deleted, since it was approved. Nothing was done. Ask again to see what is there now.',
+} as const satisfies Outcome;
+
+/**
+ * The result is in the vault, and what comes after it harms nothing when it is done again: first what needs no page, then, from
+ * where a page is opened by its address, the rest in a browser that is signed in.
+ */
+async function afterEffect(
+  deps: RunnerDeps,
+  lease: Lease,
+  { workflow, effect }: { workflow: Workflow; effect: Extract<EffectState, { kind: 'done' }> },
+  signals: RunSignals,
+  secrets: RunSecrets,
+): ReturnType<typeof attempt> {
+  const rest = workflow.steps.slice(effectIndex(workflow) + 1);
+  const paged = rest.findIndex(needsPage);
+  const first = paged < 0 ? rest : rest.slice(0, paged);
+  const using = { session: noSession, label: effect.label, secrets, signals };
+  const outcome = failedIfAsking(await runSteps({ ...deps, proposals: [] }, lease, workflow, first, using));
+  if (outcome.kind !== 'completed' || paged < 0) return outcome;
+  const way = { signIn: signInSteps(workflow), rest: rest.slice(paged) };
+  return inBrowser(deps, lease, { workflow, way, effect }, signals, secrets);
+}
+
 function noWay(label: string) {
   const words = `The work was interrupted at a step that changes something, and there is no way on from there that would not do it again. Nothing was repeated. Look at what the last steps have left, named “${label}” if they made anything, then ask again.`;
   return { kind: 'failed', code: 'effect_unsure', words } as const satisfies Outcome;
@@ -217,7 +256,7 @@ function noWay(label: string) {
 interface Goal {
   readonly workflow: Workflow;
   readonly way: Way;
-  readonly effect: Exclude<EffectState, { kind: 'done' }>;
+  readonly effect: EffectState;
 }
 
 async function inBrowser(
@@ -233,7 +272,7 @@ async function inBrowser(
   const { session } = seat;
   let isParked = false;
   try {
-    const isSigningIn = goal.effect.kind === 'fresh' && !seat.isKept && seat.answered === undefined;
+    const isSigningIn = goal.effect.kind !== 'uncertain' && !seat.isKept && seat.answered === undefined;
     const refusal = isSigningIn ? await signInRefusal(deps.database, lease.operation) : undefined;
     if (refusal) return refusal;
     const proposals = await proposalsOf(deps, lease, workflow);
@@ -271,7 +310,7 @@ async function atSeat(
   const { steps, isKept, answered, isUnderWay = false } = seat;
   const run = (label: string, some: readonly Step[]) =>
     runSteps(deps, lease, workflow, some, { ...using, label, isUnderWay, ...(answered ? { answered } : {}) });
-  if (effect.kind === 'fresh') {
+  if (effect.kind !== 'uncertain') {
     const outcome = await run(effect.label, steps);
     const hasLostItsWay = outcome.kind === 'asks' && outcome.step === steps[0]?.order && outcome.step !== answered;
     return isKept && hasLostItsWay ? signedOut(outcome.words) : outcome;
@@ -288,6 +327,7 @@ async function atSeat(
   await settle(deps, lease, intent, 'absent');
   const next = await deps.database.withCustomer(lease.operation.customerId, (tx) => effectState(tx, lease.operation));
   if (next.kind !== 'fresh') return { kind: 'failed', code: 'internal', words: 'Something went wrong on our side.' };
+  if (await isKeyAnother(deps, lease.operation)) return keyChanged;
   return run(next.label, way.rest);
 }
 

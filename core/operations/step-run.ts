@@ -3,8 +3,8 @@ import type { AgentMode, StepRun } from '../agent/engine.ts';
 import { CountersignError } from '../errors.ts';
 import type { OperationId } from '../ids.ts';
 import type { BrowserSession } from '../ports/browser.ts';
-import type { Http } from '../ports/http.ts';
 import type { PageModel } from '../ports/model.ts';
+import type { VerifyResult } from '../services/service.ts';
 import {
   asSecrets,
   type CredentialType,
@@ -15,8 +15,9 @@ import {
 import { knownElements, type Proposal } from '../workflow/known.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
-import { keepResult, renewIntent, writeIntent } from './effect.ts';
-import { enteredKeyPlace, signInPlace } from './entered.ts';
+import { type EarlierKeyDeps, earlierKey } from './earlier-key.ts';
+import { keepBeside, keepResult, renewIntent, writeIntent } from './effect.ts';
+import { besidePlace, signInPlace } from './entered.ts';
 import { type HandOverDeps, takeOnce } from './hand-over.ts';
 import type { Lease } from './lease.ts';
 import { codePlace } from './questions.ts';
@@ -24,10 +25,9 @@ import type { RunSecrets } from './run-secrets.ts';
 import type { RunSignals } from './run-signals.ts';
 
 /** What a step of an operation draws on. */
-export interface StepRunDeps extends Pick<HandOverDeps, 'database' | 'audit' | 'vault'> {
+export interface StepRunDeps extends Pick<HandOverDeps, 'database' | 'audit' | 'vault'>, EarlierKeyDeps {
   /** How steps are decided; the ladder when absent. */
   readonly agentMode?: AgentMode;
-  readonly http: Http;
   /** Asked where an element is when no record tells; absent: a person is. */
   readonly pages?: {
     readonly model: PageModel;
@@ -64,7 +64,10 @@ export function stepRun(
     for (const [field, secret] of Object.entries(fields)) secrets.learn(secret, kindOf(field));
   };
   const reader = { customerId, forOperation: operation.id, fence: lease.fence };
+  const why = `step ${step?.order ?? 0}`;
+  const earlier = earlierKey(deps, lease, { permission, why, learn: learnFields });
   return {
+    ...(earlier ? { earlier } : {}),
     session,
     mode: deps.agentMode ?? 'ladder',
     known: knownElements(workflow),
@@ -97,7 +100,7 @@ export function stepRun(
     async secret(slot) {
       // Slots are named after the way's sign-in fields, which are credential types.
       const place = signInPlace(operation, slot as CredentialType);
-      const fields = await deps.vault.open({ ...place, ...reader, why: `step ${step?.order ?? 0}` }, asSecrets);
+      const fields = await deps.vault.open({ ...place, ...reader, why }, asSecrets);
       if (!fields?.value)
         throw new CountersignError('vault_key_missing', `The sign-in secret ${slot} is not in the vault.`);
       const isSecret = operation.way.fields.find(({ name }) => name === slot)?.isSecret ?? true;
@@ -129,11 +132,14 @@ export function stepRun(
           await lease.holdToAct(tx, permission);
           await writeIntent(tx, deps.audit, operation, step.order, label, lease.fence);
         } else await lease.holdToKeep(tx);
-        await keepResult(tx, deps, operation, { step: step?.order ?? 0, fence: lease.fence, label, fields: found });
+        // What a person entered has been proven by now; what a page has made has not.
+        const isProven = step?.kind === 'receive' || operation.type.type !== 'credential_rotation';
+        const kept = { step: step?.order ?? 0, fence: lease.fence, label, fields: found };
+        await (isProven ? keepResult : keepBeside)(tx, deps, operation, kept);
       });
     },
     async entered() {
-      const place = { ...enteredKeyPlace(operation), ...reader, why: `step ${step?.order ?? 0}` };
+      const place = { ...besidePlace(operation), ...reader, why };
       const fields = await deps.vault.open(place, asSecrets);
       learnFields(fields ?? {});
       const formats = Object.entries(operation.type.result);
@@ -144,8 +150,17 @@ export function stepRun(
       const { service, type, plan } = operation;
       const { base, origin, permissions } = plan;
       if (candidate) return type.verify({ base, origin, credential: candidate, permissions, http: deps.http });
+      if (type.type === 'integration_test') return (await earlier?.verify()) ?? KEY_GONE;
       const place = { service: service.id, target: plan.base, type: type.credentialType };
       const stored = await deps.vault.find(customerId, place.service, place.type, place);
+      if (type.type === 'credential_rotation' && stored?.metadata.operationId !== operation.id) {
+        const beside = { ...besidePlace(operation), ...reader, why };
+        const fresh = await deps.vault.open(beside, ownedBy(operation.id));
+        if (typeof fresh === 'object' && fresh !== null) {
+          learnFields(fresh);
+          return type.verify({ base, origin, credential: fresh, permissions, http: deps.http });
+        }
+      }
       const owner = stored?.metadata.operationId ?? operation.id;
       const credential =
         owner === operation.id
@@ -161,6 +176,8 @@ export function stepRun(
     },
   };
 }
+
+const KEY_GONE: VerifyResult = { kind: 'fails', reason: 'The key is not in the vault any more', isRetryable: false };
 
 /** The fields of this operation's own key, or whose it is that took its place since it was looked for. */
 function ownedBy(id: OperationId) {

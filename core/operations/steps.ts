@@ -1,4 +1,4 @@
-import { runStep, type StepResult } from '../agent/engine.ts';
+import { type Proof, runStep, type StepResult } from '../agent/engine.ts';
 import { questionFor } from '../agent/failures.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
@@ -40,6 +40,7 @@ export async function runSteps(
   const { session, secrets, answered, signals } = using;
   const lastOfSignIn = signInSteps(workflow).at(-1)?.order;
   let verified: VerifyResult | undefined;
+  let ended: Proof | undefined;
   let recording = Promise.resolve();
   const alsoRecord = (writing: Promise<void>) => {
     recording = bothOf(recording, writing);
@@ -65,6 +66,7 @@ export async function runSteps(
       // Read before anything else is done in it, since a page that is left answers nothing.
       if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
+      ended = result.ended ?? ended;
     }
     await recording;
   } finally {
@@ -72,7 +74,8 @@ export async function runSteps(
   }
   return {
     kind: 'completed',
-    verified: verified ?? { kind: 'fails', reason: 'The key was not checked', isRetryable: false },
+    ...(verified ? { verified } : {}),
+    ...(ended ? { ended } : {}),
   };
 }
 

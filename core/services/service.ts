@@ -1,6 +1,7 @@
 import type { Http, Origin } from '../ports/http.ts';
 import type { Secret } from '../secret.ts';
 
+/** All but the first are about a key that is stored already: the plan names it, see `Plan.key`. */
 export type OperationType = 'api_key_generation' | 'credential_rotation' | 'integration_test' | 'credential_revocation';
 
 /** An outside system that Countersign can set up. One folder in core/services, one line in its index. */
@@ -57,9 +58,9 @@ export interface Way {
   /**
    * `browser`: the worker clicks in the vendor's pages. `entered`: a person makes the key by the guide and enters it on the
    * one-time page; the worker stores and proves it, without a browser. `granted`: a person says yes on the vendor's own page,
-   * and the vendor sends the key to us.
+   * and the vendor sends the key to us. `stored`: the stored key is all that it takes, so nothing is entered and no page opened.
    */
-  readonly kind: 'browser' | 'entered' | 'granted';
+  readonly kind: 'browser' | 'entered' | 'granted' | 'stored';
   /** `proven` on the vendor's own pages, or `beta`: modelled on documentation. Shown on the consent card. */
   readonly standing: 'proven' | 'beta';
   /** On the card's button: `I make the key myself`. */
@@ -70,7 +71,7 @@ export interface Way {
    * consent card, and nothing else is reached.
    */
   readonly origins?: readonly Origin[];
-  /** What is entered on the one-time page: the sign-in, or the key itself (names as in `result`). */
+  /** What is entered on the one-time page: the sign-in, the key itself (names as in `result`), or nothing. */
   readonly fields: readonly CredentialField[];
   readonly typicalSeconds: number;
   /** Of the kind `granted`, and of no other. */
@@ -117,7 +118,7 @@ export interface OperationTypeDefinition {
   readonly stores: string;
   /** What it will not do, in one sentence. */
   readonly reassurance: string;
-  /** The names that the workflow's one effect yields, each with its format. */
+  /** The names that the workflow's one effect yields, each with its format; none of a type that makes no key. */
   readonly result: Readonly<Record<string, ResultField>>;
   /**
    * Proves by calls that change nothing that the credential works, and may do what was consented to and no more. What a person
@@ -180,7 +181,16 @@ export interface VerifyInput {
 export type VerifyResult =
   /** `checked` as a sentence for the result card: `shop.example.com answered 200, 5 products`. */
   | { readonly kind: 'works'; readonly checked: string; readonly method: string }
-  | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };
+  | {
+      readonly kind: 'fails';
+      readonly reason: string;
+      readonly isRetryable: boolean;
+      /**
+       * What the vendor answered, such as `401`, when it is the credential that it did not take, or took as none: of one that
+       * worked before, the sign that it has ended.
+       */
+      readonly refusedWith?: string;
+    };
 
 export type RevokeResult =
   /** The vendor no longer takes it. */

@@ -4,7 +4,14 @@ import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
 import { Secret } from '../secret.ts';
-import { binding, type CredentialPlace, type CredentialType, type StoredCredential, toStored } from './credential.ts';
+import {
+  binding,
+  type CredentialPlace,
+  type CredentialType,
+  placeOf,
+  type StoredCredential,
+  toStored,
+} from './credential.ts';
 import { encodeFields, type SecretFields } from './fields.ts';
 import type { Sealer } from './sealer.ts';
 
@@ -42,6 +49,17 @@ export interface VaultRecords {
     type: CredentialType,
     where: Where & { readonly target: string },
   ): Promise<void>;
+  /**
+   * The result at the target and what lies beside it under that operation, each sealed anew into the other's place.
+   * @param metadata is added to that of what becomes the result. @returns it. @throws CountersignError `credential_not_found`.
+   */
+  exchange(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    where: { readonly target: string; readonly operationId: OperationId },
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<StoredCredential>;
   /** `null` when absent or expired, by the database's clock. @throws CountersignError `credential_target_required`. */
   find(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<StoredCredential | null>;
   /** Results, newest first; sign-in secrets are nobody's business. */
@@ -84,6 +102,29 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
       }
     },
     hold: (customerId, service, type, where) => holdPlace(tx, customerId, service, type, where),
+    async exchange(customerId, service, type, { target, operationId }, metadata) {
+      const result = { service, target, type, operationId: null };
+      const beside = { service, target, type, operationId };
+      // The result's place first, as whoever stores one takes it.
+      for (const place of [result, beside]) await holdPlace(tx, customerId, service, type, place);
+      const [first, second] = [await held(tx, customerId, result), await held(tx, customerId, beside)];
+      const [old, fresh] = [await opened(tx, deps, first), await opened(tx, deps, second)];
+      try {
+        await put(tx, deps, customerId, beside, old, {
+          old: second,
+          expiresAt: first.expiresAt,
+          metadata: toStored(first).metadata,
+        });
+        return await put(tx, deps, customerId, result, fresh, {
+          old: first,
+          expiresAt: second.expiresAt,
+          metadata: { ...toStored(second).metadata, ...metadata },
+        });
+      } finally {
+        old.fill(0);
+        fresh.fill(0);
+      }
+    },
     async find(customerId, service, type, where = {}) {
       const row = await only(tx, customerId, service, type, where, await databaseNow(tx));
       return row ? toStored(row) : null;
@@ -176,6 +217,23 @@ async function holdPlace(
 ): Promise<void> {
   const name = JSON.stringify([customerId, service, target, type, operationId]);
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
+}
+
+async function held(
+  tx: Transaction,
+  customerId: CustomerId,
+  { service, type, target, operationId }: CredentialPlace,
+): Promise<Credential> {
+  const row = await only(tx, customerId, service, type, { target, operationId });
+  if (!row) throw new CountersignError('credential_not_found', 'There is no credential in that place.');
+  return row;
+}
+
+function opened(tx: Transaction, { sealer }: RecordDeps, row: Credential): Promise<Buffer> {
+  const stored = toStored(row);
+  const { id, secretVersion, expiresAt, encryptedCredential } = row;
+  const place = binding(id, placeOf(stored), secretVersion, expiresAt);
+  return sealer.open(tx, stored.organizationId, place, encryptedCredential);
 }
 
 interface Put {

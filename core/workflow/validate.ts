@@ -2,7 +2,7 @@ import { CountersignError } from '../errors.ts';
 import type { Condition, Locator } from '../ports/browser.ts';
 import { BUILT_IN_VALUES, placeholdersIn, secretSlot } from './placeholders.ts';
 import type { Risk } from './step-base.ts';
-import { leastRisk, type Step } from './steps/index.ts';
+import { leastRisk, needsPage, type Step } from './steps/index.ts';
 import type { Workflow } from './workflow.ts';
 
 const RISKS: readonly Risk[] = ['reads', 'creates', 'changes'];
@@ -39,6 +39,7 @@ function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions):
     ...(steps.some((step) => step.isMutating && step.kind !== 'receive') && probe === undefined && !mayLackProbe
       ? ['a mutating step needs a probe']
       : []),
+    ...(mayLackProbe ? [] : repeatProblems(steps)),
     ...(probe === undefined ? [] : probeProblems(probe, workflow)),
     ...unknownPlaceholders(
       workflow.errorRecovery.flatMap(({ when }) => textsOfCondition(when)),
@@ -46,6 +47,21 @@ function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions):
     ),
     ...cssPlaceholders(workflow.errorRecovery.flatMap(({ when }) => locatorsOfCondition(when))),
   ].map(say);
+}
+
+/** What comes after the result is done again from its beginning after a crash: it starts on a page of its own. */
+function repeatProblems(steps: readonly Step[]): readonly string[] {
+  const result = steps.findIndex(({ kind }) => RESULTS.includes(kind));
+  const after = result < 0 ? [] : steps.slice(result + 1);
+  const first = after.find(needsPage);
+  return [
+    ...after
+      .filter(({ isMutating }) => isMutating)
+      .map(({ order }) => `step ${order} comes after the result and can’t be repeated`),
+    ...(first === undefined || first.kind === 'navigate'
+      ? []
+      : [`step ${first.order} is on a page that nothing opens`]),
+  ];
 }
 
 function stepProblems(step: Step, workflow: Workflow): readonly string[] {
@@ -133,6 +149,7 @@ function conditionsOf(step: Step): readonly Condition[] {
   return [
     ...step.failsWhen.map(({ condition }) => condition),
     ...('postcondition' in step ? [step.postcondition] : []),
+    ...(step.kind === 'click' && step.doneWhen ? [step.doneWhen] : []),
     ...('extract' in step ? [step.extract.ready] : []),
   ];
 }

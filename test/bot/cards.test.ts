@@ -21,7 +21,7 @@ import { stripe } from '../../core/services/stripe/index.ts';
 import { permissionsIn } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { wordpress } from '../../core/services/wordpress/index.ts';
-import { granted, memberNamed, NOW, OPERATION_ID, operationWith } from '../support/operation.ts';
+import { granted, memberNamed, NOW, OLD, OPERATION_ID, operationAbout, operationWith } from '../support/operation.ts';
 import { problemsOfBlocks } from '../support/slack/blocks.ts';
 
 const approver = memberNamed('Approver', '3', ['merchant', 'approver']);
@@ -357,6 +357,24 @@ describe('consent card', () => {
   });
 });
 
+describe('the consent card of what is done with a stored key', () => {
+  test.each([
+    ['credential_rotation', 'Rotate the WooCommerce API key for shop.example.com', 'stays in use until the new key'],
+    [
+      'credential_revocation',
+      'Revoke the WooCommerce API key for shop.example.com',
+      'is ended in the shop and deleted',
+    ],
+  ] as const)('%s names the key, its last characters, and what becomes of it', (type, title, words) => {
+    const open = operationAbout(type);
+    const card = consentCard(open, nobodyYet);
+    expect(card.summary).toContain(title);
+    expect(said(card)).toContain(`“${OLD.label}” (…${OLD.lastFour}) ${words}`);
+    expect(said(card)).toMatch(/Revoke “Countersign op-22222222”/);
+    expect(open.plan.permissions.some((id) => id.startsWith('end_'))).toBe(true);
+  });
+});
+
 describe('progress card', () => {
   test('shows where it is and offers Stop while it runs', () => {
     const base = operationWith();
@@ -549,7 +567,7 @@ describe('result card', () => {
     expect(said(card)).toContain('…47a9, read only, in the vault');
     expect(said(card)).toContain('shop.example.com answered 200, 5 products');
     expect(said(card)).toContain('12 entries, chain #412 · 5be0aa0000000000 verified');
-    expect(labels(card)).toEqual(['Audit trail', 'Reveal', 'Revoke']);
+    expect(labels(card)).toEqual(['Audit trail', 'Reveal', 'Rotate', 'Revoke']);
   });
 
   test('says that its key was replaced, and which key it replaced', () => {
@@ -568,6 +586,52 @@ describe('result card', () => {
       record,
     );
     expect(said(of)).toContain('In place of “Countersign op-1”, which the shop still knows');
+  });
+
+  test('of a rotation names the new key, and the old one with what became of it', () => {
+    const old = { ...data, label: 'Countersign op-7k3f9q2m', replaced: OLD.label };
+    const ended = 'The shop no longer takes it: 401';
+    const open = operationAbout('credential_rotation');
+    const done = { ...open, state: 'completed', isKeyStored: true, grant: granted(open) } as const;
+    const card = resultCard({ ...done, result: { success: true, data: { ...old, ended } } }, record);
+    expect(card.summary).toContain('The WooCommerce key is rotated.');
+    expect(said(card)).toContain('New key …47a9, read only, in the vault');
+    expect(said(card)).toContain(`Old key “${OLD.label}”, ended: ${ended}`);
+    const byHand = said(resultCard({ ...done, result: { success: true, data: old } }, record));
+    expect(byHand).toContain(`The shop still knows the old key, “${OLD.label}”. To end it there:`);
+    expect(byHand).toContain(`Find “${OLD.label}” in the column Description`);
+  });
+
+  test('of a rotation that did not come to its end says which key is the stored one', () => {
+    const open = operationAbout('credential_rotation');
+    const failed = {
+      ...open,
+      state: 'failed',
+      grant: granted(open),
+      errorCode: 'verification_failed',
+      errorMessage: 'No.',
+    } as const;
+    const intent = { label: 'Countersign op-7k3f9q2m', state: 'done', attempt: 1n };
+    const early = said(resultCard(failed, record));
+    expect(early).toContain('The WooCommerce key for shop.example.com was not rotated.');
+    expect(early).toContain(`The old key, “${OLD.label}”, was left as it was. No new one was stored.`);
+    const unproven = said(resultCard({ ...failed, intent }, record));
+    expect(unproven).toContain('The new one, “Countersign op-7k3f9q2m”, was not proven to work, so it was not kept');
+    const late = resultCard({ ...failed, intent, isKeyStored: true }, record);
+    expect(said(late)).toContain('works and is the stored one. The old one was not seen to have ended.');
+    expect(said(late)).toContain('Next: end the old key by hand, as above.');
+    expect(labels(late)).not.toContain('Try again');
+  });
+
+  test('of a revocation says what showed that the key has ended, and offers nothing more to do with it', () => {
+    const open = operationAbout('credential_revocation');
+    const checked = 'The shop no longer takes it: 401';
+    const result = { success: true, data: { ...data, label: OLD.label, lastFour: OLD.lastFour, checked } };
+    const card = resultCard({ ...open, state: 'completed', grant: granted(open), result }, record);
+    expect(card.summary).toContain('The WooCommerce key is revoked.');
+    expect(said(card)).toContain(`Key …${OLD.lastFour}, ended in the shop, deleted from the vault`);
+    expect(said(card)).toContain(`Checked ${checked}`);
+    expect(labels(card)).toEqual(['Audit trail']);
   });
 
   test('offers no second revocation', () => {

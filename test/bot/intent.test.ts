@@ -30,6 +30,14 @@ const target = (address: string): Intent => ({ kind: 'target', target: address }
 const unsure = (nearest?: string): Intent => ({ kind: 'unsure', ...(nearest && { nearest }) });
 const OP = 'op-abcd2345';
 
+const ofKey = (type: 'rotation' | 'revocation', service: string, where?: string, unclear?: Unclear): Intent => ({
+  kind: 'key',
+  type: `credential_${type}`,
+  service,
+  target: where,
+  ...(unclear && { unclear }),
+});
+
 const WOO = setUp('woocommerce');
 const wooFor = (address: string, wantsWrite = false) => setUp('woocommerce', { target: address, wantsWrite });
 const wooUnclear = (addresses: readonly string[], unusable: readonly string[] = []) =>
@@ -56,6 +64,27 @@ const SENTENCES: readonly (readonly [string, Intent])[] = [
   ['set-up Shopify read-only', setUp('shopify')],
   ['set up Shopify for my-shop and for other-shop', setUp('shopify')],
   ['set up WooCommerce for my-shop', WOO],
+  // What is done with a stored key
+  ['rotate the WooCommerce key for shop.example.com', ofKey('rotation', 'woocommerce', 'shop.example.com')],
+  ['Please rotate our WooCommerce API key.', ofKey('rotation', 'woocommerce')],
+  ['can you renew the woo commerce key?', ofKey('rotation', 'woocommerce')],
+  [
+    'replace the old WooCommerce key at shop.example.com/shop',
+    ofKey('rotation', 'woocommerce', 'shop.example.com/shop'),
+  ],
+  ['renew the WordPress application password', ofKey('rotation', 'wordpress')],
+  ['rotate the Shopify credentials for my-shop', ofKey('rotation', 'shopify', 'my-shop')],
+  ['revoke the WooCommerce key for shop.example.com', ofKey('revocation', 'woocommerce', 'shop.example.com')],
+  ['Hi, I want to revoke the WordPress password', ofKey('revocation', 'wordpress')],
+  ['widerrufe bitte den WooCommerce Schlüssel', ofKey('revocation', 'woocommerce')],
+  [
+    'rotate the woo key for a.example.com and b.example.com',
+    ofKey('rotation', 'woocommerce', undefined, { addresses: ['a.example.com', 'b.example.com'], unusable: [] }),
+  ],
+  ["don't rotate the WooCommerce key", unsure('woocommerce')],
+  ['replace WooCommerce with Shopify', unsure('woocommerce')],
+  ['end the WooCommerce sale', unsure('woocommerce')],
+  ['should I revoke the WooCommerce key?', unsure('woocommerce')],
   // Asking for a set-up
   ['set up WooCommerce for http://localhost:4001', wooFor('http://localhost:4001')],
   ['Set up WooCommerce for http://localhost:4001.', wooFor('http://localhost:4001')],

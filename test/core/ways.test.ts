@@ -10,7 +10,7 @@ import type { Context } from '../../bot/context.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { newUuid } from '../../core/ids.ts';
 import { effectState } from '../../core/operations/effect.ts';
-import { enteredKeyPlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
+import { besidePlace, hasEntered, storeEntered } from '../../core/operations/entered.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planText, readPlan } from '../../core/operations/plan.ts';
 import { createRunner, type Runner } from '../../core/operations/run.ts';
@@ -48,7 +48,7 @@ let revocation: NonNullable<OperationTypeDefinition['revoke']>;
 const ended: boolean[] = [];
 /** Stripe, as if its API could end keys. */
 const type: OperationTypeDefinition = { ...only, revoke: (input) => revocation(input) };
-const service: Service = { ...stripe, operationTypes: { api_key_generation: type } };
+const service: Service = { ...stripe, operationTypes: { ...stripe.operationTypes, api_key_generation: type } };
 const permissions = defaultPermissions(type);
 
 let testDatabase: TestDatabase;
@@ -149,6 +149,27 @@ describe('90 a key that was entered', () => {
     expect(practice.keys().filter(({ name }) => name === asking.plan.label)).toHaveLength(1);
   });
 
+  test('takes the place of the one that it is rotated for, and says that only a person can end that one there', async () => {
+    const first = await queuedOperation(core, shop, asked(), { restricted_key: made('first').value });
+    await run(first);
+    const rotation = stripe.operationTypes.credential_rotation;
+    const wanted = { ...asked(), type: rotation, permissions: defaultPermissions(rotation) };
+    const key = made('second');
+    const operation = await queuedOperation(core, shop, wanted, { restricted_key: key.value });
+    expect(operation.plan).toMatchObject({ replaces: first.plan.label, key: { label: first.plan.label } });
+    await run(operation);
+    const after = await look(core, operation);
+    expect(after).toMatchObject({
+      state: 'completed',
+      isKeyStored: true,
+      result: { data: { replaced: first.plan.label } },
+    });
+    expect(after.result?.data.ended).toBeUndefined();
+    expect((await stored())?.restricted_key?.reveal()).toBe(key.value);
+    expect(await enteredRows(operation)).toEqual([]);
+    expect(await look(core, first)).toMatchObject({ result: { data: { replacedBy: operation.id } } });
+  });
+
   test.each([
     { what: 'more power than was approved', more: ['rak_payout_write'], words: 'more than was approved' },
     { what: 'an end', more: [], expired: true, words: 'has expired' },
@@ -212,7 +233,10 @@ describe('90 a key that was entered', () => {
       "UPDATE operation_steps SET state = 'running' WHERE operation_id = $1 AND number = 1",
       [id],
     );
-    expect(await core.database.withCustomer(customerId, (tx) => effectState(tx, operation))).toEqual({ kind: 'done' });
+    expect(await core.database.withCustomer(customerId, (tx) => effectState(tx, operation))).toEqual({
+      kind: 'done',
+      label: operation.plan.label,
+    });
     expect((await kinds(core, operation)).filter((kind) => kind === 'credential.stored')).toHaveLength(1);
   });
 });
@@ -354,7 +378,7 @@ describe('the vault', () => {
       storeEntered(tx, core.vault, second, { restricted_key: made('second').value }),
     );
     expect((await stored())?.restricted_key?.reveal()).toBe(kept);
-    const ref = { ...enteredKeyPlace(second), customerId: shop.customerId, why: 'test' };
+    const ref = { ...besidePlace(second), customerId: shop.customerId, why: 'test' };
     expect((await core.vault.open(ref, asSecrets))?.restricted_key?.reveal()).not.toBe(kept);
   });
 });

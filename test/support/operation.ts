@@ -3,7 +3,7 @@ import { customerId, memberId, type OperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { makePlan, planHash } from '../../core/operations/plan.ts';
 import type { Service, Way } from '../../core/services/service.ts';
-import { permissionsIn } from '../../core/services/ways.ts';
+import { defaultPermissions, permissionsIn } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 
@@ -115,6 +115,30 @@ export function operationWith(changes: Partial<Operation> = {}, about: About = {
     completedAt: null,
     ...changes,
   };
+}
+
+/** The key that those operations are about. */
+export const OLD = { operationId: 'op-22222222', label: 'Countersign op-22222222', lastFour: '9a33' };
+
+/** The same about a key that is stored. */
+export function operationAbout(kind: 'credential_rotation' | 'credential_revocation'): Operation {
+  const type = woocommerce.operationTypes[kind];
+  const [way] = type.ways;
+  const { plan: first } = operationWith();
+  const plan = makePlan({
+    operationId: OPERATION_ID,
+    service: woocommerce,
+    type,
+    way,
+    origin: first.origin,
+    base: first.base,
+    workflow: createWorkflowRegistry().getDefinition(way.workflowId),
+    permissions: defaultPermissions(type),
+    replaces: kind === 'credential_rotation' ? OLD.label : null,
+    key: OLD,
+    now: NOW,
+  });
+  return operationWith({ type, way, plan, planHash: planHash(plan) });
 }
 
 /** What an approver's countersignature looks like on the operation. */

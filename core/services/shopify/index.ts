@@ -1,9 +1,10 @@
 import { defineService } from '../define-service.ts';
 import { emailField, keyField, passwordField } from '../fields.ts';
+import { revocationOf, STORED, testOf } from '../key-types.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
-import { checkPermissions, permissions, values } from './permissions.ts';
+import { checkPermissions, permissions, revocationPermissions, values } from './permissions.ts';
 import { parseTarget, STORE_NAME } from './target.ts';
 import { revoke, token, verify } from './verify.ts';
 
@@ -99,6 +100,19 @@ const apiKeyGeneration: OperationTypeDefinition = {
   revokeGuide,
 };
 
+const credentialRevocation = revocationOf(apiKeyGeneration, {
+  title: 'Revoke the Shopify app',
+  ways: [{ ...STORED, standing: 'beta', workflowId: 'shopify_credential_revocation' }],
+  permissions: revocationPermissions,
+  reassurance: 'The work itself changes no products, stock, orders or customers, and no other app.',
+});
+
+const integrationTest = testOf(apiKeyGeneration, {
+  title: 'Test the Shopify app',
+  workflowId: 'shopify_integration_test',
+  standing: 'beta',
+});
+
 /**
  * Shopify, by an app of the store's own organisation. Modelled after Shopify's documentation of 2026 and its own browser suite
  * (Shopify/cli, packages/e2e): never seen on a real account.
@@ -113,5 +127,9 @@ export const shopify = defineService({
   targetName: STORE_NAME,
   parseTarget,
   examine,
-  operationTypes: { api_key_generation: apiKeyGeneration },
+  operationTypes: {
+    api_key_generation: apiKeyGeneration,
+    credential_revocation: credentialRevocation,
+    integration_test: integrationTest,
+  },
 });

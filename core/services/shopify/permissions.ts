@@ -130,3 +130,16 @@ const DASHBOARD = 'https://dev.shopify.com';
 export function values(granted: readonly string[]): Readonly<Record<string, string>> {
   return { scopes: scopesOf(granted).join(','), dashboardBase: DASHBOARD };
 }
+
+export const revocationPermissions: readonly Permission[] = [
+  {
+    id: 'uninstall_app',
+    words: 'Uninstall the app from your store',
+    reason:
+      'With it every token of it ends: whatever uses it can’t reach your store any more. The app does it by its own power.',
+    detail: 'one, named below; installing it again takes a person',
+    risk: 'changes',
+    isRequired: true,
+    isDefault: true,
+  },
+];

@@ -118,9 +118,12 @@ function notGranted(app: App, { status, code }: Grant & { kind: 'refused' }): Fa
         `Shopify gives this app no token for ${host} (shop_not_permitted): app and store belong to different organisations. Make the app in the organisation whose Dev Dashboard lists this store; an app of a partner can't do this.`,
       );
     case 'app_not_installed':
-      return fails(
-        `The app is not installed on ${host} (app_not_installed). In the Dev Dashboard open the app, “Home”, “Install app”, and choose this store.`,
-      );
+      return {
+        ...fails(
+          `The app is not installed on ${host} (app_not_installed). In the Dev Dashboard open the app, “Home”, “Install app”, and choose this store.`,
+        ),
+        refusedWith: code,
+      };
     case 'application_cannot_be_found':
       // Also of an app that was made a moment ago: Shopify's own browser suite tries again for 15 s (Shopify/cli, packages/e2e).
       return fails(

@@ -1,5 +1,6 @@
 import { defineService } from '../define-service.ts';
 import { emailField, keyField, passwordField } from '../fields.ts';
+import { permissionsOfWay, rotationOf, testOf } from '../key-types.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
@@ -61,6 +62,30 @@ const apiKeyGeneration: OperationTypeDefinition = {
   revokeGuide,
 };
 
+const credentialRotation = rotationOf(apiKeyGeneration, {
+  title: 'Rotate the Stripe restricted key',
+  ways: [
+    {
+      id: 'entered',
+      kind: 'entered',
+      standing: 'beta',
+      label: 'I make the key myself',
+      workflowId: 'stripe_credential_rotation_entered',
+      fields: key,
+      typicalSeconds: 10,
+    },
+  ],
+  permissions: permissionsOfWay(permissions, 'entered'),
+  reassurance:
+    'The work itself touches no payments, customers or settings. No API of Stripe’s ends a key: that is left to a person.',
+});
+
+const integrationTest = testOf(apiKeyGeneration, {
+  title: 'Test the Stripe restricted key',
+  workflowId: 'stripe_integration_test',
+  standing: 'beta',
+});
+
 /** Stripe, by a restricted key. Modelled on documentation and public guides as of 2026-11; nothing was seen in a real account. */
 export const stripe = defineService({
   id: 'stripe',
@@ -71,5 +96,9 @@ export const stripe = defineService({
   side: 'Stripe',
   parseTarget,
   examine,
-  operationTypes: { api_key_generation: apiKeyGeneration },
+  operationTypes: {
+    api_key_generation: apiKeyGeneration,
+    credential_rotation: credentialRotation,
+    integration_test: integrationTest,
+  },
 });

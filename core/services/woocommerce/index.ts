@@ -1,12 +1,13 @@
 import { defineService } from '../define-service.ts';
 import { keyField } from '../fields.ts';
+import { revocationOf, rotationOf, testOf } from '../key-types.ts';
 import type { CredentialField, OperationTypeDefinition } from '../service.ts';
 import { signInFields } from '../sign-in.ts';
 import { parseSite } from '../site-target.ts';
 import { examine } from './examine.ts';
 import { grant } from './grant.ts';
 import { guide, revokeGuide } from './guide.ts';
-import { checkPermissions, permissions, values } from './permissions.ts';
+import { checkPermissions, permissions, revocationPermissions, rotationPermissions, values } from './permissions.ts';
 import { verify } from './verify.ts';
 
 const signIn = signInFields({
@@ -90,6 +91,28 @@ const apiKeyGeneration: OperationTypeDefinition = {
   revokeGuide,
 };
 
+const browser = { id: 'browser', kind: 'browser', standing: 'beta', label: 'Do it for me', fields: signIn } as const;
+
+const credentialRotation = rotationOf(apiKeyGeneration, {
+  title: 'Rotate the WooCommerce API key',
+  ways: [{ ...browser, workflowId: 'woocommerce_credential_rotation', typicalSeconds: 30 }],
+  permissions: rotationPermissions,
+  reassurance: 'The work itself changes no products, orders, payments or people, and no other key.',
+});
+
+const credentialRevocation = revocationOf(apiKeyGeneration, {
+  title: 'Revoke the WooCommerce API key',
+  ways: [{ ...browser, workflowId: 'woocommerce_credential_revocation', typicalSeconds: 20 }],
+  permissions: revocationPermissions,
+  reassurance: 'The work itself changes no products, orders, payments or people, and no other key.',
+});
+
+const integrationTest = testOf(apiKeyGeneration, {
+  title: 'Test the WooCommerce API key',
+  workflowId: 'woocommerce_integration_test',
+  standing: 'beta',
+});
+
 /** WooCommerce, by its own settings pages. Pages as seen in WooCommerce 11.0.1 on WordPress 7.1, in English. */
 export const woocommerce = defineService({
   id: 'woocommerce',
@@ -99,5 +122,10 @@ export const woocommerce = defineService({
   parseTarget: (text) => parseSite(text, ['shop', 'cart', 'checkout', 'my-account']),
   frontPage: (base) => `${base}/`,
   examine,
-  operationTypes: { api_key_generation: apiKeyGeneration },
+  operationTypes: {
+    api_key_generation: apiKeyGeneration,
+    credential_rotation: credentialRotation,
+    credential_revocation: credentialRevocation,
+    integration_test: integrationTest,
+  },
 });

@@ -1,3 +1,4 @@
+import { permissionsOfWay } from '../key-types.ts';
 import type { Permission } from '../service.ts';
 
 export const permissions: readonly Permission[] = [
@@ -65,6 +66,45 @@ export const permissions: readonly Permission[] = [
     reason: 'So that you know that it works, and may do what was approved and no more.',
     detail: 'GET products, and a POST to nowhere',
     risk: 'reads',
+    isRequired: true,
+    isDefault: true,
+  },
+];
+
+const signIn: Permission = {
+  id: 'sign_in',
+  words: "Sign in to your shop's admin",
+  reason: 'API keys can only be ended by somebody who is signed in.',
+  detail: 'once, password deleted afterwards',
+  risk: 'reads',
+  isRequired: true,
+  isDefault: true,
+};
+
+/** In the order of the work: the new key, then the end of the old one. */
+export const rotationPermissions: readonly Permission[] = [
+  ...permissionsOfWay(permissions, 'browser'),
+  {
+    id: 'end_old_key',
+    words: 'End the old API key in your shop, once the new one works',
+    reason:
+      'A key that nobody uses any more is one that somebody else could. Only the one that is named below is ended.',
+    detail: 'one, named below',
+    risk: 'changes',
+    isRequired: true,
+    isDefault: true,
+  },
+];
+
+export const revocationPermissions: readonly Permission[] = [
+  signIn,
+  {
+    id: 'end_key',
+    words: 'End one API key in your shop',
+    reason:
+      'Whatever uses that key can’t reach your shop any more from then on. Only the one that is named below is ended.',
+    detail: 'one, named below; it can’t be brought back',
+    risk: 'changes',
     isRequired: true,
     isDefault: true,
   },

@@ -117,7 +117,7 @@ function refused(input: VerifyInput, answer: HttpResponse): Failed {
   const host = hostOf(input);
   const error = apiError(answer);
   const { status } = answer;
-  if (status === 401) return fails(unauthorised(input, error));
+  if (status === 401) return { ...fails(unauthorised(input, error)), refusedWith: '401' };
   if (status === 403)
     return fails(
       error?.code.startsWith('woocommerce_rest_')

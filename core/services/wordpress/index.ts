@@ -1,9 +1,10 @@
 import { defineService } from '../define-service.ts';
+import { revocationOf, rotationOf, STORED, testOf } from '../key-types.ts';
 import type { OperationTypeDefinition } from '../service.ts';
 import { signInFields } from '../sign-in.ts';
 import { examine } from './examine.ts';
 import { guide, revokeGuide } from './guide.ts';
-import { permissions } from './permissions.ts';
+import { permissions, revocationPermissions, rotationPermissions } from './permissions.ts';
 import { revoke } from './revoke.ts';
 import { parseTarget } from './target.ts';
 import { verify } from './verify.ts';
@@ -56,6 +57,37 @@ const apiKeyGeneration: OperationTypeDefinition = {
   revokeGuide,
 };
 
+const credentialRotation = rotationOf(apiKeyGeneration, {
+  title: 'Rotate the WordPress application password',
+  ways: [
+    {
+      id: 'profile',
+      kind: 'browser',
+      // The pages were seen; this order of steps has run on Debian's WordPress alone.
+      standing: 'beta',
+      label: 'On the profile page',
+      workflowId: 'wordpress_credential_rotation',
+      fields: signIn,
+      typicalSeconds: 20,
+    },
+  ],
+  permissions: rotationPermissions,
+  reassurance: apiKeyGeneration.reassurance,
+});
+
+const credentialRevocation = revocationOf(apiKeyGeneration, {
+  title: 'Revoke the WordPress application password',
+  ways: [{ ...STORED, standing: 'beta', workflowId: 'wordpress_credential_revocation' }],
+  permissions: revocationPermissions,
+  reassurance: 'The work itself changes no posts, pages, settings or people, and no other password.',
+});
+
+const integrationTest = testOf(apiKeyGeneration, {
+  title: 'Test the WordPress application password',
+  workflowId: 'wordpress_integration_test',
+  standing: 'beta',
+});
+
 /** WordPress, by the profile page of an account. Pages as seen in WordPress 6.1 and 7.1. */
 export const wordpress = defineService({
   id: 'wordpress',
@@ -66,5 +98,10 @@ export const wordpress = defineService({
   parseTarget,
   frontPage: (base) => `${base}/`,
   examine,
-  operationTypes: { api_key_generation: apiKeyGeneration },
+  operationTypes: {
+    api_key_generation: apiKeyGeneration,
+    credential_rotation: credentialRotation,
+    credential_revocation: credentialRevocation,
+    integration_test: integrationTest,
+  },
 });

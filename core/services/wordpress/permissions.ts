@@ -39,3 +39,28 @@ export const permissions: readonly Permission[] = [
     isDefault: true,
   },
 ];
+
+export const rotationPermissions: readonly Permission[] = [
+  ...permissions,
+  {
+    id: 'end_old_password',
+    words: 'End the old application password, once the new one works',
+    reason: 'A password that nobody uses any more is one that somebody else could. It ends itself, by its own power.',
+    detail: 'one, named below',
+    risk: 'changes',
+    isRequired: true,
+    isDefault: true,
+  },
+];
+
+export const revocationPermissions: readonly Permission[] = [
+  {
+    id: 'end_password',
+    words: 'End one application password',
+    reason: 'Whatever uses it can’t reach your site any more from then on. It ends itself, by its own power.',
+    detail: 'one, named below; it can’t be brought back',
+    risk: 'changes',
+    isRequired: true,
+    isDefault: true,
+  },
+];

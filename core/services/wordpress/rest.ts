@@ -1,8 +1,10 @@
 import type { HttpRequest, HttpResponse } from '../../ports/http.ts';
 import { apiError, hostOf, locationOf, parsed } from '../answers.ts';
-import type { VerifyInput } from '../service.ts';
+import type { VerifyInput, VerifyResult } from '../service.ts';
 
 const TIMEOUT_MS = 20_000;
+
+type Refused = Extract<VerifyResult, { kind: 'fails' }>;
 
 /** Whether the credential has both of its parts. */
 export function isWhole({ credential }: VerifyInput): boolean {
@@ -57,21 +59,22 @@ export function isNotTaken(code: string | undefined): boolean {
 const SWITCHED_OFF = ['application_passwords_disabled', 'application_passwords_disabled_for_user'];
 
 /** Why WordPress did not answer as it should, in words, and whether asking again could help. */
-export function refusal(input: VerifyInput, answer: HttpResponse): { reason: string; isRetryable: boolean } {
+export function refusal(input: VerifyInput, answer: HttpResponse): Omit<Refused, 'kind'> {
   const { status } = answer;
   const say = (reason: string, isRetryable = false) => ({ reason, isRetryable });
+  const notTaken = (reason: string) => ({ ...say(reason), refusedWith: String(status) });
   const host = hostOf(input);
   if (status >= 300 && status < 400)
     return say(`${host} sends the request to ${locationOf(input, answer)}. Ask again with the address it leads to.`);
   if (status === 429 || status >= 500) return say(`${host} answered ${status}, so it could not be asked now.`, true);
   const code = apiError(answer)?.code;
   if (code === undefined) return say(withoutApi(host, status));
-  if (isNotTaken(code)) return say(`${host} does not accept the application password (${status}).`);
+  if (isNotTaken(code)) return notTaken(`${host} does not accept the application password (${status}).`);
   if (SWITCHED_OFF.includes(code))
     return say(`${host} has application passwords switched off (${status}); a plugin or the site's host does that.`);
   // WordPress 6.1 says this of a wrong password, too.
   if (code === 'rest_not_logged_in')
-    return say(
+    return notTaken(
       `${host} does not take the application password (${status}): it was ended there, or a server before the site keeps it from WordPress or does not tell it that the connection is encrypted, or application passwords were switched off.`,
     );
   if (status === 404)

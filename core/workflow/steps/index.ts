@@ -11,6 +11,7 @@ import {
 } from '../placeholders.ts';
 import * as check from './check.ts';
 import * as click from './click.ts';
+import * as ended from './ended.ts';
 import * as expect from './expect.ts';
 import * as extract from './extract.ts';
 import * as fill from './fill.ts';
@@ -19,6 +20,8 @@ import * as navigate from './navigate.ts';
 import * as press from './press.ts';
 import * as read from './read.ts';
 import * as receive from './receive.ts';
+import * as replace from './replace.ts';
+import * as revoke from './revoke.ts';
 import * as select from './select.ts';
 import * as verify from './verify.ts';
 
@@ -34,15 +37,31 @@ export const stepSchema = z.discriminatedUnion('kind', [
   read.schema,
   receive.schema,
   verify.schema,
+  replace.schema,
+  revoke.schema,
+  ended.schema,
 ]);
 export type Step = z.infer<typeof stepSchema>;
 type StepKind = Step['kind'];
 type ExtractPart = z.infer<typeof extract.schema>['extract'];
 
 /** One line a step kind. */
-const stepKinds = { navigate, click, fill, select, check, press, expect, extract, read, receive, verify } satisfies {
-  [K in StepKind]: StepKindDefinition<Extract<Step, { kind: K }>>;
-};
+const stepKinds = {
+  ...{ navigate, click, fill, select, check, press, expect, extract, read },
+  ...{ receive, verify, replace, revoke, ended },
+} satisfies { [K in StepKind]: StepKindDefinition<Extract<Step, { kind: K }>> };
+
+const WITHOUT_PAGE: readonly StepKind[] = ['receive', 'verify', 'replace', 'revoke', 'ended'];
+
+/** Whether it works in a browser's page. */
+export function needsPage({ kind }: Step): boolean {
+  return !WITHOUT_PAGE.includes(kind);
+}
+
+/** Whether what it does can't be taken back, so that it is done only where there is no doubt what is acted on. */
+export function isIrrevocable({ isMutating, risk }: Step): boolean {
+  return isMutating || risk === 'changes';
+}
 
 /** The step for the audit trail, such as `fill #user_pass with {secret:admin_password}`; never a value. */
 export function describeStep(step: Step): string {
@@ -73,6 +92,7 @@ export function fillStep(step: Step, values: Values): Step {
   if (step.kind === 'navigate') filled.target = fillUrl(step.target, values);
   if ('value' in step) filled.value = secretSlot(step.value) === undefined ? fillText(step.value, values) : step.value;
   if ('postcondition' in step) filled.postcondition = fillCondition(step.postcondition, values);
+  if (step.kind === 'click' && step.doneWhen) filled.doneWhen = fillCondition(step.doneWhen, values);
   if ('locators' in step) filled.locators = step.locators.map((locator) => fillLocator(locator, values));
   if ('bound' in step && step.bound !== undefined) {
     filled.identities = step.identities.map(({ name, ...identity }) =>

@@ -97,7 +97,11 @@ describe('the registry', () => {
   });
 
   test('finds workflows by words, and none by words that are nowhere', () => {
-    expect(registry.search('WooCommerce API key').map(({ id }) => id)).toEqual([ID]);
+    expect(registry.search('WooCommerce API key').map(({ id }) => id)).toEqual([
+      ID,
+      'woocommerce_credential_rotation',
+      'woocommerce_credential_revocation',
+    ]);
     expect(registry.search('xero')).toEqual([]);
     expect(registry.search(' ')).toEqual([]);
   });

@@ -24,7 +24,7 @@ import { createAssetRoutes } from './assets.ts';
 import { type Certificate, createLoopbackCertificate } from './certificate.ts';
 import { createGrantRoutes } from './grants.ts';
 import { field } from './input.ts';
-import type { PracticeKey } from './keys.ts';
+import type { KeyDraft, NewKey, PracticeKey } from './keys.ts';
 import { createLoginRoutes } from './login.ts';
 import { storefrontPage } from './pages/lists.ts';
 import { diePage } from './pages/shell.ts';
@@ -93,6 +93,11 @@ export interface PracticeShop {
   readonly certificate: string | undefined;
   /** Every key that was ever made, oldest first. */
   keys(): readonly PracticeKey[];
+  /** A key that somebody else made in the shop. */
+  addKey(draft: KeyDraft): NewKey;
+  /** Somebody revokes the live key of that name in the shop, or gives it another name. */
+  endKey(name: string): void;
+  renameKey(name: string, to: string): void;
   /** All requests since the start, styles and scripts included; grows while the shop runs. */
   readonly requests: readonly LoggedRequest[];
   /** Wrong names and passwords since the last good sign-in. */
@@ -137,6 +142,12 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     oneTimeCode: shop.oneTimeCode,
     certificate: certificate?.cert,
     keys: () => shop.keys.all(),
+    addKey: (draft) => shop.keys.create(draft),
+    endKey: (name) => void shop.keys.revoke(keyNamed(shop, name).id),
+    renameKey(name, to) {
+      const { id, permissions } = keyNamed(shop, name);
+      shop.keys.update(id, { description: to, permissions });
+    },
     requests: shop.requests,
     failedSignIns: () => shop.failedSignIns,
     failNext: (fault) => void shop.faults.add(fault),
@@ -248,4 +259,10 @@ async function close(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeAllConnections();
   });
+}
+
+function keyNamed({ keys }: Shop, name: string): PracticeKey {
+  const found = keys.live().find(({ description }) => description === name);
+  if (!found) throw new Error(`practice shop: no live key ${name}`);
+  return found;
 }

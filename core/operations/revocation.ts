@@ -1,0 +1,59 @@
+import type { Audit } from '../audit/audit.ts';
+import type { Consents } from '../consent/consent.ts';
+import { lockedOperation } from '../consent/decisions.ts';
+import type { Member } from '../customers/customers.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import type { OperationId } from '../ids.ts';
+import { tokenPlace } from '../vault/tokens.ts';
+import type { StoredCredential, Vault } from '../vault/vault.ts';
+import type { Operation } from './operation.ts';
+import type { Operations } from './operations.ts';
+import { type OperationResult, unproven } from './result.ts';
+
+export interface RevocationDeps {
+  readonly vault: Vault;
+  readonly operations: Operations;
+  readonly consents: Pick<Consents, 'revoke'>;
+  readonly audit: Audit;
+}
+
+/**
+ * Deletes the key that an operation made from the vault, with the token that goes with it, and takes its countersignature back.
+ * A new key takes the row of the one that it replaces, so nothing is deleted on the word of what was read before its place
+ * was held. The place before the operation's row, as whoever stores a key there takes them; both before the chain's head.
+ * @returns false when the operation's key is not in the vault.
+ */
+export async function deleteKeyOf(
+  tx: Transaction,
+  deps: RevocationDeps,
+  { customerId, id }: Pick<Operation, 'customerId'> & { readonly id: OperationId },
+  by: Member,
+): Promise<boolean> {
+  const vault = deps.vault.within(tx);
+  const found = await vault.resultOf(customerId, id);
+  if (!found) return false;
+  const place = { target: found.target };
+  await vault.hold(customerId, found.service, found.credentialType, place);
+  const operation = await lockedOperation(tx, deps.operations, customerId, id);
+  const stored = await vault.resultOf(customerId, id);
+  if (!operation || !stored) return false;
+  await vault.delete(customerId, stored.service, stored.credentialType, place);
+  const token = tokenPlace(stored);
+  if (token) await vault.delete(customerId, token.service, token.type, token);
+  const result = revoked(operation, stored, await databaseNow(tx));
+  await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
+  await deps.consents.revoke(tx, operation, by);
+  await deps.audit.append(tx, customerId, {
+    kind: 'credential.deleted',
+    operationId: operation.id,
+    actor: by.id,
+    payload: { credentialId: stored.id },
+  });
+  return true;
+}
+
+/** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */
+function revoked(operation: Operation, stored: StoredCredential, at: Date): OperationResult {
+  const { success, data } = operation.result ?? unproven(stored);
+  return { success, data: { ...data, revokedAt: at.toISOString() } };
+}
