@@ -140,6 +140,15 @@ describe('stored keys', () => {
 });
 
 describe('words', () => {
+  test.each(['stop', 'pause', 'resume', 'retry'])(
+    '%s says of an operation that there is not, that nothing was changed',
+    async (verb) => {
+      const { shop, command } = await openScene();
+      const card = await command(shop.admin, `${verb} op-00000000`);
+      expect(card?.summary).toBe('There is no operation “op-00000000” here. Nothing was changed.');
+    },
+  );
+
   test('help offers each person what is theirs, and to everybody at once only what is everybody’s', async () => {
     const { shop, command, say } = await openScene();
     const offered = async (card: ReturnType<typeof command>) =>
