@@ -74,7 +74,14 @@ const IN_THE_WAY: readonly {
     signIns: 0,
   },
   // What it says to whoever may not is not known: a person is asked.
-  { obstacle: 'no-role', order: 6, failure: 'postcondition_failed', words: /Nothing was/, apps: 0, signIns: 0 },
+  {
+    obstacle: 'no-role',
+    order: 5,
+    failure: 'postcondition_failed',
+    words: /did not lead to what was expected/,
+    apps: 0,
+    signIns: 0,
+  },
   {
     obstacle: 'answer-lost',
     order: 9,
