@@ -11,7 +11,7 @@ import { fillSignIn } from '../people.ts';
 import { type Preview, previewOf } from './preview.ts';
 import { startSlackProgram } from './program.ts';
 import type { KeptMessage } from './reading.ts';
-import { CHANNEL } from './server.ts';
+import { BOT, CHANNEL } from './server.ts';
 
 const PATIENCE_MS = 180_000;
 const WIDTHS = { wide: { width: 720, height: 500 }, phone: { width: 360, height: 700 } } as const;
@@ -74,7 +74,7 @@ export async function takeSlackPictures(browser: Browser, fileFor: (name: string
         rules: { approvalsRequired: 1, approverGroup: null },
       },
     }));
-    const message = { ...renderCard(togetherCard(all, false), 'C1:1.1'), ts: '1772618520.000100', user: 'B1' };
+    const message = { ...renderCard(togetherCard(all, false), 'C1:1.1'), ts: '1772618520.000100', user: BOT };
     await photograph(name, look, { title: 'Thread in #shop-integrations', messages: [message] });
   }
 
