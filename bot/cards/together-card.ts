@@ -41,7 +41,7 @@ export function togetherCard(all: readonly Asked[], isSplit: boolean): Card {
     ...statusOf(all),
     blocks: [
       { kind: 'heading', text: [text(title)] },
-      { kind: 'text', tone: 'quiet', text: provenance(first.operation, all.length) },
+      { kind: 'text', tone: 'quiet', text: provenance(all.map(({ operation }) => operation)) },
       ...sections,
       ...(all.map(({ operation }) => seenByModel(operation)).find(({ length }) => length > 0) ?? []),
       ...held((open[0] ?? first).operation, (open[0] ?? first).people),
@@ -56,10 +56,15 @@ function apart(title: string): Card {
   return { summary: words, blocks: [{ kind: 'text', tone: 'quiet', text: [text(words)] }] };
 }
 
-function provenance({ requester, request }: Operation, count: number): RichText {
-  const words = ` · ${count} requests, each with a plan of its own`;
-  const until = request && request.decision === null ? [text(' · they expire'), ...at(request.expiresAt)] : [];
-  return [text('Asked by '), person(requester.person), text(words), ...until];
+function provenance(operations: readonly Operation[]): RichText {
+  const [first] = operations;
+  if (!first) return [];
+  const words = ` · ${operations.length} requests, each with a plan of its own`;
+  const [soonest] = operations
+    .flatMap(({ request }) => (request && request.decision === null ? [request.expiresAt] : []))
+    .toSorted((one, other) => one.getTime() - other.getTime());
+  const until = soonest ? [text(' · they expire'), ...at(soonest)] : [];
+  return [text('Asked by '), person(first.requester.person), text(words), ...until];
 }
 
 function section({ operation, people }: Asked, number: number, isOneQuestion: boolean): readonly Block[] {
@@ -150,7 +155,7 @@ function oneQuestion(open: readonly Asked[], isTooLong: boolean): readonly Block
   }
   const approve = anyOf(audiences.map((audience) => audience.approve));
   return [
-    { kind: 'text', tone: 'quiet', text: [text(`${whoMay(first.people)} ${apartWords(open.length)}`)] },
+    { kind: 'text', tone: 'quiet', text: [text(`${whoMay(first.people)} ${apartWords(open.length, first.people)}`)] },
     {
       kind: 'actions',
       buttons: [
@@ -169,9 +174,10 @@ function oneQuestion(open: readonly Asked[], isTooLong: boolean): readonly Block
   ];
 }
 
-function apartWords(count: number): string {
-  const these = count === 2 ? 'The two plans' : `The ${count} plans`;
-  return `${these} are countersigned together or not at all; “One at a time” gives each a card with all its choices.`;
+function apartWords(count: number, { rules: { approvalsRequired } }: Deciders): string {
+  const these = count === 2 ? 'both plans' : `all ${count} plans`;
+  const each = approvalsRequired > 1 ? `, and each goes on once it has ${approvalsRequired} approvals` : '';
+  return `A click countersigns ${these} or none${each}; “One at a time” gives each a card with all its choices.`;
 }
 
 /** What is agreed to, once more: on a phone the plans may have scrolled away above the button. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { HttpResponse } from '../ports/http.ts';
 import { bad, good, parsed } from './answers.ts';
 import type { ExamineInput, Finding } from './service.ts';
+import { withoutEnd } from './site-target.ts';
 
 /** What a site of WordPress shows to anybody, for the services that work there. */
 
@@ -74,7 +75,7 @@ export function silence({ answer: { status } }: Site, what: string, credential: 
 /** WordPress names the address that it is signed in at; nothing of it is repeated. */
 export function place({ base }: ExamineInput, { url }: SiteIndex): readonly Finding[] {
   const told = URL.parse(url ?? '');
-  if (told === null || `${told.origin}${told.pathname}`.replace(/\/+$/, '') === base) return [];
+  if (told === null || withoutEnd(`${told.origin}${told.pathname}`, '/') === base) return [];
   return [
     bad(
       'It knows itself by another address than this one, and sends sign-ins there: in WordPress under Settings › General, “WordPress Address” says which. Ask with that one.',

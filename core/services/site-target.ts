@@ -78,12 +78,17 @@ function schemeOf(written: string): string | undefined {
   return match?.[1]?.toLowerCase();
 }
 
-/** Quotes, brackets and the full stop of the sentence are not the address's. */
+/** Quotes, brackets and the full stop of the sentence are not the address's. Linear, whatever somebody sends. */
 export function unwrapped(text: string): string {
-  return text
-    .trim()
-    .replace(/^[<("'“‘`]+/, '')
-    .replace(/[>)"'”’`.,:;!?]+$/, '');
+  const opened = text.trim().replace(/^[<("'“‘`]+/, '');
+  return withoutEnd(opened, '>)"\'”’`.,:;!?');
+}
+
+/** Without what of these characters it ends with: a pattern with `+$` is tried anew at each of them. */
+export function withoutEnd(text: string, characters: string): string {
+  let end = text.length;
+  while (end > 0 && characters.includes(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
 }
 
 function invalid(reason: string): TargetResult {

@@ -462,7 +462,7 @@ describe('stop', () => {
       person: { ...scene.shop.merchant.person, userId: 'U-Other', name: 'Other' },
     };
     await scene.press(stranger, both);
-    expect(scene.alone()).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('Nothing was stopped')));
+    expect(scene.alone()).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('Nothing was changed')));
     await scene.press(scene.shop.merchant, both);
     expect(await states(scene)).toEqual(['cancelled', 'cancelled']);
   });

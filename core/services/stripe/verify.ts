@@ -123,18 +123,22 @@ async function mayWrite(
     return isMissing(answer) ? ({ kind: 'allowed' } as const) : meaningOf(answer);
   };
   const unseen = { kind: 'seen', words: '; whether it may change anything could not be seen' } as const;
-  if ((await change(control())).kind !== 'forbidden') return unseen;
+  const first = await change(control());
+  if (first.kind === 'fails' && first.isRetryable) return first;
+  if (first.kind !== 'forbidden') return unseen;
+  let isSilent = false;
   const lacking: string[] = [];
   const excess: string[] = [];
   for (const { words, path, isWanted } of writeProbes(input.permissions)) {
     const meaning = await change(path);
-    if (meaning.kind === 'fails') return meaning.isRetryable ? meaning : unseen;
+    if (meaning.kind === 'fails' && meaning.isRetryable) return meaning;
+    if (meaning.kind === 'fails') isSilent = true; // what the others say counts all the same
     if (isWanted && meaning.kind === 'forbidden') lacking.push(words);
     if (!isWanted && meaning.kind === 'allowed') excess.push(words);
   }
   if (excess.length > 0) return tooMuch(`it may also ${listed(excess)}`);
   if (lacking.length > 0) return tooLittle(`it may not ${listed(lacking)}`);
-  return { kind: 'seen', words: '' };
+  return isSilent ? unseen : { kind: 'seen', words: '' };
 }
 
 function tooMuch(what: string) {

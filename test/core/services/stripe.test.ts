@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEgress } from '../../../adapters/browser/index.ts';
 import { createHttp } from '../../../adapters/http/index.ts';
+import type { Http } from '../../../core/ports/http.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { VerifyResult } from '../../../core/services/service.ts';
 import { stripe } from '../../../core/services/stripe/index.ts';
@@ -151,6 +152,40 @@ describe('the check', () => {
     } finally {
       practice.lookFirst(false);
     }
+  });
+
+  test.each([
+    { of: 'transfers', status: 429, isRetryable: true, why: 'before Stripe can be asked what it may change' },
+    { of: 'customers', status: 400, isRetryable: false, why: 'where another answer says nothing' },
+  ])('keeps no key that may change charges, $why', async ({ of, status, isRetryable }) => {
+    const reply = (code: number, body: unknown) => ({ status: code, headers: {}, body: JSON.stringify(body) });
+    const forbidden = { error: { message: 'The provided key does not have the required permissions.' } };
+    const http: Http = {
+      request: async ({ method, url }) => {
+        const { pathname } = new URL(url);
+        if (method === 'POST' && pathname.startsWith(`/v1/${of}/`)) return reply(status, { error: { code: 'other' } });
+        if (method === 'POST')
+          return /^\/v1\/(?:charges|customers)\//.test(pathname)
+            ? reply(404, { error: { code: 'resource_missing' } })
+            : reply(403, forbidden);
+        if (pathname === '/v1/balance') return reply(200, { object: 'balance', livemode: false });
+        return ['/v1/charges', '/v1/customers'].includes(pathname)
+          ? reply(200, { object: 'list', data: [] })
+          : reply(403, forbidden);
+      },
+    };
+    const credential = { restricted_key: new Secret(`rk_test_${'a'.repeat(24)}`) };
+    const permissions = [
+      'enter_key',
+      'keep_key',
+      'check_key',
+      'read_balance',
+      'read_charges',
+      'read_customers',
+      'test_mode',
+    ];
+    const at = { base: 'http://localhost:1', origin: 'http://localhost:1' } as const;
+    expect(await type.verify({ ...at, http, credential, permissions })).toMatchObject({ kind: 'fails', isRetryable });
   });
 
   test.each([

@@ -2,7 +2,9 @@ import { createServer } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createEgress } from '../../../adapters/browser/index.ts';
 import { createHttp } from '../../../adapters/http/index.ts';
+import type { Http } from '../../../core/ports/http.ts';
 import { Secret } from '../../../core/secret.ts';
+import { services } from '../../../core/services/index.ts';
 import { wordpress } from '../../../core/services/wordpress/index.ts';
 import { revoke } from '../../../core/services/wordpress/revoke.ts';
 import { verify } from '../../../core/services/wordpress/verify.ts';
@@ -157,4 +159,14 @@ describe('ending a password', () => {
   ])('says that it may live on when it $what', async ({ answers, retry }) => {
     expect(await revoke((await site(answers)).input)).toMatchObject({ kind: 'fails', isRetryable: retry });
   });
+});
+
+test('what a site says of itself, and what a person sends as an address, holds nobody up however long it is', async () => {
+  const slashes = '/'.repeat(900_000); // as much as an answer may hold: tried anew at each, it would take hours
+  const body = JSON.stringify({ namespaces: [], url: `https://x.example/${slashes}x` });
+  const http: Http = { request: async () => ({ status: 200, headers: {}, body }) };
+  const findings = await wordpress.examine?.({ base: 'https://x.example', origin: 'https://x.example', http });
+  expect(findings?.map(({ words }) => words).join(' ')).toContain('knows itself by another address');
+  for (const service of services)
+    expect(service.parseTarget(`x.example/${'.'.repeat(900_000)}x`)).toMatchObject({ kind: 'invalid' });
 });
