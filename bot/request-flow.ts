@@ -149,7 +149,7 @@ export function tooSoonCard({ tooSoon, most, at }: TooSoon, base: string): Card 
   const [lead, words] =
     tooSoon === 'operations'
       ? [
-          `You have asked for ${counted(most, 'set-up')} within an hour, which is the limit. Nothing was done.`,
+          `${counted(most, 'request')} came from here within an hour, which is the limit. Nothing was done.`,
           'Ask again at ',
         ]
       : [
@@ -195,6 +195,11 @@ async function askWhichTarget(
   await reply(context, asking.event, note(words.join(' '), 'warning'));
 }
 
+/** Of a service that has one address: there is no other to write. */
+export function laterWords({ name }: Service): string {
+  return `Ask again later: “set up ${name}”.`;
+}
+
 export function exampleOf({ targetExample }: Service): string {
   return targetExample ?? 'shop.example.com';
 }
@@ -212,6 +217,10 @@ async function refuseTarget(
   wantsWrite: boolean,
   reason: string,
 ): Promise<void> {
+  if (service.home !== undefined) {
+    await reply(context, asking.event, note(`${reason} Nothing was done. ${laterWords(service)}`, 'warning'));
+    return;
+  }
   await remember(context, asking, [{ service: service.id, wantsWrite }]);
   await reply(
     context,

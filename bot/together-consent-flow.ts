@@ -64,7 +64,7 @@ export async function openDenyTogetherForm(
     value: event.value,
     title: `Deny ${shown.length === 2 ? 'both' : 'all'} requests?`,
     submit: `Deny ${shown.length === 2 ? 'both' : 'all'}`,
-    intro: 'Nothing will be done for any of them. Your reason goes into the thread and on record.',
+    intro: `Nothing will be done for ${shown.length === 2 ? 'either' : 'any'} of them. Your reason goes into the thread and on record.`,
     fields: [{ kind: 'text', name: 'reason', label: 'Reason', isRequired: true, isMultiline: true }],
   });
 }

@@ -13,6 +13,7 @@ import {
   exampleOf,
   found,
   isAllowedChannel,
+  laterWords,
   quoted,
   type Requested,
   remember,
@@ -61,14 +62,19 @@ export async function requestSetUpTogether(context: Context, asking: Asking, int
     if (target.kind === 'invalid') problems.push({ known: each, reason: target.reason });
     else requested.push({ service, type: each.type, target, wantsWrite: wish.wantsWrite });
   }
+  const elsewhere = problems.filter(({ known: { service } }) => service.home === undefined);
   await ask(context, asking, requested, {
     unknown,
-    closed: problems.map(({ known: { service }, reason }) => `${service.name}: ${reason}`),
+    closed: problems.map(({ known: { service }, reason }) => {
+      const later = service.home === undefined ? '' : ` ${laterWords(service)}`;
+      return `${service.name}: ${reason}${later}`;
+    }),
+    isAddressWanted: elsewhere.length > 0,
   });
   await remember(
     context,
     asking,
-    problems.map(({ known: { wish } }) => ({ service: wish.service, wantsWrite: wish.wantsWrite })),
+    elsewhere.map(({ known: { wish } }) => ({ service: wish.service, wantsWrite: wish.wantsWrite })),
   );
 }
 
@@ -77,6 +83,8 @@ interface LeftOut {
   readonly unknown: readonly string[];
   /** Of addresses that can't be worked at. */
   readonly closed: readonly string[];
+  /** For one of these another address may be written. */
+  readonly isAddressWanted: boolean;
 }
 
 function knownIn({ services }: Context, wish: Wish): readonly Known[] {
@@ -133,14 +141,14 @@ async function sayTooSoon(
 async function sayLeftOut(
   context: Context,
   asking: Asking,
-  { unknown, closed }: LeftOut,
+  { unknown, closed, isAddressWanted }: LeftOut,
   names: readonly string[],
 ): Promise<void> {
   const lines = [...unknown, ...closed];
   if (lines.length === 0) return;
   const which = lines.length === 1 ? 'it' : 'them';
   const rest = names.length === 0 ? 'Nothing was done.' : `I ask for ${allOf(names)} without ${which}.`;
-  const further = closed.length === 0 ? '' : ' Write the right address here, and I ask for that one on its own.';
+  const further = !isAddressWanted ? '' : ' Write the right address here, and I ask for that one on its own.';
   const blocks = [...lines, `${rest}${further}`].map(
     (words): Block => ({ kind: 'text', tone: 'warning', text: [text(words)] }),
   );

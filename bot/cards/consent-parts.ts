@@ -281,8 +281,11 @@ export function lackWords(lack: Lack, { requester, widened }: Operation, admins:
     case 'nobody':
       return `Nobody may approve this yet. ${names(admins)} can choose who does.`;
     case 'own': {
-      const who = widened.length > 0 ? 'asked for it or added to it' : `asked for it, ${requester.person.name}`;
-      return `Nobody can approve this as things stand: nobody else may approve than who ${who}. ${names(admins)} can choose somebody else, with /countersign settings.`;
+      const why =
+        widened.length > 0
+          ? 'everybody who may has asked for it or added to it'
+          : `${requester.person.name}, who asked for it, is the only one who may`;
+      return `Nobody can approve this as things stand: ${why}, and nobody approves their own request. ${names(admins)} can choose somebody else, with /countersign settings.`;
     }
     case 'too_few':
       return `There are fewer people who may approve this than it takes. ${names(admins)} can change that, with /countersign settings.`;

@@ -41,7 +41,7 @@ function stepsCard(
 /** Addresses become links, which not every chat makes of them by itself. */
 function withLinks(step: string): Span[] {
   return step
-    .split(/(https?:\/\/[^\s)]+)/)
+    .split(/(https?:\/\/[^\s)]*[^\s).,;:!?])/)
     .filter((part) => part !== '')
     .map((part) => (/^https?:\/\//.test(part) ? { kind: 'link', text: part, url: part } : text(part)));
 }

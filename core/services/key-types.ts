@@ -33,7 +33,7 @@ export function revocationOf(generation: OperationTypeDefinition, own: Own): Ope
   };
 }
 
-/** The stored key is tried by reading calls alone. */
+/** The stored key is tried by calls that change nothing. */
 export function testOf(
   generation: OperationTypeDefinition,
   { title, workflowId, standing }: Pick<OperationTypeDefinition, 'title'> & Pick<Way, 'workflowId' | 'standing'>,
@@ -46,9 +46,9 @@ export function testOf(
     permissions: [
       {
         id: 'check_key',
-        words: 'Use the stored key for reading requests',
+        words: 'Try the stored key by requests that change nothing',
         reason: 'Nothing else shows whether it still works.',
-        detail: 'reading alone',
+        detail: 'nothing is changed',
         risk: 'reads',
         isRequired: true,
         isDefault: true,

@@ -197,7 +197,7 @@ describe('64 operations in an hour', () => {
     expect(chat.shown()).toHaveLength(1);
     const words = wordsOf(chat.shown()[0]);
     expect(words).toMatch(
-      /^You have asked for 10 set-ups within an hour, which is the limit\. Nothing was done\. Ask again at \S+Z\.$/,
+      /^10 requests came from here within an hour, which is the limit\. Nothing was done\. Ask again at \S+Z\.$/,
     );
     const at = Date.parse(words.match(/at (\S+Z)/)?.[1] ?? '');
     expect(at - Date.now()).toBeLessThan(8_000_000); // by the database's clock, which earlier tests have put ahead

@@ -265,7 +265,7 @@ describe('consent card', () => {
       ...['Choose approvers', BY_HAND, 'Show me the steps instead', 'Withdraw'],
     ]);
     expect(said(card(open, [], 'own'))).toContain(
-      'Nobody can approve this as things stand: nobody else may approve than who asked for it, Merchant. Admin can choose somebody else, with /countersign settings.',
+      'Nobody can approve this as things stand: Merchant, who asked for it, is the only one who may, and nobody approves their own request. Admin can choose somebody else, with /countersign settings.',
     );
   });
 

@@ -114,7 +114,7 @@ describe('a thread', () => {
     await link(merchant, approver, secondApprover);
     await show();
     expect(summaries(chat.shown())[1]).toBe(
-      `${id} waits in vain: Nobody can approve this as things stand: nobody else may approve than who asked for it, Mona. Ada can choose somebody else, with /countersign settings.`,
+      `${id} waits in vain: Nobody can approve this as things stand: Mona, who asked for it, is the only one who may, and nobody approves their own request. Ada can choose somebody else, with /countersign settings.`,
     );
     await link(secondApprover);
     await show();

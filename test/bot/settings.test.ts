@@ -250,7 +250,7 @@ describe('an admin', () => {
     await scene.save('admin', { hourly: ['2'] });
     for (const _ of [1, 2, 3]) await scene.ask();
     expect(await scene.operations()).toBe(2);
-    expect(scene.last()).toMatch(/^You have asked for 2 set-ups within an hour/);
+    expect(scene.last()).toMatch(/^2 requests came from here within an hour/);
   });
 
   test('is told at its field what can’t be saved, and nothing is changed', async () => {

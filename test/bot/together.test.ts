@@ -228,9 +228,7 @@ describe('the sentence', () => {
     expect((await scene.operations()).map(({ service }) => service)).toEqual(['stripe']);
     await allow([], 2);
     await scene.say(SENTENCE);
-    expect(scene.last()).toMatch(
-      /^You have asked for 2 set-ups within an hour, which is the limit\. Nothing was done\./,
-    );
+    expect(scene.last()).toMatch(/^2 requests came from here within an hour, which is the limit\. Nothing was done\./);
     await allow([], 1);
     await scene.say(SENTENCE);
     expect(scene.last()).toBe(

@@ -128,7 +128,7 @@ describe('one person', () => {
       merchant,
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
-    await seen(merchant, 'nobody else may approve than who asked for it or added to it');
+    await seen(merchant, 'everybody who may has asked for it or added to it');
     await approver.getByRole('button', { name: 'Choose permissions' }).last().waitFor();
     await saveRules('1', ['Approver', 'Admin']);
     await seen(approver, 'Admin may approve. Nothing happens before that.');
