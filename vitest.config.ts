@@ -4,7 +4,12 @@ import { BaseSequencer } from 'vitest/node';
 import { IS_WHOLE } from './test/support/whole.ts';
 
 /** Minutes of machine time each, for what other tests cover in part: `npm run test:whole` goes through them as well. */
-const LONG = ['test/core/control-running.test.ts', 'test/core/fairness.test.ts', 'test/e2e/roles.test.ts'];
+const LONG = [
+  'test/core/control-running.test.ts',
+  'test/core/fairness.test.ts',
+  'test/e2e/roles.test.ts',
+  'test/add-a-service.test.ts',
+];
 
 /** Small files that take minutes: begun last, as small ones are, they would keep everybody waiting at the end. */
 const EARLY = [

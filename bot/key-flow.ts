@@ -34,15 +34,17 @@ export async function requestForKey(context: Context, asking: Asking, intent: Of
     return;
   }
   const stored = await makersOfStored(context, asking.customerId, service);
-  const named = baseOf(service, intent.target);
-  if (intent.target !== undefined && named === undefined) {
+  const named = basesOf(service, intent.target);
+  if (intent.target !== undefined && named.length === 0) {
     await say(note(`I can't use “${intent.target}” as an address. Nothing was done.`, 'warning'));
     return;
   }
-  const meant = named === undefined ? stored : stored.filter(({ plan }) => isSameSite(plan.base, named));
+  const at = (base: string) => stored.filter(({ plan }) => isSameSite(plan.base, base));
+  const meant = named.length === 0 ? stored : (named.map(at).find(({ length }) => length > 0) ?? []);
   const [operation, other] = meant;
   if (!operation) {
-    const where = named === undefined ? '' : ` for ${place(named)}`;
+    const base = named.at(-1);
+    const where = base === undefined ? '' : ` for ${place(base)}`;
     const words = `No ${service.name} key that I made is stored${where}, so there is none to ${VERBS[intent.type]}. Nothing was done. To make one: “set up ${service.name}${where || ` for ${service.targetExample ?? 'shop.example.com'}`}”.`;
     await say(note(words, 'warning'));
     return;
@@ -135,9 +137,11 @@ async function makersOfStored(
   return makers;
 }
 
-function baseOf(service: Service, target = service.home): string | undefined {
+/** Where the key may have been made for that address, the likeliest first. */
+function basesOf(service: Service, target = service.home): readonly string[] {
   const parsed = target === undefined ? undefined : service.parseTarget(target);
-  return parsed?.kind === 'target' ? parsed.base : undefined;
+  if (parsed?.kind !== 'target') return [];
+  return [...(parsed.folder === undefined ? [] : [parsed.folder]), parsed.base];
 }
 
 /** As people write addresses: with or without `www.`, `http:` or `https:`. */

@@ -5,7 +5,7 @@ import type { Question } from '../../core/operations/questions.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, Card, CardStatus, PictureLink, Span, StepLine } from '../../core/ports/chat.ts';
 import { pauseNote } from './pause-words.ts';
-import { clock, seconds, text } from './text.ts';
+import { clock, place, seconds, text } from './text.ts';
 
 /** What the operation asked a person last. */
 type Asked = Pick<Question, 'kind' | 'closed'> | undefined;
@@ -42,6 +42,7 @@ export function progressCard(
     ...(isEnd(operation.state) ? {} : { status: statusOf(operation) }),
     blocks: [
       { kind: 'heading', text: [text(title)] },
+      { kind: 'text', tone: 'quiet', text: [text(`${operation.service.name} at ${place(operation.plan.base)}`)] },
       { kind: 'steps', items: lines },
       ...(search ? [{ kind: 'text', text: [text(search)] } as const] : []),
       ...notes.map((note): Block => ({ kind: 'text', tone: 'quiet', text: [text(note)] })),

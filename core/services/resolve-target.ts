@@ -26,11 +26,12 @@ export const UNREACHABLE_MS = 2_000;
  */
 export async function resolveTarget(
   deps: ResolveDeps,
-  service: Pick<Service, 'frontPage'>,
+  service: Pick<Service, 'frontPage' | 'rootPage'>,
   target: Target,
 ): Promise<Resolved> {
   const began = performance.now();
   const resolved = await follow(deps, service, target);
+  if (resolved?.kind === 'target') return { ...resolved, base: await baseOf(deps, service, target, resolved) };
   if (resolved !== undefined) return resolved;
   await delay(Math.max(0, UNREACHABLE_MS - (performance.now() - began)));
   // The same words for private, unresolvable and closed: the bot is no port scanner.
@@ -42,6 +43,21 @@ export async function resolveTarget(
 interface Target {
   readonly origin: Origin;
   readonly base: string;
+  readonly folder?: string;
+}
+
+/** The folder that was written if a site of its own is there; otherwise the site that it is a page of. */
+async function baseOf(
+  { http }: ResolveDeps,
+  { rootPage }: Pick<Service, 'rootPage'>,
+  { origin, folder }: Target,
+  resolved: Pick<Target, 'origin' | 'base'>,
+): Promise<string> {
+  if (folder === undefined || !rootPage) return resolved.base;
+  const inside = resolved.origin + folder.slice(origin.length);
+  const { url, shows } = rootPage(inside);
+  const answer = await look(http, url, resolved.origin);
+  return answer?.status === 200 && answer.body.includes(shows) ? inside : resolved.base;
 }
 
 /** @returns `undefined` when it can't be opened, for whatever reason. */

@@ -29,14 +29,19 @@ export interface Service {
    * resolve-target.ts. Absent where the vendor's address is known.
    */
   readonly frontPage?: (base: string) => string;
+  /** A page that such a site has at its own address alone, and what it shows: tells a folder from a page, see `TargetResult`. */
+  readonly rootPage?: (base: string) => { readonly url: string; readonly shows: string };
   /** What the target shows without any key, one sentence each; absent: that it answers is all there is to say. @throws CountersignError `network`, `egress_refused` */
   examine?(input: ExamineInput): Promise<readonly Finding[]>;
   readonly operationTypes: Readonly<Partial<Record<OperationType, OperationTypeDefinition>>>;
 }
 
-/** `base` is the origin, plus the folder for a shop in a subfolder, without a slash at the end. */
+/**
+ * `base` is the origin, plus the folder for a shop in a subfolder, without a slash at the end. `folder` where the last part that
+ * was written, such as `shop`, is usually a page of the site, and may be a folder of its own: the base if it is that.
+ */
 export type TargetResult =
-  | { readonly kind: 'target'; readonly origin: Origin; readonly base: string }
+  | { readonly kind: 'target'; readonly origin: Origin; readonly base: string; readonly folder?: string }
   /** A sentence for the person: what is wrong with it and what to send instead. */
   | { readonly kind: 'invalid'; readonly reason: string };
 

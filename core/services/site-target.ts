@@ -46,9 +46,14 @@ function parseAuthority(scheme: string, rest: string, pages: readonly string[]):
   const problem = hostProblem(port === undefined ? authority : authority.slice(0, -port.length - 1), url.hostname);
   if (problem !== undefined) return invalid(problem);
   url.hostname = url.hostname.replace(/\.$/, '');
-  const folder = url.pathname.replace(/\/+$/, '').replace(copiedPage(pages), '').replace(/\/+$/, '');
-  if (!PLAIN_PATH.test(folder)) return invalid(`Send the address of the site itself, not of a page in it. ${EXAMPLE}`);
-  return { kind: 'target', origin: url.origin, base: url.origin + folder };
+  const written = withoutEnd(url.pathname, '/');
+  const path = withoutEnd(written.replace(copiedPage(pages), ''), '/');
+  if (!PLAIN_PATH.test(path)) return invalid(`Send the address of the site itself, not of a page in it. ${EXAMPLE}`);
+  const isPage = pages.includes(written.slice(path.length + 1).toLowerCase());
+  return {
+    ...{ kind: 'target', origin: url.origin, base: url.origin + path },
+    ...(isPage ? { folder: url.origin + written } : {}),
+  };
 }
 
 /** A page that somebody copied their address from; what comes before is the site. */

@@ -28,6 +28,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { IS_WHOLE } from '../support/whole.ts';
 import { openWorker, type Worker } from '../support/worker.ts';
 
 const RUN_MS = 120_000;
@@ -169,7 +170,7 @@ afterEach(async () => {
 });
 
 describe('105 a rotation', () => {
-  test.each([
+  const KILLS = [
     { what: 'the new key was stored, and before it took the place', isIt: opens('kept'), isOldStored: true },
     { what: 'the new key took the place, and before the old one was ended', isIt: opens('&s='), isOldStored: false },
     {
@@ -178,7 +179,8 @@ describe('105 a rotation', () => {
       isOldStored: false,
       when: 'after',
     },
-  ] as const)(
+  ] as const;
+  test.each(IS_WHOLE ? KILLS : KILLS.slice(0, 1))(
     'whose worker dies after $what comes to one live key',
     async ({ isIt, isOldStored, ...more }) => {
       const old = await madeKey();

@@ -385,7 +385,7 @@ describe('progress card', () => {
     }));
     const card = progressCard(operationWith({ state: 'in_progress', currentStep: 3, steps, startedAt: NOW }), []);
     expect(card.summary).toBe('Working on it · step 3 of 10');
-    expect(said(card)).toMatch(/^.*\ndone Open the sign-in page\ndone .*\nrunning /);
+    expect(said(card)).toMatch(/^.*\nWooCommerce at shop\.example\.com\ndone Open the sign-in page\ndone .*\nrunning /);
     expect(labels(card)).toEqual(['Pause', 'Stop']);
   });
 

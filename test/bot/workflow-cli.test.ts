@@ -376,10 +376,12 @@ test(
 test(
   'every published workflow passes on its practice service',
   async () => {
-    const { code, complained } = await run(['workflow', 'check']);
+    // Each of them is also played from the sentence in chat, in test/e2e: of those one is enough here.
+    const { code, complained } = await run(['workflow', 'check', ...(IS_WHOLE ? [] : ['woocommerce'])]);
     // On a computer without a real WordPress its two workflows are left out, and that is said.
+    const all = /^(8 passed|([\s\S]* is left out\. [\s\S]*\n){2}6 passed), 0 failed$/;
     expect(code).toBe(0);
-    expect(complained).toMatch(/^(8 passed|([\s\S]* is left out\. [\s\S]*\n){2}6 passed), 0 failed$/);
+    expect(complained).toMatch(IS_WHOLE ? all : /^2 passed, 0 failed$/);
   },
   RECORDING_MS,
 );

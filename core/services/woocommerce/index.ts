@@ -121,6 +121,7 @@ export const woocommerce = defineService({
   targetWords: 'the address of your shop',
   parseTarget: (text) => parseSite(text, ['shop', 'cart', 'checkout', 'my-account']),
   frontPage: (base) => `${base}/`,
+  rootPage: (base) => ({ url: `${base}/wp-login.php`, shows: 'user_login' }),
   examine,
   operationTypes: {
     api_key_generation: apiKeyGeneration,

@@ -139,3 +139,20 @@ test('the address that a name leads to is looked at before anything is sent ther
   expect(await resolveTarget({ egress, http }, woocommerce, target)).toMatchObject({ kind: 'invalid' });
   expect(asked).toEqual(['https://shop.example.com', 'https://www.shop.example.com']);
 });
+
+test.each([
+  { what: 'a shop of its own in it', pages: { '/shop/wp-login.php': '<input id="user_login">' }, path: '/shop' },
+  { what: 'a page of the site', pages: {}, path: '' },
+  { what: 'a page of a site that answers everything', pages: { '/shop/wp-login.php': 'Welcome' }, path: '' },
+])('a last part that is usually a page, with $what', async ({ pages, path }) => {
+  const here = await serveSite({ '/': 'a site', ...pages });
+  try {
+    const egress = createEgress({ privateTargets: [here.authority], log: silentLog });
+    const deps = { egress, http: createHttp({ egress }) };
+    const target = woocommerce.parseTarget(`${here.origin}/shop/`);
+    if (target.kind !== 'target') throw new Error(target.reason);
+    expect(await resolveTarget(deps, woocommerce, target)).toMatchObject({ base: here.origin + path });
+  } finally {
+    await here.close();
+  }
+});
