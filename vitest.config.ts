@@ -9,6 +9,7 @@ const LONG = [
   'test/core/fairness.test.ts',
   'test/e2e/roles.test.ts',
   'test/add-a-service.test.ts',
+  'test/e2e/shopify-browser.test.ts',
 ];
 
 /** Small files that take minutes: begun last, as small ones are, they would keep everybody waiting at the end. */
