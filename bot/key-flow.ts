@@ -1,7 +1,9 @@
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
+import { withoutWww } from '../core/services/answers.ts';
 import type { OperationTypeDefinition, Service, Way } from '../core/services/service.ts';
+import { withoutEnd } from '../core/services/site-target.ts';
 import { permissionsIn, waysAt } from '../core/services/ways.ts';
 import { capital, note, place, sideOf, text } from './cards/text.ts';
 import { storedResults } from './commands/credentials.ts';
@@ -147,6 +149,6 @@ function basesOf(service: Service, target = service.home): readonly string[] {
 /** As people write addresses: with or without `www.`, `http:` or `https:`. */
 function isSameSite(one: string, other: string): boolean {
   const [a, b] = [new URL(one), new URL(other)];
-  const bare = ({ host, pathname }: URL) => host.replace(/^www\./, '') + pathname.replace(/\/$/, '');
+  const bare = ({ host, pathname }: URL) => withoutWww(host) + withoutEnd(pathname, '/');
   return bare(a) === bare(b);
 }

@@ -1,11 +1,8 @@
 import { z } from 'zod';
-import type { Audit } from '../audit/audit.ts';
-import type { Customers, Member } from '../customers/customers.ts';
-import { type Database, databaseNow, type Transaction } from '../database.ts';
+import type { Member } from '../customers/customers.ts';
+import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
-import type { Queue } from '../queue/queue.ts';
-import type { Service, Way } from '../services/service.ts';
-import type { WorkflowRegistry } from '../workflow/registry.ts';
+import type { Way } from '../services/service.ts';
 import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
 import { type Plan, planHash, planText } from './plan.ts';
 import {
@@ -17,6 +14,7 @@ import {
   mayAskModel,
   type NewOperation,
   planFor,
+  type RequestDeps,
   requestAll,
   type TooSoon,
 } from './request.ts';
@@ -67,20 +65,7 @@ export interface Operations {
   open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
 
-export interface OperationsDeps {
-  readonly database: Database;
-  readonly audit: Audit;
-  readonly customers: Customers;
-  readonly queue: Queue;
-  readonly workflows: WorkflowRegistry;
-  getService(id: string): Service | undefined;
-  /** This installation has a model that may look at pages, and a mode that asks it. */
-  readonly hasPageModel?: boolean;
-  /** Operations that a customer may ask for in an hour; absent: any number. */
-  readonly perHour?: number;
-}
-
-export function createOperations(deps: OperationsDeps): Operations {
+export function createOperations(deps: RequestDeps): Operations {
   const { audit } = deps;
   const operations: Operations = {
     async request(customerId, input) {

@@ -66,7 +66,9 @@ export interface RequestDeps {
   readonly queue: Queue;
   readonly workflows: WorkflowRegistry;
   getService(id: string): Service | undefined;
+  /** This installation has a model that may look at pages, and a mode that asks it. */
   readonly hasPageModel?: boolean;
+  /** Operations that a customer may ask for in an hour; absent: any number. */
   readonly perHour?: number;
 }
 
