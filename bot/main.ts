@@ -17,6 +17,7 @@ import {
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createSlack, createSlackForMany, type OAuthDeps } from '../adapters/slack/index.ts';
+import { createTeams, type MicrosoftAddresses } from '../adapters/teams/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
@@ -44,6 +45,7 @@ import { type Foundation, type FoundationOptions, openFoundation } from './found
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
+import { createTeamsReferences, startTeams } from './teams.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -54,6 +56,8 @@ const UPKEEP_SECONDS = 3600;
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs' | 'services'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
+  /** Where Microsoft's side of Teams is, if not at Microsoft: a stand-in on this computer. */
+  readonly microsoft?: MicrosoftAddresses;
   /** One more chat: how a test speaks with the program. */
   readonly chat?: ConnectedChat;
 }
@@ -194,15 +198,23 @@ async function wire(
   const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
   const guesses = createGuesses(sharedLimits);
   const slack = openSlack(config, foundation, context, sharedLimits, pictureLinks.read);
+  const teams =
+    config.teams &&
+    createTeams(
+      { kind: 'azure', bot: config.teams, ...(options.microsoft ? { microsoft: options.microsoft } : {}) },
+      teamsDeps(foundation, sharedLimits, context.publicUrl),
+    );
   // A worker says nothing there and hears nothing: it asks who may still approve.
   if (slack && !isBot) chats.set('slack', redactedChat(slack.chat, redact));
-  if (!slack && config.role === 'worker')
+  if (teams && !isBot) chats.set('teams', redactedChat(teams, redact));
+  if (!slack && !teams && config.role === 'worker')
     log.info(
       { role: config.role },
-      'Slack is not configured for this worker: whoever approved is as they were at their click',
+      'No chat platform is configured for this worker: whoever approved is as they were at their click',
     );
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
+    ...(teams ? [teams.routes] : []),
     connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault, tokens })]),
@@ -224,6 +236,10 @@ async function wire(
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     if (options.chat) await openChat(options.chat, context, redact, chats, ending);
     if (slack) await startSlack(slack, config, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
+    if (teams) {
+      await startTeams(teams, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
+      log.info({ type: config.teams?.type }, 'Teams is connected');
+    }
     progress.start();
     ending.push(() => progress.stop());
     const deadlines = { database, audit, operations, mover, vault };
@@ -251,7 +267,7 @@ async function wire(
     ending.push(() => parking.close());
     const runner = createRunner({
       ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
-      ...(isBot || slack ? { identify } : {}),
+      ...(isBot || slack || teams ? { identify } : {}),
       database,
       audit,
       vault,
@@ -320,6 +336,10 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
   const { host, port, protocol } = new URL(baseUrl);
   const standard = protocol === 'https:' ? 443 : 80;
   return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
+}
+
+function teamsDeps(foundation: Foundation, line: SharedLimits, publicUrl: () => string) {
+  return { log: foundation.log, line, references: createTeamsReferences(foundation), publicUrl };
 }
 
 /** Slack as configured; nothing is said to it yet. */
@@ -409,9 +429,10 @@ if (import.meta.main) {
   try {
     const config = readConfig(process.env);
     const app = await start(config);
-    if (config.role !== 'worker' && !config.slack)
-      process.stderr.write('No chat platform is connected: set Slack up (docs/slack.md), or try npm run demo.\n');
-    if (config.teams) process.stderr.write('Teams is configured, but this version cannot connect to it yet.\n');
+    if (config.role !== 'worker' && !config.slack && !config.teams)
+      process.stderr.write(
+        'No chat platform is connected: set up Slack (docs/slack.md) or Teams (docs/teams.md), or try npm run demo.\n',
+      );
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {
