@@ -17,7 +17,13 @@ import {
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createSlack, createSlackForMany, type OAuthDeps } from '../adapters/slack/index.ts';
-import { createTeams, type MicrosoftAddresses } from '../adapters/teams/index.ts';
+import {
+  createTeams,
+  MESSAGES_PATH,
+  type MicrosoftAddresses,
+  openLocalListener,
+  type TeamsOptions,
+} from '../adapters/teams/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
@@ -30,6 +36,7 @@ import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
 import type { Chat, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { ConnectPages } from '../core/ports/connect.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
@@ -45,7 +52,7 @@ import { type Foundation, type FoundationOptions, openFoundation } from './found
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
-import { createTeamsReferences, startTeams } from './teams.ts';
+import { createTeamsReferences, signInToken, startTeams } from './teams.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -56,6 +63,8 @@ const UPKEEP_SECONDS = 3600;
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs' | 'services'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
+  /** Takes a client of Teams on this computer, which shows no credentials, at this port of 127.0.0.1: only the demo does this. */
+  readonly localTeams?: { readonly port: number };
   /** Where Microsoft's side of Teams is, if not at Microsoft: a stand-in on this computer. */
   readonly microsoft?: MicrosoftAddresses;
   /** One more chat: how a test speaks with the program. */
@@ -71,7 +80,12 @@ export interface ConnectedChat<Started = unknown> extends Chat {
 }
 
 export interface App {
-  readonly urls: { readonly http: string | undefined; readonly webChat: string | undefined };
+  readonly urls: {
+    readonly http: string | undefined;
+    readonly webChat: string | undefined;
+    /** Where a client of Teams on this computer is answered. */
+    readonly teams: string | undefined;
+  };
   /** The database's login of the program: what `npm run bench` and tests look through. */
   readonly databaseUrl: string;
   /** Finishes running steps, then ends everything that was started here. */
@@ -195,15 +209,14 @@ async function wire(
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
   const watch = createDatabaseWatch({ database, role: config.role, log });
-  const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
+  const urls: { -readonly [K in keyof App['urls']]: App['urls'][K] } = {
+    ...{ http: undefined, webChat: undefined, teams: undefined },
+  };
   const guesses = createGuesses(sharedLimits);
   const slack = openSlack(config, foundation, context, sharedLimits, pictureLinks.read);
-  const teams =
-    config.teams &&
-    createTeams(
-      { kind: 'azure', bot: config.teams, ...(options.microsoft ? { microsoft: options.microsoft } : {}) },
-      teamsDeps(foundation, sharedLimits, context.publicUrl),
-    );
+  const pages = createConnectPages(context, redact);
+  const teamsOptions = teamsAs(config, options);
+  const teams = teamsOptions && createTeams(teamsOptions, teamsDeps(foundation, context, sharedLimits, pages));
   // A worker says nothing there and hears nothing: it asks who may still approve.
   if (slack && !isBot) chats.set('slack', redactedChat(slack.chat, redact));
   if (teams && !isBot) chats.set('teams', redactedChat(teams, redact));
@@ -214,8 +227,8 @@ async function wire(
     );
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
-    ...(teams ? [teams.routes] : []),
-    connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
+    ...(teams && teamsOptions?.kind === 'azure' ? [teams.routes] : []),
+    connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault, tokens })]),
   ];
@@ -238,7 +251,11 @@ async function wire(
     if (slack) await startSlack(slack, config, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
     if (teams) {
       await startTeams(teams, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
-      log.info({ type: config.teams?.type }, 'Teams is connected');
+      if (options.localTeams) {
+        const local = await openLocalListener(teams.routes, MESSAGES_PATH, options.localTeams.port, log);
+        ending.push(() => local.close());
+        urls.teams = local.url;
+      } else log.info({ type: config.teams?.type }, 'Teams is connected');
     }
     progress.start();
     ending.push(() => progress.stop());
@@ -338,8 +355,16 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
   return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
 }
 
-function teamsDeps(foundation: Foundation, line: SharedLimits, publicUrl: () => string) {
-  return { log: foundation.log, line, references: createTeamsReferences(foundation), publicUrl };
+/** The Azure Bot; or, in a demo that asks for it and never in production, a client on this computer. */
+function teamsAs(config: Config, { localTeams, microsoft }: StartOptions): TeamsOptions | undefined {
+  if (localTeams && !config.isProduction) return { kind: 'local' };
+  return config.teams && { kind: 'azure', bot: config.teams, ...(microsoft ? { microsoft } : {}) };
+}
+
+function teamsDeps(foundation: Foundation, context: Context, line: SharedLimits, pages: ConnectPages) {
+  const dialogs = { pages, tokenFor: (person: Person) => signInToken(context, person) };
+  const { log } = foundation;
+  return { log, line, references: createTeamsReferences(foundation), publicUrl: context.publicUrl, dialogs };
 }
 
 /** Slack as configured; nothing is said to it yet. */

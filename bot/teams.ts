@@ -94,3 +94,27 @@ async function install(context: Context, by: Person): Promise<void> {
     log.warn({ err, customerId }, 'Teams: whoever added the app could not be written to'),
   );
 }
+
+/** A link to the one-time page for the newest request of theirs that waits for what they enter; `undefined`: none does. */
+export async function signInToken(context: Context, person: Person): Promise<string | undefined> {
+  const customerId = await context.directory.customerOfWorkspace('teams', person.workspaceId);
+  return (
+    customerId &&
+    context.database.withCustomer(customerId, async (tx) => {
+      const member = await context.customers.member(tx, customerId, person);
+      // The newest first.
+      const operation = (await context.operations.open(tx, customerId)).find(
+        ({ state, requester }) => state === 'awaiting_credentials' && requester.id === member.id,
+      );
+      if (!operation) return undefined;
+      const { id: operationId } = operation;
+      const link = { purpose: 'credentials', operationId, memberId: member.id } as const;
+      const { token } = await context.links.issue(tx, customerId, link);
+      await context.audit.append(tx, customerId, {
+        ...{ kind: 'credentials.asked', operationId },
+        payload: { from: member.id },
+      });
+      return token;
+    })
+  );
+}

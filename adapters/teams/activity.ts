@@ -77,6 +77,15 @@ export type Incoming = { readonly reference?: Reference } & (
       readonly sameness: string;
       readonly data: Readonly<Record<string, unknown>>;
     }
+  /** A dialog is to be shown, or was filled in; `token` of the one-time page that it stands for, absent for a command. */
+  | {
+      readonly kind: 'dialog';
+      readonly step: 'fetch' | 'submit';
+      readonly from: Person;
+      readonly accountId: string;
+      readonly token: string | undefined;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
   | { readonly kind: 'installed'; readonly from: Person; readonly accountId: string }
   | { readonly kind: 'removed' }
   /** Nothing to answer. */
@@ -218,10 +227,24 @@ const pressed = z.looseObject({
     data: z.record(z.string(), z.unknown()).default({}),
   }),
 });
+/** learn.microsoft.com, dialogs, and message extensions with an action command. */
+const DIALOG_STEPS: Readonly<Record<string, 'fetch' | 'submit'>> = {
+  'task/fetch': 'fetch',
+  'task/submit': 'submit',
+  'composeExtension/fetchTask': 'fetch',
+  'composeExtension/submitAction': 'submit',
+};
+const dialogValue = z.looseObject({ data: z.record(z.string(), z.unknown()).nullish() });
 const buttonData = z.looseObject({ value: z.string().default(''), thread: z.string().optional() });
 
 function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
   const read = pressed.safeParse(sent.value).data;
+  const step = DIALOG_STEPS[sent.name ?? ''];
+  if (step) {
+    const data = dialogValue.safeParse(sent.value).data?.data ?? {};
+    const token = typeof data.connect === 'string' ? data.connect : undefined;
+    return { kind: 'dialog', step, from, accountId: sent.from.id, token, data };
+  }
   if (sent.name !== 'adaptiveCard/action' || !read) return ignored(`invoke ${(sent.name ?? '').slice(0, 60)}`);
   const { verb, data } = read.action;
   const activityId = sent.replyToId ?? undefined;

@@ -21,6 +21,8 @@ export interface CardPlace {
   readonly thread?: ThreadRef;
   /** Where people's browsers reach us: pictures have addresses there. */
   readonly publicUrl: string;
+  /** One-time pages that can be filled in in a dialog as well, by their addresses: to the token of each. */
+  readonly dialogs?: ReadonlyMap<string, string>;
 }
 
 interface View extends CardPlace {
@@ -296,7 +298,12 @@ function renderButton(
     return [];
   }
   view.buttons++;
-  if (address !== undefined) return [{ type: 'Action.OpenUrl', title, url: address, ...STYLES[style] }];
+  if (url !== undefined && address !== undefined) {
+    const token = view.dialogs?.get(url);
+    const open: Action = { type: 'Action.OpenUrl', title, url: address, ...STYLES[style] };
+    const data = { msteams: { type: 'task/fetch' }, connect: token ?? '' } as const;
+    return token === undefined ? [open] : [open, { type: 'Action.Submit', title: 'Enter it here', data }];
+  }
   const execute = executeOf(title, action, value, to);
   if (!confirm || confirm.isExtra) return [{ ...execute, ...STYLES[style] }];
   const yes = { ...execute, title: clip(confirm.yes, LIMITS.button), ...(confirm.isSafe ? {} : STYLES.danger) };

@@ -152,7 +152,12 @@ export interface ToggleVisibility extends ActionBase {
   readonly type: 'Action.ToggleVisibility';
   readonly targetElements: readonly string[];
 }
-export type Action = Execute | OpenUrl | ShowCard | ToggleVisibility;
+/** Only of dialogs: it opens one, with `msteams`, or sends what was filled in there. */
+export interface Submit extends ActionBase {
+  readonly type: 'Action.Submit';
+  readonly data: { readonly connect: string; readonly msteams?: { readonly type: 'task/fetch' } };
+}
+export type Action = Execute | OpenUrl | ShowCard | ToggleVisibility | Submit;
 
 /** Of the card as it is sent, in bytes. */
 export function sizeOf(card: AdaptiveCard): number {

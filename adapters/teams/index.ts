@@ -19,6 +19,7 @@ import { createApi } from './api.ts';
 import { renderCard } from './cards.ts';
 import { capabilities, type TeamsOptions } from './config.ts';
 import { openConnector } from './connector.ts';
+import { createDialogs, type DialogDeps, tokenIn } from './dialogs.ts';
 import type { AdaptiveCard } from './elements.ts';
 import { unknownReference } from './errors.ts';
 import { type FieldErrors, readCarried, readFields, renderForm } from './forms.ts';
@@ -30,6 +31,8 @@ import { wordsOf } from './text.ts';
 import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef, threadUnder } from './thread.ts';
 
 export type { MicrosoftAddresses, TeamsBot, TeamsOptions } from './config.ts';
+export { MESSAGES_PATH } from './config.ts';
+export { type LocalListener, openLocalListener } from './local.ts';
 export type { ReferenceStore } from './references.ts';
 
 /** Microsoft Teams, by an Azure Bot; or a client on this computer that shows no credentials. */
@@ -51,6 +54,8 @@ export interface TeamsDeps {
   readonly references: ReferenceStore;
   /** Where people's browsers reach us: pictures have addresses there. */
   publicUrl(): string;
+  /** One-time pages as dialogs; absent: they are opened in a browser alone. */
+  readonly dialogs?: Omit<DialogDeps, 'publicUrl'>;
 }
 
 /** A click is answered with what it led to within this time, else with the card as it is: Teams waits 10 s and people don't. */
@@ -68,12 +73,15 @@ const FAILED = 'I could not take that just now, and nothing was changed. Please 
 const CLOSED: Card = { summary: 'This form is closed.', blocks: [] };
 
 /** Says nothing to Teams before `start`, unless it is asked about somebody's standing. */
-export function createTeams(options: TeamsOptions, { log, line, references: store, publicUrl }: TeamsDeps): Teams {
+export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
+  const { log, line, references: store, publicUrl } = deps;
   const references = createReferences(store);
   const microsoft = openConnector(options);
   const api = createApi({ connector: microsoft.connector, references, line, log });
   const people = createPeople(api);
   const replies = createReplies();
+  // The local client opens no dialog from a card: it says so, and sends nothing.
+  const dialogs = deps.dialogs && createDialogs({ ...deps.dialogs, publicUrl });
   const served = servedBy(options);
   let listener: ChatListener | undefined;
   let installed: (by: Person) => Promise<void> = async () => {};
@@ -83,8 +91,12 @@ export function createTeams(options: TeamsOptions, { log, line, references: stor
   /** By id: forms that are open, to be shown again with words at their fields. */
   const forms = new Map<string, Form>();
 
-  const render = (card: Card, thread?: ThreadRef): AdaptiveCard =>
-    renderCard(card, { publicUrl: publicUrl(), ...(thread ? { thread } : {}) });
+  const render = (card: Card, thread?: ThreadRef, entered?: ReadonlyMap<string, string>): AdaptiveCard =>
+    renderCard(card, {
+      publicUrl: publicUrl(),
+      ...(thread ? { thread } : {}),
+      ...(entered ? { dialogs: entered } : {}),
+    });
   const nameOf = ({ workspaceId, conversationId }: Place, activityId: string) =>
     cardName(workspaceId, conversationId, activityId);
 
@@ -121,6 +133,9 @@ export function createTeams(options: TeamsOptions, { log, line, references: stor
         if (incoming.event.kind === 'message' && !incoming.event.isOverheard) showTyping(placeOf(thread));
         await hand(incoming.event);
         return { kind: 'taken' };
+      case 'dialog':
+        people.seen(incoming.from, incoming.accountId, placeOf(thread));
+        return { kind: 'dialog', body: await dialogBody(incoming) };
       case 'invoke':
         people.seen(incoming.from, incoming.accountId, placeOf(thread));
         return { kind: 'answered', answer: await pressedOnce(incoming, placeOf(thread)) };
@@ -134,6 +149,12 @@ export function createTeams(options: TeamsOptions, { log, line, references: stor
     const showing = api.typing(place).catch((error: unknown) => log.debug({ err: error }, 'teams: no typing'));
     underWay.add(showing);
     void showing.finally(() => underWay.delete(showing));
+  }
+
+  async function dialogBody({ step, token, from, data }: Extract<Incoming, { kind: 'dialog' }>): Promise<object> {
+    if (!dialogs) return { task: { type: 'message', value: 'There is nothing to enter here.' } };
+    if (step === 'submit') return dialogs.submit(token, data);
+    return dialogs.fetch(token ?? (await dialogs.tokenFor(from)));
   }
 
   type Invoke = Extract<Incoming, { kind: 'invoke' }>;
@@ -241,10 +262,24 @@ export function createTeams(options: TeamsOptions, { log, line, references: stor
     replies.shown(nameOf(place, activityId), rendered);
   }
 
+  /** One-time pages that a card leads to, as far as they take something: a dialog takes it as well. */
+  async function enterable({ blocks }: Card): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    if (!dialogs || options.kind === 'local') return found;
+    for (const { url } of blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []))) {
+      const token = url === undefined ? undefined : tokenIn(url, publicUrl());
+      if (url !== undefined && token !== undefined && (await dialogs.takes(url))) found.set(url, token);
+    }
+    return found;
+  }
+
   /** In the chat with that person; a click there belongs to the thread that it is about. */
   async function sendDirectly(person: Person, card: Card, thread?: ThreadRef): Promise<void> {
-    const chat = await people.directChat(person);
-    const rendered = render(card, thread);
+    await sendTo(await people.directChat(person), card, thread);
+  }
+
+  async function sendTo(chat: Place, card: Card, thread?: ThreadRef): Promise<void> {
+    const rendered = render(card, thread, await enterable(card));
     replies.shown(nameOf(chat, await api.send(chat, rendered, card.summary)), rendered);
   }
 
@@ -259,7 +294,7 @@ export function createTeams(options: TeamsOptions, { log, line, references: stor
     if (replaces !== undefined && (await replaceShown(replaces, card, thread))) return;
     const words = plainWords(card);
     if (words !== undefined && replies.words(person.userId, thread.ref, words)) return;
-    if (isOwnChat) await post(thread, card, {});
+    if (isOwnChat) await sendTo(placeOf(thread), card);
     else {
       await sendDirectly(person, card, thread);
       replies.words(person.userId, thread.ref, SENT);

@@ -9,6 +9,8 @@ import type { Answer } from './replies.ts';
 export type Outcome =
   | { readonly kind: 'taken' }
   | { readonly kind: 'answered'; readonly answer: Answer }
+  /** As Teams takes it. */
+  | { readonly kind: 'dialog'; readonly body: object }
   /** Of an organisation, or a channel, that is not served. */
   | { readonly kind: 'refused' };
 
@@ -52,6 +54,8 @@ export function httpRoutes(options: {
         return void response.status(403).end();
       case 'taken':
         return void response.status(200).end();
+      case 'dialog':
+        return void response.status(200).json(outcome.body);
       case 'answered':
         return void response.status(200).json(invokeResponse(outcome.answer));
       default:

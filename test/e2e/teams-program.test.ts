@@ -1,13 +1,17 @@
 // The whole program in front of a Teams that refuses what Teams refuses: from the app's installation to a countersignature.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import type { MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { ShownMessage } from '../contracts/chat.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { problemsOf } from '../support/teams/card-problems.ts';
 import { startTeamsProgram, type TeamsProgram } from '../support/teams/program.ts';
-import { CHANNEL, GROUP, TENANT } from '../support/teams/server.ts';
+import { partsOf } from '../support/teams/reading.ts';
+import { type Answer, CHANNEL, GROUP, TENANT } from '../support/teams/server.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 50 };
+
+const SECRET = 'correct horse battery staple 42';
 
 let program: TeamsProgram;
 let merchant: Person;
@@ -154,6 +158,60 @@ describe('Teams', () => {
         expect((await shown(personal(merchant), merchant, new RegExp(id))).buttons).toContain('Open the one-time page'),
       PATIENCE,
     );
+  });
+
+  const dialog = (name: string, value: object, person = merchant) =>
+    program.server.deliver(
+      program.hands.activity(person, program.server.personalChat(person.userId), { type: 'invoke', name, value }),
+    );
+  const inputsOf = ({ body }: Answer) => partsOf(body).filter(({ type }) => type === 'Input.Text');
+
+  it('takes a sign-in in a dialog with a masked field, once, from the card', async () => {
+    const { thread, id, card } = await ask();
+    await program.hands.press(approver, thread, card, 'approve');
+    const sent = await vi.waitFor(() => {
+      const found = program.server
+        .messages(program.server.personalChat(merchant.userId))
+        .flatMap((message) => partsOf(message.card).filter(({ type }) => type === 'Action.Submit'))
+        .at(-1);
+      if (!found || !JSON.stringify(program.server.messages(program.server.personalChat(merchant.userId))).includes(id))
+        throw new Error('no dialog yet');
+      return z.object({ data: z.looseObject({ connect: z.string() }) }).parse(found);
+    }, PATIENCE);
+    const opened = await dialog('task/fetch', { data: sent.data });
+    expect(inputsOf(opened).map(({ style }) => style)).toEqual([undefined, 'Password']);
+    const { card: asked } = z
+      .object({ task: z.object({ value: z.looseObject({ card: z.object({ content: z.unknown() }) }) }) })
+      .parse(opened.body).task.value;
+    expect(problemsOf(asked.content)).toEqual(['a secret input']); // here alone
+    const wrong = await dialog('task/submit', { data: { connect: sent.data.connect, 'entered-0': 'shop' } });
+    expect(inputsOf(wrong)).toHaveLength(2);
+    expect(await statusOf(id)).toBe('awaiting_credentials');
+    const right = { connect: sent.data.connect, 'entered-0': 'shop', 'entered-1': SECRET };
+    expect((await dialog('task/submit', { data: right })).body).toMatchObject({
+      task: { type: 'message', value: expect.stringMatching(/^Thank you/) },
+    });
+    expect(await statusOf(id)).toBe('queued');
+    for (const step of ['task/submit', 'task/fetch'] as const)
+      expect((await dialog(step, { data: right })).body).toMatchObject({
+        task: { value: expect.stringMatching(/closed/) },
+      });
+    expect(JSON.stringify(program.server.everything())).not.toContain(SECRET);
+  });
+
+  it('opens the same dialog by the message extension’s command, for whoever has something to enter', async () => {
+    const { thread, id, card } = await ask();
+    await program.hands.press(approver, thread, card, 'approve');
+    await vi.waitUntil(async () => (await statusOf(id)) === 'awaiting_credentials', PATIENCE);
+    const opened = await dialog('composeExtension/fetchTask', { commandId: 'enter' });
+    const [submit] = partsOf(opened.body).filter(({ type }) => type === 'Action.Submit');
+    const { data } = z.object({ data: z.looseObject({ connect: z.string() }) }).parse(submit);
+    expect((await dialog('composeExtension/fetchTask', { commandId: 'enter' }, outsider)).body).toMatchObject({
+      task: { type: 'message', value: expect.stringMatching(/nothing to enter/) },
+    });
+    const filled = { ...data, 'entered-0': 'shop', 'entered-1': SECRET };
+    await dialog('composeExtension/submitAction', { commandId: 'enter', data: filled });
+    expect(await statusOf(id)).toBe('queued');
   });
 
   it('answers audit op-…, with a slash and without, to admins', async () => {
