@@ -1,4 +1,4 @@
-import { type Activity, CloudAdapter, ConfigurationBotFrameworkAuthentication } from 'botbuilder';
+import type { Activity } from 'botbuilder';
 import { z } from 'zod';
 import type { Reference } from './activity.ts';
 import type { Connector } from './api.ts';
@@ -8,6 +8,8 @@ import { createToken, type Token } from './tokens.ts';
 
 /** Microsoft's side, by the Bot Framework's library: who calls us, and what we call. Nothing else here knows the library. */
 export interface Microsoft {
+  /** Loads the library, which is large: whoever has no Teams never does. Without it the first call does. */
+  open(): Promise<unknown>;
   readonly connector: Connector;
   /** Whether the Connector itself sent this. `away`: that can't be found out now. */
   verify(activity: object, authorization: string): Promise<'genuine' | 'forged' | 'away'>;
@@ -36,18 +38,23 @@ export function openConnector(options: TeamsOptions): Microsoft {
   const { openId, login } = isLocal ? MICROSOFT : (options.microsoft ?? MICROSOFT);
   const token = isLocal ? undefined : createToken(options.bot, login);
   const credentials = credentialsOf(appId, token);
-  const authentication = new ConfigurationBotFrameworkAuthentication(
-    {
-      MicrosoftAppId: appId,
-      ...{ ValidateAuthority: true, ToChannelFromBotLoginUrl: login, ToChannelFromBotOAuthScope: AUDIENCE },
-      ...{ ToBotFromChannelTokenIssuer: ISSUER, OAuthUrl: 'https://token.botframework.com', CallerId: '' },
-      ToBotFromChannelOpenIdMetadataUrl: openId,
-      // Tokens of the Bot Framework's emulator are none of ours, and are refused below.
-      ToBotFromEmulatorOpenIdMetadataUrl: openId,
-    },
-    credentials,
-  );
-  const adapter = new CloudAdapter(authentication);
+  let opening: ReturnType<typeof load> | undefined;
+  const open = () => (opening ??= load());
+  async function load() {
+    const { CloudAdapter, ConfigurationBotFrameworkAuthentication } = await import('botbuilder');
+    const authentication = new ConfigurationBotFrameworkAuthentication(
+      {
+        MicrosoftAppId: appId,
+        ...{ ValidateAuthority: true, ToChannelFromBotLoginUrl: login, ToChannelFromBotOAuthScope: AUDIENCE },
+        ...{ ToBotFromChannelTokenIssuer: ISSUER, OAuthUrl: 'https://token.botframework.com', CallerId: '' },
+        ToBotFromChannelOpenIdMetadataUrl: openId,
+        // Tokens of the Bot Framework's emulator are none of ours, and are refused below.
+        ToBotFromEmulatorOpenIdMetadataUrl: openId,
+      },
+      credentials,
+    );
+    return { authentication, adapter: new CloudAdapter(authentication) };
+  }
 
   /** A client for the conversation's own address, with our token. */
   async function reach<T>(to: Reference, run: (client: Client) => Promise<T>): Promise<T> {
@@ -59,6 +66,7 @@ export function openConnector(options: TeamsOptions): Microsoft {
       },
     };
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const { adapter } = await open();
     await adapter.continueConversationAsync(appId, reference, async (context) => {
       const client = context.turnState.get<Client>(adapter.ConnectorClientKey);
       // Whoever calls knows whether twice is once, and what else waits in line.
@@ -69,6 +77,7 @@ export function openConnector(options: TeamsOptions): Microsoft {
   }
 
   return {
+    open,
     connector: {
       send: (to, activity) =>
         reach(to, async (client) => {
@@ -100,6 +109,7 @@ export function openConnector(options: TeamsOptions): Microsoft {
     },
     async verify(activity, authorization) {
       if (isLocal) return 'genuine';
+      const { authentication } = await open();
       try {
         const { claimsIdentity } = await authentication.authenticateRequest(activity as Activity, authorization);
         return claimsIdentity.isAuthenticated && claimsIdentity.getClaimValue('iss') === ISSUER ? 'genuine' : 'forged';

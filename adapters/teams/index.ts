@@ -347,6 +347,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     },
     async start(hooks) {
       if (hooks?.installed) installed = hooks.installed;
+      await microsoft.open();
       isOpen = true;
     },
     async stop() {

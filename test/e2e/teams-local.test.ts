@@ -84,9 +84,10 @@ it(
     const edits = server.calls.filter(
       ({ method, path }) => method === 'PUT' && path.includes(encodeURIComponent(CHANNEL)),
     );
-    const gaps = edits.slice(1).map(({ at }, index) => at - (edits[index]?.at ?? 0));
     expect(edits.length).toBeGreaterThan(3);
-    expect(Math.min(...gaps)).toBeGreaterThan(1_750); // 2 s apart where they were booked; the way there takes its time
+    // Two seconds apart, as places in line are booked; one may be used a little late, and the next one in time.
+    const spanMs = (edits.at(-1)?.at ?? 0) - (edits[0]?.at ?? 0);
+    expect(edits.length).toBeLessThanOrEqual(spanMs / 2_000 + 2);
     expect(server.calls.filter(({ status }) => status >= 400)).toEqual([]);
     for (const message of server.everything()) if (message.card) expect(problemsOf(message.card)).toEqual([]);
     expect(JSON.stringify(server.everything())).not.toContain(password);
