@@ -43,7 +43,7 @@ export function createPeople(api: Api): People {
   /** Where they acted last, since they are there; else in the chat with them. */
   async function ask(person: Person): Promise<ConnectorMember | undefined> {
     const found = known.get(keyOf(person.workspaceId, person.userId));
-    return api.member(found?.place ?? (await directChat(person)), person.userId);
+    return api.member(found?.place ?? (await directChat(person)), found?.accountId ?? person.userId);
   }
 
   function personOf(workspaceId: string, { id, aadObjectId, objectId, name }: ConnectorMember): Person {
@@ -67,7 +67,10 @@ export function createPeople(api: Api): People {
     },
     async standing(of) {
       const found = await ask(teamsPerson(of));
-      if (!found || personOf(of.workspaceId, found).userId !== of.userId) return { kind: 'unknown' };
+      const { accountId = of.userId } = known.get(keyOf(of.workspaceId, of.userId)) ?? {};
+      const isThem =
+        found && [found.id, found.aadObjectId, found.objectId].some((id) => id === of.userId || id === accountId);
+      if (!isThem) return { kind: 'unknown' };
       return isGuest(found, of.workspaceId) ? { kind: 'guest' } : { kind: 'member', isInGroup: false };
     },
     async roster(place) {

@@ -230,6 +230,13 @@ describe('somebody’s standing', () => {
     expect(await teams.chat.standing(teams.approver)).toEqual(expected);
   });
 
+  test('is asked by the Connector’s own id of somebody who was heard: the local client knows no other', async () => {
+    await teams.say(teams.approver, 'hello', thread);
+    await teams.chat.standing(teams.approver);
+    const asked = teams.server.calls.findLast(({ method }) => method === 'GET');
+    expect(decodeURIComponent(asked?.path ?? '')).toContain(`/members/29:${teams.approver.userId}`);
+  });
+
   test('is nobody’s who has left', async () => {
     teams.server.users.delete(teams.approver.userId);
     await teams.chat.standing(teams.approver).then(

@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TEAMS_CLIENT } from '../practice/demo.ts';
 import { startTestDemo, type TestDemo } from '../support/demo.ts';
 import { fillSignIn, RUN_MS } from '../support/people.ts';
 import { freePort } from '../support/slack/local-slack.ts';
 import { launchChromium } from '../support/web-chat.ts';
 
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 60_000;
 /** To be looked at afterwards. */
 const PICTURES = process.env.TEAMS_E2E_PICTURES;
 
@@ -42,6 +42,9 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
     await page.goto(`http://localhost:${port}`);
     await page.getByText('Connected.').first().waitFor();
   }, 300_000);
+  afterEach(async () => {
+    await picture('9-last');
+  });
   afterAll(async () => {
     await browser?.close();
     if (client?.pid !== undefined && client.exitCode === null) process.kill(-client.pid, 'SIGKILL');
