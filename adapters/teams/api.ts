@@ -28,7 +28,7 @@ export interface OutgoingActivity {
   readonly attachments?: readonly { readonly contentType: string; readonly content: AdaptiveCard }[];
 }
 
-const member = z.looseObject({
+const memberSchema = z.looseObject({
   id: z.string(),
   name: z.string().nullish(),
   aadObjectId: z.string().nullish(),
@@ -37,8 +37,8 @@ const member = z.looseObject({
   userRole: z.string().nullish(),
   userPrincipalName: z.string().nullish(),
 });
-export type ConnectorMember = z.infer<typeof member>;
-const page = z.looseObject({ members: z.array(member).default([]), continuationToken: z.string().nullish() });
+export type ConnectorMember = z.infer<typeof memberSchema>;
+const page = z.looseObject({ members: z.array(memberSchema).default([]), continuationToken: z.string().nullish() });
 
 export interface Api {
   send(place: Place, card: AdaptiveCard, summary: string, how?: How): Promise<string>;
@@ -46,6 +46,8 @@ export interface Api {
   /** Shows that an answer is coming; it is left out where anything else waits. */
   typing(place: Place): Promise<void>;
   directConversation(workspaceId: string, memberId: string): Promise<Place>;
+  /** What the Connector calls somebody, where they are in the conversation that was heard of last; else `undefined`. */
+  accountId(workspaceId: string, userId: string): Promise<string | undefined>;
   /** `undefined`: nobody of that conversation. */
   member(place: Place, userId: string): Promise<ConnectorMember | undefined>;
   members(
@@ -113,8 +115,23 @@ export function createApi({ connector, references, line, log }: ApiDeps): Api {
     ...{ type: 'message', summary, attachments: [attachmentOf(card)] },
   });
 
+  async function member(place: Place, userId: string): Promise<ConnectorMember | undefined> {
+    const to = await references.of(place);
+    try {
+      return memberSchema.parse(await connector.member(to, withoutThread(place.conversationId), userId));
+    } catch (error) {
+      if (error instanceof Refused && (error.status === 404 || error.status === 403 || error.status === 400))
+        return undefined;
+      throw teamsError(error, 'who somebody is');
+    }
+  }
+
   return {
     place: book,
+    member,
+    async accountId(workspaceId, userId) {
+      return (await member(placeIn(await references.any(workspaceId)), userId))?.id;
+    },
     async send(place, card, summary, { hasPlace } = {}) {
       const to = await references.of(place);
       if (!hasPlace) await untilPlaced(place, false);
@@ -137,16 +154,6 @@ export function createApi({ connector, references, line, log }: ApiDeps): Api {
         },
       );
       return { workspaceId, scope: 'personal', conversationId: id };
-    },
-    async member(place, userId) {
-      const to = await references.of(place);
-      try {
-        return member.parse(await connector.member(to, withoutThread(place.conversationId), userId));
-      } catch (error) {
-        if (error instanceof Refused && (error.status === 404 || error.status === 403 || error.status === 400))
-          return undefined;
-        throw teamsError(error, 'who somebody is');
-      }
     },
     async members(place, most) {
       const to = await references.of(place);

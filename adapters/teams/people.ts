@@ -35,8 +35,10 @@ export function createPeople(api: Api): People {
     const { workspaceId, userId } = teamsPerson(person);
     const found = known.get(keyOf(workspaceId, userId));
     if (found?.direct) return found.direct;
-    const direct = await api.directConversation(workspaceId, found?.accountId ?? userId);
-    note(workspaceId, userId, { direct });
+    // A conversation is begun with the Connector's own id, which another process may have heard.
+    const accountId = found?.accountId ?? (await api.accountId(workspaceId, userId)) ?? userId;
+    const direct = await api.directConversation(workspaceId, accountId);
+    note(workspaceId, userId, { direct, accountId });
     return direct;
   }
 

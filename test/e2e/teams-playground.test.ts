@@ -79,7 +79,8 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
       await press('Approve');
       await shows(/Countersigned by/);
       await picture('4-countersigned');
-      const [tab] = await Promise.all([page.waitForEvent('popup'), press('Open the one-time page')]);
+      const link = page.getByText('Open the one-time page', { exact: true }).last(); // a link, by its role
+      const [tab] = await Promise.all([page.context().waitForEvent('page'), link.click()]);
       await fillSignIn(tab, { user: demo.shop.username, password: demo.shop.password });
       await tab.getByRole('heading', { name: 'Thank you' }).waitFor();
       await tab.close();

@@ -158,7 +158,8 @@ export async function startTeamsServer(options: TeamsServerOptions = {}): Promis
     if (left.has(conversationId)) return refused(403, 'BotNotInConversationRoster');
     if (conversationId === '' && request.method === 'POST') {
       const { members, tenantId } = newConversation.parse(JSON.parse(body));
-      const user = userBy(members[0].id);
+      // By its own id alone, which nobody but it hands out.
+      const user = members[0].id.startsWith('29:') ? userBy(members[0].id) : undefined;
       if (!user || tenantId !== TENANT) return refused(403, 'ForbiddenOperationException');
       const id = `a:${user.aadObjectId}`;
       if (left.has(id)) return refused(403, 'ForbiddenOperationException');
