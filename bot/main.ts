@@ -251,7 +251,7 @@ async function wire(
     if (slack) await startSlack(slack, config, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
     if (teams) {
       await startTeams(teams, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
-      if (options.localTeams) {
+      if (options.localTeams && teamsOptions?.kind === 'local') {
         const local = await openLocalListener(teams.routes, MESSAGES_PATH, options.localTeams.port, log);
         ending.push(() => local.close());
         urls.teams = local.url;

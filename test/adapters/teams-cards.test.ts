@@ -76,7 +76,7 @@ describe('a card in Teams', () => {
       fc.property(card, (given) => {
         expect(problemsOf(renderCard(given, place))).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -226,7 +226,7 @@ describe('a form in Teams', () => {
         ]);
         expect(shownAs(made).text).toContain('also');
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });
