@@ -6,6 +6,7 @@ import { recordSpec } from '../adapters/browser/recording/run.ts';
 import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { revokeToken } from '../adapters/slack/index.ts';
+import { teamsPackage } from '../adapters/teams/package.ts';
 import type { Log } from '../core/ports/log.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
@@ -14,6 +15,7 @@ import { pause, resume } from './cli/pause.ts';
 import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
 import { restored } from './cli/restored.ts';
 import { slackDisconnect, slackManifest } from './cli/slack.ts';
+import { teamsPackageCommand } from './cli/teams.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
@@ -30,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   restored,
   doctor,
   ...[slackManifest, slackDisconnect],
+  teamsPackageCommand,
   ...[workflowRecord, workflowReplay, workflowCheck],
 ];
 
@@ -104,6 +107,7 @@ function callOf(
     ...{ args, values, config, open, checkpoints, openBrowser, openOutside, say, complain },
     env: (name) => env[name],
     revokeSlackToken: (token) => revokeToken({ token, apiUrl: config().slack?.apiUrl, log: SILENT }),
+    teamsPackage,
     async recordSpec(spec, base) {
       const { path, ...where } = chromium();
       const found = await findChromium({ ...where, log: SILENT, ...(path === undefined ? {} : { configured: path }) });

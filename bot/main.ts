@@ -17,6 +17,13 @@ import {
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createSlack, createSlackForMany, type OAuthDeps } from '../adapters/slack/index.ts';
+import {
+  createTeams,
+  MESSAGES_PATH,
+  type MicrosoftAddresses,
+  openLocalListener,
+  type TeamsOptions,
+} from '../adapters/teams/index.ts';
 import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/web/index.ts';
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
@@ -29,6 +36,7 @@ import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
 import type { Chat, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { ConnectPages } from '../core/ports/connect.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
@@ -44,6 +52,7 @@ import { type Foundation, type FoundationOptions, openFoundation } from './found
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
+import { createTeamsReferences, signInToken, startTeams } from './teams.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -54,6 +63,10 @@ const UPKEEP_SECONDS = 3600;
 export interface StartOptions extends Pick<FoundationOptions, 'folder' | 'log' | 'patienceMs' | 'services'> {
   /** Opens web chat to this computer alone: only the demo does this. `installer` becomes the first admin. */
   readonly webChat?: WebChatOptions & { readonly installer: string };
+  /** Takes a client of Teams on this computer, which shows no credentials, at this port of 127.0.0.1: only the demo does this. */
+  readonly localTeams?: { readonly port: number };
+  /** Where Microsoft's side of Teams is, if not at Microsoft: a stand-in on this computer. */
+  readonly microsoft?: MicrosoftAddresses;
   /** One more chat: how a test speaks with the program. */
   readonly chat?: ConnectedChat;
 }
@@ -67,7 +80,12 @@ export interface ConnectedChat<Started = unknown> extends Chat {
 }
 
 export interface App {
-  readonly urls: { readonly http: string | undefined; readonly webChat: string | undefined };
+  readonly urls: {
+    readonly http: string | undefined;
+    readonly webChat: string | undefined;
+    /** Where a client of Teams on this computer is answered. */
+    readonly teams: string | undefined;
+  };
   /** The database's login of the program: what `npm run bench` and tests look through. */
   readonly databaseUrl: string;
   /** Finishes running steps, then ends everything that was started here. */
@@ -191,19 +209,26 @@ async function wire(
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
   const watch = createDatabaseWatch({ database, role: config.role, log });
-  const urls: { http: string | undefined; webChat: string | undefined } = { http: undefined, webChat: undefined };
+  const urls: { -readonly [K in keyof App['urls']]: App['urls'][K] } = {
+    ...{ http: undefined, webChat: undefined, teams: undefined },
+  };
   const guesses = createGuesses(sharedLimits);
   const slack = openSlack(config, foundation, context, sharedLimits, pictureLinks.read);
+  const pages = createConnectPages(context, redact);
+  const teamsOptions = teamsAs(config, options);
+  const teams = teamsOptions && createTeams(teamsOptions, teamsDeps(foundation, context, sharedLimits, pages));
   // A worker says nothing there and hears nothing: it asks who may still approve.
   if (slack && !isBot) chats.set('slack', redactedChat(slack.chat, redact));
-  if (!slack && config.role === 'worker')
+  if (teams && !isBot) chats.set('teams', redactedChat(teams, redact));
+  if (!slack && !teams && config.role === 'worker')
     log.info(
       { role: config.role },
-      'Slack is not configured for this worker: whoever approved is as they were at their click',
+      'No chat platform is configured for this worker: whoever approved is as they were at their click',
     );
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
-    connectRoutes({ pages: createConnectPages(context, redact), guesses, publicUrl: context.publicUrl }),
+    ...(teams && teamsOptions?.kind === 'azure' ? [teams.routes] : []),
+    connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault, tokens })]),
   ];
@@ -224,6 +249,14 @@ async function wire(
       urls.webChat = await openWebChat(options.webChat, context, { pictures, redact }, chats, ending);
     if (options.chat) await openChat(options.chat, context, redact, chats, ending);
     if (slack) await startSlack(slack, config, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
+    if (teams) {
+      await startTeams(teams, context, { ...foundation, drainMs: DRAIN_MS }, chats, ending);
+      if (options.localTeams && teamsOptions?.kind === 'local') {
+        const local = await openLocalListener(teams.routes, MESSAGES_PATH, options.localTeams.port, log);
+        ending.push(() => local.close());
+        urls.teams = local.url;
+      } else log.info({ type: config.teams?.type }, 'Teams is connected');
+    }
     progress.start();
     ending.push(() => progress.stop());
     const deadlines = { database, audit, operations, mover, vault };
@@ -253,7 +286,7 @@ async function wire(
     ending.push(() => parking.close());
     const runner = createRunner({
       ...{ queue, parking, atOnce: config.limits.operationsAtOnce },
-      ...(isBot || slack ? { identify } : {}),
+      ...(isBot || slack || teams ? { identify } : {}),
       database,
       audit,
       vault,
@@ -322,6 +355,18 @@ function modelEgress({ baseUrl }: NonNullable<Config['model']>, log: Log): Egres
   const { host, port, protocol } = new URL(baseUrl);
   const standard = protocol === 'https:' ? 443 : 80;
   return createEgress({ privateTargets: [port === '' ? `${host}:${standard}` : host], log });
+}
+
+/** The Azure Bot; or, in a demo that asks for it and never in production, a client on this computer. */
+function teamsAs(config: Config, { localTeams, microsoft }: StartOptions): TeamsOptions | undefined {
+  if (localTeams && !config.isProduction) return { kind: 'local' };
+  return config.teams && { kind: 'azure', bot: config.teams, ...(microsoft ? { microsoft } : {}) };
+}
+
+function teamsDeps(foundation: Foundation, context: Context, line: SharedLimits, pages: ConnectPages) {
+  const dialogs = { pages, tokenFor: (person: Person) => signInToken(context, person) };
+  const { log } = foundation;
+  return { log, line, references: createTeamsReferences(foundation), publicUrl: context.publicUrl, dialogs };
 }
 
 /** Slack as configured; nothing is said to it yet. */
@@ -411,9 +456,10 @@ if (import.meta.main) {
   try {
     const config = readConfig(process.env);
     const app = await start(config);
-    if (config.role !== 'worker' && !config.slack)
-      process.stderr.write('No chat platform is connected: set Slack up (docs/slack.md), or try npm run demo.\n');
-    if (config.teams) process.stderr.write('Teams is configured, but this version cannot connect to it yet.\n');
+    if (config.role !== 'worker' && !config.slack && !config.teams)
+      process.stderr.write(
+        'No chat platform is connected: set up Slack (docs/slack.md) or Teams (docs/teams.md), or try npm run demo.\n',
+      );
     process.stderr.write(`Countersign is ready${app.urls.http ? ` at ${app.urls.http}` : ''}.\n`);
     stopOnSignals(app.stop, (words) => process.stderr.write(`${words}\n`));
   } catch (error) {

@@ -39,6 +39,8 @@ export interface Call {
   recordSpec(spec: string, base: string | undefined): Promise<Recorded>;
   /** Has Slack forget a token. @throws CountersignError `chat_unavailable`. */
   revokeSlackToken(token: Secret): Promise<void>;
+  /** The app package for Teams. */
+  teamsPackage(options: { appId: string; url: string; privacyUrl?: string; termsUrl?: string }): Buffer;
   /** A line for the standard output: the result. */
   say(line: string): void;
   /** A line for the standard error: progress and problems. */

@@ -14,6 +14,10 @@ import { type PracticeShop, startPracticeShop } from './woocommerce/server.ts';
 const CHAT_PORT = 3000;
 const HTTP_PORT = 3001;
 const SHOP_PORT = 4001;
+/** Where Microsoft's tools look for a bot by themselves. */
+const TEAMS_PORT = 3978;
+/** Microsoft's client without an account. Its licence is for evaluation: it is fetched when somebody wants it, and is no part of this. */
+export const TEAMS_CLIENT = '@microsoft/m365agentsplayground@0.2.28';
 
 export const PEOPLE = [
   { userId: 'merchant', name: 'Merchant' },
@@ -27,6 +31,8 @@ export interface DemoOptions {
   readonly chatPort: number;
   readonly httpPort: number;
   readonly shopPort: number;
+  /** Takes Teams' local client as well; absent: it doesn't. */
+  readonly teamsPort?: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log?: Log;
   readonly shop?: Parameters<typeof startPracticeShop>[0];
@@ -51,6 +57,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       folder: options.folder,
       ...(options.log ? { log: options.log } : {}),
       ...(options.services ? { services: options.services } : {}),
+      ...(options.teamsPort === undefined ? {} : { localTeams: { port: options.teamsPort } }),
       webChat: {
         port: options.chatPort,
         workspaceId: 'demo',
@@ -105,7 +112,8 @@ const USAGE = `Usage: npm run demo                                    everything
        npm run demo -- --script "set up WooCommerce"   plays the whole conversation by itself, exits 0 or 1
          --user NAME --password-file FILE              … on the real site that the sentence names
        npm run demo -- --two-factor                    the practice shop asks for a one-time code, too
-       npm run demo -- --captcha                       … or shows a CAPTCHA`;
+       npm run demo -- --captcha                       … or shows a CAPTCHA
+       npm run demo -- --teams                         answers Teams' local client, too (docs/teams.md)`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -115,6 +123,7 @@ async function main(): Promise<number> {
       'password-file': { type: 'string' },
       'two-factor': { type: 'boolean', default: false },
       captcha: { type: 'boolean', default: false },
+      teams: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -131,7 +140,8 @@ async function main(): Promise<number> {
       ? { chatPort: CHAT_PORT, httpPort: HTTP_PORT, shopPort: SHOP_PORT }
       : { chatPort: 0, httpPort: 0, shopPort: script.includes(`:${SHOP_PORT}`) ? SHOP_PORT : 0 };
   const obstacles = { twoFactor: values['two-factor'], captcha: values.captcha };
-  const demo = await startDemo({ folder, ...ports, env: process.env, shop: { obstacles } });
+  const teams = values.teams ? { teamsPort: TEAMS_PORT } : {};
+  const demo = await startDemo({ folder, ...ports, ...teams, env: process.env, shop: { obstacles } });
   const readyAfter = ((performance.now() - began) / 1000).toFixed(1);
   if (script !== undefined) {
     try {
@@ -149,14 +159,21 @@ async function main(): Promise<number> {
   return await new Promise<never>(() => {}); // until a signal
 }
 
-function welcome({ chatUrl, shop }: Demo, readyAfter: string): string {
+function welcome({ chatUrl, shop, app }: Demo, readyAfter: string): string {
+  const { teams } = app.urls;
+  const client =
+    teams === undefined
+      ? ''
+      : `  Teams           npx -y ${TEAMS_CLIENT} start -e ${teams} -c msteams --disable-telemetry
+                  (Microsoft's client for trying out; whoever opens it first is the admin)
+`;
   return `
 Countersign is ready (${readyAfter} s). Everything runs on this computer.
 
   Chat            ${chatUrl}
   Practice shop   ${shop.origin}/wp-admin/   (a simulation)
                   user ${shop.username}   password ${shop.password}${shop.oneTimeCode ? `   one-time code ${shop.oneTimeCode}` : ''}
-
+${client}
   1. Open the chat and write: set up WooCommerce for ${shop.origin}
   2. Switch to Admin and choose who may approve, then to Approver and press Approve.
   3. Switch back to Merchant, open the one-time page, enter the user and password above, and watch.

@@ -66,7 +66,7 @@ export interface TestDemo extends Demo {
   remove(): Promise<void>;
 }
 
-export interface TestDemoOptions extends Partial<Pick<DemoOptions, 'env' | 'log' | 'shop' | 'services'>> {
+export interface TestDemoOptions extends Partial<Pick<DemoOptions, 'env' | 'log' | 'shop' | 'services' | 'teamsPort'>> {
   /** `own`: PostgreSQL in the project's folder, as `npm run demo` has it. `shared`, the default: the run's, which is there already. */
   readonly postgres?: 'own' | 'shared';
 }
@@ -87,6 +87,7 @@ export async function startTestDemo(options: TestDemoOptions = {}): Promise<Test
       log: options.log ?? silentLog,
       ...(options.shop ? { shop: options.shop } : {}),
       ...(options.services ? { services: options.services } : {}),
+      ...(options.teamsPort === undefined ? {} : { teamsPort: options.teamsPort }),
     });
     const admin = new pg.Pool({ connectionString: asAdmin(demo.app.databaseUrl), max: 2 });
     admin.on('error', () => {}); // the server ends before the pool does when a test failed

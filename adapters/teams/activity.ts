@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
+import { CHANNEL } from './config.ts';
+import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
+import { readText } from './text.ts';
+import { messageRef, type Place, placeOf, type Scope, threadRef, triggerOf } from './thread.ts';
+
+const account = z.looseObject({
+  id: z.string().min(1),
+  name: z.string().optional(),
+  aadObjectId: z.string().optional(),
+});
+type Account = z.infer<typeof account>;
+
+/** An activity of the Bot Framework, as far as it is read here (learn.microsoft.com, Activity schema). */
+const activity = z.looseObject({
+  type: z.string(),
+  id: z.string().optional(),
+  name: z.string().optional(),
+  timestamp: z.union([z.string(), z.date()]).optional(),
+  channelId: z.string(),
+  serviceUrl: z.string(),
+  from: account,
+  recipient: account.optional(),
+  conversation: z.looseObject({
+    id: z.string(),
+    conversationType: z.string().optional(),
+    isGroup: z.boolean().optional(),
+    tenantId: z.string().optional(),
+  }),
+  channelData: z
+    .looseObject({
+      tenant: z.looseObject({ id: z.string() }).optional(),
+      eventType: z.string().optional(),
+    })
+    .nullish(),
+  text: z.string().nullish(),
+  replyToId: z.string().nullish(),
+  action: z.string().nullish(),
+  value: z.unknown().optional(),
+  entities: z.array(z.looseObject({ type: z.string() })).nullish(),
+  membersAdded: z.array(account).nullish(),
+  membersRemoved: z.array(account).nullish(),
+});
+type Activity = z.infer<typeof activity>;
+
+/** How a conversation is reached: the newest one that was heard of counts, since its address may change. */
+export interface Reference {
+  readonly serviceUrl: string;
+  readonly conversationId: string;
+  readonly scope: Scope;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly botName: string;
+}
+
+/** What Teams sent, as far as anybody here has an interest in it. */
+export type Incoming = { readonly reference?: Reference } & (
+  | {
+      readonly kind: 'event';
+      readonly from: Person;
+      /** The Connector's own id of them, `29:…`. */
+      readonly accountId: string;
+      readonly event: ChatEvent;
+    }
+  /** A click that waits for its answer: `event` is absent where somebody closes a form. */
+  | {
+      readonly kind: 'invoke';
+      readonly from: Person;
+      readonly accountId: string;
+      readonly event?: ChatEvent;
+      /** The card that was pressed. */
+      readonly activityId: string | undefined;
+      readonly triggerId: string;
+      /** The same click, sent once more. */
+      readonly sameness: string;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  /** A dialog is to be shown, or was filled in; `token` of the one-time page that it stands for, absent for a command. */
+  | {
+      readonly kind: 'dialog';
+      readonly step: 'fetch' | 'submit';
+      readonly from: Person;
+      readonly accountId: string;
+      readonly token: string | undefined;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: 'installed'; readonly from: Person; readonly accountId: string }
+  | { readonly kind: 'removed' }
+  /** Nothing to answer. */
+  | { readonly kind: 'ignored'; readonly why: string }
+);
+
+/** Whom an installation serves. */
+export interface Served {
+  /** The only organisation; absent: each one that has the app. */
+  readonly tenantId?: string;
+  /** Only a client on this computer, which nobody vouches for: nothing is sent anywhere else. */
+  readonly isLocal?: boolean;
+}
+
+export type Read =
+  | { readonly kind: 'read'; readonly incoming: Incoming; readonly thread: ThreadRef }
+  /** Not for us, or of an organisation that is not served. */
+  | { readonly kind: 'refused'; readonly why: string };
+
+const ignored = (why: string): Incoming => ({ kind: 'ignored', why });
+
+/** Activities as events of the port, which says what an event is; nothing is decided here. */
+export function readActivity(sent: unknown, served: Served): Read {
+  const read = activity.safeParse(sent);
+  if (!read.success) return { kind: 'refused', why: 'an unreadable activity' };
+  const { channelId, conversation, channelData } = read.data;
+  if (channelId !== CHANNEL) return { kind: 'refused', why: `the channel ${channelId.slice(0, 40)}` };
+  const tenants = [channelData?.tenant?.id, conversation.tenantId].filter((id) => id !== undefined);
+  const [tenantId, ...others] = tenants.map((id) => id.toLowerCase());
+  // Two words for one thing, both from the same request: they must not differ.
+  if (!tenantId || others.some((id) => id !== tenantId)) return { kind: 'refused', why: 'no organisation' };
+  if (served.tenantId !== undefined && tenantId !== served.tenantId.toLowerCase())
+    return { kind: 'refused', why: 'another organisation' };
+  if (served.isLocal && !isOnThisComputer(read.data.serviceUrl)) return { kind: 'refused', why: 'another computer' };
+  const place: Place = { workspaceId: tenantId, scope: scopeOf(conversation), conversationId: conversation.id };
+  const thread = threadRef(place);
+  try {
+    placeOf(thread);
+  } catch {
+    return { kind: 'refused', why: 'an unreadable conversation' };
+  }
+  const reference = referenceOf(read.data, place);
+  return { kind: 'read', thread, incoming: { ...incomingOf(read.data, thread), ...(reference ? { reference } : {}) } };
+}
+
+function isOnThisComputer(url: string): boolean {
+  return URL.canParse(url) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
+}
+
+function scopeOf({ conversationType, isGroup, id }: Activity['conversation']): Scope {
+  if (conversationType === 'channel' || id.includes(';messageid=')) return 'channel';
+  return conversationType === 'groupChat' || isGroup === true ? 'group' : 'personal';
+}
+
+function referenceOf({ serviceUrl, recipient, type }: Activity, place: Place): Reference | undefined {
+  if (!recipient || type === 'conversationUpdate') return undefined;
+  const { scope, conversationId, workspaceId: tenantId } = place;
+  return { serviceUrl, conversationId, scope, tenantId, botId: recipient.id, botName: recipient.name ?? 'Countersign' };
+}
+
+/** Who acts, by the directory's id, which nobody but Microsoft hands out; a name is never an identity. */
+function personOf({ aadObjectId, id, name }: Account, workspaceId: string): Person | undefined {
+  const userId = aadObjectId ?? id;
+  return /^[\w.:@-]{1,200}$/.test(userId)
+    ? { platform: 'teams', workspaceId, userId, name: name || userId }
+    : undefined;
+}
+
+function incomingOf(sent: Activity, thread: ThreadRef): Incoming {
+  const from = personOf(sent.from, thread.workspaceId);
+  if (!from) return ignored('nobody');
+  switch (sent.type) {
+    case 'message':
+      return readMessage(sent, thread, from);
+    case 'invoke':
+      return readInvoke(sent, thread, from);
+    case 'installationUpdate':
+      if (sent.action?.startsWith('remove')) return { kind: 'removed' };
+      return sent.action?.startsWith('add')
+        ? { kind: 'installed', from, accountId: sent.from.id }
+        : ignored(`installationUpdate ${sent.action ?? ''}`);
+    case 'conversationUpdate': {
+      const isUs = ({ id }: Account) => id === sent.recipient?.id;
+      if (sent.membersRemoved?.some(isUs)) return { kind: 'removed' };
+      return ignored('conversationUpdate');
+    }
+    default:
+      return ignored(sent.type.slice(0, 40));
+  }
+}
+
+const mention = z.looseObject({
+  type: z.literal('mention'),
+  text: z.string().default(''),
+  mentioned: z.looseObject({ id: z.string(), name: z.string().default('') }),
+});
+
+function readMessage(sent: Activity, thread: ThreadRef, from: Person): Incoming {
+  const { id, recipient, entities, value } = sent;
+  if (id === undefined) return ignored('a message without an id');
+  if (!sent.text && value !== undefined && value !== null) return ignored('a submitted card');
+  const mentions = (entities ?? []).flatMap((entity) => {
+    const named = mention.safeParse(entity).data;
+    return named ? [{ text: named.text, id: named.mentioned.id, name: named.mentioned.name }] : [];
+  });
+  const botId = recipient?.id ?? '';
+  const text = readText(sent.text ?? '', mentions, botId);
+  const isAddressed = thread.ref.startsWith('personal:') || mentions.some((named) => named.id === botId);
+  const eventId = `${thread.ref}/${id}`;
+  const base = { id: eventId, thread, from };
+  const command = isAddressed ? readCommand(text) : undefined;
+  const event: ChatEvent = command
+    ? { ...base, kind: 'command', ...command, trigger: triggerOf({ thread, userId: from.userId, id }) }
+    : { ...base, kind: 'message', text, ...(isAddressed ? {} : { isOverheard: true as const }) };
+  return { kind: 'event', from, accountId: sent.from.id, event };
+}
+
+const SLASH = /^\/(countersign|audit)\b\s*([\s\S]*)$/i;
+/** Without a slash, which Teams has only here and there: what the list of commands offers, and nothing that is a sentence. */
+const BARE =
+  /^(?:countersign\s+)?(operations|consents|credentials|settings|accounts|help|link(?:\s+op-[a-z0-9]{8})?)$/i;
+const AUDIT = /^(?:countersign\s+)?audit(?:\s+(op-[a-z0-9]{8}))?$/i;
+
+/** `/audit op-…`, `audit op-…`, `settings`. */
+export function readCommand(
+  text: string,
+): { readonly command: 'countersign' | 'audit'; readonly text: string } | undefined {
+  const [, name, rest = ''] = SLASH.exec(text) ?? [];
+  if (name) return { command: name.toLowerCase() === 'audit' ? 'audit' : 'countersign', text: rest.trim() };
+  const audit = AUDIT.exec(text);
+  if (audit) return { command: 'audit', text: audit[1] ?? '' };
+  const [, words] = BARE.exec(text) ?? [];
+  return words === undefined ? undefined : { command: 'countersign', text: words };
+}
+
+const pressed = z.looseObject({
+  action: z.looseObject({
+    verb: z.string().min(1),
+    data: z.record(z.string(), z.unknown()).default({}),
+  }),
+});
+/** learn.microsoft.com, dialogs, and message extensions with an action command. */
+const DIALOG_STEPS: Readonly<Record<string, 'fetch' | 'submit'>> = {
+  'task/fetch': 'fetch',
+  'task/submit': 'submit',
+  'composeExtension/fetchTask': 'fetch',
+  'composeExtension/submitAction': 'submit',
+};
+const dialogValue = z.looseObject({ data: z.record(z.string(), z.unknown()).nullish() });
+const buttonData = z.looseObject({ value: z.string().default(''), thread: z.string().optional() });
+
+function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
+  const read = pressed.safeParse(sent.value).data;
+  const step = DIALOG_STEPS[sent.name ?? ''];
+  if (step) {
+    const data = dialogValue.safeParse(sent.value).data?.data ?? {};
+    const token = typeof data.connect === 'string' ? data.connect : undefined;
+    return { kind: 'dialog', step, from, accountId: sent.from.id, token, data };
+  }
+  if (sent.name !== 'adaptiveCard/action' || !read) return ignored(`invoke ${(sent.name ?? '').slice(0, 60)}`);
+  const { verb, data } = read.action;
+  const activityId = sent.replyToId ?? undefined;
+  const triggerId = sent.id ?? digestOf([sent.timestamp, verb, data, activityId]);
+  const sameness = digestOf([thread.ref, activityId, from.userId, verb, data]);
+  const base = { kind: 'invoke' as const, from, accountId: sent.from.id, activityId, triggerId, sameness, data };
+  if (verb === CLOSE_VERB) return base;
+  const carried = verb === SUBMIT_VERB ? readCarried(data) : undefined;
+  if (verb === SUBMIT_VERB && !carried) return ignored('an unknown form');
+  const button = buttonData.safeParse(data).data;
+  const of = threadOfClick(carried?.thread ?? button?.thread, thread);
+  // A card that one person was shown by themselves belongs to another thread than the one that it stands in.
+  const isElsewhere = of.ref !== thread.ref;
+  const shown = isElsewhere && activityId ? { shown: `${thread.ref} ${activityId}` } : {};
+  const id = `${carried ? 'form' : 'click'}/${triggerId}`;
+  if (carried) {
+    const { form, value } = carried;
+    const fields = readFields(carried, data);
+    return { ...base, event: { kind: 'form', id, thread: of, from, ...shown, form, value, fields } };
+  }
+  const trigger = triggerOf({ thread: of, userId: from.userId, id: triggerId });
+  return {
+    ...base,
+    event: {
+      ...{ kind: 'action', id, thread: of, from, action: verb, value: button?.value ?? '', trigger },
+      ...shown,
+      ...(activityId && !isElsewhere ? { message: messageRef(thread, activityId) } : {}),
+    },
+  };
+}
+
+/** The thread that the card was made for, which a card in a personal chat may name; else the one that it stands in. */
+function threadOfClick(written: string | undefined, thread: ThreadRef): ThreadRef {
+  if (written === undefined || !thread.ref.startsWith('personal:')) return thread;
+  const named: ThreadRef = { ...thread, ref: written };
+  try {
+    placeOf(named);
+    return named;
+  } catch {
+    return thread; // of another version of ours
+  }
+}
+
+function digestOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+}
