@@ -189,7 +189,7 @@ export async function chooseWay(
   await context.progress.refresh(customerId, seen.threadId);
 }
 
-/** "Show me the steps instead" */
+/** "How to do it by hand" */
 export async function showGuide(
   context: Context,
   customerId: CustomerId,

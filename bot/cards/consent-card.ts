@@ -65,7 +65,7 @@ export function question(operation: Operation, people: Deciders): readonly Block
     ...{ label: 'Choose permissions', style: 'plain', action: 'choose_permissions', value },
     ...to.change,
   };
-  const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
+  const guide: Button = { label: 'How to do it by hand', style: 'plain', action: 'guide', value: operation.id };
   const others = otherWays(operation, people).map(
     (way): Button => ({
       ...{ label: way.label, style: 'plain', action: 'choose_way', value: wayValue(operation, way.id) },

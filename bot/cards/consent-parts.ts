@@ -31,6 +31,7 @@ export function described(operation: Operation, saysModel = true): readonly Bloc
     { kind: 'list', items: granted(operation).map((p) => ({ text: [text(p.words)], detail: p.detail })) },
     { kind: 'text', tone: 'quiet', text: [text(outline(operation))] },
     ...firstHere(operation),
+    ...askedBefore(operation),
     ...(saysModel ? seenByModel(operation) : []),
     ...unencrypted(operation),
     ...replaced(operation),
@@ -57,6 +58,17 @@ function firstHere({ plan, service }: Operation): readonly Block[] {
   return [
     { kind: 'text', text: [bold('First time here: '), text(`is ${place(plan.base)} the address that you mean?`)] },
   ];
+}
+
+/** Two keys where one was meant: whoever approves hears of the other request first. */
+function askedBefore({ twin, plan }: Operation): readonly Block[] {
+  if (!twin) return [];
+  const words: RichText = [
+    text('The same was asked for before: '),
+    code(twin),
+    text(` for ${place(plan.base)} is not over yet. Approve this one as well only if both are wanted.`),
+  ];
+  return [{ kind: 'text', tone: 'warning', text: words }];
 }
 
 /** Said before anybody approves: pictures of the shop's pages may leave for the model's vendor. */

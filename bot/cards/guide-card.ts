@@ -43,7 +43,12 @@ function withLinks(step: string): Span[] {
   return step
     .split(/(https?:\/\/[^\s)]*[^\s).,;:!?])/)
     .filter((part) => part !== '')
-    .map((part) => (/^https?:\/\//.test(part) ? { kind: 'link', text: part, url: part } : text(part)));
+    .map((part) => (/^https?:\/\//.test(part) ? { kind: 'link', text: shortened(part), url: part } : text(part)));
+}
+
+/** An address that fills a form in is longer than anybody reads. */
+function shortened(address: string): string {
+  return address.length > 60 ? `${address.slice(0, 59)}…` : address;
 }
 
 /** What becomes of the request that somebody does by hand. */

@@ -144,7 +144,7 @@ function buttons({ operation, question, mayAnswer }: Asked, standing: Standing):
       : question.kind === 'code'
         ? primary('Enter the code', 'enter_code')
         : primary('I did it, go on', 'go_on');
-  const guide: Button = { label: 'Show me the steps instead', style: 'plain', action: 'guide', value: operation.id };
+  const guide: Button = { label: 'How to do it by hand', style: 'plain', action: 'guide', value: operation.id };
   return { kind: 'actions', buttons: [answer, guide, stopButton(operation)] };
 }
 

@@ -186,7 +186,7 @@ function nextWords(operation: Operation): string {
     return 'end the old key by hand, as above.';
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in ${side}, then ${again}.`;
   if (isForHand(operation))
-    return `make the key by hand: “Show me the steps instead” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;
+    return `make the key by hand: “How to do it by hand” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;
   if (operation.errorCode === 'no_access') return `use an account that may manage ${side}, then ${again}.`;
   if (unseenLabel(operation) !== undefined) return `look at ${side}'s list of keys first, then ${again}.`;
   return `${again}.`;
@@ -221,7 +221,7 @@ function isForHand({ errorCode }: Operation): boolean {
 }
 
 function guide(operation: Operation): Button {
-  return { label: 'Show me the steps instead', style: 'primary', action: 'guide', value: operation.id };
+  return { label: 'How to do it by hand', style: 'primary', action: 'guide', value: operation.id };
 }
 
 function trail(operation: Operation, style: 'primary' | 'plain'): Button {

@@ -19,7 +19,7 @@ import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
-import { type OperationState, parseState } from './states.ts';
+import { isEnd, type OperationState, parseState, STATES } from './states.ts';
 
 /** One request for one operation type on one target, with all that people are shown of it. */
 export interface Operation {
@@ -63,6 +63,8 @@ export interface Operation {
   /** The operation that this one tries again, and the one that tries this one again. */
   readonly retryOf: OperationId | null;
   readonly retriedAs: OperationId | null;
+  /** While it waits for approval: the oldest other one that is asked for the same at the same place and is not over. */
+  readonly twin: OperationId | null;
   readonly result: OperationResult | null;
   readonly errorCode: string | null;
   /** Of a denied one: why it was denied, as long as these words are on record. */
@@ -134,6 +136,7 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
     hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
     heldBy: row.heldBy ? await member(row.heldBy) : null,
     retryOf: row.retryOf as OperationId | null, // by foreign key
+    twin: row.status === 'awaiting_consent' ? await twinOf(tx, row) : null,
     retriedAs: row.completedAt ? await retryOf(tx, customerId, id) : null,
     result: row.result === null ? null : operationResult.parse(row.result),
     errorCode: row.errorCode,
@@ -149,6 +152,17 @@ async function retryOf(tx: Transaction, customerId: CustomerId, id: OperationId)
   const where = { customerId_retryOf: { customerId, retryOf: id } };
   const row = await tx.operation.findUnique({ where, select: { id: true } });
   return row && (row.id as OperationId); // an operation's own id
+}
+
+async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
+  const { customerId, id, service, operation, target } = row;
+  const open = { status: { notIn: STATES.filter(isEnd) }, id: { not: id }, createdAt: { lt: row.createdAt } };
+  const other = await tx.operation.findFirst({
+    where: { customerId, service, operation, target, ...open },
+    orderBy: { createdAt: 'asc' },
+    select: { id: true },
+  });
+  return other && (other.id as OperationId); // an operation's own id
 }
 
 /** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */

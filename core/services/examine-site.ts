@@ -89,6 +89,6 @@ export async function signIn({ get }: Site): Promise<Finding> {
   if (status === 200 && body.includes('user_login') && body.includes('user_pass'))
     return good('Its sign-in page is where WordPress has it.');
   return bad(
-    `Its sign-in page is not at /wp-login.php, or not open to everybody (${status}). I can't sign in there; “Show me the steps instead” lists how it is done by hand.`,
+    `Its sign-in page is not at /wp-login.php, or not open to everybody (${status}). I can't sign in there; “How to do it by hand” lists how it is done by hand.`,
   );
 }

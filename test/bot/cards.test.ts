@@ -142,7 +142,7 @@ describe('a consent card about several', () => {
       'one is denied',
       { state: 'denied', decidedBy: approver },
       {},
-      ['Approve', 'Deny', 'Choose permissions', 'Do it for me', 'Show me the steps instead', 'Withdraw'],
+      ['Approve', 'Deny', 'Choose permissions', 'Do it for me', 'How to do it by hand', 'Withdraw'],
     ],
     [
       'one runs and the other one waits for its key',
@@ -208,7 +208,7 @@ describe('consent card', () => {
     {
       title: 'waiting for approval',
       operation: open,
-      buttons: ['Approve', 'Deny', 'Choose permissions', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+      buttons: ['Approve', 'Deny', 'Choose permissions', BY_HAND, 'How to do it by hand', 'Withdraw'],
     },
     {
       title: 'waiting for the sign-in',
@@ -249,20 +249,28 @@ describe('consent card', () => {
     expect(text).toContain('Asked by Merchant');
   });
 
+  test('says of an earlier request for the same that is not over', () => {
+    const earlier = 'op-earlier1' as never;
+    expect(said(card(operationWith({ twin: earlier })))).toContain(
+      'The same was asked for before: op-earlier1 for shop.example.com is not over yet. Approve this one as well only if both are wanted.',
+    );
+    expect(said(card(open))).not.toContain('asked for before');
+  });
+
   test('leaves out what is not asked for', () => {
     expect(said(card(open))).not.toContain('may change');
   });
 
   test('offers no approval while nobody may approve', () => {
     expect(labels(card(open, [], 'nobody'))).toEqual([
-      ...['Choose approvers', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+      ...['Choose approvers', BY_HAND, 'How to do it by hand', 'Withdraw'],
     ]);
     expect(said(card(open, [], 'nobody'))).toContain('Nobody may approve this yet. Admin can choose who does.');
   });
 
   test('says who it takes when nobody else may approve than who asked', () => {
     expect(labels(card(open, [], 'own'))).toEqual([
-      ...['Choose approvers', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+      ...['Choose approvers', BY_HAND, 'How to do it by hand', 'Withdraw'],
     ]);
     expect(said(card(open, [], 'own'))).toContain(
       'Nobody can approve this as things stand: Merchant, who asked for it, is the only one who may, and nobody approves their own request. Admin can choose somebody else, with /countersign settings.',
@@ -273,7 +281,7 @@ describe('consent card', () => {
     const anna = memberNamed('Anna', '6', ['merchant', 'approver']);
     const audiences = (shown: Card) =>
       Object.fromEntries(buttonsOf(shown).map((b) => [b.label, b.for?.map(({ name }) => name) ?? 'everybody']));
-    const guide = { 'Show me the steps instead': 'everybody', Withdraw: ['Merchant'] };
+    const guide = { 'How to do it by hand': 'everybody', Withdraw: ['Merchant'] };
     const byHand = { [BY_HAND]: ['Merchant', 'Approver'] };
     expect(audiences(card(open))).toEqual({
       ...byHand,
@@ -330,7 +338,7 @@ describe('consent card', () => {
       /Approver added “[^”]+”, which Merchant did not ask for\. So somebody other than Approver has to approve\./,
     );
     expect(labels(card(widened, [], 'own'))).toEqual([
-      ...['Choose approvers', 'Choose permissions', BY_HAND, 'Show me the steps instead', 'Withdraw'],
+      ...['Choose approvers', 'Choose permissions', BY_HAND, 'How to do it by hand', 'Withdraw'],
     ]);
   });
 
@@ -438,16 +446,16 @@ describe('question card', () => {
   const withdrawn = { closed: 'withdrawn', closedAt: NOW } as const;
 
   test.each([
-    ['waiting_for_human', {}, 'Merchant: get the code', ['Enter the code', 'Show me the steps instead', 'Stop']],
+    ['waiting_for_human', {}, 'Merchant: get the code', ['Enter the code', 'How to do it by hand', 'Stop']],
     [
       'waiting_for_human',
       { kind: 'help' },
       'look at the picture',
-      ['I did it, go on', 'Show me the steps instead', 'Stop'],
+      ['I did it, go on', 'How to do it by hand', 'Stop'],
     ],
     // The operation as it was read a moment before the question: whoever is called by the first showing reads what is so.
-    ['in_progress', {}, 'Merchant: get the code', ['Enter the code', 'Show me the steps instead', 'Stop']],
-    ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'Show me the steps instead', 'Stop']],
+    ['in_progress', {}, 'Merchant: get the code', ['Enter the code', 'How to do it by hand', 'Stop']],
+    ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'How to do it by hand', 'Stop']],
     ['queued', answered, `Code entered by Approver at ${NOW.toISOString()}`, []],
     ['in_progress', { ...answered, kind: 'help' }, 'Answered by Approver', []],
     ['queued', takenUp, 'Nobody answered in time; taken up again by Approver at', []],
@@ -500,7 +508,7 @@ describe('question card', () => {
       operationWith({ state: 'failed', errorCode: 'captcha', errorMessage: 'It shows one.' }),
       record,
     );
-    expect(labels(card)).toEqual(['Show me the steps instead', 'Audit trail']);
+    expect(labels(card)).toEqual(['How to do it by hand', 'Audit trail']);
     expect(said(card)).toContain('make the key by hand');
   });
 });

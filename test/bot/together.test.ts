@@ -369,7 +369,7 @@ describe('“One at a time”', () => {
       [],
     ]);
     expect(woo && labels(woo)).toEqual(
-      expect.arrayContaining(['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead', 'Withdraw']),
+      expect.arrayContaining(['Approve', 'Deny', 'Choose permissions', 'How to do it by hand', 'Withdraw']),
     );
     expect(stripe && labels(stripe)).toEqual(expect.arrayContaining(['Approve', 'Do it for me', 'Withdraw']));
     if (!stripe) return;
@@ -401,7 +401,7 @@ describe('when one of them is decided by itself the card follows', () => {
     const card = scene.card();
     expect(wordsOf(card)).toContain(words);
     expect(labels(card)).toEqual(
-      expect.arrayContaining(['Approve', 'Deny', 'Choose permissions', 'Show me the steps instead']),
+      expect.arrayContaining(['Approve', 'Deny', 'Choose permissions', 'How to do it by hand']),
     );
     expect(labels(card)).not.toContain('Approve both');
     await scene.press(scene.shop.approver, scene.button('Approve'));

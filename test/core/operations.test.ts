@@ -84,6 +84,18 @@ describe('a request', () => {
     expect(row?.plan).toBe(planText(operation.plan));
   });
 
+  test('names the earlier one that asks for the same and is not over, and no other', async () => {
+    const base = 'https://twice.example.com';
+    const about = { origin: base, base };
+    const first = await requestOperation(core, shop, about);
+    const second = await requestOperation(core, shop, about);
+    const elsewhere = await requestOperation(core, shop, { origin: 'https://once.example.com', base: 'https://once.example.com' });
+    expect([first.twin, second.twin, elsewhere.twin]).toEqual([null, first.id, null]);
+    expect((await look(core, first)).twin).toBeNull();
+    await move(first, { from: ['awaiting_consent'], to: 'cancelled' });
+    expect((await look(core, second)).twin).toBeNull();
+  });
+
   test('is whole or not there: an unknown thread leaves nothing behind', async () => {
     const before = await sql(testDatabase.adminUrl, 'SELECT id FROM autonomous_operations');
     const jobs = await sql(testDatabase.adminUrl, 'SELECT id FROM pgboss.job');

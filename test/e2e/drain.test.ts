@@ -5,6 +5,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { type Core, installShop, kinds, look, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { IS_WHOLE } from '../support/whole.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 const RUN_MS = 90_000;
@@ -90,7 +91,8 @@ test(
   4 * RUN_MS,
 );
 
-test(
+if (IS_WHOLE)
+ test(
   'SIGTERM at a step that does not come to its end lets go of it in time, and nothing is made twice',
   async () => {
     const worker = await start();
@@ -149,7 +151,8 @@ function browsersOf(pid: number): readonly string[] {
   });
 }
 
-test.runIf(process.platform === 'linux')(
+if (IS_WHOLE && process.platform === 'linux')
+ test(
   'whoever takes over from a frozen one on the same machine ends its browser, and when it thaws it does nothing any more',
   async () => {
     const worker = await start();

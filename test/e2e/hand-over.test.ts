@@ -353,7 +353,7 @@ describe('A shop with a CAPTCHA', () => {
       const id = await begin();
       const end = await seen(merchant, 'was not set up', RUN_MS);
       expect(await end.innerText()).toMatch(/shows a CAPTCHA, which asks for a person and which I never solve/);
-      await press(merchant, 'Show me the steps instead');
+      await press(merchant, 'How to do it by hand');
       await seen(merchant, 'by hand');
       expect(keysOf(id)).toEqual([]);
       expect(signIns()).toEqual([]);

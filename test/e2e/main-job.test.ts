@@ -218,7 +218,7 @@ describe('deciding', () => {
   it('shows the steps for doing it by hand, and leaves the request open', async () => {
     await people.begin('Merchant', request());
     const id = await operationIdIn(merchant);
-    await press(merchant, 'Show me the steps instead');
+    await press(merchant, 'How to do it by hand');
     const guide = await seen(admin, `Create a WooCommerce API key for ${host()}, by hand`);
     expect(await guide.innerText()).toMatch(/Press “Generate API key”, once\.[\s\S]*Keep the key out of chat/);
     expect(await stateOf(id)).toBe('awaiting_consent');

@@ -170,6 +170,7 @@ describe('a key that its owner makes', () => {
   );
 });
 
+if (IS_WHOLE)
 describe('another way', () => {
   const signIn = async (account: PracticeStripe) => {
     const form = await follow(merchant, 'Open the one-time page');
@@ -225,7 +226,6 @@ describe('another way', () => {
     2 * RUN_MS,
   );
 
-  if (IS_WHOLE)
     it(
       'makes no key where the pages are in the other mode than the approved one',
       async () => {
@@ -241,7 +241,6 @@ describe('another way', () => {
       2 * RUN_MS,
     );
 
-  if (IS_WHOLE)
     it('can be left again before anybody has approved', async () => {
       await chosen(practice);
       await press(merchant, 'I make the key myself');

@@ -235,6 +235,7 @@ await withWordPress('WordPress', (packages) => {
       );
   });
 
+  if (IS_WHOLE)
   describe('when the worker is killed in the middle of the click that makes the password', () => {
     let project: Project;
     let demo: DemoProcess;
@@ -268,7 +269,7 @@ await withWordPress('WordPress', (packages) => {
     const stateOf = async (id: string) =>
       (await admin.query('SELECT status, error_code FROM autonomous_operations WHERE id = $1', [id])).rows[0];
 
-    it.each([{ way: undefined }, ...(IS_WHOLE ? [{ way: AUTHORIZE }] : [])])(
+    it.each([{ way: undefined }, { way: AUTHORIZE }])(
       'and WordPress has made it: makes no second one, and names the one that is left ($way)',
       async ({ way }) => {
         site.plug('answer-held');
@@ -283,7 +284,6 @@ await withWordPress('WordPress', (packages) => {
       3 * RUN_MS,
     );
 
-    if (IS_WHOLE)
       it(
         'and WordPress makes it only after another worker has looked for it: makes no second one either',
         async () => {

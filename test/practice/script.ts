@@ -64,7 +64,7 @@ async function converse(stage: Stage, sentence: string, signIn: { user: string; 
   const question = card(merchant, 'such as “shop.example.com”');
   const consent = merchant
     .getByRole('article')
-    .filter({ has: merchant.getByRole('button', { name: 'Show me the steps instead' }) });
+    .filter({ has: merchant.getByRole('button', { name: 'How to do it by hand' }) });
   const several = merchant.getByRole('button', { name: 'One at a time' });
   const other = merchant.getByRole('article', { name: /^Countersign/ }).filter({ hasText: /Nothing was done|I can't/ });
   await first(consent, question, several, other);

@@ -105,6 +105,7 @@ export function operationWith(changes: Partial<Operation> = {}, about: About = {
     hold: null,
     heldBy: null,
     retryOf: null,
+    twin: null,
     retriedAs: null,
     result: null,
     errorCode: null,
