@@ -447,12 +447,7 @@ describe('question card', () => {
 
   test.each([
     ['waiting_for_human', {}, 'Merchant: get the code', ['Enter the code', 'How to do it by hand', 'Stop']],
-    [
-      'waiting_for_human',
-      { kind: 'help' },
-      'look at the picture',
-      ['I did it, go on', 'How to do it by hand', 'Stop'],
-    ],
+    ['waiting_for_human', { kind: 'help' }, 'look at the picture', ['I did it, go on', 'How to do it by hand', 'Stop']],
     // The operation as it was read a moment before the question: whoever is called by the first showing reads what is so.
     ['in_progress', {}, 'Merchant: get the code', ['Enter the code', 'How to do it by hand', 'Stop']],
     ['paused', lapsed, 'Nobody answered in time at', ['Go on', 'How to do it by hand', 'Stop']],

@@ -89,7 +89,10 @@ describe('a request', () => {
     const about = { origin: base, base };
     const first = await requestOperation(core, shop, about);
     const second = await requestOperation(core, shop, about);
-    const elsewhere = await requestOperation(core, shop, { origin: 'https://once.example.com', base: 'https://once.example.com' });
+    const elsewhere = await requestOperation(core, shop, {
+      origin: 'https://once.example.com',
+      base: 'https://once.example.com',
+    });
     expect([first.twin, second.twin, elsewhere.twin]).toEqual([null, first.id, null]);
     expect((await look(core, first)).twin).toBeNull();
     await move(first, { from: ['awaiting_consent'], to: 'cancelled' });

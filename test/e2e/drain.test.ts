@@ -92,25 +92,25 @@ test(
 );
 
 if (IS_WHOLE)
- test(
-  'SIGTERM at a step that does not come to its end lets go of it in time, and nothing is made twice',
-  async () => {
-    const worker = await start();
-    const operation = await queued();
-    const hold = shop.holdGenerate();
-    await isAtStep(operation, GENERATE_STEP);
-    worker.signal('SIGTERM');
-    const stoppedAt = performance.now();
-    expect(await worker.ended).toBe(0);
-    expect(performance.now() - stoppedAt).toBeLessThan(20_000);
-    expect([await jobOf(operation), keysOf(operation)]).toEqual([{ state: 'retry' }, []]);
-    hold.isHeld = false;
-    await start();
-    await until(async () => (await look(core, operation)).state === 'completed');
-    expect(keysOf(operation)).toHaveLength(1);
-  },
-  4 * RUN_MS,
-);
+  test(
+    'SIGTERM at a step that does not come to its end lets go of it in time, and nothing is made twice',
+    async () => {
+      const worker = await start();
+      const operation = await queued();
+      const hold = shop.holdGenerate();
+      await isAtStep(operation, GENERATE_STEP);
+      worker.signal('SIGTERM');
+      const stoppedAt = performance.now();
+      expect(await worker.ended).toBe(0);
+      expect(performance.now() - stoppedAt).toBeLessThan(20_000);
+      expect([await jobOf(operation), keysOf(operation)]).toEqual([{ state: 'retry' }, []]);
+      hold.isHeld = false;
+      await start();
+      await until(async () => (await look(core, operation)).state === 'completed');
+      expect(keysOf(operation)).toHaveLength(1);
+    },
+    4 * RUN_MS,
+  );
 
 test(
   'a second SIGTERM ends it at once',
@@ -152,25 +152,25 @@ function browsersOf(pid: number): readonly string[] {
 }
 
 if (IS_WHOLE && process.platform === 'linux')
- test(
-  'whoever takes over from a frozen one on the same machine ends its browser, and when it thaws it does nothing any more',
-  async () => {
-    const worker = await start();
-    const operation = await queued();
-    const hold = shop.holdGenerate();
-    await isAtStep(operation, GENERATE_STEP);
-    expect(browsersOf(worker.pid)).toHaveLength(1);
-    worker.signal('SIGSTOP');
-    await start(); // is given the job once the heartbeat is missed
-    await until(() => browsersOf(worker.pid).length === 0);
-    hold.isHeld = false;
-    await until(async () => (await look(core, operation)).state === 'completed');
-    const before = shop.requests.length;
-    worker.signal('SIGCONT');
-    worker.signal('SIGTERM');
-    await worker.ended;
-    expect(shop.requests.slice(before)).toEqual([]);
-    expect(keysOf(operation)).toHaveLength(1);
-  },
-  4 * RUN_MS,
-);
+  test(
+    'whoever takes over from a frozen one on the same machine ends its browser, and when it thaws it does nothing any more',
+    async () => {
+      const worker = await start();
+      const operation = await queued();
+      const hold = shop.holdGenerate();
+      await isAtStep(operation, GENERATE_STEP);
+      expect(browsersOf(worker.pid)).toHaveLength(1);
+      worker.signal('SIGSTOP');
+      await start(); // is given the job once the heartbeat is missed
+      await until(() => browsersOf(worker.pid).length === 0);
+      hold.isHeld = false;
+      await until(async () => (await look(core, operation)).state === 'completed');
+      const before = shop.requests.length;
+      worker.signal('SIGCONT');
+      worker.signal('SIGTERM');
+      await worker.ended;
+      expect(shop.requests.slice(before)).toEqual([]);
+      expect(keysOf(operation)).toHaveLength(1);
+    },
+    4 * RUN_MS,
+  );

@@ -171,60 +171,60 @@ describe('a key that its owner makes', () => {
 });
 
 if (IS_WHOLE)
-describe('another way', () => {
-  const signIn = async (account: PracticeStripe) => {
-    const form = await follow(merchant, 'Open the one-time page');
-    await form.getByLabel('E-mail address', { exact: true }).fill(account.email);
-    await form.getByLabel('Password', { exact: true }).fill(account.password);
-    await form.getByRole('button', { name: 'Send it to the vault' }).click();
-    await form.getByRole('heading', { name: 'Thank you' }).waitFor();
-    await form.close();
-  };
-  const enterCode = async () => {
-    await press(merchant, 'Enter the code');
-    const code = await follow(merchant, 'Open the one-time page');
-    await code.getByRole('textbox', { name: 'Code' }).fill(withCode.oneTimeCode ?? '');
-    await code.getByRole('button', { name: 'Send the code' }).click();
-    await code.getByText('The worker goes on now.').waitFor();
-    await code.close();
-  };
-  const chosen = async (account: PracticeStripe) => {
-    await people.begin('Merchant', `set up Stripe for ${account.origin}`);
-    await press(merchant, 'Do it for me');
-    await seen(approver, /Sign in to your Stripe dashboard/);
-  };
+  describe('another way', () => {
+    const signIn = async (account: PracticeStripe) => {
+      const form = await follow(merchant, 'Open the one-time page');
+      await form.getByLabel('E-mail address', { exact: true }).fill(account.email);
+      await form.getByLabel('Password', { exact: true }).fill(account.password);
+      await form.getByRole('button', { name: 'Send it to the vault' }).click();
+      await form.getByRole('heading', { name: 'Thank you' }).waitFor();
+      await form.close();
+    };
+    const enterCode = async () => {
+      await press(merchant, 'Enter the code');
+      const code = await follow(merchant, 'Open the one-time page');
+      await code.getByRole('textbox', { name: 'Code' }).fill(withCode.oneTimeCode ?? '');
+      await code.getByRole('button', { name: 'Send the code' }).click();
+      await code.getByText('The worker goes on now.').waitFor();
+      await code.close();
+    };
+    const chosen = async (account: PracticeStripe) => {
+      await people.begin('Merchant', `set up Stripe for ${account.origin}`);
+      await press(merchant, 'Do it for me');
+      await seen(approver, /Sign in to your Stripe dashboard/);
+    };
 
-  it(
-    'is a button on the card: the worker asks for the code after the password and for the one after “Create key”, and makes one key with exactly the approved rows',
-    async () => {
-      await chosen(withCode);
-      const id = await operationIdIn(merchant);
-      const card = await seen(approver, 'Create a Stripe restricted key');
-      expect(await card.innerText()).toMatch(
-        /Tell Stripe that the key powers an integration of your own[\s\S]*22 steps/,
-      );
-      const back = (page: Page) => page.getByRole('button', { name: 'I make the key myself' }).count();
-      expect(await Promise.all([approver, merchant, people.page('Admin')].map(back))).toEqual([1, 1, 0]);
-      await approve();
-      await signIn(withCode);
-      await seen(merchant, /Waiting for you: a one-time code · step 5 of 22/, RUN_MS);
-      await enterCode();
-      await seen(merchant, /Waiting for you: a one-time code · step 21 of 22/, RUN_MS);
-      expect(withCode.keys()).toEqual([]);
-      await enterCode();
-      const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
-      expect(await result.innerText()).toMatch(
-        /Stripe answered 200 in test mode[\s\S]*22 steps[\s\S]*the sign-in was deleted/,
-      );
-      const raks = ['balance', 'charge', 'customer', 'payment_intent', 'product', 'plan'].map(
-        (name) => `rak_${name}_read`,
-      );
-      expect(withCode.keys()).toMatchObject([{ name: `Countersign ${id}`, mode: 'test' }]);
-      expect(withCode.keys()[0]?.raks.toSorted()).toEqual(raks.toSorted());
-      for (const page of [merchant, approver]) expect(await page.content()).not.toContain(withCode.keys()[0]?.value);
-    },
-    2 * RUN_MS,
-  );
+    it(
+      'is a button on the card: the worker asks for the code after the password and for the one after “Create key”, and makes one key with exactly the approved rows',
+      async () => {
+        await chosen(withCode);
+        const id = await operationIdIn(merchant);
+        const card = await seen(approver, 'Create a Stripe restricted key');
+        expect(await card.innerText()).toMatch(
+          /Tell Stripe that the key powers an integration of your own[\s\S]*22 steps/,
+        );
+        const back = (page: Page) => page.getByRole('button', { name: 'I make the key myself' }).count();
+        expect(await Promise.all([approver, merchant, people.page('Admin')].map(back))).toEqual([1, 1, 0]);
+        await approve();
+        await signIn(withCode);
+        await seen(merchant, /Waiting for you: a one-time code · step 5 of 22/, RUN_MS);
+        await enterCode();
+        await seen(merchant, /Waiting for you: a one-time code · step 21 of 22/, RUN_MS);
+        expect(withCode.keys()).toEqual([]);
+        await enterCode();
+        const result = await seen(merchant, /Done in .* Stripe is connected/, RUN_MS);
+        expect(await result.innerText()).toMatch(
+          /Stripe answered 200 in test mode[\s\S]*22 steps[\s\S]*the sign-in was deleted/,
+        );
+        const raks = ['balance', 'charge', 'customer', 'payment_intent', 'product', 'plan'].map(
+          (name) => `rak_${name}_read`,
+        );
+        expect(withCode.keys()).toMatchObject([{ name: `Countersign ${id}`, mode: 'test' }]);
+        expect(withCode.keys()[0]?.raks.toSorted()).toEqual(raks.toSorted());
+        for (const page of [merchant, approver]) expect(await page.content()).not.toContain(withCode.keys()[0]?.value);
+      },
+      2 * RUN_MS,
+    );
 
     it(
       'makes no key where the pages are in the other mode than the approved one',
@@ -248,7 +248,7 @@ describe('another way', () => {
       await approve();
       await (await follow(merchant, 'Open the one-time page')).getByLabel('Restricted key', { exact: true }).waitFor();
     });
-});
+  });
 
 describe('asking', () => {
   it('needs no address, and says so to whoever names another one', async () => {

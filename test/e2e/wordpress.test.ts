@@ -236,53 +236,53 @@ await withWordPress('WordPress', (packages) => {
   });
 
   if (IS_WHOLE)
-  describe('when the worker is killed in the middle of the click that makes the password', () => {
-    let project: Project;
-    let demo: DemoProcess;
-    let admin: pg.Pool;
+    describe('when the worker is killed in the middle of the click that makes the password', () => {
+      let project: Project;
+      let demo: DemoProcess;
+      let admin: pg.Pool;
 
-    beforeAll(async () => {
-      project = await throwawayProject();
-      demo = await startDemoProcess(project, { shopHost: site.host });
-      admin = new pg.Pool({ connectionString: asAdmin(demo.databaseUrl), max: 1 });
-      admin.on('error', () => {}); // the server ends before the pool does when a test failed
-      people = await openPeople(demo.chatUrl);
-      [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
-      await appoint({ sql: async (text, values = []) => (await admin.query(text, [...values])).rows }, ['approver']);
-    });
-    afterAll(async () => {
-      await people?.close();
-      await admin?.end();
-      await demo?.interrupt().catch(() => removeAbandonedServer(project.postgresDir));
-      project?.remove();
-    });
+      beforeAll(async () => {
+        project = await throwawayProject();
+        demo = await startDemoProcess(project, { shopHost: site.host });
+        admin = new pg.Pool({ connectionString: asAdmin(demo.databaseUrl), max: 1 });
+        admin.on('error', () => {}); // the server ends before the pool does when a test failed
+        people = await openPeople(demo.chatUrl);
+        [merchant, approver] = [people.page('Merchant'), people.page('Approver')];
+        await appoint({ sql: async (text, values = []) => (await admin.query(text, [...values])).rows }, ['approver']);
+      });
+      afterAll(async () => {
+        await people?.close();
+        await admin?.end();
+        await demo?.interrupt().catch(() => removeAbandonedServer(project.postgresDir));
+        project?.remove();
+      });
 
-    /** As the kernel's out-of-memory killer does it; then the same data are taken up by another process. */
-    async function killAndStart(): Promise<void> {
-      const thread = merchant.url();
-      await demo.kill();
-      await expect.poll(() => runningOf(project).programs, { timeout: 10_000 }).toEqual([]);
-      demo = await startDemoProcess(project, { shopHost: site.host });
-      people.moveTo(demo.chatUrl);
-      await people.open(thread);
-    }
-    const stateOf = async (id: string) =>
-      (await admin.query('SELECT status, error_code FROM autonomous_operations WHERE id = $1', [id])).rows[0];
+      /** As the kernel's out-of-memory killer does it; then the same data are taken up by another process. */
+      async function killAndStart(): Promise<void> {
+        const thread = merchant.url();
+        await demo.kill();
+        await expect.poll(() => runningOf(project).programs, { timeout: 10_000 }).toEqual([]);
+        demo = await startDemoProcess(project, { shopHost: site.host });
+        people.moveTo(demo.chatUrl);
+        await people.open(thread);
+      }
+      const stateOf = async (id: string) =>
+        (await admin.query('SELECT status, error_code FROM autonomous_operations WHERE id = $1', [id])).rows[0];
 
-    it.each([{ way: undefined }, { way: AUTHORIZE }])(
-      'and WordPress has made it: makes no second one, and names the one that is left ($way)',
-      async ({ way }) => {
-        site.plug('answer-held');
-        const id = await begin(site, site.admin, way);
-        await expect.poll(async () => (await made(site, id)).length, { timeout: RUN_MS }).toBe(1);
-        await killAndStart();
-        site.unplug('answer-held');
-        expect(await notSetUp(site)).toContain(`just after a key named “Countersign ${id}” was made`);
-        expect(await stateOf(id)).toEqual({ status: 'failed', error_code: 'effect_unsure' });
-        expect(await made(site, id)).toHaveLength(1);
-      },
-      3 * RUN_MS,
-    );
+      it.each([{ way: undefined }, { way: AUTHORIZE }])(
+        'and WordPress has made it: makes no second one, and names the one that is left ($way)',
+        async ({ way }) => {
+          site.plug('answer-held');
+          const id = await begin(site, site.admin, way);
+          await expect.poll(async () => (await made(site, id)).length, { timeout: RUN_MS }).toBe(1);
+          await killAndStart();
+          site.unplug('answer-held');
+          expect(await notSetUp(site)).toContain(`just after a key named “Countersign ${id}” was made`);
+          expect(await stateOf(id)).toEqual({ status: 'failed', error_code: 'effect_unsure' });
+          expect(await made(site, id)).toHaveLength(1);
+        },
+        3 * RUN_MS,
+      );
 
       it(
         'and WordPress makes it only after another worker has looked for it: makes no second one either',
@@ -301,5 +301,5 @@ await withWordPress('WordPress', (packages) => {
         },
         3 * RUN_MS,
       );
-  });
+    });
 });
