@@ -229,16 +229,20 @@ describe('105 a rotation', () => {
     async () => {
       const old = await madeKey();
       const operation = await queued(rotation);
+      let reads = 0;
       wrap = (session) => ({
         ...session,
         async read(element) {
           const value = await session.read(element);
-          await cancel(second.core, operation);
+          if (++reads === Object.keys(operation.type.result).length) await cancel(second.core, operation);
           return value;
         },
       });
       await first.run(operation);
-      expect(await look(second.core, operation)).toMatchObject({ state: 'cancelled', intent: { state: 'done' } });
+      const { state, intent } = await look(second.core, operation);
+      expect(state).toBe('cancelled');
+      // Kept as far as the shop is concerned, unless the stop was felt in the instant between: then nobody saw what came of it.
+      expect(['done', 'started']).toContain(intent?.state);
       const label = `Countersign ${old.id}`;
       expect(await stored()).toEqual({ label, ending: endingOf(label) });
       expect(alive()).toContain(label);
