@@ -18,6 +18,10 @@ export const LIMITS = {
   inputText: 3_000,
   /** People to choose from; whoever isn't among them is found by typing a name. */
   people: 40,
+  /** Channels to choose from. */
+  channels: 60,
+  /** People who may have a view of their own of one card (learn.microsoft.com, up to date cards: 60). */
+  views: 60,
 } as const;
 
 /** How much of each part of a card is shown, tried in this order until the card is small enough. */
