@@ -52,6 +52,12 @@ async function install(context: Context, by: Person): Promise<void> {
   const { workspaceId } = by;
   const { directory, customers, database, audit, log } = context;
   if (await directory.customerOfWorkspace('teams', workspaceId)) return;
+  // Teams lets guests add apps here and there.
+  const { kind: standing } = await context.chat('teams').standing(by);
+  if (standing !== 'member') {
+    log.warn({ workspaceId, standing }, 'Teams: whoever added the app first is no member of the organisation');
+    return;
+  }
   const name = `Microsoft 365 ${workspaceId.slice(0, 8)}`;
   const customerId = await customers.install({ platform: 'teams', workspaceId, name }, by);
   log.info({ workspaceId, admin: by.userId }, 'Teams: the organisation is new, and this is its first admin');

@@ -4,6 +4,7 @@ import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { VIEW_VERB } from './cards.ts';
 import { CHANNEL } from './config.ts';
 import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
+import { clip, LIMITS } from './limits.ts';
 import { readText } from './text.ts';
 import { messageRef, type Place, placeOf, type Scope, threadRef, triggerOf } from './thread.ts';
 
@@ -173,7 +174,7 @@ function personOf({ aadObjectId, id, name }: Account, workspaceId: string): Pers
   if (aadObjectId === undefined && DIRECTORY_ID.test(id)) return undefined;
   const userId = directoryId(aadObjectId ?? id);
   return /^[\w.:@-]{1,200}$/.test(userId)
-    ? { platform: 'teams', workspaceId, userId, name: name || userId }
+    ? { platform: 'teams', workspaceId, userId, name: clip(name || userId, LIMITS.name) }
     : undefined;
 }
 

@@ -16,6 +16,8 @@ export const LIMITS = {
   buttonsInRow: 5,
   buttons: 20,
   inputText: 3_000,
+  /** Of somebody, as it is kept and shown; Microsoft's directory takes 256. */
+  name: 200,
   /** People to choose from; whoever isn't among them is found by typing a name. */
   people: 40,
   /** Channels to choose from. */

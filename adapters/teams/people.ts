@@ -2,7 +2,7 @@ import type { Person, Standing } from '../../core/ports/chat.ts';
 import { directoryId } from './activity.ts';
 import type { Api, ConnectorMember } from './api.ts';
 import { unknownReference } from './errors.ts';
-import { LIMITS } from './limits.ts';
+import { clip, LIMITS } from './limits.ts';
 import { type Place, teamsPerson, withoutThread } from './thread.ts';
 
 /** Who somebody is, by Teams' own word. */
@@ -59,7 +59,7 @@ export function createPeople(api: Api): People {
 
   function personOf(workspaceId: string, { id, aadObjectId, objectId, name }: ConnectorMember): Person {
     const userId = directoryId(aadObjectId ?? objectId ?? id);
-    return { platform: 'teams', workspaceId, userId, name: name || userId };
+    return { platform: 'teams', workspaceId, userId, name: clip(name || userId, LIMITS.name) };
   }
 
   return {

@@ -276,6 +276,11 @@ describe('what people write', () => {
     expect(heard.at(-1)?.from.userId).toBe(teams.merchant.userId);
   });
 
+  test('comes with a name that people can read, however long Teams says it is', async () => {
+    await write('hello', { from: { id: '29:x', aadObjectId: teams.merchant.userId, name: 'Ana '.repeat(10_000) } });
+    expect(heard.at(-1)?.from.name.length).toBeLessThanOrEqual(200);
+  });
+
   test('is read at once, however long it is and however often it names us', async () => {
     const began = performance.now();
     const named = Array.from({ length: 1_500 }, (_, index) => ({ ...us, text: `<at>${index}</at>` }));

@@ -66,6 +66,13 @@ async function ask(place?: string): Promise<{ thread: ThreadRef; id: string; car
 describe('Teams', () => {
   it('makes whoever adds the app the first admin, and asks them who may approve', async () => {
     const place = program.server.personalChat(admin.userId);
+    // A guest who was faster, and somebody of whom Teams says nothing now, are nobody's admin.
+    const guest = { aadObjectId: outsider.userId, name: outsider.name };
+    program.server.users.set(outsider.userId, { ...guest, userRole: 'guest' });
+    const byGuest = program.hands.activity(outsider, CHANNEL, { type: 'installationUpdate', action: 'add' });
+    expect((await program.server.deliver(byGuest)).status).toBe(200);
+    program.server.users.set(outsider.userId, guest);
+    expect(await program.sql('SELECT count(*)::int AS n FROM customers')).toEqual([{ n: 0 }]);
     const added = program.hands.activity(admin, place, { type: 'installationUpdate', action: 'add' });
     expect((await program.server.deliver(added)).status).toBe(200);
     expect(await program.sql("SELECT user_id, roles FROM members WHERE 'admin' = ANY (roles)")).toEqual([
