@@ -60,7 +60,9 @@ export function createClicks(deps: ClicksDeps): Clicks {
     };
     if (!event) return asShown({ kind: 'card', card: render(CLOSED) });
     const name = activityId === undefined ? undefined : nameOf(place, activityId);
-    const { answer, end } = replies.begin({ triggerId, userId: from.userId, thread: event.thread.ref, card: name });
+    const { answer, end } = replies.begin({
+      ...{ triggerId, userId: from.userId, thread: event.thread.ref, card: name, isForm: event.kind === 'form' },
+    });
     const late = wait(LONGEST_MS, { kind: 'words', words: LATE } satisfies Answer, { ref: false });
     const done = hand(event).then(
       async (reply): Promise<Answer> => {

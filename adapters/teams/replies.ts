@@ -19,6 +19,8 @@ export interface Pressed {
   readonly thread: string;
   /** The card that was pressed, by `cardName`. */
   readonly card: string | undefined;
+  /** It is a form that was sent: the card comes back in its place, so that words go elsewhere. */
+  readonly isForm: boolean;
 }
 
 /** Clicks that wait, and whatever of ours answers one: a form, words to that person, the card as it is now. */
@@ -62,7 +64,9 @@ export function createReplies(): Replies {
       return found !== undefined;
     },
     words(userId, thread, words) {
-      const found = [...waiting.values()].findLast((each) => each.userId === userId && each.thread === thread);
+      const found = [...waiting.values()].findLast(
+        (each) => !each.isForm && each.userId === userId && each.thread === thread,
+      );
       found?.settle({ kind: 'words', words });
       return found !== undefined;
     },

@@ -295,6 +295,19 @@ describe('a form', () => {
     expect((await teams.transcriptFor(teams.approver, thread)).at(-1)?.buttons).toEqual(['Approve']);
   });
 
+  test('that came too late says so to whoever sent it, and gives the card back', async () => {
+    const message = await card();
+    answer = async (event) => {
+      if (event.kind === 'action') await teams.chat.openForm(event.trigger, form);
+      else await teams.chat.ephemeral(thread, event.from, sentence('This was decided already.'));
+      return undefined;
+    };
+    await teams.press(teams.approver, thread, message, 'approve');
+    expect(await teams.submit(teams.approver, thread, { reason: ['no'] })).toBeUndefined();
+    expect((await teams.transcriptFor(teams.approver, thread)).at(-1)?.buttons).toEqual(['Approve']);
+    expect((await teams.directMessagesOf(teams.approver)).at(-1)?.text).toBe('This was decided already.');
+  });
+
   test('that somebody asked for in words comes to them alone, and is closed once it was sent', async () => {
     answer = async (event) => {
       if (event.kind === 'command') await teams.chat.openForm(event.trigger, form);
