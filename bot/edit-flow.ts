@@ -1,5 +1,6 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
+import { effectsOf } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Block, Card, ChatEvent } from '../core/ports/chat.ts';
@@ -19,18 +20,12 @@ type Request = Extract<Intent, { kind: 'set_up' | 'set_up_together' }>;
  * A request whose words were changed before anybody approved it is withdrawn, and the new words are a request of their own:
  * an approver approves what stands there. Once approved, or when the words are gone, withdrawing is offered.
  */
-export async function followEdit(
-  context: Context,
-  { customerId, member, thread }: { customerId: CustomerId; member: Member; thread: ThreadState },
-  event: Edit,
-): Promise<void> {
-  const before = await understand(event.before, context.services, undefined);
-  if (!isRequest(before)) return;
-  const operations = await requestsBehind(context, customerId, member, thread, wishesOf(before));
+export async function followEdit(context: Context, { customerId, member, thread }: Scene, event: Edit): Promise<void> {
+  const { wishes, operations } = await requestedBy(context, { customerId, member, thread }, event);
   if (operations.length === 0) return;
   const after = event.after === undefined ? undefined : await understand(event.after, context.services, undefined);
   const again = after && isRequest(after) ? after : undefined;
-  if (again && isSame(context, wishesOf(before), wishesOf(again))) return;
+  if (again && isSame(context, wishes, wishesOf(again))) return;
   if (!again || operations.some(({ state }) => state !== 'awaiting_consent'))
     return whisper(context, event, offer(operations, event));
   for (const { id } of operations)
@@ -51,26 +46,58 @@ function wishesOf(request: Request): readonly Wish[] {
   return service === undefined ? [] : [{ service, wantsWrite, ...(target !== undefined && { target }) }];
 }
 
-/** The open operations that those words began. */
-async function requestsBehind(
-  context: Context,
-  customerId: CustomerId,
-  member: Member,
-  thread: ThreadState,
-  wishes: readonly Wish[],
-): Promise<readonly Operation[]> {
-  const operations = await context.database.withCustomer(customerId, (tx) =>
-    context.operations.ofThread(tx, customerId, thread.id),
-  );
-  return wishes.flatMap((wish) => {
-    const behind = operations.findLast(
-      ({ state, requester, service, plan }) =>
-        (state === 'awaiting_consent' || state === 'awaiting_credentials') &&
-        requester.id === member.id &&
-        service.id === wish.service &&
-        (wish.target === undefined || baseOf(context, wish) === plan.base),
+interface Scene {
+  readonly customerId: CustomerId;
+  readonly member: Member;
+  readonly thread: ThreadState;
+}
+
+interface Requested {
+  readonly wishes: readonly Wish[];
+  /** Those that are open and wait for a person. */
+  readonly operations: readonly Operation[];
+}
+
+/** What stood there asked for, by its words or, where the platform doesn't say them, by what is on record of them. */
+async function requestedBy(context: Context, { customerId, member, thread }: Scene, event: Edit): Promise<Requested> {
+  const { before, of } = event;
+  const said = before === undefined ? undefined : await understand(before, context.services, undefined);
+  const nothing: Requested = { wishes: [], operations: [] };
+  if (said && !isRequest(said)) return nothing;
+  return context.database.withCustomer(customerId, async (tx) => {
+    const operations = (await context.operations.ofThread(tx, customerId, thread.id)).filter(
+      ({ state, requester }) =>
+        (state === 'awaiting_consent' || state === 'awaiting_credentials') && requester.id === member.id,
     );
-    return behind ? [behind] : [];
+    if (said) return { wishes: wishesOf(said), operations: behind(context, operations, wishesOf(said)) };
+    const { platform } = event.thread;
+    const times = of === undefined ? [] : await effectsOf(tx, customerId, { platform, id: of });
+    const begun = operations.filter(({ createdAt }) =>
+      times.some((at) => createdAt >= at && createdAt.getTime() < at.getTime() + MOST_APART_MS),
+    );
+    return { wishes: begun.map(wishBehind), operations: begun };
+  });
+}
+
+/** Of what one message asked for: it is made in one transaction, which has one time, a millisecond apart from each other. */
+const MOST_APART_MS = 20;
+
+function wishBehind({ service, plan, type }: Operation): Wish {
+  const chosen = type.permissions.filter(({ id, isRequired }) => !isRequired && plan.permissions.includes(id));
+  return {
+    ...{ service: service.id, target: plan.base },
+    wantsWrite: chosen.some(({ isDefault, risk }) => !isDefault && risk === 'changes'),
+  };
+}
+
+/** The operations that those words began. */
+function behind(context: Context, operations: readonly Operation[], wishes: readonly Wish[]): readonly Operation[] {
+  return wishes.flatMap((wish) => {
+    const found = operations.findLast(
+      ({ service, plan }) =>
+        service.id === wish.service && (wish.target === undefined || baseOf(context, wish) === plan.base),
+    );
+    return found ? [found] : [];
   });
 }
 

@@ -35,7 +35,7 @@ import { endGivenUp } from '../core/operations/ending.ts';
 import { createParking } from '../core/operations/parking.ts';
 import { createRunner, type RunnerDeps } from '../core/operations/run.ts';
 import type { Browser } from '../core/ports/browser.ts';
-import type { Chat, ChatListener, Person, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Chat, ChatListener, MessageRef, Person, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { ConnectPages } from '../core/ports/connect.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -52,7 +52,7 @@ import { type Foundation, type FoundationOptions, openFoundation } from './found
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
-import { createTeamsReferences, signInToken, startTeams } from './teams.ts';
+import { cardOnRecord, createTeamsReferences, signInToken, startTeams } from './teams.ts';
 import { createDatabaseWatch } from './watch.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -365,8 +365,9 @@ function teamsAs(config: Config, { localTeams, microsoft }: StartOptions): Teams
 
 function teamsDeps(foundation: Foundation, context: Context, line: SharedLimits, pages: ConnectPages) {
   const dialogs = { pages, tokenFor: (person: Person) => signInToken(context, person) };
-  const { log } = foundation;
-  return { log, line, references: createTeamsReferences(foundation), publicUrl: context.publicUrl, dialogs };
+  const { log, redact } = foundation;
+  const cardOf = (message: MessageRef) => cardOnRecord(context, redact, message);
+  return { log, line, references: createTeamsReferences(foundation), publicUrl: context.publicUrl, cardOf, dialogs };
 }
 
 /** Slack as configured; nothing is said to it yet. */

@@ -7,12 +7,12 @@ import { CountersignError } from '../core/errors.ts';
 import { customerId as asCustomerId, type CustomerId, memberId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
 import { type OperatorPause, pauseOf } from '../core/operations/hold.ts';
-import type { Operation } from '../core/operations/operation.ts';
+import { inOrder, type Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { type Question, questionsOf } from '../core/operations/questions.ts';
 import { isEnd } from '../core/operations/states.ts';
 import type { Threads } from '../core/operations/threads.ts';
-import type { Activity, Chat, PictureLink, Platform } from '../core/ports/chat.ts';
+import type { Activity, Card, Chat, MessageRef, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
@@ -42,6 +42,8 @@ export interface Progress {
   stop(): Promise<void>;
   /** Shows a thread anew at once, for changes that are no operation's own, such as new approvers. */
   refresh(customerId: CustomerId, threadId: string): Promise<void>;
+  /** What a message of a thread shows as things stand; `undefined`: none that follows from what is on record. */
+  cardOf(customerId: CustomerId, message: MessageRef): Promise<Card | undefined>;
 }
 
 export interface ProgressDeps {
@@ -178,6 +180,7 @@ export function createProgress(deps: ProgressDeps): Progress {
       await Promise.allSettled([...pending]);
     },
     refresh: inTurn,
+    cardOf: (customerId, message) => cardOf(deps, customerId, message),
   };
 }
 
@@ -239,6 +242,29 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
   if (waiting.length > 0) return { waitMs: Math.min(...waiting), readTo };
   await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, readTo));
   return { waitMs: 0, readTo };
+}
+
+function cardOf(deps: ProgressDeps, customerId: CustomerId, message: MessageRef): Promise<Card | undefined> {
+  const { platform, workspaceId, ref } = message.thread;
+  const where = { customerId, ref: message.ref, thread: { platform, workspaceId, ref } };
+  return deps.database.withCustomer(customerId, async (tx) => {
+    const row = await tx.threadMessage.findFirst({ where, include: { thread: true } });
+    if (!row) return undefined;
+    const { slot, threadId, thread } = row;
+    // Of those that the message is named by; a question has a name of its own, and is asked of what goes on.
+    const named = await inOrder(slot.match(/op-[a-z0-9]{8}/g) ?? [], (id) => deps.operations.get(tx, customerId, id));
+    const operations =
+      named.length > 0
+        ? named.filter((operation) => operation !== undefined)
+        : await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
+    const consentMessages = await consentMessagesOf(tx, deps, operations);
+    for (const operation of operations) {
+      const wanted = await wantedMessages(tx, deps, operation, consentMessages);
+      const found = wanted.find((each) => each.slot === slot);
+      if (found) return found.card;
+    }
+    return undefined;
+  });
 }
 
 interface Shown {

@@ -1,67 +1,22 @@
-import type { Database, Transaction } from '../core/database.ts';
-import type { Directory } from '../core/directory.ts';
-import type { CustomerId } from '../core/ids.ts';
-import type { ThreadState, Threads } from '../core/operations/threads.ts';
-import type { Chat, ChatEvent, Person, Platform, ThreadRef } from '../core/ports/chat.ts';
-import { redactedChat, redactedReply } from '../core/redacted-ports.ts';
+import type { Card, Chat, ChatEvent, MessageRef, Person, Platform } from '../core/ports/chat.ts';
+import { type Redact, redactAll, redactedChat, redactedReply } from '../core/redacted-ports.ts';
 import { welcomeInstaller } from './approvers-flow.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
 import type { ConnectedChat } from './main.ts';
 import { createReception } from './reception.ts';
+import { finishTeamsRemovals } from './teams-references.ts';
+
+export { createTeamsReferences } from './teams-references.ts';
 
 /** Teams, as its adapter opens it. */
 export interface OpenedTeams extends Omit<ConnectedChat, 'start'> {
-  start(hooks: { installed(by: Person): Promise<void> }): Promise<void>;
+  start(hooks: { installed(by: Person): Promise<void>; removed(workspaceId: string): Promise<void> }): Promise<void>;
 }
 
-/** Among a thread's messages: how its conversation is reached, as the adapter wrote it. */
-const SLOT = 'reference';
-
-/** Conversations kept with their threads, since Teams says only in passing how one is reached. */
-export function createTeamsReferences(deps: { database: Database; directory: Directory; threads: Threads }) {
-  const { database, directory, threads } = deps;
-
-  /** `undefined`: nobody installed it there. */
-  async function within<T>(
-    workspaceId: string,
-    work: (tx: Transaction, customerId: CustomerId) => Promise<T>,
-  ): Promise<T | undefined> {
-    const customerId = await directory.customerOfWorkspace('teams', workspaceId);
-    return customerId && database.withCustomer(customerId, (tx) => work(tx, customerId));
-  }
-
-  async function write(ref: ThreadRef, text: string): Promise<boolean> {
-    const kept = await within(ref.workspaceId, async (tx, customerId) => {
-      const thread: ThreadState = await threads.open(tx, customerId, ref);
-      await threads.keepMessage(tx, customerId, thread, SLOT, { thread: ref, ref: text }, '');
-      return true;
-    });
-    return kept ?? false;
-  }
-
-  return {
-    keep: write,
-    forget: async (ref: ThreadRef) => void (await write(ref, '')),
-    async find({ platform, workspaceId, ref }: ThreadRef) {
-      const row = await within(workspaceId, (tx, customerId) =>
-        tx.threadMessage.findFirst({ where: { customerId, slot: SLOT, thread: { platform, workspaceId, ref } } }),
-      );
-      if (row?.ref === '') return 'forgotten' as const;
-      return row ? { text: row.ref } : undefined;
-    },
-    async latest(workspaceId: string) {
-      const row = await within(workspaceId, (tx, customerId) =>
-        tx.threadMessage.findFirst({
-          where: { customerId, slot: SLOT, ref: { not: '' }, thread: { platform: 'teams', workspaceId } },
-          orderBy: { createdAt: 'desc' },
-        }),
-      );
-      return row?.ref;
-    },
-  };
-}
+/** How often what a removal of the app left to do is looked for, in case the process that heard of it is gone. */
+const REMOVALS_MS = 10 * 60_000;
 
 /** From now on what people say there. Whoever adds the app to an organisation first becomes its first admin. */
 export async function startTeams(
@@ -77,22 +32,56 @@ export async function startTeams(
   ending.push(() => reception.stop(drainMs));
   ending.push(() => chat.stop());
   chat.listen(reception.listen);
-  await chat.start({ installed: (by) => install(context, by) });
+  let finishing = Promise.resolve();
+  // Nobody waits for it, least of all Teams.
+  const finish = async () => {
+    finishing = finishing
+      .then(() => finishTeamsRemovals(context))
+      .catch((err: unknown) => log.warn({ err }, 'Teams: what a removal leaves to do is done later'));
+  };
+  ending.push(() => finishing);
+  const timer = setInterval(finish, REMOVALS_MS);
+  timer.unref();
+  ending.push(async () => clearInterval(timer));
+  await chat.start({ installed: (by) => install(context, by), removed: finish });
+  await finish();
   reception.start();
 }
 
 async function install(context: Context, by: Person): Promise<void> {
   const { workspaceId } = by;
-  const { directory, customers, database, log } = context;
+  const { directory, customers, database, audit, log } = context;
   if (await directory.customerOfWorkspace('teams', workspaceId)) return;
+  // Teams lets guests add apps here and there.
+  const { kind: standing } = await context.chat('teams').standing(by);
+  if (standing !== 'member') {
+    log.warn({ workspaceId, standing }, 'Teams: whoever added the app first is no member of the organisation');
+    return;
+  }
   const name = `Microsoft 365 ${workspaceId.slice(0, 8)}`;
   const customerId = await customers.install({ platform: 'teams', workspaceId, name }, by);
   log.info({ workspaceId, admin: by.userId }, 'Teams: the organisation is new, and this is its first admin');
-  const admin = await database.withCustomer(customerId, (tx) => customers.member(tx, customerId, by));
+  const admin = await database.withCustomer(customerId, async (tx) => {
+    const member = await customers.member(tx, customerId, by);
+    const payload = { platform: 'teams', workspaceId, how: 'installed' } as const;
+    await audit.append(tx, customerId, { kind: 'workspace.installed', actor: member.id, payload });
+    return member;
+  });
   // Whoever it does not reach is asked with the first request.
   await welcomeInstaller(context, customerId, admin).catch((err: unknown) =>
     log.warn({ err, customerId }, 'Teams: whoever added the app could not be written to'),
   );
+}
+
+/** What a message shows by what is on record, with no secret in it, as everything that is said. */
+export async function cardOnRecord(
+  { directory, progress }: Context,
+  redact: Redact,
+  message: MessageRef,
+): Promise<Card | undefined> {
+  const customerId = await directory.customerOfWorkspace('teams', message.thread.workspaceId);
+  const card = customerId && (await progress.cardOf(customerId, message));
+  return card && redactAll(card, redact);
 }
 
 /** A link to the one-time page for the newest request of theirs that waits for what they enter; `undefined`: none does. */

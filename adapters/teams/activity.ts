@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
+import { VIEW_VERB } from './cards.ts';
 import { CHANNEL } from './config.ts';
 import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
+import { clip, LIMITS } from './limits.ts';
 import { readText } from './text.ts';
 import { messageRef, type Place, placeOf, type Scope, threadRef, triggerOf } from './thread.ts';
 
@@ -32,6 +34,7 @@ const activity = z.looseObject({
   channelData: z
     .looseObject({
       tenant: z.looseObject({ id: z.string() }).optional(),
+      team: z.looseObject({ id: z.string(), name: z.string().nullish() }).nullish(),
       eventType: z.string().optional(),
     })
     .nullish(),
@@ -53,6 +56,9 @@ export interface Reference {
   readonly tenantId: string;
   readonly botId: string;
   readonly botName: string;
+  /** The team that a channel is of: its id is that of its first channel. */
+  readonly teamId?: string | undefined;
+  readonly teamName?: string | undefined;
 }
 
 /** What Teams sent, as far as anybody here has an interest in it. */
@@ -86,8 +92,20 @@ export type Incoming = { readonly reference?: Reference } & (
       readonly token: string | undefined;
       readonly data: Readonly<Record<string, unknown>>;
     }
+  /** Somebody's client asks how a card looks to them now. */
+  | {
+      readonly kind: 'view';
+      readonly from: Person;
+      readonly accountId: string;
+      readonly activityId: string | undefined;
+    }
   | { readonly kind: 'installed'; readonly from: Person; readonly accountId: string }
-  | { readonly kind: 'removed' }
+  /** From that conversation; with `teamId`, from all of that team. */
+  | { readonly kind: 'removed'; readonly teamId: string | undefined }
+  /** A click that nothing of ours stands behind, and which waits for an answer all the same. */
+  | { readonly kind: 'strange' }
+  /** Something else that waits for an answer, and gets none of ours. */
+  | { readonly kind: 'unknown'; readonly why: string }
   /** Nothing to answer. */
   | { readonly kind: 'ignored'; readonly why: string }
 );
@@ -140,18 +158,31 @@ function scopeOf({ conversationType, isGroup, id }: Activity['conversation']): S
   return conversationType === 'groupChat' || isGroup === true ? 'group' : 'personal';
 }
 
-function referenceOf({ serviceUrl, recipient, type }: Activity, place: Place): Reference | undefined {
+function referenceOf({ serviceUrl, recipient, type, channelData }: Activity, place: Place): Reference | undefined {
   if (!recipient || type === 'conversationUpdate') return undefined;
   const { scope, conversationId, workspaceId: tenantId } = place;
-  return { serviceUrl, conversationId, scope, tenantId, botId: recipient.id, botName: recipient.name ?? 'Countersign' };
+  const { id: teamId, name: teamName } = (scope === 'channel' && channelData?.team) || {};
+  return {
+    ...{ serviceUrl, conversationId, scope, tenantId, botId: recipient.id, botName: recipient.name ?? 'Countersign' },
+    ...(teamId ? { teamId, ...(teamName ? { teamName } : {}) } : {}),
+  };
 }
 
 /** Who acts, by the directory's id, which nobody but Microsoft hands out; a name is never an identity. */
 function personOf({ aadObjectId, id, name }: Account, workspaceId: string): Person | undefined {
-  const userId = aadObjectId ?? id;
+  // Whoever the directory does not know has the Connector's own id, which never looks like one of the directory's.
+  if (aadObjectId === undefined && DIRECTORY_ID.test(id)) return undefined;
+  const userId = directoryId(aadObjectId ?? id);
   return /^[\w.:@-]{1,200}$/.test(userId)
-    ? { platform: 'teams', workspaceId, userId, name: name || userId }
+    ? { platform: 'teams', workspaceId, userId, name: clip(name || userId, LIMITS.name) }
     : undefined;
+}
+
+const DIRECTORY_ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+/** In one spelling, so that nobody is two people. */
+export function directoryId(userId: string): string {
+  return DIRECTORY_ID.test(userId) ? userId.toLowerCase() : userId;
 }
 
 function incomingOf(sent: Activity, thread: ThreadRef): Incoming {
@@ -160,16 +191,19 @@ function incomingOf(sent: Activity, thread: ThreadRef): Incoming {
   switch (sent.type) {
     case 'message':
       return readMessage(sent, thread, from);
+    case 'messageUpdate':
+    case 'messageDelete':
+      return readEdit(sent, thread, from);
     case 'invoke':
       return readInvoke(sent, thread, from);
     case 'installationUpdate':
-      if (sent.action?.startsWith('remove')) return { kind: 'removed' };
+      if (sent.action?.startsWith('remove')) return { kind: 'removed', teamId: sent.channelData?.team?.id };
       return sent.action?.startsWith('add')
         ? { kind: 'installed', from, accountId: sent.from.id }
         : ignored(`installationUpdate ${sent.action ?? ''}`);
     case 'conversationUpdate': {
       const isUs = ({ id }: Account) => id === sent.recipient?.id;
-      if (sent.membersRemoved?.some(isUs)) return { kind: 'removed' };
+      if (sent.membersRemoved?.some(isUs)) return { kind: 'removed', teamId: sent.channelData?.team?.id };
       return ignored('conversationUpdate');
     }
     default:
@@ -183,18 +217,42 @@ const mention = z.looseObject({
   mentioned: z.looseObject({ id: z.string(), name: z.string().default('') }),
 });
 
-function readMessage(sent: Activity, thread: ThreadRef, from: Person): Incoming {
-  const { id, recipient, entities, value } = sent;
-  if (id === undefined) return ignored('a message without an id');
-  if (!sent.text && value !== undefined && value !== null) return ignored('a submitted card');
-  const mentions = (entities ?? []).flatMap((entity) => {
+/** So many people of one message are looked at: each is looked for in all of its words. */
+const MOST_MENTIONS = 50;
+
+/** What was written, in plain words, and whether it names us. */
+function wordsIn({ text, entities, recipient }: Activity): { readonly text: string; readonly namesUs: boolean } {
+  const mentions = (entities ?? []).slice(0, MOST_MENTIONS).flatMap((entity) => {
     const named = mention.safeParse(entity).data;
     return named ? [{ text: named.text, id: named.mentioned.id, name: named.mentioned.name }] : [];
   });
   const botId = recipient?.id ?? '';
-  const text = readText(sent.text ?? '', mentions, botId);
-  const isAddressed = thread.ref.startsWith('personal:') || mentions.some((named) => named.id === botId);
-  const eventId = `${thread.ref}/${id}`;
+  return { text: readText(text ?? '', mentions, botId), namesUs: mentions.some(({ id }) => id === botId) };
+}
+
+/** Of a message as an event; Teams says of a change only which message it is about, and not what that said. */
+const messageId = (thread: ThreadRef, id: string): string => `${thread.ref}/${id}`;
+
+function readEdit(sent: Activity, thread: ThreadRef, from: Person): Incoming {
+  const { id, type, timestamp } = sent;
+  if (id === undefined) return ignored('a change of nothing');
+  const of = messageId(thread, id);
+  const base = { kind: 'edit', thread, from, of } as const;
+  const accountId = sent.from.id;
+  if (type === 'messageDelete') return { kind: 'event', from, accountId, event: { ...base, id: `${of}/deleted` } };
+  if (sent.channelData?.eventType === 'undeleteMessage') return ignored('words that are back');
+  const { text: after } = wordsIn(sent);
+  // Words may be changed to and fro: each time is another one, and what Teams repeats has the same time.
+  return { kind: 'event', from, accountId, event: { ...base, id: `${of}/${digestOf([timestamp, after])}`, after } };
+}
+
+function readMessage(sent: Activity, thread: ThreadRef, from: Person): Incoming {
+  const { id, value } = sent;
+  if (id === undefined) return ignored('a message without an id');
+  if (!sent.text && value !== undefined && value !== null) return ignored('a submitted card');
+  const { text, namesUs } = wordsIn(sent);
+  const isAddressed = thread.ref.startsWith('personal:') || namesUs;
+  const eventId = messageId(thread, id);
   const base = { id: eventId, thread, from };
   const command = isAddressed ? readCommand(text) : undefined;
   const event: ChatEvent = command
@@ -245,15 +303,17 @@ function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
     const token = typeof data.connect === 'string' ? data.connect : undefined;
     return { kind: 'dialog', step, from, accountId: sent.from.id, token, data };
   }
-  if (sent.name !== 'adaptiveCard/action' || !read) return ignored(`invoke ${(sent.name ?? '').slice(0, 60)}`);
+  if (sent.name !== 'adaptiveCard/action') return { kind: 'unknown', why: `invoke ${(sent.name ?? '').slice(0, 60)}` };
+  if (!read || isDeep(read.action.data)) return { kind: 'strange' };
   const { verb, data } = read.action;
   const activityId = sent.replyToId ?? undefined;
+  if (verb === VIEW_VERB) return { kind: 'view', from, accountId: sent.from.id, activityId };
   const triggerId = sent.id ?? digestOf([sent.timestamp, verb, data, activityId]);
   const sameness = digestOf([thread.ref, activityId, from.userId, verb, data]);
   const base = { kind: 'invoke' as const, from, accountId: sent.from.id, activityId, triggerId, sameness, data };
   if (verb === CLOSE_VERB) return base;
   const carried = verb === SUBMIT_VERB ? readCarried(data) : undefined;
-  if (verb === SUBMIT_VERB && !carried) return ignored('an unknown form');
+  if (verb === SUBMIT_VERB && !carried) return { kind: 'strange' };
   const button = buttonData.safeParse(data).data;
   const of = threadOfClick(carried?.thread ?? button?.thread, thread);
   // A card that one person was shown by themselves belongs to another thread than the one that it stands in.
@@ -286,6 +346,12 @@ function threadOfClick(written: string | undefined, thread: ThreadRef): ThreadRe
   } catch {
     return thread; // of another version of ours
   }
+}
+
+/** Nested further than anything of ours is, which nobody here has to follow. */
+function isDeep(value: unknown, left = 8): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return left === 0 || Object.values(value).some((inner) => isDeep(inner, left - 1));
 }
 
 function digestOf(parts: readonly unknown[]): string {

@@ -19,6 +19,8 @@ export interface Connector {
   /** As the Connector answers; `userId` is the directory's id or the Connector's own. */
   member(to: Reference, conversationId: string, userId: string): Promise<unknown>;
   members(to: Reference, conversationId: string, most: number): Promise<unknown>;
+  /** Those of a team, as the Connector answers; the first one has no name. */
+  channels(to: Reference, teamId: string): Promise<unknown>;
 }
 
 export interface OutgoingActivity {
@@ -40,6 +42,10 @@ const memberSchema = z.looseObject({
 export type ConnectorMember = z.infer<typeof memberSchema>;
 const page = z.looseObject({ members: z.array(memberSchema).default([]), continuationToken: z.string().nullish() });
 
+const channelPage = z.looseObject({
+  conversations: z.array(z.looseObject({ id: z.string(), name: z.string().nullish() })).default([]),
+});
+
 export interface Api {
   send(place: Place, card: AdaptiveCard, summary: string, how?: How): Promise<string>;
   update(place: Place, activityId: string, card: AdaptiveCard, summary: string, how?: How): Promise<void>;
@@ -54,6 +60,8 @@ export interface Api {
     place: Place,
     most: number,
   ): Promise<{ readonly members: readonly ConnectorMember[]; readonly hasMore: boolean }>;
+  /** Of a team that `to` is in; one without a name is the team's first. */
+  channels(to: Reference, teamId: string): Promise<readonly { readonly id: string; readonly name: string }[]>;
   /** Books the next place in line. @returns the milliseconds until then. */
   place(place: Place, isEdit: boolean): Promise<number>;
 }
@@ -162,6 +170,10 @@ export function createApi({ connector, references, line, log }: ApiDeps): Api {
         await call(what, place, () => connector.members(to, withoutThread(place.conversationId), most)),
       );
       return { members: read.members, hasMore: Boolean(read.continuationToken) };
+    },
+    async channels(to, teamId) {
+      const answer = await call('the channels of a team', placeIn(to), () => connector.channels(to, teamId));
+      return channelPage.parse(answer).conversations.map(({ id, name }) => ({ id, name: name || 'General' }));
     },
   };
 }

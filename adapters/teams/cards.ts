@@ -23,7 +23,14 @@ export interface CardPlace {
   readonly publicUrl: string;
   /** One-time pages that can be filled in in a dialog as well, by their addresses: to the token of each. */
   readonly dialogs?: ReadonlyMap<string, string>;
+  /** Who alone sees it so: without the buttons that are for others. */
+  readonly viewer?: string;
+  /** Whose clients are to ask for a view of their own, by the Connector's ids. */
+  readonly askedBy?: readonly string[];
 }
+
+/** What a client asks with for the card as its person should see it; nothing is pressed, and no flow of ours hears of it. */
+export const VIEW_VERB = 'countersign.view';
 
 interface View extends CardPlace {
   readonly level: Level;
@@ -72,7 +79,38 @@ function renderAt(card: Card, place: CardPlace, level: Level): AdaptiveCard {
   const blocks = card.blocks.length > 0 ? card.blocks : [sentence(card.summary)];
   const body = blocks.flatMap((block) => render(block, view));
   const all = view.isCut ? [...body, paragraph([{ kind: 'text', text: CUT }], view, QUIET)] : body;
-  return cardOf(all, [...view.mentions.values()], clip(card.summary, LIMITS.summary));
+  return {
+    ...cardOf(all, [...view.mentions.values()], clip(card.summary, LIMITS.summary)),
+    ...refreshedFor(place.askedBy ?? []),
+  };
+}
+
+/**
+ * The card as everybody sees it keeps all of its buttons: a client that never asks, or somebody whom the list leaves out, lacks
+ * nothing, and who may is found out at the click. (learn.microsoft.com, up to date cards.)
+ */
+function refreshedFor(userIds: readonly string[]): Pick<AdaptiveCard, 'refresh'> {
+  if (userIds.length === 0) return {};
+  const action = { type: 'Action.Execute', title: 'See it as it is now', verb: VIEW_VERB, data: {} } as const;
+  return { refresh: { action, userIds: userIds.slice(0, LIMITS.views) } };
+}
+
+/** Whose own view of the card differs from everybody's, by their ids in the directory. */
+export function audienceOf({ blocks }: Pick<Card, 'blocks'>, workspaceId: string): readonly string[] {
+  const people = blocks.flatMap((block): readonly string[] => {
+    if (block.kind === 'details') return audienceOf(block, workspaceId);
+    if (block.kind !== 'actions') return [];
+    const named = block.buttons.flatMap((button) => button.for ?? []);
+    return named.flatMap((person) =>
+      person.platform === 'teams' && person.workspaceId === workspaceId ? [person.userId] : [],
+    );
+  });
+  return [...new Set(people)];
+}
+
+function isFor(viewer: string | undefined, { for: people }: Button): boolean {
+  if (viewer === undefined || people === undefined) return true;
+  return people.some(({ platform, userId }) => platform === 'teams' && userId === viewer);
 }
 
 export function cardOf(body: readonly Element[], mentions: readonly Mention[] = [], speak = ''): AdaptiveCard {
@@ -274,7 +312,9 @@ function folded(title: string, items: readonly Element[], view: View): Element[]
 
 function renderActions({ buttons, thread }: BlockOf<'actions'>, view: View): Element[] {
   const to = thread ?? view.thread;
-  const actions = buttons.flatMap((button) => renderButton(button, to, view));
+  const actions = buttons
+    .filter((button) => isFor(view.viewer, button))
+    .flatMap((button) => renderButton(button, to, view));
   const rows = Math.ceil(actions.length / LIMITS.buttonsInRow);
   return Array.from({ length: rows }, (_, index): ActionSet => {
     const from = index * LIMITS.buttonsInRow;

@@ -1,5 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Activity } from 'botbuilder';
 import { z } from 'zod';
+import type { Log } from '../../core/ports/log.ts';
 import type { Reference } from './activity.ts';
 import type { Connector } from './api.ts';
 import { CHANNEL, MICROSOFT, type TeamsOptions } from './config.ts';
@@ -19,6 +22,22 @@ export interface Microsoft {
 const ISSUER = 'https://api.botframework.com';
 const AUDIENCE = 'https://api.botframework.com';
 const TIMEOUT_MS = 10_000;
+/** For Microsoft's keys: Teams waits for an answer about as long again. */
+const KEYS_MS = 6_000;
+
+/** The library tells the console of every token that it refuses, with Microsoft's public key: it goes into the log of whoever asked. */
+const asking = new AsyncLocalStorage<Log>();
+let isConsoleOurs = false;
+function divertConsole(): void {
+  if (isConsoleOurs) return;
+  isConsoleOurs = true;
+  const { error } = console;
+  console.error = (...said: unknown[]) => {
+    const log = asking.getStore();
+    if (!log) return error.apply(console, said);
+    log.debug({ code: 'teams_token' }, 'teams: the library refused a token');
+  };
+}
 
 /** What we use of the library's client. */
 interface Client {
@@ -32,7 +51,7 @@ interface Client {
   readonly client: { readonly pipeline: { removePolicy(policy: { readonly name: string }): unknown } };
 }
 
-export function openConnector(options: TeamsOptions): Microsoft {
+export function openConnector(options: TeamsOptions, log: Log): Microsoft {
   const isLocal = options.kind === 'local';
   const appId = isLocal ? '' : options.bot.appId;
   const { openId, login } = isLocal ? MICROSOFT : (options.microsoft ?? MICROSOFT);
@@ -42,6 +61,7 @@ export function openConnector(options: TeamsOptions): Microsoft {
   const open = () => (opening ??= load());
   async function load() {
     const { CloudAdapter, ConfigurationBotFrameworkAuthentication } = await import('botbuilder');
+    divertConsole();
     const authentication = new ConfigurationBotFrameworkAuthentication(
       {
         MicrosoftAppId: appId,
@@ -106,12 +126,24 @@ export function openConnector(options: TeamsOptions): Microsoft {
         reach(to, (client) =>
           client.conversations.getConversationPagedMembers(conversationId, { pageSize, ...quick() }),
         ),
+      async channels({ serviceUrl }, teamId) {
+        // The library has this in a client of its own, for one call.
+        const url = new URL(`v3/teams/${encodeURIComponent(teamId)}/conversations`, serviceUrl.replace(/\/*$/, '/'));
+        const headers = token ? { Authorization: `Bearer ${await token()}` } : {};
+        const response = await fetch(url, { headers, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) });
+        if (!response.ok) throw new Refused(response.status, '');
+        return response.json();
+      },
     },
     async verify(activity, authorization) {
       if (isLocal) return 'genuine';
       const { authentication } = await open();
+      const asked = asking.run(log, () => authentication.authenticateRequest(activity as Activity, authorization));
+      asked.catch(() => {}); // it may fail after nobody waits any more
       try {
-        const { claimsIdentity } = await authentication.authenticateRequest(activity as Activity, authorization);
+        const answer = await Promise.race([asked, wait(KEYS_MS, undefined, { ref: false })]);
+        if (!answer) return 'away';
+        const { claimsIdentity } = answer;
         return claimsIdentity.isAuthenticated && claimsIdentity.getClaimValue('iss') === ISSUER ? 'genuine' : 'forged';
       } catch (error) {
         return isRefusal(error) ? 'forged' : 'away';

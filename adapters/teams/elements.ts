@@ -5,6 +5,8 @@ export interface AdaptiveCard {
   readonly version: '1.5';
   readonly body: readonly Element[];
   readonly speak?: string;
+  /** Asked for by the clients of these people, by the Connector's ids, whenever they show the card. */
+  readonly refresh?: { readonly action: Execute; readonly userIds: readonly string[] };
   /** Teams' own: as wide as the thread, and whom the card names. */
   readonly msteams?: { readonly width?: 'Full'; readonly entities?: readonly Mention[] };
 }

@@ -21,11 +21,18 @@ export type FieldErrors = Readonly<Record<string, string>>;
 export const SUBMIT_VERB = 'countersign.submit';
 export const CLOSE_VERB = 'countersign.close';
 
+export interface Channel {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** How a form is drawn: with whom to choose from, what was filled in so far, and what is wrong with it. */
 export interface FormView {
   readonly people: readonly Person[];
   /** More people than are listed: the others are found by typing. */
   readonly hasMorePeople: boolean;
+  /** Of the organisation's teams, as far as we are in them. */
+  readonly channels: readonly Channel[];
   /** The thread that it belongs to, where the card stands in another one. */
   readonly thread?: ThreadRef;
   readonly fields?: Fields;
@@ -163,8 +170,22 @@ function renderField(field: FormField, index: number, view: FormView): Element[]
         ...(field.isRequired ? required : {}),
       });
     }
-    case 'channels':
-      return []; // `Chat.channelOf` is absent: there are none to choose from
+    case 'channels': {
+      const chosen = filled ?? field.initial;
+      const unseen = chosen.filter((channel) => view.channels.every(({ id: known }) => known !== channel));
+      const all = [
+        ...view.channels,
+        ...unseen.map((channel) => ({ id: channel, name: `Unseen: …${channel.slice(-24)}` })),
+      ];
+      if (all.length === 0) return around(line(`${field.label}: none yet. I see the channels of teams that I am in.`));
+      return around({
+        ...base,
+        ...{ type: 'Input.ChoiceSet', isMultiSelect: true, style: 'compact', wrap: true },
+        choices: all.map(({ id: value, name: title }) => ({ title, value })),
+        ...(chosen.length > 0 ? { value: chosen.join(',') } : {}),
+        ...(field.isRequired ? required : {}),
+      });
+    }
     default:
       return field satisfies never;
   }

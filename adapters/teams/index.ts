@@ -1,34 +1,26 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Router } from 'express';
 import { CountersignError } from '../../core/errors.ts';
 import type { SharedLimits } from '../../core/limits.ts';
-import type {
-  Card,
-  Chat,
-  ChatEvent,
-  ChatListener,
-  Form,
-  MessageRef,
-  Person,
-  ThreadRef,
-} from '../../core/ports/chat.ts';
+import type { Card, Chat, ChatEvent, ChatListener, MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type Incoming, readActivity, type Served } from './activity.ts';
 import { createApi } from './api.ts';
-import { renderCard } from './cards.ts';
+import { audienceOf, type CardPlace, renderCard } from './cards.ts';
+import { CLOSED, createClicks, personNamed } from './clicks.ts';
 import { capabilities, type TeamsOptions } from './config.ts';
 import { openConnector } from './connector.ts';
 import { createDialogs, type DialogDeps, tokenIn } from './dialogs.ts';
 import type { AdaptiveCard } from './elements.ts';
 import { unknownReference } from './errors.ts';
-import { type FieldErrors, readCarried, readFields, renderForm } from './forms.ts';
+import type { Channel } from './forms.ts';
+import { LIMITS } from './limits.ts';
 import { createPeople } from './people.ts';
 import { httpRoutes, type Outcome } from './receiver.ts';
 import { createReferences, type ReferenceStore } from './references.ts';
-import { type Answer, cardName, createReplies } from './replies.ts';
+import { cardName, createReplies, type Drawing } from './replies.ts';
 import { wordsOf } from './text.ts';
-import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef, threadUnder } from './thread.ts';
+import { messageOf, messageRef, type Place, placeOf, threadRef, threadUnder, withoutThread } from './thread.ts';
 
 export type { MicrosoftAddresses, TeamsBot, TeamsOptions } from './config.ts';
 export { MESSAGES_PATH } from './config.ts';
@@ -41,8 +33,11 @@ export interface Teams extends Chat {
   listen(listener: ChatListener): void;
   /** For the one HTTP server, or for the demo's own. Before `start` and after `stop` it takes nothing. */
   readonly routes: Router;
-  /** Takes events from then on. `installed` hears of whoever adds the app; before that nothing of that organisation is kept. */
-  start(hooks?: { installed?(by: Person): Promise<void> }): Promise<void>;
+  /**
+   * Takes events from then on. `installed` hears of whoever adds the app; before that nothing of that organisation is kept.
+   * `removed` hears of an organisation that has the app nowhere any more.
+   */
+  start(hooks?: { installed?(by: Person): Promise<void>; removed?(workspaceId: string): Promise<void> }): Promise<void>;
   /** Takes nothing new, and waits for what is being taken. */
   stop(): Promise<void>;
 }
@@ -54,29 +49,24 @@ export interface TeamsDeps {
   readonly references: ReferenceStore;
   /** Where people's browsers reach us: pictures have addresses there. */
   publicUrl(): string;
+  /** What a message shows, by what is on record, whichever process showed it; `undefined`: that can't be told. */
+  cardOf?(message: MessageRef): Promise<Card | undefined>;
   /** One-time pages as dialogs; absent: they are opened in a browser alone. */
   readonly dialogs?: Omit<DialogDeps, 'publicUrl'>;
 }
 
-/** A click is answered with what it led to within this time, else with the card as it is: Teams waits 10 s and people don't. */
-const QUIET_MS = 1_500;
-/** Whatever happens meanwhile. */
-const LONGEST_MS = 2_500;
-/** A click that Teams or an impatient person repeats within this time is the same click. */
-const SAME_MS = 10_000;
-const FORMS = 500;
-
-const TAKEN = 'Taken. The card changes as soon as it is done.';
-const LATE = 'I am at it: the card changes as soon as it is done.';
 const SENT = 'I have written to you in our own chat.';
-const FAILED = 'I could not take that just now, and nothing was changed. Please press it again.';
-const CLOSED: Card = { summary: 'This form is closed.', blocks: [] };
+const STRANGE = 'This button is from another version. Nothing was changed.';
+/** Nobody waits longer for whose clients may ask for a view of their own: that is an extra. */
+const AUDIENCE_MS = 1_000;
+/** Teams whose channels a form lists. */
+const MOST_TEAMS = 20;
 
 /** Says nothing to Teams before `start`, unless it is asked about somebody's standing. */
 export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
-  const { log, line, references: store, publicUrl } = deps;
+  const { log, line, references: store, publicUrl, cardOf } = deps;
   const references = createReferences(store);
-  const microsoft = openConnector(options);
+  const microsoft = openConnector(options, log);
   const api = createApi({ connector: microsoft.connector, references, line, log });
   const people = createPeople(api);
   const replies = createReplies();
@@ -85,18 +75,17 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   const served = servedBy(options);
   let listener: ChatListener | undefined;
   let installed: (by: Person) => Promise<void> = async () => {};
+  let removed: (workspaceId: string) => Promise<void> = async () => {};
   let isOpen = false;
   const underWay = new Set<Promise<unknown>>();
-  const recent = new Map<string, { readonly answer: Promise<Answer>; readonly until: number }>();
-  /** By id: forms that are open, to be shown again with words at their fields. */
-  const forms = new Map<string, Form>();
 
-  const render = (card: Card, thread?: ThreadRef, entered?: ReadonlyMap<string, string>): AdaptiveCard =>
-    renderCard(card, {
-      publicUrl: publicUrl(),
-      ...(thread ? { thread } : {}),
-      ...(entered ? { dialogs: entered } : {}),
-    });
+  const render = (card: Card, how: Omit<CardPlace, 'publicUrl'> = {}): AdaptiveCard =>
+    renderCard(card, { ...how, publicUrl: publicUrl() });
+  /** As everybody sees it, and as one of those does whose view is another one. */
+  const drawing =
+    (card: Card, how: Omit<CardPlace, 'publicUrl' | 'viewer'> = {}): Drawing =>
+    (viewer) =>
+      render(card, viewer === undefined ? how : { ...how, viewer });
   const nameOf = ({ workspaceId, conversationId }: Place, activityId: string) =>
     cardName(workspaceId, conversationId, activityId);
 
@@ -113,12 +102,24 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     }
     const { incoming, thread } = read;
     if (incoming.kind === 'removed') {
-      await references.gone(placeOf(thread));
-      log.info({ workspaceId: thread.workspaceId }, 'teams: the app was removed from a conversation');
+      const isLast = await references.removed(placeOf(thread), incoming.teamId);
+      log.info({ workspaceId: thread.workspaceId, isLast }, 'teams: the app was removed from a conversation');
+      if (isLast) await removed(thread.workspaceId);
       return { kind: 'taken' };
     }
-    if (incoming.reference) await references.heard(thread, incoming.reference);
+    const isElsewhere = incoming.kind === 'ignored' || (incoming.kind === 'event' && isSaidToOthers(incoming.event));
+    if (incoming.reference) await references.heard(thread, incoming.reference, { isKnown: isElsewhere });
     switch (incoming.kind) {
+      case 'strange':
+        return { kind: 'answered', answer: { kind: 'words', words: STRANGE } };
+      case 'unknown':
+        log.debug({ what: incoming.why }, 'teams: nothing that is answered here');
+        return { kind: 'unknown' };
+      case 'view': {
+        people.seen(incoming.from, incoming.accountId, placeOf(thread));
+        const card = await asIs(placeOf(thread), incoming.activityId, incoming.from.userId);
+        return { kind: 'answered', answer: card ? { kind: 'card', card } : { kind: 'none' } };
+      }
       case 'ignored':
         log.debug({ what: incoming.why }, 'teams: nothing to answer');
         return { kind: 'taken' };
@@ -138,7 +139,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
         return { kind: 'dialog', body: await dialogBody(incoming) };
       case 'invoke':
         people.seen(incoming.from, incoming.accountId, placeOf(thread));
-        return { kind: 'answered', answer: await pressedOnce(incoming, placeOf(thread)) };
+        return { kind: 'answered', answer: await clicks.press(incoming, placeOf(thread)) };
       default:
         return incoming satisfies never;
     }
@@ -157,109 +158,64 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     return dialogs.fetch(token ?? (await dialogs.tokenFor(from)));
   }
 
-  type Invoke = Extract<Incoming, { kind: 'invoke' }>;
-
-  /** However often the same click comes within a short time, it is one click with one answer. */
-  function pressedOnce(incoming: Invoke, place: Place): Promise<Answer> {
-    const now = performance.now();
-    for (const [name, { until }] of recent) {
-      if (until > now) break; // in the order in which they came
-      recent.delete(name);
-    }
-    const known = recent.get(incoming.sameness);
-    if (known) return known.answer;
-    const answer = pressed(incoming, place);
-    recent.set(incoming.sameness, { answer, until: now + SAME_MS });
-    answer.then(({ kind }) => kind === 'words' && recent.delete(incoming.sameness)).catch(() => {});
-    return answer;
+  /** Whose view of it is their own: as far as Teams says at once what it calls them. In a chat with one person everybody is one. */
+  async function askedBy(place: Place, card: Card): Promise<readonly string[]> {
+    const audience = place.scope === 'personal' ? [] : audienceOf(card, place.workspaceId);
+    if (audience.length === 0) return [];
+    const found = people.accountIds(place, audience).catch((error: unknown) => {
+      log.debug({ err: error }, 'teams: nobody is given a view of their own');
+      return [];
+    });
+    return (await Promise.race([found, wait(AUDIENCE_MS, undefined, { ref: false })])) ?? [];
   }
 
-  async function pressed(incoming: Invoke, place: Place): Promise<Answer> {
-    const { event, activityId, triggerId, from } = incoming;
-    const name = activityId === undefined ? undefined : nameOf(place, activityId);
-    const asShown = (otherwise: Answer): Answer => {
-      const card = name === undefined ? undefined : replies.card(name);
-      return card ? { kind: 'card', card } : otherwise;
-    };
-    if (!event) return asShown({ kind: 'card', card: render(CLOSED) });
-    const { answer, end } = replies.begin({ triggerId, userId: from.userId, thread: event.thread.ref, card: name });
-    const late = wait(LONGEST_MS, { kind: 'words', words: LATE } satisfies Answer, { ref: false });
-    const done = hand(event).then(
-      async (reply): Promise<Answer> => {
-        if (event.kind !== 'form') {
-          await wait(QUIET_MS, undefined, { ref: false });
-          return asShown({ kind: 'words', words: TAKEN });
-        }
-        if (reply && 'fieldErrors' in reply) return againWith(incoming, place, reply.fieldErrors);
-        return asShown({ kind: 'card', card: render({ summary: 'Done.', blocks: [] }) });
-      },
-      (error: unknown): Answer => {
-        log.error({ err: error }, 'teams: a click was not taken');
-        return { kind: 'words', words: FAILED };
-      },
+  /** By what is on record, which another process may have shown; else as this process showed it last. */
+  async function asIs(place: Place, activityId: string | undefined, viewer: string): Promise<AdaptiveCard | undefined> {
+    if (activityId === undefined) return undefined;
+    const card = await cardOf?.(messageRef(threadRef(place), activityId)).catch((error: unknown) => {
+      log.warn({ err: error }, 'teams: what a card shows could not be looked up');
+      return undefined;
+    });
+    if (card) return render(card, { viewer, askedBy: await askedBy(place, card) });
+    return replies.drawing(nameOf(place, activityId))?.(viewer);
+  }
+
+  async function sendForm(place: Place, userId: string, card: AdaptiveCard, title: string): Promise<void> {
+    const chat = place.scope === 'personal' ? place : await people.directChat(personNamed(place.workspaceId, userId));
+    const activityId = await api.send(chat, card, title);
+    replies.shown(nameOf(chat, activityId), drawing(CLOSED));
+  }
+
+  async function channels(workspaceId: string): Promise<readonly Channel[]> {
+    const teams = (await references.teams(workspaceId)).slice(0, MOST_TEAMS);
+    const found = await Promise.all(
+      teams.map(async ({ id: teamId, name: team, by }) => {
+        const all = await api.channels(by, teamId).catch((error: unknown) => {
+          log.warn({ err: error }, 'teams: the channels of a team could not be listed');
+          return [];
+        });
+        return all.map(({ id, name }) => ({ id, name: team === '' ? name : `${team}: ${name}` }));
+      }),
     );
-    try {
-      // What a form changes is said by its own answer; a click's may be a form, words, or the card as it is then.
-      return await Promise.race(event.kind === 'form' ? [done, late] : [answer, done, late]);
-    } finally {
-      end();
-    }
+    return found.flat().slice(0, LIMITS.channels);
   }
 
-  /** The form once more, as it was filled in, with words at its fields. */
-  async function againWith({ data, from }: Invoke, place: Place, errors: FieldErrors): Promise<Answer> {
-    const carried = readCarried(data);
-    const form = carried && forms.get(carried.id);
-    // Another process opened it: then it stays as it is, and what is wrong is said beside it.
-    if (!carried || !form) return { kind: 'words', words: Object.values(errors).join(' ') };
-    const thread = carried.thread === undefined ? {} : { thread: { ...threadRef(place), ref: carried.thread } };
-    const view = { ...(await listed(form, place, from)), ...thread, fields: readFields(carried, data), errors };
-    return { kind: 'card', card: renderForm(carried.id, form, view) };
-  }
-
-  /** Whom a form lets choose: who is there, and whoever was chosen before. */
-  async function listed(form: Form, place: Place, from: Person | undefined) {
-    const field = form.fields.find(({ kind }) => kind === 'people');
-    if (field?.kind !== 'people') return { people: [], hasMorePeople: false };
-    const { people: found, hasMore } = await people
-      .roster(place)
-      .catch(() => ({ people: from ? [from] : [], hasMore: true }));
-    const missing = field.initial.filter((id) => found.every(({ userId }) => userId !== id));
-    const others = await Promise.all(
-      missing.map((id) => people.person(place.workspaceId, id).catch(() => personNamed(place.workspaceId, id))),
-    );
-    return { people: [...found, ...others], hasMorePeople: hasMore };
-  }
-
-  async function openForm(trigger: string, form: Form): Promise<void> {
-    const { thread, userId, id: triggerId } = readTrigger(trigger);
-    const place = placeOf(thread);
-    const id = randomUUID();
-    if (forms.size >= FORMS) forms.clear();
-    forms.set(id, form);
-    const card = renderForm(id, form, { ...(await listed(form, place, undefined)), thread });
-    if (replies.form(triggerId, card)) return;
-    // Typed, or pressed so long ago that Teams waits no more: it comes as a message of its own, to that person alone.
-    const person = personNamed(thread.workspaceId, userId);
-    const chat = place.scope === 'personal' ? place : await people.directChat(person);
-    const activityId = await api.send(chat, card, form.title);
-    replies.shown(nameOf(chat, activityId), render(CLOSED));
-  }
+  const clicks = createClicks({ log, people, replies, hand, asIs, render, nameOf, sendForm, channels });
 
   async function post(thread: ThreadRef, card: Card, how: { hasPlace?: true }): Promise<MessageRef> {
     const place = placeOf(thread);
-    const rendered = render(card);
-    const activityId = await api.send(place, rendered, card.summary, how);
+    const draw = drawing(card, { askedBy: await askedBy(place, card) });
+    const activityId = await api.send(place, draw(), card.summary, how);
     const under = threadUnder(place, activityId);
-    replies.shown(nameOf(under, activityId), rendered);
+    replies.shown(nameOf(under, activityId), draw);
     return messageRef(threadRef(under), activityId);
   }
 
   async function update(message: MessageRef, card: Card, how: { hasPlace?: true } = {}): Promise<void> {
     const { place, activityId } = messageOf(message);
-    const rendered = render(card);
-    await api.update(place, activityId, rendered, card.summary, how);
-    replies.shown(nameOf(place, activityId), rendered);
+    const draw = drawing(card, { askedBy: await askedBy(place, card) });
+    await api.update(place, activityId, draw(), card.summary, how);
+    replies.shown(nameOf(place, activityId), draw);
   }
 
   /** One-time pages that a card leads to, as far as they take something: a dialog takes it as well. */
@@ -279,8 +235,8 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   }
 
   async function sendTo(chat: Place, card: Card, thread?: ThreadRef): Promise<void> {
-    const rendered = render(card, thread, await enterable(card));
-    replies.shown(nameOf(chat, await api.send(chat, rendered, card.summary)), rendered);
+    const draw = drawing(card, { ...(thread ? { thread } : {}), dialogs: await enterable(card) });
+    replies.shown(nameOf(chat, await api.send(chat, draw(), card.summary)), draw);
   }
 
   /** Words go beside the card that was pressed; what has buttons goes into the chat with that person, which no other reads. */
@@ -307,9 +263,9 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     try {
       const { place } = messageOf({ thread: { ...thread, ref }, ref: activityId });
       if (place.scope !== 'personal') return false;
-      const rendered = render(card, thread);
-      await api.update(place, activityId, rendered, card.summary);
-      replies.shown(nameOf(place, activityId), rendered);
+      const draw = drawing(card, { thread });
+      await api.update(place, activityId, draw(), card.summary);
+      replies.shown(nameOf(place, activityId), draw);
       return true;
     } catch (error) {
       if (error instanceof CountersignError) return false; // it is gone: then it is said anew
@@ -338,7 +294,8 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     person: (workspaceId, userId) => people.person(workspaceId, userId),
     standing: (person) => people.standing(person),
     linkTo,
-    openForm,
+    channelOf: (thread) => withoutThread(placeOf(thread).conversationId),
+    openForm: clicks.openForm,
     async upload() {
       throw unknownReference('picture'); // cards carry pictures themselves
     },
@@ -347,6 +304,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     },
     async start(hooks) {
       if (hooks?.installed) installed = hooks.installed;
+      if (hooks?.removed) removed = hooks.removed;
       await microsoft.open();
       isOpen = true;
     },
@@ -364,8 +322,9 @@ function servedBy(options: TeamsOptions): Served {
   return type === 'MultiTenant' || tenantId === undefined ? {} : { tenantId };
 }
 
-function personNamed(workspaceId: string, userId: string): Person {
-  return { platform: 'teams', workspaceId, userId, name: userId };
+/** To nobody or to others, or about that: it is our business where we are in that conversation already. */
+function isSaidToOthers(event: ChatEvent): boolean {
+  return event.kind === 'edit' || (event.kind === 'message' && event.isOverheard === true);
 }
 
 /** A card of sentences alone, in plain words. */

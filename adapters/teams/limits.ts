@@ -16,8 +16,14 @@ export const LIMITS = {
   buttonsInRow: 5,
   buttons: 20,
   inputText: 3_000,
+  /** Of somebody, as it is kept and shown; Microsoft's directory takes 256. */
+  name: 200,
   /** People to choose from; whoever isn't among them is found by typing a name. */
   people: 40,
+  /** Channels to choose from. */
+  channels: 60,
+  /** People who may have a view of their own of one card (learn.microsoft.com, up to date cards: 60). */
+  views: 60,
 } as const;
 
 /** How much of each part of a card is shown, tried in this order until the card is small enough. */

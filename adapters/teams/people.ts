@@ -1,8 +1,9 @@
 import type { Person, Standing } from '../../core/ports/chat.ts';
+import { directoryId } from './activity.ts';
 import type { Api, ConnectorMember } from './api.ts';
 import { unknownReference } from './errors.ts';
-import { LIMITS } from './limits.ts';
-import { type Place, teamsPerson } from './thread.ts';
+import { clip, LIMITS } from './limits.ts';
+import { type Place, teamsPerson, withoutThread } from './thread.ts';
 
 /** Who somebody is, by Teams' own word. */
 export interface People {
@@ -10,6 +11,8 @@ export interface People {
   seen(person: Person, accountId: string, place: Place): void;
   person(workspaceId: string, userId: string): Promise<Person>;
   standing(person: Person): Promise<Standing>;
+  /** What the Connector calls them, as far as that is known, or the conversation's own list says so. */
+  accountIds(place: Place, userIds: readonly string[]): Promise<readonly string[]>;
   /** Of a conversation, as far as a form can list them. */
   roster(place: Place): Promise<{ readonly people: readonly Person[]; readonly hasMore: boolean }>;
   /** The chat with them alone; begun where there is none. @throws CountersignError `chat_unavailable`. */
@@ -17,11 +20,17 @@ export interface People {
 }
 
 const KEPT = 10_000;
+/** Whom a conversation's list did not name is looked for there again after that time. */
+const LISTED_MS = 10 * 60_000;
+/** learn.microsoft.com, members of a conversation: at most so many a page. */
+const PAGE = 500;
 
 export function createPeople(api: Api): People {
   /** By person: what the Connector calls them, what they are called, where they acted last, and the chat with them. */
   const known = new Map<string, { accountId?: string; name?: string; place?: Place; direct?: Place }>();
   const keyOf = (workspaceId: string, userId: string) => `${workspaceId} ${userId}`;
+  /** By conversation: until when it is not asked for its list again. */
+  const listed = new Map<string, number>();
 
   function note(workspaceId: string, userId: string, more: Partial<NonNullable<ReturnType<typeof known.get>>>) {
     if (known.size >= KEPT) known.clear();
@@ -49,8 +58,8 @@ export function createPeople(api: Api): People {
   }
 
   function personOf(workspaceId: string, { id, aadObjectId, objectId, name }: ConnectorMember): Person {
-    const userId = aadObjectId ?? objectId ?? id;
-    return { platform: 'teams', workspaceId, userId, name: name || userId };
+    const userId = directoryId(aadObjectId ?? objectId ?? id);
+    return { platform: 'teams', workspaceId, userId, name: clip(name || userId, LIMITS.name) };
   }
 
   return {
@@ -69,11 +78,22 @@ export function createPeople(api: Api): People {
     },
     async standing(of) {
       const found = await ask(teamsPerson(of));
-      const { accountId = of.userId } = known.get(keyOf(of.workspaceId, of.userId)) ?? {};
-      const isThem =
-        found && [found.id, found.aadObjectId, found.objectId].some((id) => id === of.userId || id === accountId);
-      if (!isThem) return { kind: 'unknown' };
+      if (!found || !isThem(found, of, known.get(keyOf(of.workspaceId, of.userId))?.accountId))
+        return { kind: 'unknown' };
       return isGuest(found, of.workspaceId) ? { kind: 'guest' } : { kind: 'member', isInGroup: false };
+    },
+    async accountIds(place, userIds) {
+      const idOf = (userId: string) => known.get(keyOf(place.workspaceId, userId))?.accountId;
+      const key = `${place.workspaceId} ${withoutThread(place.conversationId)}`;
+      const now = performance.now();
+      if (userIds.some((userId) => idOf(userId) === undefined) && now >= (listed.get(key) ?? 0)) {
+        if (listed.size >= KEPT) listed.clear();
+        listed.set(key, now + LISTED_MS);
+        const { members } = await api.members(place, PAGE);
+        for (const member of members)
+          note(place.workspaceId, personOf(place.workspaceId, member).userId, { accountId: member.id });
+      }
+      return userIds.flatMap((userId) => idOf(userId) ?? []);
     },
     async roster(place) {
       const { members, hasMore } = await api.members(place, LIMITS.people);
@@ -86,6 +106,12 @@ export function createPeople(api: Api): People {
       return { people: listed, hasMore: hasMore || people.length > LIMITS.people };
     },
   };
+}
+
+/** By the directory's id, wherever Teams says it: what the sender was called beside it is no proof of who they are. */
+function isThem({ id, aadObjectId, objectId }: ConnectorMember, { userId }: Person, accountId: string | undefined) {
+  const directory = aadObjectId ?? objectId;
+  return directory ? directoryId(directory) === userId : id === userId || id === accountId;
 }
 
 /** Of another organisation, or invited into this one (learn.microsoft.com: guests' names in the directory hold `#EXT#`). */

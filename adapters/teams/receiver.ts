@@ -12,7 +12,9 @@ export type Outcome =
   /** As Teams takes it. */
   | { readonly kind: 'dialog'; readonly body: object }
   /** Of an organisation, or a channel, that is not served. */
-  | { readonly kind: 'refused' };
+  | { readonly kind: 'refused' }
+  /** It waits for an answer of a kind that nothing here gives. */
+  | { readonly kind: 'unknown' };
 
 /** Settles once the activity is ours. @throws when it could not be taken: Teams sends it again. */
 export type Intake = (activity: unknown) => Promise<Outcome>;
@@ -52,6 +54,8 @@ export function httpRoutes(options: {
     switch (outcome.kind) {
       case 'refused':
         return void response.status(403).end();
+      case 'unknown':
+        return void response.status(501).json({}); // the Bot Framework's own answer for these
       case 'taken':
         return void response.status(200).end();
       case 'dialog':
@@ -67,7 +71,16 @@ export function httpRoutes(options: {
 
 /** learn.microsoft.com, universal actions: what an `adaptiveCard/action` is answered with, in all three parts. */
 function invokeResponse(answer: Answer): object {
-  return answer.kind === 'card'
-    ? { statusCode: 200, type: CARD_TYPE, value: answer.card }
-    : { statusCode: 200, type: 'application/vnd.microsoft.activity.message', value: answer.words };
+  switch (answer.kind) {
+    case 'card':
+      return { statusCode: 200, type: CARD_TYPE, value: answer.card };
+    case 'words':
+      return { statusCode: 200, type: 'application/vnd.microsoft.activity.message', value: answer.words };
+    case 'none': {
+      const value = { code: 'NotFound', message: 'There is no other view of this card.' };
+      return { statusCode: 404, type: 'application/vnd.microsoft.error', value };
+    }
+    default:
+      return answer satisfies never;
+  }
 }

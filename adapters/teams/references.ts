@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ThreadRef } from '../../core/ports/chat.ts';
 import type { Reference } from './activity.ts';
 import { notThere } from './errors.ts';
-import { type Place, placeOf, threadRef } from './thread.ts';
+import { type Place, placeOf, threadRef, withoutThread } from './thread.ts';
 
 /** Where conversations are kept beyond this process, as text that nobody else reads. */
 export interface ReferenceStore {
@@ -10,25 +10,38 @@ export interface ReferenceStore {
   keep(thread: ThreadRef, text: string): Promise<boolean>;
   /** `forgotten`: we were removed from it. */
   find(thread: ThreadRef): Promise<{ readonly text: string } | 'forgotten' | undefined>;
-  /** That of any conversation of the workspace, the newest first. */
+  /** The newest of the workspace. */
   latest(workspaceId: string): Promise<string | undefined>;
+  /** All that we were not removed from, the newest first. */
+  all(workspaceId: string): Promise<readonly { readonly thread: ThreadRef; readonly text: string }[]>;
+  /** Teams takes nothing of us there, for whatever reason. */
   forget(thread: ThreadRef): Promise<void>;
+  /** The app was removed there. @returns whether the workspace has it nowhere any more. */
+  remove(workspaceId: string, threads: readonly ThreadRef[]): Promise<boolean>;
 }
 
 const stored = z.object({
   ...{ serviceUrl: z.url(), conversationId: z.string(), tenantId: z.string() },
   ...{ scope: z.enum(['personal', 'group', 'channel']), botId: z.string(), botName: z.string() },
+  ...{ teamId: z.string().optional(), teamName: z.string().optional() },
 }) satisfies z.ZodType<Reference>;
 
 /** How each conversation is reached: as it was heard of last, by this process or another one. */
 export interface References {
-  heard(thread: ThreadRef, reference: Reference): Promise<void>;
+  /** With `isKnown` only where it was heard of before: what people say to each other is no conversation of ours. */
+  heard(thread: ThreadRef, reference: Reference, options?: { readonly isKnown: boolean }): Promise<void>;
   /** @throws CountersignError when Teams never told us of it, or has told us that we are not there. */
   of(place: Place): Promise<Reference>;
   /** Of the organisation, for conversations that we begin. @throws CountersignError as `of` does. */
   any(workspaceId: string): Promise<Reference>;
   /** Nothing is sent there until it is heard of again. */
   gone(place: Place): Promise<void>;
+  /** The app was removed there, or from all of that team. @returns whether the organisation has it nowhere any more. */
+  removed(place: Place, teamId?: string): Promise<boolean>;
+  /** Of the organisation, with a way to each. */
+  teams(
+    workspaceId: string,
+  ): Promise<readonly { readonly id: string; readonly name: string; readonly by: Reference }[]>;
 }
 
 const KEPT = 10_000;
@@ -50,10 +63,25 @@ export function createReferences(store: ReferenceStore): References {
     return found;
   }
 
+  const left = (thread: ThreadRef) => {
+    known.delete(nameOf(thread));
+    gone.add(nameOf(thread));
+  };
+
+  async function keptOf(thread: ThreadRef): Promise<Reference | undefined> {
+    const kept = await store.find(thread);
+    return typeof kept === 'object' ? read(kept.text) : undefined;
+  }
+
   return {
     any,
-    async heard(thread, reference) {
+    async heard(thread, given, { isKnown = false } = { isKnown: false }) {
       const name = nameOf(thread);
+      const before = known.get(name) ?? (await keptOf(thread));
+      if (isKnown && !before) return;
+      // Not every activity of a channel says which team it is of.
+      const { teamId, teamName } = before ?? {};
+      const reference: Reference = { ...(teamId === undefined ? {} : { teamId, teamName }), ...given };
       gone.delete(name);
       latest.set(thread.workspaceId, reference);
       const text = JSON.stringify(reference);
@@ -80,9 +108,31 @@ export function createReferences(store: ReferenceStore): References {
     },
     async gone(place) {
       const thread = threadRef(place);
-      known.delete(nameOf(thread));
-      gone.add(nameOf(thread));
+      left(thread);
       await store.forget(thread);
+    },
+    async removed(place, teamId) {
+      const { workspaceId } = place;
+      const base = withoutThread(place.conversationId);
+      const there = (await store.all(workspaceId)).filter(({ text }) => {
+        const found = read(text);
+        const isOfTeam = teamId !== undefined && found?.teamId === teamId;
+        return found !== undefined && (isOfTeam || withoutThread(found.conversationId) === base);
+      });
+      const threads = [threadRef(place), ...there.map(({ thread }) => thread)];
+      for (const thread of threads) left(thread);
+      latest.delete(workspaceId);
+      return store.remove(workspaceId, threads);
+    },
+    async teams(workspaceId) {
+      const found = new Map<string, { id: string; name: string; by: Reference }>();
+      for (const { text } of await store.all(workspaceId)) {
+        const by = read(text);
+        if (by?.teamId === undefined) continue;
+        const { name } = found.get(by.teamId) ?? { name: '' };
+        found.set(by.teamId, { id: by.teamId, name: name || (by.teamName ?? ''), by });
+      }
+      return [...found.values()];
     },
   };
 }

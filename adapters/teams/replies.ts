@@ -4,7 +4,12 @@ import type { AdaptiveCard } from './elements.ts';
 export type Answer =
   | { readonly kind: 'card'; readonly card: AdaptiveCard }
   /** Beside the card, for whoever pressed alone. */
-  | { readonly kind: 'words'; readonly words: string };
+  | { readonly kind: 'words'; readonly words: string }
+  /** The card stays as everybody sees it. */
+  | { readonly kind: 'none' };
+
+/** A card as that person sees it; by nobody's id as everybody does. */
+export type Drawing = (viewer?: string) => AdaptiveCard;
 
 /** A click that waits for its answer. */
 export interface Pressed {
@@ -14,6 +19,8 @@ export interface Pressed {
   readonly thread: string;
   /** The card that was pressed, by `cardName`. */
   readonly card: string | undefined;
+  /** It is a form that was sent: the card comes back in its place, so that words go elsewhere. */
+  readonly isForm: boolean;
 }
 
 /** Clicks that wait, and whatever of ours answers one: a form, words to that person, the card as it is now. */
@@ -23,9 +30,9 @@ export interface Replies {
   form(triggerId: string, card: AdaptiveCard): boolean;
   words(userId: string, thread: string, words: string): boolean;
   /** A card is as given from now on. */
-  shown(name: string, card: AdaptiveCard): void;
+  shown(name: string, drawing: Drawing): void;
   /** As this process showed it last. */
-  card(name: string): AdaptiveCard | undefined;
+  drawing(name: string): Drawing | undefined;
 }
 
 /** Cards that are remembered, to be shown again in place of a form. */
@@ -37,7 +44,7 @@ export function cardName(workspaceId: string, conversationId: string, activityId
 
 export function createReplies(): Replies {
   const waiting = new Map<string, Pressed & { settle(answer: Answer): void }>();
-  const cards = new Map<string, AdaptiveCard>();
+  const cards = new Map<string, Drawing>();
   return {
     begin(pressed) {
       const { promise, resolve } = Promise.withResolvers<Answer>();
@@ -57,17 +64,20 @@ export function createReplies(): Replies {
       return found !== undefined;
     },
     words(userId, thread, words) {
-      const found = [...waiting.values()].findLast((each) => each.userId === userId && each.thread === thread);
+      const found = [...waiting.values()].findLast(
+        (each) => !each.isForm && each.userId === userId && each.thread === thread,
+      );
       found?.settle({ kind: 'words', words });
       return found !== undefined;
     },
-    shown(name, card) {
+    shown(name, drawing) {
       cards.delete(name);
-      cards.set(name, card);
+      cards.set(name, drawing);
       const [oldest] = cards.keys();
       if (cards.size > CARDS && oldest !== undefined) cards.delete(oldest);
-      for (const each of [...waiting.values()]) if (each.card === name) each.settle({ kind: 'card', card });
+      for (const each of [...waiting.values()])
+        if (each.card === name) each.settle({ kind: 'card', card: drawing(each.userId) });
     },
-    card: (name) => cards.get(name),
+    drawing: (name) => cards.get(name),
   };
 }

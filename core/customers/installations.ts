@@ -11,7 +11,7 @@ import { installationPlace } from '../vault/credential.ts';
 import { asSecrets, decodeFields, encodeFields } from '../vault/fields.ts';
 import type { Sealer } from '../vault/sealer.ts';
 import type { Customers, Member } from './customers.ts';
-import { type ClearDeps, clearCustomer } from './removal.ts';
+import { type ClearDeps, clearSlack } from './removal.ts';
 
 /** What opens a chat platform for us. `refresh` is good for one exchange. */
 export interface InstallationTokens {
@@ -176,14 +176,14 @@ export function createInstallations(deps: InstallationDeps): Installations {
     const left = await database.withCustomer(customerId, (tx) =>
       tx.slackInstallation.findMany({ where: { customerId, removedAt: { not: null }, clearedAt: null } }),
     );
-    for (const { workspaceId } of left) await clearCustomer(deps, customerId, workspaceId);
+    for (const { workspaceId } of left) await clearSlack(deps, customerId, workspaceId);
   }
 
   const installations: Installations = {
     async install(given) {
       const { workspaceId, name, installer } = given;
       const customerId = await customers.install({ platform: 'slack', workspaceId, name }, installer);
-      if ((await directory.customersToClear()).includes(customerId)) await clearCustomer(deps, customerId, workspaceId);
+      if ((await directory.customersToClear()).includes(customerId)) await clearSlack(deps, customerId, workspaceId);
       return database.withCustomer(customerId, (tx) => write(tx, customerId, given));
     },
 

@@ -5,6 +5,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operations } from '../operations/operations.ts';
 import { isEnd, STATES } from '../operations/states.ts';
+import type { Platform } from '../ports/chat.ts';
 import { deleteRows } from '../vault/records.ts';
 
 export interface ClearDeps {
@@ -15,15 +16,26 @@ export interface ClearDeps {
 }
 
 const OPEN = STATES.filter((state) => !isEnd(state));
-const WHY = 'Countersign was removed from Slack. This thread could not be told.';
+
+/** An installation that is gone, as its platform's own rows say it. */
+export interface Removal {
+  readonly platform: Extract<Platform, 'slack' | 'teams'>;
+  readonly workspaceId: string;
+  /** Whether it still is, with something left to clear; held until the commit, so that it is not installed again meanwhile. */
+  isDue(tx: Transaction): Promise<boolean>;
+  /** From now on nothing is left. @returns whether something was. */
+  settle(tx: Transaction): Promise<boolean>;
+}
+
+const NAMES = { slack: 'Slack', teams: 'Microsoft Teams' } as const;
 
 /**
  * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, and words
  * that wait for an answer. The trail stays, and says so. Each step may be repeated, by several processes at once.
  */
-export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, workspaceId: string): Promise<void> {
+export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, removal: Removal): Promise<void> {
   const { database } = deps;
-  const removed: Removed = { customerId, workspaceId };
+  const removed: Removed = { ...removal, customerId };
   for (let open = await openOf(deps, customerId); open.length > 0; open = await openOf(deps, customerId))
     // Each by itself: a thousand rows locked at once would keep every worker waiting.
     for (const id of open) {
@@ -31,16 +43,33 @@ export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, wor
       if (!isDue) return;
     }
   await database.withCustomer(customerId, async (tx) => {
-    const marked = await tx.$executeRaw`
-      UPDATE slack_installations SET cleared_at = app.now()
-      WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL`;
-    if (marked > 0) await deleteWhatOpens(tx, deps, removed);
+    if (await removal.settle(tx)) await deleteWhatOpens(tx, deps, removed);
   });
 }
 
-interface Removed {
+interface Removed extends Removal {
   readonly customerId: CustomerId;
-  readonly workspaceId: string;
+}
+
+/** As `clearCustomer`, of Slack as it was installed by OAuth. */
+export function clearSlack(deps: ClearDeps, customerId: CustomerId, workspaceId: string): Promise<void> {
+  return clearCustomer(deps, customerId, slackRemoval(customerId, workspaceId));
+}
+
+function slackRemoval(customerId: CustomerId, workspaceId: string): Removal {
+  return {
+    ...{ platform: 'slack', workspaceId },
+    isDue: async (tx) =>
+      (await tx.$executeRaw`
+        SELECT FROM slack_installations
+        WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL
+        FOR SHARE`) > 0,
+    settle: async (tx) =>
+      (await tx.$executeRaw`
+        UPDATE slack_installations SET cleared_at = app.now()
+        WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL`) >
+      0,
+  };
 }
 
 function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readonly string[]> {
@@ -54,21 +83,17 @@ function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readon
 async function cancel(
   tx: Transaction,
   deps: ClearDeps,
-  { customerId, workspaceId }: Removed,
+  { customerId, platform, isDue }: Removed,
   id: string,
 ): Promise<boolean> {
-  // Held until the commit: it is not installed again meanwhile.
-  const due = await tx.$executeRaw`
-    SELECT FROM slack_installations
-    WHERE customer_id = ${customerId}::uuid AND workspace_id = ${workspaceId} AND removed_at IS NOT NULL AND cleared_at IS NULL
-    FOR SHARE`;
-  if (due === 0) return false;
+  if (!(await isDue(tx))) return false;
   const operation = await lockedOperation(tx, deps.operations, customerId, id);
   if (!operation || isEnd(operation.state)) return true;
+  const why = `Countersign was removed from ${NAMES[platform]}. This thread could not be told.`;
   await deps.mover.move(tx, customerId, {
     ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
-    set: { errorMessage: WHY },
-    entry: { kind: 'operation.cancelled', payload: { why: WHY } },
+    set: { errorMessage: why },
+    entry: { kind: 'operation.cancelled', payload: { why } },
   });
   return true;
 }
@@ -76,7 +101,7 @@ async function cancel(
 async function deleteWhatOpens(
   tx: Transaction,
   { database, audit }: ClearDeps,
-  { customerId, workspaceId }: Removed,
+  { customerId, platform, workspaceId }: Removed,
 ): Promise<void> {
   const now = await databaseNow(tx);
   const consents = await tx.consent.updateManyAndReturn({
@@ -92,7 +117,7 @@ async function deleteWhatOpens(
     select: { id: true },
   });
   await tx.chatEvent.updateMany({
-    where: { customerId, platform: 'slack', sealed: { not: null } },
+    where: { customerId, platform, sealed: { not: null } },
     data: { sealed: null, dueAt: null },
   });
   for (const operationId of idsOf(consents))
@@ -103,7 +128,7 @@ async function deleteWhatOpens(
   // Nobody can be shown anything there any more.
   await tx.$executeRaw`
     UPDATE threads SET cursor = last_seq
-    WHERE customer_id = ${customerId}::uuid AND platform = 'slack' AND workspace_id = ${workspaceId} AND cursor < last_seq`;
+    WHERE customer_id = ${customerId}::uuid AND platform = ${platform} AND workspace_id = ${workspaceId} AND cursor < last_seq`;
 }
 
 function idsOf(found: readonly { readonly operationId: string }[]): readonly OperationId[] {

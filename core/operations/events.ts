@@ -25,3 +25,13 @@ export async function hadEffect(
 ): Promise<boolean> {
   return (await tx.chatEvent.count({ where: { customerId, platform, eventId } })) > 0;
 }
+
+/** When the event had its effect, and later ones whose ids go on from its id with `/`: the times of the transactions that had them. */
+export async function effectsOf(
+  tx: Transaction,
+  customerId: CustomerId,
+  { platform, id: eventId }: EventRef,
+): Promise<readonly Date[]> {
+  const where = { customerId, platform, OR: [{ eventId }, { eventId: { startsWith: `${eventId}/` } }] };
+  return (await tx.chatEvent.findMany({ where, select: { createdAt: true } })).map(({ createdAt }) => createdAt);
+}

@@ -173,7 +173,10 @@ export type ChatEvent =
       readonly id: string;
       readonly thread: ThreadRef;
       readonly from: Person;
-      readonly before: string;
+      /** Absent: the platform does not say what stood there, and `of` names it. */
+      readonly before?: string;
+      /** `id` of the event that brought what stood there first; what changes it has an `id` that goes on from that with `/`. */
+      readonly of?: string;
       /** Absent: it was deleted. */
       readonly after?: string;
     }

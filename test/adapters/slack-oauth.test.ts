@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createInstallations } from '../../core/customers/installations.ts';
-import { clearCustomer } from '../../core/customers/removal.ts';
+import { clearSlack } from '../../core/customers/removal.ts';
 import { type CustomerId, customerId } from '../../core/ids.ts';
 import type { ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
@@ -488,7 +488,7 @@ describe('when it is uninstalled', () => {
     await slack.install(ACME);
     expect((await trail(core, operation)).at(-1)?.kind).toBe('operation.cancelled');
     const again = await requestOperation(core, { ...(await shopOf(id)), threadId: operation.threadId });
-    await clearCustomer(core, id, 'T0ACME');
+    await clearSlack(core, id, 'T0ACME');
     expect((await trail(core, again)).at(-1)?.kind).not.toBe('operation.cancelled');
     await post('T0ACME');
   });

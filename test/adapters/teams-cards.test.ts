@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { renderCard } from '../../adapters/teams/cards.ts';
+import { audienceOf, renderCard } from '../../adapters/teams/cards.ts';
 import { renderForm } from '../../adapters/teams/forms.ts';
 import type { Block, Button, Card, Form, Span } from '../../core/ports/chat.ts';
-import { hasCardSchema, problemsOf } from '../support/teams/card-problems.ts';
+import { problemsOf } from '../support/teams/card-problems.ts';
 import { partsOf, shownAs } from '../support/teams/reading.ts';
 
 const words = fc.oneof(
@@ -71,7 +71,7 @@ const place = { publicUrl: 'https://countersign.example.com' };
 const buttons: readonly Button[] = [{ label: 'Approve', style: 'primary', action: 'approve', value: 'op-1 hash' }];
 
 describe('a card in Teams', () => {
-  test(`breaks no limit of Teams and has its form, whatever it holds${hasCardSchema ? '' : ' (the schema is absent: not asked)'}`, () => {
+  test('breaks no limit of Teams and has its form by the schema of Adaptive Cards 1.5, whatever it holds', () => {
     fc.assert(
       fc.property(card, (given) => {
         expect(problemsOf(renderCard(given, place))).toEqual([]);
@@ -131,6 +131,35 @@ describe('a card in Teams', () => {
       { title: 'Stop', verb: 'stop_all', data: { action: 'stop_all', value: '' } },
       { title: 'Approve', verb: 'approve' },
     ]);
+  });
+
+  test('has a view of its own for each whom a button is for: at most sixty ask, and everybody sees every button', () => {
+    const approvers = Array.from({ length: 90 }, (_, index) => ({ ...person, userId: `user-${index}` }));
+    const slack = { ...person, platform: 'slack', userId: 'elsewhere' } as const;
+    const given: Card = {
+      summary: 'x',
+      blocks: [
+        {
+          kind: 'actions',
+          buttons: [
+            { label: 'Approve', style: 'primary', action: 'approve', value: 'op-1', for: [...approvers, slack] },
+            { label: 'Withdraw', style: 'danger', action: 'stop', value: 'op-1', for: [person] },
+            { label: 'Show me the steps', style: 'plain', action: 'guide', value: 'op-1' },
+          ],
+        },
+      ],
+    };
+    const audience = audienceOf(given, 'tenant');
+    expect(audience).toEqual([...approvers, person].map(({ userId }) => userId));
+    expect(audienceOf(given, 'another')).toEqual([]);
+    const base = renderCard(given, { ...place, askedBy: audience.map((userId) => `29:${userId}`) });
+    expect(problemsOf(base)).toEqual([]);
+    expect(base.refresh?.userIds).toHaveLength(60);
+    expect(base.refresh?.action).toMatchObject({ type: 'Action.Execute', verb: 'countersign.view' });
+    expect(shownAs(base).buttons).toEqual(['Approve', 'Withdraw', 'Show me the steps']);
+    const of = (viewer: string) => shownAs(renderCard(given, { ...place, viewer })).buttons;
+    expect(of('user-3')).toEqual(['Approve', 'Show me the steps']);
+    expect(of(person.userId)).toEqual(['Withdraw', 'Show me the steps']);
   });
 
   test('shows the newest picture, and folds the earlier ones away', () => {
@@ -200,7 +229,7 @@ const field = fc.oneof(
     options: fc.array(option, { maxLength: 12 }),
   }),
   fc.record({
-    kind: fc.constant('people' as const),
+    kind: fc.constantFrom('people' as const, 'channels' as const),
     label: fc.string(),
     isRequired: fc.boolean(),
     initial: fc.array(fc.uuid(), { maxLength: 3 }),
@@ -218,6 +247,7 @@ describe('a form in Teams', () => {
         const made = renderForm('id', form, {
           people: [person],
           hasMorePeople: true,
+          channels: [{ id: '19:orders@thread.tacv2', name: 'Shops: Orders' }],
           errors: { f0: 'wrong', other: 'also' },
         });
         expect(problemsOf(made)).toEqual([]);

@@ -1,9 +1,10 @@
 // What a click in Teams is answered with, and how often it counts.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Card, ChatEvent, ChatReply, ThreadRef } from '../../core/ports/chat.ts';
+import type { Card, ChatEvent, ChatReply, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type OpenedTeams, openTeamsByHand } from '../support/teams/by-hand.ts';
-import type { Answer } from '../support/teams/server.ts';
+import { partsOf } from '../support/teams/reading.ts';
+import { type Answer, CHANNEL, TEAM } from '../support/teams/server.ts';
 
 /** Teams waits ten seconds or so; people think that it is broken after three. */
 const SOON_MS = 3_000;
@@ -169,6 +170,112 @@ describe('a click', () => {
   });
 });
 
+describe('a view of a card of one’s own', () => {
+  const forApprover = (): Card => ({
+    summary: 'a request',
+    blocks: [
+      {
+        kind: 'actions',
+        buttons: [
+          { label: 'Approve', style: 'primary', action: 'approve', value: 'op-1 hash', for: [teams.approver] },
+          { label: 'Withdraw', style: 'danger', action: 'stop', value: 'op-1', for: [teams.merchant] },
+        ],
+      },
+    ],
+  });
+  const buttons = async (person: Person) => (await teams.transcriptFor(person, thread)).at(-1)?.buttons;
+
+  test('shows each the buttons that are for them; whoever is not asked sees all of them, and nobody hears of it', async () => {
+    const message = await teams.chat.post(thread, forApprover(), { key: 'consent' });
+    for (const person of [teams.merchant, teams.approver]) {
+      const answered = await teams.look(person, thread, message);
+      expect(answered && parts(answered)).toMatchObject({ statusCode: 200, type: CARD });
+    }
+    expect(await buttons(teams.approver)).toEqual(['Approve']);
+    expect(await buttons(teams.merchant)).toEqual(['Withdraw']);
+    const [, , other] = teams.people;
+    if (other) expect(await buttons(other)).toEqual(['Approve', 'Withdraw']);
+    expect(heard).toEqual([]);
+    // What is answered to a click is that person's view as well.
+    answer = async () => {
+      await teams.chat.update(message, forApprover());
+      return undefined;
+    };
+    await teams.press(teams.approver, thread, message, 'approve');
+    expect(await buttons(teams.approver)).toEqual(['Approve']);
+  });
+
+  test('goes without where Teams names nobody: the card is posted all the same', async () => {
+    const stranger = { ...teams.approver, userId: 'bbbbbbbb-0000-4000-8000-00000000000f' };
+    const [block] = forApprover().blocks;
+    if (block?.kind !== 'actions') throw new Error('it is one of buttons');
+    const card = {
+      summary: 'x',
+      blocks: [{ ...block, buttons: block.buttons.map((each) => ({ ...each, for: [stranger] })) }],
+    };
+    const message = await teams.chat.post(thread, card, { key: 'a' });
+    expect(await teams.look(teams.approver, thread, message)).toBeUndefined();
+    expect(await buttons(teams.approver)).toEqual(['Approve', 'Withdraw']);
+  });
+
+  test('of a card that nobody knows any more leaves it as it is', async () => {
+    const view = teams.activity(teams.approver, thread.ref.slice('channel:'.length), {
+      ...{ type: 'invoke', name: 'adaptiveCard/action', replyToId: '12345' },
+      value: { action: { type: 'Action.Execute', verb: 'countersign.view', data: {} }, trigger: 'automatic' },
+    });
+    expect(parts(await teams.server.deliver(view))).toMatchObject({
+      ...{ statusCode: 404, type: 'application/vnd.microsoft.error', value: { code: expect.any(String) } },
+    });
+  });
+
+  test('and what Cancel brings back, is as it is on record, whichever process posted the card', async () => {
+    const message = await card();
+    const other = await openTeamsByHand('azure', {
+      ...{ running: teams.server, references: teams.references },
+      cardOf: async ({ ref }) => (ref === message.ref ? sentence('Countersigned by Ben') : undefined),
+    });
+    try {
+      const close = { type: 'Action.Execute', verb: 'countersign.close', data: { action: 'countersign.close' } };
+      const sent = teams.activity(teams.approver, thread.ref.slice('channel:'.length), {
+        ...{ type: 'invoke', name: 'adaptiveCard/action', replyToId: message.ref, value: { action: close } },
+      });
+      teams.server.sendTo(other.url);
+      expect(JSON.stringify(parts(await teams.server.deliver(sent)).value)).toContain('Countersigned by Ben');
+    } finally {
+      teams.server.sendTo(teams.url);
+      await other.close();
+    }
+  });
+});
+
+describe('what Teams waits for an answer to', () => {
+  const invoke = (more: object) =>
+    teams.server.deliver(
+      teams.activity(teams.merchant, thread.ref.slice('channel:'.length), { type: 'invoke', ...more }),
+    );
+  let nested: unknown = 'x';
+  for (let depth = 0; depth < 500; depth++) nested = [nested];
+
+  test.each([
+    ['a form of another version', { action: { verb: 'countersign.submit', data: { form: 'unknown' } } }],
+    ['a click that says nothing', { action: {} }],
+    ['no click at all', 'words'],
+    ['data that are nested without end', { action: { verb: 'approve', data: { value: nested } } }],
+  ])('gets words for %s, and nobody hears of it', async (_words, value) => {
+    const answered = await invoke({ name: 'adaptiveCard/action', value });
+    expect(parts(answered)).toMatchObject({
+      statusCode: 200,
+      type: MESSAGE,
+      value: expect.stringMatching(/another version/),
+    });
+    expect(heard).toEqual([]);
+  });
+
+  test('gets “not implemented”, and no empty success, for what is not done here', async () => {
+    expect(await invoke({ name: 'signin/verifyState', value: {} })).toMatchObject({ status: 501, body: {} });
+  });
+});
+
 describe('a form', () => {
   const form = {
     ...{ form: 'deny', value: 'op-1', title: 'Why not?', submit: 'Deny' },
@@ -188,6 +295,19 @@ describe('a form', () => {
     expect((await teams.transcriptFor(teams.approver, thread)).at(-1)?.buttons).toEqual(['Approve']);
   });
 
+  test('that came too late says so to whoever sent it, and gives the card back', async () => {
+    const message = await card();
+    answer = async (event) => {
+      if (event.kind === 'action') await teams.chat.openForm(event.trigger, form);
+      else await teams.chat.ephemeral(thread, event.from, sentence('This was decided already.'));
+      return undefined;
+    };
+    await teams.press(teams.approver, thread, message, 'approve');
+    expect(await teams.submit(teams.approver, thread, { reason: ['no'] })).toBeUndefined();
+    expect((await teams.transcriptFor(teams.approver, thread)).at(-1)?.buttons).toEqual(['Approve']);
+    expect((await teams.directMessagesOf(teams.approver)).at(-1)?.text).toBe('This was decided already.');
+  });
+
   test('that somebody asked for in words comes to them alone, and is closed once it was sent', async () => {
     answer = async (event) => {
       if (event.kind === 'command') await teams.chat.openForm(event.trigger, form);
@@ -199,6 +319,31 @@ describe('a form', () => {
     expect(await teams.submit(teams.approver, thread, { reason: ['not now'] })).toBeUndefined();
     expect(heard.at(-1)).toMatchObject({ kind: 'form', thread, fields: { reason: ['not now'] } });
     expect(await chat()).toMatchObject({ buttons: [], text: 'This form is closed.' });
+  });
+
+  test('lets channels be chosen among those of the teams that it is in, and keeps what was chosen elsewhere', async () => {
+    const message = await card();
+    const field = { kind: 'channels', name: 'channels', label: 'Only in these channels', isRequired: false } as const;
+    answer = async (event) => {
+      const fields = [{ ...field, initial: ['19:gone@thread.tacv2'] }];
+      if (event.kind === 'action') await teams.chat.openForm(event.trigger, { ...form, fields });
+      return undefined;
+    };
+    const click = teams.click(teams.merchant, thread, message, 'approve');
+    const opened = await teams.server.deliver(click.activity);
+    teams.answered(click, opened);
+    const [input] = partsOf(parts(opened).value).filter(({ type }) => type === 'Input.ChoiceSet');
+    expect(input).toMatchObject({
+      value: '19:gone@thread.tacv2',
+      choices: [
+        { title: 'Shops: General', value: TEAM.id },
+        { title: 'Shops: Orders', value: CHANNEL },
+        { title: expect.stringMatching(/^Unseen/), value: '19:gone@thread.tacv2' },
+      ],
+    });
+    await teams.submit(teams.merchant, thread, { channels: [CHANNEL] });
+    expect(heard.at(-1)).toMatchObject({ kind: 'form', fields: { channels: [CHANNEL] } });
+    expect(teams.chat.channelOf?.(thread)).toBe(CHANNEL);
   });
 
   test('lets people be chosen among those who are there, guests left out', async () => {

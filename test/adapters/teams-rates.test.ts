@@ -5,7 +5,7 @@ import type { Limit } from '../../core/limits.ts';
 import type { ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type OpenedTeams, openTeamsByHand } from '../support/teams/by-hand.ts';
-import { GROUP, TENANT } from '../support/teams/server.ts';
+import { GROUP, TEAM, TENANT } from '../support/teams/server.ts';
 
 let teams: OpenedTeams;
 let booked: string[];
@@ -132,7 +132,39 @@ describe('a conversation that we were removed from', () => {
   });
 });
 
+describe('an organisation', () => {
+  const remove = (place: string, more: object = {}) =>
+    teams.server.deliver(
+      teams.activity(teams.merchant, place, { type: 'installationUpdate', action: 'remove', ...more }),
+    );
+
+  test('has the app nowhere once it was removed from each conversation: from a team in all of its channels', async () => {
+    await teams.say(teams.merchant, 'in a channel');
+    await teams.change('said of no team'); // as Teams does for some activities
+    await remove(teams.server.personalChat(teams.merchant.userId));
+    await remove(GROUP);
+    expect(teams.left).toEqual([]);
+    await remove(TEAM.id, { channelData: { tenant: { id: TENANT }, team: TEAM } });
+    expect(teams.left).toEqual([TENANT]);
+    const standings = [...teams.references.kept.values()].map(({ standing }) => standing);
+    expect(standings).toEqual(standings.map(() => 'removed'));
+  });
+
+  test('has not lost the app where Teams only takes nothing of it', async () => {
+    teams.server.failNext(403, 1, { code: 'ForbiddenOperationException' });
+    await expect(teams.chat.post(thread, sentence('x'), { key: 'a' })).rejects.toMatchObject({ isRetryable: false });
+    await remove(teams.server.personalChat(teams.merchant.userId));
+    expect(teams.left).toEqual([]);
+  });
+});
+
 describe('how a conversation is reached', () => {
+  test('is none of our business where people only speak to each other', async () => {
+    const sent = { type: 'message', text: 'who is for lunch?' };
+    await teams.server.deliver(teams.activity(teams.merchant, '19:others@thread.v2', sent));
+    expect([...teams.references.kept.keys()].join()).not.toContain('19:others');
+  });
+
   test('is kept with all that Teams said, and follows when that changes', async () => {
     const kept = async () => {
       const found = await teams.references.find(thread);

@@ -1,5 +1,5 @@
 // Who is believed to be Teams, and who isn't: real tokens, signed with RS256, at the level of HTTP.
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { type OpenedTeams, openTeamsByHand } from '../support/teams/by-hand.ts';
 import { APP_ID, BOT, CHANNEL, TENANT } from '../support/teams/server.ts';
@@ -16,9 +16,9 @@ const PLACE = `${CHANNEL};messageid=1`;
 
 let teams: OpenedTeams;
 let heard: ChatEvent[];
+let written: MockInstance<typeof console.error>;
 beforeAll(async () => {
-  // The vendor's library writes each token that it refuses there, with the public key.
-  vi.spyOn(console, 'error').mockImplementation(() => {});
+  written = vi.spyOn(console, 'error').mockImplementation(() => {});
   teams = await openTeamsByHand('azure');
   teams.listen(async (event) => void heard.push(event));
 });
@@ -65,6 +65,10 @@ describe('a request to the messaging endpoint', () => {
     expect(heard).toEqual([]);
   });
 
+  test('that is refused is told to the log alone: the library would write to the console, with the public key', () => {
+    expect(written).not.toHaveBeenCalled();
+  });
+
   function unsigned(): string {
     const [header = '', claims = ''] = teams.server.issuer.token().split('.');
     const none = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), alg: 'none' };
@@ -104,6 +108,20 @@ describe('a request to the messaging endpoint', () => {
       await other.close();
     }
   });
+
+  test('is answered with 503 when the keys do not come within six seconds, and not left hanging', async () => {
+    const other = await openTeamsByHand('azure', { server: { areKeysAway: true } });
+    try {
+      other.server.setKeysAway('silent');
+      const answered = await other.server.deliver(
+        other.activity(other.merchant, PLACE, { type: 'message', text: 'hello' }),
+      );
+      expect(answered.status).toBe(503);
+      expect(answered.ms).toBeLessThan(8_000);
+    } finally {
+      await other.close();
+    }
+  }, 20_000);
 
   test.each([
     ['another organisation', { channelData: { tenant: { id: 'cccccccc-0000-4000-8000-000000000009' } } }],
@@ -218,9 +236,55 @@ describe('what people write', () => {
     ['a bot’s own words', { type: 'typing' }],
     ['a reaction', { type: 'messageReaction', reactionsAdded: [{ type: 'like' }] }],
     ['a card that was submitted', { text: '', value: { a: 1 } }],
+    [
+      'words that are back',
+      { type: 'messageUpdate', channelData: { tenant: { id: TENANT }, eventType: 'undeleteMessage' } },
+    ],
+    [
+      'whoever has no id of the directory, and one that looks like it',
+      { from: { id: 'bbbbbbbb-0000-4000-8000-000000000002', name: 'Ben' } },
+    ],
     ['somebody who joins', { type: 'conversationUpdate', membersAdded: [{ id: '29:new' }] }],
   ])('does not hold %s', async (_words, more) => {
     expect((await teams.server.deliver(message(more))).status).toBe(200);
     expect(heard).toEqual([]);
+  });
+
+  test('brings what changes it, once however often Teams says so, and under the name of the message', async () => {
+    await teams.say(teams.merchant, 'set up WooCommerce for a.example.com');
+    const [said] = heard;
+    await teams.change('set up WooCommerce for b.example.com');
+    await teams.repeatLast();
+    await teams.change(undefined);
+    const edits = heard.slice(1);
+    expect(edits).toMatchObject([
+      { kind: 'edit', of: said?.id, after: 'set up WooCommerce for b.example.com', from: teams.merchant },
+      { kind: 'edit', of: said?.id },
+      { kind: 'edit', of: said?.id, from: teams.merchant },
+    ]);
+    expect(edits[1]?.id).toBe(edits[0]?.id);
+    for (const edit of edits) {
+      expect(edit.id.startsWith(`${said?.id}/`)).toBe(true);
+      expect(edit).not.toHaveProperty('before');
+    }
+    expect(edits[2]).not.toHaveProperty('after');
+  });
+
+  test('of one person is of one person, however Teams spells their id', async () => {
+    const from = { id: `29:${teams.merchant.userId}`, name: 'Ana', aadObjectId: teams.merchant.userId.toUpperCase() };
+    await write('hello', { from });
+    expect(heard.at(-1)?.from.userId).toBe(teams.merchant.userId);
+  });
+
+  test('comes with a name that people can read, however long Teams says it is', async () => {
+    await write('hello', { from: { id: '29:x', aadObjectId: teams.merchant.userId, name: 'Ana '.repeat(10_000) } });
+    expect(heard.at(-1)?.from.name.length).toBeLessThanOrEqual(200);
+  });
+
+  test('is read at once, however long it is and however often it names us', async () => {
+    const began = performance.now();
+    const named = Array.from({ length: 1_500 }, (_, index) => ({ ...us, text: `<at>${index}</at>` }));
+    expect((await write('<at '.repeat(10_000), { entities: named })).status).toBe(200);
+    expect(performance.now() - began).toBeLessThan(1_000);
   });
 });

@@ -63,7 +63,7 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
   };
 
   it(
-    'carries a request to the result: first card, form, approval, one-time page, live card',
+    'carries a request to the result and its audit: first card, form, approval, one-time page, live card',
     async () => {
       await shows(/^Welcome\./);
       await picture('1-welcome');
@@ -84,8 +84,14 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
       await fillSignIn(tab, { user: demo.shop.username, password: demo.shop.password });
       await tab.getByRole('heading', { name: 'Thank you' }).waitFor();
       await tab.close();
+      await page.locator('img[src*="/pictures/"]').last().waitFor();
+      await picture('5-progress');
       await shows(/WooCommerce is connected\./, 2 * RUN_MS);
-      await picture('5-result');
+      await picture('6-result');
+      const [id = ''] = /op-[a-z0-9]{8}/.exec(await page.content()) ?? [];
+      await say(`audit ${id}`);
+      await shows(/Audit trail/);
+      await picture('7-audit');
       expect(await page.content()).not.toContain(demo.shop.password);
     },
     4 * RUN_MS,

@@ -4,14 +4,15 @@ import { z } from 'zod';
 import type { MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { ShownMessage } from '../contracts/chat.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { sweep } from '../support/sweep.ts';
 import { problemsOf } from '../support/teams/card-problems.ts';
 import { startTeamsProgram, type TeamsProgram } from '../support/teams/program.ts';
 import { partsOf } from '../support/teams/reading.ts';
-import { type Answer, CHANNEL, GROUP, TENANT } from '../support/teams/server.ts';
+import { type Answer, CHANNEL, GROUP, TEAM, TENANT } from '../support/teams/server.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 50 };
 
-const SECRET = 'correct horse battery staple 42';
+const SECRET = 'hunter2-Correct-Horse';
 
 let program: TeamsProgram;
 let merchant: Person;
@@ -65,6 +66,13 @@ async function ask(place?: string): Promise<{ thread: ThreadRef; id: string; car
 describe('Teams', () => {
   it('makes whoever adds the app the first admin, and asks them who may approve', async () => {
     const place = program.server.personalChat(admin.userId);
+    // A guest who was faster, and somebody of whom Teams says nothing now, are nobody's admin.
+    const guest = { aadObjectId: outsider.userId, name: outsider.name };
+    program.server.users.set(outsider.userId, { ...guest, userRole: 'guest' });
+    const byGuest = program.hands.activity(outsider, CHANNEL, { type: 'installationUpdate', action: 'add' });
+    expect((await program.server.deliver(byGuest)).status).toBe(200);
+    program.server.users.set(outsider.userId, guest);
+    expect(await program.sql('SELECT count(*)::int AS n FROM customers')).toEqual([{ n: 0 }]);
     const added = program.hands.activity(admin, place, { type: 'installationUpdate', action: 'add' });
     expect((await program.server.deliver(added)).status).toBe(200);
     expect(await program.sql("SELECT user_id, roles FROM members WHERE 'admin' = ANY (roles)")).toEqual([
@@ -222,6 +230,144 @@ describe('Teams', () => {
     }
     await program.hands.say(outsider, `audit ${first?.id}`, program.server.personalChat(outsider.userId));
     await shown(personal(outsider), outsider, /Only an admin can read audit trails/);
+  });
+
+  it('makes one decision of one click that reaches two processes at once, and answers each of them', async () => {
+    const { thread, id, card } = await ask();
+    const other = await program.another();
+    const { activity } = program.hands.click(approver, thread, card, 'approve');
+    const clicks = Array.from({ length: 8 }, (_, index) => ({ ...activity, id: `twice-${index >> 2}` }));
+    const answers = await Promise.all(
+      clicks.map((click, index) => program.server.deliver(click, undefined, index % 2 === 0 ? other : undefined)),
+    );
+    for (const { status, body, ms } of answers) {
+      expect(status).toBe(200);
+      expect(ms).toBeLessThan(3_000);
+      expect(body).toMatchObject({ statusCode: 200, type: expect.any(String), value: expect.anything() });
+    }
+    await vi.waitUntil(async () => (await statusOf(id)) === 'awaiting_credentials', PATIENCE);
+    expect(
+      await program.sql('SELECT count(*)::int AS n FROM autonomous_consent WHERE operation_id = $1', [id]),
+    ).toEqual([{ n: 1 }]);
+    const granted =
+      "SELECT count(*)::int AS n FROM autonomous_operations_audit WHERE operation_id = $1 AND kind = 'consent.granted'";
+    expect(await program.sql(granted, [id])).toEqual([{ n: 1 }]);
+    // The process that did not post the card knows what it shows now.
+    await shown(thread, approver, /Countersigned by Ben Approver/);
+    const view = program.hands.activity(approver, thread.ref.slice('channel:'.length), {
+      ...{ type: 'invoke', name: 'adaptiveCard/action', replyToId: card.ref },
+      value: { action: { type: 'Action.Execute', verb: 'countersign.view', data: {} }, trigger: 'automatic' },
+    });
+    const seen = await program.server.deliver(view, undefined, other);
+    expect(JSON.stringify(seen.body)).toMatch(/Countersigned by .*Ben Approver/);
+  });
+
+  it('gives approvers and whoever asked a view of the question of their own', async () => {
+    const { thread, card } = await ask();
+    for (const person of [approver, merchant]) expect(await program.hands.look(person, thread, card)).toBeDefined();
+    expect(await program.hands.look(outsider, thread, card)).toBeUndefined();
+    const buttons = async (person: Person) => (await shown(thread, person, /Create a WooCommerce API key/)).buttons;
+    expect(await buttons(approver)).toContain('Approve');
+    expect(await buttons(approver)).not.toContain('Withdraw');
+    expect(await buttons(merchant)).toContain('Withdraw');
+    expect(await buttons(merchant)).not.toContain('Approve');
+    expect(await buttons(outsider)).toEqual(expect.arrayContaining(['Approve', 'Withdraw']));
+  });
+
+  it('takes changed words for another request, and offers to withdraw one whose words are gone', async () => {
+    const { thread, id } = await ask();
+    await program.hands.change(`please set up WooCommerce for http://${program.target}`); // the same in other words
+    await program.hands.change(`set up WooCommerce with write access for http://${program.target}`);
+    await vi.waitUntil(async () => (await statusOf(id)) === 'cancelled', PATIENCE);
+    const second = await vi.waitFor(async () => {
+      const last = (await statuses()).at(-1);
+      if (last?.id === id || last?.status !== 'awaiting_consent') throw new Error('nothing else is asked for yet');
+      return String(last.id);
+    }, PATIENCE);
+    await program.hands.change(`set up WooCommerce for http://${program.target}`);
+    await vi.waitUntil(async () => (await statusOf(second)) === 'cancelled', PATIENCE);
+    const third = await vi.waitFor(async () => {
+      const last = (await statuses()).at(-1);
+      if (last?.id === second || last?.status !== 'awaiting_consent') throw new Error('nothing else is asked for yet');
+      return String(last.id);
+    }, PATIENCE);
+    await program.hands.change(undefined);
+    const offer = await shown(personal(merchant), merchant, new RegExp(`You deleted your request.*${third}`));
+    expect(offer.buttons).toContain('Withdraw it');
+    expect(await statusOf(third)).toBe('awaiting_consent');
+    expect((await shown(thread, outsider, /Create a WooCommerce API key/)).text).toContain('WooCommerce');
+  });
+
+  it('keeps to the channels that an admin has chosen', async () => {
+    const place = personal(admin).ref.slice('personal:'.length);
+    const choose = async (channels: readonly string[]) => {
+      await program.hands.say(admin, 'settings', place);
+      await shown(personal(admin), admin, /Only in these channels/);
+      const fields = { approvers: [approver.userId], required: ['1'], channels };
+      await vi.waitFor(
+        async () => expect(await program.hands.submit(admin, personal(admin), fields)).toBeUndefined(),
+        PATIENCE,
+      );
+    };
+    await choose([CHANNEL]);
+    const before = (await statuses()).length;
+    await program.hands.say(merchant, `set up WooCommerce for http://${program.target}`, GROUP);
+    await shown(personal(merchant), merchant, /An admin has chosen the channels/);
+    expect((await statuses()).length).toBe(before);
+    await ask();
+    await choose([]);
+  });
+
+  it('keeps nothing of a password that somebody writes, and says where it belongs', async () => {
+    const words = `set up WooCommerce for http://${program.target}, the password is ${SECRET}`;
+    await program.hands.say(merchant, words, GROUP);
+    await shown(personal(merchant), merchant, /That looks like .*I did not use it/);
+    await vi.waitFor(async () => {
+      const waiting = 'SELECT count(*)::int AS n FROM chat_events WHERE sealed IS NOT NULL';
+      expect(await program.sql(waiting)).toEqual([{ n: 0 }]);
+    }, PATIENCE);
+    expect(sweep(await program.sinks(), { password: SECRET })).toEqual([]);
+    const ours = program.server.everything().filter(({ text }) => (text !== '' ? !text.includes(SECRET) : true));
+    expect(JSON.stringify(ours)).not.toContain(SECRET);
+  });
+
+  it('ends and deletes what an organisation leaves behind that has removed the app everywhere', async () => {
+    const { id } = await ask();
+    const references =
+      "SELECT t.ref FROM thread_messages m JOIN threads t ON t.id = m.thread_id WHERE m.slot = 'reference'";
+    const places = (await program.sql(references)).map(({ ref }) =>
+      String(ref).replace(/^(?:personal|group|channel):/, ''),
+    );
+    const remove = (place: string, more: object = {}) =>
+      program.server.deliver(
+        program.hands.activity(merchant, place, { type: 'installationUpdate', action: 'remove', ...more }),
+      );
+    for (const place of places.filter((each) => !each.startsWith(CHANNEL))) await remove(place);
+    expect(await statusOf(id)).toBe('awaiting_consent');
+    await remove(TEAM.id, { channelData: { tenant: { id: TENANT }, team: TEAM } });
+    await vi.waitUntil(async () => (await statusOf(id)) === 'cancelled', PATIENCE);
+    await vi.waitFor(async () => {
+      expect(
+        await program.sql(
+          'SELECT count(*)::int AS n FROM autonomous_consent WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())',
+        ),
+      ).toEqual([{ n: 0 }]);
+      expect(await program.sql('SELECT count(*)::int AS n FROM autonomous_credentials')).toEqual([{ n: 0 }]);
+    }, PATIENCE);
+    const kinds =
+      "SELECT kind, count(*)::int AS n FROM autonomous_operations_audit WHERE kind LIKE 'workspace.%' GROUP BY kind ORDER BY kind";
+    expect(await program.sql(kinds)).toEqual([
+      { kind: 'workspace.installed', n: 1 },
+      { kind: 'workspace.removed', n: 1 },
+    ]);
+    // Whoever adds it again is no admin by that.
+    await program.server.deliver(
+      program.hands.activity(outsider, GROUP, { type: 'installationUpdate', action: 'add' }),
+    );
+    expect(await program.sql("SELECT user_id FROM members WHERE 'admin' = ANY (roles)")).toEqual([
+      { user_id: admin.userId },
+    ]);
+    expect((await program.sql(kinds))[0]).toEqual({ kind: 'workspace.installed', n: 2 });
   });
 
   it('stayed within Teams’ rates all the time, and sent no card that Teams would not show', () => {

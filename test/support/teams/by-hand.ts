@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import express from 'express';
 import { createTeams, type ReferenceStore, type Teams, type TeamsDeps } from '../../../adapters/teams/index.ts';
 import { listenOnLoopback } from '../../../core/listen.ts';
-import type { Person } from '../../../core/ports/chat.ts';
+import type { Person, ThreadRef } from '../../../core/ports/chat.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { OpenedChat } from '../../contracts/chat.ts';
 import { silentLog } from '../silent-log.ts';
@@ -16,27 +16,46 @@ export interface OpenedTeams extends Omit<OpenedChat, keyof Hands>, Hands {
   /** Where the adapter takes activities. */
   readonly url: string;
   readonly installers: readonly Person[];
+  /** Organisations that have the app nowhere any more. */
+  readonly left: readonly string[];
   readonly references: ReturnType<typeof rememberedReferences>;
 }
 
 /** Conversations in memory, as the program keeps them in its database. */
-export function rememberedReferences(): ReferenceStore & { readonly kept: Map<string, string> } {
-  const kept = new Map<string, string>();
+export function rememberedReferences(): ReferenceStore & { readonly kept: ReadonlyMap<string, Remembered> } {
+  const kept = new Map<string, Remembered>();
+  const nameOf = ({ workspaceId, ref }: ThreadRef) => `${workspaceId} ${ref}`;
+  const of = (workspaceId: string) =>
+    [...kept.values()].reverse().filter(({ thread }) => thread.workspaceId === workspaceId);
+  const become = (thread: ThreadRef, standing: Remembered['standing']) => {
+    const found = kept.get(nameOf(thread));
+    if (found) kept.set(nameOf(thread), { ...found, standing });
+  };
   return {
     kept,
-    keep: async ({ workspaceId, ref }, text) => {
-      kept.delete(`${workspaceId} ${ref}`);
-      kept.set(`${workspaceId} ${ref}`, text);
+    keep: async (thread, text) => {
+      kept.delete(nameOf(thread));
+      kept.set(nameOf(thread), { thread, text, standing: 'used' });
       return true;
     },
-    async find({ workspaceId, ref }) {
-      const text = kept.get(`${workspaceId} ${ref}`);
-      return text === '' ? 'forgotten' : text === undefined ? undefined : { text };
+    async find(thread) {
+      const found = kept.get(nameOf(thread));
+      return found && (found.standing === 'used' ? { text: found.text } : 'forgotten');
     },
-    latest: async (workspaceId) =>
-      [...kept].findLast(([name, text]) => name.startsWith(workspaceId) && text !== '')?.[1],
-    forget: async ({ workspaceId, ref }) => void kept.set(`${workspaceId} ${ref}`, ''),
+    latest: async (workspaceId) => of(workspaceId).find(({ standing }) => standing === 'used')?.text,
+    all: async (workspaceId) => of(workspaceId).filter(({ standing }) => standing !== 'removed'),
+    forget: async (thread) => become(thread, 'refused'),
+    async remove(workspaceId, threads) {
+      for (const thread of threads) become(thread, 'removed');
+      return of(workspaceId).every(({ standing }) => standing === 'removed');
+    },
   };
+}
+
+interface Remembered {
+  readonly thread: ThreadRef;
+  readonly text: string;
+  readonly standing: 'used' | 'refused' | 'removed';
 }
 
 export async function openTeamsByHand(
@@ -51,6 +70,7 @@ export async function openTeamsByHand(
     running ?? (await startTeamsServer({ hasRates: false, isAnonymous: kind === 'local', ...serverOptions }));
   const references = rememberedReferences();
   const installers: Person[] = [];
+  const left: string[] = [];
   const chat = createTeams(
     kind === 'local'
       ? { kind }
@@ -75,7 +95,10 @@ export async function openTeamsByHand(
   if (!running) server.sendTo(url);
   let answer: Parameters<OpenedChat['listen']>[0] = async () => undefined;
   chat.listen((event) => answer(event));
-  await chat.start({ installed: async (by) => void installers.push(by) });
+  await chat.start({
+    installed: async (by) => void installers.push(by),
+    removed: async (workspaceId) => void left.push(workspaceId),
+  });
   const hands = handsOn(server);
   // Whoever is written to directly has the app: an organisation that never spoke to us has no address.
   await server.deliver(
@@ -86,7 +109,7 @@ export async function openTeamsByHand(
   );
   return {
     ...hands,
-    ...{ chat, server, url, installers, references },
+    ...{ chat, server, url, installers, left, references },
     listen: (listener) => {
       answer = listener;
     },

@@ -1,23 +1,30 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
+import { z } from 'zod';
 import { partsOf } from './reading.ts';
 
-/** adaptivecards.io's own schema, 1.5.0, where it lies beside the project. */
-const SCHEMA = join(import.meta.dirname, '..', '..', '..', '..', 'shared', 'data', 'adaptive-card.schema.1.5.0.json');
-export const hasCardSchema = existsSync(SCHEMA);
+/** adaptivecards.io's own schema, 1.5.0. */
+const SCHEMA = join(import.meta.dirname, 'adaptive-card.schema.json');
 /** learn.microsoft.com: the smallest figure that any page of Microsoft's gives for a message. */
 const MOST_BYTES = 28 * 1024;
 
+const refreshed = z.object({
+  refresh: z
+    .object({
+      action: z.object({ type: z.literal('Action.Execute'), verb: z.string().min(1) }),
+      userIds: z.array(z.string()).min(1).max(60),
+    })
+    .optional(),
+});
+
 let compiled: ValidateFunction | undefined;
-function schema(): ValidateFunction | undefined {
-  if (!hasCardSchema) return undefined;
+function schema(): ValidateFunction {
   if (compiled) return compiled;
-  const { id: _, ...given } = JSON.parse(readFileSync(SCHEMA, 'utf8'));
   const ajv = new Ajv({ strict: false, validateFormats: false });
   ajv.addMetaSchema(createRequire(import.meta.url)('ajv/dist/refs/json-schema-draft-06.json'));
-  compiled = ajv.compile(given);
+  compiled = ajv.compile(JSON.parse(readFileSync(SCHEMA, 'utf8')));
   return compiled;
 }
 
@@ -38,8 +45,9 @@ export function problemsOf(card: unknown): readonly string[] {
     type === 'ActionSet' && Array.isArray(actions) ? [actions.length] : [],
   );
   return [
+    ...(refreshed.safeParse(card).success ? [] : ['views that nobody can ask for']),
     ...(bytes > MOST_BYTES ? [`${bytes} bytes`] : []),
-    ...(validate && !validate(withoutTeams(card)) ? [JSON.stringify(validate.errors?.slice(0, 3))] : []),
+    ...(!validate(withoutTeams(card)) ? [JSON.stringify(validate.errors?.slice(0, 3))] : []),
     ...parts.filter(({ type, verb }) => type === 'Action.Execute' && !verb).map(() => 'an Execute without a verb'),
     ...parts.filter(({ type, url }) => type === 'Image' && !url).map(() => 'an Image without an address'),
     ...parts.filter(({ style, type }) => type === 'Input.Text' && style === 'Password').map(() => 'a secret input'),

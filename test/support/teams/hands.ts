@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { MessageRef, Person, ThreadRef } from '../../../core/ports/chat.ts';
 import type { OpenedChat, ShownMessage } from '../../contracts/chat.ts';
 import { type Part, partsOf, shownAs } from './reading.ts';
-import { type Answer, BOT, CHANNEL, type KeptMessage, TENANT, type TeamsServer } from './server.ts';
+import { type Answer, BOT, CHANNEL, type KeptMessage, TEAM, TENANT, type TeamsServer } from './server.ts';
 
 /** What people do in the stand-in for Teams; the bot is told as the Connector tells it. */
 export interface Hands extends Omit<OpenedChat, 'chat' | 'listen' | 'close'> {
@@ -15,6 +15,10 @@ export interface Hands extends Omit<OpenedChat, 'chat' | 'listen' | 'close'> {
   /** What a click was answered with is what that person sees from then on. */
   answered(click: Click, answer: Answer): void;
   say(person: Person, text: string, thread?: ThreadRef | string): Promise<void>;
+  /** Changes what was said last, or takes it away. */
+  change(text: string | undefined): Promise<Answer>;
+  /** What that person's client does when it shows a card that it may ask about; that answer is what they see from then on. */
+  look(person: Person, thread: ThreadRef, message: MessageRef): Promise<Answer | undefined>;
 }
 
 export interface Click {
@@ -28,10 +32,14 @@ const cardAnswer = z.looseObject({
   type: z.literal('application/vnd.microsoft.card.adaptive'),
   value: z.looseObject({ type: z.literal('AdaptiveCard') }),
 });
+const refreshing = z.looseObject({
+  refresh: z.looseObject({ action: z.looseObject({ verb: z.string() }), userIds: z.array(z.string()) }),
+});
 const submitData = z.looseObject({ fields: z.array(z.looseObject({ name: z.string(), values: z.array(z.string()) })) });
 
 export function handsOn(server: TeamsServer): Hands {
   let last: object | undefined;
+  let lastSaid: { readonly person: Person; readonly place: string; readonly id: string } | undefined;
   const people: readonly Person[] = [...server.users.values()].map(({ aadObjectId, name }) => ({
     ...{ platform: 'teams', workspaceId: TENANT, userId: aadObjectId, name },
   }));
@@ -50,7 +58,7 @@ export function handsOn(server: TeamsServer): Hands {
       from: { id: `29:${person.userId}`, name: person.name, aadObjectId: person.userId },
       recipient: BOT,
       conversation: conversation(conversationId),
-      channelData: { tenant: { id: TENANT } },
+      channelData: { tenant: { id: TENANT }, ...(conversationId.startsWith(CHANNEL) ? { team: TEAM } : {}) },
       locale: 'en-GB',
       ...more,
     };
@@ -103,6 +111,7 @@ export function handsOn(server: TeamsServer): Hands {
       const written = server.write(given ?? CHANNEL, person.userId, text);
       const place = given ?? `${CHANNEL};messageid=${written.id}`;
       const isAlone = place.startsWith('a:');
+      lastSaid = { person, place, id: written.id };
       const mention = { type: 'mention', text: `<at>${BOT.name}</at>`, mentioned: BOT };
       last = activity(person, place, {
         ...{ type: 'message', id: written.id, textFormat: 'plain' },
@@ -113,6 +122,36 @@ export function handsOn(server: TeamsServer): Hands {
       });
       const { status, body } = await server.deliver(last);
       if (status !== 200) throw new Error(`the bot answered ${status} ${String(body)}`);
+    },
+    async change(text) {
+      if (!lastSaid) throw new Error('nothing was said');
+      const { person, place, id } = lastSaid;
+      const isAlone = place.startsWith('a:');
+      const mention = { type: 'mention', text: `<at>${BOT.name}</at>`, mentioned: BOT };
+      const said = text === undefined ? {} : { text: isAlone ? text : `${mention.text} ${text}`, entities: [mention] };
+      last = activity(person, place, {
+        ...{ id, type: text === undefined ? 'messageDelete' : 'messageUpdate', ...said },
+        channelData: {
+          ...{ tenant: { id: TENANT }, eventType: text === undefined ? 'softDeleteMessage' : 'editMessage' },
+        },
+      });
+      return server.deliver(last);
+    },
+    async look(person, thread, message) {
+      const place = conversationOf(thread);
+      const found = server.messages(place).find(({ id }) => id === message.ref);
+      const asks = refreshing.safeParse(found?.card).data?.refresh;
+      if (!found || !asks?.userIds.includes(`29:${person.userId}`)) return undefined;
+      const action = { type: 'Action.Execute', verb: asks.action.verb, data: {} };
+      const sent = {
+        type: 'invoke',
+        name: 'adaptiveCard/action',
+        replyToId: found.id,
+        value: { action, trigger: 'automatic' },
+      };
+      const answer = await server.deliver(activity(person, place, sent));
+      answered({ activity: {}, message: found, person }, answer);
+      return answer;
     },
     async repeatLast() {
       if (last) await server.deliver(last);

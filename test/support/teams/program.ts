@@ -4,8 +4,9 @@ import { type App, start } from '../../../bot/main.ts';
 import type { TestDatabase } from '../database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
 import { serveSite } from '../loopback-site.ts';
-import { silentLog } from '../silent-log.ts';
+import { databaseSinks, recordingLog } from '../sinks.ts';
 import { freePort } from '../slack/local-slack.ts';
+import type { Sink } from '../sweep.ts';
 import { type Hands, handsOn } from './hands.ts';
 import { APP_ID, APP_PASSWORD, startTeamsServer, TENANT, type TeamsServer } from './server.ts';
 
@@ -19,6 +20,10 @@ export interface TeamsProgram {
   sql(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
   /** Ends the program and begins it anew on the same database, with nothing in its memory. */
   restart(): Promise<void>;
+  /** One more process of it, as it were, on the same database. @returns its messaging endpoint. */
+  another(): Promise<string>;
+  /** Whatever it has written down: its database and its log. */
+  sinks(): Promise<readonly Sink[]>;
   stop(): Promise<void>;
 }
 
@@ -46,16 +51,18 @@ export async function startTeamsProgram(options: TeamsProgramOptions): Promise<T
     const site = await serveSite({ '/': 'a shop' });
     ending.push(() => site.close());
     const port = await freePort();
-    const config = readConfig({
-      ...demoEnvironment(),
-      ...{ DATABASE_URL: database.programUrl, DATABASE_OWNER_URL: database.ownerUrl },
-      ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}`, ROLE: role },
-      ALLOW_PRIVATE_TARGETS: targets ?? site.authority,
-      ...{ TEAMS_APP_ID: APP_ID, TEAMS_APP_PASSWORD: APP_PASSWORD, TEAMS_APP_TENANT_ID: TENANT },
-      ...{ OPERATIONS_PER_HOUR: '1000' },
-    });
+    const configAt = (port: number) =>
+      readConfig({
+        ...demoEnvironment(),
+        ...{ DATABASE_URL: database.programUrl, DATABASE_OWNER_URL: database.ownerUrl },
+        ...{ PORT: String(port), PUBLIC_URL: `http://localhost:${port}`, ROLE: role },
+        ALLOW_PRIVATE_TARGETS: targets ?? site.authority,
+        ...{ TEAMS_APP_ID: APP_ID, TEAMS_APP_PASSWORD: APP_PASSWORD, TEAMS_APP_TENANT_ID: TENANT },
+        ...{ OPERATIONS_PER_HOUR: '1000' },
+      });
     const microsoft = { openId: `${server.origin}/openid`, login: server.origin };
-    const begin = (): Promise<App> => start(config, { folder: project.folder, log: silentLog, microsoft });
+    const { log, sink } = recordingLog();
+    const begin = (at = port): Promise<App> => start(configAt(at), { folder: project.folder, log, microsoft });
     let app = await begin();
     ending.push(() => app.stop());
     server.sendTo(`http://127.0.0.1:${port}/api/messages`);
@@ -69,6 +76,13 @@ export async function startTeamsProgram(options: TeamsProgramOptions): Promise<T
         await app.stop();
         app = await begin();
       },
+      async another() {
+        const at = await freePort();
+        const other = await begin(at);
+        ending.push(() => other.stop());
+        return `http://127.0.0.1:${at}/api/messages`;
+      },
+      sinks: async () => [...(await databaseSinks(asAdmin(app.databaseUrl))), sink()],
     };
   } catch (error) {
     await stop();

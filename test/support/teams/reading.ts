@@ -5,11 +5,14 @@ import type { ShownMessage } from '../../contracts/chat.ts';
 export type Part = { readonly type?: string | undefined; readonly [name: string]: unknown };
 const part: z.ZodType<Part> = z.looseObject({ type: z.string().optional() });
 
+/** Not read by people: what a button brings back, and what their clients ask with. */
+const UNSEEN = new Set(['data', 'refresh']);
+
 /** Every element and action of a card in the order of reading, itself first. */
 export function partsOf(card: unknown): readonly Part[] {
   if (Array.isArray(card)) return card.flatMap(partsOf);
   if (card === null || typeof card !== 'object') return [];
-  const inner = Object.entries(card).flatMap(([name, value]) => (name === 'data' ? [] : partsOf(value)));
+  const inner = Object.entries(card).flatMap(([name, value]) => (UNSEEN.has(name) ? [] : partsOf(value)));
   return [part.parse(card), ...inner];
 }
 

@@ -9,7 +9,8 @@ export const APP_ID = '11111111-2222-4333-8444-555555555555';
 export const APP_PASSWORD = 'the password of the Azure Bot';
 export const TENANT = 'aaaaaaaa-0000-4000-8000-000000000001';
 export const BOT = { id: `28:${APP_ID}`, name: 'Countersign' } as const;
-/** A team's channel. */
+/** A team, by its first channel, and a channel of it. */
+export const TEAM = { id: '19:general@thread.tacv2', name: 'Shops' } as const;
 export const CHANNEL = '19:shops@thread.tacv2';
 export const GROUP = '19:group@thread.v2';
 
@@ -56,7 +57,7 @@ export interface TeamsServer {
   /** Where it sends what people do. */
   sendTo(url: string): void;
   /** Sends an activity as the Connector does. */
-  deliver(activity: object, authorization?: string): Promise<Answer>;
+  deliver(activity: object, authorization?: string, to?: string): Promise<Answer>;
   messages(conversationId: string): readonly KeptMessage[];
   everything(): readonly KeptMessage[];
   write(conversationId: string, from: string, text: string): KeptMessage;
@@ -67,8 +68,8 @@ export interface TeamsServer {
   /** Nobody of ours may write there any more. */
   leave(conversationId: string): void;
   join(conversationId: string): void;
-  /** The endpoint of the keys answers nothing. */
-  setKeysAway(isAway: boolean): void;
+  /** The endpoint of the keys hangs up, or says nothing at all. */
+  setKeysAway(isAway: boolean | 'silent'): void;
   close(): Promise<void>;
 }
 
@@ -115,7 +116,7 @@ export async function startTeamsServer(options: TeamsServerOptions = {}): Promis
   const failures: { status: number; code: string; retryAfter: number | undefined }[] = [];
   const ours = new Set<string>();
   let target = '';
-  let areKeysAway = options.areKeysAway ?? false;
+  let areKeysAway: boolean | 'silent' = options.areKeysAway ?? false;
   let origin = '';
   let counter = 1_700_000_000_000;
   const serviceUrl = () => `${origin}/teams/`;
@@ -149,6 +150,8 @@ export async function startTeamsServer(options: TeamsServerOptions = {}): Promis
     const refused = (status: number, code: string) => ({ status, body: { error: { code, message: code } } });
     const bearer = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
     if (!isAnonymous && (bearer === undefined || !ours.has(bearer))) return refused(401, 'Unauthorized');
+    if (path === `/teams/v3/teams/${encodeURIComponent(TEAM.id)}/conversations`)
+      return { status: 200, body: { conversations: [{ id: TEAM.id }, { id: CHANNEL, name: 'Orders' }] } };
     const [, conversationId = '', what = '', rest = ''] =
       /^\/teams\/v3\/conversations(?:\/([^/?]+))?(?:\/(activities|members|pagedmembers))?(?:\/([^/?]+))?/
         .exec(path)
@@ -197,6 +200,7 @@ export async function startTeamsServer(options: TeamsServerOptions = {}): Promis
     };
     const document = issuer.document(path, origin);
     if (document) {
+      if (areKeysAway === 'silent') return;
       if (areKeysAway) return void request.socket.destroy();
       return send(200, document);
     }
@@ -241,9 +245,9 @@ export async function startTeamsServer(options: TeamsServerOptions = {}): Promis
     sendTo: (url) => {
       target = url;
     },
-    async deliver(activity, authorization = isAnonymous ? '' : `Bearer ${issuer.token()}`) {
+    async deliver(activity, authorization = isAnonymous ? '' : `Bearer ${issuer.token()}`, to = target) {
       const began = performance.now();
-      const response = await fetch(target, {
+      const response = await fetch(to, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', ...(authorization ? { Authorization: authorization } : {}) },
         body: JSON.stringify(activity),

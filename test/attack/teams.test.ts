@@ -1,0 +1,75 @@
+// What somebody gets who speaks to the bot in Teams in another one's name, or from another organisation: with genuine tokens.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ChatEvent } from '../../core/ports/chat.ts';
+import { type OpenedTeams, openTeamsByHand } from '../support/teams/by-hand.ts';
+import { CHANNEL } from '../support/teams/server.ts';
+
+const PLACE = `${CHANNEL};messageid=1`;
+const ELSEWHERE = 'cccccccc-0000-4000-8000-000000000009';
+
+let teams: OpenedTeams;
+let heard: ChatEvent[];
+beforeAll(async () => {
+  teams = await openTeamsByHand('azure');
+  teams.listen(async (event) => void heard.push(event));
+});
+afterAll(() => teams.close());
+beforeEach(() => {
+  heard = [];
+});
+
+const approves = { type: 'invoke', name: 'adaptiveCard/action', replyToId: '1' };
+const value = { action: { type: 'Action.Execute', verb: 'approve', data: { action: 'approve', value: 'op-1 hash' } } };
+const approval = (more: object = {}) => teams.activity(teams.approver, PLACE, { ...approves, value, ...more });
+
+describe('Teams', () => {
+  test('84 another organisation decides nothing, says nothing and is told nothing, whatever the bot is added to', async () => {
+    const calls = teams.server.calls.length;
+    const channelData = { tenant: { id: ELSEWHERE } };
+    const conversation = { id: PLACE, conversationType: 'channel', isGroup: true, tenantId: ELSEWHERE };
+    const sent = [
+      approval(),
+      teams.activity(teams.approver, PLACE, { type: 'message', text: 'set up WooCommerce for evil.example.com' }),
+      teams.activity(teams.approver, PLACE, { type: 'installationUpdate', action: 'add' }),
+      teams.activity(teams.approver, PLACE, { type: 'invoke', name: 'composeExtension/fetchTask', value: {} }),
+    ];
+    for (const activity of sent)
+      expect((await teams.server.deliver({ ...activity, channelData, conversation })).status).toBe(403);
+    expect(heard).toEqual([]);
+    expect(teams.installers.filter(({ workspaceId }) => workspaceId === ELSEWHERE)).toEqual([]);
+    expect(teams.server.calls.length).toBe(calls);
+  });
+
+  test('85 whoever comes with an approver’s id of the directory and an account of their own is not that approver', async () => {
+    const account = {
+      id: `29:${teams.merchant.userId}`,
+      name: teams.approver.name,
+      aadObjectId: teams.approver.userId,
+    };
+    await teams.server.deliver(approval({ from: account }));
+    // Asked when they decide: Teams says whose account it is.
+    const [event] = heard;
+    if (!event) throw new Error('nobody was heard');
+    expect(await teams.chat.standing(event.from)).toEqual({ kind: 'unknown' });
+  });
+
+  test('86 nobody is two people by writing their id in two ways, or approves in another’s name without one', async () => {
+    const { userId } = teams.approver;
+    for (const aadObjectId of [userId, userId.toUpperCase()])
+      await teams.server.deliver(
+        approval({ replyToId: '2', id: aadObjectId, from: { id: `29:${userId}`, name: 'Ben', aadObjectId } }),
+      );
+    await teams.server.deliver(approval({ replyToId: '2', id: 'third', from: { id: userId, name: 'Ben' } }));
+    await teams.server.deliver(
+      approval({ replyToId: '2', id: 'fourth', from: { id: userId.toUpperCase(), name: 'Ben' } }),
+    );
+    expect([...new Set(heard.map(({ from }) => from.userId))]).toEqual([userId]);
+    expect(heard).toHaveLength(2); // nobody's are not heard
+  });
+
+  test('87 a click in a channel is about that channel, whatever thread its data name', async () => {
+    const data = { action: 'approve', value: 'op-1 hash', thread: 'channel:19:others@thread.tacv2;messageid=2' };
+    await teams.server.deliver(approval({ value: { action: { ...value.action, data } } }));
+    expect(heard).toMatchObject([{ kind: 'action', thread: { ref: `channel:${PLACE}` } }]);
+  });
+});
