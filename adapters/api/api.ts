@@ -15,7 +15,7 @@ import { type AdmissionDeps, type Admitted, admit } from './admission.ts';
 import { reportFailure } from './errors.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Problem, sendProblem } from './problem.ts';
-import type { ApiRoute, Reply } from './route.ts';
+import { type ApiRoute, NOTHING, type Reply } from './route.ts';
 
 export interface ApiDeps extends AdmissionDeps {
   readonly answers: ApiAnswers;
@@ -91,7 +91,7 @@ async function serve(deps: ApiDeps, route: ApiRoute, request: Request, response:
   if ('problem' in sent) return sendProblem(response, sent.problem);
   const keyed = keyOf(request, admitted, sent.bytes);
   if (keyed && 'problem' in keyed) return sendProblem(response, keyed.problem);
-  const body = route.body?.safeParse(sent.json) ?? { success: true, data: {} };
+  const body = (route.body ?? NOTHING).safeParse(sent.json);
   if (!body.success) return sendProblem(response, invalid(issuesOf(body, '')));
   const answer = (event: EventRef) => route.answer({ ...call, body: body.data, event }, response);
   const reply = keyed
