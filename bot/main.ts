@@ -150,19 +150,7 @@ async function wire(
     queue,
     checkpoints,
   } = foundation;
-  const {
-    customers,
-    apiTokens,
-    apiAnswers,
-    operations,
-    consents,
-    mover,
-    threads,
-    workflows,
-    screenshots,
-    services,
-    getService,
-  } = foundation;
+  const { customers, operations, consents, mover, threads, workflows, screenshots, services, getService } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
@@ -246,7 +234,7 @@ async function wire(
     connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
     pictures,
     apiRoutes(
-      { tokens: apiTokens, answers: apiAnswers, guesses, publicUrl: context.publicUrl, log },
+      { ...foundation, guesses, publicUrl: context.publicUrl },
       allRoutes({ ...context, redact, desk: createApiDesk(context, pictureUrl) }),
     ),
   ];

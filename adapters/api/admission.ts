@@ -8,7 +8,7 @@ import type { ApiRoute } from './route.ts';
 import { sourceOf } from './source.ts';
 
 export interface AdmissionDeps {
-  readonly tokens: ApiTokens;
+  readonly apiTokens: ApiTokens;
   /** Counts wrong tokens; absent: nobody does. */
   readonly guesses?: Guesses;
 }
@@ -27,7 +27,7 @@ export interface Admitted {
 
 /** Who calls, by the token alone, if they may use this route now; otherwise it has been answered. */
 export async function admit(
-  { tokens, guesses }: AdmissionDeps,
+  { apiTokens, guesses }: AdmissionDeps,
   { scope, limit = 'other' }: ApiRoute,
   request: Request,
   response: Response,
@@ -46,7 +46,7 @@ export async function admit(
     return undefined;
   }
   const given = authorization.safeParse(header);
-  const admitted = given.success ? await tokens.admit(given.data, limit) : undefined;
+  const admitted = given.success ? await apiTokens.admit(given.data, limit) : undefined;
   if (!given.success || !admitted) {
     await guesses?.count(sourceOf(request));
     response.set('WWW-Authenticate', `${CHALLENGE}, error="invalid_token"`);

@@ -18,7 +18,7 @@ import { type Problem, sendProblem } from './problem.ts';
 import { type ApiRoute, NOTHING, type Reply } from './route.ts';
 
 export interface ApiDeps extends AdmissionDeps {
-  readonly answers: ApiAnswers;
+  readonly apiAnswers: ApiAnswers;
   /** Where the server is reached. */
   publicUrl(): string;
   readonly log: Log;
@@ -95,7 +95,7 @@ async function serve(deps: ApiDeps, route: ApiRoute, request: Request, response:
   if (!body.success) return sendProblem(response, invalid(issuesOf(body, '')));
   const answer = (event: EventRef) => route.answer({ ...call, body: body.data, event }, response);
   const reply = keyed
-    ? await once(deps.answers, keyed, response, () => answer(eventOf(keyed)))
+    ? await once(deps.apiAnswers, keyed, response, () => answer(eventOf(keyed)))
     : await answer({ platform: 'api', id: randomUUID() });
   if (reply) send(response, reply);
 }

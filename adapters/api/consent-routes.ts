@@ -5,7 +5,7 @@ import { mayRevoke } from '../../core/operations/revocation.ts';
 import { STATES } from '../../core/operations/states.ts';
 import type { ApiWish, DecisionWish } from '../../core/ports/api.ts';
 import { operationOf, type RouteDeps, wishOf } from './deps.ts';
-import { ok, problem } from './operation-routes.ts';
+import { ok, problem } from './replies.ts';
 import { ANSWER_LOST, type ApiRoute, NOT_THERE, type Reply, route } from './route.ts';
 import {
   consentSchema,

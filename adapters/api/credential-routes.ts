@@ -8,7 +8,7 @@ import type { ApiWish } from '../../core/ports/api.ts';
 import { Secret } from '../../core/secret.ts';
 import { GIVEN_TYPES, storeGiven } from '../../core/vault/given.ts';
 import { jobPath, operationOf, type RouteDeps, statusPath, wishOf } from './deps.ts';
-import { answerRefused, badField, ok, problem } from './operation-routes.ts';
+import { answerRefused, badField, ok, problem } from './replies.ts';
 import { ANSWER_LOST, type ApiRoute, NOT_THERE, type Reply, route } from './route.ts';
 import {
   credentialSchema,

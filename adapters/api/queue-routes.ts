@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { countJobs, findJob, lastJobAt } from '../../core/queue/jobs.ts';
 import { OPERATIONS_QUEUE } from '../../core/queue/queues.ts';
 import { operationOf, type RouteDeps } from './deps.ts';
-import { ok } from './operation-routes.ts';
+import { ok } from './replies.ts';
 import { type ApiRoute, NOT_THERE, route } from './route.ts';
 import { iso, jobSchema, jobView, response, success, uuid } from './views.ts';
 

@@ -3,7 +3,9 @@ import { consentRoutes } from './consent-routes.ts';
 import { credentialRoutes } from './credential-routes.ts';
 import { credentialValue } from './credential-value.ts';
 import type { RouteDeps } from './deps.ts';
-import { operationBeginnings, operationControls, operationReads } from './operation-routes.ts';
+import { operationBeginnings } from './operation-beginnings.ts';
+import { operationControls } from './operation-controls.ts';
+import { operationReads } from './operation-reads.ts';
 import { queueRoutes } from './queue-routes.ts';
 import type { ApiRoute } from './route.ts';
 

@@ -232,7 +232,7 @@ async function withServer(
     ...(options.isBehindProxy ? { isBehindProxy: true } : {}),
     routes: [
       connectRoutes({ pages, guesses, publicUrl }),
-      apiRoutes({ tokens: core().apiTokens, answers: core().apiAnswers, guesses, publicUrl, log: silentLog }, [
+      apiRoutes({ ...core(), guesses, publicUrl, log: silentLog }, [
         route({
           ...{ method: 'get', path: '/nothing', id: 'nothing', scope: 'credentials:value' },
           ...{ summary: 'No token gets as far as this.', answers: {}, answer: async () => undefined },

@@ -120,7 +120,10 @@ describe('countersign token', () => {
   test.each([
     [['create', '--scope', 'credentials:value'], 'Say which customer'],
     [['create', '--customer', 'Tea & Co.'], 'Say what it may do (--scope): operations:read, operations:write, '],
-    [['create', '--customer', 'Tea & Co.', '--scope', 'operations:write'], 'is done by somebody: say by whom (--member)'],
+    [
+      ['create', '--customer', 'Tea & Co.', '--scope', 'operations:write'],
+      'is done by somebody: say by whom (--member)',
+    ],
     [['create', '--customer', 'Tea & Co.', '--scope', 'queue:read', '--member', 'Nobody'], 'members is “Nobody”.'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value,everything'], 'Say what it may do'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value', '--days', '0'], 'from 1 to 366'],

@@ -66,7 +66,7 @@ export async function openApi(
     chat: () => chat,
   };
   const routes = allRoutes({ ...context, redact: (text) => text, desk: createApiDesk(context, pictureUrl) });
-  const deps = { tokens: core.apiTokens, answers: core.apiAnswers, publicUrl: () => publicUrl, log };
+  const deps = { ...core, publicUrl: () => publicUrl, log };
   const server = createApiServer({
     ...{ port: 0, isLocal: true, routes: [apiRoutes(deps, routes)], log, isReady: async () => true },
   });
