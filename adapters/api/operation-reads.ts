@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { newestPictures } from '../../core/operations/operation.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { operationOf, type RouteDeps } from './deps.ts';
 import { ok } from './replies.ts';
@@ -71,14 +72,8 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
         const operation = await operationOf(deps, caller, params.operationId);
         if (!operation) return NOT_THERE;
         const { customerId } = operation;
-        const ids = operation.steps.flatMap(({ screenshotId }) => (screenshotId ? [screenshotId] : []));
-        const kept = await database.withCustomer(customerId, (tx) =>
-          tx.screenshot.findMany({ where: { customerId, id: { in: ids } }, select: { id: true } }),
-        );
-        const newest = ids.filter((id) => kept.some((row) => row.id === id)).toReversed();
-        const urls = newest
-          .slice(0, NEWEST_PICTURES)
-          .map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
+        const newest = await database.withCustomer(customerId, (tx) => newestPictures(tx, operation, NEWEST_PICTURES));
+        const urls = newest.map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
         return ok(statusView(operation, urls));
       },
     }),

@@ -358,7 +358,8 @@ describe('lists', () => {
       expect([query, ...code(await api.get(`/operations?${query}`, merchant))]).toEqual([
         ...[query, 400, 'request_invalid'],
       ]);
-    await api.post(`/operations/${ids[0]}/cancel`, merchant);
+    const cancelled = await api.post(`/operations/${ids[0]}/cancel`, merchant);
+    expect(cancelled.headers.get('ratelimit-policy')).toBe('"token";q=600;w=60');
     const open = (await api.get('/operations?status=awaiting_consent&service=woocommerce', merchant)).json();
     expect(open.count).toBe(4);
     const { history } = (await api.get('/history?from=2020-01-01T00:00:00Z', merchant)).json<{
