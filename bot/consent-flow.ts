@@ -96,7 +96,11 @@ export const NO_REASON = 'Write a reason: whoever asked will want to know.';
 
 /** What somebody writes goes on record: a password in it does not. */
 export function reasonIn(event: Submitted): string {
-  const written = redact((event.fields.reason?.[0] ?? '').replaceAll('\0', '').toWellFormed(), []);
+  return asReason(event.fields.reason?.[0] ?? '');
+}
+
+export function asReason(words: string): string {
+  const written = redact(words.replaceAll('\0', '').toWellFormed(), []);
   return [...written.trim()].slice(0, 500).join('');
 }
 

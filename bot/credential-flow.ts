@@ -1,10 +1,9 @@
 import type { Member } from '../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
-import { hasEntered, storeEntered } from '../core/operations/entered.ts';
+import { type Entering, enterFor } from '../core/operations/entering.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import { Stopped } from '../core/operations/stopped.ts';
 import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
 import type { Link } from '../core/vault/links.ts';
 import { linkCard, linkSlot } from './cards/link-card.ts';
@@ -101,13 +100,6 @@ export interface SignInForm {
   readonly operation: Operation;
 }
 
-export type SignInOutcome =
-  | { readonly kind: 'entered'; readonly operation: Operation }
-  /** Messages at the fields; the link is not spent. */
-  | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
-  /** Unknown, spent, expired, or the operation no longer waits or is no longer countersigned: they look alike. */
-  | { readonly kind: 'gone' };
-
 export async function signInForm(context: Context, token: string): Promise<SignInForm | undefined> {
   const link = await context.links.look(token);
   if (link?.purpose !== 'credentials') return undefined;
@@ -120,62 +112,14 @@ export async function signInForm(context: Context, token: string): Promise<SignI
   });
 }
 
-/** Takes what was entered: spent link, vault, audit entry, move to the queue and its job are one transaction. */
+/** Takes what was entered, and spends the link with it; where a field can't be right, it is not spent. */
 export async function submitSignIn(
   context: Context,
   token: string,
   fields: Readonly<Record<string, string>>,
-): Promise<SignInOutcome> {
+): Promise<Entering> {
   const form = await signInForm(context, token);
   if (!form) return { kind: 'gone' };
   const { link, operation } = form;
-  const entered = enteredFields(operation, fields);
-  const errors = invalidFields(operation, entered);
-  if (Object.keys(errors).length > 0) return { kind: 'invalid', errors };
-  const { customerId, id: operationId } = operation;
-  const isEntered = await context.database
-    .withCustomer(customerId, async (tx) => {
-      // The operation's row before its link's, as whoever ends the operation takes them.
-      await lock(tx, customerId, operationId);
-      if (!(await context.consents.verify(tx, customerId, operationId)).hasConsent) return false;
-      if (!(await context.links.spend(tx, link))) return false;
-      await storeEntered(tx, context.vault, operation, entered);
-      if (!(await hasEntered(tx, context.vault, operation))) return false;
-      const jobId = await context.queue.sendOperation(tx, { customerId, operationId });
-      const entry = {
-        kind: 'credentials.entered',
-        actor: link.memberId,
-        payload: { fields: operation.way.fields.map(({ name }) => name) },
-      } as const;
-      const fence = await context.mover.move(tx, customerId, {
-        operationId,
-        from: ['awaiting_credentials'],
-        to: 'queued',
-        fence: operation.fence,
-        set: { jobId },
-        entry,
-      });
-      if (fence === undefined) throw new Stopped('moved', 'the operation moved while its sign-in was entered'); // rolls everything back
-      return true;
-    })
-    .catch((error: unknown) => {
-      if (error instanceof Stopped) return false;
-      throw error;
-    });
-  return isEntered ? { kind: 'entered', operation } : { kind: 'gone' };
-}
-
-/** A key is copied with what stands around it; a password may begin with a space. */
-function enteredFields({ way }: Operation, fields: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const textOf = (text = '') => (way.kind !== 'browser' ? text.trim() : text);
-  return Object.fromEntries(way.fields.map(({ name }) => [name, textOf(fields[name])]));
-}
-
-function invalidFields(operation: Operation, fields: Readonly<Record<string, string>>): Record<string, string> {
-  const errors: Record<string, string> = {};
-  for (const field of operation.way.fields) {
-    const problem = field.validate(fields[field.name] ?? '', operation.plan.values);
-    if (problem) errors[field.name] = problem;
-  }
-  return errors;
+  return enterFor(context, operation, link.memberId, fields, (tx) => context.links.spend(tx, link));
 }

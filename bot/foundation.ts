@@ -15,6 +15,7 @@ import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.t
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
+import { type ApiAnswers, createApiAnswers } from '../core/customers/api-answers.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../core/customers/installations.ts';
@@ -89,6 +90,7 @@ export interface Foundation {
   readonly links: Links;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
+  readonly apiAnswers: ApiAnswers;
   readonly installations: Installations;
   readonly mover: Mover;
   readonly threads: Threads;
@@ -140,6 +142,7 @@ export async function openFoundation(
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const apiTokens = createApiTokens({ database, directory, audit });
+  const apiAnswers = createApiAnswers({ database, sealer });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const inbox = createInbox({ database, sealer });
@@ -160,7 +163,19 @@ export async function openFoundation(
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
     ...{ checkpoints, retention, vault, keyRotation, links },
-    ...{ customers, apiTokens, installations, mover, threads, inbox, workflows, queue, operations, consents },
+    ...{
+      customers,
+      apiTokens,
+      apiAnswers,
+      installations,
+      mover,
+      threads,
+      inbox,
+      workflows,
+      queue,
+      operations,
+      consents,
+    },
     ...{ standstill, screenshots, services: known, getService },
   };
 }

@@ -4,6 +4,7 @@ import type { CustomerId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { isEnd } from '../core/operations/states.ts';
+import { isUnread } from '../core/operations/threads.ts';
 import type { Block, Button, ChatEvent, RichText, ThreadRef } from '../core/ports/chat.ts';
 import { decisionButtons } from './cards/consent-card.ts';
 import { stopButton } from './cards/progress-card.ts';
@@ -38,7 +39,7 @@ export async function showHome(
     const threads = new Map<string, ThreadRef>();
     for (const id of new Set(latest.map(({ threadId }) => threadId))) {
       const thread = await context.threads.get(tx, customerId, id);
-      if (thread) threads.set(id, thread.ref);
+      if (thread && !isUnread(thread.ref)) threads.set(id, thread.ref);
     }
     const members = await context.customers.members(tx, customerId);
     return { latest, threads, members, rules: await context.customers.rules(tx, customerId) };

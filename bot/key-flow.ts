@@ -1,5 +1,6 @@
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
+import { mayRevoke } from '../core/operations/revocation.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
 import { withoutWww } from '../core/services/answers.ts';
 import type { OperationTypeDefinition, Service, Way } from '../core/services/service.ts';
@@ -7,7 +8,6 @@ import { withoutEnd } from '../core/services/site-target.ts';
 import { permissionsIn, waysAt } from '../core/services/ways.ts';
 import { capital, note, place, sideOf, text } from './cards/text.ts';
 import { storedResults } from './commands/credentials.ts';
-import { mayRevoke } from './commands/revoke.ts';
 import type { Context } from './context.ts';
 import type { Intent, KeyChange } from './intent.ts';
 import { refuse } from './refusal.ts';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { apiRoutes } from '../adapters/api/api.ts';
 import { connectRoutes } from '../adapters/api/connect.ts';
 import { plainPage } from '../adapters/api/connect-page.ts';
-import { credentialValue } from '../adapters/api/credential-value.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
+import { allRoutes } from '../adapters/api/routes.ts';
 import { createApiServer } from '../adapters/api/server.ts';
 import { installationTries } from '../adapters/api/source.ts';
 import {
@@ -28,6 +28,7 @@ import { createWebChat, type WebChat, type WebChatOptions } from '../adapters/we
 import type { Installed } from '../core/customers/installations.ts';
 import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
+import type { CustomerId } from '../core/ids.ts';
 import { createSharedLimits, type SharedLimits } from '../core/limits.ts';
 import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
@@ -42,6 +43,7 @@ import type { Log } from '../core/ports/log.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { createTokens } from '../core/vault/tokens.ts';
+import { createApiDesk } from './api.ts';
 import { welcomeInstaller } from './approvers-flow.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConnectPages } from './connect.ts';
@@ -148,12 +150,13 @@ async function wire(
     queue,
     checkpoints,
   } = foundation;
-  const { customers, apiTokens, operations, consents, mover, threads, workflows, screenshots, services, getService } =
-    foundation;
+  const { customers, operations, consents, mover, threads, workflows, screenshots, services, getService } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
   const pictures = pictureRoutes({ screenshots, read: pictureLinks.read });
+
+  const pictureUrl = (customerId: CustomerId, id: string) => `/pictures/${pictureLinks.token(customerId, id)}`;
 
   const isBot = config.role !== 'worker';
   const progress = createProgress({
@@ -166,7 +169,7 @@ async function wire(
     log,
     publicUrl: () => address.publicUrl,
     chat,
-    pictureUrl: (customerId, id) => `/pictures/${pictureLinks.token(customerId, id)}`,
+    pictureUrl,
   });
   const model =
     config.model &&
@@ -230,7 +233,10 @@ async function wire(
     ...(teams && teamsOptions?.kind === 'azure' ? [teams.routes] : []),
     connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
     pictures,
-    apiRoutes({ tokens: apiTokens, guesses, publicUrl: context.publicUrl, log }, [credentialValue({ vault, tokens })]),
+    apiRoutes(
+      { ...foundation, guesses, publicUrl: context.publicUrl },
+      allRoutes({ ...context, redact, desk: createApiDesk(context, pictureUrl) }),
+    ),
   ];
   const server = createApiServer({
     isLocal: options.webChat !== undefined,

@@ -11,7 +11,7 @@ import { inOrder, type Operation } from '../core/operations/operation.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { type Question, questionsOf } from '../core/operations/questions.ts';
 import { isEnd } from '../core/operations/states.ts';
-import type { Threads } from '../core/operations/threads.ts';
+import { isUnread, type Threads } from '../core/operations/threads.ts';
 import type { Activity, Card, Chat, MessageRef, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
@@ -223,6 +223,7 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
   const seen = await deps.database.withCustomer(customerId, async (tx) => {
     const thread = await deps.threads.get(tx, customerId, threadId);
     if (!thread) return undefined;
+    if (isUnread(thread.ref)) return { thread, wanted: [], activity: undefined };
     const operations = await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
     const wanted: Wanted[] = [];
     const consentMessages = await consentMessagesOf(tx, deps, operations);

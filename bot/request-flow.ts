@@ -3,7 +3,7 @@ import type { CustomerId } from '../core/ids.ts';
 import { look, take } from '../core/limits.ts';
 import type { Closed, NewOperation, TooSoon } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
-import type { Card, ChatEvent } from '../core/ports/chat.ts';
+import type { Card, ChatEvent, ThreadRef } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
 import { permissionsIn, waysAt } from '../core/services/ways.ts';
@@ -60,19 +60,31 @@ export async function found(
   service: Service,
   written: string,
 ): Promise<Resolved | undefined> {
+  const resolved = await resolveWithin(context, customerId, service, written);
+  if (resolved.kind !== 'too_many') return resolved;
+  await reply(context, event, note(resolved.words, 'warning'));
+  return undefined;
+}
+
+/** The same for whoever says by themselves what came of it. */
+export async function resolveWithin(
+  context: Pick<Context, 'database' | 'egress' | 'http'>,
+  customerId: CustomerId,
+  service: Service,
+  written: string,
+): Promise<Resolved | { readonly kind: 'too_many'; readonly words: string; readonly seconds: number }> {
   const target = service.parseTarget(written);
   if (target.kind === 'invalid') return target;
   const inLimit = (ask: typeof look) => context.database.withCustomer(customerId, (tx) => ask(tx, customerId, CLOSED));
-  const { isAllowed, retrySeconds } = await inLimit(look);
+  const { isAllowed, retrySeconds: seconds } = await inLimit(look);
   if (isAllowed) {
     const resolved = await resolveTarget(context, service, target);
     if (resolved.kind === 'invalid') await inLimit(take);
     return resolved;
   }
-  const minutes = Math.ceil(retrySeconds / 60);
   const often = `I was asked for ${CLOSED.quota} addresses within an hour that can't be opened, which is the limit.`;
-  await reply(context, event, note(`${often} Nothing was done. Ask again in ${minutes} minutes.`, 'warning'));
-  return undefined;
+  const words = `${often} Nothing was done. Ask again in ${Math.ceil(seconds / 60)} minutes.`;
+  return { kind: 'too_many', words, seconds };
 }
 
 /** Where an admin has chosen channels, nothing is asked for elsewhere; whoever tries hears which ones. */
@@ -80,17 +92,25 @@ export async function isAllowedChannel(
   context: Context,
   { customerId, event }: Pick<Asking, 'customerId' | 'event'>,
 ): Promise<boolean> {
-  const { allowedChannels } = await context.database.withCustomer(customerId, (tx) =>
-    context.customers.rules(tx, customerId),
-  );
-  const channel = context.chat(event.thread.platform).channelOf?.(event.thread);
-  if (channel === undefined || allowedChannels.length === 0 || allowedChannels.includes(channel)) return true;
+  if (await isInAllowedChannel(context, customerId, event.thread)) return true;
   await whisperWords(
     context,
     event,
     'An admin has chosen the channels that I work in, and this is none. Nothing was done.',
   );
   return false;
+}
+
+export async function isInAllowedChannel(
+  context: Context,
+  customerId: CustomerId,
+  thread: ThreadRef,
+): Promise<boolean> {
+  const { allowedChannels } = await context.database.withCustomer(customerId, (tx) =>
+    context.customers.rules(tx, customerId),
+  );
+  const channel = context.chat(thread.platform).channelOf?.(thread);
+  return channel === undefined || allowedChannels.length === 0 || allowedChannels.includes(channel);
 }
 
 /** As the core is asked for it: in the vendor's own way, with what is usual there. */
@@ -136,7 +156,7 @@ export async function submit(context: Context, asking: Asking, wanted: Wanted): 
 }
 
 /** An admin's settings leave it to people, or to nobody. */
-export function closedCard({ type, base, permissions }: NewOperation, { closed }: Closed): Card {
+export function closedCard({ type, base, permissions }: Omit<NewOperation, 'threadId'>, { closed }: Closed): Card {
   return closed === 'guide_only'
     ? guideOnlyCard(type, base, permissions)
     : closed === 'no_key'

@@ -32,6 +32,7 @@ export function redactedChat(chat: Chat, redact: Redact): Chat {
     openForm: async (trigger, form) => chat.openForm(trigger, clean(form)),
     upload: async (thread, picture, options) => chat.upload(thread, clean(picture), options),
     ...(chat.channelOf && { channelOf: chat.channelOf.bind(chat) }),
+    ...(chat.begin && { begin: chat.begin.bind(chat) }),
     ...(chat.linkTo && { linkTo: chat.linkTo.bind(chat) }),
     ...(chat.transcript && { transcript: chat.transcript.bind(chat) }),
     ...(chat.groups && { groups: chat.groups.bind(chat) }),

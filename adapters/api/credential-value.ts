@@ -4,36 +4,41 @@ import { z } from 'zod';
 import { CREDENTIAL_TYPES } from '../../core/vault/credential.ts';
 import type { InUse, Tokens } from '../../core/vault/tokens.ts';
 import type { StoredCredential, Vault } from '../../core/vault/vault.ts';
-import type { ApiRoute } from './api.ts';
 import { sendProblem } from './problem.ts';
+import { type ApiRoute, NOT_THERE, route } from './route.ts';
+import { response as answerSchema } from './views.ts';
 
 const params = z.strictObject({ id: z.uuid().toLowerCase() });
 
 /** What the route answers with. */
-export const credentialValueSchema = z.strictObject({
-  id: z.uuid(),
-  service: z.string(),
-  /** The shop's base address; null for a service that knows none. */
-  target: z.string().nullable(),
-  type: z.enum(CREDENTIAL_TYPES),
-  /** Counts up with every new secret in this place. */
-  version: z.int().positive(),
-  expiresAt: z.iso.datetime().nullable(),
-  /** `consumer_key` and `consumer_secret`, or `value` alone; `access_token`, too, where the service wants one. */
-  fields: z.record(z.string(), z.string()),
-});
+export const credentialValueSchema = answerSchema(
+  'CredentialValue',
+  z.strictObject({
+    id: z.uuid(),
+    service: z.string(),
+    target: z.string().nullable().describe('The shop’s base address; null for a service that knows none.'),
+    type: z.enum(CREDENTIAL_TYPES),
+    version: z.int().positive().describe('Counts up with every new secret in this place.'),
+    expiresAt: z.iso.datetime().nullable(),
+    fields: z
+      .record(z.string(), z.string())
+      .describe('`consumer_key` and `consumer_secret`, or `value`; `access_token`, too, where the service wants one.'),
+  }),
+);
 
 /**
  * `GET /api/autonomous/credentials/:id/value`: a stored result in clear, for whoever holds a token with a scope of its own.
  * On record with the token's id before it is opened. Absent, expired, a sign-in secret and somebody else's are one answer.
  * Of a service whose API takes a short-lived token alone that token is among the fields, good for another minute at least.
  */
-export function credentialValue({ vault, tokens }: { vault: Vault; tokens: Tokens }): ApiRoute<z.infer<typeof params>> {
-  return {
-    method: 'get',
-    path: '/credentials/:id/value',
-    scope: 'credentials:value',
+export function credentialValue({ vault, tokens }: { vault: Vault; tokens: Tokens }): ApiRoute {
+  return route({
+    ...{ method: 'get', path: '/credentials/:id/value', id: 'getCredentialValue', scope: 'credentials:value' },
+    limit: 'value',
+    summary: 'A stored key in clear. On record, with the token, before it is opened.',
     params,
+    answers: { 200: { description: 'The key.', schema: credentialValueSchema } },
+    problems: [404, 502],
     async answer({ caller, params: { id } }, response) {
       const { customerId } = caller;
       const found = await vault.byId(customerId, id);
@@ -45,11 +50,9 @@ export function credentialValue({ vault, tokens }: { vault: Vault; tokens: Token
           // Deleted and stored anew since: that one is not what was asked for.
           stored.id === id ? send(response, await tokens.inUse(stored, opened, why), stored) : null,
         ));
-      if (isSent) return;
-      const detail = 'There is no such credential.';
-      sendProblem(response, { status: 404, code: 'not_found', detail });
+      return isSent ? undefined : NOT_THERE;
     },
-  };
+  });
 }
 
 /** The body is wiped once it is handed over, or the caller is gone; the strings of it can only be let go of. */

@@ -280,6 +280,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       return `${address}/archives/${channel}${ts === undefined ? '' : `/p${ts.replace('.', '')}`}`;
     },
     channelOf: (thread) => own(thread).channel,
+    begin: (workspaceId, channel) => (channel === undefined ? undefined : threadRef({ workspaceId, channel })),
     openForm,
     upload,
     async showHome(person, card) {

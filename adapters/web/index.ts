@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Router } from 'express';
 import { type Listening, listenOnLoopback } from '../../core/listen.ts';
@@ -26,7 +26,7 @@ import { attachPush } from './push.ts';
 import { createReceiver } from './receiver.ts';
 import { createReception, noticeTo } from './reception.ts';
 import { type Message, type NewEntry, openStore } from './store.ts';
-import { directThreadId, directTo, messageRef, newId, threadIdOf, userIdOf } from './thread.ts';
+import { directThreadId, directTo, messageRef, NEW_THREAD, newId, threadIdOf, threadRef, userIdOf } from './thread.ts';
 import { createViews } from './views.ts';
 
 export type { WebChatOptions } from './config.ts';
@@ -95,6 +95,11 @@ export function createWebChat(
     return id;
   }
 
+  /** The thread that a message under this key begins: the same one however often it is posted. */
+  function threadFor(key: string): string {
+    return `t-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
+  }
+
   /** A message from Countersign; in a direct thread it is visible to that person, who sees it where they are now as well. */
   function fromUs(threadId: string, card: Card, key?: string): NewEntry & { kind: 'message' } {
     const direct = directTo(threadId);
@@ -112,7 +117,7 @@ export function createWebChat(
   }
 
   async function post(thread: ThreadRef, card: Card, options: { key: string }): Promise<MessageRef> {
-    const threadId = knownThread(thread);
+    const threadId = thread.ref === NEW_THREAD ? threadFor(options.key) : knownThread(thread);
     const key = `post:${options.key}`;
     const first = store.byKey(threadId, key);
     if (first) return messageRef(workspaceId, threadId, first.id);
@@ -218,6 +223,7 @@ export function createWebChat(
     standing,
     openForm,
     upload,
+    begin: () => threadRef(workspaceId, NEW_THREAD),
     listen: delivery.listen,
     start,
     stop,

@@ -1,4 +1,5 @@
-import { type ApiToken, SCOPES, type Scope } from '../../core/customers/api-tokens.ts';
+import { type ApiToken, SCOPES, SCOPES_OF_MEMBERS, type Scope } from '../../core/customers/api-tokens.ts';
+import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Foundation } from '../foundation.ts';
 import type { Call, Command } from './command.ts';
@@ -13,6 +14,10 @@ export const tokenCreate: Command = {
   options: {
     customer: CUSTOMER,
     scope: { type: 'string', help: `what it may do, with commas between: ${SCOPES.join(', ')}` },
+    member: {
+      type: 'string',
+      help: `for whom it acts, needed for ${SCOPES_OF_MEMBERS.join(', ')}: the id, the platform’s id, or the name of a member`,
+    },
     days: { type: 'string', help: `how long it is good for, up to ${MOST_DAYS}; 90 by default`, default: '90' },
   },
   async run(call) {
@@ -24,7 +29,10 @@ export const tokenCreate: Command = {
     const foundation = await call.open();
     const customer = await customerOf(call, foundation);
     if (typeof customer !== 'string') return 2;
-    const { token, stored } = await foundation.apiTokens.create(customer, { scopes, days });
+    const member = await memberOf(call, foundation, customer, scopes);
+    if (member === 'misused') return 2;
+    const acting = member ? { member: member.id } : {};
+    const { token, stored } = await foundation.apiTokens.create(customer, { scopes, days, ...acting });
     call.complain(`${tokenLine(stored)}\nThis is the token. It is kept nowhere and not shown again:`);
     call.say(token.reveal());
     return 0;
@@ -73,12 +81,14 @@ function tokenLine({
   lastUsedAt,
   revokedAt,
   isExpired,
+  memberId,
   createdBy,
 }: ApiToken): string {
   return [
     ...[id, `customer ${customerId}`, scopes.join(',')],
     `${isExpired ? 'expired' : 'until'} ${expiresAt.toISOString()}`,
     lastUsedAt ? `last used ${lastUsedAt.toISOString()}` : 'never used',
+    ...(memberId ? [`for member ${memberId}`] : []),
     ...(createdBy ? [`by member ${createdBy}`] : []),
     ...(revokedAt ? [`revoked ${revokedAt.toISOString()}`] : []),
   ].join('  ');
@@ -88,6 +98,34 @@ function scopesOf({ values: { scope } }: Call): readonly Scope[] | undefined {
   const asked = typeof scope === 'string' ? scope.split(',').map((word) => word.trim()) : [];
   const known = SCOPES.filter((name) => asked.includes(name));
   return asked.length > 0 && known.length === new Set(asked).size ? known : undefined;
+}
+
+const MOST_LISTED = 20;
+
+/** Whom the token is to act for; `misused` after a complaint, which says whom there is. */
+async function memberOf(
+  call: Call,
+  { database, customers }: Foundation,
+  customer: CustomerId,
+  scopes: readonly Scope[],
+): Promise<Member | 'misused' | undefined> {
+  const { member: named } = call.values;
+  const acting = scopes.filter((scope) => SCOPES_OF_MEMBERS.includes(scope));
+  if (named === undefined && acting.length === 0) return undefined;
+  const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
+  const found = members.filter(({ id, person }) => [id, person.userId, person.name].includes(String(named ?? '')));
+  if (found.length === 1) return found[0];
+  const lead =
+    named === undefined
+      ? `What is done with ${acting.join(', ')} is done by somebody: say by whom (--member).`
+      : `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${named}”.`;
+  const lines = (found.length > 1 ? found : members).slice(0, MOST_LISTED).map(memberLine);
+  call.complain([lead, ...(lines.length > 0 ? ['There is:', ...lines] : ['There is no member yet.'])].join('\n'));
+  return 'misused';
+}
+
+function memberLine({ id, person, roles }: Member): string {
+  return [id, `${person.platform} ${person.userId}`, person.name, roles.join(',')].join('  ');
 }
 
 /** All of them where none is named; `undefined` after a complaint. */

@@ -4,6 +4,7 @@ import type { Transaction } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import { isEnd, type OperationState, parseState } from '../../core/operations/states.ts';
+import { isUnread } from '../../core/operations/threads.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import { stateWords } from '../cards/audit-card.ts';
 import { bold, code, note, place, text } from '../cards/text.ts';
@@ -130,7 +131,8 @@ export async function revokeConsent(
     );
   const { operation, thread, isRepeated } = outcome;
   const words = `${member.person.name} took back the countersignature of ${operation.id}. What ran under it stops.`;
-  await context.chat(thread.ref.platform).post(thread.ref, note(words), { key: `consent-revoked:${event.id}` });
+  if (!isUnread(thread.ref))
+    await context.chat(thread.ref.platform).post(thread.ref, note(words), { key: `consent-revoked:${event.id}` });
   await context.progress.refresh(customerId, operation.threadId);
   if (!isRepeated)
     await whisperWords(

@@ -3,7 +3,7 @@ import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { deleteKeyOf } from '../../core/operations/revocation.ts';
+import { deleteKeyOf, mayRevoke } from '../../core/operations/revocation.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
 import type { RevokeResult } from '../../core/services/service.ts';
 import { asSecrets } from '../../core/vault/vault.ts';
@@ -61,11 +61,6 @@ export async function revokeResult(
     'revoked',
   );
   await context.progress.refresh(customerId, outcome.threadId);
-}
-
-/** Whoever asked for it, approvers and admins. */
-export function mayRevoke({ requester }: Operation, { id, roles }: Member): boolean {
-  return requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
 }
 
 /** What is left for a person to do, or to have done. */

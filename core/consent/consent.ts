@@ -8,6 +8,7 @@ import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
 import { isEnd } from '../operations/states.ts';
+import type { Page, PageRequest } from '../page.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Vault } from '../vault/vault.ts';
 import {
@@ -34,6 +35,7 @@ import {
   consentStats,
   insertConsent,
   listConsents,
+  pageConsents,
 } from './records.ts';
 import { deleteUnkept } from './standing.ts';
 import { type ConsentVerdict, stillApproved, verdictOn } from './verdict.ts';
@@ -110,6 +112,12 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
     customerId: CustomerId,
     filter?: { readonly activeOnly?: boolean; readonly service?: string },
   ): Promise<readonly ConsentRecord[]>;
+  /** Newest first. */
+  page(
+    tx: Transaction,
+    customerId: CustomerId,
+    filter: PageRequest & { readonly activeOnly?: boolean; readonly service?: string },
+  ): Promise<Page<ConsentRecord>>;
   getById(tx: Transaction, customerId: CustomerId, id: string): Promise<ConsentRecord | undefined>;
   getStats(tx: Transaction, customerId: CustomerId): Promise<ConsentStats>;
 }
@@ -278,6 +286,7 @@ export function createConsents(deps: ConsentDeps): Consents {
     hasPermission: async (tx, customerId, operationId, permission) =>
       (await verify(tx, customerId, operationId, permission)).hasConsent,
     list: (tx, customerId, filter = {}) => listConsents(tx, customerId, filter),
+    page: pageConsents,
     getById: consentById,
     getStats: consentStats,
   };

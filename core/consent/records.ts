@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Consent, ConsentRequest } from '../../prisma/generated/client.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid, type OperationId } from '../ids.ts';
+import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Click, Ready } from './decisions.ts';
 import type { CollectionMethod } from './events.ts';
 
@@ -74,6 +75,29 @@ export async function listConsents(
   });
   const records = rows.map((row) => toRecord(row, now));
   return activeOnly ? records.filter(({ isActive }) => isActive) : records;
+}
+
+/** The same, a page at a time. */
+export async function pageConsents(
+  tx: Transaction,
+  customerId: CustomerId,
+  {
+    activeOnly = false,
+    service,
+    after,
+    ...page
+  }: PageRequest & { readonly activeOnly?: boolean; readonly service?: string },
+): Promise<Page<ConsentRecord>> {
+  const now = await databaseNow(tx);
+  const live = { revokedAt: null, AND: [{ OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] }] };
+  const older = after && { OR: [{ grantedAt: { lt: after.at } }, { grantedAt: after.at, id: { lt: after.id } }] };
+  const rows = await tx.consent.findMany({
+    where: { customerId, ...(service === undefined ? {} : { service }), ...(activeOnly ? live : {}), ...older },
+    orderBy: [{ grantedAt: 'desc' }, { id: 'desc' }],
+    take: page.limit + 1,
+  });
+  const { items, ...next } = pageOf(rows, page, ({ grantedAt: at, id }) => ({ at, id }));
+  return { items: items.map((row) => toRecord(row, now)), ...next };
 }
 
 export async function consentById(

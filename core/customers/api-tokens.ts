@@ -9,14 +9,28 @@ import { type Limit, type Taken, take } from '../limits.ts';
 import { Secret } from '../secret.ts';
 
 /** What a token may do; each route of the API needs one of these. */
-export const SCOPES = ['credentials:value'] as const;
+export const SCOPES = [
+  'operations:read',
+  'operations:write',
+  'consent:decide',
+  'credentials:read',
+  'credentials:write',
+  'credentials:value',
+  'audit:read',
+  'queue:read',
+] as const;
 export type Scope = (typeof SCOPES)[number];
+
+/** What is done with these is done by somebody, by the same rules as in chat: a token for them acts for one member. */
+export const SCOPES_OF_MEMBERS: readonly Scope[] = ['operations:write', 'consent:decide', 'credentials:write'];
 
 /** What may be shown of a token: never the token. */
 export interface ApiToken {
   readonly customerId: CustomerId;
   readonly id: string;
   readonly scopes: readonly Scope[];
+  /** By whom is done what is done with it; absent: it only reads. */
+  readonly memberId?: MemberId;
   /** Absent: the operator, on the command line. */
   readonly createdBy?: MemberId;
   readonly createdAt: Date;
@@ -27,28 +41,45 @@ export interface ApiToken {
   readonly isExpired: boolean;
 }
 
-/** Who calls the API: not a person, but whoever holds the token. */
-export type ApiCaller = Pick<ApiToken, 'customerId' | 'id' | 'scopes'>;
+/** Who calls the API: whoever holds the token, in the name of its member where it has one. */
+export type ApiCaller = Pick<ApiToken, 'customerId' | 'id' | 'scopes' | 'memberId'>;
 
 export interface ApiTokens {
-  /** @returns the token itself as well, for this one time: `csk_` and 64 hexadecimal digits. */
+  /**
+   * @returns the token itself as well, for this one time: `csk_` and 64 hexadecimal digits.
+   * @throws TypeError for a scope of `SCOPES_OF_MEMBERS` without a member.
+   */
   create(
     customerId: CustomerId,
-    token: { readonly scopes: readonly Scope[]; readonly days: number; readonly by?: MemberId },
+    token: {
+      readonly scopes: readonly Scope[];
+      readonly days: number;
+      readonly member?: MemberId;
+      readonly by?: MemberId;
+    },
   ): Promise<{ readonly token: Secret; readonly stored: ApiToken }>;
   /** Newest first. */
   list(customerId: CustomerId): Promise<readonly ApiToken[]>;
   /** Good for nothing from the commit on. @returns whether it was there and not revoked already. */
   revoke(customerId: CustomerId, id: string, by?: MemberId): Promise<boolean>;
   /**
-   * Whose request this is, with one taken from the token's limit and its use noted. `undefined`: malformed, unknown, expired
-   * or revoked, which look alike from outside, in words and in what it takes to say them.
+   * Whose request this is, with one taken from that limit of the token's and its use noted. `undefined`: malformed, unknown,
+   * expired or revoked, which look alike from outside, in words and in what it takes to say them.
    */
-  admit(token: string): Promise<{ readonly caller: ApiCaller; readonly taken: Taken } | undefined>;
+  admit(
+    token: string,
+    limit?: keyof typeof TOKEN_LIMITS,
+  ): Promise<{ readonly caller: ApiCaller; readonly taken: Taken } | undefined>;
 }
 
-/** Of one token: enough for a program that fetches its keys when it starts, too few to carry a vault away unnoticed. */
-export const TOKEN_LIMIT = { quota: 60, windowSeconds: 60 } as const satisfies Omit<Limit, 'name'>;
+/**
+ * Of one token. `value`, for secrets: enough for a program that fetches its keys when it starts, too few to carry a vault away
+ * unnoticed. `other`: enough to look at ten operations every second.
+ */
+export const TOKEN_LIMITS = {
+  value: { quota: 60, windowSeconds: 60 },
+  other: { quota: 600, windowSeconds: 60 },
+} as const satisfies Readonly<Record<string, Omit<Limit, 'name'>>>;
 
 const TOKEN = /^csk_[0-9a-f]{64}$/;
 /** Beyond guessing (NIST SP 800-63B asks for 64 random bits), so that a plain hash of it is enough and nothing slows its look-up. */
@@ -57,27 +88,37 @@ const DAY_MS = 86_400_000;
 
 /** A scope of a later version means nothing here. */
 const scopesSchema = z.array(z.string()).transform((names) => SCOPES.filter((scope) => names.includes(scope)));
-const admitted = z.array(z.object({ id: z.string(), scopes: scopesSchema })).max(1);
+const admitted = z
+  .array(z.object({ id: z.string(), scopes: scopesSchema, memberId: z.uuid().transform(memberId).nullable() }))
+  .max(1);
 
 export function createApiTokens(deps: { database: Database; directory: Directory; audit: Audit }): ApiTokens {
   const { database, directory, audit } = deps;
   return {
-    async create(customerId, { scopes, days, by }) {
+    async create(customerId, { scopes, days, member, by }) {
+      if (member === undefined && scopes.some((scope) => SCOPES_OF_MEMBERS.includes(scope)))
+        throw new TypeError('A token with which something is done acts for a member.');
       const token = `csk_${randomBytes(TOKEN_BYTES).toString('hex')}`;
       const stored = await database.withCustomer(customerId, async (tx) => {
         const now = await databaseNow(tx);
         const id = newUuid();
         const expiresAt = new Date(now.getTime() + days * DAY_MS);
         const tokenHash = Uint8Array.from(hash(token));
-        const data = { customerId, id, tokenHash, scopes: [...scopes], createdBy: by ?? null, expiresAt };
-        const word = [id, hash(token).toString('hex'), expiresAt.getTime(), scopes.join(',')].join('|');
+        const acting = { memberId: member ?? null, createdBy: by ?? null };
+        const data = { customerId, id, tokenHash, scopes: [...scopes], expiresAt, ...acting };
+        const word = [id, hash(token).toString('hex'), expiresAt.getTime(), scopes.join(','), member].join('|');
         await database.vouch(tx, 'token', customerId, word);
         const row = await tx.apiToken.create({ data });
         await audit.append(tx, customerId, {
           kind: 'token.created',
           tokenId: id,
           ...(by ? { actor: by } : {}),
-          payload: { scopes: [...scopes], expiresAt: expiresAt.toISOString(), ...(by ? {} : { by: 'the operator' }) },
+          payload: {
+            scopes: [...scopes],
+            expiresAt: expiresAt.toISOString(),
+            ...(member ? { member } : {}),
+            ...(by ? {} : { by: 'the operator' }),
+          },
         });
         return toApiToken(row, now);
       });
@@ -102,7 +143,7 @@ export function createApiTokens(deps: { database: Database; directory: Directory
         });
         return true;
       }),
-    async admit(token) {
+    async admit(token, limit = 'other') {
       if (!TOKEN.test(token)) return undefined;
       const tokenHash = Uint8Array.from(hash(token));
       const customerId = await directory.customerOfToken(tokenHash);
@@ -113,22 +154,24 @@ export function createApiTokens(deps: { database: Database; directory: Directory
             UPDATE api_tokens SET last_used_at = app.now()
             WHERE customer_id = ${customerId}::uuid AND token_hash = ${tokenHash} AND revoked_at IS NULL
               AND expires_at > app.now()
-            RETURNING id, scopes`,
+            RETURNING id, scopes, member_id AS "memberId"`,
         );
         if (!found) return undefined; // revoked since the look-up
-        const taken = await take(tx, customerId, { name: `api token ${found.id}`, ...TOKEN_LIMIT });
-        return { caller: { customerId, ...found }, taken };
+        const { id, scopes, memberId: member } = found;
+        const taken = await take(tx, customerId, { name: `api token ${id} ${limit}`, ...TOKEN_LIMITS[limit] });
+        return { caller: { customerId, id, scopes, ...(member ? { memberId: member } : {}) }, taken };
       });
     },
   };
 }
 
 function toApiToken(row: ApiTokenRow, now: Date): ApiToken {
-  const { id, createdAt, expiresAt, createdBy, lastUsedAt, revokedAt } = row;
+  const { id, createdAt, expiresAt, memberId: member, createdBy, lastUsedAt, revokedAt } = row;
   return {
     customerId: row.customerId as CustomerId, // a row of this customer's context
     ...{ id, createdAt, expiresAt },
     scopes: scopesSchema.parse(row.scopes),
+    ...(member ? { memberId: memberId(member) } : {}),
     ...(createdBy ? { createdBy: memberId(createdBy) } : {}),
     ...(lastUsedAt ? { lastUsedAt } : {}),
     ...(revokedAt ? { revokedAt } : {}),

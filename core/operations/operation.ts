@@ -165,6 +165,18 @@ async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId |
   return other && (other.id as OperationId); // an operation's own id
 }
 
+/** Ids of its pictures that are still kept, the last step's first. */
+export async function newestPictures(
+  tx: Transaction,
+  { customerId, steps }: Pick<Operation, 'customerId' | 'steps'>,
+  most: number,
+): Promise<readonly string[]> {
+  const ids = steps.flatMap(({ screenshotId }) => (screenshotId ? [screenshotId] : []));
+  const kept = await tx.screenshot.findMany({ where: { customerId, id: { in: ids } }, select: { id: true } });
+  const isKept = (id: string) => kept.some((row) => row.id === id);
+  return ids.filter(isKept).toReversed().slice(0, most);
+}
+
 /** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */
 async function reasonOf(
   tx: Transaction,

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
+import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
 import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
 import { type Plan, planHash, planText } from './plan.ts';
@@ -13,14 +15,24 @@ import {
   keysFor,
   mayAskModel,
   type NewOperation,
+  obstacleNow,
   planFor,
   type RequestDeps,
   requestAll,
   type TooSoon,
 } from './request.ts';
-import { isEnd, STATES } from './states.ts';
+import { isEnd, type OperationState, STATES } from './states.ts';
 
 export type { AskedTogether, Closed, NewOperation, TooSoon } from './request.ts';
+
+export interface OperationFilter extends PageRequest {
+  /** Absent: in whatever state. */
+  readonly states?: readonly OperationState[] | undefined;
+  readonly service?: string | undefined;
+  /** By when it was asked for; both ends are included. */
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+}
 
 export interface Operations {
   /**
@@ -28,6 +40,8 @@ export interface Operations {
    * been delivered before, or `retryOf` is tried again already, and that operation is there.
    */
   request(customerId: CustomerId, input: NewOperation): Promise<Operation | TooSoon | Closed | undefined>;
+  /** What `request` would be refused for at this moment, without asking for anything. */
+  obstacle(customerId: CustomerId, input: Omit<NewOperation, 'threadId'>): Promise<TooSoon | Closed | undefined>;
   /**
    * The same for several that one message asks for, in its thread, on one card: all in one transaction, each with its own
    * plan and its own question. One that can't be asked for is left out and named, and the others are asked for; where they
@@ -61,6 +75,8 @@ export interface Operations {
     options?: { since: bigint },
   ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
+  /** Newest first. */
+  page(tx: Transaction, customerId: CustomerId, filter: OperationFilter): Promise<Page<Operation>>;
   /** All that is not over, newest first. */
   open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
@@ -73,6 +89,7 @@ export function createOperations(deps: RequestDeps): Operations {
       if (!asked || 'tooSoon' in asked) return asked;
       return asked.asked[0] ?? asked.left[0]?.because;
     },
+    obstacle: (customerId, input) => obstacleNow(deps, customerId, input),
     requestTogether: (customerId, inputs) => requestAll(deps, customerId, inputs),
     async choosePermissions(tx, operation, permissions, by, way = operation.way) {
       const { customerId, id, service, type } = operation;
@@ -147,6 +164,15 @@ export function createOperations(deps: RequestDeps): Operations {
       });
       return inOrder(rows, (row) => readOperation(tx, deps, row));
     },
+    page: async (tx, customerId, filter) => {
+      const rows = await tx.operation.findMany({
+        where: pageWhere(customerId, filter),
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        take: filter.limit + 1,
+      });
+      const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
+      return { items: await inOrder(items, (row) => readOperation(tx, deps, row)), ...next };
+    },
     open: async (tx, customerId) => {
       const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
       const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' } });
@@ -154,6 +180,19 @@ export function createOperations(deps: RequestDeps): Operations {
     },
   };
   return operations;
+}
+
+function pageWhere(
+  customerId: CustomerId,
+  { states, service, from, to, after }: OperationFilter,
+): Prisma.OperationWhereInput {
+  return {
+    customerId,
+    ...(states ? { status: { in: [...states] } } : {}),
+    ...(service === undefined ? {} : { service }),
+    createdAt: { ...(from ? { gte: from } : {}), ...(to ? { lte: to } : {}) },
+    ...(after ? { OR: [{ createdAt: { lt: after.at } }, { createdAt: after.at, id: { lt: after.id } }] } : {}),
+  };
 }
 
 /** Whoever asked may ask for more; what somebody else adds stays theirs for as long as it is in the plan. */

@@ -4,7 +4,7 @@ import type { Customers, Member } from '../customers/customers.ts';
 import { isAllowedTarget } from '../customers/settings.ts';
 import { type Database, databaseNow, isUniqueViolation, type Transaction } from '../database.ts';
 import { type CustomerId, type MemberId, newOperationId, type OperationId } from '../ids.ts';
-import { take } from '../limits.ts';
+import { look, take } from '../limits.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
@@ -134,6 +134,22 @@ async function ask(
   return { asked, left };
 }
 
+export function obstacleNow(
+  deps: RequestDeps,
+  customerId: CustomerId,
+  input: Omit<NewOperation, 'threadId'>,
+): Promise<Closed | TooSoon | undefined> {
+  return deps.database.withCustomer(customerId, async (tx) => {
+    const now = await databaseNow(tx);
+    const because = await obstacleTo(tx, deps, customerId, input, now);
+    const limit = because ? undefined : await limitOf(tx, customerId, deps.perHour);
+    if (!limit) return because;
+    const { isAllowed, retrySeconds } = await look(tx, customerId, limit);
+    if (isAllowed) return undefined;
+    return { tooSoon: 'operations', most: limit.quota, at: secondsAfter(now, retrySeconds) };
+  });
+}
+
 interface Made {
   readonly input: NewOperation;
   readonly id: OperationId;
@@ -155,7 +171,7 @@ async function obstacleTo(
   tx: Transaction,
   { customers }: RequestDeps,
   customerId: CustomerId,
-  input: NewOperation,
+  input: Omit<NewOperation, 'threadId'>,
   now: Date,
 ): Promise<Closed | TooSoon | undefined> {
   const { service, type, way = type.ways[0], base } = input;
@@ -175,14 +191,19 @@ async function requireTime(
   now: Date,
   mostPerHour: number | undefined,
 ): Promise<void> {
-  const own = await tx.customer.findUnique({ where: { customerId }, select: { operationsPerHour: true } });
-  const limits = [mostPerHour, own?.operationsPerHour].filter((limit) => limit !== undefined && limit !== null);
-  if (limits.length === 0) return;
-  const most = Math.min(...limits);
-  const limit = { ...OPERATIONS, quota: most };
+  const limit = await limitOf(tx, customerId, mostPerHour);
+  if (!limit) return;
+  const most = limit.quota;
   if (count > most) throw new Refused({ tooSoon: 'operations', most, at: now }); // they never fit into one hour
   const { isAllowed, retrySeconds } = await take(tx, customerId, limit, count);
   if (!isAllowed) throw new Refused({ tooSoon: 'operations', most, at: secondsAfter(now, retrySeconds) });
+}
+
+/** The lower of the installation's and the customer's own; `undefined`: there is none. */
+async function limitOf(tx: Transaction, customerId: CustomerId, mostPerHour: number | undefined) {
+  const own = await tx.customer.findUnique({ where: { customerId }, select: { operationsPerHour: true } });
+  const limits = [mostPerHour, own?.operationsPerHour].filter((limit) => limit !== undefined && limit !== null);
+  return limits.length === 0 ? undefined : { ...OPERATIONS, quota: Math.min(...limits) };
 }
 
 function secondsAfter(now: Date, seconds: number): Date {

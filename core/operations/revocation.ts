@@ -3,7 +3,7 @@ import type { Consents } from '../consent/consent.ts';
 import { lockedOperation } from '../consent/decisions.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
-import type { OperationId } from '../ids.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { tokenPlace } from '../vault/tokens.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
 import type { Operation } from './operation.ts';
@@ -50,6 +50,33 @@ export async function deleteKeyOf(
     payload: { credentialId: stored.id },
   });
   return true;
+}
+
+/** Who may take a key away: whoever asked for it, approvers and admins; of one that no operation made, the latter two. */
+export function mayRevoke(operation: Pick<Operation, 'requester'> | undefined, { id, roles }: Member): boolean {
+  return operation?.requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
+}
+
+/** Deletes a stored result by its own id, whoever made it. `unknown`: there is none, or not any more. */
+export async function deleteCredential(
+  tx: Transaction,
+  deps: RevocationDeps,
+  customerId: CustomerId,
+  credentialId: string,
+  by: Member,
+): Promise<'deleted' | 'unknown' | 'not_allowed'> {
+  const vault = deps.vault.within(tx);
+  const stored = await vault.byId(customerId, credentialId);
+  if (!stored) return 'unknown';
+  const made = parseOperationId(stored.metadata.operationId ?? '');
+  const operation = made && (await deps.operations.get(tx, customerId, made));
+  if (!mayRevoke(operation, by)) return 'not_allowed';
+  if (operation) return (await deleteKeyOf(tx, deps, operation, by)) ? 'deleted' : 'unknown';
+  const { service, credentialType, target } = stored;
+  if (!(await vault.delete(customerId, service, credentialType, { target }))) return 'unknown';
+  const entry = { kind: 'credential.deleted', credentialId, credentialType, actor: by.id } as const;
+  await deps.audit.append(tx, customerId, entry);
+  return 'deleted';
 }
 
 /** Also an operation that did not complete may have left a key in the vault; it becomes no success by this. */

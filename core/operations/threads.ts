@@ -25,6 +25,21 @@ export interface ThreadState {
   readonly cursor: bigint;
 }
 
+/** The reference of a thread that nobody reads: what was asked for by the HTTP API where there is no channel to say it in. */
+const UNREAD = 'api:';
+
+export function unreadThread(
+  { platform, workspaceId }: Pick<ThreadRef, 'platform' | 'workspaceId'>,
+  id: string,
+): ThreadRef {
+  return { platform, workspaceId, ref: `${UNREAD}${id}` };
+}
+
+/** Nothing is said there: whoever asked looks by the API. */
+export function isUnread({ ref }: ThreadRef): boolean {
+  return ref.startsWith(UNREAD);
+}
+
 /** Threads, the messages in them that are edited in place, and how far each has shown the trail. */
 export interface Threads {
   open(tx: Transaction, customerId: CustomerId, ref: ThreadRef): Promise<ThreadState>;

@@ -48,6 +48,11 @@ export interface Chat {
   linkTo?(thread: ThreadRef): string | undefined;
   /** The channel that a thread is in, as a `channels` field names it. Absent: there are no channels. */
   channelOf?(thread: ThreadRef): string;
+  /**
+   * Where something can be said that nobody there asked for: what is posted to it begins a thread. `channel`: as `channelOf`
+   * names it. `undefined`: it takes a channel to do that. Absent: nothing can be begun there.
+   */
+  begin?(workspaceId: string, channel: string | undefined): ThreadRef | undefined;
   /** Opens a form for the person whose click or command made `trigger`; it answers with a `form` event. */
   openForm(trigger: string, form: Form): Promise<void>;
   /** Puts a picture into the thread where cards cannot carry pictures. */
@@ -185,9 +190,9 @@ export type ChatEvent =
   /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
   | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
 
-/** An event by its platform's own name for it. */
+/** An event by its platform's own name for it; of the HTTP API, by the key that the request has. */
 export interface EventRef {
-  readonly platform: Platform;
+  readonly platform: Platform | 'api';
   readonly id: string;
 }
 

@@ -65,7 +65,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
           AND privilege_type <> 'SELECT' AND NOT (grantee = '${RETENTION}' AND privilege_type = 'UPDATE' AND column_name = 'payload')
       UNION ALL SELECT grantee || ' ' || privilege_type FROM information_schema.role_table_grants
         WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type <> 'SELECT'
-          AND NOT (table_name IN ('autonomous_operations_audit', 'screenshots', 'chat_events') AND privilege_type = 'DELETE')`),
+          AND NOT (table_name IN ('autonomous_operations_audit', 'screenshots', 'chat_events', 'api_answers') AND privilege_type = 'DELETE')`),
 
   'no other policy shows rows to the program': () =>
     found(`SELECT tablename || ' ' || policyname AS found FROM pg_policies WHERE policyname <> 'own_rows'

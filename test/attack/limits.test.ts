@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiRoutes } from '../../adapters/api/api.ts';
 import { connectRoutes } from '../../adapters/api/connect.ts';
+import { route } from '../../adapters/api/route.ts';
 import { type ApiServer, createApiServer } from '../../adapters/api/server.ts';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
@@ -231,12 +232,11 @@ async function withServer(
     ...(options.isBehindProxy ? { isBehindProxy: true } : {}),
     routes: [
       connectRoutes({ pages, guesses, publicUrl }),
-      apiRoutes({ tokens: core().apiTokens, guesses, publicUrl, log: silentLog }, [
-        {
-          ...{ method: 'get', path: '/nothing', scope: 'credentials:value' },
-          params: { safeParse: () => ({ success: true, data: {} }) } as never, // no token gets as far as this
-          answer: async () => {},
-        },
+      apiRoutes({ ...core(), guesses, publicUrl, log: silentLog }, [
+        route({
+          ...{ method: 'get', path: '/nothing', id: 'nothing', scope: 'credentials:value' },
+          ...{ summary: 'No token gets as far as this.', answers: {}, answer: async () => undefined },
+        }),
       ]),
     ],
   });

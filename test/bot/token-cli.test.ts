@@ -69,6 +69,19 @@ describe('countersign token', () => {
     ]);
   });
 
+  test('create binds a token with which something is done to a member, by whatever they are called', async () => {
+    const { id, person } = shop.approver;
+    for (const named of [id, person.userId, person.name]) {
+      const { code, complained } = await create('--scope', 'operations:read,consent:decide', '--member', named);
+      expect([code, complained]).toEqual([0, expect.stringContaining(`for member ${id}`)]);
+    }
+    const [token] = await core.apiTokens.list(shop.customerId);
+    expect(token).toMatchObject({ scopes: ['operations:read', 'consent:decide'], memberId: id });
+    expect((await trail('token.created')).at(-1)).toMatchObject({ payload: { member: id } });
+    const unnamed = await create('--scope', 'credentials:write');
+    expect(unnamed.complained).toMatch(new RegExp(`${id} {2}web U-Abel {2}Abel {2}merchant,approver`));
+  });
+
   test('create makes it good for ninety days when nothing else is said, and names a customer by its id, too', async () => {
     const { code } = await run('create', '--customer', other.customerId, '--scope', 'credentials:value');
     const [token] = await core.apiTokens.list(other.customerId);
@@ -106,7 +119,12 @@ describe('countersign token', () => {
 
   test.each([
     [['create', '--scope', 'credentials:value'], 'Say which customer'],
-    [['create', '--customer', 'Tea & Co.'], 'Say what it may do (--scope): credentials:value.'],
+    [['create', '--customer', 'Tea & Co.'], 'Say what it may do (--scope): operations:read, operations:write, '],
+    [
+      ['create', '--customer', 'Tea & Co.', '--scope', 'operations:write'],
+      'is done by somebody: say by whom (--member)',
+    ],
+    [['create', '--customer', 'Tea & Co.', '--scope', 'queue:read', '--member', 'Nobody'], 'members is “Nobody”.'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value,everything'], 'Say what it may do'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value', '--days', '0'], 'from 1 to 366'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value', '--days', 'many'], 'from 1 to 366'],

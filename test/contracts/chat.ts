@@ -204,6 +204,19 @@ export function chatContract(
       }
     });
 
+    test('begins a thread where nobody has written, if it can, and answers go on in it', async () => {
+      const thread = await begin();
+      const place = opened.chat.begin?.(thread.workspaceId, opened.chat.channelOf?.(thread));
+      if (!place) return expect(opened.chat.begin?.(thread.workspaceId, undefined)).toBeUndefined();
+      const first = await opened.chat.post(place, sentence('Somebody asks by the API'), { key: 'begun' });
+      expect(first.thread.ref).not.toBe(place.ref);
+      expect(first.thread.ref).not.toBe(thread.ref);
+      await opened.chat.post(first.thread, sentence('and this is the plan'), { key: 'plan' });
+      await eventually(opened.approver, first.thread, (shown) =>
+        expect(texts(shown)).toMatch(/Somebody asks by the API.*and this is the plan/s),
+      );
+    });
+
     test('shows messages in the order in which they were posted', async () => {
       const thread = await begin();
       const words = ['first', 'second', 'third', 'fourth', 'fifth'];

@@ -5,6 +5,7 @@ import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
 import { type Click, type Consents, createConsents, type Decision } from '../../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
+import { type ApiAnswers, createApiAnswers } from '../../core/customers/api-answers.ts';
 import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../../core/customers/installations.ts';
@@ -55,6 +56,7 @@ export interface Core extends LeaseDeps {
   readonly links: Links;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
+  readonly apiAnswers: ApiAnswers;
   readonly installations: Installations;
   readonly mover: Mover;
   readonly queue: Queue;
@@ -116,6 +118,7 @@ export async function openCore(
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const apiTokens = createApiTokens({ database, directory, audit });
+  const apiAnswers = createApiAnswers({ database, sealer });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
   const workflows = createWorkflowRegistry();
@@ -145,6 +148,7 @@ export async function openCore(
       links,
       customers,
       apiTokens,
+      apiAnswers,
       mover,
       queue,
       threads,

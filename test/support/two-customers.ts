@@ -68,7 +68,8 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     ...{ scopes: ['chat:write'], installer: shop.admin.person },
     tokens: { access: new Secret(`xoxb-of ${slackId}`), refresh: new Secret('xoxe-1'), expiresInSeconds: 43_200 },
   });
-  await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
+  const { stored: token } = await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
+  await core.apiAnswers.begin({ caller: token, keyHash: Buffer.alloc(32, 1), requestHash: Buffer.alloc(32, 2) });
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });
     await core.threads.keepMessage(tx, id, thread, 'consent', { thread: thread.ref, ref: 'm' }, 'shown');

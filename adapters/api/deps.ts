@@ -1,0 +1,60 @@
+import type { Audit } from '../../core/audit/audit.ts';
+import type { Checkpoints } from '../../core/audit/checkpoints.ts';
+import type { Consents } from '../../core/consent/consent.ts';
+import type { ApiCaller } from '../../core/customers/api-tokens.ts';
+import type { Customers } from '../../core/customers/customers.ts';
+import type { Database } from '../../core/database.ts';
+import type { Control } from '../../core/operations/control.ts';
+import type { Mover } from '../../core/operations/move.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import type { Operations } from '../../core/operations/operations.ts';
+import type { ApiDesk, ApiWish } from '../../core/ports/api.ts';
+import type { EventRef } from '../../core/ports/chat.ts';
+import type { Queue } from '../../core/queue/queue.ts';
+import type { Redact } from '../../core/redacted-ports.ts';
+import type { Service } from '../../core/services/service.ts';
+import type { Tokens } from '../../core/vault/tokens.ts';
+import type { Vault } from '../../core/vault/vault.ts';
+
+/** What the routes may use of the core, and of the conversation. */
+export interface RouteDeps {
+  readonly database: Database;
+  readonly customers: Customers;
+  readonly operations: Operations;
+  readonly consents: Consents;
+  readonly control: Control;
+  readonly mover: Mover;
+  readonly audit: Audit;
+  readonly checkpoints: Checkpoints;
+  readonly vault: Vault;
+  readonly tokens: Tokens;
+  readonly queue: Queue;
+  readonly services: readonly Service[];
+  readonly desk: ApiDesk;
+  /** Takes secrets out of names that people chose. */
+  readonly redact: Redact;
+  /** Where the server is reached, without a slash at the end. */
+  publicUrl(): string;
+}
+
+/** For whom the token acts, as they are now. @throws Error for a token without a member, which no such route admits. */
+export async function wishOf(
+  { database, customers }: Pick<RouteDeps, 'database' | 'customers'>,
+  { customerId, memberId }: ApiCaller,
+  event: EventRef,
+): Promise<ApiWish> {
+  if (memberId === undefined) throw new Error('a token without a member was admitted to a route that acts');
+  const by = await database.withCustomer(customerId, (tx) => customers.memberById(tx, customerId, memberId));
+  return { customerId, by, event };
+}
+
+export function operationOf(
+  { database, operations }: Pick<RouteDeps, 'database' | 'operations'>,
+  { customerId }: Pick<ApiCaller, 'customerId'>,
+  id: string,
+): Promise<Operation | undefined> {
+  return database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+}
+
+export const statusPath = (id: string) => `/api/autonomous/status/${id}`;
+export const jobPath = (id: string) => `/api/autonomous/queue/status/${id}`;

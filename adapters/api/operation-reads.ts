@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { newestPictures } from '../../core/operations/operation.ts';
+import { isEnd, STATES } from '../../core/operations/states.ts';
+import { operationOf, type RouteDeps } from './deps.ts';
+import { ok } from './replies.ts';
+import { type ApiRoute, NOT_THERE, route } from './route.ts';
+import {
+  historySchema,
+  operationDetail,
+  operationDetailSchema,
+  operationId,
+  operationPaging,
+  operationParams,
+  operationsSchema,
+  operationView,
+  response,
+  serviceFilter,
+  statusSchema,
+  statusView,
+  success,
+  time,
+} from './views.ts';
+
+const ENDED = STATES.filter(isEnd);
+const NEWEST_PICTURES = 3;
+
+/** Everything that is read of operations. */
+export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
+  const { database, operations, desk, publicUrl } = deps;
+  return [
+    route({
+      ...{ method: 'get', path: '/operations', id: 'listOperations', scope: 'operations:read' },
+      summary: 'Operations, newest first.',
+      query: z.strictObject({
+        status: z.enum(STATES).optional(),
+        service: serviceFilter,
+        ...operationPaging,
+      }),
+      answers: { 200: { description: 'A page of them.', schema: operationsSchema } },
+      async answer({ caller: { customerId }, query: { status, service, limit, cursor } }) {
+        const filter = { states: status && [status], service, limit, after: cursor };
+        const { items, next } = await database.withCustomer(customerId, (tx) =>
+          operations.page(tx, customerId, filter),
+        );
+        const page = items.map(operationView);
+        return ok({ success: true, operations: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
+      },
+    }),
+    route({
+      ...{ method: 'get', path: '/operations/:id', id: 'getOperation', scope: 'operations:read' },
+      summary: 'One operation, with the plan that is shown for consent and its steps.',
+      params: operationParams,
+      answers: {
+        200: {
+          description: 'The operation.',
+          schema: response('OperationAnswer', z.strictObject({ success, operation: operationDetailSchema })),
+        },
+      },
+      problems: [404],
+      async answer({ caller, params: { id } }) {
+        const operation = await operationOf(deps, caller, id);
+        return operation ? ok({ success: true, operation: operationDetail(operation) }) : NOT_THERE;
+      },
+    }),
+    route({
+      ...{ method: 'get', path: '/status/:operationId', id: 'getStatus', scope: 'operations:read' },
+      summary: 'How far an operation is.',
+      params: z.strictObject({ operationId }),
+      answers: { 200: { description: 'Where it stands.', schema: statusSchema } },
+      problems: [404],
+      async answer({ caller, params }) {
+        const operation = await operationOf(deps, caller, params.operationId);
+        if (!operation) return NOT_THERE;
+        const { customerId } = operation;
+        const newest = await database.withCustomer(customerId, (tx) => newestPictures(tx, operation, NEWEST_PICTURES));
+        const urls = newest.map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
+        return ok(statusView(operation, urls));
+      },
+    }),
+    route({
+      ...{ method: 'get', path: '/history', id: 'getHistory', scope: 'operations:read' },
+      summary: 'What was done, denied, or ended otherwise, newest first.',
+      query: z.strictObject({ service: serviceFilter, from: time, to: time, ...operationPaging }),
+      answers: { 200: { description: 'A page of ended operations.', schema: historySchema } },
+      async answer({ caller: { customerId }, query: { service, from, to, limit, cursor } }) {
+        const filter = { states: ENDED, service, from, to, limit, after: cursor };
+        const { items, next } = await database.withCustomer(customerId, (tx) =>
+          operations.page(tx, customerId, filter),
+        );
+        const page = items.map(operationView);
+        return ok({ success: true, history: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
+      },
+    }),
+  ];
+}
