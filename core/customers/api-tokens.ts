@@ -9,7 +9,7 @@ import { type Limit, type Taken, take } from '../limits.ts';
 import { Secret } from '../secret.ts';
 
 /** What a token may do; each route of the API needs one of these. */
-export const SCOPES = ['credentials:value'] as const;
+export const SCOPES = ['credentials:value', 'operations:read'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** What may be shown of a token: never the token. */
@@ -139,3 +139,6 @@ function toApiToken(row: ApiTokenRow, now: Date): ApiToken {
 function hash(token: string): Buffer {
   return createHash('sha256').update(token, 'utf8').digest();
 }
+
+/** What is kept of a token. */
+export { hash as tokenHash };

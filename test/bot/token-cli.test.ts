@@ -106,7 +106,7 @@ describe('countersign token', () => {
 
   test.each([
     [['create', '--scope', 'credentials:value'], 'Say which customer'],
-    [['create', '--customer', 'Tea & Co.'], 'Say what it may do (--scope): credentials:value.'],
+    [['create', '--customer', 'Tea & Co.'], 'Say what it may do (--scope): credentials:value'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value,everything'], 'Say what it may do'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value', '--days', '0'], 'from 1 to 366'],
     [['create', '--customer', 'Tea & Co.', '--scope', 'credentials:value', '--days', 'many'], 'from 1 to 366'],
