@@ -63,11 +63,12 @@ describe('78 the live stream', () => {
     const [me, them] = [(await streamToken(core, mine)).token, (await streamToken(core, theirs)).token];
     // Theirs is read first, so that it lies where readings are kept.
     const other = stream.connect({ token: them, cursor: '0' });
+    await other.begun;
     const [all, one] = [
       stream.connect({ token: me, cursor: '0' }),
       stream.connect({ token: me, cursor: '0', operation: ofTheirs.id }),
     ];
-    await Promise.all([other.begun, all.begun, one.begun]);
+    await Promise.all([all.begun, one.begun]);
     await finishStep(core, ofTheirs, { intent: 'of theirs alone' }, 100);
     await vi.waitUntil(
       () => other.events.filter(({ event }) => event === 'autonomous_progress').length >= 100,
