@@ -10,9 +10,12 @@ import type { Guesses } from '../core/guesses.ts';
 import { measuredChat } from '../core/measured-ports.ts';
 import { createMeasures } from '../core/measures.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Http } from '../core/ports/http.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { createFeed } from '../core/stream/feed.ts';
 import type { PictureLinks } from '../core/vault/picture-links.ts';
+import { createDelivery } from '../core/webhooks/delivery.ts';
+import { createWebhooks } from '../core/webhooks/webhooks.ts';
 import type { Config } from './config.ts';
 import type { Foundation } from './foundation.ts';
 
@@ -62,6 +65,20 @@ export function liveStream({ http }: Config, deps: LiveStreamDeps): LiveStream {
     log,
     metrics,
   });
+}
+
+/** Messages to the customers' own webhooks: handed over as they go on record, and delivered by the queue. */
+export async function startWebhooks(
+  { database, directory, sealer, audit, queue, log }: Foundation,
+  http: Http,
+  metrics: PrometheusMetrics,
+  ending: (() => Promise<unknown>)[],
+): Promise<void> {
+  const webhooks = createWebhooks({ database, sealer, audit });
+  const delivery = createDelivery({ database, directory, audit, webhooks, queue, http, log, metrics });
+  await queue.workWebhooks(delivery.deliver);
+  delivery.start();
+  ending.push(() => delivery.stop());
 }
 
 /** Whatever chat is put in here is counted from then on. */

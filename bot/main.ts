@@ -52,7 +52,7 @@ import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
-import { countedChats, liveStream, metricsRoutes, programMetrics } from './live.ts';
+import { countedChats, liveStream, metricsRoutes, programMetrics, startWebhooks } from './live.ts';
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
@@ -276,6 +276,7 @@ async function wire(
     await queue.workGivenUp((job, jobId) =>
       endGivenUp({ database, mover, operations, vault, consents, audit }, job, jobId),
     );
+    await startWebhooks(foundation, http, metrics, ending);
     await queue.workCheckpoints(checkpoints.makeAll);
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }

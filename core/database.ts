@@ -83,7 +83,8 @@ export type Vouched =
   | 'token'
   | 'link'
   | 'installation'
-  | 'pause';
+  | 'pause'
+  | 'webhook';
 
 export interface DatabaseConfig {
   /** Login of a member of `countersign_program`. */

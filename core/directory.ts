@@ -17,6 +17,8 @@ export interface Directory {
   customersOfTokens(tokenHashes: readonly Uint8Array[]): Promise<readonly (CustomerId | undefined)[]>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
+  /** Customers whose trail has grown since a webhook of theirs was told of it. */
+  customersToTell(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
   /** Customers whose audit trail has grown since its last checkpoint. */
@@ -57,6 +59,7 @@ export function createDirectory(database: Database): Directory {
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
+    customersToTell: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_tell() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {
       const [{ since, reason }] = standing.parse(

@@ -1,7 +1,7 @@
 import type { Router } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Measures } from '../../core/measures.ts';
-import type { Metrics, StreamMetrics } from '../../core/ports/metrics.ts';
+import type { Metrics, StreamMetrics, WebhookMetrics } from '../../core/ports/metrics.ts';
 import type { Secret } from '../../core/secret.ts';
 import { browsersOf } from './browsers.ts';
 import { metricsRoute } from './route.ts';
@@ -16,7 +16,7 @@ const OPERATION = [5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 600];
 /** With people in it: up to the day for which a question stays open. */
 const REQUEST = [15, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 43_200, 86_400];
 
-export interface PrometheusMetrics extends Metrics, StreamMetrics {
+export interface PrometheusMetrics extends Metrics, StreamMetrics, WebhookMetrics {
   /** `GET /metrics`. `token`: `METRICS_TOKEN`. */
   route(options: { readonly token?: Secret; measures(): Promise<Measures | undefined> }): Router;
 }
@@ -74,6 +74,7 @@ export function createMetrics(options: MetricsOptions): PrometheusMetrics {
     streamClients: (change) => read.streamClients.inc(change),
     streamSent: (events) => counted.streamEvents.inc(events),
     streamClosed: (why) => counted.streamClosed.inc({ why }),
+    webhookTried: (outcome) => counted.webhooks.inc({ outcome }),
     route: ({ token, measures }) =>
       metricsRoute({
         contentType: register.contentType,
@@ -94,6 +95,7 @@ function counters(register: Registry) {
     cost: counter('model_cost_usd', 'US dollars for the page model, by the list of prices', ['model']),
     chat: counter('chat_calls', 'Calls of chat platforms, by what became of them', ['platform', 'outcome']),
     streamEvents: counter('stream_events', 'Events sent to clients of the live stream'),
+    webhooks: counter('webhook_tries', 'Tries to deliver a message to a webhook', ['outcome']),
     streamClosed: counter('stream_closed', 'Connections of the live stream that ended, by why', ['why']),
   };
 }

@@ -26,6 +26,11 @@ export interface StreamMetrics {
   streamClosed(why: string): void;
 }
 
+/** The same of messages to webhooks. */
+export interface WebhookMetrics {
+  webhookTried(outcome: 'delivered' | 'refused' | 'unreachable' | 'removed'): void;
+}
+
 export interface OperationEnded {
   readonly service: string;
   readonly outcome: OperationState;

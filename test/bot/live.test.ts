@@ -1,5 +1,6 @@
 // What is asked of the whole program from outside while it runs: its metrics, its readiness, its live stream.
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -8,8 +9,10 @@ import { findChromium } from '../../adapters/browser/index.ts';
 import { readConfig } from '../../bot/config.ts';
 import { createLog } from '../../bot/log.ts';
 import { type App, start } from '../../bot/main.ts';
+import { listenOnLoopback } from '../../core/listen.ts';
 import { createSecretRegistry, redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
+import { createWebhooks } from '../../core/webhooks/webhooks.ts';
 import { type Core, cancel, installShop, openCore, requestOperation } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { TEST_ENCRYPTION_KEY } from '../support/root-keys.ts';
@@ -80,6 +83,26 @@ describe('the program', () => {
     expect((await ask(app, '/metrics')).text).toMatch(/countersign_build_info\{version="[\d.]+",role="worker",/);
     const stream = connectTo(`${app.urls.http?.replace('http', 'ws')}/api/autonomous/stream`, { token: 'any' });
     await expect(stream.begun).rejects.toThrow('HTTP 404');
+  });
+
+  test('posts to a customer’s webhook what goes on record', async () => {
+    const types: string[] = [];
+    const receiver = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (text: string) => types.push(JSON.parse(text).type));
+      response.end();
+    });
+    const { port, close } = await listenOnLoopback(receiver, 0);
+    try {
+      await run({ ROLE: 'bot', ALLOW_PRIVATE_TARGETS: `localhost:${port}` });
+      const shop = await installShop(core);
+      await createWebhooks(core).add(shop.customerId, { url: `http://localhost:${port}/`, kinds: ['operation'] });
+      await cancel(core, await requestOperation(core, shop));
+      await vi.waitUntil(() => types.length >= 2, PATIENCE);
+      expect(types.toSorted()).toEqual(['operation.cancelled', 'operation.requested']);
+    } finally {
+      receiver.closeAllConnections();
+      await close();
+    }
   });
 
   test('tells of operations by its live stream, with addresses of its own, and says goodbye when it stops', async () => {

@@ -4,6 +4,7 @@ import { take } from '../../core/limits.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
+import { createWebhooks } from '../../core/webhooks/webhooks.ts';
 import { type Core, connected, installShop, openCore, queuedOperation, type Shop, sql } from './core.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
@@ -68,6 +69,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     ...{ scopes: ['chat:write'], installer: shop.admin.person },
     tokens: { access: new Secret(`xoxb-of ${slackId}`), refresh: new Secret('xoxe-1'), expiresInSeconds: 43_200 },
   });
+  await createWebhooks(core).add(id, { url: 'https://hooks.example.com/', kinds: ['operation'] });
   await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });
