@@ -18,6 +18,7 @@ import { slackDisconnect, slackManifest } from './cli/slack.ts';
 import { teamsPackageCommand } from './cli/teams.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
+import { webhookAdd, webhookList, webhookRemove, webhookReplay } from './cli/webhook.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
@@ -28,6 +29,7 @@ const COMMANDS: readonly Command[] = [
   ...[vaultList, vaultRotate],
   ...[queueList, queueStatsCommand, queueRedrive],
   ...[tokenCreate, tokenList, tokenRevoke],
+  ...[webhookAdd, webhookList, webhookRemove, webhookReplay],
   ...[pause, resume],
   restored,
   doctor,

@@ -8,7 +8,8 @@ export interface Config {
   readonly database: { readonly url?: string; readonly ownerUrl?: string };
   /** Root keys in base64: the current one, and older ones that still open what they sealed. */
   readonly keys: { readonly current?: string; readonly old: readonly string[] };
-  readonly http: { readonly port: number; readonly publicUrl: string };
+  /** `metricsToken`: who reads `/metrics` from elsewhere; absent: nobody does. */
+  readonly http: { readonly port: number; readonly publicUrl: string; readonly metricsToken?: Secret };
   readonly role: 'all' | 'bot' | 'worker';
   readonly slack?: SlackConfig;
   readonly teams?: TeamsConfig;
@@ -112,6 +113,12 @@ const ENVIRONMENT = z.object({
   PORT: whole(0, 65_535, 3000),
   PUBLIC_URL: text
     .refine(isOrigin, 'must be an address without a path, such as https://countersign.example.com')
+    .optional(),
+  METRICS_TOKEN: text
+    .refine(
+      (value) => /^[\x21-\x7e]{32,}$/.test(value),
+      'must be 32 characters or more, such as `openssl rand -hex 32` prints',
+    )
     .optional(),
   ROLE: oneOf(['all', 'bot', 'worker']).default('all'),
   SLACK_SIGNING_SECRET: text.optional(),
@@ -298,7 +305,11 @@ function configFrom(env: Environment): Config {
   return {
     database: defined({ url: env.DATABASE_URL, ownerUrl: env.DATABASE_OWNER_URL }),
     keys: { ...defined({ current: env.ENCRYPTION_KEY }), old: env.ENCRYPTION_KEYS_OLD },
-    http: { port: env.PORT, publicUrl: env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://localhost:${env.PORT}` },
+    http: {
+      port: env.PORT,
+      publicUrl: env.PUBLIC_URL?.replace(/\/$/, '') ?? `http://localhost:${env.PORT}`,
+      ...defined({ metricsToken: secretOf(env.METRICS_TOKEN) }),
+    },
     role: env.ROLE,
     ...(slack && { slack }),
     ...(env.TEAMS_APP_ID !== undefined && { teams: teamsFrom(env, env.TEAMS_APP_ID) }),

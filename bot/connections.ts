@@ -13,12 +13,12 @@ export interface Connections {
 const BOT_POOL = 10; // requests of people, threads that are shown, and what is due
 const WORKER_POOL = 4; // keys and retention looked after, and browsers that wait for an answer
 const PER_OPERATION = 2; // the step, and the look at fence and consent each second
-const FEED = 1; // what hears that a trail grew
+const FEEDS = 2; // what hears that a trail grew: for threads, and for the live stream
 
 export function connectionsOf({ role, agent }: Pick<Config, 'role' | 'agent'>): Connections {
   const isBot = role !== 'worker';
   const operations = role === 'bot' ? 0 : WORKER_POOL + PER_OPERATION * agent.workerConcurrency;
   const pool = (isBot ? BOT_POOL : 0) + operations;
   // Locks are taken for showing a thread, which is the bot's part.
-  return { pool, all: pool + connectionsBeside(isBot) + QUEUE_CONNECTIONS + (isBot ? FEED : 0) };
+  return { pool, all: pool + connectionsBeside(isBot) + QUEUE_CONNECTIONS + (isBot ? FEEDS : 0) };
 }

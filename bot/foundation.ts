@@ -22,12 +22,14 @@ import { createInstallations, type Installations } from '../core/customers/insta
 import { createDatabase, type Database } from '../core/database.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
 import { createInbox, type Inbox } from '../core/inbox.ts';
+import { measuredAudit, measuredMover, measuredVault } from '../core/measured-ports.ts';
 import { createMover, type Mover } from '../core/operations/move.ts';
 import { createOperations, type Operations } from '../core/operations/operations.ts';
 import { createStandstill, type Standstill } from '../core/operations/standstill.ts';
 import { createThreads, type Threads } from '../core/operations/threads.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import type { Log } from '../core/ports/log.ts';
+import { type Metrics, noMetrics } from '../core/ports/metrics.ts';
 import type { Screenshots } from '../core/ports/screenshots.ts';
 import { createQueue, type Queue } from '../core/queue/queue.ts';
 import { isUnmistakable, type Redact, redactedAudit } from '../core/redacted-ports.ts';
@@ -63,6 +65,8 @@ export interface FoundationOptions {
   readonly role?: Config['role'];
   /** What can be set up, every service by default: practice services stand in for real ones by this alone. */
   readonly services?: readonly Service[];
+  /** Hears what is to be counted; absent: nobody does. */
+  readonly metrics?: Metrics;
   /** Runs before anything is made or opened; what it throws ends the start. */
   readonly first?: (begun: Pick<Foundation, 'folder' | 'log'>) => Promise<unknown>;
 }
@@ -132,18 +136,19 @@ export async function openFoundation(
   const queue = createQueue({ url: databaseUrl, log });
   const directory = createDirectory(database);
   const sealer = createSealer(rootKeys);
-  const audit = redactedAudit(createAudit({ database, sealer }), redactWords);
+  const { metrics = noMetrics } = options;
+  const audit = measuredAudit(redactedAudit(createAudit({ database, sealer }), redactWords), metrics);
   // A relative folder lies beside the local one, wherever the program was started.
   const store = createFileCheckpoints({ dir: resolve(dirname(folder), config.checkpointDir) });
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log });
   const retention = createRetention({ database, directory, audit, checkpoints, log });
-  const vault = createVault({ database, directory, sealer, audit });
+  const vault = measuredVault(createVault({ database, directory, sealer, audit }), metrics);
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
   const apiTokens = createApiTokens({ database, directory, audit });
   const apiAnswers = createApiAnswers({ database, sealer });
-  const mover = createMover({ audit, vault });
+  const mover = measuredMover(createMover({ audit, vault }), metrics);
   const threads = createThreads();
   const inbox = createInbox({ database, sealer });
   const workflows = createWorkflowRegistry();

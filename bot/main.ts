@@ -30,6 +30,7 @@ import { CountersignError } from '../core/errors.ts';
 import { createGuesses } from '../core/guesses.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { createSharedLimits, type SharedLimits } from '../core/limits.ts';
+import { measuredPageModel } from '../core/measured-ports.ts';
 import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
@@ -40,9 +41,11 @@ import type { Chat, ChatListener, MessageRef, Person, PictureLink, Platform } fr
 import type { ConnectPages } from '../core/ports/connect.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { Metrics } from '../core/ports/metrics.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
 import { createTokens } from '../core/vault/tokens.ts';
+import { newestMigration } from '../prisma/migrate.ts';
 import { createApiDesk } from './api.ts';
 import { welcomeInstaller } from './approvers-flow.ts';
 import { type Config, readConfig } from './config.ts';
@@ -51,6 +54,7 @@ import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
+import { countedChats, liveStream, metricsRoutes, programMetrics, startWebhooks } from './live.ts';
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
@@ -117,7 +121,8 @@ async function wire(
   stop: () => Promise<void>,
   state: { readonly isDraining: boolean },
 ): Promise<App> {
-  const chats = new Map<Platform, Chat>();
+  const metrics = programMetrics(config);
+  const chats = countedChats(metrics);
   const chat = (platform: Platform): Chat => {
     const found = chats.get(platform);
     if (!found) throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
@@ -134,7 +139,7 @@ async function wire(
         ...(chromiumPath ? { configured: chromiumPath } : {}),
       });
   };
-  const foundation = await openFoundation(config, { ...options, role: config.role, identify, first }, ending);
+  const foundation = await openFoundation(config, { ...options, role: config.role, identify, first, metrics }, ending);
   const {
     folder,
     log,
@@ -211,7 +216,7 @@ async function wire(
   ending.push(() => checkpoints.stop());
   await queue.start();
   ending.push(() => queue.stop(DRAIN_MS));
-  const watch = createDatabaseWatch({ database, role: config.role, log });
+  const watch = createDatabaseWatch({ database, role: config.role, log, version: newestMigration() });
   const urls: { -readonly [K in keyof App['urls']]: App['urls'][K] } = {
     ...{ http: undefined, webChat: undefined, teams: undefined },
   };
@@ -238,16 +243,22 @@ async function wire(
       allRoutes({ ...context, redact, desk: createApiDesk(context, pictureUrl) }),
     ),
   ];
+  const stream = isBot
+    ? liveStream(config, { foundation, guesses, pictureLinks, publicUrl: context.publicUrl, metrics })
+    : undefined;
   const server = createApiServer({
     isLocal: options.webChat !== undefined,
     isBehindProxy: config.http.publicUrl.startsWith('https:'),
     port: config.http.port,
-    routes: isBot ? routes() : [], // whoever looks after the processes asks a worker, too, how it is
+    // Whoever looks after the processes asks a worker, too, how it is.
+    routes: [metricsRoutes(metrics, config, foundation), ...(isBot ? routes() : [])],
+    ...(stream ? { upgrade: stream.upgrade } : {}),
     log,
     isReady: async () => !state.isDraining && (await watch.answers()),
   });
   const { port } = await server.start();
   ending.push(() => server.stop());
+  if (stream) ending.push(() => stream.stop());
   if (config.http.port === 0) address.publicUrl = `http://localhost:${port}`;
   urls.http = isBot ? address.publicUrl : `http://localhost:${port}`;
   if (isBot) {
@@ -271,6 +282,7 @@ async function wire(
     await queue.workGivenUp((job, jobId) =>
       endGivenUp({ database, mover, operations, vault, consents, audit }, job, jobId),
     );
+    await startWebhooks(foundation, http, metrics, ending);
     await queue.workCheckpoints(checkpoints.makeAll);
     await queue.workRetention(() => foundation.retention.dropAll(config.retention.auditDays));
   }
@@ -306,7 +318,7 @@ async function wire(
       screenshots,
       log,
       secrets,
-      ...pagesFor(config, log),
+      ...pagesFor(config, log, metrics),
     });
     await queue.workUpkeep(UPKEEP_SECONDS, async () => {
       const { rotated, failed } = await foundation.keyRotation.upkeep(config.retention.keyRotationDays);
@@ -333,11 +345,11 @@ async function wire(
 }
 
 /** The model that steps may ask; none in replay mode, nor without a key. */
-function pagesFor({ model, agent, limits }: Config, log: Log): Pick<RunnerDeps, 'pages'> {
+function pagesFor({ model, agent, limits }: Config, log: Log, metrics: Metrics): Pick<RunnerDeps, 'pages'> {
   if (model === undefined || agent.mode === 'replay') return {};
   return {
     pages: {
-      model: createAnthropicPageModel({ ...model, egress: modelEgress(model, log), log }),
+      model: measuredPageModel(createAnthropicPageModel({ ...model, egress: modelEgress(model, log), log }), metrics),
       limits: { perOperationUsd: limits.modelBudgetUsdPerOperation, perMonthUsd: limits.modelBudgetUsdPerMonth },
     },
   };

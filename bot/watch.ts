@@ -8,12 +8,14 @@ const EVERY_MS = 5_000;
 export interface DatabaseWatch {
   start(): void;
   stop(): void;
-  /** Whether the database answers at this moment, within 5 s. */
+  /** Whether the database answers at this moment, within 5 s, and has the migrations that this process needs. */
   answers(): Promise<boolean>;
 }
 
 export interface DatabaseWatchDeps {
-  readonly database: Pick<Database, 'processes'>;
+  readonly database: Pick<Database, 'processes' | 'version'>;
+  /** The newest migration that it needs; absent: any will do. */
+  readonly version?: string;
   readonly role: Config['role'];
   readonly log: Log;
   readonly everyMs?: number;
@@ -30,7 +32,8 @@ const WITHOUT: Readonly<Record<Part, string>> = {
  * The other part may well be started later, so its absence is said once, and so is its coming; the same of the database
  * itself.
  */
-export function createDatabaseWatch({ database, role, log, everyMs = EVERY_MS }: DatabaseWatchDeps): DatabaseWatch {
+export function createDatabaseWatch(deps: DatabaseWatchDeps): DatabaseWatch {
+  const { database, role, log, version = '', everyMs = EVERY_MS } = deps;
   let asking: Promise<readonly string[] | undefined> | undefined;
   let awaySince: number | undefined;
   const missing = new Set<Part>();
@@ -75,6 +78,8 @@ export function createDatabaseWatch({ database, role, log, everyMs = EVERY_MS }:
       clearInterval(timer);
       timer = undefined;
     },
-    answers: async () => (await ask()) !== undefined,
+    // A later version is none of ours to refuse: processes are replaced one by one.
+    answers: async () =>
+      (await ask()) !== undefined && ((await database.version().catch(() => undefined)) ?? '') >= version,
   };
 }

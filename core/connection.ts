@@ -180,12 +180,13 @@ async function lackOf(url: string, { version, connections, log }: Needs): Promis
   }
 }
 
-const versionRows = z.tuple([z.object({ version: z.string().nullable() })]);
+/** Asked by every process at its start and for its readiness: Prisma's own table is none of the program's. */
+export const VERSION = "SELECT obj_description(to_regnamespace('app'), 'pg_namespace') AS version";
+export const versionRows = z.tuple([z.object({ version: z.string().nullable() })]);
 
 /** A later version is none of ours to refuse: while processes are replaced one by one, a few old ones go on for a while. */
 async function hasVersion(client: pg.Client, version: string): Promise<boolean> {
-  const { rows } = await client.query("SELECT obj_description(to_regnamespace('app'), 'pg_namespace') AS version");
-  const [{ version: found }] = versionRows.parse(rows);
+  const [{ version: found }] = versionRows.parse((await client.query(VERSION)).rows);
   return found !== null && found >= version;
 }
 

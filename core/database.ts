@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
 import { Prisma, PrismaClient } from '../prisma/generated/client.ts';
-import { CONNECT_MS, connectionConfig, isAway, type Listener, listen } from './connection.ts';
+import { CONNECT_MS, connectionConfig, isAway, type Listener, listen, VERSION, versionRows } from './connection.ts';
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';
@@ -62,6 +62,8 @@ export interface Database {
    * question is also how one finds out whether it answers. @throws CountersignError `database_unavailable` within 5 s
    */
   processes(): Promise<readonly string[]>;
+  /** The newest migration that the database has, as `migrate` left its name. Errors as above. */
+  version(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
@@ -81,7 +83,8 @@ export type Vouched =
   | 'token'
   | 'link'
   | 'installation'
-  | 'pause';
+  | 'pause'
+  | 'webhook';
 
 export interface DatabaseConfig {
   /** Login of a member of `countersign_program`. */
@@ -183,6 +186,10 @@ export function createDatabase(config: DatabaseConfig): Database {
     processes: async () => {
       const { rows } = await translated(() => notifier.query(PROCESSES, [`${PROCESS_PREFIX}%`]));
       return processRows.parse(rows).map(({ name: found }) => found.slice(PROCESS_PREFIX.length));
+    },
+    version: async () => {
+      const [{ version }] = versionRows.parse((await translated(() => notifier.query(VERSION))).rows);
+      return version ?? undefined;
     },
     close: async () => {
       await Promise.allSettled([client.$disconnect(), notifier.end(), locks.end()]);

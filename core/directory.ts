@@ -13,8 +13,12 @@ export interface Directory {
   customerOfLink(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** `tokenHash`: SHA-256 of a bearer token. Absent, expired, revoked and an erased customer's look alike. */
   customerOfToken(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
+  /** Whose these tokens are, each in its place, as they are good at this moment: one question for however many. */
+  customersOfTokens(tokenHashes: readonly Uint8Array[]): Promise<readonly (CustomerId | undefined)[]>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
+  /** Customers whose trail has grown since a webhook of theirs was told of it. */
+  customersToTell(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
   /** Customers whose audit trail has grown since its last checkpoint. */
@@ -44,9 +48,18 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
     customerOfToken: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_token(${tokenHash}) AS id`))[0],
+    async customersOfTokens(tokenHashes) {
+      const hashes = tokenHashes.map((hash) => Buffer.from(hash).toString('hex'));
+      const statement = Prisma.sql`SELECT directory.customer_of_token(decode(h, 'hex')) AS id
+        FROM unnest(${hashes}::text[]) WITH ORDINALITY AS given (h, n) ORDER BY n`;
+      return rows
+        .parse(await database.directory(statement))
+        .map(({ id }) => (id === null ? undefined : customerId(id)));
+    },
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
+    customersToTell: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_tell() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {
       const [{ since, reason }] = standing.parse(

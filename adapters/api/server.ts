@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import express, { type ErrorRequestHandler, type Router } from 'express';
 import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
 import type { Log } from '../../core/ports/log.ts';
@@ -18,6 +19,8 @@ export interface ApiServerOptions {
   /** One proxy stands before it, whose word for where a request comes from is taken: this server speaks no TLS. */
   readonly isBehindProxy?: boolean;
   readonly routes: readonly Router[];
+  /** Takes every request for another protocol; absent: they are answered as any other. */
+  upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   readonly log: Log;
   /** Whether the database and the queue answer. */
   isReady(): Promise<boolean>;
@@ -53,6 +56,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   app.use(failed(options.log));
   const server = createServer(app);
+  if (options.upgrade) server.on('upgrade', options.upgrade);
   let opened: Listening | undefined;
   return {
     start: async () => {

@@ -3,7 +3,7 @@ import type { Request } from 'express';
 import type { Limit } from '../../core/limits.ts';
 
 /** Where a request comes from: an IPv4 address, or the network of an IPv6 one, of which one household has 2^64 addresses. */
-export function sourceOf(request: Request): string {
+export function sourceOf(request: { readonly ip?: string | undefined }): string {
   const [address = ''] = (request.ip ?? '').split('%');
   const mapped = /^::ffff:(\d+(?:\.\d+){3})$/i.exec(address)?.[1];
   if (mapped) return mapped;

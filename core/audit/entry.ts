@@ -58,6 +58,9 @@ export type AuditKind =
   | 'hold.released'
   | 'token.created'
   | 'token.revoked'
+  | 'webhook.added'
+  | 'webhook.removed'
+  | 'webhook.replayed'
   | 'rules.changed'
   | 'workspace.installed'
   | 'workspace.removed';

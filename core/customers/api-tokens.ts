@@ -182,3 +182,6 @@ function toApiToken(row: ApiTokenRow, now: Date): ApiToken {
 function hash(token: string): Buffer {
   return createHash('sha256').update(token, 'utf8').digest();
 }
+
+/** What is kept of a token. */
+export { hash as tokenHash };

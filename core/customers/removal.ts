@@ -116,6 +116,11 @@ async function deleteWhatOpens(
     data: { revokedAt: now },
     select: { id: true },
   });
+  const webhooks = await tx.webhook.updateManyAndReturn({
+    where: { customerId, removedAt: null },
+    data: { sealed: null, removedAt: now },
+    select: { id: true },
+  });
   await tx.chatEvent.updateMany({
     where: { customerId, platform, sealed: { not: null } },
     data: { sealed: null, dueAt: null },
@@ -125,6 +130,8 @@ async function deleteWhatOpens(
   for (const { id, credentialType } of credentials)
     await audit.append(tx, customerId, { kind: 'credential.deleted', credentialId: id, credentialType });
   for (const { id: tokenId } of tokens) await audit.append(tx, customerId, { kind: 'token.revoked', tokenId });
+  for (const { id: webhookId } of webhooks)
+    await audit.append(tx, customerId, { kind: 'webhook.removed', payload: { webhookId } });
   // Nobody can be shown anything there any more.
   await tx.$executeRaw`
     UPDATE threads SET cursor = last_seq

@@ -12,6 +12,7 @@ import {
   OPERATIONS_QUEUE,
   type OperationJob,
   QUEUES,
+  UNDELIVERED_QUEUE,
 } from '../queue/queues.ts';
 import type { Operations } from './operations.ts';
 import { isEnd, type OperationState } from './states.ts';
@@ -55,7 +56,7 @@ const WITH_IDS = [OPERATIONS_QUEUE, GIVEN_UP_QUEUE, DEADLINES_QUEUE, LATE_DEADLI
 
 /** Failed for good, or handed on to the queue for that and not dealt with yet; of both, the latter. */
 const IS_DEAD = Prisma.sql`(
-  (j.name IN (${GIVEN_UP_QUEUE}, ${LATE_DEADLINES_QUEUE}) AND j.state < 'completed')
+  (j.name IN (${GIVEN_UP_QUEUE}, ${LATE_DEADLINES_QUEUE}, ${UNDELIVERED_QUEUE}) AND j.state < 'completed')
   OR (j.name IN (${OPERATIONS_QUEUE}, ${DEADLINES_QUEUE}) AND j.state = 'failed' AND NOT EXISTS (
     SELECT FROM pgboss.job copy WHERE copy.name IN (${GIVEN_UP_QUEUE}, ${LATE_DEADLINES_QUEUE})
       AND copy.source_id = j.id AND copy.state < 'completed')))`;

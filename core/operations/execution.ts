@@ -9,6 +9,10 @@ const executionSchema = z.object({
   machineMs: z.int().min(0).default(0),
   /** Since when the worker of now has it, in ISO 8601; `null`: nobody has. */
   runningSince: z.iso.datetime().nullable().default(null),
+  /** Milliseconds that it waited for people, without the wait that goes on now: see `isForPeople`. */
+  peopleMs: z.int().min(0).default(0),
+  /** Since when it waits for people, in ISO 8601; `null`: it does not, or has done so since it was asked for. */
+  waitingSince: z.iso.datetime().nullable().default(null),
   /** How often a worker that does not know its workflow left it to others. */
   left: z.int().min(0).default(0),
 });

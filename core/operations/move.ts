@@ -5,7 +5,7 @@ import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import type { Vault } from '../vault/vault.ts';
 import { type Execution, machineMsAt, readExecution } from './execution.ts';
-import { isEnd, isLegalMove, type OperationState, parseState } from './states.ts';
+import { isEnd, isForPeople, isLegalMove, type OperationState, parseState } from './states.ts';
 
 /** One move of one operation: compare-and-set by state and, where the mover holds one, by fence. */
 export interface Move {
@@ -35,7 +35,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       const { operationId, to, fence, set, entry } = move;
       const row = await tx.operation.findUnique({
         where: { customerId_id: { customerId, id: operationId } },
-        select: { status: true, fence: true, executionMetadata: true },
+        select: { status: true, fence: true, executionMetadata: true, createdAt: true },
       });
       if (!row) return undefined;
       const from = parseState(row.status);
@@ -63,15 +63,25 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
 }
 
 /**
- * The machine time as of the move. Of a worker that another one takes over from, it is the time until its last sign of
+ * The machine time, and how long people were waited for, as of the move. Of a worker that another one takes over from, it is the time until its last sign of
  * life: nobody knows when it died, and a computer that was off did no work.
  */
 async function clocked(
   tx: Transaction,
-  row: { customerId: CustomerId; operationId: OperationId; fence: bigint; executionMetadata: Prisma.JsonValue },
+  row: {
+    customerId: CustomerId;
+    operationId: OperationId;
+    fence: bigint;
+    executionMetadata: Prisma.JsonValue;
+    createdAt: Date;
+  },
   { from, to, now }: { from: OperationState; to: OperationState; now: Date },
 ): Promise<Execution> {
-  const execution = readExecution(row.executionMetadata);
+  const before = readExecution(row.executionMetadata);
+  const waitedSince = before.waitingSince === null ? row.createdAt : new Date(before.waitingSince);
+  const waitedMs = isForPeople(from) ? Math.max(0, now.getTime() - waitedSince.getTime()) : 0;
+  const waitingSince = isForPeople(to) ? now.toISOString() : null;
+  const execution = { ...before, peopleMs: before.peopleMs + waitedMs, waitingSince };
   const runningSince = to === 'in_progress' ? now.toISOString() : null;
   if (from !== 'in_progress') return { ...execution, runningSince };
   const until = to === 'in_progress' ? await lastSign(tx, row) : now;

@@ -49,3 +49,10 @@ export function parseState(text: string): OperationState {
   if (!state) throw new TypeError('not an operation state');
   return state;
 }
+
+/** Where it is people's turn: to countersign, to sign in, to answer, to let it go on. */
+const PEOPLE: readonly OperationState[] = ['awaiting_consent', 'awaiting_credentials', 'waiting_for_human', 'paused'];
+
+export function isForPeople(state: OperationState): boolean {
+  return PEOPLE.includes(state);
+}

@@ -15,6 +15,8 @@ import {
   RETENTION_QUEUE,
   UPKEEP_QUEUE,
   type Urgency,
+  WEBHOOKS_QUEUE,
+  type WebhookJob,
 } from './queues.ts';
 
 /** pg-boss, as far as Countersign uses it: jobs are sent in the transaction that makes them true. */
@@ -52,6 +54,10 @@ export interface Queue {
   sendCheckpoint(customerId: CustomerId): Promise<void>;
   /** Once a day, in one process of all. */
   workRetention(run: () => Promise<void>): Promise<void>;
+  /** Sends a message's job with `tx`'s commit. */
+  sendWebhook(tx: Transaction, job: WebhookJob): Promise<void>;
+  /** Delivers messages, a few at a time; one that throws is tried again, ever later, and in the end kept as undelivered. */
+  workWebhooks(run: (job: WebhookJob) => Promise<void>): Promise<void>;
   /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
   workUpkeep(everySeconds: number, run: () => Promise<void>): Promise<void>;
   start(): Promise<void>;
@@ -60,10 +66,17 @@ export interface Queue {
 }
 
 const payload = z.strictObject({ customerId: z.uuid(), operationId: z.string() });
+const message = z.strictObject({
+  customerId: z.uuid(),
+  webhookId: z.uuid(),
+  seq: z.string().regex(/^[1-9]\d{0,17}$/),
+  type: z.string().regex(/^(?:operation|credential|connection)\.[a-z_]+$/),
+});
 const ofCustomer = z.strictObject({ customerId: z.uuid() });
 const POLL_SECONDS = 2; // the floor under LISTEN/NOTIFY, and what wakes delayed jobs
 const MONITOR_SECONDS = 1; // how soon it is seen that the heartbeat of a killed worker has stopped; pg-boss takes no less
 const HEARTBEAT_REFRESH_SECONDS = 3;
+const WEBHOOKS_AT_ONCE = 4;
 const POOL_SIZE = 4;
 
 /** What one process opens for the queue: the pool, and what hears of new jobs. */
@@ -170,6 +183,21 @@ export function createQueue(config: { url: string; log: Log }): Queue {
       await boss.send(CHECKPOINTS_QUEUE, { customerId });
     },
     workRetention: (run) => workByClock(boss, RETENTION_QUEUE, '17 3 * * *', run),
+    async sendWebhook(tx, { seq, ...ids }) {
+      const data = message.parse({ ...ids, seq: String(seq) });
+      await boss.send(WEBHOOKS_QUEUE, data, { db: fromPrisma(tx), group: { id: ids.customerId } });
+    },
+    async workWebhooks(run) {
+      // A receiver that hangs holds its customer's one place, and nobody else's.
+      const options = { ...POLLING, localConcurrency: WEBHOOKS_AT_ONCE, groupConcurrency: 1 };
+      await boss.work(WEBHOOKS_QUEUE, options, async (jobs) => {
+        for (const { data } of jobs)
+          await withoutWords(config.log, () => {
+            const { customerId: id, seq, ...rest } = message.parse(data);
+            return run({ ...rest, customerId: customerId(id), seq: BigInt(seq) });
+          });
+      });
+    },
     async workUpkeep(everySeconds, run) {
       // One in each span of that length; a second one is moved to the next.
       const send = () => boss.sendDebounced(UPKEEP_QUEUE, {}, {}, everySeconds);

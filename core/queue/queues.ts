@@ -18,6 +18,20 @@ export const RETENTION_QUEUE = 'retention';
 /** One job an hour or so, which sends the next one: what is looked after now and then, such as the age of keys. */
 export const UPKEEP_QUEUE = 'upkeep';
 
+/** One job a message to one webhook, and where it goes after its last retry: nobody works on those, they wait for `webhook replay`. */
+export const WEBHOOKS_QUEUE = 'webhooks';
+export const UNDELIVERED_QUEUE = 'webhooks_undelivered';
+
+/** An event of one entry of the trail, for one webhook. */
+export interface WebhookJob {
+  readonly customerId: CustomerId;
+  readonly webhookId: string;
+  /** The number of the entry. */
+  readonly seq: bigint;
+  /** Such as `operation.completed`. */
+  readonly type: string;
+}
+
 export interface OperationJob {
   readonly customerId: CustomerId;
   readonly operationId: OperationId;
@@ -79,6 +93,24 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
     },
   },
   {
+    name: UNDELIVERED_QUEUE, // before the queue that names it
+    options: { notify: false, expireInSeconds: 60, retryLimit: 0, retryDelay: 0, deleteAfterSeconds: 86_400 },
+  },
+  {
+    name: WEBHOOKS_QUEUE,
+    options: {
+      notify: true,
+      expireInSeconds: 60,
+      // After 5 s, then ever later up to an hour, by chance a little more or less: some ten hours in all.
+      retryLimit: 16,
+      retryDelay: 5,
+      retryBackoff: true,
+      retryDelayMax: 3600,
+      deadLetter: UNDELIVERED_QUEUE,
+      deleteAfterSeconds: 3600,
+    },
+  },
+  {
     name: CHECKPOINTS_QUEUE,
     options: { notify: true, expireInSeconds: 600, retryLimit: 0, retryDelay: 0, deleteAfterSeconds: 3600 },
   },
@@ -107,5 +139,8 @@ interface QueueOptions {
   readonly expireInSeconds: number;
   readonly retryLimit: number;
   readonly retryDelay: number;
+  /** Each retry waits longer than the one before, by chance a little more or less, up to `retryDelayMax` seconds. */
+  readonly retryBackoff?: boolean;
+  readonly retryDelayMax?: number;
   readonly deleteAfterSeconds: number;
 }

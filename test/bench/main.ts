@@ -12,6 +12,7 @@ import { credentialOpen } from './credential-open.ts';
 import { egressOverhead } from './egress-overhead.ts';
 import { createEndings, type Endings } from './endings.ts';
 import { removeAbandonedHomes } from './folder.ts';
+import { liveStream } from './live-stream.ts';
 import { machineFacts, renderMachine } from './machine.ts';
 import { modelTurn } from './model-turn.ts';
 import { picture } from './picture.ts';
@@ -24,7 +25,7 @@ import { warmStart } from './warm-start.ts';
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
   ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[egressOverhead, picture, replayOverhead, modelTurn, throughput],
+  ...[liveStream, egressOverhead, picture, replayOverhead, modelTurn, throughput],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]

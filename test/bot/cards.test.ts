@@ -402,7 +402,7 @@ describe('progress card', () => {
     const finishedAt = new Date(NOW.getTime() + 600_000);
     const steps = base.steps.map((step, at) => (at === 0 ? { ...step, state: 'done', finishedAt } : step));
     const runningSince = new Date(finishedAt.getTime() - 5_000).toISOString();
-    const execution = { machineMs: 9_000, runningSince, left: 0 };
+    const execution = { machineMs: 9_000, runningSince, left: 0, peopleMs: 0, waitingSince: null };
     const operation = operationWith({ state: 'in_progress', currentStep: 2, steps, startedAt: NOW, execution });
     expect(progressCard(operation, []).summary).toBe('Working on it · step 2 of 10 · 14 s');
   });

@@ -8,7 +8,9 @@ import { readConfig } from '../../bot/config.ts';
 import { type App, start } from '../../bot/main.ts';
 import { createDatabaseWatch } from '../../bot/watch.ts';
 import { createDatabase, type Database } from '../../core/database.ts';
+import { newestMigration } from '../../prisma/migrate.ts';
 import { descendants } from '../attack/faults/program.ts';
+import { sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openPostgresRelay, type PostgresRelay } from '../support/postgres-relay.ts';
 import { TEST_ENCRYPTION_KEY, testRootKeys } from '../support/root-keys.ts';
@@ -72,6 +74,23 @@ describe('a process', () => {
     await vi.waitUntil(() => said.includes('the database answers again'), PATIENCE);
     expect(said.filter((words) => words.includes('does not answer'))).toHaveLength(1);
   });
+});
+
+test('a process is not ready on a database of an earlier version, and is on one of a later', async () => {
+  const own = createDatabase({ url: database.programUrl, rootKeys: testRootKeys, poolSize: 1 });
+  const version = newestMigration();
+  const watch = createDatabaseWatch({ database: own, role: 'bot', log: silentLog, version });
+  const leave = (name: string) => sql(database.ownerUrl, `COMMENT ON SCHEMA app IS '${name}'`);
+  try {
+    expect([await own.version(), await watch.answers()]).toEqual([version, true]);
+    await leave('20250101000000_long_ago');
+    expect(await watch.answers()).toBe(false);
+    await leave('20990101000000_to_come');
+    expect(await watch.answers()).toBe(true);
+  } finally {
+    await leave(version);
+    await own.close();
+  }
 });
 
 test('a worker in production whose Chromium can have no sandbox does not start, says what to do, and leaves no browser', async () => {

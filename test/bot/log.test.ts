@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { readConfig } from '../../bot/config.ts';
 import { createLog } from '../../bot/log.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { createSecretRegistry, redact } from '../../core/redaction.ts';
@@ -73,6 +74,18 @@ describe('createLog', () => {
       expect(lines[0]).not.toMatch(/canary|Tr0ub4dor|hunter|abc|0123456789abcdef/i);
       expect(lines[0]).toMatch(/failed with \[secret\]/);
     }
+  });
+
+  test.each(FIELDS)('takes a secret out of %s of a line that only DEBUG_AUTONOMOUS shows', (_, fields) => {
+    const { isVerbose } = readConfig({ DEBUG_AUTONOMOUS: 'true' });
+    const { log, lines } = watched({ isVerbose });
+    log.debug({ operationId: 'op-abcd2345', ...fields }, `tried with ${CANARY}`);
+    expect(lines.join('')).toMatch(/"level":"debug".*tried with \[secret\]/);
+    expect(lines.join('')).toContain('op-abcd2345');
+    expect(lines.join('')).not.toMatch(/canary|Tr0ub4dor|hunter|abc"|0123456789abcdef/i);
+    const quiet = watched({ isVerbose: readConfig({}).isVerbose });
+    quiet.log.debug(fields, 'x');
+    expect(quiet.lines).toEqual([]);
   });
 
   test('takes a number out that is a known secret', () => {

@@ -112,7 +112,7 @@ export function operationWith(changes: Partial<Operation> = {}, about: About = {
     errorMessage: null,
     createdAt: NOW,
     startedAt: null,
-    execution: { machineMs: 0, runningSince: null, left: 0 },
+    execution: { machineMs: 0, runningSince: null, left: 0, peopleMs: 0, waitingSince: null },
     completedAt: null,
     ...changes,
   };

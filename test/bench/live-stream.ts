@@ -1,0 +1,62 @@
+import { createApiTokens } from '../../core/customers/api-tokens.ts';
+import { createDirectory } from '../../core/directory.ts';
+import { finishStep, openStream, type StreamCore, type StreamReader, streamToken } from '../support/stream.ts';
+import { makeApprovable } from './approve-to-worker.ts';
+import type { Benchmark } from './benchmark.ts';
+import type { Rig } from './rig.ts';
+import { repeat } from './samples.ts';
+
+const CLIENTS = 200;
+/** A token has 60 requests a minute. */
+const OF_A_TOKEN = 40;
+const WARM_UPS = 3;
+const STOP_LIMIT_MS = 5_000;
+const TARGET = { of: 'p99', atMost: 200 } as const;
+
+/** From a finished step's commit until the last of 200 clients of the live stream has heard of it, in one process. */
+export const liveStream: Benchmark = {
+  name: 'live-stream',
+  async run(bench) {
+    const rig = await bench.rig();
+    const customer = await rig.addCustomer();
+    // A request sends its deadline to the queue, which an earlier benchmark may have stopped.
+    await bench.open(
+      () => rig.queue.start(),
+      () => rig.queue.stop(STOP_LIMIT_MS),
+    );
+    const operation = await makeApprovable(rig, customer);
+    const core = coreOf(rig);
+    const { it: stream, close } = await bench.open(
+      () => openStream(core, { limits: { ofCaller: OF_A_TOKEN } }),
+      (opened) => opened.close(),
+    );
+    const readers: StreamReader[] = [];
+    for (let n = 0; n < CLIENTS / OF_A_TOKEN; n++) {
+      const { token } = await streamToken(core, customer);
+      for (let i = 0; i < OF_A_TOKEN; i++) readers.push(stream.connect({ token }));
+    }
+    await Promise.all(readers.map(({ begun }) => begun));
+    const once = async () => {
+      const heard = readers.map(
+        ({ socket }) => new Promise<void>((resolve) => void socket.once('message', () => resolve())),
+      );
+      await finishStep(core, operation);
+      const committedAt = performance.now();
+      await Promise.all(heard);
+      return Math.max(0, performance.now() - committedAt);
+    };
+    for (let n = 0; n < WARM_UPS; n++) await once();
+    const values = await repeat(
+      bench.isSlice ? { times: 10, withinMs: 5_000 } : { times: 100, withinMs: 30_000 },
+      once,
+    );
+    await close();
+    return [{ what: 'step on record, until the last of 200 clients has it', unit: 'ms', target: TARGET, values }];
+  },
+};
+
+/** What the stream asks of core. */
+function coreOf({ database, audit }: Rig): StreamCore {
+  const directory = createDirectory(database);
+  return { database, audit, directory, apiTokens: createApiTokens({ database, directory, audit }) };
+}
