@@ -15,6 +15,7 @@ import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.t
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
+import { type ConsoleSessions, createConsoleSessions } from '../core/console/sessions.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../core/customers/installations.ts';
@@ -87,6 +88,7 @@ export interface Foundation {
   readonly vault: Vault;
   readonly keyRotation: KeyRotation;
   readonly links: Links;
+  readonly sessions: ConsoleSessions;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
   readonly installations: Installations;
@@ -139,6 +141,7 @@ export async function openFoundation(
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
+  const sessions = createConsoleSessions({ database, directory, customers, audit });
   const apiTokens = createApiTokens({ database, directory, audit });
   const mover = createMover({ audit, vault });
   const threads = createThreads();
@@ -159,7 +162,7 @@ export async function openFoundation(
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
-    ...{ checkpoints, retention, vault, keyRotation, links },
+    ...{ checkpoints, retention, vault, keyRotation, links, sessions },
     ...{ customers, apiTokens, installations, mover, threads, inbox, workflows, queue, operations, consents },
     ...{ standstill, screenshots, services: known, getService },
   };

@@ -81,6 +81,7 @@ export type Vouched =
   | 'token'
   | 'link'
   | 'installation'
+  | 'console'
   | 'pause';
 
 export interface DatabaseConfig {

@@ -13,6 +13,9 @@ export interface Directory {
   customerOfLink(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** `tokenHash`: SHA-256 of a bearer token. Absent, expired, revoked and an erased customer's look alike. */
   customerOfToken(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
+  /** `linkHash`: SHA-256 of the token of a link to the console, `sessionHash` of a session's. Absent, spent and over look alike. */
+  customerOfConsoleLink(linkHash: Uint8Array): Promise<CustomerId | undefined>;
+  customerOfConsoleSession(sessionHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
@@ -44,6 +47,10 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_link(${tokenHash}) AS id`))[0],
     customerOfToken: async (tokenHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_token(${tokenHash}) AS id`))[0],
+    customerOfConsoleLink: async (linkHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_console_link(${linkHash}) AS id`))[0],
+    customerOfConsoleSession: async (sessionHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_console_session(${sessionHash}) AS id`))[0],
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),

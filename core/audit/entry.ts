@@ -59,6 +59,8 @@ export type AuditKind =
   | 'token.created'
   | 'token.revoked'
   | 'rules.changed'
+  | 'console.opened'
+  | 'console.left'
   | 'workspace.installed'
   | 'workspace.removed';
 

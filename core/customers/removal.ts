@@ -18,7 +18,7 @@ const OPEN = STATES.filter((state) => !isEnd(state));
 const WHY = 'Countersign was removed from Slack. This thread could not be told.';
 
 /**
- * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, and words
+ * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, sessions of the console, and words
  * that wait for an answer. The trail stays, and says so. Each step may be repeated, by several processes at once.
  */
 export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, workspaceId: string): Promise<void> {
@@ -91,6 +91,7 @@ async function deleteWhatOpens(
     data: { revokedAt: now },
     select: { id: true },
   });
+  await tx.consoleSession.updateMany({ where: { customerId, endedAt: null }, data: { endedAt: now } });
   await tx.chatEvent.updateMany({
     where: { customerId, platform: 'slack', sealed: { not: null } },
     data: { sealed: null, dueAt: null },

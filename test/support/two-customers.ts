@@ -68,6 +68,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     ...{ scopes: ['chat:write'], installer: shop.admin.person },
     tokens: { access: new Secret(`xoxb-of ${slackId}`), refresh: new Secret('xoxe-1'), expiresInSeconds: 43_200 },
   });
+  await core.sessions.issue(id, shop.admin.id);
   await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });
