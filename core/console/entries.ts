@@ -24,7 +24,7 @@ export async function listEntries(
   tx: Transaction,
   audit: Pick<Audit, 'read'>,
   customerId: CustomerId,
-  { operationId, actor, kind, from, to }: EntryFilter,
+  { operationId, actor, kind, from: earliest, to: latest }: EntryFilter,
   { after, limit }: { readonly after?: string | undefined; readonly limit: number },
 ): Promise<Page<AuditEntry>> {
   const before = after !== undefined && /^\d{1,18}$/.test(after) ? BigInt(after) : undefined;
@@ -34,8 +34,8 @@ export async function listEntries(
     // The header is RFC 8785 text: a name and its value stand in it in one way alone, and quotes in values are escaped.
     ...(actor ? [Prisma.sql`strpos(header, ${`"actor":"${actor}"`}) > 0`] : []),
     ...(kind ? [Prisma.sql`(kind = ${kind} OR starts_with(kind, ${`${kind}.`}))`] : []),
-    ...(from ? [Prisma.sql`at >= ${from}::timestamptz`] : []),
-    ...(to ? [Prisma.sql`at <= ${to}::timestamptz`] : []),
+    ...(earliest ? [Prisma.sql`at >= ${earliest}::timestamptz`] : []),
+    ...(latest ? [Prisma.sql`at <= ${latest}::timestamptz`] : []),
     ...(before === undefined ? [] : [Prisma.sql`seq < ${before}`]),
   ];
   const found = seqRows.parse(

@@ -74,14 +74,15 @@ export async function listOperations(
     ...(isEverybodys(of) ? [] : [await ownedBy(tx, customerId, of)]),
     ...(states ? [Prisma.sql`o.status = ANY (${[...states]})`] : []),
     ...(service ? [Prisma.sql`o.service = ${service}`] : []),
-    ...(like ? [Prisma.sql`(o.id ILIKE ${like} OR o.target ILIKE ${like} OR m.name ILIKE ${like})`] : []),
+    ...(like ? [await holding(tx, customerId, like)] : []),
     ...(cursor ? [Prisma.sql`(o.created_at, o.id) < (${cursor.at}::timestamptz, ${cursor.id})`] : []),
   ];
   const rows = lineRows.parse(
     await tx.$queryRaw`
-      SELECT o.id, o.service, o.operation AS type, o.target, o.status, m.name AS requester, o.created_at AS "createdAt",
+      SELECT o.id, o.service, o.operation AS type, o.target, o.status, o.created_at AS "createdAt",
+        (SELECT m.name FROM members m WHERE m.customer_id = o.customer_id AND m.id = o.user_id) AS requester,
         o.execution_metadata AS execution, o.current_step AS step, o.total_steps AS steps, app.now() AS now
-      FROM autonomous_operations o JOIN members m ON m.customer_id = o.customer_id AND m.id = o.user_id
+      FROM autonomous_operations o
       WHERE ${Prisma.join(where, ' AND ')}
       ORDER BY o.created_at DESC, o.id DESC LIMIT ${limit + 1}`,
   );
@@ -120,9 +121,21 @@ export function maySee(operation: { readonly requester: Pick<Member, 'personId'>
 async function ownedBy(tx: Transaction, customerId: CustomerId, { id, personId }: Member): Promise<Prisma.Sql> {
   const accounts =
     personId === id ? [] : await tx.member.findMany({ where: { customerId, personId }, select: { id: true } });
-  const ids = [...new Set([id as string, ...accounts.map((account) => account.id)])];
-  return Prisma.sql`o.user_id = ANY (${ids}::uuid[])`;
+  const [only, ...others] = new Set([id as string, ...accounts.map((account) => account.id)]);
+  // Of one account alone the rows come in the order of the index.
+  if (others.length === 0) return Prisma.sql`o.user_id = ${only}::uuid`;
+  return Prisma.sql`o.user_id = ANY (${[only, ...others]}::uuid[])`;
 }
+
+/** In the id, the target or the requester's name. People are few, and a join would cost the list the order of its index. */
+async function holding(tx: Transaction, customerId: CustomerId, like: string): Promise<Prisma.Sql> {
+  const people = idRows.parse(
+    await tx.$queryRaw`SELECT id::text AS id FROM members WHERE customer_id = ${customerId}::uuid AND name ILIKE ${like}`,
+  );
+  return Prisma.sql`(o.id ILIKE ${like} OR o.target ILIKE ${like} OR o.user_id = ANY (${people.map(({ id }) => id)}::uuid[]))`;
+}
+
+const idRows = z.array(z.object({ id: z.string() }));
 
 function cursorText(at: Date, id: string): string {
   return `${at.getTime()}.${id}`;

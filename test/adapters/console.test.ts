@@ -327,6 +327,25 @@ describe('84 who sees what', () => {
     expect(await list(foreign[2] as Visitor)).not.toContain(id); // three were signed in
   });
 
+  test('a dead job is shown to its customer’s admin and done for them alone', async () => {
+    const operation = await queuedOperation(core, shop);
+    await sql(
+      testDatabase.adminUrl,
+      `UPDATE pgboss.job SET state = 'failed', retry_count = retry_limit, completed_on = now()
+       WHERE name = 'operations' AND data ->> 'operationId' = $1`,
+      [operation.id],
+    );
+    const theirs = await own.signIn(other.admin);
+    expect((await theirs.get('/console/queue')).text).not.toContain(operation.id);
+    expect((await theirs.post('/console/queue/redrive', { job: operation.id })).text).toContain(
+      'no such dead job here',
+    );
+    expect((await visitors.admin.get('/console/queue')).text).toContain(operation.id);
+    const done = await visitors.admin.post('/console/queue/redrive', { job: operation.id });
+    expect([done.status, done.headers.get('location')]).toEqual([303, `/console/operations/${operation.id}`]);
+    expect((await visitors.admin.get('/console/queue')).text).not.toContain(operation.id);
+  });
+
   test('every page keeps scripts, styles and frames of others out, and nobody keeps a copy', async () => {
     for (const { path } of GETS) {
       const { headers, status, text } = await visitors.admin.get(addressOf(path, ofShop));

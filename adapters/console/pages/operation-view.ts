@@ -6,7 +6,7 @@ import type { Operation } from '../../../core/operations/operation.ts';
 import { isEnd } from '../../../core/operations/states.ts';
 import { drawCard } from '../cards.ts';
 import { form, tiles } from '../layout.ts';
-import type { Call } from '../routes.ts';
+import { type Call, hasRole } from '../routes.ts';
 import { badge, chip, counted, duration, hashChip, number, place, time } from '../words.ts';
 import type { Seen } from './operation.ts';
 
@@ -36,7 +36,7 @@ export function operationView(call: Call, seen: Seen): Html {
     steps[0];
   return html`<div data-state="${isEnd(operation.state) ? 'over' : 'open'}">
 ${head(call, seen)}
-${figures(call, seen)}
+${figures(seen)}
 <div class="columns"><section class="panel timeline" aria-label="Steps">${timeline(call, seen, shown?.number)}</section>${shown && html`<section class="panel" aria-label="Step ${shown.number}">${stepPanel(seen, shown)}</section>`}</div>
 <div class="columns"><section class="panel">${plan(seen)}</section><section class="panel">${countersignatures(seen)}</section></div>
 ${trail(seen)}
@@ -59,7 +59,7 @@ function buttons(call: Call, operation: Operation, path: string): Html {
     form(call, `${path}/${kind}`, html`<button class="button ${tone}" data-key="${kind}">${label}</button>`);
   const isRunning = (state === 'queued' || state === 'in_progress') && hold === null;
   const all = [
-    ...(state === 'awaiting_consent'
+    ...(state === 'awaiting_consent' && hasRole(call.member, 'approver')
       ? [html`<a class="button primary" href="/console/approvals#${operation.id}">Decide</a>`]
       : []),
     ...(state === 'paused' ? [one('resume', 'Resume', 'primary')] : []),
@@ -87,7 +87,7 @@ function outcome({ state, errorMessage, errorCode, result, way }: Operation): Ht
   return html`<p class="signature refused">${errorMessage}${errorCode && html` ${chip(errorCode)}`}</p>`;
 }
 
-function figures(call: Call, { operation, run, at, entries }: Seen): Html {
+function figures({ operation, run, at, entries }: Seen): Html {
   const done = operation.steps.filter(({ state }) => state === 'done').length;
   const ms = machineMsAt(operation.execution, at);
   const { input, output } = run.tokens;

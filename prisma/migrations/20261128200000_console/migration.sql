@@ -33,6 +33,9 @@ CREATE INDEX "autonomous_operations_customer_id_created_at_id_idx" ON "autonomou
 -- CreateIndex
 CREATE INDEX "autonomous_operations_customer_id_user_id_created_at_id_idx" ON "autonomous_operations"("customer_id", "user_id", "created_at", "id");
 
+-- CreateIndex
+CREATE INDEX "autonomous_operations_customer_id_service_created_at_id_idx" ON "autonomous_operations"("customer_id", "service", "created_at", "id");
+
 -- AddForeignKey
 ALTER TABLE "console_sessions" ADD CONSTRAINT "console_sessions_customer_id_fkey" FOREIGN KEY ("customer_id") REFERENCES "customers"("customer_id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
