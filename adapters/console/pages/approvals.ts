@@ -7,7 +7,7 @@ import { chip, counted } from '../words.ts';
 import { press } from './operation.ts';
 
 /** What waits longest comes first; nobody reads more of them at once. */
-const SHOWN = 20;
+const SHOWN = 10;
 
 export const approvalRoutes: readonly ConsoleRoute[] = [
   {
