@@ -80,5 +80,5 @@ async function question(call: Call, operation: Operation): Promise<Html> {
         { plan: planHash },
       )}</details></div>`
     : html`<p class="signature neutral">${decider.why}</p>`;
-  return html`<article class="panel question" id="${id}">${drawCard(card)}${decide}<p class="quiet"><a href="/console/operations/${id}">The operation</a> · plan <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
+  return html`<article class="panel question" id="${id}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation</a> · plan <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
 }

@@ -34,7 +34,7 @@ export function operationView(call: Call, seen: Seen): Html {
       : steps.find(({ state }) => state === 'running')) ??
     steps.findLast(({ screenshotId }) => screenshotId !== null) ??
     steps[0];
-  return html`<div data-state="${isEnd(operation.state) ? 'over' : 'open'}">
+  return html`<div class="view" data-state="${isEnd(operation.state) ? 'over' : 'open'}">
 ${head(call, seen)}
 ${figures(seen)}
 <div class="columns"><section class="panel timeline" aria-label="Steps">${timeline(call, seen, shown?.number)}</section>${shown && html`<section class="panel" aria-label="Step ${shown.number}">${stepPanel(seen, shown)}</section>`}</div>
@@ -134,7 +134,7 @@ function stepPanel({ operation, run, entries }: Seen, step: Operation['steps'][n
   const found = lastRun(run.steps, step.number);
   const src = step.screenshotId && `/console/operations/${operation.id}/pictures/${step.screenshotId}`;
   const picture = src
-    ? html`<figure><a href="${src}"><img src="${src}" alt="Step ${step.number}: ${step.intent}, as the page looked; secrets are masked"></a><figcaption><b>${step.number}</b> ${step.intent} · secrets masked before storing</figcaption></figure>`
+    ? html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="Step ${step.number}: ${step.intent}, as the page looked; secrets are masked"></a><figcaption><b>${step.number}</b> ${step.intent} · secrets masked before storing</figcaption></figure>`
     : html`<div class="no-picture"><p>${noPicture(step.state)}</p></div>`;
   const words = entries?.find(({ seq }) => seq === found?.seq)?.payload;
   const error = typeof words?.error === 'string' ? words.error : undefined;
