@@ -6,6 +6,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
 import {
+  asCustomer,
   type Core,
   grantedOperation,
   installShop,
@@ -142,6 +143,20 @@ describe('82 a session', () => {
         const page = await fetch(`${own.origin}${path}`, { headers: { cookie } });
         expect([path, page.status, await page.text()]).toEqual([path, 401, expect.stringContaining('Please sign in')]);
       }
+  });
+
+  test('is opened by no statement that somebody smuggles in, for themselves or for another customer', async () => {
+    const insert = `INSERT INTO console_sessions (customer_id, id, member_id, link_hash, link_expires_at)
+      VALUES ($1, gen_random_uuid(), $2, sha256(random()::text::bytea), app.now() + interval '1 hour')`;
+    const open = `UPDATE console_sessions SET session_hash = sha256('known'), roles = '{merchant,admin}', opened_at = app.now(),
+      expires_at = app.now() + interval '1 hour', last_used_at = app.now() WHERE session_hash IS NULL AND customer_id = $1`;
+    await own.linkFor(shop.admin);
+    const smuggle = (statement: string, values: string[]) =>
+      asCustomer(testDatabase.programUrl, shop.customerId, (client) => client.query(statement, values));
+    await expect(smuggle(insert, [shop.customerId, shop.admin.id])).rejects.toThrow(/vouch/);
+    await expect(smuggle(open, [shop.customerId])).rejects.toThrow(/vouch/);
+    await expect(smuggle(insert, [other.customerId, other.admin.id])).rejects.toThrow();
+    expect((await smuggle(open, [other.customerId])).rowCount).toBe(0);
   });
 
   test('ends when its person leaves, which is on record', async () => {
