@@ -36,8 +36,9 @@ export function createConsoleDesk(context: Context, redact: Redact): ConsoleDesk
       );
       if (!thread) return [note('The thread of this operation is gone. Nothing was changed.')];
       const heard: Card[] = [];
-      const here: Context = { ...context, chat: (platform) => listening(context.chat(platform), by.person, heard) };
-      const answer = await converse(here, eventOf(pressed, thread.ref));
+      const event = eventOf(pressed, thread.ref);
+      const chat: Context['chat'] = (platform) => listening(context.chat(platform), by.person, event.id, heard);
+      const answer = await converse({ ...context, chat }, event);
       const problems = answer && 'fieldErrors' in answer ? Object.values(answer.fieldErrors) : [];
       return redactAll([...heard, ...problems.map((words) => note(words, 'warning'))], redact);
     },
@@ -90,10 +91,17 @@ function eventOf({ operation, press, by, once, browser }: Pressed, thread: ChatE
   }
 }
 
-/** What the flow says to whoever pressed is heard on their page; links that it sends people, and what the thread is told, go their way. */
-function listening(chat: Chat, person: Person, heard: Card[]): Chat {
+/**
+ * What the flow answers to this press is heard on the page, too: what is for whoever pressed alone on the page only. Links that it
+ * sends people, and what else a thread is told, go their way.
+ */
+function listening(chat: Chat, person: Person, eventId: string, heard: Card[]): Chat {
   return {
     ...chat,
+    async post(thread, card, options) {
+      if (options.key.endsWith(eventId)) heard.push(card);
+      return chat.post(thread, card, options);
+    },
     async ephemeral(thread, to, card, options) {
       if (options?.key !== undefined || to.userId !== person.userId) return chat.ephemeral(thread, to, card, options);
       heard.push(card);

@@ -30,7 +30,7 @@ export interface ConsoleDesk {
     member: Member,
     operation: Operation,
   ): Promise<{ readonly may: true } | { readonly may: false; readonly why: string }>;
-  /** @returns what the thread would have told this person alone; nothing: it was done, and the thread says so. */
+  /** @returns what was answered, to this person alone or in the thread; nothing: it was done, and the thread’s cards say so. */
   press(pressed: Pressed): Promise<readonly Card[]>;
   /** What the chat platform says of somebody, asked at most once a minute. `away`: it did not answer. */
   standing(person: Person): Promise<'member' | 'gone' | 'away'>;
