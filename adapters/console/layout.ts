@@ -37,11 +37,11 @@ export function wholePage(
     title,
     html`<a class="skip" href="#main">Skip to the content</a>
 <div class="frame">
-<header class="side">
+<header class="side"><div>
 <a class="wordmark" href="/console/operations">Counter<span>sign</span></a>
 <nav aria-label="Console"><ul role="list">${items}</ul></nav>
 <div class="me"><p><b>${member.person.name}</b><span>${role}</span></p>${form(call, '/console/sign-out', html`<button class="link">Sign out</button>`)}</div>
-</header>
+</div></header>
 <main id="main" tabindex="-1">${body}</main>
 </div>`,
   );

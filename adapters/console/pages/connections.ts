@@ -34,7 +34,7 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
             html`<button class="button small ${tone}">${label}<span class="unseen"> ${name} at ${place(each.target)}</span></button>`,
           );
         const actions = each.isChanging
-          ? html`<span class="quiet">being changed</span>`
+          ? html`<span class="quiet">a request is open</span>`
           : madeBy &&
             html`<div class="actions">${change('rotate', 'Rotate', '')}${change('revoke', 'Revoke', 'danger')}</div>`;
         return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td data-label="Last proven">${each.provenAt ? time(each.provenAt, 'ago') : '–'}</td><td>${actions}</td></tr>`;

@@ -2,6 +2,7 @@ import { dailyFigures } from '../../../core/console/figures.ts';
 import { html } from '../../../core/markup.ts';
 import { queueStats } from '../../../core/operations/dead-letters.ts';
 import { pauseOf } from '../../../core/operations/hold.ts';
+import { OPERATIONS_QUEUE } from '../../../core/queue/queues.ts';
 import { heading, tiles } from '../layout.ts';
 import { plots } from '../plots.ts';
 import type { ConsoleRoute } from '../routes.ts';
@@ -22,10 +23,8 @@ export const healthRoutes: readonly ConsoleRoute[] = [
         pause: await pauseOf(tx, customerId),
         head: await tx.auditHead.findUnique({ where: { customerId } }),
       }));
-      const depth = (await queueStats(deps.database, customerId)).reduce(
-        (sum, row) => sum + row.waiting + row.again + row.running,
-        0,
-      );
+      const work = (await queueStats(deps.database, customerId)).find(({ queue }) => queue === OPERATIONS_QUEUE);
+      const depth = (work?.waiting ?? 0) + (work?.again ?? 0) + (work?.running ?? 0);
       const works = processes.some((name) => name === 'all' || name === 'worker');
       const newest = checkpoints.at(-1);
       const behind = head ? head.seq - (newest?.seq ?? 0n) : 0n;

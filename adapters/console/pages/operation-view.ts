@@ -134,7 +134,7 @@ function stepPanel({ operation, run, entries }: Seen, step: Operation['steps'][n
   const found = lastRun(run.steps, step.number);
   const src = step.screenshotId && `/console/operations/${operation.id}/pictures/${step.screenshotId}`;
   const picture = src
-    ? html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="Step ${step.number}: ${step.intent}, as the page looked; secrets are masked"></a><figcaption><b>${step.number}</b> ${step.intent} · secrets masked before storing</figcaption></figure>`
+    ? html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="Step ${step.number}: ${step.intent}, as the page looked; secrets are masked"></a><figcaption>Secrets were masked before it was stored.</figcaption></figure>`
     : html`<div class="no-picture"><p>${noPicture(step.state)}</p></div>`;
   const words = entries?.find(({ seq }) => seq === found?.seq)?.payload;
   const error = typeof words?.error === 'string' ? words.error : undefined;

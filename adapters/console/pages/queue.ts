@@ -1,8 +1,14 @@
 import { html } from '../../../core/markup.ts';
 import { listJobs, queueStats, type Redriven, redrive } from '../../../core/operations/dead-letters.ts';
+import { DEADLINES_QUEUE, OPERATIONS_QUEUE } from '../../../core/queue/queues.ts';
 import { form, heading, nothingYet, tiles } from '../layout.ts';
 import type { ConsoleRoute } from '../routes.ts';
 import { chip, duration, number, stateWords, time } from '../words.ts';
+
+const QUEUE_WORDS: Readonly<Record<string, string>> = {
+  [OPERATIONS_QUEUE]: 'operations: work for a machine',
+  [DEADLINES_QUEUE]: 'deadlines: what expires when nobody clicks, each at its time',
+};
 
 export const queueRoutes: readonly ConsoleRoute[] = [
   {
@@ -13,22 +19,22 @@ export const queueRoutes: readonly ConsoleRoute[] = [
       const { deps, customerId } = call;
       const stats = await queueStats(deps.database, customerId);
       const dead = await listJobs(deps.database, { isDead: true, of: customerId });
-      const sum = (name: 'waiting' | 'again' | 'running') => stats.reduce((total, row) => total + row[name], 0);
+      const work = stats.find(({ queue }) => queue === OPERATIONS_QUEUE);
       const oldest = Math.max(-1, ...stats.map(({ oldestSeconds }) => oldestSeconds ?? -1));
       const queues = stats
         .filter(({ waiting, again, running, dead: given }) => waiting + again + running + given > 0)
         .map(
           (row) =>
-            html`<tr><td>${row.queue.replaceAll('_', ' ')}</td><td class="right">${number(row.waiting)}</td><td class="right">${number(row.again)}</td><td class="right">${number(row.running)}</td><td class="right">${number(row.dead)}</td></tr>`,
+            html`<tr><td>${QUEUE_WORDS[row.queue] ?? row.queue.replaceAll('_', ' ')}</td><td class="right">${number(row.waiting)}</td><td class="right">${number(row.again)}</td><td class="right">${number(row.running)}</td><td class="right">${number(row.dead)}</td></tr>`,
         );
       const rows = dead.map(
         (job) =>
-          html`<tr><td class="what"><a href="/console/operations/${job.operationId}">${chip(job.operationId)}</a></td><td data-label="Queue">${job.queue.replaceAll('_', ' ')}</td><td data-label="Sent">${time(job.sentAt, 'ago')}</td><td data-label="Tries" class="right">${job.retries + 1}</td><td>${form(call, '/console/queue/redrive', html`<button class="button small">Do it after all<span class="unseen">: ${job.operationId}</span></button>`, { job: job.id })}</td></tr>`,
+          html`<tr><td class="what"><a href="/console/operations/${job.operationId}">${chip(job.operationId)}</a></td><td data-label="Queue">${QUEUE_WORDS[job.queue] ?? job.queue.replaceAll('_', ' ')}</td><td data-label="Sent">${time(job.sentAt, 'ago')}</td><td data-label="Tries" class="right">${job.retries + 1}</td><td>${form(call, '/console/queue/redrive', html`<button class="button small">Do it after all<span class="unseen">: ${job.operationId}</span></button>`, { job: job.id })}</td></tr>`,
       );
       const body = html`${heading('Queue', 'Work of yours that waits for a machine, and what no machine could finish.')}
 ${tiles([
-  { label: 'Waiting', value: number(sum('waiting') + sum('again')) },
-  { label: 'Running', value: number(sum('running')) },
+  { label: 'Waiting', value: number((work?.waiting ?? 0) + (work?.again ?? 0)) },
+  { label: 'Running', value: number(work?.running ?? 0) },
   { label: 'Without a retry left', value: number(dead.length), ...(dead.length > 0 ? { tone: 'bad' } : {}) },
   { label: 'Longest due', value: oldest < 0 ? '–' : duration(oldest * 1000) },
 ])}
