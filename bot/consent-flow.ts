@@ -1,4 +1,4 @@
-import type { Decision } from '../core/consent/consent.ts';
+import type { Click, Decision } from '../core/consent/consent.ts';
 import type { Refusal } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
@@ -30,7 +30,7 @@ export async function approve(context: Context, customerId: CustomerId, member: 
   const decision = await context.consents.grant(customerId, {
     ...shown,
     by: member,
-    method: method(event),
+    ...collection(event),
     event: eventRef(event),
   });
   const isOpen = decision.kind === 'stale' || decision.kind === 'repeated';
@@ -85,7 +85,7 @@ export async function submitDenial(
   if (!shown) return { reason: OLD_CARD };
   const decision = await context.consents.deny(
     customerId,
-    { operationId: shown.operationId, by: member, method: method(event), event: eventRef(event) },
+    { operationId: shown.operationId, by: member, ...collection(event), event: eventRef(event) },
     reason,
   );
   await afterDecision(context, customerId, event, decision);
@@ -299,7 +299,10 @@ async function mayChangePlan(context: Context, operation: Operation, member: Mem
   return (await context.consents.mayDecide(operation.customerId, member, operation, 'deny')).isPermitted;
 }
 
-export function method(event: ChatEvent): 'web' | 'slack_button' | 'teams_card' {
+/** How a decision was given, and by which browser where that said so itself. */
+export function collection(event: ChatEvent): Pick<Click, 'method' | 'ipAddress' | 'userAgent'> {
+  const browser = event.kind === 'action' || event.kind === 'form' ? event.browser : undefined;
+  if (browser) return { method: 'console', ...browser };
   const { platform } = event.from;
-  return platform === 'slack' ? 'slack_button' : platform === 'teams' ? 'teams_card' : 'web';
+  return { method: platform === 'slack' ? 'slack_button' : platform === 'teams' ? 'teams_card' : 'web' };
 }

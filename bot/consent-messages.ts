@@ -66,7 +66,7 @@ export async function consentMessagesOf(
   };
 }
 
-async function decidersOf(tx: Transaction, deps: ConsentMessagesDeps, operation: Operation): Promise<Deciders> {
+export async function decidersOf(tx: Transaction, deps: ConsentMessagesDeps, operation: Operation): Promise<Deciders> {
   const { customers } = deps;
   const { customerId, state } = operation;
   const rules = await customers.rules(tx, customerId);

@@ -1,6 +1,7 @@
 import type { Audit } from '../core/audit/audit.ts';
 import type { Checkpoints } from '../core/audit/checkpoints.ts';
 import type { Consents } from '../core/consent/consent.ts';
+import type { ConsoleSessions } from '../core/console/sessions.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -35,6 +36,8 @@ export interface Context {
   readonly vault: Vault;
   readonly tokens: Tokens;
   readonly links: Links;
+  /** Ways into the console. */
+  readonly sessions: ConsoleSessions;
   readonly queue: Queue;
   readonly egress: Egress;
   readonly http: Http;

@@ -10,6 +10,7 @@ import { helpCard } from './cards/help-card.ts';
 import { note, person, text } from './cards/text.ts';
 import { shareAudit, showAudit } from './commands/audit.ts';
 import { listConsents, revokeConsent } from './commands/consents.ts';
+import { sendConsoleLink } from './commands/console.ts';
 import { listCredentials } from './commands/credentials.ts';
 import { listOperations } from './commands/operations.ts';
 import { pauseOperation, resumeOperation, retryOperation } from './commands/pause.ts';
@@ -154,6 +155,8 @@ async function answer(
       return retryOperation(context, customerId, member, event, intent.operationId ?? '');
     case 'test':
       return testService(context, customerId, member, event, intent);
+    case 'console':
+      return sendConsoleLink(context, customerId, member, event);
     case 'key':
       return requestForKey(context, { ...scene, event }, intent);
     case 'help':
@@ -224,6 +227,8 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
   switch (verb.toLowerCase()) {
     case 'operations':
       return listOperations(context, customerId, event);
+    case 'console':
+      return sendConsoleLink(context, customerId, member, event);
     case 'consents':
       return listConsents(context, customerId, member, event);
     case 'credentials':

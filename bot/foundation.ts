@@ -16,6 +16,7 @@ import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
 import { type ApiAnswers, createApiAnswers } from '../core/customers/api-answers.ts';
+import { type ConsoleSessions, createConsoleSessions } from '../core/console/sessions.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../core/customers/installations.ts';
@@ -92,6 +93,7 @@ export interface Foundation {
   readonly vault: Vault;
   readonly keyRotation: KeyRotation;
   readonly links: Links;
+  readonly sessions: ConsoleSessions;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
   readonly apiAnswers: ApiAnswers;
@@ -146,6 +148,7 @@ export async function openFoundation(
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
+  const sessions = createConsoleSessions({ database, directory, customers, audit });
   const apiTokens = createApiTokens({ database, directory, audit });
   const apiAnswers = createApiAnswers({ database, sealer });
   const mover = measuredMover(createMover({ audit, vault }), metrics);
@@ -167,7 +170,7 @@ export async function openFoundation(
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
     ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
-    ...{ checkpoints, retention, vault, keyRotation, links },
+    ...{ checkpoints, retention, vault, keyRotation, links, sessions },
     ...{
       customers,
       apiTokens,

@@ -56,6 +56,8 @@ export type Intent =
   /** A service's stored keys, or an address, are to be tried. */
   | { readonly kind: 'test'; readonly service: string; readonly target?: string }
   | { readonly kind: 'help' }
+  /** The way into the console. */
+  | { readonly kind: 'console' }
   | { readonly kind: 'greeting' }
   /** `what` is for people: `a WooCommerce API key`. The text must go nowhere. */
   | { readonly kind: 'secret_pasted'; readonly what: string }
@@ -89,6 +91,7 @@ export function parseIntent(text: string, services: readonly ServiceNames[]): Pa
   const said: Said = { plain, words, mentions: findMentions(words, services), services };
   return (
     steer(said) ??
+    toConsole(said) ??
     audit(said) ??
     cancel(said) ??
     test(said) ??
@@ -207,6 +210,16 @@ function steer({ plain }: Said): Parsed | undefined {
   if (!wanted) return undefined;
   const operationId = operationIdIn(plain.lower);
   return sure({ kind: wanted.kind, ...(operationId && { operationId }) });
+}
+
+const CONSOLE = new RegExp(
+  `^${OPENING}(?:(?:can|could|would|will) (?:you|we|i) |i (?:want|would like|need) (?:to )?|i'd like (?:to )?|let me |kannst du )?(?:please |just )?(?:(?:open|show|see|get|give|send|öffne|zeige?|ouvre|abrir|abre|apri)(?: up)?(?: me| us| mir)? )?(?:the |a link to the |my |our |die |la )?(?:web )?(?:console|konsole|dashboard)(?: (?:for me|please|pls|bitte|link))*[ .!?]*$`,
+  'u',
+);
+
+/** `console`, `open the console please`: the whole sentence, or it is something else. */
+function toConsole({ plain }: Said): Parsed | undefined {
+  return CONSOLE.test(plain.lower) ? sure({ kind: 'console' }) : undefined;
 }
 
 const TEST = new RegExp(

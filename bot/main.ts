@@ -6,7 +6,7 @@ import { plainPage } from '../adapters/api/connect-page.ts';
 import { pictureRoutes } from '../adapters/api/pictures.ts';
 import { allRoutes } from '../adapters/api/routes.ts';
 import { createApiServer } from '../adapters/api/server.ts';
-import { installationTries } from '../adapters/api/source.ts';
+import { installationTries, sourceOf } from '../adapters/api/source.ts';
 import {
   createEgress,
   findChromium,
@@ -14,6 +14,7 @@ import {
   openNetworkEgress,
   openRemoteBrowser,
 } from '../adapters/browser/index.ts';
+import { consoleRoutes } from '../adapters/console/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { createAnthropicModel, createAnthropicPageModel } from '../adapters/model/index.ts';
 import { createSlack, createSlackForMany, type OAuthDeps } from '../adapters/slack/index.ts';
@@ -50,6 +51,7 @@ import { createApiDesk } from './api.ts';
 import { welcomeInstaller } from './approvers-flow.ts';
 import { type Config, readConfig } from './config.ts';
 import { createConnectPages } from './connect.ts';
+import { consoleParts } from './console.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
@@ -152,6 +154,7 @@ async function wire(
     audit,
     vault,
     links,
+    sessions,
     queue,
     checkpoints,
   } = foundation;
@@ -197,6 +200,7 @@ async function wire(
       vault,
       tokens,
       links,
+      sessions,
       queue,
       egress,
       http,
@@ -237,6 +241,7 @@ async function wire(
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     ...(teams && teamsOptions?.kind === 'azure' ? [teams.routes] : []),
     connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
+    consoleRoutes({ ...consoleParts(context, foundation), guesses, sourceOf }),
     pictures,
     apiRoutes(
       { ...foundation, guesses, publicUrl: context.publicUrl },

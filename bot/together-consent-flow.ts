@@ -6,7 +6,7 @@ import { askedTogether, split } from '../core/operations/together.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import { consentValue, readTogetherValue } from './cards/consent-values.ts';
 import {
-  method,
+  collection,
   NO_REASON,
   OLD_CARD,
   OUTDATED,
@@ -35,7 +35,7 @@ export async function approveTogether(
 ): Promise<void> {
   const shown = readTogetherValue(event.value);
   if (!shown) return whisperWords(context, event, OLD_CARD);
-  const click = { by: member, method: method(event), event: eventRef(event) };
+  const click = { by: member, ...collection(event), event: eventRef(event) };
   const outcome = await context.consents.grantTogether(customerId, shown, click);
   if (outcome.kind === 'none') return sayWhyNot(context, customerId, member, event, outcome);
   await showAnew(context, customerId, outcome.each);
@@ -79,7 +79,7 @@ export async function submitDenialTogether(
   const reason = reasonIn(event);
   if (!reason) return { reason: NO_REASON };
   if (!shown) return { reason: OLD_CARD };
-  const click = { by: member, method: method(event), event: eventRef(event) };
+  const click = { by: member, ...collection(event), event: eventRef(event) };
   const outcome = await context.consents.denyTogether(customerId, shown, click, reason);
   if (outcome.kind === 'none') await sayWhyNot(context, customerId, member, event, outcome);
   else await showAnew(context, customerId, outcome.each);

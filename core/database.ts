@@ -83,6 +83,7 @@ export type Vouched =
   | 'token'
   | 'link'
   | 'installation'
+  | 'console'
   | 'pause'
   | 'webhook';
 

@@ -15,6 +15,9 @@ export interface Directory {
   customerOfToken(tokenHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Whose these tokens are, each in its place, as they are good at this moment: one question for however many. */
   customersOfTokens(tokenHashes: readonly Uint8Array[]): Promise<readonly (CustomerId | undefined)[]>;
+  /** `linkHash`: SHA-256 of the token of a link to the console, `sessionHash` of a session's. Absent, spent and over look alike. */
+  customerOfConsoleLink(linkHash: Uint8Array): Promise<CustomerId | undefined>;
+  customerOfConsoleSession(sessionHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers whose trail has grown since a webhook of theirs was told of it. */
@@ -56,6 +59,10 @@ export function createDirectory(database: Database): Directory {
         .parse(await database.directory(statement))
         .map(({ id }) => (id === null ? undefined : customerId(id)));
     },
+    customerOfConsoleLink: async (linkHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_console_link(${linkHash}) AS id`))[0],
+    customerOfConsoleSession: async (sessionHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_console_session(${sessionHash}) AS id`))[0],
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),

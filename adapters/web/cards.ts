@@ -1,6 +1,6 @@
+import { type Html, html } from '../../core/markup.ts';
 import type { Block, Button, Card, PictureLink, RichText, Span, StepLine } from '../../core/ports/chat.ts';
 import { icons } from './icons.ts';
-import { type Html, html } from './markup.ts';
 
 /** For whom, and as part of which message, a card is drawn. */
 export interface CardView {

@@ -1,5 +1,5 @@
+import { type Html, html } from '../../core/markup.ts';
 import type { Form, FormField, Person } from '../../core/ports/chat.ts';
-import { type Html, html } from './markup.ts';
 import type { OpenForm } from './store.ts';
 
 /** Before the name of each field, so that no field's name meets one of the page's own. */

@@ -1,4 +1,4 @@
-import { type Html, html } from './markup.ts';
+import { type Html, html } from '../../core/markup.ts';
 
 /** Drawn in the colour of the text around, 16 by 16; what they mean is said in words beside them. */
 function icon(shape: Html): Html {

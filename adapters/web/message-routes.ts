@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
+import { type Html, html } from '../../core/markup.ts';
 import type { Button, Person } from '../../core/ports/chat.ts';
 import { findButton } from './cards.ts';
 import { Refusal } from './errors.ts';
-import { type Html, html } from './markup.ts';
 import type { ReceiverDeps } from './receiver.ts';
 import { answer, authorOf, isFromScript, read } from './request.ts';
 import type { Message } from './store.ts';

@@ -1,9 +1,9 @@
+import { type Html, html } from '../../core/markup.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import { renderCard, renderTime } from './cards.ts';
 import type { WebChatConfig } from './config.ts';
 import { renderForm } from './forms.ts';
 import { icons } from './icons.ts';
-import { type Html, html } from './markup.ts';
 import type { Message } from './store.ts';
 import { NEW_THREAD } from './thread.ts';
 import type { Attention, ThreadSummary, Views } from './views.ts';

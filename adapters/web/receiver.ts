@@ -1,12 +1,12 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response, type Router } from 'express';
 import { z } from 'zod';
+import { html } from '../../core/markup.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { WebChatConfig } from './config.ts';
 import { Refusal, refusalOf } from './errors.ts';
 import { createFormRoutes } from './form-routes.ts';
 import { checkHostAndOrigin, checkSameOrigin, securityHeaders } from './guard.ts';
-import { html } from './markup.ts';
 import { createMessageRoutes } from './message-routes.ts';
 import type { Pages } from './page.ts';
 import type { Reception } from './reception.ts';

@@ -62,6 +62,8 @@ export type AuditKind =
   | 'webhook.removed'
   | 'webhook.replayed'
   | 'rules.changed'
+  | 'console.opened'
+  | 'console.left'
   | 'workspace.installed'
   | 'workspace.removed';
 

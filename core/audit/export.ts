@@ -13,6 +13,8 @@ export interface ExportScope {
   readonly to?: Date;
   /** From its first entry to its last one; the words of what lies between and is not its own are withheld. */
   readonly operationId?: OperationId;
+  /** On to the first checkpoint that was signed after the last of these entries, where there is one: it vouches for all of them. */
+  readonly isToCheckpoint?: boolean;
 }
 
 /** A trail to take away, a piece at a time: a head, and then entries as they are chained and as they read. */
@@ -50,7 +52,8 @@ export async function exportTrail(
     const [{ first, last, now }] = await bounds(tx, customerId, end.seq, scope);
     const before = await startBefore(tx, customerId, first ?? end.seq + 1n);
     const isFromBeginning = scope.from === undefined && operationId === undefined;
-    const upTo = first === null || last === null ? before.seq : last;
+    const signed = scope.isToCheckpoint ? held.find(({ seq }) => seq >= (last ?? 0n) && seq <= end.seq) : undefined;
+    const upTo = first === null || last === null ? before.seq : (signed?.seq ?? last);
     return {
       format: BUNDLE_FORMAT,
       customerId,

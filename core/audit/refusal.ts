@@ -7,6 +7,7 @@ import type { Audit } from './audit.ts';
 export type Asked =
   | 'answer'
   | 'audit'
+  | 'console'
   | 'credentials'
   | 'export'
   | 'pause'

@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../database.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
 
 /** How a decision was given, truthfully. */
-export type CollectionMethod = 'web' | 'slack_button' | 'teams_card' | 'api';
+export type CollectionMethod = 'web' | 'slack_button' | 'teams_card' | 'api' | 'console';
 
 export interface Approval {
   readonly memberId: string;

@@ -30,7 +30,7 @@ export interface Removal {
 const NAMES = { slack: 'Slack', teams: 'Microsoft Teams' } as const;
 
 /**
- * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, and words
+ * What a removed installation leaves behind ends: operations, countersignatures, stored credentials, API tokens, sessions of the console, and words
  * that wait for an answer. The trail stays, and says so. Each step may be repeated, by several processes at once.
  */
 export async function clearCustomer(deps: ClearDeps, customerId: CustomerId, removal: Removal): Promise<void> {
@@ -121,6 +121,7 @@ async function deleteWhatOpens(
     data: { sealed: null, removedAt: now },
     select: { id: true },
   });
+  await tx.consoleSession.updateMany({ where: { customerId, endedAt: null }, data: { endedAt: now } });
   await tx.chatEvent.updateMany({
     where: { customerId, platform, sealed: { not: null } },
     data: { sealed: null, dueAt: null },

@@ -3,7 +3,7 @@ import { Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import { lockedOperation } from '../consent/decisions.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
-import { customerId, type OperationId, parseOperationId } from '../ids.ts';
+import { type CustomerId, customerId, type MemberId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
 import {
   DEADLINES_QUEUE,
@@ -86,20 +86,23 @@ const statRows = z.array(
   }),
 );
 
-/** The jobs of operations and deadlines that are not done, those that were due first at the top; at most 200. */
-export async function listJobs(database: Database, options: { isDead: boolean }): Promise<readonly JobOnRecord[]> {
+/** The jobs of operations and deadlines that are not done, those that were due first at the top; at most 200. `of`: of one customer alone. */
+export async function listJobs(
+  database: Database,
+  options: { readonly isDead: boolean; readonly of?: CustomerId },
+): Promise<readonly JobOnRecord[]> {
   const wanted = options.isDead ? IS_DEAD : Prisma.sql`(j.state < 'completed' OR ${IS_DEAD})`;
   return jobRows.parse(
     await database.shared(Prisma.sql`
       SELECT j.id, j.name AS queue, ${STATE} AS state, coalesce(j.data ->> 'customerId', '') AS "customerId",
         coalesce(j.data ->> 'operationId', '') AS "operationId", j.priority, j.retry_count AS retries, j.created_on AS "sentAt"
-      FROM pgboss.job j WHERE j.name IN (${Prisma.join(WITH_IDS)}) AND ${wanted}
+      FROM pgboss.job j WHERE j.name IN (${Prisma.join(WITH_IDS)}) AND ${wanted} AND ${isOf(options.of)}
       ORDER BY j.start_after, j.created_on LIMIT ${MOST_LISTED}`),
   );
 }
 
-/** Every queue of ours, also an empty one. */
-export async function queueStats(database: Database): Promise<readonly QueueStats[]> {
+/** Every queue of ours, also an empty one; with `of`, one customer's jobs alone are counted. */
+export async function queueStats(database: Database, of?: CustomerId): Promise<readonly QueueStats[]> {
   const names = QUEUES.map(({ name }) => name);
   const found = statRows.parse(
     await database.shared(Prisma.sql`
@@ -108,11 +111,17 @@ export async function queueStats(database: Database): Promise<readonly QueueStat
         floor(extract(epoch FROM app.now() - min(j.start_after) FILTER (
           WHERE j.state IN ('waiting', 'again') AND j.start_after <= app.now())))::int AS "oldestSeconds"
       FROM (SELECT j.name AS queue, ${STATE} AS state, j.start_after FROM pgboss.job j
-        WHERE j.name IN (${Prisma.join(names)}) AND (j.state < 'completed' OR ${IS_DEAD})) j
+        WHERE j.name IN (${Prisma.join(names)}) AND (j.state < 'completed' OR ${IS_DEAD})
+          AND ${isOf(of)}) j
       GROUP BY j.queue`),
   );
   const none = { waiting: 0, again: 0, running: 0, dead: 0, oldestSeconds: null };
   return names.map((queue) => found.find((row) => row.queue === queue) ?? { queue, ...none });
+}
+
+/** The queue's tables lie outside row level security: whose a job is says its payload. */
+function isOf(customer: CustomerId | undefined): Prisma.Sql {
+  return customer === undefined ? Prisma.sql`true` : Prisma.sql`j.data ->> 'customerId' = ${customer}`;
 }
 
 export interface RedriveDeps {
@@ -129,14 +138,19 @@ const deadRows = z.array(
 
 /**
  * Does a dead job after all, where its operation is still open: a new job takes its place, on record. @param id of the dead
- * job, or of its operation
+ * job, or of its operation. @param by an admin, to whom no job of another customer is there; absent: the operator
  */
-export async function redrive(deps: RedriveDeps, id: string): Promise<Redriven> {
+export async function redrive(
+  deps: RedriveDeps,
+  id: string,
+  by?: { readonly customerId: CustomerId; readonly memberId: MemberId },
+): Promise<Redriven> {
   const [dead] = deadRows.parse(
     await deps.database.shared(Prisma.sql`
       SELECT coalesce(j.source_id, j.id)::text AS id, coalesce(j.source_name, j.name) AS queue,
         j.data ->> 'customerId' AS "customerId", j.data ->> 'operationId' AS "operationId"
       FROM pgboss.job j WHERE j.name IN (${Prisma.join(WITH_IDS)}) AND ${IS_DEAD}
+        AND ${isOf(by?.customerId)}
         AND (j.id::text = ${id.toLowerCase()} OR j.data ->> 'operationId' = ${id.toLowerCase()})
       ORDER BY coalesce(j.source_name, j.name) = ${OPERATIONS_QUEUE} DESC, j.created_on DESC LIMIT 1`),
   );
@@ -149,14 +163,20 @@ export async function redrive(deps: RedriveDeps, id: string): Promise<Redriven> 
     const { state } = operation;
     if (isEnd(state)) return { kind: 'ended', operationId, state };
     if (dead.queue === DEADLINES_QUEUE) await deps.queue.sendDeadline(tx, job, await databaseNow(tx));
-    else if (!(await sendAnew(tx, deps, job, dead.id))) return { kind: 'in_hand', operationId, state };
+    else if (!(await sendAnew(tx, deps, job, dead.id, by?.memberId))) return { kind: 'in_hand', operationId, state };
     await bury(tx, job, dead.queue);
     return { kind: 'sent', operationId, queue: dead.queue };
   });
 }
 
 /** @returns false where this is not the operation's job any more, or no worker is what it waits for. */
-async function sendAnew(tx: Transaction, deps: RedriveDeps, job: OperationJob, jobId: string): Promise<boolean> {
+async function sendAnew(
+  tx: Transaction,
+  deps: RedriveDeps,
+  job: OperationJob,
+  jobId: string,
+  by: MemberId | undefined,
+): Promise<boolean> {
   const { customerId, operationId: id } = job;
   const isItsJob = { customerId, id, jobId, status: { in: ['queued', 'in_progress'] } };
   if ((await tx.operation.count({ where: isItsJob })) === 0) return false;
@@ -165,7 +185,8 @@ async function sendAnew(tx: Transaction, deps: RedriveDeps, job: OperationJob, j
   await deps.audit.append(tx, customerId, {
     kind: 'operation.queued',
     operationId: id,
-    payload: { by: 'the operator', why: 'its job had no retry left' },
+    ...(by ? { actor: by } : {}),
+    payload: { by: by ? 'an admin' : 'the operator', why: 'its job had no retry left' },
   });
   return true;
 }

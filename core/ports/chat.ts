@@ -155,6 +155,8 @@ export type ChatEvent =
       readonly message?: MessageRef;
       /** Pressed on the page that the platform has for them, see `Chat.showHome`. */
       readonly isFromHome?: true;
+      /** Pressed in the console: by which browser. */
+      readonly browser?: EventBrowser;
       /** How `ephemeral` finds the message that only this person saw, where the platform tells. */
       readonly shown?: string;
       readonly action: string;
@@ -166,6 +168,8 @@ export type ChatEvent =
       readonly id: string;
       readonly thread: ThreadRef;
       readonly from: Person;
+      /** Sent from the console: by which browser. */
+      readonly browser?: EventBrowser;
       /** How `ephemeral` finds the message whose button opened it, where only this person saw that and the platform tells. */
       readonly shown?: string;
       readonly form: string;
@@ -189,6 +193,13 @@ export type ChatEvent =
   | { readonly kind: 'stop'; readonly id: string; readonly thread: ThreadRef; readonly from: Person }
   /** Somebody opened the page that the platform has for them, see `Chat.showHome`. */
   | { readonly kind: 'home'; readonly id: string; readonly thread: ThreadRef; readonly from: Person };
+
+/** What a person's own browser says of itself. */
+export interface EventBrowser {
+  /** IPv4 or IPv6. */
+  readonly ipAddress?: string;
+  readonly userAgent?: string;
+}
 
 /** An event by its platform's own name for it; of the HTTP API, by the key that the request has. */
 export interface EventRef {

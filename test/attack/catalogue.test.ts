@@ -82,7 +82,8 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
     found(`SELECT i.indexrelid::regclass::text AS found FROM pg_index i JOIN ${IN_PUBLIC.replace('WHERE', 'ON i.indrelid = c.oid WHERE')}
       AND i.indisunique AND NOT EXISTS (
         SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0] AND a.attname = 'customer_id')
-      AND i.indexrelid::regclass::text NOT IN ('workspaces_platform_workspace_id_key', 'connect_links_token_hash_key', 'api_tokens_token_hash_key')`),
+      AND i.indexrelid::regclass::text NOT IN ('workspaces_platform_workspace_id_key', 'connect_links_token_hash_key', 'api_tokens_token_hash_key',
+        'console_sessions_link_hash_key', 'console_sessions_session_hash_key')`),
 
   'every foreign key takes the customer along, and none erases by itself': () =>
     found(`SELECT k.conname AS found FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
@@ -158,6 +159,11 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
       WHERE table_name = 'api_tokens' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
         AND column_name NOT IN ('last_used_at', 'revoked_at')`),
+
+  'the program changes nothing of whose session of the console it is': () =>
+    found(`SELECT column_name::text AS found FROM information_schema.column_privileges
+      WHERE table_name = 'console_sessions' AND grantee = 'countersign_program' AND privilege_type = 'UPDATE'
+        AND column_name NOT IN ('session_hash', 'roles', 'opened_at', 'expires_at', 'last_used_at', 'ended_at')`),
 
   'the program changes nothing of what a sealed secret is bound to': () =>
     found(`SELECT column_name::text AS found FROM information_schema.column_privileges
@@ -363,6 +369,11 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'the program changes nothing of an API token but its last use and its revocation',
     'GRANT UPDATE (scopes) ON api_tokens TO countersign_program',
     'scopes',
+  ],
+  [
+    'the program changes nothing of whose session of the console it is',
+    'GRANT UPDATE (member_id) ON console_sessions TO countersign_program',
+    'member_id',
   ],
   [
     'the program adds to the events of consents, and changes none',

@@ -239,6 +239,15 @@ const SENTENCES: readonly (readonly [string, Intent])[] = [
   ['why did you pause?', unsure()],
   ['stop sending newsletters to our customers', unsure()],
   // Help and greetings
+  ['console', { kind: 'console' }],
+  ['open the console', { kind: 'console' }],
+  ['Could you please give me a link to the console?', { kind: 'console' }],
+  ['zeig mir die Konsole bitte', { kind: 'console' }],
+  ['how do I open the console?', { kind: 'help' }],
+  [
+    'set up the console',
+    { kind: 'set_up', service: undefined, unknownService: 'console', target: undefined, wantsWrite: false },
+  ],
   ['help', { kind: 'help' }],
   ['?', { kind: 'help' }],
   ['Hilfe!', { kind: 'help' }],

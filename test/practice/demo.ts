@@ -68,6 +68,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
         examples: [`set up WooCommerce for ${shop.origin}`, 'can you connect my woo store?', 'what can you do?'],
         commands: [
           { command: 'audit', hint: 'op-…', help: 'What was done, by whom, and whether the record is intact (admins)' },
+          { command: 'countersign console', hint: '', help: 'The console: your own link to it, good once' },
           { command: 'countersign operations', hint: '', help: 'The latest operations' },
           { command: 'countersign stop', hint: 'op-…', help: 'Stop an operation' },
           { command: 'countersign stop all', hint: '', help: 'Stop everything (admins)' },

@@ -6,6 +6,7 @@ import type { AuditEntry } from '../../core/audit/entry.ts';
 import { type Click, type Consents, createConsents, type Decision } from '../../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type ApiAnswers, createApiAnswers } from '../../core/customers/api-answers.ts';
+import { type ConsoleSessions, createConsoleSessions } from '../../core/console/sessions.ts';
 import { type ApiTokens, createApiTokens } from '../../core/customers/api-tokens.ts';
 import { type Customers, createCustomers, type Member } from '../../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../../core/customers/installations.ts';
@@ -54,6 +55,7 @@ export interface Core extends LeaseDeps {
   readonly tokens: Tokens;
   readonly keyRotation: KeyRotation;
   readonly links: Links;
+  readonly sessions: ConsoleSessions;
   readonly customers: Customers;
   readonly apiTokens: ApiTokens;
   readonly apiAnswers: ApiAnswers;
@@ -117,6 +119,7 @@ export async function openCore(
   const keyRotation = createKeyRotation({ database, directory, rootKeys, audit });
   const links = createLinks({ database, directory });
   const customers = createCustomers({ database, directory });
+  const sessions = createConsoleSessions({ database, directory, customers, audit });
   const apiTokens = createApiTokens({ database, directory, audit });
   const apiAnswers = createApiAnswers({ database, sealer });
   const mover = createMover({ audit, vault });
@@ -146,6 +149,7 @@ export async function openCore(
       tokens,
       keyRotation,
       links,
+      sessions,
       customers,
       apiTokens,
       apiAnswers,

@@ -72,6 +72,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
   const { stored: token } = await core.apiTokens.create(id, { scopes: ['credentials:value'], days: 1 });
   await core.apiAnswers.begin({ caller: token, keyHash: Buffer.alloc(32, 1), requestHash: Buffer.alloc(32, 2) });
   await createWebhooks(core).add(id, { url: 'https://hooks.example.com/', kinds: ['operation'] });
+  await core.sessions.issue(id, shop.admin.id);
   await core.database.withCustomer(id, async (tx) => {
     const thread = await core.threads.open(tx, id, { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' });
     await core.threads.keepMessage(tx, id, thread, 'consent', { thread: thread.ref, ref: 'm' }, 'shown');

@@ -53,7 +53,7 @@ CREATE TRIGGER keep_vouched BEFORE INSERT OR UPDATE ON webhooks FOR EACH ROW EXE
 REVOKE ALL ON FUNCTION app.keep_webhook() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.keep_webhook() TO countersign_program;
 
--- A key that opens the secret of a webhook is still needed.
+-- A key that opens the secret of a webhook, or an answer that is kept, is still needed.
 CREATE OR REPLACE FUNCTION app.key_is_named(customer uuid, key_version integer) RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
   SELECT EXISTS (SELECT FROM public.autonomous_credentials c WHERE c.customer_id = $1
@@ -66,6 +66,8 @@ SET search_path = pg_catalog, pg_temp AS $$
       AND substring(i.sealed FROM 3 FOR 4) = int4send($2))
     OR EXISTS (SELECT FROM public.chat_events e WHERE e.customer_id = $1
       AND substring(e.sealed FROM 3 FOR 4) = int4send($2))
+    OR EXISTS (SELECT FROM public.api_answers n WHERE n.customer_id = $1
+      AND substring(n.sealed FROM 3 FOR 4) = int4send($2))
     OR EXISTS (SELECT FROM public.webhooks w WHERE w.customer_id = $1
       AND substring(w.sealed FROM 3 FOR 4) = int4send($2))
 $$;

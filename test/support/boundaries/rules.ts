@@ -30,6 +30,7 @@ const ADAPTERS = [
   'api',
   'browser',
   'checkpoints',
+  'console',
   'http',
   'keys',
   'metrics',

@@ -6,7 +6,7 @@ export interface Html {
   readonly markup: string;
 }
 
-type Part = Html | string | number | undefined | false | readonly Html[];
+type Part = Html | string | number | undefined | null | false | readonly Html[];
 
 /** Builds markup: strings and numbers are escaped (in text and in double-quoted attributes), `Html` goes in as it is. */
 export function html(pieces: TemplateStringsArray, ...parts: readonly Part[]): Html {
@@ -20,7 +20,7 @@ function escapeHtml(text: string): string {
 }
 
 function insert(part: Part): string {
-  if (part === undefined || part === false) return '';
+  if (part === undefined || part === null || part === false) return '';
   if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part));
   if ('markup' in part) return part.markup;
   return part.map(({ markup }) => markup).join('');

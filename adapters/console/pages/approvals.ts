@@ -1,0 +1,84 @@
+import { type Html, html } from '../../../core/markup.ts';
+import type { Operation } from '../../../core/operations/operation.ts';
+import { drawCard } from '../cards.ts';
+import { form, heading, nothingYet } from '../layout.ts';
+import type { Call, ConsoleRoute } from '../routes.ts';
+import { chip, counted } from '../words.ts';
+import { press } from './operation.ts';
+
+/** What waits longest comes first; nobody reads more of them at once. */
+const SHOWN = 10;
+
+export const approvalRoutes: readonly ConsoleRoute[] = [
+  {
+    method: 'get',
+    path: '/approvals',
+    role: 'approver',
+    async answer(call) {
+      const { deps, customerId } = call;
+      const { waiting, count } = await call.read(async (tx) => {
+        const where = { customerId, status: 'awaiting_consent' };
+        const rows = await tx.operation.findMany({
+          where,
+          select: { id: true },
+          orderBy: { createdAt: 'asc' },
+          take: SHOWN,
+        });
+        const found: Operation[] = [];
+        for (const { id } of rows) {
+          const operation = await deps.operations.get(tx, customerId, id); // one transaction is one connection
+          if (operation) found.push(operation);
+        }
+        return { waiting: found, count: await tx.operation.count({ where }) };
+      });
+      const asked: Html[] = [];
+      for (const operation of waiting) asked.push(await question(call, operation));
+      const rest = count - waiting.length;
+      const body =
+        asked.length === 0
+          ? nothingYet(
+              'Nothing waits for you',
+              'When somebody asks for something, the whole plan stands here and in its thread, for you to approve or to deny.',
+            )
+          : html`<div class="questions">${asked}</div>${rest > 0 && html`<p class="quiet">And ${counted(rest, 'newer one', 'newer ones')}.</p>`}`;
+      const sub =
+        'What waits for a countersignature, the oldest first. Read the plan, then decide: the rules are those of the chat.';
+      return { kind: 'page', title: 'Approvals', nav: 'approvals', body: html`${heading('Approvals', sub)}${body}` };
+    },
+  },
+  {
+    method: 'post',
+    path: '/approvals/:id/approve',
+    role: 'approver',
+    answer: (call) => press(call, { kind: 'approve', planHash: call.fields.plan ?? '' }, '/console/approvals'),
+  },
+  {
+    method: 'post',
+    path: '/approvals/:id/deny',
+    role: 'approver',
+    answer: (call) =>
+      press(
+        call,
+        { kind: 'deny', planHash: call.fields.plan ?? '', reason: (call.fields.reason ?? '').slice(0, 2000) },
+        '/console/approvals',
+      ),
+  },
+];
+
+/** The whole card first, and the buttons beneath it. */
+async function question(call: Call, operation: Operation): Promise<Html> {
+  const { desk } = call.deps;
+  const { id, planHash } = operation;
+  const card = await desk.question(operation);
+  const decider = await desk.mayDecide(call.member, operation);
+  const path = `/console/approvals/${id}`;
+  const decide = decider.may
+    ? html`<div class="decide">${form(call, `${path}/approve`, html`<button class="button primary">Approve</button>`, { plan: planHash })}<details><summary class="button danger">Deny…</summary>${form(
+        call,
+        `${path}/deny`,
+        html`<label for="reason-${id}">Reason</label><textarea id="reason-${id}" name="reason" rows="2" maxlength="500" required aria-describedby="help-${id}"></textarea><p class="quiet" id="help-${id}">It goes into the thread and on record. Nothing will be done.</p><button class="button danger">Deny</button>`,
+        { plan: planHash },
+      )}</details></div>`
+    : html`<p class="signature neutral">${decider.why}</p>`;
+  return html`<article class="panel question" id="${id}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation</a> · plan <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
+}

@@ -1,0 +1,176 @@
+import type { Response } from 'express';
+import { csvLine } from '../../../core/audit/csv.ts';
+import type { AuditEntry } from '../../../core/audit/entry.ts';
+import {
+  bundleDocument,
+  bundleLines,
+  exportTrail,
+  TRAIL_COLUMNS,
+  type TrailExport,
+  trailRow,
+} from '../../../core/audit/export.ts';
+import { type EntryFilter, listEntries } from '../../../core/console/entries.ts';
+import { recordReading } from '../../../core/console/trail.ts';
+import type { Member } from '../../../core/customers/customers.ts';
+import { parseOperationId } from '../../../core/ids.ts';
+import { type Html, html } from '../../../core/markup.ts';
+import { form, heading, nothingYet, older, option } from '../layout.ts';
+import type { Answer, Call, ConsoleRoute } from '../routes.ts';
+import { stream } from '../stream.ts';
+import { chip, time } from '../words.ts';
+import { readerOf } from './operation.ts';
+
+const SHOWN = 50;
+/** What entries are about; each is the beginning of several kinds. */
+const KINDS = [
+  'operation',
+  'plan',
+  'consent',
+  'credentials',
+  'credential',
+  'step',
+  'question',
+  'trail',
+  'access',
+  'console',
+  'token',
+  'rules',
+  'key',
+  'retention',
+  'workspace',
+];
+
+export const auditRoutes: readonly ConsoleRoute[] = [
+  {
+    method: 'get',
+    path: '/audit',
+    role: 'admin',
+    async answer(call) {
+      const { deps, customerId, query } = call;
+      const filter = filterIn(query);
+      const { page, members } = await call.read(async (tx) => {
+        const found = await listEntries(tx, deps.audit, customerId, filter, { after: query.after, limit: SHOWN });
+        const known = await deps.customers.members(tx, customerId);
+        await recordReading(tx, deps.audit, customerId, readerOf(call), filter.operationId);
+        return { page: found, members: known };
+      });
+      const asked = {
+        operation: filter.operationId,
+        person: filter.actor,
+        kind: filter.kind,
+        from: query.from,
+        to: query.to,
+      };
+      const list =
+        page.items.length === 0
+          ? nothingYet('Nothing fits', html`No entry is like that. <a href="/console/audit">Show all of them</a>`)
+          : html`${table(page.items, members)}${older('/console/audit', { ...asked, after: query.after }, page.next)}`;
+      const sub = 'Everything that was done, asked, decided and read, newest first. Reading is on record, too.';
+      const body = html`${heading('Audit', sub)}${search(filter, members, query)}${exportForm(call, filter)}${list}`;
+      return { kind: 'page', title: 'Audit', nav: 'audit', body };
+    },
+  },
+  { method: 'post', path: '/audit/export', role: 'admin', answer: download },
+];
+
+function filterIn(given: Readonly<Record<string, string>>): EntryFilter {
+  const { operation = '', person = '', kind = '', from = '', to = '' } = given;
+  return {
+    operationId: parseOperationId(operation),
+    actor: /^[0-9a-f-]{36}$/.test(person) ? person : undefined,
+    kind: /^[a-z_.]{1,40}$/.test(kind) ? kind : undefined,
+    from: dayIn(from, '00:00:00.000'),
+    to: dayIn(to, '23:59:59.999'),
+  };
+}
+
+/** A day as a field of a form says it, in UTC. */
+function dayIn(text: string, clock: string): Date | undefined {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T${clock}Z`) : undefined;
+  return at === undefined || Number.isNaN(at.getTime()) ? undefined : at;
+}
+
+function search({ operationId, actor, kind }: EntryFilter, members: readonly Member[], query: Call['query']): Html {
+  return html`<form class="filters" method="get" action="/console/audit" role="search">
+<label><span>Operation</span><input name="operation" value="${operationId ?? ''}" placeholder="op-…" maxlength="20" autocapitalize="none" spellcheck="false"></label>
+<label><span>Person</span><select name="person">${option('', 'Anybody', actor)}${members.map(({ id, person }) => option(id, person.name, actor))}</select></label>
+<label><span>What</span><select name="kind">${option('', 'Anything', kind)}${KINDS.map((each) => option(each, each, kind))}</select></label>
+<label><span>From (UTC)</span><input type="date" name="from" value="${query.from ?? ''}"></label>
+<label><span>To (UTC)</span><input type="date" name="to" value="${query.to ?? ''}"></label>
+<button class="button">Search</button></form>`;
+}
+
+/** A person or a kind chooses what is shown, not what proves itself: an export is of an operation, or of a time. */
+function exportForm(call: Call, { operationId }: EntryFilter): Html {
+  const { from, to } = call.query;
+  const what = operationId ? html`of ${chip(operationId)}` : from || to ? 'of these days' : 'of everything';
+  const buttons = (['json', 'csv', 'jsonl'] as const).map(
+    (format) => html`<button class="button small" name="format" value="${format}">${format.toUpperCase()}</button>`,
+  );
+  return form(
+    call,
+    '/console/audit/export',
+    html`<p class="export"><span class="quiet">Export the trail ${what}, to check it offline:</span> ${buttons}</p>`,
+    { operation: operationId ?? '', from: from ?? '', to: to ?? '' },
+  );
+}
+
+function table(entries: readonly AuditEntry[], members: readonly Member[]): Html {
+  const names = new Map(members.map(({ id, person }) => [id as string, person.name]));
+  const rows = entries.map(
+    (entry) =>
+      html`<tr><td class="what"><b>${entry.kind}${entry.stepNumber !== undefined && html` ${entry.stepNumber}`}</b><span class="quiet">${wordsOf(entry)}</span></td><td data-label="Operation">${entry.operationId ? html`<a href="/console/operations/${entry.operationId}">${chip(entry.operationId)}</a>` : '–'}</td><td data-label="Who">${entry.actor ? (names.get(entry.actor) ?? 'somebody') : 'Countersign'}</td><td data-label="When">${time(entry.at)}</td><td data-label="Entry" class="right">#${String(entry.seq)}</td><td data-label="Hash">${chip(entry.hash.slice(0, 8))}</td></tr>`,
+  );
+  return html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Entries, newest first</caption><thead><tr><th scope="col">What</th><th scope="col">Operation</th><th scope="col">Who</th><th scope="col">When</th><th scope="col" class="right">Entry</th><th scope="col">Hash</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+}
+
+const TOLD = ['intent', 'reason', 'why', 'error', 'words', 'how', 'method'] as const;
+
+/** A few of the entry's own words, if it has any that people understand. */
+function wordsOf({ payload, gone, why }: AuditEntry): string {
+  if (gone) return gone === 'erased' ? 'its words were erased' : 'nobody can open its words any more';
+  for (const name of TOLD) {
+    const value = payload?.[name];
+    if (typeof value === 'string' && value !== '') return value.length > 160 ? `${value.slice(0, 159)}…` : value;
+  }
+  return why ?? '';
+}
+
+const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
+
+async function download(call: Call, response: Response): Promise<Answer> {
+  const { deps, customerId, member, fields } = call;
+  const { operationId, from, to } = filterIn(fields);
+  const format = fields.format === 'csv' ? 'csv' : fields.format === 'jsonl' ? 'jsonl' : 'json';
+  const people = await call.read(async (tx) => {
+    await deps.audit.append(tx, customerId, {
+      ...{ kind: 'trail.read', actor: member.id, payload: { how: 'export' } },
+      ...(operationId ? { operationId } : {}),
+    });
+    const members = await deps.customers.members(tx, customerId);
+    return new Map(members.map(({ id, person }) => [id as string, person.name]));
+  });
+  const scope = { ...(operationId ? { operationId } : {}), ...(from ? { from } : {}), ...(to ? { to } : {}) };
+  const trail = await exportTrail(deps, customerId, scope);
+  const name = `countersign-${operationId ?? 'trail'}.${format}`;
+  switch (format) {
+    case 'json':
+      return stream(response, TYPES.json, bundleDocument(trail, { people: Object.fromEntries(people) }), name);
+    case 'csv':
+      return stream(
+        response,
+        TYPES.csv,
+        csvOf(trail, (id) => people.get(id) ?? id),
+        name,
+      );
+    case 'jsonl':
+      return stream(response, TYPES.jsonl, bundleLines(trail), name);
+    default:
+      return format satisfies never;
+  }
+}
+
+async function* csvOf(trail: TrailExport, nameOf: (memberId: string) => string): AsyncIterable<string> {
+  yield csvLine(TRAIL_COLUMNS);
+  for await (const { entry, isAsked } of trail.entries()) if (isAsked) yield csvLine(trailRow(entry, nameOf));
+}

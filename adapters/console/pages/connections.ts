@@ -1,0 +1,85 @@
+import { html } from '../../../core/markup.ts';
+import { isEnd, parseState } from '../../../core/operations/states.ts';
+import { form, heading, nothingYet } from '../layout.ts';
+import type { Call, ConsoleRoute } from '../routes.ts';
+import { chip, place, time } from '../words.ts';
+
+interface Connection {
+  readonly service: string;
+  readonly target: string;
+  readonly label: string | undefined;
+  readonly lastFour: string | undefined;
+  readonly storedAt: Date;
+  readonly isDue: boolean;
+  readonly madeBy: string | undefined;
+  readonly provenAt: Date | undefined;
+  /** An operation about this key is under way. */
+  readonly isChanging: boolean;
+}
+
+export const connectionRoutes: readonly ConsoleRoute[] = [
+  {
+    method: 'get',
+    path: '/connections',
+    role: 'admin',
+    async answer(call) {
+      const connections = await connectionsOf(call);
+      const rows = connections.map((each) => {
+        const name = call.deps.services.find(({ id }) => id === each.service)?.name ?? each.service;
+        const { madeBy } = each;
+        const change = (kind: string, label: string, tone: string) =>
+          form(
+            call,
+            `/console/operations/${madeBy ?? ''}/${kind}`,
+            html`<button class="button small ${tone}">${label}<span class="unseen"> ${name} at ${place(each.target)}</span></button>`,
+          );
+        const actions = each.isChanging
+          ? html`<span class="quiet">a request is open</span>`
+          : madeBy &&
+            html`<div class="actions">${change('rotate', 'Rotate', '')}${change('revoke', 'Revoke', 'danger')}</div>`;
+        return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td data-label="Last proven">${each.provenAt ? time(each.provenAt, 'ago') : '–'}</td><td>${actions}</td></tr>`;
+      });
+      const sub =
+        'Keys in the vault: what they are for, never what they say. Rotate and Revoke ask for a countersignature first.';
+      const body =
+        rows.length === 0
+          ? nothingYet(
+              'No key is stored',
+              html`Once a set-up is completed, its key stands here. Write ${chip(`set up ${call.deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com`)} in chat.`,
+            )
+          : html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Stored keys, newest first</caption><thead><tr><th scope="col">Service</th><th scope="col">Key</th><th scope="col">Called</th><th scope="col">Stored</th><th scope="col">Last proven</th><th scope="col"><span class="unseen">Change</span></th></tr></thead><tbody>${rows}</tbody></table></div>`;
+      return {
+        kind: 'page',
+        title: 'Connections',
+        nav: 'connections',
+        body: html`${heading('Connections', sub)}${body}`,
+      };
+    },
+  },
+];
+
+/** Newest first. Sign-ins, which go with their operation, are none. */
+async function connectionsOf({ deps, customerId, read }: Call): Promise<readonly Connection[]> {
+  const stored = (await deps.vault.list(customerId))
+    .filter(({ operationId, credentialType }) => operationId === null && credentialType !== 'oauth_token')
+    .toSorted((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
+  return read(async (tx) => {
+    const targets = [...new Set(stored.map(({ target }) => target))];
+    const about = await tx.operation.findMany({
+      where: { customerId, target: { in: targets } },
+      select: { id: true, service: true, target: true, status: true, completedAt: true },
+    });
+    return stored.map(({ service, target, metadata, createdAt, lastRotatedAt, rotationRequired }) => {
+      const theirs = about.filter((each) => each.service === service && each.target === target);
+      const proven = theirs.flatMap(({ status, completedAt }) =>
+        status === 'completed' && completedAt ? [completedAt] : [],
+      );
+      return {
+        ...{ service, target, label: metadata.label, lastFour: metadata.lastFour },
+        ...{ storedAt: lastRotatedAt ?? createdAt, isDue: rotationRequired, madeBy: metadata.operationId },
+        provenAt: proven.toSorted((one, other) => other.getTime() - one.getTime())[0],
+        isChanging: theirs.some(({ status }) => !isEnd(parseState(status))),
+      };
+    });
+  });
+}

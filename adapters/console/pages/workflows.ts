@@ -1,0 +1,41 @@
+import { LOOKED_AT, type StepSuccess, stepSuccess } from '../../../core/console/figures.ts';
+import { type Html, html } from '../../../core/markup.ts';
+import type { Workflow } from '../../../core/workflow/workflow.ts';
+import { heading } from '../layout.ts';
+import type { ConsoleRoute } from '../routes.ts';
+import { chip, counted, duration, number } from '../words.ts';
+
+export const workflowRoutes: readonly ConsoleRoute[] = [
+  {
+    method: 'get',
+    path: '/workflows',
+    role: 'admin',
+    async answer({ deps, customerId, read }) {
+      const found = await read((tx) => stepSuccess(tx, customerId));
+      const panels = deps.services.map(({ id, name }) => {
+        const all = deps.workflows.list().filter(({ service }) => service === id);
+        const parts = all.map((workflow) =>
+          drawWorkflow(
+            workflow,
+            found.filter(({ workflowId }) => workflowId === workflow.id),
+          ),
+        );
+        return html`<section class="panel rows"><h2>${name}</h2>${parts}</section>`;
+      });
+      const sub = `What Countersign knows how to do, and how well each step goes for you: over your newest ${number(LOOKED_AT)} operations.`;
+      return { kind: 'page', title: 'Workflows', nav: 'workflows', body: html`${heading('Workflows', sub)}${panels}` };
+    },
+  },
+];
+
+function drawWorkflow({ id, name, version, steps }: Workflow, seen: readonly StepSuccess[]): Html {
+  const done = seen.reduce((sum, each) => sum + each.done, 0);
+  const all = done + seen.reduce((sum, each) => sum + each.failed, 0);
+  const rows = steps.map((step) => {
+    const of = seen.find((each) => each.step === step.order);
+    const share = of ? `${number(of.done)} of ${number(of.done + of.failed)}` : '–';
+    return html`<tr><td class="right">${step.order}</td><td>${step.intent.replaceAll(/\{\{?(\w+)\}?\}/g, '$1')}</td><td>${step.permission}</td><td class="right">${share}</td><td class="right">${of?.medianMs ? duration(of.medianMs) : '–'}</td></tr>`;
+  });
+  const use = all === 0 ? 'not used yet' : `${Math.round((100 * done) / all)} % of steps done`;
+  return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+}

@@ -1,0 +1,17 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Response } from 'express';
+import type { Answer } from './routes.ts';
+
+/** Sends text as it is made; with a name, to be kept as a file. */
+export async function stream(
+  response: Response,
+  type: string,
+  text: AsyncIterable<string>,
+  fileName?: string,
+): Promise<Answer> {
+  if (fileName !== undefined) response.set('Content-Disposition', `attachment; filename="${fileName}"`);
+  response.type(type);
+  await pipeline(Readable.from(text), response);
+  return { kind: 'sent' };
+}

@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { Prisma } from '../../prisma/generated/client.ts';
+import type { Member } from '../customers/customers.ts';
+import type { Transaction } from '../database.ts';
+import { type CustomerId, parseOperationId } from '../ids.ts';
+import { machineMsAt, readExecution } from '../operations/execution.ts';
+import { isEnd, type OperationState, parseState, STATES } from '../operations/states.ts';
+
+/** One line of the list of operations: what a look at it tells, read without anything sealed. */
+export interface OperationLine {
+  readonly id: string;
+  readonly service: string;
+  readonly type: string;
+  readonly target: string;
+  readonly state: OperationState;
+  readonly requester: string;
+  readonly createdAt: Date;
+  /** Machine time in milliseconds; `undefined`: nothing has run. */
+  readonly durationMs: number | undefined;
+  readonly step: number;
+  readonly steps: number;
+}
+
+export interface OperationFilter {
+  /** `open`: whatever is not over. */
+  readonly state?: OperationState | 'open' | undefined;
+  readonly service?: string | undefined;
+  /** In the id, the target or the requester's name; capitals don't matter. */
+  readonly text?: string | undefined;
+}
+
+/** A page of a list that goes back in time. `next`: where the following page begins, as a text for an address. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | undefined;
+}
+
+export const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
+
+const lineRows = z.array(
+  z.object({
+    id: z.string(),
+    service: z.string(),
+    type: z.string(),
+    target: z.string(),
+    status: z.string(),
+    requester: z.string(),
+    createdAt: z.date(),
+    execution: z.unknown(),
+    step: z.int(),
+    steps: z.int(),
+    now: z.date(),
+  }),
+);
+
+/** Whose operations somebody sees: an approver and an admin everybody's, anybody else those they asked for by any account. */
+export function isEverybodys({ roles }: Pick<Member, 'roles'>): boolean {
+  return roles.includes('approver') || roles.includes('admin');
+}
+
+/** Newest first. `of`: whose operations these may be, see `isEverybodys`. @param after the `next` of the page before */
+export async function listOperations(
+  tx: Transaction,
+  customerId: CustomerId,
+  of: Member,
+  { state, service, text }: OperationFilter,
+  { after, limit }: { readonly after?: string | undefined; readonly limit: number },
+): Promise<Page<OperationLine>> {
+  const cursor = after === undefined ? undefined : readCursor(after);
+  const states = state === 'open' ? OPEN_STATES : state === undefined ? undefined : [state];
+  const like = text === undefined || text.trim() === '' ? undefined : `%${escapeLike(text.trim())}%`;
+  const where = [
+    Prisma.sql`o.customer_id = ${customerId}::uuid`,
+    ...(isEverybodys(of) ? [] : [await ownedBy(tx, customerId, of)]),
+    ...(states ? [Prisma.sql`o.status = ANY (${[...states]})`] : []),
+    ...(service ? [Prisma.sql`o.service = ${service}`] : []),
+    ...(like ? [await holding(tx, customerId, like)] : []),
+    ...(cursor ? [Prisma.sql`(o.created_at, o.id) < (${cursor.at}::timestamptz, ${cursor.id})`] : []),
+  ];
+  const rows = lineRows.parse(
+    await tx.$queryRaw`
+      SELECT o.id, o.service, o.operation AS type, o.target, o.status, o.created_at AS "createdAt",
+        (SELECT m.name FROM members m WHERE m.customer_id = o.customer_id AND m.id = o.user_id) AS requester,
+        o.execution_metadata AS execution, o.current_step AS step, o.total_steps AS steps, app.now() AS now
+      FROM autonomous_operations o
+      WHERE ${Prisma.join(where, ' AND ')}
+      ORDER BY o.created_at DESC, o.id DESC LIMIT ${limit + 1}`,
+  );
+  const items = rows.slice(0, limit).map(({ status, execution, now, ...row }): OperationLine => {
+    const ms = machineMsAt(readExecution(execution), now);
+    return { ...row, state: parseState(status), durationMs: ms === 0 ? undefined : ms };
+  });
+  const last = items.at(-1);
+  return { items, next: rows.length > limit && last ? cursorText(last.createdAt, last.id) : undefined };
+}
+
+const counted = z.tuple([z.object({ open: z.int(), waiting: z.int() })]);
+
+/** How many operations are not over, and how many of them wait for a countersignature. */
+export async function countOpen(
+  tx: Transaction,
+  customerId: CustomerId,
+  of: Member,
+): Promise<{ readonly open: number; readonly waiting: number }> {
+  const own = isEverybodys(of) ? Prisma.sql`true` : await ownedBy(tx, customerId, of);
+  const [row] = counted.parse(
+    await tx.$queryRaw`
+      SELECT count(*)::int AS open, count(*) FILTER (WHERE o.status = 'awaiting_consent')::int AS waiting
+      FROM autonomous_operations o
+      WHERE o.customer_id = ${customerId}::uuid AND o.status = ANY (${[...OPEN_STATES]}) AND ${own}`,
+  );
+  return row;
+}
+
+/** Whether this is an operation that they may see. */
+export function maySee(operation: { readonly requester: Pick<Member, 'personId'> }, member: Member): boolean {
+  return isEverybodys(member) || operation.requester.personId === member.personId;
+}
+
+/** By all accounts of one person, see `Member.personId`. */
+async function ownedBy(tx: Transaction, customerId: CustomerId, { id, personId }: Member): Promise<Prisma.Sql> {
+  const accounts =
+    personId === id ? [] : await tx.member.findMany({ where: { customerId, personId }, select: { id: true } });
+  const [only, ...others] = new Set([id as string, ...accounts.map((account) => account.id)]);
+  // Of one account alone the rows come in the order of the index.
+  if (others.length === 0) return Prisma.sql`o.user_id = ${only}::uuid`;
+  return Prisma.sql`o.user_id = ANY (${[only, ...others]}::uuid[])`;
+}
+
+/** In the id, the target or the requester's name. People are few, and a join would cost the list the order of its index. */
+async function holding(tx: Transaction, customerId: CustomerId, like: string): Promise<Prisma.Sql> {
+  const people = idRows.parse(
+    await tx.$queryRaw`SELECT id::text AS id FROM members WHERE customer_id = ${customerId}::uuid AND name ILIKE ${like}`,
+  );
+  return Prisma.sql`(o.id ILIKE ${like} OR o.target ILIKE ${like} OR o.user_id = ANY (${people.map(({ id }) => id)}::uuid[]))`;
+}
+
+const idRows = z.array(z.object({ id: z.string() }));
+
+function cursorText(at: Date, id: string): string {
+  return `${at.getTime()}.${id}`;
+}
+
+/** What somebody made up is no cursor: the list then begins at its beginning. */
+function readCursor(text: string): { readonly at: Date; readonly id: string } | undefined {
+  const [, ms, name = ''] = /^(\d{1,15})\.(op-[0-9a-z]{8})$/.exec(text) ?? [];
+  const id = parseOperationId(name);
+  return ms === undefined || id === undefined ? undefined : { at: new Date(Number(ms)), id };
+}
+
+function escapeLike(text: string): string {
+  return text.replace(/[\\%_]/g, (character) => `\\${character}`);
+}

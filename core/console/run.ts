@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import type { Audit } from '../audit/audit.ts';
+import type { Transaction } from '../database.ts';
+import type { Operation } from '../operations/operation.ts';
+
+/** What the record says of one try at a step. */
+export interface StepRun {
+  readonly step: number;
+  readonly seq: bigint;
+  /** Of the entry, in hex. */
+  readonly hash: string;
+  readonly at: Date;
+  readonly isDone: boolean;
+  readonly rung: string | undefined;
+  /** How much like the recorded element the one that was found is, from 0 to 1; of `relocated`, where it was scored. */
+  readonly score: number | undefined;
+  readonly tokens: { readonly input: number; readonly output: number } | undefined;
+}
+
+/** What happened to the questions of an operation, oldest first. */
+export interface ConsentStep {
+  readonly kind: string;
+  readonly at: Date;
+  /** Absent: the program by itself. */
+  readonly by: string | undefined;
+  readonly method: string | undefined;
+  readonly basis: string | undefined;
+  readonly planHash: string;
+}
+
+/** Everything about one operation that its page shows beside the operation itself. */
+export interface RunRecord {
+  readonly steps: readonly StepRun[];
+  readonly consent: readonly ConsentStep[];
+  readonly modelCalls: number;
+  readonly tokens: { readonly input: number; readonly output: number };
+}
+
+const header = z.object({
+  rung: z.string().optional(),
+  tokens: z.object({ input: z.number(), output: z.number() }).optional(),
+});
+const payload = z.object({ relocated: z.object({ score: z.number() }) });
+
+export async function readRun(tx: Transaction, audit: Pick<Audit, 'read'>, operation: Operation): Promise<RunRecord> {
+  const { customerId, id: operationId } = operation;
+  const rows = await tx.auditEntry.findMany({
+    where: { customerId, operationId, kind: 'step.finished' },
+    orderBy: { seq: 'asc' },
+  });
+  const steps: StepRun[] = [];
+  for (const row of rows) {
+    const { rung, tokens } = header.parse(JSON.parse(row.header));
+    // Only where there is a score is anything sealed opened.
+    const words = rung === 'relocated' && row.payload ? (await audit.read(tx, customerId, row)).payload : undefined;
+    steps.push({
+      ...{ step: row.stepNumber ?? 0, seq: row.seq, at: row.at, isDone: row.success ?? false, rung, tokens },
+      hash: Buffer.from(row.hash).toString('hex'),
+      score: payload.safeParse(words).data?.relocated.score,
+    });
+  }
+  const events = await tx.consentEvent.findMany({
+    where: { customerId, operationId },
+    orderBy: [{ at: 'asc' }, { n: 'asc' }],
+    include: { member: { select: { name: true } } },
+  });
+  return {
+    steps,
+    consent: events.map(({ kind, at, member, method, basis, planHash }) => ({
+      ...{ kind, at, planHash, by: member?.name, method: method ?? undefined, basis: basis ?? undefined },
+    })),
+    modelCalls: await tx.modelCall.count({ where: { customerId, operationId } }),
+    tokens: steps.reduce(
+      (sum, { tokens }) => ({ input: sum.input + (tokens?.input ?? 0), output: sum.output + (tokens?.output ?? 0) }),
+      { input: 0, output: 0 },
+    ),
+  };
+}
