@@ -15,8 +15,8 @@ import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.t
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
-import { type ApiAnswers, createApiAnswers } from '../core/customers/api-answers.ts';
 import { type ConsoleSessions, createConsoleSessions } from '../core/console/sessions.ts';
+import { type ApiAnswers, createApiAnswers } from '../core/customers/api-answers.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../core/customers/installations.ts';

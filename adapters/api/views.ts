@@ -170,7 +170,7 @@ export const consentSchema = response(
     expiresAt: at.nullable(),
     revokedAt: at.nullable(),
     isActive: z.boolean(),
-    collectionMethod: z.enum(['web', 'slack_button', 'teams_card', 'api']),
+    collectionMethod: z.enum(['web', 'slack_button', 'teams_card', 'api', 'console']),
     consentVersion: z.string(),
     isStanding: z.boolean(),
   }),

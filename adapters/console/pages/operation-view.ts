@@ -176,6 +176,7 @@ const METHOD_WORDS: Readonly<Record<string, string>> = {
   web: 'in web chat',
   slack_button: 'in Slack',
   teams_card: 'in Teams',
+  api: 'by the API',
   console: 'in the console',
 };
 
