@@ -33,14 +33,14 @@ export function createApiDesk(context: Context, pictureUrl: ApiDesk['pictureUrl'
 }
 
 async function begin(context: Context, wish: ApiWish, wanted: WantedOperation): Promise<Begun> {
-  const { customerId, by, event } = wish;
+  const { customerId, by, tokenId, event } = wish;
   const channel = await channelOf(context, wish);
   const input = await read(context, wish, wanted, channel !== undefined);
   if ('kind' in input) return input;
   const obstacle = await context.operations.obstacle(customerId, input);
   if (obstacle) return refusal(input, obstacle);
   const thread = await openPlace(context, wish, channel, `${input.type.title} for ${place(input.base)}`);
-  const operation = await context.operations.request(customerId, { ...input, threadId: thread.id, event });
+  const operation = await context.operations.request(customerId, { ...input, threadId: thread.id, tokenId, event });
   if (!operation) return { kind: 'repeated' };
   if ('closed' in operation || 'tooSoon' in operation) {
     const refused = refusal(input, operation);
@@ -146,8 +146,8 @@ async function threadOfRetry(context: Context, wish: ApiWish, operationId: strin
 }
 
 async function decide(context: Context, wish: ApiWish, wanted: DecisionWish): ReturnType<ApiDesk['decide']> {
-  const { customerId, by, event } = wish;
-  const click = { operationId: wanted.operationId, by, method: 'api', event } as const;
+  const { customerId, by, tokenId, event } = wish;
+  const click = { operationId: wanted.operationId, by, method: 'api', tokenId, event } as const;
   const decision =
     wanted.action === 'grant'
       ? await context.consents.grant(customerId, { ...click, planHash: wanted.planHash })

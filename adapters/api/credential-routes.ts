@@ -165,7 +165,8 @@ async function keep(deps: RouteDeps, wish: ApiWish, body: z.infer<typeof given>)
   if (expiresAt && !(expiresAt.getUTCFullYear() >= 1970 && expiresAt.getUTCFullYear() <= 9998))
     return { problem: badField('expiresAt', 'That is no time for a key to end.') };
   const value = Object.fromEntries(Object.entries(body.fields).map(([name, text]) => [name, new Secret(text)]));
-  const { type, label } = body;
+  const { type } = body;
+  const label = deps.redact(body.label);
   const secret = { service: service.id, type, target: target.base, value, expiresAt, label };
   const outcome = await deps.database.withCustomer(customerId, async (tx) =>
     (await takeEvent(tx, customerId, event)) ? storeGiven(tx, deps, customerId, secret, by) : 'repeated',

@@ -40,12 +40,12 @@ export interface RouteDeps {
 /** For whom the token acts, as they are now. @throws Error for a token without a member, which no such route admits. */
 export async function wishOf(
   { database, customers }: Pick<RouteDeps, 'database' | 'customers'>,
-  { customerId, memberId }: ApiCaller,
+  { customerId, id: tokenId, memberId }: ApiCaller,
   event: EventRef,
 ): Promise<ApiWish> {
   if (memberId === undefined) throw new Error('a token without a member was admitted to a route that acts');
   const by = await database.withCustomer(customerId, (tx) => customers.memberById(tx, customerId, memberId));
-  return { customerId, by, event };
+  return { customerId, by, tokenId, event };
 }
 
 export function operationOf(

@@ -20,6 +20,8 @@ export interface Click {
   /** Only where the person's own browser gave them. */
   readonly ipAddress?: string;
   readonly userAgent?: string;
+  /** Of the method `api`: the token. */
+  readonly tokenId?: string;
   /** What brought it, so that a second delivery decides nothing. */
   readonly event?: EventRef;
 }
@@ -285,8 +287,13 @@ function isOpenAsShown({ request, now }: Ready, shown: Shown): boolean {
 }
 
 /** For the sealed part of an audit entry: who gave it how is personal. */
-export function collected({ method, ipAddress, userAgent }: Omit<ClickOnSeveral, 'by'>) {
-  return { method, ...(ipAddress ? { ipAddress } : {}), ...(userAgent ? { userAgent } : {}) };
+export function collected({ method, ipAddress, userAgent, tokenId }: Omit<ClickOnSeveral, 'by'>) {
+  return {
+    method,
+    ...(ipAddress ? { ipAddress } : {}),
+    ...(userAgent ? { userAgent } : {}),
+    ...(tokenId ? { token: tokenId } : {}),
+  };
 }
 
 interface Vouched {

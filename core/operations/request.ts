@@ -29,6 +29,8 @@ export interface NewOperation {
   readonly permissions: readonly string[];
   /** The message or command that asks for it. */
   readonly event?: EventRef;
+  /** The token of the HTTP API by which it came. */
+  readonly tokenId?: string;
   /** The operation that is tried again. */
   readonly retryOf?: OperationId;
   /** The operation that made the key that it is about; absent: whichever key is stored. */
@@ -282,7 +284,7 @@ async function record(
   customerId: CustomerId,
   { input, id, plan }: Made & { readonly plan: Plan },
 ): Promise<void> {
-  const { service, type, base, retryOf } = input;
+  const { service, type, base, retryOf, tokenId } = input;
   const actor = input.requester.id;
   await audit.append(tx, customerId, {
     kind: 'operation.requested',
@@ -291,6 +293,7 @@ async function record(
     payload: {
       ...{ service: service.id, operation: type.type, target: base },
       ...(retryOf ? { retryOf } : {}),
+      ...(tokenId ? { token: tokenId } : {}),
     },
   });
   const hash = planHash(plan);

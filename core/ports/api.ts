@@ -11,6 +11,8 @@ export interface ApiWish {
   readonly customerId: CustomerId;
   /** For whom the token acts, as they are now. */
   readonly by: Member;
+  /** On record with what is asked for and decided. */
+  readonly tokenId: string;
   /** What it is recorded under, so that the same request does nothing twice. */
   readonly event: EventRef;
 }

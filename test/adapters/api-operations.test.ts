@@ -4,7 +4,17 @@ import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { newUuid, type OperationId } from '../../core/ids.ts';
 import { type Answer, createChannelChat, openApi, type TestApi, tokenFor } from '../support/api.ts';
-import { type Core, cancel, installShop, kinds, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import {
+  type Core,
+  cancel,
+  installShop,
+  kinds,
+  openCore,
+  queuedOperation,
+  type Shop,
+  sql,
+  trail,
+} from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import type { RecordingChat } from '../support/recording-chat.ts';
 
@@ -122,6 +132,11 @@ describe('from initiate to the queue', () => {
     }>();
     expect(stats).toEqual({ waiting: 1, active: 0, completed: 0, failed: 0, delayed: 0, paused: 0 });
     expect(health).toMatchObject({ healthy: false, queueName: 'operations' }); // no worker is there
+    const token = (await core.apiTokens.list(shop.customerId)).find(
+      ({ memberId }) => memberId === shop.approver.id,
+    )?.id;
+    const entries = await trail(core, await read(shop, operationId));
+    expect(entries.find(({ kind }) => kind === 'consent.granted')?.payload).toMatchObject({ method: 'api', token });
     expect(await core.audit.verify(shop.customerId)).toMatchObject({ isIntact: true });
   });
 

@@ -49,8 +49,11 @@ describe('84 an Idempotency-Key', () => {
     const key = { 'idempotency-key': newUuid() };
     const before = await operations();
     const answers = await Promise.all(Array.from({ length: 8 }, () => api.post('/initiate', token, WOOCOMMERCE, key)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202, 409]));
-    expect(answers.filter(({ status }) => status === 202).length).toBeGreaterThan(0);
+    const statuses = answers.map(({ status }) => status);
+    expect([statuses.includes(202), statuses.every((status) => status === 202 || status === 409)]).toEqual([
+      true,
+      true,
+    ]);
     expect(await operations()).toBe(before + 1);
     const ids = answers.flatMap((answer) => answer.json<{ operationId?: string }>().operationId ?? []);
     expect(new Set(ids).size).toBe(1);
