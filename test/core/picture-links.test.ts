@@ -49,6 +49,22 @@ describe('the address of a picture', () => {
     expect(links.read(plain.replaceAll('-', '+').replaceAll('_', '/'))).toBeUndefined();
   });
 
+  test('is good until its time where it has one, which nobody can move', () => {
+    const until = new Date(Date.now() + 60_000);
+    const short = links.token(customer, pictureId, until);
+    expect(links.read(short)).toEqual({ customerId: customer, pictureId });
+    expect(links.read(links.token(customer, pictureId, new Date(Date.now() - 1_000)))).toBeUndefined();
+    const bytes = Buffer.from(short, 'base64url');
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const changed = Buffer.from(bytes);
+      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      expect(links.read(changed.toString('base64url')), `bit ${bit}`).toBeUndefined();
+    }
+    // Without its time it would be good for ever.
+    const bare = Buffer.concat([bytes.subarray(0, 32), bytes.subarray(36)]);
+    expect(links.read(bare.toString('base64url'))).toBeUndefined();
+  });
+
   test('does not let customer and picture change places', () => {
     const swapped = links.token(customerId(pictureId), customer);
     const [one, two] = [Buffer.from(token, 'base64url'), Buffer.from(swapped, 'base64url')];
