@@ -103,7 +103,7 @@ function chart(label: string, days: readonly Day[], series: readonly Series[], b
     ({ name, tone }) =>
       html`<li><svg width="10" height="10" aria-hidden="true" focusable="false"><rect class="${tone}" width="10" height="10" rx="3"/></svg> ${name}</li>`,
   );
-  return html`<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}; the table beneath says the same"><line x1="0" y1="${BASE + 0.5}" x2="${WIDTH}" y2="${BASE + 0.5}"/>${bars}</svg><div class="scale"><span>${first && dayWords(first.day)}</span><ul role="list">${key}</ul><span>${last && dayWords(last.day)}</span></div>`;
+  return html`<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}; the table beneath says the same"><line x1="0" y1="${BASE + 0.5}" x2="${WIDTH}" y2="${BASE + 0.5}"/>${bars}</svg><div class="scale"><span>${first && dayWords(first.day)}</span><span>${last && dayWords(last.day)}</span><ul role="list">${key}</ul></div>`;
 }
 
 function dayWords(day: Date): string {

@@ -8,6 +8,7 @@ import { defaultPostgresDir } from '../../adapters/postgres/index.ts';
 import { startDemo } from '../practice/demo.ts';
 import { playScript } from '../practice/script.ts';
 import { startPracticeStripe } from '../practice/stripe/server.ts';
+import { takeConsolePictures } from './console-pictures.ts';
 import { say, seen } from './people.ts';
 import { silentLog } from './silent-log.ts';
 import { takeSlackPictures } from './slack/pictures.ts';
@@ -19,6 +20,7 @@ const IN_DOCS = [
   'thread',
   'thread-dark',
   'thread-phone',
+  'console-operation',
   ...['consent', 'running', 'thread', 'settings', 'home'].map((name) => `slack-${name}`),
 ];
 const fileFor = (name: string) => join(IN_DOCS.includes(name) ? DOCS : LOOKS, `${name}.png`);
@@ -100,6 +102,7 @@ async function main(): Promise<void> {
     );
     for (const [name, look] of Object.entries({ 'together-approver': WIDE, 'together-phone': PHONE }))
       await shoot(name, 'Approver', look);
+    await takeConsolePictures(browser, demo, fileFor);
     await takeSlackPictures(browser, fileFor);
   } finally {
     await browser.close();

@@ -119,9 +119,9 @@ function table(entries: readonly AuditEntry[], members: readonly Member[]): Html
   const names = new Map(members.map(({ id, person }) => [id as string, person.name]));
   const rows = entries.map(
     (entry) =>
-      html`<tr><td class="what"><b>${entry.kind}${entry.stepNumber !== undefined && html` ${entry.stepNumber}`}</b><span class="quiet">${wordsOf(entry)}</span></td><td data-label="Operation">${entry.operationId ? html`<a href="/console/operations/${entry.operationId}">${chip(entry.operationId)}</a>` : '–'}</td><td data-label="Who">${entry.actor ? (names.get(entry.actor) ?? 'somebody') : 'Countersign'}</td><td data-label="When">${time(entry.at)}</td><td data-label="Entry" class="right">#${String(entry.seq)}</td><td data-label="Hash">${chip(entry.hash.slice(0, 8))}</td></tr>`,
+      html`<tr><td class="what"><b>${entry.kind}${entry.stepNumber !== undefined && html` ${entry.stepNumber}`}</b><span class="quiet">${wordsOf(entry)}</span></td><td data-label="Operation"${!entry.operationId && html` class="aside"`}>${entry.operationId ? html`<a href="/console/operations/${entry.operationId}">${chip(entry.operationId)}</a>` : '–'}</td><td data-label="Who">${entry.actor ? (names.get(entry.actor) ?? 'somebody') : 'Countersign'}</td><td data-label="When">${time(entry.at)}</td><td data-label="Entry" class="right">#${String(entry.seq)}</td><td data-label="Hash" class="chips aside">${chip(entry.hash.slice(0, 8))}</td></tr>`,
   );
-  return html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Entries, newest first</caption><thead><tr><th scope="col">What</th><th scope="col">Operation</th><th scope="col">Who</th><th scope="col">When</th><th scope="col" class="right">Entry</th><th scope="col">Hash</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  return html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Entries, newest first</caption><thead><tr><th scope="col">What</th><th scope="col">Operation</th><th scope="col">Who</th><th scope="col">When</th><th scope="col" class="right">Entry</th><th scope="col" class="chips">Hash</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 const TOLD = ['intent', 'reason', 'why', 'error', 'words', 'how', 'method'] as const;

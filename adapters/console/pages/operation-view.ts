@@ -27,12 +27,11 @@ export function operationView(call: Call, seen: Seen): Html {
   const { operation } = seen;
   const { steps } = operation;
   const wanted = chosen(call);
+  // Of one that runs, too, the newest picture says most.
   const shown =
     steps.find(({ number: n }) => n === wanted) ??
-    (operation.state === 'completed' || isEnd(operation.state)
-      ? steps.findLast(({ screenshotId }) => screenshotId !== null)
-      : steps.find(({ state }) => state === 'running')) ??
     steps.findLast(({ screenshotId }) => screenshotId !== null) ??
+    steps.find(({ state }) => state === 'running') ??
     steps[0];
   return html`<div class="view" data-state="${isEnd(operation.state) ? 'over' : 'open'}">
 ${head(call, seen)}

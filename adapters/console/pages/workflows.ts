@@ -17,6 +17,7 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
         const parts = all.map((workflow) =>
           drawWorkflow(
             workflow,
+            name,
             found.filter(({ workflowId }) => workflowId === workflow.id),
           ),
         );
@@ -28,7 +29,9 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
   },
 ];
 
-function drawWorkflow({ id, name, version, steps }: Workflow, seen: readonly StepSuccess[]): Html {
+function drawWorkflow(workflow: Workflow, service: string, seen: readonly StepSuccess[]): Html {
+  const { id, version, steps } = workflow;
+  const name = wordsOf(workflow.name.replace(`${service}: `, ''));
   const done = seen.reduce((sum, each) => sum + each.done, 0);
   const all = done + seen.reduce((sum, each) => sum + each.failed, 0);
   const rows = steps.map((step) => {
@@ -38,4 +41,9 @@ function drawWorkflow({ id, name, version, steps }: Workflow, seen: readonly Ste
   });
   const use = all === 0 ? 'not used yet' : `${Math.round((100 * done) / all)} % of steps done`;
   return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+}
+
+/** Under the service's own heading a name needs no more than what it is about. */
+function wordsOf(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
