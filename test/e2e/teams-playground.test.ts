@@ -90,8 +90,14 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
       await picture('6-result');
       const [id = ''] = /op-[a-z0-9]{8}/.exec(await page.content()) ?? [];
       await say(`audit ${id}`);
-      await shows(/Audit trail/);
+      await shows(/All \d+ entries/);
       await picture('7-audit');
+      await page
+        .getByRole('button', { name: /All \d+ entries/ })
+        .last()
+        .click();
+      await page.mouse.wheel(0, 5_000);
+      await picture('8-entries');
       expect(await page.content()).not.toContain(demo.shop.password);
     },
     4 * RUN_MS,
