@@ -25,11 +25,14 @@ export default class CountReporter implements Reporter {
       }
     }
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
-    console.log(`\n${failed.map((line) => `${line}\n`).join('')}${count.passed} passed, ${count.failed} failed${skipped}`);
+    console.log(
+      `\n${failed.map((line) => `${line}\n`).join('')}${count.passed} passed, ${count.failed} failed${skipped}`,
+    );
   }
 }
 
 function failureLine(file: string, title: string, error: unknown): string {
-  const message = typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+  const message =
+    typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
   return `failed: ${file} · ${title}: ${message.split('\n', 1)[0]?.slice(0, 300)}`;
 }
