@@ -96,6 +96,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   };
 
   async function take(sent: unknown): Promise<Outcome> {
+    const cameAt = performance.now();
     const read = readActivity(sent, served);
     if (read.kind === 'refused') {
       log.warn({ why: read.why }, 'teams: refused');
@@ -140,7 +141,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
         return { kind: 'dialog', body: await dialogBody(incoming) };
       case 'invoke':
         people.seen(incoming.from, incoming.accountId, placeOf(thread));
-        return { kind: 'answered', answer: await clicks.press(incoming, placeOf(thread)) };
+        return { kind: 'answered', answer: await clicks.press(incoming, placeOf(thread), cameAt) };
       default:
         return incoming satisfies never;
     }
