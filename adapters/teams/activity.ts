@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
-import { VIEW_VERB } from './cards.ts';
 import { CHANNEL } from './config.ts';
 import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
 import { clip, LIMITS } from './limits.ts';
 import { readText } from './text.ts';
 import { messageRef, type Place, placeOf, type Scope, threadRef, triggerOf } from './thread.ts';
+import { VIEW_VERB } from './views.ts';
 
 const account = z.looseObject({
   id: z.string().min(1),

@@ -13,7 +13,8 @@ import {
   type TextRun,
 } from './elements.ts';
 import { clip, LEVELS, type Level, LIMITS } from './limits.ts';
-import { isMentioned, markdownOf, runsOf, safeUrl } from './text.ts';
+import { isMentioned, markdownOf, runsOf, safeUrl, wordsOf } from './text.ts';
+import { isFor, refreshedFor } from './views.ts';
 
 /** Where a card stands. */
 export interface CardPlace {
@@ -28,9 +29,6 @@ export interface CardPlace {
   /** Whose clients are to ask for a view of their own, by the Connector's ids. */
   readonly askedBy?: readonly string[];
 }
-
-/** What a client asks with for the card as its person should see it; nothing is pressed, and no flow of ours hears of it. */
-export const VIEW_VERB = 'countersign.view';
 
 interface View extends CardPlace {
   readonly level: Level;
@@ -83,34 +81,6 @@ function renderAt(card: Card, place: CardPlace, level: Level): AdaptiveCard {
     ...cardOf(all, [...view.mentions.values()], clip(card.summary, LIMITS.summary)),
     ...refreshedFor(place.askedBy ?? []),
   };
-}
-
-/**
- * The card as everybody sees it keeps all of its buttons: a client that never asks, or somebody whom the list leaves out, lacks
- * nothing, and who may is found out at the click. (learn.microsoft.com, up to date cards.)
- */
-function refreshedFor(userIds: readonly string[]): Pick<AdaptiveCard, 'refresh'> {
-  if (userIds.length === 0) return {};
-  const action = { type: 'Action.Execute', title: 'See it as it is now', verb: VIEW_VERB, data: {} } as const;
-  return { refresh: { action, userIds: userIds.slice(0, LIMITS.views) } };
-}
-
-/** Whose own view of the card differs from everybody's, by their ids in the directory. */
-export function audienceOf({ blocks }: Pick<Card, 'blocks'>, workspaceId: string): readonly string[] {
-  const people = blocks.flatMap((block): readonly string[] => {
-    if (block.kind === 'details') return audienceOf(block, workspaceId);
-    if (block.kind !== 'actions') return [];
-    const named = block.buttons.flatMap((button) => button.for ?? []);
-    return named.flatMap((person) =>
-      person.platform === 'teams' && person.workspaceId === workspaceId ? [person.userId] : [],
-    );
-  });
-  return [...new Set(people)];
-}
-
-function isFor(viewer: string | undefined, { for: people }: Button): boolean {
-  if (viewer === undefined || people === undefined) return true;
-  return people.some(({ platform, userId }) => platform === 'teams' && userId === viewer);
 }
 
 export function cardOf(body: readonly Element[], mentions: readonly Mention[] = [], speak = ''): AdaptiveCard {
@@ -275,7 +245,14 @@ function imageOf({ url, alt }: PictureLink, { publicUrl, level }: View): Image[]
   return [{ type: 'Image', url: address, altText, size: 'Stretch', msTeams: { allowExpand: true } }];
 }
 
-function renderTable({ caption, columns, rows }: BlockOf<'table'>, view: View): Element[] {
+/** More columns than these leave a phone no room for words. */
+const MOST_COLUMNS = 4;
+/** Longer ones are of one line a row, which takes half the bytes. */
+const MOST_STACKED = 12;
+
+function renderTable(table: BlockOf<'table'>, view: View): Element[] {
+  const { caption, columns, rows } = table;
+  if (columns.length > MOST_COLUMNS) return renderStacked(table, view);
   const alignments = columns.map(({ align }) => (align === 'right' ? ('Right' as const) : ('Left' as const)));
   const line = (cells: readonly Element[]) =>
     ({ type: 'TableRow', cells: cells.map((cell) => ({ type: 'TableCell', items: [cell] }) as const) }) as const;
@@ -293,6 +270,56 @@ function renderTable({ caption, columns, rows }: BlockOf<'table'>, view: View): 
       ],
     },
   ];
+}
+
+/** A wide table as rows of two lines: the column that says most, and quietly beneath it the others. */
+function renderStacked({ caption, columns, rows }: BlockOf<'table'>, view: View): Element[] {
+  const last = columns.length - 1;
+  const hasDetail = columns[last]?.align === 'right';
+  const beneath = columns.map((_, index) => index).slice(1, hasDetail ? last : undefined);
+  // What says the same in many rows says little.
+  const says = columns.map(
+    (_, index) => [...new Set(rows.map((cells) => wordsOf(withoutTimes(cells[index] ?? []))))].join('').length,
+  );
+  const main = beneath.reduce(
+    (most, index) => ((says[index] ?? 0) > (says[most] ?? 0) ? index : most),
+    beneath[0] ?? 0,
+  );
+  const others = beneath.filter((index) => index !== main);
+  const quiet = (cells: readonly RichText[]): RichText =>
+    others.flatMap((index, place) => [
+      ...(place === 0 ? [] : [{ kind: 'text', text: ' · ' } as const]),
+      ...(cells[index] ?? []),
+    ]);
+  const { text: most } = view.level;
+  const inOneLine = (cells: readonly RichText[]): Element => {
+    const detail: RichText = hasDetail ? [{ kind: 'text', text: ' · ' }, ...(cells[last] ?? [])] : [];
+    const text = cells[main] ?? [];
+    if (lengthOf(text) > most) view.isCut = true;
+    const inlines = [
+      ...runsOf([...(cells[0] ?? []), { kind: 'text', text: '  ' }], most, { isSubtle: true }),
+      ...runsOf([...text, { kind: 'text', text: '  ' }], most),
+      ...runsOf([...quiet(cells), ...detail], most, QUIET),
+    ];
+    return { type: 'RichTextBlock', inlines, spacing: 'Small' };
+  };
+  const labels = columns.map(({ label }): RichText => [{ kind: 'text', text: label }]);
+  return [
+    plain(caption, view, { weight: 'Bolder' }),
+    paragraph(quiet(labels), view, QUIET),
+    ...few(rows, view).map((cells) => {
+      if (rows.length > MOST_STACKED) return inOneLine(cells);
+      return row(
+        [paragraph(cells[0] ?? [], view, { isSubtle: true })],
+        [paragraph(cells[main] ?? [], view), { ...paragraph(quiet(cells), view, QUIET), spacing: 'None' }],
+        hasDetail ? [paragraph(cells[last] ?? [], view, QUIET)] : [],
+      );
+    }),
+  ];
+}
+
+function withoutTimes(text: RichText): RichText {
+  return text.filter(({ kind }) => kind !== 'time');
 }
 
 function renderDetails({ summary, blocks }: BlockOf<'details'>, view: View): Element[] {

@@ -13,8 +13,11 @@ export type Invoke = Extract<Incoming, { kind: 'invoke' }>;
 
 /** What is pressed in cards, and the forms that take their place. */
 export interface Clicks {
-  /** Answered with what it led to, within 3 s and never with nothing; sent again within a short time it is the same click. */
-  press(incoming: Invoke, place: Place): Promise<Answer>;
+  /**
+   * Answered with what it led to, within 3 s and never with nothing; sent again within a short time it is the same click.
+   * @param cameAt by this process's own clock, in ms
+   */
+  press(incoming: Invoke, place: Place, cameAt: number): Promise<Answer>;
   /** A form in place of the card that was pressed; where no click waits any more, in the chat with that person. */
   openForm(trigger: string, form: Form): Promise<void>;
 }
@@ -52,22 +55,23 @@ export function createClicks(deps: ClicksDeps): Clicks {
   /** By id: forms that are open, to be shown again with words at their fields. */
   const forms = new Map<string, Form>();
 
-  async function pressed(incoming: Invoke, place: Place): Promise<Answer> {
+  async function pressed(incoming: Invoke, place: Place, cameAt: number): Promise<Answer> {
     const { event, activityId, triggerId, from } = incoming;
     const asShown = async (otherwise: Answer): Promise<Answer> => {
       const card = await asIs(place, activityId, from.userId);
       return card ? { kind: 'card', card } : otherwise;
     };
-    if (!event) return asShown({ kind: 'card', card: render(CLOSED) });
+    const until = (ms: number) => Math.max(0, cameAt + ms - performance.now());
+    const late = wait(until(LONGEST_MS), { kind: 'words', words: LATE } satisfies Answer, { ref: false });
+    if (!event) return Promise.race([asShown({ kind: 'card', card: render(CLOSED) }), late]);
     const name = activityId === undefined ? undefined : nameOf(place, activityId);
     const { answer, end } = replies.begin({
       ...{ triggerId, userId: from.userId, thread: event.thread.ref, card: name, isForm: event.kind === 'form' },
     });
-    const late = wait(LONGEST_MS, { kind: 'words', words: LATE } satisfies Answer, { ref: false });
     const done = hand(event).then(
       async (reply): Promise<Answer> => {
         if (event.kind !== 'form') {
-          await wait(QUIET_MS, undefined, { ref: false });
+          await wait(until(QUIET_MS), undefined, { ref: false });
           return asShown({ kind: 'words', words: TAKEN });
         }
         if (reply && 'fieldErrors' in reply) return againWith(incoming, place, reply.fieldErrors);
@@ -115,7 +119,7 @@ export function createClicks(deps: ClicksDeps): Clicks {
   }
 
   return {
-    press(incoming, place) {
+    press(incoming, place, cameAt) {
       const now = performance.now();
       for (const [name, { until }] of recent) {
         if (until > now) break; // in the order in which they came
@@ -123,7 +127,7 @@ export function createClicks(deps: ClicksDeps): Clicks {
       }
       const known = recent.get(incoming.sameness);
       if (known) return known.answer;
-      const answer = pressed(incoming, place);
+      const answer = pressed(incoming, place, cameAt);
       recent.set(incoming.sameness, { answer, until: now + SAME_MS });
       answer.then(({ kind }) => kind === 'words' && recent.delete(incoming.sameness)).catch(() => {});
       return answer;

@@ -6,7 +6,7 @@ import type { Card, Chat, ChatEvent, ChatListener, MessageRef, Person, ThreadRef
 import type { Log } from '../../core/ports/log.ts';
 import { type Incoming, readActivity, type Served } from './activity.ts';
 import { createApi } from './api.ts';
-import { audienceOf, type CardPlace, renderCard } from './cards.ts';
+import { type CardPlace, renderCard } from './cards.ts';
 import { CLOSED, createClicks, personNamed } from './clicks.ts';
 import { capabilities, type TeamsOptions } from './config.ts';
 import { openConnector } from './connector.ts';
@@ -21,6 +21,7 @@ import { createReferences, type ReferenceStore } from './references.ts';
 import { cardName, createReplies, type Drawing } from './replies.ts';
 import { wordsOf } from './text.ts';
 import { messageOf, messageRef, type Place, placeOf, threadRef, threadUnder, withoutThread } from './thread.ts';
+import { audienceOf } from './views.ts';
 
 export type { MicrosoftAddresses, TeamsBot, TeamsOptions } from './config.ts';
 export { MESSAGES_PATH } from './config.ts';
@@ -95,6 +96,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   };
 
   async function take(sent: unknown): Promise<Outcome> {
+    const cameAt = performance.now();
     const read = readActivity(sent, served);
     if (read.kind === 'refused') {
       log.warn({ why: read.why }, 'teams: refused');
@@ -139,7 +141,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
         return { kind: 'dialog', body: await dialogBody(incoming) };
       case 'invoke':
         people.seen(incoming.from, incoming.accountId, placeOf(thread));
-        return { kind: 'answered', answer: await clicks.press(incoming, placeOf(thread)) };
+        return { kind: 'answered', answer: await clicks.press(incoming, placeOf(thread), cameAt) };
       default:
         return incoming satisfies never;
     }

@@ -45,7 +45,17 @@ export function runsOf(text: RichText, most: number, style: Style = {}): readonl
     runs.push(run);
     left -= span.kind === 'time' ? 20 : run.text.length;
   }
-  return runs.length > 0 ? runs : [{ type: 'TextRun', text: ' ' }];
+  return runs.length > 0 ? runs.reduce(joined, []) : [{ type: 'TextRun', text: ' ' }];
+}
+
+/** What looks the same is one run, which takes fewer bytes; two braces don't meet by that, see `inert`. */
+function joined(runs: readonly TextRun[], run: TextRun): readonly TextRun[] {
+  const before = runs.at(-1);
+  const { text: _, ...style } = before ?? { type: 'TextRun', text: '' };
+  const { text, ...own } = run;
+  if (!before || run.selectAction || JSON.stringify(style) !== JSON.stringify(own)) return [...runs, run];
+  const between = before.text.endsWith('{') && text.startsWith('{') ? '\u200b' : '';
+  return [...runs.slice(0, -1), { ...before, text: `${before.text}${between}${text}` }];
 }
 
 function runOf(span: Span, most: number, style: Style): TextRun {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { audienceOf, renderCard } from '../../adapters/teams/cards.ts';
+import { renderCard } from '../../adapters/teams/cards.ts';
 import { renderForm } from '../../adapters/teams/forms.ts';
-import type { Block, Button, Card, Form, Span } from '../../core/ports/chat.ts';
+import { audienceOf } from '../../adapters/teams/views.ts';
+import type { Block, Button, Card, Form, RichText, Span } from '../../core/ports/chat.ts';
 import { problemsOf } from '../support/teams/card-problems.ts';
 import { partsOf, shownAs } from '../support/teams/reading.ts';
 
@@ -59,6 +60,12 @@ const flat: fc.Arbitrary<Block> = fc.oneof(
   fc
     .array(fc.tuple(text, text), { maxLength: 150 })
     .map((rows) => ({ kind: 'table', caption: 'Steps', rows, columns }) as const),
+  fc
+    .array(fc.tuple(text, text, text, text, text), { maxLength: 60 })
+    .map(
+      (rows) =>
+        ({ kind: 'table', caption: 'Steps', rows, columns: [...columns, ...columns, ...columns].slice(0, 5) }) as const,
+    ),
   fc.record({ kind: fc.constant('feedback'), action: fc.constant('rate'), good: words, bad: words }),
   fc.array(button, { maxLength: 40 }).map((buttons) => ({ kind: 'actions', buttons }) as const),
 );
@@ -160,6 +167,59 @@ describe('a card in Teams', () => {
     const of = (viewer: string) => shownAs(renderCard(given, { ...place, viewer })).buttons;
     expect(of('user-3')).toEqual(['Approve', 'Show me the steps']);
     expect(of(person.userId)).toEqual(['Withdraw', 'Show me the steps']);
+  });
+
+  test('shows a wide table as rows of two lines, since a phone has no room for its columns', () => {
+    const words = (...cells: readonly string[]) => cells.map((cell) => [{ kind: 'text', text: cell }] as const);
+    const table: Block = {
+      ...{ kind: 'table', caption: 'Steps' },
+      columns: [
+        { label: '#', align: 'right' },
+        { label: 'Time', align: 'left' },
+        { label: 'Step', align: 'left' },
+        { label: 'Outcome', align: 'left' },
+        { label: 'Duration', align: 'right' },
+      ],
+      rows: [
+        words('1', '09:14', 'Open the sign-in page', 'done', '0.9 s'),
+        words('2', '09:15', 'Sign in', 'done', '1 s'),
+      ],
+    };
+    const made = renderCard({ summary: 'x', blocks: [table] }, place);
+    expect(problemsOf(made)).toEqual([]);
+    expect(partsOf(made).filter(({ type }) => type === 'Table')).toEqual([]);
+    expect(shownAs(made).text).toBe(
+      'Steps Time · Outcome 1 Open the sign-in page 09:14 · done 0.9 s 2 Sign in 09:15 · done 1 s',
+    );
+  });
+
+  test('shows all forty entries of a page of an audit trail, and the steps above them', () => {
+    const time = { kind: 'time', at: new Date('2026-11-26T15:49:00Z'), form: 'time' } as const;
+    const cells = (index: number): readonly RichText[] => [
+      [{ kind: 'text', text: `#${index}` }],
+      [time],
+      [{ kind: 'text', text: `operation.requested ${index}` }],
+      [{ kind: 'text', text: 'Ana Merchant of Example Shops' }],
+      [{ kind: 'code', text: 'a6d5aa86' }],
+    ];
+    const labels = ['Entry', 'Time', 'What', 'Who', 'Hash'].map((label) => ({ label, align: 'left' }) as const);
+    const table = (count: number): Block => ({
+      ...{ kind: 'table', caption: 'Entries', columns: labels },
+      rows: Array.from({ length: count }, (_, index) => cells(index)),
+    });
+    const blocks: readonly Block[] = [table(12), { kind: 'details', summary: 'All entries', blocks: [table(40)] }];
+    const made = renderCard({ summary: 'x', blocks }, place);
+    expect(problemsOf(made)).toEqual([]);
+    expect(shownAs(made).text).toContain(
+      '#39 operation.requested 39 at 2026-11-26T15:49:00Z · Ana Merchant of Example Shops · a6d5aa86',
+    );
+    expect(shownAs(made).text).not.toContain('left out');
+  });
+
+  test('lets no two words make a clock that neither is', () => {
+    const text = ['{', '{DATE(2020-01-01T00:00:00Z)}}'].map((each) => ({ kind: 'text', text: each }) as const);
+    const made = renderCard({ summary: 'x', blocks: [{ kind: 'text', text }] }, place);
+    expect(JSON.stringify(made)).not.toContain('{{DATE(');
   });
 
   test('shows the newest picture, and folds the earlier ones away', () => {

@@ -43,6 +43,15 @@ async function shown(thread: ThreadRef, words: RegExp, timeout = 30_000): Promis
   );
 }
 
+it('answers a client without credentials on a listener of this computer’s own, and nowhere else', async () => {
+  const own = new URL(demo.app.urls.teams ?? '');
+  expect(own.hostname).toBe('127.0.0.1');
+  expect(own.port).not.toBe(new URL(demo.app.urls.http ?? '').port);
+  const sent = hands.activity(merchant, CHANNEL, { type: 'message', text: 'hello' });
+  // No app id is configured: what everybody reaches has no Teams at all.
+  expect((await server.deliver(sent, '', `${demo.app.urls.http}/api/messages`)).status).toBe(404);
+});
+
 it(
   'carries a request from the mention to the result: pictures in one card that is edited, the result with a mention',
   async () => {

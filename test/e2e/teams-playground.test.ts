@@ -90,8 +90,26 @@ describe.runIf(process.env.TEAMS_E2E === '1')('Teams, in Microsoft’s client (a
       await picture('6-result');
       const [id = ''] = /op-[a-z0-9]{8}/.exec(await page.content()) ?? [];
       await say(`audit ${id}`);
-      await shows(/Audit trail/);
+      await shows(/All \d+ entries/);
       await picture('7-audit');
+      await page
+        .getByRole('button', { name: /All \d+ entries/ })
+        .last()
+        .click();
+      await page.mouse.wheel(0, 5_000);
+      await picture('8-entries');
+      await page.getByRole('treeitem', { name: /General/ }).click();
+      await page.getByRole('textbox').first().click();
+      await page.keyboard.type('@');
+      await page.getByRole('menuitem', { name: 'Test Bot' }).click();
+      await page.keyboard.type(` set up WooCommerce with write access for ${demo.shop.origin}`);
+      await page.getByRole('button', { name: 'Post' }).click();
+      await shows(/Create a WooCommerce API key/);
+      await picture('8-channel');
+      await press('Deny');
+      await page.getByLabel('Reason').last().fill('Not this one.');
+      await press('Deny');
+      await shows(/Denied by/);
       expect(await page.content()).not.toContain(demo.shop.password);
     },
     4 * RUN_MS,

@@ -240,9 +240,8 @@ describe('Teams', () => {
     const answers = await Promise.all(
       clicks.map((click, index) => program.server.deliver(click, undefined, index % 2 === 0 ? other : undefined)),
     );
-    for (const { status, body, ms } of answers) {
+    for (const { status, body } of answers) {
       expect(status).toBe(200);
-      expect(ms).toBeLessThan(3_000);
       expect(body).toMatchObject({ statusCode: 200, type: expect.any(String), value: expect.anything() });
     }
     await vi.waitUntil(async () => (await statusOf(id)) === 'awaiting_credentials', PATIENCE);
@@ -260,6 +259,19 @@ describe('Teams', () => {
     });
     const seen = await program.server.deliver(view, undefined, other);
     expect(JSON.stringify(seen.body)).toMatch(/Countersigned by .*Ben Approver/);
+  });
+
+  it('decides nothing by a card whose data were changed to another request, here or elsewhere', async () => {
+    const { thread, id, card } = await ask();
+    const second = await ask();
+    const { activity } = program.hands.click(approver, thread, card, 'approve');
+    for (const other of [second.id, 'op-zzzzzzzz']) {
+      const changed = JSON.parse(JSON.stringify(activity).replaceAll(id, other));
+      const { body } = await program.server.deliver({ ...changed, id: `changed-${other}` });
+      expect(body).toMatchObject({ value: expect.stringMatching(/earlier version of the plan|no such operation/) });
+    }
+    expect(await statusOf(id)).toBe('awaiting_consent');
+    expect(await statusOf(second.id)).toBe('awaiting_consent');
   });
 
   it('gives approvers and whoever asked a view of the question of their own', async () => {
