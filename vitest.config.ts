@@ -8,6 +8,8 @@ const LONG = [
   'test/core/control-running.test.ts',
   'test/core/fairness.test.ts',
   'test/e2e/roles.test.ts',
+  'test/e2e/control.test.ts',
+  'test/attack/two-workers.test.ts',
   'test/add-a-service.test.ts',
   'test/e2e/shopify-browser.test.ts',
 ];
