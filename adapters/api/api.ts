@@ -241,8 +241,9 @@ function failed(log: Log): ErrorRequestHandler {
     if (status < 500)
       return sendProblem(response, { status, code: 'request_invalid', detail: 'This request could not be read.' });
     if (error instanceof CountersignError && (error.isRetryable || error.code === 'chat_unavailable')) {
-      const what = error.code === 'chat_unavailable' ? 'chat' : 'database';
-      const detail = `The ${what} did not answer. Please try again.`;
+      const detail = error.isRetryable
+        ? `The ${error.code === 'chat_unavailable' ? 'chat' : 'database'} did not answer. Please try again.`
+        : 'The chat does not take it: is Countersign still in the channel that an admin chose?';
       return sendProblem(response, { status: 503, code: 'unavailable', detail });
     }
     const detail = 'Something went wrong on our side. The operator was told.';

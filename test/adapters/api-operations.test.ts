@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import { CountersignError } from '../../core/errors.ts';
 import { newUuid, type OperationId } from '../../core/ids.ts';
+import type { Chat } from '../../core/ports/chat.ts';
 import { type Answer, createChannelChat, openApi, type TestApi, tokenFor } from '../support/api.ts';
 import {
   type Core,
@@ -160,6 +162,27 @@ describe('from initiate to the queue', () => {
     });
     expect(granted.kind).toBe('granted');
     expect(await statusOf(merchant, operationId)).toMatchObject({ status: 'awaiting_credentials' });
+  });
+
+  test('says that the chat does not take it, asks for nothing, and may be sent again', async () => {
+    const { shop, merchant } = await openShop();
+    await chooseChannel(shop, 'C9');
+    const refusing = (isRetryable: boolean): Chat => ({
+      ...chat,
+      post: async () => Promise.reject(new CountersignError('chat_unavailable', 'not in the channel', { isRetryable })),
+    });
+    const key = { 'idempotency-key': newUuid() };
+    for (const [isRetryable, words] of [
+      [true, 'The chat did not answer. Please try again.'],
+      [false, expect.stringContaining('still in the channel')],
+    ] as const) {
+      const cut = await openApi(core, { chat: refusing(isRetryable) });
+      const refused = await cut.post('/initiate', merchant, WOOCOMMERCE, key);
+      expect([...code(refused), refused.json().detail]).toEqual([503, 'unavailable', words]);
+      await cut.close();
+    }
+    expect((await api.get('/operations', merchant)).json().count).toBe(0);
+    expect((await api.post('/initiate', merchant, WOOCOMMERCE, key)).status).toBe(202);
   });
 
   test('says what is wrong with a request, and asks for nothing', async () => {

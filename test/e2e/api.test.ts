@@ -1,18 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { runCli } from '../../bot/cli.ts';
-import { customerId } from '../../core/ids.ts';
+import { createVisitor } from '../practice/woocommerce/visitor.ts';
 import { bearer } from '../support/api.ts';
 import { chatByHttp } from '../support/chat-by-http.ts';
-import { openCore } from '../support/core.ts';
-import { startTestDemo, type TestDemo } from '../support/demo.ts';
+import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
 
 let demo: TestDemo;
 
 beforeAll(async () => {
-  demo = await startTestDemo();
+  demo = await startTestDemo({ shop: { obstacles: { adminEmailCheck: false } } });
+  await appoint(demo, ['merchant', 'approver']); // neither approves what they asked for themselves
 }, 60_000);
 
 afterAll(() => demo?.remove());
@@ -26,54 +23,27 @@ async function countersign(...argv: string[]): Promise<string> {
   return said.join('\n');
 }
 
-/** Somebody who may approve, and everybody whom the chat has. */
-async function chooseApprover(): Promise<void> {
-  const current = readFileSync(join(demo.project.folder, 'root.key'), 'utf8').trim();
-  const rootKeys = createEnvironmentRootKeys({ current, old: [] });
-  const core = await openCore({ programUrl: demo.app.databaseUrl }, { rootKeys });
-  const customer = customerId(await countersign('vault', 'list'));
-  await core.database.withCustomer(customer, async (tx) => {
-    const [admin] = await core.customers.members(tx, customer);
-    if (!admin) throw new Error('nobody installed it');
-    const person = (userId: string, name: string) => ({ ...admin.person, userId, name });
-    await core.customers.member(tx, customer, person('merchant', 'Merchant'));
-    await core.customers.setApprovers(tx, customer, [person('approver', 'Approver')], false);
-  });
-  await core.close();
+async function tokenOf(member: string, scope: string): Promise<string> {
+  return countersign('token', 'create', '--customer', 'This computer', '--member', member, '--scope', scope);
 }
 
+/** A POST with a body, or a GET without one. */
+async function ask(path: string, token: string, body?: object) {
+  const json = body && { method: 'POST', body: JSON.stringify(body) };
+  const headers = { ...bearer(token), ...(body ? { 'content-type': 'application/json' } : {}) };
+  const answer = await fetch(`${demo.app.urls.http}/api/autonomous${path}`, { ...json, headers });
+  return { status: answer.status, body: JSON.parse(await answer.text()) };
+}
+
+const initiation = (more: object = {}) => ({
+  ...{ service: 'woocommerce', metadata: { storeUrl: demo.shop.origin } },
+  ...more,
+});
+
 test('what a program asks for stands in the chat, where people see it countersigned by the API', async () => {
-  await chooseApprover();
-  const [asking, deciding] = [
-    await countersign(
-      'token',
-      'create',
-      '--customer',
-      'This computer',
-      '--member',
-      'merchant',
-      '--scope',
-      'operations:write,operations:read',
-    ),
-    await countersign(
-      'token',
-      'create',
-      '--customer',
-      'This computer',
-      '--member',
-      'approver',
-      '--scope',
-      'consent:decide',
-    ),
-  ];
-  const ask = async (path: string, token: string, body: object) => {
-    const headers = { ...bearer(token), 'content-type': 'application/json' };
-    const init = { method: 'POST', headers, body: JSON.stringify(body) };
-    const answer = await fetch(`${demo.app.urls.http}/api/autonomous${path}`, init);
-    return { status: answer.status, body: JSON.parse(await answer.text()) };
-  };
-  const storeUrl = demo.shop.origin;
-  const asked = await ask('/initiate', asking, { service: 'woocommerce', metadata: { storeUrl } });
+  const asking = await tokenOf('merchant', 'operations:write,operations:read');
+  const deciding = await tokenOf('approver', 'consent:decide');
+  const asked = await ask('/initiate', asking, initiation());
   expect(asked).toMatchObject({ status: 202, body: { status: 'awaiting_consent', consentAskedIn: 'chat' } });
   const { operationId, planHash } = asked.body;
 
@@ -91,3 +61,31 @@ test('what a program asks for stands in the chat, where people see it countersig
   const document = await fetch(`${demo.app.urls.http}/api/openapi.json`);
   expect(await document.json()).toMatchObject({ paths: { '/api/autonomous/queue/stats': { get: expect.anything() } } });
 });
+
+test('by the API alone a key comes into the vault, proven, and out of it again', async () => {
+  const all = 'operations:write,operations:read,credentials:write,credentials:value,queue:read';
+  const merchant = await tokenOf('merchant', all);
+  const approver = await tokenOf('approver', 'consent:decide');
+  const asked = await ask('/initiate', merchant, initiation({ way: 'entered' }));
+  const { operationId, planHash } = asked.body;
+  expect((await ask('/consent', approver, { action: 'grant', operationId, planHash })).status).toBe(200);
+  const visitor = createVisitor(demo.shop);
+  await visitor.signIn();
+  const made = await visitor.makeKey(`Countersign ${operationId}`, 'read');
+  const fields = { consumer_key: made.consumerKey, consumer_secret: made.consumerSecret };
+  const entered = await ask('/credentials', merchant, { operationId, fields });
+  expect(entered.status).toBe(202);
+  const status = await vi.waitUntil(
+    async () => {
+      const { body } = await ask(`/status/${operationId}`, merchant);
+      return body.completedAt === null ? false : body;
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+  expect(status).toMatchObject({ status: 'completed', progressPercent: 100, result: { success: true } });
+  expect((await ask(`/credentials/${status.result.data.credentialId}/value`, merchant)).body.fields).toEqual(fields);
+  const job = await ask(`/queue/status/${entered.body.jobId}`, merchant);
+  expect(job.body).toMatchObject({ status: 'completed', progress: 100, attemptsMade: 1 });
+  const { stats, health } = (await ask('/queue/stats', merchant)).body;
+  expect([stats.completed, health.healthy]).toEqual([1, true]);
+}, 90_000);
