@@ -342,6 +342,17 @@ describe('84 who sees what', () => {
     expect(await list(foreign[2] as Visitor)).not.toContain(id); // three were signed in
   });
 
+  test('a picture is shown with its own operation, to whoever may see that', async () => {
+    const another = await requestOperation(core, shop);
+    const picture = { operationId: ofShop.id, step: 1, alt: '', bytes: Buffer.from('a picture'), width: 1, height: 1 };
+    const id = await own.screenshots.put(shop.customerId, { ...picture, mediaType: 'image/png' });
+    const pathOf = (operation: Operation) => `/console/operations/${operation.id}/pictures/${id}`;
+    const page = await visitors.merchant.get(pathOf(ofShop));
+    expect([page.status, page.text, page.headers.get('content-type')]).toEqual([200, 'a picture', 'image/png']);
+    expect((await visitors.merchant.get(pathOf(another))).status).toBe(404);
+    for (const visitor of [visitors.stranger, ...foreign]) expect((await visitor.get(pathOf(ofShop))).status).toBe(404);
+  });
+
   test('a dead job is shown to its customer’s admin and done for them alone', async () => {
     const operation = await queuedOperation(core, shop);
     await sql(

@@ -113,6 +113,7 @@ const LOOKS = [
         { width: 1440, colorScheme: 'dark' },
         { width: 360, colorScheme: 'light' },
         { width: 800, colorScheme: 'light' },
+        { width: 960, colorScheme: 'light' },
       ] as const)
     : []),
 ] as const;
