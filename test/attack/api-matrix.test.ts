@@ -143,11 +143,11 @@ function problem({ status, text }: Answer): readonly unknown[] {
   return [status, JSON.parse(text).code];
 }
 
-test('83 every route has a row here, and no row is left over', () => {
+test('130 every route has a row here, and no row is left over', () => {
   expect(api.routes.map(({ id }) => id).toSorted()).toEqual(Object.keys(ROWS).toSorted());
 });
 
-describe('83 whoever may not', () => {
+describe('130 whoever may not', () => {
   test.each(Object.keys(ROWS))('%s', async (id) => {
     const route = api.routes.find((each) => each.id === id);
     if (!route) throw new Error('there is no such route');

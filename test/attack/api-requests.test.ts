@@ -43,7 +43,7 @@ afterAll(async () => {
 const operations = async (customerId = shop.customerId) =>
   (await sql(testDatabase.adminUrl, 'SELECT FROM autonomous_operations WHERE customer_id = $1', [customerId])).length;
 
-describe('84 an Idempotency-Key', () => {
+describe('131 an Idempotency-Key', () => {
   test('asks for one operation, however many requests come with it at once', async () => {
     const { token } = await tokenFor(core, shop.customerId, SCOPES, shop.merchant);
     const key = { 'idempotency-key': newUuid() };
@@ -94,7 +94,7 @@ describe('84 an Idempotency-Key', () => {
   });
 });
 
-describe('84 somebody with the program’s connection', () => {
+describe('131 somebody with the program’s connection', () => {
   const INSERT = `INSERT INTO api_tokens (customer_id, id, token_hash, scopes, member_id, expires_at)
     VALUES ($1, $2, decode($3, 'hex'), $4, $5, $6)`;
   const attempt = (values: unknown[], vouch?: (client: pg.Client) => Promise<void>) =>
@@ -132,7 +132,7 @@ describe('84 somebody with the program’s connection', () => {
   });
 });
 
-describe('84 what a member may not in chat', () => {
+describe('131 what a member may not in chat', () => {
   test('no token of theirs may: neither approve their own, nor enter what was asked of somebody else', async () => {
     const own = await requestOperation(core, shop, { requester: shop.approver });
     const approver = await tokenFor(core, shop.customerId, SCOPES, shop.approver);

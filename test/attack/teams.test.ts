@@ -23,7 +23,7 @@ const value = { action: { type: 'Action.Execute', verb: 'approve', data: { actio
 const approval = (more: object = {}) => teams.activity(teams.approver, PLACE, { ...approves, value, ...more });
 
 describe('Teams', () => {
-  test('84 another organisation decides nothing, says nothing and is told nothing, whatever the bot is added to', async () => {
+  test('132 another organisation decides nothing, says nothing and is told nothing, whatever the bot is added to', async () => {
     const calls = teams.server.calls.length;
     const channelData = { tenant: { id: ELSEWHERE } };
     const conversation = { id: PLACE, conversationType: 'channel', isGroup: true, tenantId: ELSEWHERE };
@@ -40,7 +40,7 @@ describe('Teams', () => {
     expect(teams.server.calls.length).toBe(calls);
   });
 
-  test('85 whoever comes with an approver’s id of the directory and an account of their own is not that approver', async () => {
+  test('133 whoever comes with an approver’s id of the directory and an account of their own is not that approver', async () => {
     const account = {
       id: `29:${teams.merchant.userId}`,
       name: teams.approver.name,
@@ -53,7 +53,7 @@ describe('Teams', () => {
     expect(await teams.chat.standing(event.from)).toEqual({ kind: 'unknown' });
   });
 
-  test('86 nobody is two people by writing their id in two ways, or approves in another’s name without one', async () => {
+  test('134 nobody is two people by writing their id in two ways, or approves in another’s name without one', async () => {
     const { userId } = teams.approver;
     for (const aadObjectId of [userId, userId.toUpperCase()])
       await teams.server.deliver(
@@ -67,7 +67,7 @@ describe('Teams', () => {
     expect(heard).toHaveLength(2); // nobody's are not heard
   });
 
-  test('87 a click in a channel is about that channel, whatever thread its data name', async () => {
+  test('135 a click in a channel is about that channel, whatever thread its data name', async () => {
     const data = { action: 'approve', value: 'op-1 hash', thread: 'channel:19:others@thread.tacv2;messageid=2' };
     await teams.server.deliver(approval({ value: { action: { ...value.action, data } } }));
     expect(heard).toMatchObject([{ kind: 'action', thread: { ref: `channel:${PLACE}` } }]);
