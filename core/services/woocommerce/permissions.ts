@@ -64,7 +64,7 @@ export const permissions: readonly Permission[] = [
     id: 'check_key',
     words: 'Check the key with two requests',
     reason: 'So that you know that it works, and may do what was approved and no more.',
-    detail: 'GET products, and a POST to nowhere',
+    detail: 'reads products, changes nothing',
     risk: 'reads',
     isRequired: true,
     isDefault: true,
