@@ -63,7 +63,7 @@ function changed(lines: readonly string[], at: number, change: (line: string) =>
   return lines.map((line, index) => (index === at ? change(line) : line)).join('\n');
 }
 
-describe('87 a trail, checked by the page itself', () => {
+describe('a trail, checked by the page itself', () => {
   test('is intact before anything is signed', async () => {
     const verdict = await checkTrail((await exported()).join('\n'));
     expect(verdict).toMatchObject({ isIntact: true });

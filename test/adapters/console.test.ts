@@ -388,7 +388,7 @@ describe('84 who sees what', () => {
   });
 });
 
-describe('85 what is pressed', () => {
+describe('what is pressed', () => {
   test('Approve countersigns the plan that was shown, collected in the console with the browser that gave it', async () => {
     const operation = await requestOperation(core, shop);
     const visitor = await own.signIn(shop.approver);
@@ -469,7 +469,7 @@ describe('85 what is pressed', () => {
   });
 });
 
-describe('86 what pages say', () => {
+describe('what pages say', () => {
   test('words of people and sites are escaped wherever they stand', async () => {
     const evil = await newcomer('<img src=x onerror=alert(1)>');
     await requestOperation(core, shop, { requester: evil });
