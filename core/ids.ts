@@ -11,7 +11,8 @@ export type MemberId = Branded<'member'>;
 export type OperationId = Branded<'operation'>;
 
 const ALPHABET = '23456789abcdefghjkmnpqrstuvwxyz'; // without 0 o 1 l i, which people misread aloud and in print
-const OPERATION_ID = /^op-[0-9a-z]{8}$/;
+/** What an operation's id looks like. */
+export const OPERATION_ID = /^op-[0-9a-z]{8}$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Mints an operation id: 31^8, about 8.5e11 values; the database refuses the rare collision and the caller draws again. */

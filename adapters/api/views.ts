@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ConsentRecord } from '../../core/consent/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import { OPERATION_ID } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planSchema } from '../../core/operations/plan.ts';
 import { operationResult } from '../../core/operations/result.ts';
@@ -35,7 +36,6 @@ export const words = (most: number) =>
     .regex(/^[^\u0000-\u001f\u007f]+$/)
     .refine((text) => text.isWellFormed());
 
-const OPERATION_ID = /^op-[0-9a-z]{8}$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export const operationId = z.string().regex(OPERATION_ID).describe('Such as op-7k3f9q2m.');
 export const operationParams = z.strictObject({ id: operationId });

@@ -4,7 +4,7 @@ import type { Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/entry.ts';
 import type { Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
-import type { Page } from './listing.ts';
+import type { Page } from '../page.ts';
 
 export interface EntryFilter {
   readonly operationId?: OperationId | undefined;
@@ -48,5 +48,5 @@ export async function listEntries(
   const items: AuditEntry[] = [];
   for (const row of rows) items.push(await audit.read(tx, customerId, row)); // one transaction is one connection
   const last = shown.at(-1);
-  return { items, next: found.length > limit && last !== undefined ? String(last) : undefined };
+  return found.length > limit && last !== undefined ? { items, next: String(last) } : { items };
 }

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
-import { type CustomerId, parseOperationId } from '../ids.ts';
+import { type CustomerId, OPERATION_ID } from '../ids.ts';
 import { machineMsAt, readExecution } from '../operations/execution.ts';
 import { isEnd, type OperationState, parseState, STATES } from '../operations/states.ts';
+import { type Page, pageOf, readCursor } from '../page.ts';
 
 /** One line of the list of operations: what a look at it tells, read without anything sealed. */
 export interface OperationLine {
@@ -27,12 +28,6 @@ export interface OperationFilter {
   readonly service?: string | undefined;
   /** In the id, the target or the requester's name; capitals don't matter. */
   readonly text?: string | undefined;
-}
-
-/** A page of a list that goes back in time. `next`: where the following page begins, as a text for an address. */
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly next: string | undefined;
 }
 
 export const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
@@ -66,7 +61,8 @@ export async function listOperations(
   { state, service, text }: OperationFilter,
   { after, limit }: { readonly after?: string | undefined; readonly limit: number },
 ): Promise<Page<OperationLine>> {
-  const cursor = after === undefined ? undefined : readCursor(after);
+  // What somebody made up is no cursor: the list then begins at its beginning.
+  const cursor = after === undefined ? undefined : readCursor(after, OPERATION_ID);
   const states = state === 'open' ? OPEN_STATES : state === undefined ? undefined : [state];
   const like = text === undefined || text.trim() === '' ? undefined : `%${escapeLike(text.trim())}%`;
   const where = [
@@ -86,12 +82,12 @@ export async function listOperations(
       WHERE ${Prisma.join(where, ' AND ')}
       ORDER BY o.created_at DESC, o.id DESC LIMIT ${limit + 1}`,
   );
-  const items = rows.slice(0, limit).map(({ status, execution, now, ...row }): OperationLine => {
+  const page = pageOf(rows, { limit }, ({ createdAt: at, id }) => ({ at, id }));
+  const items = page.items.map(({ status, execution, now, ...row }): OperationLine => {
     const ms = machineMsAt(readExecution(execution), now);
     return { ...row, state: parseState(status), durationMs: ms === 0 ? undefined : ms };
   });
-  const last = items.at(-1);
-  return { items, next: rows.length > limit && last ? cursorText(last.createdAt, last.id) : undefined };
+  return { ...page, items };
 }
 
 const counted = z.tuple([z.object({ open: z.int(), waiting: z.int() })]);
@@ -136,17 +132,6 @@ async function holding(tx: Transaction, customerId: CustomerId, like: string): P
 }
 
 const idRows = z.array(z.object({ id: z.string() }));
-
-function cursorText(at: Date, id: string): string {
-  return `${at.getTime()}.${id}`;
-}
-
-/** What somebody made up is no cursor: the list then begins at its beginning. */
-function readCursor(text: string): { readonly at: Date; readonly id: string } | undefined {
-  const [, ms, name = ''] = /^(\d{1,15})\.(op-[0-9a-z]{8})$/.exec(text) ?? [];
-  const id = parseOperationId(name);
-  return ms === undefined || id === undefined ? undefined : { at: new Date(Number(ms)), id };
-}
 
 function escapeLike(text: string): string {
   return text.replace(/[\\%_]/g, (character) => `\\${character}`);
