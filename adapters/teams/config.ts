@@ -43,6 +43,7 @@ export const COMMANDS = [
   { title: 'link', description: 'Another link to the one-time page of your request' },
   { title: 'stop', description: 'Stop a request: stop op-…, or stop all (admins)' },
   { title: 'audit', description: 'What was done, by whom, and whether the record is intact: audit op-… (admins)' },
+  { title: 'console', description: 'Your link to the console: operations, approvals and their records' },
   { title: 'settings', description: 'Who may approve, and what I may do (admins)' },
   { title: 'accounts', description: 'Which accounts are one person’s (admins)' },
   { title: 'help', description: 'What I can do' },

@@ -19,17 +19,32 @@ export const teamsPackageCommand: Command = {
     const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined);
     const { url, appId } = { url: text('url'), appId: text('app-id') ?? env('TEAMS_APP_ID') };
     const [privacyUrl, termsUrl] = [text('privacy'), text('terms')];
-    if (![url, privacyUrl ?? url, termsUrl ?? url].every(isHttps) || url === undefined) {
+    if (url === undefined) {
+      complain('Say where Teams reaches this installation: --url https://countersign.example.com');
+      return 2;
+    }
+    if (![url, privacyUrl ?? url, termsUrl ?? url].every(isHttps)) {
       complain('Teams takes https addresses only: --url https://countersign.example.com');
       return 2;
     }
-    if (appId === undefined || !GUID.test(appId)) {
+    if (appId === undefined) {
       complain('Say which Azure Bot it is for: set TEAMS_APP_ID, or --app-id, to its Microsoft App ID.');
+      return 2;
+    }
+    if (!GUID.test(appId)) {
+      complain(
+        `“${appId}” is no Microsoft App ID, which looks like 00000000-1111-2222-3333-444444444444. No package was made.`,
+      );
       return 2;
     }
     const file = text('out') ?? FILE;
     const pages = { ...(privacyUrl ? { privacyUrl } : {}), ...(termsUrl ? { termsUrl } : {}) };
-    writeFileSync(file, teamsPackage({ appId, url: new URL(url).origin, ...pages }));
+    try {
+      writeFileSync(file, teamsPackage({ appId, url: new URL(url).origin, ...pages }));
+    } catch (error) {
+      complain(`${file} could not be written: ${error instanceof Error ? error.message : String(error)}`);
+      return 1;
+    }
     say(`${file} is made. Upload it in Teams: Apps, Manage your apps, Upload an app.`);
     return 0;
   },

@@ -47,8 +47,8 @@ export interface StepRun {
   resumeEffect?(): Promise<void>;
   /** Vault, end of the intent and step record in one transaction, before anything else is done with the result. */
   keep(found: Readonly<Record<string, Secret>>): Promise<void>;
-  /** What a person entered as the result, in its format; `undefined`: it is not there, or in another one. */
-  entered?(): Promise<Readonly<Record<string, Secret>> | undefined>;
+  /** What a person entered as the result, in its format; `undefined`: it is not there, or in another one. `known`: it is stored already. */
+  entered?(): Promise<Readonly<Record<string, Secret>> | 'known' | undefined>;
   /** Proves that the kept credential works; or this one, before it is kept. */
   verify(credential?: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
   /** The stored key that the operation is about; absent where it makes the first one. */

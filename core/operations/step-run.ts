@@ -144,7 +144,16 @@ export function stepRun(
       learnFields(fields ?? {});
       const formats = Object.entries(operation.type.result);
       const isWhole = fields && formats.every(([name, { matches }]) => matches.test(fields[name]?.reveal() ?? ''));
-      return isWhole ? fields : undefined;
+      if (!isWhole) return undefined;
+      // Under another name it would be told to be revoked, as the one that it takes the place of.
+      const { service, type, plan } = operation;
+      const stored = await deps.vault.open(
+        { service: service.id, target: plan.base, type: type.credentialType, ...reader, why },
+        asSecrets,
+      );
+      learnFields(stored ?? {});
+      const isKnown = formats.every(([name]) => stored?.[name]?.reveal() === fields[name]?.reveal());
+      return isKnown ? 'known' : fields;
     },
     async verify(candidate) {
       const { service, type, plan } = operation;

@@ -170,6 +170,24 @@ describe('90 a key that was entered', () => {
     expect(await look(core, first)).toMatchObject({ result: { data: { replacedBy: operation.id } } });
   });
 
+  test('that is stored already stays as it was: nobody is told to end the key that is in use', async () => {
+    const key = made('only');
+    const first = await queuedOperation(core, shop, asked(), { restricted_key: key.value });
+    await run(first);
+    const rotation = stripe.operationTypes.credential_rotation;
+    for (const changes of [{}, { type: rotation, permissions: defaultPermissions(rotation) }]) {
+      const again = await queuedOperation(core, shop, { ...asked(), ...changes }, { restricted_key: key.value });
+      await run(again);
+      const after = await look(core, again);
+      expect(after).toMatchObject({ state: 'failed', isKeyStored: false, intent: null });
+      expect(after.errorMessage).toContain('is the key that is in the vault already. It stays there as it was');
+      expect(await enteredRows(again)).toEqual([]);
+    }
+    expect(await look(core, first)).toMatchObject({ isKeyStored: true });
+    expect((await look(core, first)).result?.data.replacedBy).toBeUndefined();
+    expect((await stored())?.restricted_key?.reveal()).toBe(key.value);
+  });
+
   test.each([
     { what: 'more power than was approved', more: ['rak_payout_write'], words: 'more than was approved' },
     { what: 'an end', more: [], expired: true, words: 'has expired' },

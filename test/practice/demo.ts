@@ -161,7 +161,7 @@ async function main(): Promise<number> {
 }
 
 function welcome({ chatUrl, shop, app }: Demo, readyAfter: string): string {
-  const { teams } = app.urls;
+  const { teams, http } = app.urls;
   const client =
     teams === undefined
       ? ''
@@ -172,6 +172,7 @@ function welcome({ chatUrl, shop, app }: Demo, readyAfter: string): string {
 Countersign is ready (${readyAfter} s). Everything runs on this computer.
 
   Chat            ${chatUrl}
+  API, console    ${http}   (write “console” in the chat for your link)
   Practice shop   ${shop.origin}/wp-admin/   (a simulation)
                   user ${shop.username}   password ${shop.password}${shop.oneTimeCode ? `   one-time code ${shop.oneTimeCode}` : ''}
 ${client}

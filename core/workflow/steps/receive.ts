@@ -20,6 +20,11 @@ export function describe(): string {
 export async function run(_: Step, stage: Stage): Promise<Ending> {
   await stage.during(() => stage.run.guard());
   const entered = await stage.during(async () => stage.run.entered?.());
+  if (entered === 'known')
+    return failed(
+      'format_mismatch',
+      'What was entered is the key that is in the vault already. It stays there as it was, and nothing else was kept.',
+    );
   if (entered === undefined)
     return failed('format_mismatch', 'What was entered is not what was asked for. Nothing was kept.');
   const verified = await tryVerify(stage, PAUSES_MS, entered);
