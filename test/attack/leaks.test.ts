@@ -428,9 +428,10 @@ describe('66 in the queue', () => {
 
 describe('66 each encoding', () => {
   test.each(WRITTEN)('is taken out: $name', ({ text, length }) => {
-    const redacted = clean(`before ${text} after`);
+    // No canary goes on with a z behind its first eight characters: white space does not count, and more would be taken out.
+    const redacted = clean(`before ${text} zone`);
     expect(leftOver(text, redacted, length)).toBeUndefined();
-    expect(redacted).toMatch(/^before .*\[secret\].* after$/s);
+    expect(redacted).toMatch(/^before .*\[secret\].* zone$/s);
   });
 
   test('would be found: this very search finds each of them where nothing is taken out', () => {
