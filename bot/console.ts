@@ -9,14 +9,10 @@ import { decidersOf } from './consent-messages.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
-
-/** A platform takes so many questions a minute: what it said of somebody holds for as long. */
-const STANDING_MS = 60_000;
-const MOST_KNOWN = 10_000;
+import { createStanding } from './standing.ts';
 
 /** The console's way into the conversation: a press there is an action in the operation's own thread, with its rules and records. */
 export function createConsoleDesk(context: Context, redact: Redact): ConsoleDesk {
-  const known = new Map<string, { readonly at: number; readonly standing: 'member' | 'gone' }>();
   return {
     async question(operation) {
       const people = await context.database.withCustomer(operation.customerId, (tx) =>
@@ -42,20 +38,7 @@ export function createConsoleDesk(context: Context, redact: Redact): ConsoleDesk
       const problems = answer && 'fieldErrors' in answer ? Object.values(answer.fieldErrors) : [];
       return redactAll([...heard, ...problems.map((words) => note(words, 'warning'))], redact);
     },
-    async standing(person) {
-      const name = JSON.stringify([person.platform, person.workspaceId, person.userId]);
-      const before = known.get(name);
-      if (before && performance.now() - before.at < STANDING_MS) return before.standing;
-      try {
-        const { kind } = await context.chat(person.platform).standing(person);
-        const standing = kind === 'member' ? 'member' : 'gone';
-        if (known.size >= MOST_KNOWN) known.clear();
-        known.set(name, { at: performance.now(), standing });
-        return standing;
-      } catch {
-        return 'away';
-      }
-    },
+    standing: createStanding(context),
   };
 }
 

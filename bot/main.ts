@@ -60,6 +60,7 @@ import { countedChats, liveStream, metricsRoutes, programMetrics, startWebhooks 
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
+import { createCallerStanding } from './standing.ts';
 import { cardOnRecord, createTeamsReferences, signInToken, startTeams } from './teams.ts';
 import { createDatabaseWatch } from './watch.ts';
 
@@ -244,7 +245,7 @@ async function wire(
     consoleRoutes({ ...consoleParts(context, foundation), guesses, sourceOf }),
     pictures,
     apiRoutes(
-      { ...foundation, guesses, publicUrl: context.publicUrl },
+      { ...foundation, guesses, publicUrl: context.publicUrl, standing: createCallerStanding(context) },
       allRoutes({ ...context, redact, desk: createApiDesk(context, pictureUrl) }),
     ),
   ];

@@ -11,6 +11,8 @@ export interface AdmissionDeps {
   readonly apiTokens: ApiTokens;
   /** Counts wrong tokens; absent: nobody does. */
   readonly guesses?: Guesses;
+  /** What the chat platform says now of the token's member. Absent: nobody is asked. */
+  standing?(caller: ApiCaller): Promise<'member' | 'gone' | 'away'>;
 }
 
 const CHALLENGE = 'Bearer realm="countersign"'; // RFC 6750, section 3
@@ -27,11 +29,13 @@ export interface Admitted {
 
 /** Who calls, by the token alone, if they may use this route now; otherwise it has been answered. */
 export async function admit(
-  { apiTokens, guesses }: AdmissionDeps,
-  { scope, limit = 'other' }: ApiRoute,
+  deps: AdmissionDeps,
+  route: ApiRoute,
   request: Request,
   response: Response,
 ): Promise<Admitted | undefined> {
+  const { apiTokens, guesses } = deps;
+  const { scope, limit = 'other' } = route;
   const header = request.get('authorization');
   if (header === undefined) {
     response.set('WWW-Authenticate', CHALLENGE);
@@ -64,10 +68,29 @@ export async function admit(
   }
   // The database makes no token with such a scope and without a member: this is for whoever could change a row.
   if (caller.scopes.includes(scope) && (caller.memberId || !SCOPES_OF_MEMBERS.includes(scope)))
-    return { caller, token: given.data };
+    return (await isThere(deps, route, caller, response)) ? { caller, token: given.data } : undefined;
   response.set('WWW-Authenticate', `${CHALLENGE}, error="insufficient_scope", scope="${scope}"`);
   sendProblem(response, { status: 403, code: 'scope_missing', detail: `This token lacks the scope ${scope}.` });
   return undefined;
+}
+
+/** Whoever has left the workspace does nothing there any more, in the chat nor by a token that was made for them before. */
+async function isThere(
+  { standing }: AdmissionDeps,
+  { scope, isUnasked }: ApiRoute,
+  caller: ApiCaller,
+  response: Response,
+): Promise<boolean> {
+  if (isUnasked || !SCOPES_OF_MEMBERS.includes(scope)) return true;
+  const found = (await standing?.(caller)) ?? 'member';
+  if (found === 'gone') {
+    const detail = 'The chat platform knows the member of this token no more, or as a guest. Nothing was changed.';
+    sendProblem(response, { status: 403, code: 'not_allowed', detail });
+  } else if (found === 'away') {
+    const detail = 'The chat platform did not say whether the member of this token is there still. Please try again.';
+    sendProblem(response, { status: 503, code: 'unavailable', detail });
+  }
+  return found === 'member';
 }
 
 /** draft-ietf-httpapi-ratelimit-headers-10: what the policy is, and what is left of it. */

@@ -75,7 +75,7 @@ export function consentRoutes(deps: RouteDeps): readonly ApiRoute[] {
       },
     }),
     route({
-      ...{ method: 'post', path: '/consent', id: 'decideConsent', scope: 'consent:decide' },
+      ...{ method: 'post', path: '/consent', id: 'decideConsent', scope: 'consent:decide', isUnasked: true },
       summary: 'Countersigns exactly one plan, denies it, or takes consent back.',
       description:
         'The token’s member decides. Who may is judged now, by the rules of the chat: nobody approves what they asked for themselves, unless an admin lets them work alone. It is on record as collected by `api`.',

@@ -32,6 +32,7 @@ export function operationControls(deps: RouteDeps): readonly ApiRoute[] {
         scope: 'operations:write',
         summary,
       },
+      ...(verb === 'resume' ? {} : { isUnasked: true as const }),
       params: operationParams,
       answers: {
         [verb === 'cancel' ? 200 : 202]: { description: 'What became of it.', schema: changed },

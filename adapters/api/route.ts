@@ -34,6 +34,11 @@ export interface ApiRoute<Params = unknown, Query = unknown, Body = unknown> {
   /** The name of the operation in the OpenAPI document. */
   readonly id: string;
   readonly scope: Scope;
+  /**
+   * Whether the chat platform knows the token's member still is not asked before: for what stops work, which goes also while it
+   * does not answer, and for decisions, of which the core asks by itself.
+   */
+  readonly isUnasked?: true;
   /** Which of a token's limits it draws from; absent: `other`. */
   readonly limit?: keyof typeof TOKEN_LIMITS;
   readonly summary: string;

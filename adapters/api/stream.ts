@@ -187,7 +187,10 @@ function readAddress({ url = '', headers }: IncomingMessage): StreamAsked | Stre
   return { ...(cursor === null ? {} : { cursor }), ...(operationId ? { operationId } : {}) };
 }
 
-/** As problem details, before there is a WebSocket. */
+/**
+ * As problem details, before there is a WebSocket. The server has let go of this connection, with all of its time limits: unless
+ * it ends here, whoever never closes their half would hold it for good, without a token, and `stop` would wait for them.
+ */
 function refuse(socket: Duplex, { status, headers = {}, ...problem }: StreamRefusal): void {
   const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, ...problem });
   const lines = {
@@ -196,5 +199,7 @@ function refuse(socket: Duplex, { status, headers = {}, ...problem }: StreamRefu
     ...headers,
   };
   const head = Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`);
+  const late = setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+  socket.once('close', () => clearTimeout(late));
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
 }

@@ -198,9 +198,12 @@ function isOurForm(deps: ConsoleDeps, call: Call, request: Request, response: Re
   return false;
 }
 
+/** What is no text, or holds what no text in the database does, was not sent by a page of ours. */
 function texts(values: unknown): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(values ?? {}).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+    Object.entries(values ?? {}).flatMap(([name, value]) =>
+      typeof value === 'string' && !value.includes('\0') ? [[name, value]] : [],
+    ),
   );
 }
 

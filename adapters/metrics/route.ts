@@ -30,9 +30,12 @@ export function metricsRoute({ token, contentType, scrape }: MetricsRouteDeps): 
 /** What a proxy adds: its requests come from this computer, too, and are somebody else's. */
 const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
 
+/** Under another name a page of somebody else's may ask, in a browser of this computer (DNS rebinding), or a proxy that adds nothing. */
+const OWN_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const isLoopback = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(socket.remoteAddress ?? '');
-  return isLoopback && FORWARDED.every((name) => headers[name] === undefined);
+  return isLoopback && OWN_NAME.test(headers.host ?? '') && FORWARDED.every((name) => headers[name] === undefined);
 }
 
 /** Compared by hashes of one length, so that the time says nothing. */

@@ -121,12 +121,19 @@ async function deliver(deps: DeliveryDeps, job: WebhookJob): Promise<void> {
   throw new CountersignError('network', `A webhook answered with ${status}.`, { isRetryable: true });
 }
 
-/** `undefined`: the webhook was removed meanwhile, or the entry is no longer kept. */
+/**
+ * `undefined`: the webhook was removed meanwhile, the entry is no longer kept, or it is no event of that type for this webhook:
+ * what lies in the queue's tables is nobody's word, and what is signed with the customer's secret is the trail's.
+ */
 async function prepare(tx: Transaction, { webhooks, audit }: DeliveryDeps, job: WebhookJob) {
   const { customerId, webhookId, seq, type } = job;
   const webhook = await webhooks.open(tx, customerId, webhookId);
   const row = await tx.auditEntry.findUnique({ where: { customerId_seq: { customerId, seq } } });
-  if (!webhook || !row) return undefined;
+  if (!webhook) return undefined;
+  if (!row || !typesOfRow(row).includes(type) || !isWanted(type, webhook.kinds)) {
+    webhook.key.fill(0);
+    return undefined;
+  }
   const entry = await audit.read(tx, customerId, { ...row, payload: null }); // its words are for nobody outside
   const select = { service: true, operation: true, status: true };
   const operation = row.operationId

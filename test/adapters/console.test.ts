@@ -497,6 +497,15 @@ describe('what pages say', () => {
     expect((await visitor.get('/console/operations?service=stripe')).text).toContain('Nothing fits');
   });
 
+  test('what no database takes as words or as a day is left out of what is asked', async () => {
+    const admin = await own.signIn(shop.admin);
+    for (const path of ['operations?text=a%00b', 'audit?from=0000-01-01&to=1969-12-31', 'audit?kind=%00'])
+      expect((await admin.get(`/console/${path}`)).status, path).toBe(200);
+    expect((await admin.post('/console/queue/redrive', { job: '\0' })).text).toContain('no such dead job');
+    const trail = await admin.post('/console/audit/export', { from: '0000-01-01', format: 'csv' });
+    expect([trail.status, trail.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/csv')]);
+  });
+
   test('the trail is found by operation, person and kind, and is taken away as it is by the chat', async () => {
     const operation = await grantedOperation(core, shop);
     const visitor = await own.signIn(shop.admin);

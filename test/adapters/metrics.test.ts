@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, get, type Server } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
@@ -100,6 +100,29 @@ describe('/metrics', () => {
       expect([(await ask(from(open))).status, (await ask(from(guarded))).status]).toEqual([404, 401]);
       expect((await ask(from(guarded), bearer(TOKEN))).status).toBe(200);
     }
+  });
+
+  test('answers no page of a browser on this computer under a name that somebody pointed here', async () => {
+    const { port, pathname } = new URL(await serve());
+    const under = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = get(
+          { host: '127.0.0.1', port, path: pathname, headers: { host: `${host}:${port}` } },
+          (answer) => {
+            answer.resume();
+            resolve(answer.statusCode);
+          },
+        );
+        asked.on('error', reject);
+      });
+    for (const host of ['localhost', '127.0.0.1', '[::1]']) expect([host, await under(host)]).toEqual([host, 200]);
+    for (const host of [
+      'evil.example.com',
+      'localhost.evil.example.com',
+      '127.0.0.1.evil.example.com',
+      'countersign.example.com',
+    ])
+      expect([host, await under(host)]).toEqual([host, 404]);
   });
 
   test('says how the queue and open operations stand, in numbers of all customers, and only while the database answers', async () => {

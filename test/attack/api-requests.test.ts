@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SCOPES } from '../../core/customers/api-tokens.ts';
 import { newUuid } from '../../core/ids.ts';
+import type { Standing } from '../../core/ports/chat.ts';
 import { openApi, type TestApi, tokenFor } from '../support/api.ts';
 import {
   asCustomer,
@@ -16,6 +17,7 @@ import {
   vouchByHand,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat } from '../support/recording-chat.ts';
 import { databaseSinks, recordingLog } from '../support/sinks.ts';
 import { sweep } from '../support/sweep.ts';
 
@@ -148,5 +150,36 @@ describe('131 what a member may not in chat', () => {
       [[own.id, granted.id]],
     );
     expect(states.map(({ status }) => status)).toEqual(['awaiting_consent', 'awaiting_credentials']);
+  });
+
+  test('whoever has left the workspace does nothing by a token either, but for what stops work', async () => {
+    let says = async (): Promise<Standing> => ({ kind: 'member', isInGroup: false });
+    const theirs = await openApi(core, { chat: { ...createRecordingChat(), standing: () => says() } });
+    try {
+      const leavers = await installShop(core);
+      const operation = await requestOperation(core, leavers);
+      // Nobody was asked about this one before, whose answer holds for a minute.
+      const { token } = await tokenFor(core, leavers.customerId, SCOPES, leavers.approver);
+      const key = { service: 'stripe', type: 'api_key', fields: { value: 'sk_test_ofsomebodyelse' } };
+      const asks = async () => [
+        (await theirs.post('/initiate', token, WOOCOMMERCE)).status,
+        (await theirs.post('/credentials', token, key)).status,
+        (await theirs.delete(`/credentials/${newUuid()}`, token)).status,
+        (await theirs.post(`/operations/${operation.id}/retry`, token)).status,
+        (await theirs.post(`/operations/${operation.id}/resume`, token)).status,
+      ];
+      const before = await operations(leavers.customerId);
+      says = async () => {
+        throw new Error('the platform is away');
+      };
+      expect(await asks()).toEqual([503, 503, 503, 503, 503]);
+      says = async () => ({ kind: 'unknown' });
+      expect(await asks()).toEqual([403, 403, 403, 403, 403]);
+      expect(await operations(leavers.customerId)).toBe(before);
+      expect(await core.vault.list(leavers.customerId)).toEqual([]);
+      expect((await theirs.post(`/operations/${operation.id}/cancel`, token)).status).toBe(200);
+    } finally {
+      await theirs.close();
+    }
   });
 });

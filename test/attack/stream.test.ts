@@ -1,4 +1,5 @@
 // The live stream, asked by whoever has no right to it, or has it no more.
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { fromOwnPages, type StreamAuthenticator } from '../../adapters/api/stream-caller.ts';
 import { CLOSED } from '../../adapters/api/stream-client.ts';
@@ -128,6 +129,25 @@ describe('78 the live stream', () => {
       'http://countersign.example.com',
     ])
       await expect(from(origin).begun).rejects.toThrow('HTTP 401');
+  });
+
+  test('78 holds no connection of whoever was refused, though they never let go of theirs', async () => {
+    const stream = await open();
+    const { hostname: host, port, pathname } = new URL(stream.url);
+    const asking = [
+      ...[`GET ${pathname} HTTP/1.1`, `Host: ${host}`, 'Connection: Upgrade', 'Upgrade: websocket'],
+      ...['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', ''],
+    ].join('\r\n');
+    const heard = Array.from({ length: 5 }, () => {
+      // Whoever says nothing more and does not hang up either: half of the connection is open still.
+      const socket: Socket = connect({ host, port: Number(port), allowHalfOpen: true });
+      const words: string[] = [];
+      socket.setEncoding('utf8').on('data', (text: string) => words.push(text));
+      socket.on('error', () => {}).write(asking);
+      return words;
+    });
+    await vi.waitUntil(() => heard.every((words) => words.join('').includes('"token_missing"')), PATIENCE);
+    await vi.waitUntil(async () => (await stream.connections()) === 0, { timeout: 5_000, interval: 10 });
   });
 
   test(

@@ -1,9 +1,11 @@
 // Webhooks, tried by whoever got SQL into the program's connection: where a customer's events go is the program's own word.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '../../core/ids.ts';
+import { createDelivery } from '../../core/webhooks/delivery.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';
-import { asCustomer, type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { asCustomer, type Core, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -53,5 +55,30 @@ describe('79 a webhook', () => {
       ),
     ).rejects.toMatchObject({ code: '42501' });
     expect(await createWebhooks(core).list(customerId)).toEqual([]);
+  });
+
+  test('79 signs nothing that the trail does not say, whatever lies in the queue’s tables', async () => {
+    const { customerId } = shop;
+    const webhooks = createWebhooks(core);
+    const added = await webhooks.add(customerId, { url: 'https://hooks.example.com/', kinds: ['operation'] });
+    const webhookId = added.kind === 'added' ? added.webhook.id : '';
+    const sent: string[] = [];
+    const http = {
+      async request({ body = '' }: { readonly body?: string }) {
+        sent.push(body);
+        return { status: 204, headers: {}, body: '' };
+      },
+    };
+    const delivery = createDelivery({ ...core, webhooks, http, log: silentLog });
+    const operation = await requestOperation(core, shop);
+    const entry = await core.database.withCustomer(customerId, (tx) =>
+      tx.auditEntry.findFirstOrThrow({ where: { customerId, operationId: operation.id, kind: 'operation.requested' } }),
+    );
+    // A row of the queue is nobody's word: these are of the shape that it takes.
+    for (const type of ['operation.completed', 'operation.denied', 'connection.ready', 'credential.deleted'])
+      await delivery.deliver({ customerId, webhookId, seq: entry.seq, type });
+    expect(sent).toEqual([]);
+    await delivery.deliver({ customerId, webhookId, seq: entry.seq, type: 'operation.requested' });
+    expect(sent.map((body) => JSON.parse(body).type)).toEqual(['operation.requested']);
   });
 });

@@ -6,6 +6,7 @@ import { createEgress } from '../../adapters/browser/index.ts';
 import { createApiDesk } from '../../bot/api.ts';
 import type { Context } from '../../bot/context.ts';
 import { createProgress } from '../../bot/progress.ts';
+import { createCallerStanding } from '../../bot/standing.ts';
 import type { Scope } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
@@ -66,7 +67,7 @@ export async function openApi(
     chat: () => chat,
   };
   const routes = allRoutes({ ...context, redact: (text) => text, desk: createApiDesk(context, pictureUrl) });
-  const deps = { ...core, publicUrl: () => publicUrl, log };
+  const deps = { ...core, publicUrl: () => publicUrl, log, standing: createCallerStanding(context) };
   const server = createApiServer({
     ...{ port: 0, isLocal: true, routes: [apiRoutes(deps, routes)], log, isReady: async () => true },
   });

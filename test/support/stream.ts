@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { createStream, type LiveStream, STREAM_PATH, type StreamLimits } from '../../adapters/api/stream.ts';
@@ -18,6 +19,8 @@ export interface TestStream {
   readonly url: string;
   readonly stream: LiveStream;
   connect(options?: Asking): StreamReader;
+  /** How many the server holds, of whatever kind. */
+  connections(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -81,6 +84,7 @@ export async function openStream(
   return {
     ...{ url, stream },
     connect: (asking) => connectTo(url, asking),
+    connections: () => promisify(server.getConnections.bind(server))(),
     async close() {
       await stream.stop();
       server.closeAllConnections();

@@ -84,9 +84,9 @@ function filterIn(given: Readonly<Record<string, string>>): EntryFilter {
   };
 }
 
-/** A day as a field of a form says it, in UTC. */
+/** A day as a field of a form says it, in UTC; PostgreSQL knows no year 0. */
 function dayIn(text: string, clock: string): Date | undefined {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T${clock}Z`) : undefined;
+  const at = /^[1-9]\d{3}-\d\d-\d\d$/.test(text) ? new Date(`${text}T${clock}Z`) : undefined;
   return at === undefined || Number.isNaN(at.getTime()) ? undefined : at;
 }
 
