@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { LinkPurpose } from '../../core/vault/links.ts';
-import { type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
+import { asCustomer, type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
@@ -65,6 +65,18 @@ describe('a one-time link', () => {
     const link = await opened((await issue()).token);
     const spent = await Promise.all(Array.from({ length: 30 }, () => spend(link)));
     expect(spent.filter(Boolean)).toHaveLength(1);
+  });
+
+  test('stays spent, also for whoever speaks SQL in the program’s name', async () => {
+    const link = await opened((await issue()).token);
+    expect(await spend(link)).toBe(true);
+    const unspend = (when: string) =>
+      asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+        client.query(`UPDATE connect_links SET spent_at = ${when} WHERE id = $1`, [link.id]),
+      );
+    for (const when of ['NULL', "app.now() - interval '1 day'"])
+      await expect(unspend(when)).rejects.toThrow('a link is spent once');
+    expect(await spend(link)).toBe(false);
   });
 
   test('opens no more once it is spent', async () => {
