@@ -3,7 +3,6 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
-import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, RichText } from '../../core/ports/chat.ts';
 import type { OperationType, Permission } from '../../core/services/service.ts';
 import { pauseNote } from './pause-words.ts';
@@ -91,7 +90,6 @@ function unencrypted({ plan: { origin } }: Operation): readonly Block[] {
 function replaced(operation: Operation): readonly Block[] {
   const { plan, service } = operation;
   const { replaces, key } = plan;
-  if (isEnd(operation.state)) return []; // what became of it stands in the result
   if (key) return aboutKey(operation, key);
   if (replaces === null) return [];
   const words = `It takes the place of “${replaces}” in the vault. ${capital(sideOf(service))} goes on knowing that one until somebody revokes it there.`;
