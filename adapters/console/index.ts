@@ -110,6 +110,7 @@ async function answer(call: Call, given: Answer, response: Response): Promise<vo
     case 'page':
       return send(response, 200, await inFrame(call, given));
     case 'part':
+      response.set(await countHeaders(call));
       return send(response, 200, given.body.markup);
     case 'go':
       return void response.redirect(303, given.to);
@@ -120,6 +121,12 @@ async function answer(call: Call, given: Answer, response: Response): Promise<vo
     default:
       return given satisfies never;
   }
+}
+
+/** The counts beside the names of pages, for a page that keeps itself as things are. */
+async function countHeaders({ read, customerId, member }: Call): Promise<Record<string, string>> {
+  const { open, waiting } = await read((tx) => countOpen(tx, customerId, member));
+  return { 'Countersign-Open': String(open), 'Countersign-Waiting': String(waiting) };
 }
 
 async function inFrame(call: Call, page: Parameters<typeof wholePage>[1]): Promise<string> {

@@ -469,6 +469,36 @@ describe('what is pressed', () => {
   });
 });
 
+describe('what stays as it is on the server', () => {
+  const source = (page: string) => /data-live="([^"]+)"/.exec(page)?.[1]?.replaceAll('&#38;', '&') ?? '';
+
+  test('the list of operations asks for itself with its filters, and is told the counts', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const page = await visitor.get('/console/operations?state=awaiting_consent&service=woocommerce');
+    expect(source(page.text)).toBe('/console/operations/live?state=awaiting_consent&service=woocommerce');
+    const operation = await requestOperation(core, shop);
+    const open = await visitor.get(source(page.text));
+    expect(open.text).toContain(operation.id);
+    expect(open.text).not.toMatch(/<html|<nav aria-label="Console"/);
+    await visitor.post(`/console/operations/${operation.id}/stop`);
+    const over = await visitor.get(source(page.text));
+    expect(over.text).not.toContain(operation.id);
+    for (const name of ['countersign-open', 'countersign-waiting'])
+      expect(Number(over.headers.get(name))).toBe(Number(open.headers.get(name)) - 1);
+  });
+
+  test('a question is not replaced beneath whoever reads it: its page is told that what waits has changed', async () => {
+    const visitor = await own.signIn(shop.approver);
+    const mark = (text: string) => /data-mark="(\w+)"/.exec(text)?.[1];
+    const page = await visitor.get('/console/approvals');
+    expect(source(page.text)).toBe('/console/approvals/live');
+    const before = await visitor.get('/console/approvals/live');
+    expect([mark(before.text), before.text.length < 200]).toEqual([mark(page.text), true]);
+    await requestOperation(core, shop);
+    expect(mark((await visitor.get('/console/approvals/live')).text)).not.toBe(mark(page.text));
+  });
+});
+
 describe('what pages say', () => {
   test('words of people and sites are escaped wherever they stand', async () => {
     const evil = await newcomer('<img src=x onerror=alert(1)>');

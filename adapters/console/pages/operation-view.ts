@@ -5,7 +5,7 @@ import { machineMsAt } from '../../../core/operations/execution.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { isEnd } from '../../../core/operations/states.ts';
 import { drawCard } from '../cards.ts';
-import { form, tiles } from '../layout.ts';
+import { form, livePart, tiles } from '../layout.ts';
 import { type Call, hasRole } from '../routes.ts';
 import { badge, chip, counted, duration, hashChip, number, place, time } from '../words.ts';
 import type { Seen } from './operation.ts';
@@ -15,7 +15,7 @@ export function operationBody(call: Call, seen: Seen): Html {
   const { id } = seen.operation;
   const step = chosen(call);
   const source = `/console/operations/${id}/live`;
-  return html`<div id="live" data-live="${source}"${step !== undefined && html` data-step="${String(step)}"`}>${operationView(call, seen)}</div><p class="unseen" id="live-words" role="status"></p>`;
+  return livePart(source, operationView(call, seen), { step });
 }
 
 function chosen({ query }: Call): number | undefined {
