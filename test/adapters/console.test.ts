@@ -500,6 +500,38 @@ describe('what stays as it is on the server', () => {
 });
 
 describe('what pages say', () => {
+  test('a step is “now” once at most, only while its operation runs, and one that is never reached does not wait', async () => {
+    const operation = await queuedOperation(core, shop);
+    const visitor = await own.signIn(shop.admin);
+    const change = (statement: string) => sql(testDatabase.adminUrl, `${statement} = $1`, [operation.id]);
+    const words = async () => {
+      const { text } = await visitor.get(`/console/operations/${operation.id}`);
+      const said = [...text.matchAll(/<span class="unseen"> \(([^)]+)\)<\/span>/g)].map(([, word]) => word);
+      return { text, said: said.slice(0, 4) };
+    };
+    await change(`UPDATE operation_steps SET state = CASE WHEN number = 1 THEN 'done' ELSE 'running' END
+      WHERE number <= 3 AND operation_id`);
+    await change(`UPDATE autonomous_operations SET current_step = 3 WHERE id`);
+    const set = (state: string) => change(`UPDATE autonomous_operations SET status = '${state}' WHERE id`);
+    await set('in_progress');
+    expect((await words()).said).toEqual(['done', 'begun, not finished', 'now', 'waiting']);
+    await set('paused');
+    const paused = await words();
+    expect(paused.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'waiting']);
+    expect(paused.text).not.toMatch(/<tr class="running"|>…<\/td>/);
+    const of = /Steps<\/dt><dd>(\d+ of \d+)/.exec(paused.text)?.[1];
+    const list = (await visitor.get(`/console/operations?text=${operation.id}`)).text;
+    expect([of, list]).toEqual([expect.stringMatching(/^1 of/), expect.stringContaining(`>${of}</td>`)]);
+    await set('failed');
+    const failed = await words();
+    expect(failed.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'not done']);
+    expect(failed.text).not.toContain('has not begun');
+    await change(`UPDATE operation_steps SET state = 'waiting' WHERE operation_id`);
+    const untouched = await words();
+    expect(new Set(untouched.said)).toEqual(new Set(['not done']));
+    expect(untouched.text).toContain('This step was not done.');
+  });
+
   test('words of people and sites are escaped wherever they stand', async () => {
     const evil = await newcomer('<img src=x onerror=alert(1)>');
     await requestOperation(core, shop, { requester: evil });
