@@ -402,7 +402,13 @@ describe('what is pressed', () => {
       { plan: operation.planHash },
       { 'user-agent': 'A browser' },
     );
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/console/approvals']);
+    const to = answer.headers.get('location') ?? '';
+    expect([answer.status, to]).toEqual([303, expect.stringMatching(/^\/console\/approvals\?/)]);
+    const told = /<p class="panel" role="status">.*?<\/p>/.exec((await visitor.get(to)).text)?.[0];
+    expect(told).toContain(`Your approval is on record: <a href="/console/operations/${operation.id}">`);
+    for (const forged of [to.replace('did=approve', 'did=deny'), to.replace(/&seal=.*/, '')])
+      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status">');
+    expect((await (await own.signIn(shop.secondApprover)).get(to)).text).not.toContain('Your approval is on record');
     const { grant, state } = await look(core, operation);
     expect(grant).toMatchObject({ collectionMethod: 'console', ipAddress: '127.0.0.1', userAgent: 'A browser' });
     expect([state, grant?.approver.id]).toEqual(['awaiting_credentials', shop.approver.id]);
@@ -415,6 +421,11 @@ describe('what is pressed', () => {
     expect((await visitor.get('/console/approvals')).text).toContain('somebody else has to decide');
     const theirs = await visitor.post(path, { plan: operation.planHash });
     expect(theirs.text).toContain('You asked for this yourself');
+    expect(theirs.text).toContain('<a href="/console/approvals" aria-current="page">');
+    const again = await visitor.get(path);
+    expect([again.status, again.headers.get('location')]).toEqual([303, '/console/approvals']);
+    const stop = await visitor.get(`/console/operations/${operation.id}/stop`);
+    expect(stop.headers.get('location')).toBe(`/console/operations/${operation.id}`);
     const second = await own.signIn(shop.secondApprover);
     expect((await second.post(path, { plan: 'f'.repeat(64) })).text).toContain('earlier version of the plan');
     expect((await look(core, operation)).state).toBe('awaiting_consent');
@@ -443,7 +454,13 @@ describe('what is pressed', () => {
     expect((await look(core, operation)).state).toBe('queued');
     expect((await press('pause', { once })).status).toBe(303);
     expect((await look(core, operation)).state).toBe('queued');
-    expect((await press('stop')).status).toBe(303);
+    const stopped = await press('stop');
+    expect(stopped.status).toBe(303);
+    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('role="status"><span>Stopped: ');
+    const retried = await press('retry');
+    const told = (await visitor.get(retried.headers.get('location') ?? '')).text;
+    const { retriedAs } = await look(core, operation);
+    expect(told).toContain(`<a href="/console/operations/${retriedAs}">A new operation</a>`);
     expect((await look(core, operation)).state).toBe('cancelled');
     expect((await press('stop')).text).toContain('That operation is over already');
   });

@@ -63,7 +63,7 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
     method: 'post',
     path: '/approvals/:id/approve',
     role: 'approver',
-    answer: (call) => press(call, { kind: 'approve', planHash: call.fields.plan ?? '' }, '/console/approvals'),
+    answer: (call) => press(call, { kind: 'approve', planHash: call.fields.plan ?? '' }, 'approvals'),
   },
   {
     method: 'post',
@@ -73,7 +73,7 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
       press(
         call,
         { kind: 'deny', planHash: call.fields.plan ?? '', reason: (call.fields.reason ?? '').slice(0, 2000) },
-        '/console/approvals',
+        'approvals',
       ),
   },
 ];
