@@ -591,6 +591,26 @@ describe('what pages say', () => {
     expect(await kinds(core, operation)).toContain('trail.read');
   });
 
+  test.each(['operation=nonsense', 'person=nobody', 'kind=%3F', 'from=yesterday'])(
+    'a search of the trail for %s finds nothing, and exports nothing',
+    async (asked) => {
+      const visitor = await own.signIn(shop.admin);
+      const { text } = await visitor.get(`/console/audit?${asked}`);
+      expect(text).toContain('Nothing fits');
+      expect(text).not.toContain('Export the trail');
+      if (asked === 'operation=nonsense') expect(text).toContain('value="nonsense"');
+      const fields = Object.fromEntries(new URLSearchParams(asked));
+      expect((await visitor.post('/console/audit/export', { ...fields, format: 'jsonl' })).status).toBe(303);
+    },
+  );
+
+  test('a workflow names what a plan fills in by words', async () => {
+    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
+    const said = [...text.matchAll(/<td class="right">\d+<\/td><td>([^<]*)<\/td>/g)].map(([, intent]) => intent ?? '');
+    expect(said).toContain('Name it as the plan says');
+    expect(said.join('\n')).not.toMatch(/[{}]|“\w+”|\b(?:label|oldLabel|scopeWords|scopes|base|baseHost|\w+_level)\b/);
+  });
+
   test('an empty list says what to do', async () => {
     const visitor = await own.signIn(await newcomer('Emma'));
     expect((await visitor.get('/console/operations')).text).toContain('set up WooCommerce for shop.example.com');
