@@ -517,6 +517,32 @@ describe('what stays as it is on the server', () => {
 });
 
 describe('what pages say', () => {
+  test('a plan made anew because another key was stored is not said to be asked for by whoever pressed', async () => {
+    const base = 'https://anew.example.com';
+    const operation = await requestOperation(core, shop, { origin: base, base });
+    const metadata = { label: 'Countersign op-00000001', operationId: 'op-00000001' };
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', { target: base, value: 'ck_x', metadata });
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}/approve`;
+    expect((await visitor.post(path, { plan: operation.planHash })).text).toContain('Another key was stored');
+    const { text } = await visitor.get(`/console/operations/${operation.id}`);
+    const said = text.slice(text.indexOf('<h2>Countersignatures'));
+    expect(said).toContain('<b>New plan</b>, because what is stored had changed');
+    expect(said).toContain('<b>Asked again</b>, because what is stored had changed');
+    expect(said).not.toMatch(/(?:new plan|Asked)<\/b> by Abel/);
+    expect(said).toContain(`<b>Asked</b> by ${shop.merchant.person.name}`);
+  });
+
+  test('a new plan of whoever chose other permissions is said to be theirs', async () => {
+    const operation = await requestOperation(core, shop);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.choosePermissions(tx, operation, ['read'], shop.merchant),
+    );
+    const { text } = await (await own.signIn(shop.approver)).get(`/console/operations/${operation.id}`);
+    expect(text).toContain(`<b>Replaced by a new plan</b> by ${shop.merchant.person.name}`);
+    expect(text).not.toContain('because what is stored had changed');
+  });
+
   test('a step is “now” once at most, only while its operation runs, and one that is never reached does not wait', async () => {
     const operation = await queuedOperation(core, shop);
     const visitor = await own.signIn(shop.admin);

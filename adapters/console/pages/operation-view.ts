@@ -169,7 +169,7 @@ function noPicture(standing: Standing): string {
 
 function plan({ operation, question }: Seen): Html {
   const { planHash, plan: asked } = operation;
-  return html`<h2>The plan, as it was shown</h2>${drawCard(withoutHead(question), 3)}<dl class="facts"><div><dt>SHA-256</dt><dd><code class="whole">${planHash}</code></dd></div><div><dt>Workflow</dt><dd>${asked.workflowId}, version ${asked.workflowVersion}</dd></div><div><dt>May run until</dt><dd>${time(new Date(asked.runsUntil))}</dd></div></dl>`;
+  return html`<h2>The plan, as it was shown</h2>${drawCard(withoutHead(question), 3)}<dl class="facts"><div><dt>SHA-256</dt><dd><code class="whole">${planHash}</code></dd></div><div><dt>Workflow</dt><dd>${asked.workflowId}, version ${asked.workflowVersion}</dd></div><div><dt>May run until</dt><dd>${time(new Date(asked.runsUntil))}: no countersignature of this plan holds longer, extended or not</dd></div></dl>`;
 }
 
 /** Title and provenance stand above already. */
@@ -206,10 +206,13 @@ function countersignatures({ run, operation }: Seen): Html {
   const rows = run.consent.map(
     (each) => html`<li><span>${consentWords(each)}</span><span class="detail">${time(each.at)}</span></li>`,
   );
-  return html`<h2>Countersignatures</h2>${rows.length > 0 ? html`<ul class="list" role="list">${rows}</ul>` : html`<p class="quiet">Nobody was asked yet.</p>`}${grant?.expiresAt && html`<dl class="facts"><div><dt>Holds until</dt><dd>${time(grant.expiresAt)}</dd></div></dl>`}`;
+  return html`<h2>Countersignatures</h2>${rows.length > 0 ? html`<ul class="list" role="list">${rows}</ul>` : html`<p class="quiet">Nobody was asked yet.</p>`}${grant?.expiresAt && html`<dl class="facts"><div><dt>Holds until</dt><dd>${time(grant.expiresAt)}: nothing is done under it after that, unless it is extended</dd></div></dl>`}`;
 }
 
-function consentWords({ kind, by, method, basis, planHash }: ConsentStep): Html {
+function consentWords({ kind, by, method, basis, planHash, isRenewal }: ConsentStep): Html {
+  // Whoever pressed only brought it to light.
+  if (isRenewal)
+    return html`<b>${kind === 'requested' ? 'Asked again' : 'New plan'}</b>, because what is stored had changed · plan ${hashChip(planHash)}`;
   const what = CONSENT_WORDS[kind] ?? kind;
   return html`<b>${what}</b>${by !== undefined && html` by ${by}`}${method !== undefined && html` ${METHOD_WORDS[method] ?? method}`}${basis !== undefined && html`, as ${basis}`} · plan ${hashChip(planHash)}`;
 }
