@@ -1,5 +1,8 @@
 import { createFeed } from './feed.js';
 
+/** A server that says nothing for so long does not answer. */
+const PATIENCE_MS = 10_000;
+
 /** A form's own number is another one each time, and says nothing new. */
 const ONCE = /name="once" value="[^"]*"/g;
 
@@ -17,6 +20,7 @@ export async function follow(root, words, changed) {
   async function look() {
     const response = await fetch(step ? `${root.dataset.live}?step=${step}` : root.dataset.live, {
       headers: { accept: 'text/html' },
+      signal: AbortSignal.timeout(PATIENCE_MS),
     });
     count(response.headers);
     if (response.status === 401 || response.status === 404) return 'signed out';
