@@ -486,6 +486,32 @@ describe('what is pressed', () => {
   });
 });
 
+describe('what a press began', () => {
+  test('Revoke on Connections leads back there, with a link to the new operation', async () => {
+    const base = 'https://8.8.8.8'; // an address that is never asked: a plan is all that is made here
+    const maker = await grantedOperation(core, shop, { base, origin: base });
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', {
+        target: base,
+        value: { consumer_key: new Secret('ck_of a press'), consumer_secret: new Secret('cs_of a press') },
+        metadata: { operationId: maker.id, label: maker.plan.label, lastFour: '58b0' },
+      }),
+    );
+    const visitor = await own.signIn(shop.admin);
+    const answer = await visitor.post(`/console/operations/${maker.id}/revoke`, { from: 'connections' });
+    expect(answer.status, answer.text).toBe(303);
+    expect(answer.headers.get('location')).toMatch(/^\/console\/connections\?/);
+    const { text } = await visitor.get(answer.headers.get('location') ?? '');
+    const led =
+      /To be revoked: .*<a href="\/console\/operations\/(op-\w{8})">A new operation<\/a>/.exec(text)?.[1] ?? '';
+    const begun = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.get(tx, shop.customerId, led),
+    );
+    expect(begun).toMatchObject({ state: 'awaiting_consent', type: { type: 'credential_revocation' } });
+    expect(text).toContain('waits for a countersignature');
+  });
+});
+
 describe('what stays as it is on the server', () => {
   const source = (page: string) => /data-live="([^"]+)"/.exec(page)?.[1]?.replaceAll('&#38;', '&') ?? '';
 

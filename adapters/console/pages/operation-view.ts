@@ -117,7 +117,7 @@ const STEP_WORDS: { readonly [S in Standing]: string } = {
  * Where a step stands, seen together with its operation: a row says `running` until its end is on record, which never comes where the
  * operation was paused or stopped within it, and comes a moment after the next one began.
  */
-export function standingOf(
+function standingOf(
   { state, steps }: Pick<Operation, 'state'> & { readonly steps: readonly { number: number; state: string }[] },
   step: { readonly number: number; readonly state: string },
 ): Standing {
