@@ -4,6 +4,7 @@ import { CountersignError } from '../../core/errors.ts';
 import { html } from '../../core/markup.ts';
 import { createAssets } from './assets.ts';
 import { plainDocument, wholePage } from './layout.ts';
+import { notice } from './notice.ts';
 import { approvalRoutes } from './pages/approvals.ts';
 import { auditRoutes } from './pages/audit.ts';
 import { connectionRoutes } from './pages/connections.ts';
@@ -46,6 +47,15 @@ export function consoleRoutes(deps: ConsoleDeps): Router {
   pages.get('/', (_request, response) => response.redirect(303, '/console/operations'));
   for (const route of CONSOLE_ROUTES)
     pages[route.method](route.path, (request, response) => serve(deps, assets.path, route, request, response));
+  // The address of something pressed, opened again, leads to the page that it was pressed on.
+  for (const { method, path } of CONSOLE_ROUTES)
+    if (method === 'post')
+      pages.get(path, ({ path: asked }, response) =>
+        response.redirect(
+          303,
+          path.startsWith('/approvals/') ? '/console/approvals' : `/console${asked.replace(/\/[^/]+\/?$/, '')}`,
+        ),
+      );
   pages.post('/sign-out', async (request, response) => {
     const call = await enter(deps, assets.path, { isByItself: true, isUnasked: true }, request, response);
     if (!call || !isOurForm(deps, call, request, response, assets.path)) return;
@@ -110,6 +120,7 @@ async function answer(call: Call, given: Answer, response: Response): Promise<vo
     case 'page':
       return send(response, 200, await inFrame(call, given));
     case 'part':
+      response.set(await countHeaders(call));
       return send(response, 200, given.body.markup);
     case 'go':
       return void response.redirect(303, given.to);
@@ -122,9 +133,16 @@ async function answer(call: Call, given: Answer, response: Response): Promise<vo
   }
 }
 
+/** The counts beside the names of pages, for a page that keeps itself as things are. */
+async function countHeaders({ read, customerId, member }: Call): Promise<Record<string, string>> {
+  const { open, waiting } = await read((tx) => countOpen(tx, customerId, member));
+  return { 'Countersign-Open': String(open), 'Countersign-Waiting': String(waiting) };
+}
+
 async function inFrame(call: Call, page: Parameters<typeof wholePage>[1]): Promise<string> {
   const counts = await call.read((tx) => countOpen(tx, call.customerId, call.member));
-  return wholePage(call, page, counts);
+  const said = await notice(call);
+  return wholePage(call, said ? { ...page, body: html`${said}${page.body}` } : page, counts);
 }
 
 /** The same for what is not there, for what is somebody else's, and for what needs another role. */

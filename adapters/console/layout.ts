@@ -50,11 +50,21 @@ export function wholePage(
 const ROLES = ['admin', 'approver', 'merchant'] as const;
 
 function badgeOf(name: NavName, { open, waiting }: Counts): Html | undefined {
-  const count = name === 'operations' ? open : name === 'approvals' ? waiting : 0;
-  const words = name === 'operations' ? ' open' : ' waiting';
-  return count === 0
-    ? undefined
-    : html`<span class="count">${number(count)}<span class="unseen">${words}</span></span>`;
+  if (name !== 'operations' && name !== 'approvals') return undefined;
+  const [count, words] = name === 'operations' ? [open, 'open'] : [waiting, 'waiting'];
+  return html`<span class="count" data-count="${words}"${count === 0 && html` hidden`}><span>${number(count)}</span><span class="unseen"> ${words}</span></span>`;
+}
+
+/**
+ * A part of a page that its script keeps as it is on the server, asked for at `source`. `tells`: what is said, instead, when it has
+ * changed. Beside it stands the line for whatever there is to say of that.
+ */
+export function livePart(
+  source: string,
+  content: Html,
+  { step, tells }: { readonly step?: number | undefined; readonly tells?: string } = {},
+): Html {
+  return html`<p class="unseen" id="live-words" role="status"></p><div id="live" data-live="${source}"${step !== undefined && html` data-step="${String(step)}"`}${tells !== undefined && html` data-tells="${tells}"`}>${content}</div>`;
 }
 
 /** A page of a heading and some words, for whoever has not signed in. */
@@ -118,7 +128,7 @@ export function older(
   return html`<nav class="pages" aria-label="Pages">${query.after !== undefined && html`<a class="button" href="${link(path, rest)}">Newest</a>`}${next !== undefined && html`<a class="button" href="${link(path, { ...rest, after: next })}">Older</a>`}</nav>`;
 }
 
-function link(path: string, query: Readonly<Record<string, string | undefined>>): string {
+export function link(path: string, query: Readonly<Record<string, string | undefined>>): string {
   const given = Object.entries(query).filter(
     (pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== '',
   );

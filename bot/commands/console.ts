@@ -36,7 +36,7 @@ export async function sendConsoleLink(
 }
 
 function consoleCard(url: string): Card {
-  const words = 'Your link to the console: operations, approvals and their records, live.';
+  const words = 'Your link to the console: operations, live, approvals and their records.';
   return {
     summary: words,
     blocks: [

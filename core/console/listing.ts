@@ -18,7 +18,8 @@ export interface OperationLine {
   readonly createdAt: Date;
   /** Machine time in milliseconds; `undefined`: nothing has run. */
   readonly durationMs: number | undefined;
-  readonly step: number;
+  /** How many of its steps are done. */
+  readonly done: number;
   readonly steps: number;
 }
 
@@ -42,7 +43,7 @@ const lineRows = z.array(
     requester: z.string(),
     createdAt: z.date(),
     execution: z.unknown(),
-    step: z.int(),
+    done: z.int(),
     steps: z.int(),
     now: z.date(),
   }),
@@ -77,7 +78,9 @@ export async function listOperations(
     await tx.$queryRaw`
       SELECT o.id, o.service, o.operation AS type, o.target, o.status, o.created_at AS "createdAt",
         (SELECT m.name FROM members m WHERE m.customer_id = o.customer_id AND m.id = o.user_id) AS requester,
-        o.execution_metadata AS execution, o.current_step AS step, o.total_steps AS steps, app.now() AS now
+        o.execution_metadata AS execution, o.total_steps AS steps,
+        (SELECT count(*)::int FROM operation_steps s
+         WHERE s.customer_id = o.customer_id AND s.operation_id = o.id AND s.state = 'done') AS done, app.now() AS now
       FROM autonomous_operations o
       WHERE ${Prisma.join(where, ' AND ')}
       ORDER BY o.created_at DESC, o.id DESC LIMIT ${limit + 1}`,

@@ -26,6 +26,8 @@ export interface ConsentStep {
   readonly method: string | undefined;
   readonly basis: string | undefined;
   readonly planHash: string;
+  /** The plan was made anew only because another key had been stored: nobody chose, or asked for, anything else. */
+  readonly isRenewal: boolean;
 }
 
 /** Everything about one operation that its page shows beside the operation itself. */
@@ -64,15 +66,65 @@ export async function readRun(tx: Transaction, audit: Pick<Audit, 'read'>, opera
     orderBy: [{ at: 'asc' }, { n: 'asc' }],
     include: { member: { select: { name: true } } },
   });
+  const renewals = events.some(({ kind }) => kind === 'superseded') ? await renewalsOf(tx, audit, operation) : NONE;
   return {
     steps,
     consent: events.map(({ kind, at, member, method, basis, planHash }) => ({
       ...{ kind, at, planHash, by: member?.name, method: method ?? undefined, basis: basis ?? undefined },
+      isRenewal:
+        (kind === 'superseded' && renewals.left.has(planHash)) || (kind === 'requested' && renewals.made.has(planHash)),
     })),
     modelCalls: await tx.modelCall.count({ where: { customerId, operationId } }),
     tokens: steps.reduce(
       (sum, { tokens }) => ({ input: sum.input + (tokens?.input ?? 0), output: sum.output + (tokens?.output ?? 0) }),
       { input: 0, output: 0 },
     ),
+  };
+}
+
+interface Renewals {
+  /** Hashes of the plans that no longer said what is stored. */
+  readonly left: ReadonlySet<string>;
+  /** Hashes of those that took their place. */
+  readonly made: ReadonlySet<string>;
+}
+
+const NONE: Renewals = { left: new Set(), made: new Set() };
+const plans = z.object({
+  plan: z.object({
+    permissions: z.array(z.string()),
+    workflowId: z.string(),
+    asksModel: z.boolean().optional(),
+    replaces: z.string().nullable(),
+    key: z.object({ label: z.string() }).optional(),
+  }),
+});
+
+/** From the plans on record; where their words were erased, none is told. */
+async function renewalsOf(
+  tx: Transaction,
+  audit: Pick<Audit, 'read'>,
+  { customerId, id: operationId }: Operation,
+): Promise<Renewals> {
+  const rows = await tx.auditEntry.findMany({
+    where: { customerId, operationId, kind: 'plan.made' },
+    orderBy: { seq: 'asc' },
+  });
+  const made: { readonly hash: string; readonly chosen: string; readonly stored: string }[] = [];
+  for (const row of rows) {
+    const { payload: words, planHash } = await audit.read(tx, customerId, row); // one transaction is one connection
+    const plan = plans.safeParse(words).data?.plan;
+    if (!plan || planHash === undefined) return NONE;
+    const { permissions, workflowId, asksModel = false, replaces, key } = plan;
+    const chosen = JSON.stringify([permissions, workflowId, asksModel]);
+    made.push({ hash: planHash, chosen, stored: JSON.stringify([replaces, key?.label]) });
+  }
+  const pairs = made.slice(1).flatMap((now, index) => {
+    const before = made[index];
+    return before && before.chosen === now.chosen && before.stored !== now.stored ? [{ before, now }] : [];
+  });
+  return {
+    left: new Set(pairs.map(({ before }) => before.hash)),
+    made: new Set(pairs.map(({ now }) => now.hash)),
   };
 }

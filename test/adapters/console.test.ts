@@ -402,7 +402,13 @@ describe('what is pressed', () => {
       { plan: operation.planHash },
       { 'user-agent': 'A browser' },
     );
-    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/console/approvals']);
+    const to = answer.headers.get('location') ?? '';
+    expect([answer.status, to]).toEqual([303, expect.stringMatching(/^\/console\/approvals\?/)]);
+    const told = /<p class="panel" role="status">.*?<\/p>/.exec((await visitor.get(to)).text)?.[0];
+    expect(told).toContain(`Your approval is on record: <a href="/console/operations/${operation.id}">`);
+    for (const forged of [to.replace('did=approve', 'did=deny'), to.replace(/&seal=.*/, '')])
+      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status">');
+    expect((await (await own.signIn(shop.secondApprover)).get(to)).text).not.toContain('Your approval is on record');
     const { grant, state } = await look(core, operation);
     expect(grant).toMatchObject({ collectionMethod: 'console', ipAddress: '127.0.0.1', userAgent: 'A browser' });
     expect([state, grant?.approver.id]).toEqual(['awaiting_credentials', shop.approver.id]);
@@ -415,6 +421,11 @@ describe('what is pressed', () => {
     expect((await visitor.get('/console/approvals')).text).toContain('somebody else has to decide');
     const theirs = await visitor.post(path, { plan: operation.planHash });
     expect(theirs.text).toContain('You asked for this yourself');
+    expect(theirs.text).toContain('<a href="/console/approvals" aria-current="page">');
+    const again = await visitor.get(path);
+    expect([again.status, again.headers.get('location')]).toEqual([303, '/console/approvals']);
+    const stop = await visitor.get(`/console/operations/${operation.id}/stop`);
+    expect(stop.headers.get('location')).toBe(`/console/operations/${operation.id}`);
     const second = await own.signIn(shop.secondApprover);
     expect((await second.post(path, { plan: 'f'.repeat(64) })).text).toContain('earlier version of the plan');
     expect((await look(core, operation)).state).toBe('awaiting_consent');
@@ -443,7 +454,13 @@ describe('what is pressed', () => {
     expect((await look(core, operation)).state).toBe('queued');
     expect((await press('pause', { once })).status).toBe(303);
     expect((await look(core, operation)).state).toBe('queued');
-    expect((await press('stop')).status).toBe(303);
+    const stopped = await press('stop');
+    expect(stopped.status).toBe(303);
+    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('role="status"><span>Stopped: ');
+    const retried = await press('retry');
+    const told = (await visitor.get(retried.headers.get('location') ?? '')).text;
+    const { retriedAs } = await look(core, operation);
+    expect(told).toContain(`<a href="/console/operations/${retriedAs}">A new operation</a>`);
     expect((await look(core, operation)).state).toBe('cancelled');
     expect((await press('stop')).text).toContain('That operation is over already');
   });
@@ -469,7 +486,121 @@ describe('what is pressed', () => {
   });
 });
 
+describe('what a press began', () => {
+  test('Revoke on Connections leads back there, with a link to the new operation', async () => {
+    const base = 'https://8.8.8.8'; // an address that is never asked: a plan is all that is made here
+    const maker = await grantedOperation(core, shop, { base, origin: base });
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', {
+        target: base,
+        value: { consumer_key: new Secret('ck_of a press'), consumer_secret: new Secret('cs_of a press') },
+        metadata: { operationId: maker.id, label: maker.plan.label, lastFour: '58b0' },
+      }),
+    );
+    const visitor = await own.signIn(shop.admin);
+    const answer = await visitor.post(`/console/operations/${maker.id}/revoke`, { from: 'connections' });
+    expect(answer.status, answer.text).toBe(303);
+    expect(answer.headers.get('location')).toMatch(/^\/console\/connections\?/);
+    const { text } = await visitor.get(answer.headers.get('location') ?? '');
+    const led =
+      /To be revoked: .*<a href="\/console\/operations\/(op-\w{8})">A new operation<\/a>/.exec(text)?.[1] ?? '';
+    const begun = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.get(tx, shop.customerId, led),
+    );
+    expect(begun).toMatchObject({ state: 'awaiting_consent', type: { type: 'credential_revocation' } });
+    expect(text).toContain('waits for a countersignature');
+  });
+});
+
+describe('what stays as it is on the server', () => {
+  const source = (page: string) => /data-live="([^"]+)"/.exec(page)?.[1]?.replaceAll('&#38;', '&') ?? '';
+
+  test('the list of operations asks for itself with its filters, and is told the counts', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const page = await visitor.get('/console/operations?state=awaiting_consent&service=woocommerce');
+    expect(source(page.text)).toBe('/console/operations/live?state=awaiting_consent&service=woocommerce');
+    const operation = await requestOperation(core, shop);
+    const open = await visitor.get(source(page.text));
+    expect(open.text).toContain(operation.id);
+    expect(open.text).not.toMatch(/<html|<nav aria-label="Console"/);
+    await visitor.post(`/console/operations/${operation.id}/stop`);
+    const over = await visitor.get(source(page.text));
+    expect(over.text).not.toContain(operation.id);
+    for (const name of ['countersign-open', 'countersign-waiting'])
+      expect(Number(over.headers.get(name))).toBe(Number(open.headers.get(name)) - 1);
+  });
+
+  test('a question is not replaced beneath whoever reads it: its page is told that what waits has changed', async () => {
+    const visitor = await own.signIn(shop.approver);
+    const mark = (text: string) => /data-mark="(\w+)"/.exec(text)?.[1];
+    const page = await visitor.get('/console/approvals');
+    expect(source(page.text)).toBe('/console/approvals/live');
+    const before = await visitor.get('/console/approvals/live');
+    expect([mark(before.text), before.text.length < 200]).toEqual([mark(page.text), true]);
+    await requestOperation(core, shop);
+    expect(mark((await visitor.get('/console/approvals/live')).text)).not.toBe(mark(page.text));
+  });
+});
+
 describe('what pages say', () => {
+  test('a plan made anew because another key was stored is not said to be asked for by whoever pressed', async () => {
+    const base = 'https://anew.example.com';
+    const operation = await requestOperation(core, shop, { origin: base, base });
+    const metadata = { label: 'Countersign op-00000001', operationId: 'op-00000001' };
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', { target: base, value: 'ck_x', metadata });
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}/approve`;
+    expect((await visitor.post(path, { plan: operation.planHash })).text).toContain('Another key was stored');
+    const { text } = await visitor.get(`/console/operations/${operation.id}`);
+    const said = text.slice(text.indexOf('<h2>Countersignatures'));
+    expect(said).toContain('<b>New plan</b>, because what is stored had changed');
+    expect(said).toContain('<b>Asked again</b>, because what is stored had changed');
+    expect(said).not.toMatch(/(?:new plan|Asked)<\/b> by Abel/);
+    expect(said).toContain(`<b>Asked</b> by ${shop.merchant.person.name}`);
+  });
+
+  test('a new plan of whoever chose other permissions is said to be theirs', async () => {
+    const operation = await requestOperation(core, shop);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.choosePermissions(tx, operation, ['read'], shop.merchant),
+    );
+    const { text } = await (await own.signIn(shop.approver)).get(`/console/operations/${operation.id}`);
+    expect(text).toContain(`<b>Replaced by a new plan</b> by ${shop.merchant.person.name}`);
+    expect(text).not.toContain('because what is stored had changed');
+  });
+
+  test('a step is “now” once at most, only while its operation runs, and one that is never reached does not wait', async () => {
+    const operation = await queuedOperation(core, shop);
+    const visitor = await own.signIn(shop.admin);
+    const change = (statement: string) => sql(testDatabase.adminUrl, `${statement} = $1`, [operation.id]);
+    const words = async () => {
+      const { text } = await visitor.get(`/console/operations/${operation.id}`);
+      const said = [...text.matchAll(/<span class="unseen"> \(([^)]+)\)<\/span>/g)].map(([, word]) => word);
+      return { text, said: said.slice(0, 4) };
+    };
+    await change(`UPDATE operation_steps SET state = CASE WHEN number = 1 THEN 'done' ELSE 'running' END
+      WHERE number <= 3 AND operation_id`);
+    await change(`UPDATE autonomous_operations SET current_step = 3 WHERE id`);
+    const set = (state: string) => change(`UPDATE autonomous_operations SET status = '${state}' WHERE id`);
+    await set('in_progress');
+    expect((await words()).said).toEqual(['done', 'begun, not finished', 'now', 'waiting']);
+    await set('paused');
+    const paused = await words();
+    expect(paused.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'waiting']);
+    expect(paused.text).not.toMatch(/<tr class="running"|>…<\/td>/);
+    const of = /Steps<\/dt><dd>(\d+ of \d+)/.exec(paused.text)?.[1];
+    const list = (await visitor.get(`/console/operations?text=${operation.id}`)).text;
+    expect([of, list]).toEqual([expect.stringMatching(/^1 of/), expect.stringContaining(`>${of}</td>`)]);
+    await set('failed');
+    const failed = await words();
+    expect(failed.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'not done']);
+    expect(failed.text).not.toContain('has not begun');
+    await change(`UPDATE operation_steps SET state = 'waiting' WHERE operation_id`);
+    const untouched = await words();
+    expect(new Set(untouched.said)).toEqual(new Set(['not done']));
+    expect(untouched.text).toContain('This step was not done.');
+  });
+
   test('words of people and sites are escaped wherever they stand', async () => {
     const evil = await newcomer('<img src=x onerror=alert(1)>');
     await requestOperation(core, shop, { requester: evil });
@@ -519,6 +650,26 @@ describe('what pages say', () => {
     const lines = (await export_('jsonl')).text.trim().split('\n');
     expect(lines.length).toBeGreaterThan(3);
     expect(await kinds(core, operation)).toContain('trail.read');
+  });
+
+  test.each(['operation=nonsense', 'person=nobody', 'kind=%3F', 'from=yesterday'])(
+    'a search of the trail for %s finds nothing, and exports nothing',
+    async (asked) => {
+      const visitor = await own.signIn(shop.admin);
+      const { text } = await visitor.get(`/console/audit?${asked}`);
+      expect(text).toContain('Nothing fits');
+      expect(text).not.toContain('Export the trail');
+      if (asked === 'operation=nonsense') expect(text).toContain('value="nonsense"');
+      const fields = Object.fromEntries(new URLSearchParams(asked));
+      expect((await visitor.post('/console/audit/export', { ...fields, format: 'jsonl' })).status).toBe(303);
+    },
+  );
+
+  test('a workflow names what a plan fills in by words', async () => {
+    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
+    const said = [...text.matchAll(/<td class="right">\d+<\/td><td>([^<]*)<\/td>/g)].map(([, intent]) => intent ?? '');
+    expect(said).toContain('Name it as the plan says');
+    expect(said.join('\n')).not.toMatch(/[{}]|“\w+”|\b(?:label|oldLabel|scopeWords|scopes|base|baseHost|\w+_level)\b/);
   });
 
   test('an empty list says what to do', async () => {

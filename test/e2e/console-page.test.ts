@@ -187,6 +187,53 @@ describe('the console', () => {
     await page.context().close();
   });
 
+  test('keeps the list and the counts as they are, and says when the server does not answer', async () => {
+    const page = await pageOf(shop.admin);
+    await page.goto('/console/operations?state=awaiting_consent');
+    const text = page.getByRole('searchbox');
+    await text.fill('half a wo');
+    const { id } = await requestOperation(core, shop);
+    await page.locator(`[data-key="${id}"]`).waitFor();
+    expect([await text.inputValue(), await text.evaluate('document.activeElement.name')]).toEqual([
+      'half a wo',
+      'text',
+    ]);
+    const count = () => page.locator('[data-count="waiting"] > span').first().textContent();
+    expect(await count()).toBe(String(await page.locator('[data-key]').count()));
+    const lost = page.getByText('The server does not answer');
+    await page.route('**/live?*', (route) => route.abort());
+    await lost.waitFor();
+    expect((await lost.boundingBox())?.height).toBeGreaterThan(10);
+    await page.unroute('**/live?*');
+    await lost.waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('leaves a question that somebody reads as it is, and offers what has changed', async () => {
+    const page = await pageOf(shop.approver);
+    await page.goto('/console/approvals');
+    const { id } = await requestOperation(core, shop);
+    const link = page.getByRole('link', { name: 'Show it as it is now' });
+    await link.waitFor();
+    expect(await page.locator(`#${id}`).count()).toBe(0);
+    await link.click();
+    await page.locator(`#${id}`).waitFor();
+    expect(await link.count()).toBe(0);
+    await page.context().close();
+  });
+
+  test.each([1440, 360])('shows the tables beneath plots, and the queue, whole at %d px', async (width) => {
+    const page = await pageOf(shop.admin, { viewport: { width, height: 800 } });
+    const hidden =
+      '[...document.querySelectorAll(".scroll, .list-panel")].map((each) => each.scrollWidth - each.clientWidth)';
+    await page.goto('/console/health');
+    for (const summary of await page.getByText('As a table').all()) await summary.click();
+    expect(await page.evaluate(hidden)).toEqual([0, 0, 0]);
+    await page.goto('/console/queue');
+    expect(await page.evaluate(hidden)).toEqual([0]);
+    await page.context().close();
+  });
+
   test('a link in another page leads a signed-in person where it says', async () => {
     const page = await pageOf(shop.admin);
     await page.goto(`data:text/html,<a href="${shown.origin}/console/people">Look</a>`);

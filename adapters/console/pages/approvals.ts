@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type Html, html } from '../../../core/markup.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { drawCard } from '../cards.ts';
-import { form, heading, nothingYet } from '../layout.ts';
+import { form, heading, livePart, nothingYet } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
 import { chip, counted } from '../words.ts';
 import { press } from './operation.ts';
@@ -16,6 +17,7 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
     role: 'approver',
     async answer(call) {
       const { deps, customerId } = call;
+      const mark = await markNow(call);
       const { waiting, count } = await call.read(async (tx) => {
         const where = { customerId, status: 'awaiting_consent' };
         const rows = await tx.operation.findMany({
@@ -41,16 +43,27 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
               'When somebody asks for something, the whole plan stands here and in its thread, for you to approve or to deny.',
             )
           : html`<div class="questions">${asked}</div>${rest > 0 && html`<p class="quiet">And ${counted(rest, 'newer one', 'newer ones')}.</p>`}`;
+      // What somebody reads before they press Approve does not move or change beneath their pointer.
+      const live = livePart('/console/approvals/live', html`${marked(mark)}${body}`, {
+        tells: 'What waits here has changed since this page was opened.',
+      });
       const sub =
         'What waits for a countersignature, the oldest first. Read the plan, then decide: the rules are those of the chat.';
-      return { kind: 'page', title: 'Approvals', nav: 'approvals', body: html`${heading('Approvals', sub)}${body}` };
+      return { kind: 'page', title: 'Approvals', nav: 'approvals', body: html`${heading('Approvals', sub)}${live}` };
     },
+  },
+  {
+    method: 'get',
+    path: '/approvals/live',
+    role: 'approver',
+    isByItself: true,
+    answer: async (call) => ({ kind: 'part', body: marked(await markNow(call)) }),
   },
   {
     method: 'post',
     path: '/approvals/:id/approve',
     role: 'approver',
-    answer: (call) => press(call, { kind: 'approve', planHash: call.fields.plan ?? '' }, '/console/approvals'),
+    answer: (call) => press(call, { kind: 'approve', planHash: call.fields.plan ?? '' }, 'approvals'),
   },
   {
     method: 'post',
@@ -60,10 +73,26 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
       press(
         call,
         { kind: 'deny', planHash: call.fields.plan ?? '', reason: (call.fields.reason ?? '').slice(0, 2000) },
-        '/console/approvals',
+        'approvals',
       ),
   },
 ];
+
+/** Which plans wait; another one, or one more, is another mark. */
+async function markNow({ customerId, read }: Call): Promise<string> {
+  const where = { customerId, status: 'awaiting_consent' };
+  const order = { orderBy: { createdAt: 'asc' }, take: SHOWN } as const;
+  const [rows, count] = await read(async (tx) => [
+    await tx.operation.findMany({ where, select: { id: true, planHash: true }, ...order }),
+    await tx.operation.count({ where }),
+  ]);
+  const hash = createHash('sha256').update(JSON.stringify([count, rows]));
+  return hash.digest('hex').slice(0, 16);
+}
+
+function marked(mark: string): Html {
+  return html`<span data-state="open" data-mark="${mark}" hidden></span>`;
+}
 
 /** The whole card first, and the buttons beneath it. */
 async function question(call: Call, operation: Operation): Promise<Html> {

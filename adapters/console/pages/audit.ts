@@ -14,7 +14,7 @@ import { recordReading } from '../../../core/console/trail.ts';
 import type { Member } from '../../../core/customers/customers.ts';
 import { parseOperationId } from '../../../core/ids.ts';
 import { type Html, html } from '../../../core/markup.ts';
-import { form, heading, nothingYet, older, option } from '../layout.ts';
+import { form, heading, link, nothingYet, older, option } from '../layout.ts';
 import type { Answer, Call, ConsoleRoute } from '../routes.ts';
 import { stream } from '../stream.ts';
 import { chip, time } from '../words.ts';
@@ -48,9 +48,11 @@ export const auditRoutes: readonly ConsoleRoute[] = [
     async answer(call) {
       const { deps, customerId, query } = call;
       const filter = filterIn(query);
+      const isWrong = saysNoFilter(query, filter);
       const { page, members } = await call.read(async (tx) => {
-        const found = await listEntries(tx, deps.audit, customerId, filter, { after: query.after, limit: SHOWN });
         const known = await deps.customers.members(tx, customerId);
+        if (isWrong) return { page: { items: [] }, members: known };
+        const found = await listEntries(tx, deps.audit, customerId, filter, { after: query.after, limit: SHOWN });
         await recordReading(tx, deps.audit, customerId, readerOf(call), filter.operationId);
         return { page: found, members: known };
       });
@@ -66,7 +68,7 @@ export const auditRoutes: readonly ConsoleRoute[] = [
           ? nothingYet('Nothing fits', html`No entry is like that. <a href="/console/audit">Show all of them</a>`)
           : html`${table(page.items, members)}${older('/console/audit', { ...asked, after: query.after }, page.next)}`;
       const sub = 'Everything that was done, asked, decided and read, newest first. Reading is on record, too.';
-      const body = html`${heading('Audit', sub)}${search(filter, members, query)}${exportForm(call, filter)}${list}`;
+      const body = html`${heading('Audit', sub)}${search(filter, members, query)}${!isWrong && exportForm(call, filter)}${list}`;
       return { kind: 'page', title: 'Audit', nav: 'audit', body };
     },
   },
@@ -84,15 +86,27 @@ function filterIn(given: Readonly<Record<string, string>>): EntryFilter {
   };
 }
 
+/** Whether something was asked for that nothing can be: no entry fits it, and leaving it out would show, or export, everything. */
+function saysNoFilter(given: Readonly<Record<string, string>>, filter: EntryFilter): boolean {
+  const { operation = '', person = '', kind = '', from = '', to = '' } = given;
+  return (
+    (operation.trim() !== '' && filter.operationId === undefined) ||
+    (person !== '' && filter.actor === undefined) ||
+    (kind !== '' && filter.kind === undefined) ||
+    (from !== '' && filter.from === undefined) ||
+    (to !== '' && filter.to === undefined)
+  );
+}
+
 /** A day as a field of a form says it, in UTC; PostgreSQL knows no year 0. */
 function dayIn(text: string, clock: string): Date | undefined {
   const at = /^[1-9]\d{3}-\d\d-\d\d$/.test(text) ? new Date(`${text}T${clock}Z`) : undefined;
   return at === undefined || Number.isNaN(at.getTime()) ? undefined : at;
 }
 
-function search({ operationId, actor, kind }: EntryFilter, members: readonly Member[], query: Call['query']): Html {
+function search({ actor, kind }: EntryFilter, members: readonly Member[], query: Call['query']): Html {
   return html`<form class="filters" method="get" action="/console/audit" role="search">
-<label><span>Operation</span><input name="operation" value="${operationId ?? ''}" placeholder="op-…" maxlength="20" autocapitalize="none" spellcheck="false"></label>
+<label><span>Operation</span><input name="operation" value="${query.operation ?? ''}" placeholder="op-…" maxlength="20" autocapitalize="none" spellcheck="false"></label>
 <label><span>Person</span><select name="person">${option('', 'Anybody', actor)}${members.map(({ id, person }) => option(id, person.name, actor))}</select></label>
 <label><span>What</span><select name="kind">${option('', 'Anything', kind)}${KINDS.map((each) => option(each, each, kind))}</select></label>
 <label><span>From (UTC)</span><input type="date" name="from" value="${query.from ?? ''}"></label>
@@ -140,7 +154,10 @@ const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/j
 
 async function download(call: Call, response: Response): Promise<Answer> {
   const { deps, customerId, member, fields } = call;
-  const { operationId, from, to } = filterIn(fields);
+  const filter = filterIn(fields);
+  const { operationId, from, to } = filter;
+  const asked = { operation: fields.operation, from: fields.from, to: fields.to };
+  if (saysNoFilter(fields, filter)) return { kind: 'go', to: link('/console/audit', asked) };
   const format = fields.format === 'csv' ? 'csv' : fields.format === 'jsonl' ? 'jsonl' : 'json';
   const people = await call.read(async (tx) => {
     await deps.audit.append(tx, customerId, {

@@ -32,6 +32,7 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
             call,
             `/console/operations/${madeBy ?? ''}/${kind}`,
             html`<button class="button small ${tone}">${label}<span class="unseen"> ${name} at ${place(each.target)}</span></button>`,
+            { from: 'connections' },
           );
         const actions = each.isChanging
           ? html`<span class="quiet">a request is open</span>`

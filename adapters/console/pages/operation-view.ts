@@ -5,7 +5,7 @@ import { machineMsAt } from '../../../core/operations/execution.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { isEnd } from '../../../core/operations/states.ts';
 import { drawCard } from '../cards.ts';
-import { form, tiles } from '../layout.ts';
+import { form, livePart, tiles } from '../layout.ts';
 import { type Call, hasRole } from '../routes.ts';
 import { badge, chip, counted, duration, hashChip, number, place, time } from '../words.ts';
 import type { Seen } from './operation.ts';
@@ -15,7 +15,7 @@ export function operationBody(call: Call, seen: Seen): Html {
   const { id } = seen.operation;
   const step = chosen(call);
   const source = `/console/operations/${id}/live`;
-  return html`<div id="live" data-live="${source}"${step !== undefined && html` data-step="${String(step)}"`}>${operationView(call, seen)}</div><p class="unseen" id="live-words" role="status"></p>`;
+  return livePart(source, operationView(call, seen), { step });
 }
 
 function chosen({ query }: Call): number | undefined {
@@ -105,15 +105,35 @@ function figures({ operation, run, at, entries }: Seen): Html {
   ]);
 }
 
-const STEP_WORDS: Readonly<Record<string, string>> = { running: 'now', done: 'done', failed: 'failed' };
+type Standing = 'done' | 'failed' | 'running' | 'begun' | 'waiting' | 'skipped';
+
+const STEP_WORDS: { readonly [S in Standing]: string } = {
+  ...{ done: 'done', failed: 'failed', running: 'now', waiting: 'waiting' },
+  begun: 'begun, not finished',
+  skipped: 'not done',
+};
+
+/**
+ * Where a step stands, seen together with its operation: a row says `running` until its end is on record, which never comes where the
+ * operation was paused or stopped within it, and comes a moment after the next one began.
+ */
+function standingOf(
+  { state, steps }: Pick<Operation, 'state'> & { readonly steps: readonly { number: number; state: string }[] },
+  step: { readonly number: number; readonly state: string },
+): Standing {
+  if (step.state === 'done' || step.state === 'failed') return step.state;
+  if (step.state !== 'running') return isEnd(state) ? 'skipped' : 'waiting';
+  const isNewest = steps.findLast((each) => each.state === 'running')?.number === step.number;
+  return state === 'in_progress' && isNewest ? 'running' : 'begun';
+}
 
 function timeline({ params }: Call, { operation, run }: Seen, shown: number | undefined): Html {
   const longest = Math.max(1, ...operation.steps.map(({ durationMs }) => durationMs ?? 0));
   const rows = operation.steps.map((step) => {
     const found = lastRun(run.steps, step.number);
     const width = step.durationMs === null ? 0 : Math.max(3, Math.round((98 * step.durationMs) / longest));
-    const word = STEP_WORDS[step.state] ?? 'waiting';
-    return html`<tr class="${step.state}"${step.number === shown && html` aria-current="step"`}><td class="right">${step.number}</td><td><a href="/console/operations/${params.id ?? ''}?step=${step.number}" data-step="${String(step.number)}" data-key="step-${step.number}">${step.intent}</a><span class="unseen"> (${word})</span></td><td class="found">${foundBy(step.state, found)}</td><td class="bar"><svg width="100" height="8" aria-hidden="true" focusable="false"><rect width="${width}" height="8" rx="4"/></svg></td><td class="right">${step.durationMs === null ? (step.state === 'running' ? '…' : '–') : number(step.durationMs)}</td></tr>`;
+    const standing = standingOf(operation, step);
+    return html`<tr class="${standing}"${step.number === shown && html` aria-current="step"`}><td class="right">${step.number}</td><td><a href="/console/operations/${params.id ?? ''}?step=${step.number}" data-step="${String(step.number)}" data-key="step-${step.number}">${step.intent}</a><span class="unseen"> (${STEP_WORDS[standing]})</span></td><td class="found">${foundBy(step.state, found)}</td><td class="bar"><svg width="100" height="8" aria-hidden="true" focusable="false"><rect width="${width}" height="8" rx="4"/></svg></td><td class="right">${step.durationMs === null ? (standing === 'running' ? '…' : '–') : number(step.durationMs)}</td></tr>`;
   });
   return html`<table class="steps"><caption class="unseen">Steps, in order</caption><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Found by</th><th scope="col"><span class="unseen">Share of time</span></th><th scope="col" class="right">ms</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
@@ -134,20 +154,22 @@ function stepPanel({ operation, run, entries }: Seen, step: Operation['steps'][n
   const src = step.screenshotId && `/console/operations/${operation.id}/pictures/${step.screenshotId}`;
   const picture = src
     ? html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="Step ${step.number}: ${step.intent}, as the page looked; secrets are masked"></a><figcaption>Secrets were masked before it was stored.</figcaption></figure>`
-    : html`<div class="no-picture"><p>${noPicture(step.state)}</p></div>`;
+    : html`<div class="no-picture"><p>${noPicture(standingOf(operation, step))}</p></div>`;
   const words = entries?.find(({ seq }) => seq === found?.seq)?.payload;
   const error = typeof words?.error === 'string' ? words.error : undefined;
   return html`${picture}<dl class="facts"><div><dt>Intent</dt><dd>${step.intent}</dd></div>${planned && html`<div><dt>Permission</dt><dd>${planned.permission}</dd></div>`}<div><dt>Found by</dt><dd>${foundBy(step.state, found)}</dd></div>${step.note !== null && html`<div><dt>Note</dt><dd>${step.note}</dd></div>`}${error !== undefined && error !== step.note && html`<div><dt>Error</dt><dd>${error}</dd></div>`}${found?.tokens && html`<div><dt>Tokens</dt><dd>${number(found.tokens.input)} in, ${number(found.tokens.output)} out</dd></div>`}${step.finishedAt && html`<div><dt>Finished</dt><dd>${time(step.finishedAt, 'time')}</dd></div>`}${found && html`<div><dt>Entry</dt><dd>${chip(`#${found.seq} · ${found.hash.slice(0, 8)}`)}</dd></div>`}</dl>`;
 }
 
-function noPicture(state: string): string {
-  if (state === 'waiting') return 'This step has not begun.';
-  return state === 'running' ? 'This step is being done now.' : 'There is no picture of this step.';
+function noPicture(standing: Standing): string {
+  if (standing === 'waiting') return 'This step has not begun.';
+  if (standing === 'skipped') return 'This step was not done.';
+  if (standing === 'begun') return 'This step was begun and is not finished.';
+  return standing === 'running' ? 'This step is being done now.' : 'There is no picture of this step.';
 }
 
 function plan({ operation, question }: Seen): Html {
   const { planHash, plan: asked } = operation;
-  return html`<h2>The plan, as it was shown</h2>${drawCard(withoutHead(question), 3)}<dl class="facts"><div><dt>SHA-256</dt><dd><code class="whole">${planHash}</code></dd></div><div><dt>Workflow</dt><dd>${asked.workflowId}, version ${asked.workflowVersion}</dd></div><div><dt>May run until</dt><dd>${time(new Date(asked.runsUntil))}</dd></div></dl>`;
+  return html`<h2>The plan, as it was shown</h2>${drawCard(withoutHead(question), 3)}<dl class="facts"><div><dt>SHA-256</dt><dd><code class="whole">${planHash}</code></dd></div><div><dt>Workflow</dt><dd>${asked.workflowId}, version ${asked.workflowVersion}</dd></div><div><dt>May run until</dt><dd>${time(new Date(asked.runsUntil))}: no countersignature of this plan holds longer, extended or not</dd></div></dl>`;
 }
 
 /** Title and provenance stand above already. */
@@ -184,10 +206,13 @@ function countersignatures({ run, operation }: Seen): Html {
   const rows = run.consent.map(
     (each) => html`<li><span>${consentWords(each)}</span><span class="detail">${time(each.at)}</span></li>`,
   );
-  return html`<h2>Countersignatures</h2>${rows.length > 0 ? html`<ul class="list" role="list">${rows}</ul>` : html`<p class="quiet">Nobody was asked yet.</p>`}${grant?.expiresAt && html`<dl class="facts"><div><dt>Holds until</dt><dd>${time(grant.expiresAt)}</dd></div></dl>`}`;
+  return html`<h2>Countersignatures</h2>${rows.length > 0 ? html`<ul class="list" role="list">${rows}</ul>` : html`<p class="quiet">Nobody was asked yet.</p>`}${grant?.expiresAt && html`<dl class="facts"><div><dt>Holds until</dt><dd>${time(grant.expiresAt)}: nothing is done under it after that, unless it is extended</dd></div></dl>`}`;
 }
 
-function consentWords({ kind, by, method, basis, planHash }: ConsentStep): Html {
+function consentWords({ kind, by, method, basis, planHash, isRenewal }: ConsentStep): Html {
+  // Whoever pressed only brought it to light.
+  if (isRenewal)
+    return html`<b>${kind === 'requested' ? 'Asked again' : 'New plan'}</b>, because what is stored had changed · plan ${hashChip(planHash)}`;
   const what = CONSENT_WORDS[kind] ?? kind;
   return html`<b>${what}</b>${by !== undefined && html` by ${by}`}${method !== undefined && html` ${METHOD_WORDS[method] ?? method}`}${basis !== undefined && html`, as ${basis}`} · plan ${hashChip(planHash)}`;
 }

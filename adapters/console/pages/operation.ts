@@ -12,6 +12,7 @@ import type { Card } from '../../../core/ports/chat.ts';
 import type { Press } from '../../../core/ports/console.ts';
 import { drawCard } from '../cards.ts';
 import { heading } from '../layout.ts';
+import { withNotice } from '../notice.ts';
 import { type Answer, type Call, type ConsoleRoute, hasRole, NOTHING } from '../routes.ts';
 import { stream } from '../stream.ts';
 import { operationBody, operationView } from './operation-view.ts';
@@ -78,7 +79,7 @@ export const operationRoutes: readonly ConsoleRoute[] = [
       path: `/operations/:id/${kind}`,
       role: 'merchant',
       ...(kind === 'stop' || kind === 'pause' ? { isUnasked: true } : {}),
-      answer: (call) => press(call, { kind }),
+      answer: (call) => press(call, { kind }, call.fields.from === 'connections' ? 'connections' : 'operation'),
     }),
   ),
 ];
@@ -91,29 +92,43 @@ export async function theirs({ params, customerId, member, deps, read }: Call): 
 }
 
 /** Does what was pressed by the flow of the chat, and shows what that has to say; where it says nothing, the page does. */
-export async function press(call: Call, pressed: Press, back?: string): Promise<Answer> {
+export async function press(call: Call, pressed: Press, from: From = 'operation'): Promise<Answer> {
   const operation = await theirs(call);
   if (!operation) return NOTHING;
   const { customerId, member, request, fields, deps } = call;
+  const before = await newestOf(call);
   const userAgent = request.get('user-agent')?.slice(0, 300);
   const said = await deps.desk.press({
     ...{ customerId, by: member, operation, press: pressed },
     once: /^[0-9a-f-]{36}$/.test(fields.once ?? '') ? (fields.once ?? '') : randomUUID(),
     browser: { ...(request.ip ? { ipAddress: request.ip } : {}), ...(userAgent ? { userAgent } : {}) },
   });
-  const to = back ?? `/console/operations/${operation.id}`;
-  if (said.length === 0) return { kind: 'go', to: AFTER[pressed.kind] ?? to };
+  const to = from === 'operation' ? `/console/operations/${operation.id}` : `/console/${from}`;
+  const newest = await newestOf(call);
+  const led = newest === before ? undefined : newest;
+  if (said.length === 0) {
+    const after = (await theirs(call)) ?? operation;
+    return { kind: 'go', to: withNotice(call, to, pressed.kind, after, led) };
+  }
   const cards = said.map((card) => html`<div class="panel">${drawCard(card)}</div>`);
   const body = html`${heading('Countersign says', operation.type.title)}<div role="status">${cards}</div><p class="actions"><a class="button" href="${to}">Back</a></p>`;
-  return { kind: 'page', title: 'Countersign says', nav: 'operations', body };
+  return { kind: 'page', title: 'Countersign says', nav: from === 'operation' ? 'operations' : from, body };
 }
 
-/** Where the request that was made stands. */
-const AFTER: { readonly [Kind in Press['kind']]?: string } = {
-  rotate: '/console/operations',
-  revoke: '/console/operations',
-  retry: '/console/operations',
-};
+/** The page on which something was pressed; it says what came of that. */
+type From = 'operation' | 'approvals' | 'connections';
+
+/** The id of what they asked for last: another one after a press is what that press began. */
+async function newestOf({ read, customerId, member }: Call): Promise<string | undefined> {
+  const row = await read((tx) =>
+    tx.operation.findFirst({
+      where: { customerId, userId: member.id },
+      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      select: { id: true },
+    }),
+  );
+  return row?.id;
+}
 
 async function see(call: Call): Promise<Seen | undefined> {
   const { deps, customerId, member } = call;

@@ -1,7 +1,7 @@
 import { listOperations, type OperationFilter, type OperationLine } from '../../../core/console/listing.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { type OperationState, STATES } from '../../../core/operations/states.ts';
-import { heading, nothingYet, older, option } from '../layout.ts';
+import { heading, link, livePart, nothingYet, older, option } from '../layout.ts';
 import { type Call, type ConsoleRoute, hasRole } from '../routes.ts';
 import { badge, chip, duration, place, stateWords, time, titleOf } from '../words.ts';
 
@@ -13,27 +13,12 @@ export const operationListRoutes: readonly ConsoleRoute[] = [
     path: '/operations',
     role: 'merchant',
     async answer(call) {
-      const { query, deps, customerId, member } = call;
       const filter = filterIn(call);
-      const page = await call.read((tx) =>
-        listOperations(tx, customerId, member, filter, { after: query.after, limit: SHOWN }),
-      );
-      const isFiltered = Object.values(filter).some((value) => value !== undefined);
-      const sub = hasRole(member, 'approver')
+      const sub = hasRole(call.member, 'approver')
         ? 'Everything that was asked for here, newest first.'
         : 'What you asked for, newest first.';
-      const list =
-        page.items.length > 0
-          ? html`${table(call, page.items)}${older('/console/operations', { ...shown(filter), after: query.after }, page.next)}`
-          : isFiltered
-            ? nothingYet(
-                'Nothing fits',
-                html`No operation is like that. <a href="/console/operations">Show all of them</a>`,
-              )
-            : nothingYet(
-                'Nothing was asked for yet',
-                html`Write <code>set up ${deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com</code> to Countersign in chat. What it would do is shown there first, and nothing runs until it is countersigned.`,
-              );
+      const source = link('/console/operations/live', { ...shown(filter), after: call.query.after });
+      const list = livePart(source, await listed(call, filter));
       return {
         kind: 'page',
         title: 'Operations',
@@ -42,7 +27,35 @@ export const operationListRoutes: readonly ConsoleRoute[] = [
       };
     },
   },
+  {
+    method: 'get',
+    path: '/operations/live',
+    role: 'merchant',
+    isByItself: true,
+    answer: async (call) => ({ kind: 'part', body: await listed(call, filterIn(call)) }),
+  },
 ];
+
+async function listed(call: Call, filter: OperationFilter): Promise<Html> {
+  const { query, deps, customerId, member } = call;
+  const page = await call.read((tx) =>
+    listOperations(tx, customerId, member, filter, { after: query.after, limit: SHOWN }),
+  );
+  const isFiltered = Object.values(filter).some((value) => value !== undefined);
+  const list =
+    page.items.length > 0
+      ? html`${table(call, page.items)}${older('/console/operations', { ...shown(filter), after: query.after }, page.next)}`
+      : isFiltered
+        ? nothingYet(
+            'Nothing fits',
+            html`No operation is like that. <a href="/console/operations">Show all of them</a>`,
+          )
+        : nothingYet(
+            'Nothing was asked for yet',
+            html`Write <code>set up ${deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com</code> to Countersign in chat. What it would do is shown there first, and nothing runs until it is countersigned.`,
+          );
+  return html`<div class="view" data-state="open">${list}</div>`;
+}
 
 function filterIn({ query, deps }: Call): OperationFilter {
   const { state, service, text } = query;
@@ -69,7 +82,7 @@ function search({ deps }: Call, { state, service, text }: OperationFilter): Html
 function table({ deps }: Call, items: readonly OperationLine[]): Html {
   const rows = items.map(
     (each) =>
-      html`<tr><td class="what"><a href="/console/operations/${each.id}">${titleOf(deps.services, each.service, each.type)}</a><span class="quiet">${place(each.target)}</span></td><td data-label="State">${badge(each.state)}</td><td data-label="Asked by">${each.requester}</td><td data-label="When">${time(each.createdAt, 'ago')}</td><td data-label="Steps" class="right">${each.step} of ${each.steps}</td><td data-label="Took" class="right">${each.durationMs === undefined ? '–' : duration(each.durationMs)}</td><td data-label="Id" class="chips">${chip(each.id)}</td></tr>`,
+      html`<tr><td class="what"><a href="/console/operations/${each.id}" data-key="${each.id}">${titleOf(deps.services, each.service, each.type)}</a><span class="quiet">${place(each.target)}</span></td><td data-label="State">${badge(each.state)}</td><td data-label="Asked by">${each.requester}</td><td data-label="When">${time(each.createdAt, 'ago')}</td><td data-label="Steps" class="right">${each.done} of ${each.steps}</td><td data-label="Took" class="right">${each.durationMs === undefined ? '–' : duration(each.durationMs)}</td><td data-label="Id" class="chips">${chip(each.id)}</td></tr>`,
   );
   return html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Operations, newest first</caption><thead><tr><th scope="col">Operation</th><th scope="col">State</th><th scope="col">Asked by</th><th scope="col">When</th><th scope="col" class="right">Steps</th><th scope="col" class="right">Took</th><th scope="col" class="chips">Id</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }

@@ -25,7 +25,7 @@ export const queueRoutes: readonly ConsoleRoute[] = [
         .filter(({ waiting, again, running, dead: given }) => waiting + again + running + given > 0)
         .map(
           (row) =>
-            html`<tr><td>${QUEUE_WORDS[row.queue] ?? row.queue.replaceAll('_', ' ')}</td><td class="right">${number(row.waiting)}</td><td class="right">${number(row.again)}</td><td class="right">${number(row.running)}</td><td class="right">${number(row.dead)}</td></tr>`,
+            html`<tr><td class="what"><b>${QUEUE_WORDS[row.queue] ?? row.queue.replaceAll('_', ' ')}</b></td><td data-label="Waiting" class="right">${number(row.waiting)}</td><td data-label="Again" class="right">${number(row.again)}</td><td data-label="Running" class="right">${number(row.running)}</td><td data-label="Dead" class="right">${number(row.dead)}</td></tr>`,
         );
       const rows = dead.map(
         (job) =>
@@ -38,7 +38,7 @@ ${tiles([
   { label: 'Without a retry left', value: number(dead.length), ...(dead.length > 0 ? { tone: 'bad' } : {}) },
   { label: 'Longest due', value: oldest < 0 ? '–' : duration(oldest * 1000) },
 ])}
-${queues.length > 0 && html`<div class="panel list-panel scroll" role="region" aria-label="Queues" tabindex="0"><table><thead><tr><th scope="col">Queue</th><th scope="col" class="right">Waiting</th><th scope="col" class="right">Again</th><th scope="col" class="right">Running</th><th scope="col" class="right">Dead</th></tr></thead><tbody>${queues}</tbody></table></div>`}
+${queues.length > 0 && html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Queues</caption><thead><tr><th scope="col">Queue</th><th scope="col" class="right">Waiting</th><th scope="col" class="right">Again</th><th scope="col" class="right">Running</th><th scope="col" class="right">Dead</th></tr></thead><tbody>${queues}</tbody></table></div>`}
 ${rows.length === 0 ? nothingYet('No dead letter', 'Every job was done, or will be tried again by itself.') : html`<div class="panel list-panel"><h2>Dead letters</h2><table class="stacked"><thead><tr><th scope="col">Operation</th><th scope="col">Queue</th><th scope="col">Sent</th><th scope="col" class="right">Tries</th><th scope="col"><span class="unseen">Redrive</span></th></tr></thead><tbody>${rows}</tbody></table></div>`}`;
       return { kind: 'page', title: 'Queue', nav: 'queue', body };
     },

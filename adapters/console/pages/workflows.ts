@@ -37,10 +37,31 @@ function drawWorkflow(workflow: Workflow, service: string, seen: readonly StepSu
   const rows = steps.map((step) => {
     const of = seen.find((each) => each.step === step.order);
     const share = of ? `${number(of.done)} of ${number(of.done + of.failed)}` : '–';
-    return html`<tr><td class="right">${step.order}</td><td>${step.intent.replaceAll(/\{\{?(\w+)\}?\}/g, '$1')}</td><td>${step.permission}</td><td class="right">${share}</td><td class="right">${of?.medianMs ? duration(of.medianMs) : '–'}</td></tr>`;
+    return html`<tr><td class="right">${step.order}</td><td>${intentWords(step.intent)}</td><td>${step.permission}</td><td class="right">${share}</td><td class="right">${of?.medianMs ? duration(of.medianMs) : '–'}</td></tr>`;
   });
   const use = all === 0 ? 'not used yet' : `${Math.round((100 * done) / all)} % of steps done`;
   return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+}
+
+/** What a plan fills in, in words; every level of a permission reads the same. */
+const FILLED_IN: Readonly<Record<string, string>> = {
+  label: 'the key’s name',
+  oldLabel: 'the old key',
+  base: 'the address',
+  baseHost: 'the site',
+  mode: 'test or live',
+  scope: 'the chosen access',
+  scopeWords: 'the chosen access',
+  scopes: 'the chosen permissions',
+};
+
+/** A step’s sentence before a plan has filled it in. */
+function intentWords(intent: string): string {
+  return intent
+    .replace(/^Name it “?\{label\}”?/, 'Name it as the plan says')
+    .replaceAll(/“?\{(\w+)\}”?/g, (_, slot: string) =>
+      slot.endsWith('_level') ? 'the chosen level' : (FILLED_IN[slot] ?? 'what the plan says'),
+    );
 }
 
 /** Under the service's own heading a name needs no more than what it is about. */
