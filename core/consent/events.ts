@@ -82,20 +82,29 @@ export async function countedApprovals(
 
 const counted = z.array(z.object({ memberId: z.uuid(), personId: z.uuid(), at: z.date() }));
 
-/** Who has approved a question, and when its thread was reminded. */
+/** By question: who has approved it, and when its thread was reminded. */
 export async function approvalsOf(
   tx: Transaction,
-  question: Pick<ConsentRequest, 'customerId' | 'id' | 'decision'>,
-): Promise<{ readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }> {
-  const customerId = question.customerId as CustomerId; // a row of this customer's own transaction
-  const events = await tx.consentEvent.findMany({
-    where: { customerId, requestId: question.id, kind: { in: ['approved', 'reminded'] } },
-    orderBy: { n: 'asc' },
-  });
-  const given = events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
-  const isOpen = question.decision === null && given.length > 0;
-  return {
-    approvals: isOpen ? await countedApprovals(tx, customerId, question.id) : given,
-    remindedAt: events.find(({ kind }) => kind === 'reminded')?.at ?? null,
-  };
+  customerId: CustomerId,
+  questions: readonly Pick<ConsentRequest, 'id' | 'decision'>[],
+): Promise<ReadonlyMap<string, { readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }>> {
+  const requestId = { in: questions.map(({ id }) => id) };
+  const events = Map.groupBy(
+    await tx.consentEvent.findMany({
+      where: { customerId, requestId, kind: { in: ['approved', 'reminded'] } },
+      orderBy: { n: 'asc' },
+    }),
+    (event) => event.requestId,
+  );
+  const found = new Map<string, { readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }>();
+  for (const { id, decision } of questions) {
+    const own = events.get(id) ?? [];
+    const given = own.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
+    const isOpen = decision === null && given.length > 0;
+    found.set(id, {
+      approvals: isOpen ? await countedApprovals(tx, customerId, id) : given,
+      remindedAt: own.find(({ kind }) => kind === 'reminded')?.at ?? null,
+    });
+  }
+  return found;
 }

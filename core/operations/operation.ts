@@ -14,7 +14,6 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import { wayOf } from '../services/ways.ts';
-import { resultWhere } from '../vault/records.ts';
 import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
 import { type Plan, readPlan } from './plan.ts';
@@ -82,76 +81,153 @@ export interface ReadOperationDeps {
   getService(id: string): Service | undefined;
 }
 
-/** Reads what belongs to a row, one query after the other: one transaction is one connection. */
+/** One operation by its row, see `readOperations`. */
 export async function readOperation(tx: Transaction, deps: ReadOperationDeps, row: OperationRow): Promise<Operation> {
-  const customerId = row.customerId as CustomerId; // a row of this customer's own transaction
-  const plan = readPlan(row.plan);
-  const { service, type, way, id } = named(deps, row, plan);
-  const where = { customerId, operationId: id };
-  const member = (memberId: string) => deps.customers.memberById(tx, customerId, memberId);
-  const thread = await tx.thread.findUniqueOrThrow({ where: { customerId_id: { customerId, id: row.threadId } } });
-  const request = await tx.consentRequest.findFirst({ where: { ...where, terms: null }, orderBy: { askedAt: 'desc' } });
-  const consent = await tx.consent.findFirst({
-    where: { ...where, templateHash: null },
-    orderBy: { grantedAt: 'desc' },
-  });
-  const given = request ? await approvalsOf(tx, request) : { approvals: [], remindedAt: null };
-  const intent = await tx.operationIntent.findFirst({ where, orderBy: { startedAt: 'desc' } });
-  const entered = await tx.auditEntry.findFirst({
-    where: { ...where, kind: 'credentials.entered' },
-    select: { header: true, at: true },
-  });
-  return {
-    customerId,
-    id,
-    threadId: row.threadId,
-    state: parseState(row.status),
-    fence: row.fence,
-    service,
-    type,
-    way,
-    plan,
-    planHash: row.planHash,
-    requester: await member(row.userId),
-    // Written from a ThreadRef, whose platform is the union.
-    workspace: { platform: thread.platform as Platform, workspaceId: thread.workspaceId },
-    request,
-    approvals: await inOrder(given.approvals, async ({ memberId, at }) => ({ by: await member(memberId), at })),
-    widened: await inOrder(Object.entries(widenedBy.parse(request?.widened ?? {})), async ([permission, by]) => ({
-      permission,
-      by: await member(by),
-    })),
-    remindedAt: given.remindedAt,
-    grant: consent ? { ...consent, approver: await member(consent.userId) } : null,
-    decidedBy: request?.decidedBy ? await member(request.decidedBy) : null,
-    signIn: entered ? { by: await member(actorOf(entered.header)), at: entered.at } : null,
-    intent: intent && { label: intent.label, state: intent.state, attempt: intent.attempt },
-    isKeyStored: (await tx.credential.count({ where: resultWhere(customerId, id) })) > 0,
-    // A longer plan that was made anew has left rows behind.
-    steps: await tx.operationStep.findMany({
-      where: { ...where, number: { lte: plan.steps.length } },
-      orderBy: { number: 'asc' },
-    }),
-    currentStep: row.currentStep,
-    hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
-    heldBy: row.heldBy ? await member(row.heldBy) : null,
-    retryOf: row.retryOf as OperationId | null, // by foreign key
-    twin: row.status === 'awaiting_consent' ? await twinOf(tx, row) : null,
-    retriedAs: row.completedAt ? await retryOf(tx, customerId, id) : null,
-    result: row.result === null ? null : operationResult.parse(row.result),
-    errorCode: row.errorCode,
-    errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
-    createdAt: row.createdAt,
-    startedAt: row.startedAt,
-    execution: readExecution(row.executionMetadata),
-    completedAt: row.completedAt,
-  };
+  const [operation] = await readOperations(tx, deps, [row]);
+  if (!operation) throw new Error('a row is an operation');
+  return operation;
 }
 
-async function retryOf(tx: Transaction, customerId: CustomerId, id: OperationId): Promise<OperationId | null> {
-  const where = { customerId_retryOf: { customerId, retryOf: id } };
-  const row = await tx.operation.findUnique({ where, select: { id: true } });
-  return row && (row.id as OperationId); // an operation's own id
+/**
+ * Reads what belongs to rows of one customer, in their order: a statement for each kind of thing, however many rows there are,
+ * one after the other, since one transaction is one connection.
+ */
+export async function readOperations(
+  tx: Transaction,
+  deps: ReadOperationDeps,
+  rows: readonly OperationRow[],
+): Promise<readonly Operation[]> {
+  const [first] = rows;
+  if (!first) return [];
+  const customerId = first.customerId as CustomerId; // a row of this customer's own transaction
+  const ids = rows.map(({ id }) => id);
+  const where = { customerId, operationId: { in: ids } };
+  const threadIds = { in: [...new Set(rows.map(({ threadId }) => threadId))] };
+  const threads = new Map(
+    (await tx.thread.findMany({ where: { customerId, id: threadIds } })).map((thread) => [thread.id, thread]),
+  );
+  const requests = firstOfEach(
+    await tx.consentRequest.findMany({ where: { ...where, terms: null }, orderBy: { askedAt: 'desc' } }),
+  );
+  const consents = firstOfEach(
+    await tx.consent.findMany({ where: { ...where, templateHash: null }, orderBy: { grantedAt: 'desc' } }),
+  );
+  const given = await approvalsOf(tx, customerId, [...requests.values()]);
+  const intents = firstOfEach(await tx.operationIntent.findMany({ where, orderBy: { startedAt: 'desc' } }));
+  const signIns = firstOfEach(
+    await tx.auditEntry.findMany({
+      where: { ...where, kind: 'credentials.entered' },
+      orderBy: { seq: 'asc' },
+      select: { operationId: true, header: true, at: true },
+    }),
+  );
+  const stored = await operationsWithKeys(tx, customerId, ids);
+  const steps = Map.groupBy(
+    await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
+    ({ operationId }) => operationId,
+  );
+  const over = rows.flatMap(({ id, completedAt }) => (completedAt ? [id] : []));
+  const retries = new Map(
+    (over.length === 0
+      ? []
+      : await tx.operation.findMany({
+          where: { customerId, retryOf: { in: over } },
+          select: { id: true, retryOf: true },
+        })
+    ).map(({ id, retryOf }) => [retryOf, id as OperationId]), // an operation's own id
+  );
+  const people = await deps.customers.membersById(tx, customerId, [
+    ...rows.flatMap(({ userId, heldBy }) => (heldBy ? [userId, heldBy] : [userId])),
+    ...[...requests.values()].flatMap((request) => [
+      ...(request.decidedBy ? [request.decidedBy] : []),
+      ...Object.values(widenedBy.parse(request.widened ?? {})),
+    ]),
+    ...[...consents.values()].map(({ userId }) => userId),
+    ...[...given.values()].flatMap(({ approvals }) => approvals.map(({ memberId }) => memberId)),
+    ...[...signIns.values()].map(({ header }) => actorOf(header)),
+  ]);
+  const member = (id: string): Member => {
+    const found = people.get(id);
+    if (!found) throw new Error('somebody on record is no member'); // by foreign key
+    return found;
+  };
+  return inOrder(rows, async (row): Promise<Operation> => {
+    const plan = readPlan(row.plan);
+    const { service, type, way, id } = named(deps, row, plan);
+    const thread = threads.get(row.threadId);
+    if (!thread) throw new Error('an operation has a thread'); // by foreign key
+    const request = requests.get(id) ?? null;
+    const consent = consents.get(id);
+    const { approvals, remindedAt } = (request && given.get(request.id)) ?? { approvals: [], remindedAt: null };
+    const intent = intents.get(id);
+    const entered = signIns.get(id);
+    return {
+      customerId,
+      id,
+      threadId: row.threadId,
+      state: parseState(row.status),
+      fence: row.fence,
+      service,
+      type,
+      way,
+      plan,
+      planHash: row.planHash,
+      requester: member(row.userId),
+      // Written from a ThreadRef, whose platform is the union.
+      workspace: { platform: thread.platform as Platform, workspaceId: thread.workspaceId },
+      request,
+      approvals: approvals.map(({ memberId, at }) => ({ by: member(memberId), at })),
+      widened: Object.entries(widenedBy.parse(request?.widened ?? {})).map(([permission, by]) => ({
+        permission,
+        by: member(by),
+      })),
+      remindedAt,
+      grant: consent ? { ...consent, approver: member(consent.userId) } : null,
+      decidedBy: request?.decidedBy ? member(request.decidedBy) : null,
+      signIn: entered ? { by: member(actorOf(entered.header)), at: entered.at } : null,
+      intent: intent ? { label: intent.label, state: intent.state, attempt: intent.attempt } : null,
+      isKeyStored: stored.has(id),
+      // A longer plan that was made anew has left rows behind.
+      steps: (steps.get(id) ?? []).filter(({ number }) => number <= plan.steps.length),
+      currentStep: row.currentStep,
+      hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
+      heldBy: row.heldBy ? member(row.heldBy) : null,
+      retryOf: row.retryOf as OperationId | null, // by foreign key
+      retriedAs: retries.get(id) ?? null,
+      twin: row.status === 'awaiting_consent' ? await twinOf(tx, row) : null,
+      result: row.result === null ? null : operationResult.parse(row.result),
+      errorCode: row.errorCode,
+      errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
+      createdAt: row.createdAt,
+      startedAt: row.startedAt,
+      execution: readExecution(row.executionMetadata),
+      completedAt: row.completedAt,
+    };
+  });
+}
+
+/** Of rows in an order that begins with the one that counts. */
+function firstOfEach<Row extends { readonly operationId: string | null }>(rows: readonly Row[]): Map<string, Row> {
+  const first = new Map<string, Row>();
+  for (const row of rows) if (row.operationId !== null && !first.has(row.operationId)) first.set(row.operationId, row);
+  return first;
+}
+
+const idRows = z.array(z.object({ id: z.string() }));
+
+/** Those whose key lies in the vault, as `resultWhere` finds the key of one. */
+async function operationsWithKeys(
+  tx: Transaction,
+  customerId: CustomerId,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = idRows.parse(
+    await tx.$queryRaw`
+      SELECT DISTINCT c.credential_metadata ->> 'operationId' AS id FROM autonomous_credentials c
+      WHERE c.customer_id = ${customerId}::uuid AND c.operation_id IS NULL
+        AND c.credential_metadata ->> 'operationId' = ANY (${[...ids]})`,
+  );
+  return new Set(rows.map(({ id }) => id));
 }
 
 async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {

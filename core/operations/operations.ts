@@ -5,7 +5,7 @@ import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
-import { inOrder, type Operation, readOperation, widenedBy } from './operation.ts';
+import { type Operation, readOperation, readOperations, widenedBy } from './operation.ts';
 import { type Plan, planHash, planText } from './plan.ts';
 import {
   type Asked,
@@ -154,7 +154,7 @@ export function createOperations(deps: RequestDeps): Operations {
       ];
       const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
       const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
-      return inOrder(rows, (row) => readOperation(tx, deps, row));
+      return readOperations(tx, deps, rows);
     },
     latest: async (tx, customerId, limit) => {
       const rows = await tx.operation.findMany({
@@ -162,7 +162,7 @@ export function createOperations(deps: RequestDeps): Operations {
         orderBy: { createdAt: 'desc' },
         take: limit,
       });
-      return inOrder(rows, (row) => readOperation(tx, deps, row));
+      return readOperations(tx, deps, rows);
     },
     page: async (tx, customerId, filter) => {
       const rows = await tx.operation.findMany({
@@ -171,12 +171,12 @@ export function createOperations(deps: RequestDeps): Operations {
         take: filter.limit + 1,
       });
       const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
-      return { items: await inOrder(items, (row) => readOperation(tx, deps, row)), ...next };
+      return { items: await readOperations(tx, deps, items), ...next };
     },
     open: async (tx, customerId) => {
       const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
       const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' } });
-      return inOrder(rows, (row) => readOperation(tx, deps, row));
+      return readOperations(tx, deps, rows);
     },
   };
   return operations;
@@ -190,7 +190,10 @@ function pageWhere(
     customerId,
     ...(states ? { status: { in: [...states] } } : {}),
     ...(service === undefined ? {} : { service }),
-    createdAt: { ...(from ? { gte: from } : {}), ...(to ? { lte: to } : {}) },
+    // The last bound is what an index can begin at: the two beneath it only leave out what the page before has shown.
+    AND: [from && { gte: from }, to && { lte: to }, after && { lte: after.at }].flatMap((createdAt) =>
+      createdAt ? [{ createdAt }] : [],
+    ),
     ...(after ? { OR: [{ createdAt: { lt: after.at } }, { createdAt: after.at, id: { lt: after.id } }] } : {}),
   };
 }

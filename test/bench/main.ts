@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { apiLoad } from './api-load.ts';
 import { approveToWorker } from './approve-to-worker.ts';
 import { auditAppend } from './audit-append.ts';
 import { auditVerify } from './audit-verify.ts';
@@ -25,7 +26,7 @@ import { warmStart } from './warm-start.ts';
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
   ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[liveStream, egressOverhead, picture, replayOverhead, modelTurn, throughput],
+  ...[liveStream, apiLoad, egressOverhead, picture, replayOverhead, modelTurn, throughput],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]

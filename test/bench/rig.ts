@@ -42,6 +42,8 @@ export interface Rig {
   readonly queue: Queue;
   readonly deadlines: (job: OperationJob) => Promise<void>;
   addCustomer(): Promise<RigCustomer>;
+  /** The database's superuser, who may load what would take the program hours. */
+  readonly adminUrl: string;
   /** What another process of the same installation is started with. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -97,6 +99,7 @@ export async function createRig({ open }: Pick<Endings, 'open'>): Promise<Rig> {
       deadlines,
       addCustomer,
     },
+    adminUrl: server.url('admin', 'countersign'),
     env: { DATABASE_URL: urls.programUrl, ENCRYPTION_KEY: current, CHECKPOINT_DIR: checkpointDir },
   };
 }

@@ -1,24 +1,19 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { z } from 'zod';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { inheritedEnvironment } from '../support/environment.ts';
 import { makeApprovable } from './approve-to-worker.ts';
 import type { Bench, Benchmark, Measure } from './benchmark.ts';
+import { startProgram } from './program.ts';
 import { createRig, type Rig } from './rig.ts';
 import { timed } from './samples.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../bot/main.ts');
 const CONCURRENCIES = [1, 2, 4] as const;
 /** The first byte of a shop's admin pages, as measured on real ones. */
 const VENDOR_MS = 1_100;
 const ROUNDS = 3; // operations for each place, so that what begins and ends counts for little
 const LOOK_MS = 500;
-const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 40_000;
 
 /**
@@ -48,7 +43,11 @@ async function measure(bench: Bench, rig: Rig, latencyMs: number, concurrency: n
     (started) => started.close(),
   );
   const { it: worker, close: stop } = await bench.open(
-    () => startWorker(rig, shop, concurrency),
+    () =>
+      startProgram({
+        ...{ ...rig.env, ROLE: 'worker', PORT: '0', WORKER_CONCURRENCY: String(concurrency) },
+        ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
+      }),
     ({ end }) => end(),
   );
   await runAll(rig, shop, 1); // code that is compiled and files that are read once
@@ -88,43 +87,6 @@ async function costs({ env }: Rig): Promise<{ readonly commits: number; readonly
   } finally {
     await client.end();
   }
-}
-
-interface Worker {
-  readonly pid: number;
-  end(): Promise<void>;
-}
-
-async function startWorker(rig: Rig, shop: PracticeShop, concurrency: number): Promise<Worker> {
-  const child = spawn(process.execPath, [PROGRAM], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {
-      ...inheritedEnvironment(),
-      ...{ ...rig.env, ROLE: 'worker', PORT: '0', WORKER_CONCURRENCY: String(concurrency) },
-      ALLOW_PRIVATE_TARGETS: new URL(shop.origin).host,
-    },
-  });
-  const closed = once(child, 'close');
-  let said = '';
-  const { promise: ready, resolve } = Promise.withResolvers<void>();
-  child.stderr.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
-    if (said.includes('Countersign is ready')) resolve();
-  });
-  const ended = closed.then(() => Promise.reject(new Error(`the worker did not start: ${said}`)));
-  const late = wait(START_LIMIT_MS, undefined, { ref: false }).then(() =>
-    Promise.reject(new Error(`the worker was not ready after ${START_LIMIT_MS / 1000} s: ${said}`)),
-  );
-  ended.catch(() => {}); // after it was ready it is meant to end
-  late.catch(() => {});
-  await Promise.race([ready, ended, late]);
-  return {
-    pid: child.pid ?? Number.NaN,
-    async end() {
-      child.kill('SIGTERM');
-      await closed;
-    },
-  };
 }
 
 /** Countersigns so many operations and waits until the last one is over. @throws Error when one of them failed. */
