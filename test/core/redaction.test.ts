@@ -237,7 +237,8 @@ describe('redact', () => {
   test('finds random keys in random surroundings', () => {
     for (let round = 0; round < 200; round++) {
       const secret = randomBytes(20).toString('hex');
-      const around = randomBytes(30).toString('base64');
+      // A “pw” right before it would be a label, and all that follows a password.
+      const around = randomBytes(30).toString('base64').replace(/w$/i, 'v');
       expect(redact(`${around} ${secret}${around}`, [new Secret(secret)])).toBe(`${around} [secret]${around}`);
     }
   });

@@ -68,7 +68,8 @@ export interface SlackServer {
   readonly oauth: SlackOAuth;
   fail(method: string, failure: Failure): void;
   /** The same for a call that names this channel. */
-  failIn(channel: string, method: string, failure: Failure): void;
+  /** `text`: of a message whose text has these words alone. */
+  failIn(channel: string, method: string, failure: Failure, text?: string): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
   view(userId: string): { readonly id: string; readonly view: Record<string, unknown> } | undefined;
@@ -124,7 +125,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   let isAgent = true;
   const homes = new Map<string, readonly unknown[]>();
   const oauth = createSlackOAuth();
-  const failures = new Map<string, Failure[]>();
+  const failures = new Map<string, { failure: Failure; text: string }[]>();
   const channels = new Map<string, KeptMessage[]>([[CHANNEL, []]]);
   const triggers = new Map<string, { readonly userId: string; readonly until: number }>();
   const views = new Map<string, { readonly id: string; readonly view: Record<string, unknown> }>();
@@ -137,7 +138,13 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   let clock = Date.now() * 1000;
   let apiUrl = '';
 
-  const fail = (name: string, failure: Failure) => void failures.set(name, [...(failures.get(name) ?? []), failure]);
+  const fail = (name: string, failure: Failure, text = '') =>
+    void failures.set(name, [...(failures.get(name) ?? []), { failure, text }]);
+  const takeFailure = (name: string, said: string) => {
+    const left = failures.get(name) ?? [];
+    const at = left.findIndex(({ text }) => said.includes(text));
+    return at < 0 ? undefined : left.splice(at, 1)[0]?.failure;
+  };
 
   const newTs = (): string => {
     const micros = String(++clock);
@@ -320,7 +327,8 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
       response.end('{"ok":false,"error":"ratelimited"}');
       return;
     }
-    const failure = failures.get(`${method} ${String(args.channel)}`)?.shift() ?? failures.get(method)?.shift();
+    const said = String(args.text ?? '');
+    const failure = takeFailure(`${method} ${String(args.channel)}`, said) ?? takeFailure(method, said);
     if (failure && 'hangs' in failure) return;
     const json = { 'Content-Type': 'application/json' };
     if (failure && 'retryAfter' in failure) {
@@ -405,7 +413,7 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
       isAgent = false;
     },
     fail,
-    failIn: (channel, method, failure) => fail(`${method} ${channel}`, failure),
+    failIn: (channel, method, failure, text) => fail(`${method} ${channel}`, failure, text),
     messages: (channel) => channels.get(channel) ?? [],
     view: (userId) => views.get(userId),
     closeView: (userId) => void views.delete(userId),
