@@ -10,6 +10,7 @@ const LONG = [
   'test/e2e/roles.test.ts',
   'test/e2e/control.test.ts',
   'test/attack/two-workers.test.ts',
+  'test/attack/flood.test.ts',
   'test/add-a-service.test.ts',
   'test/e2e/shopify-browser.test.ts',
 ];
