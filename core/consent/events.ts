@@ -81,30 +81,3 @@ export async function countedApprovals(
 }
 
 const counted = z.array(z.object({ memberId: z.uuid(), personId: z.uuid(), at: z.date() }));
-
-/** By question: who has approved it, and when its thread was reminded. */
-export async function approvalsOf(
-  tx: Transaction,
-  customerId: CustomerId,
-  questions: readonly Pick<ConsentRequest, 'id' | 'decision'>[],
-): Promise<ReadonlyMap<string, { readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }>> {
-  const requestId = { in: questions.map(({ id }) => id) };
-  const events = Map.groupBy(
-    await tx.consentEvent.findMany({
-      where: { customerId, requestId, kind: { in: ['approved', 'reminded'] } },
-      orderBy: { n: 'asc' },
-    }),
-    (event) => event.requestId,
-  );
-  const found = new Map<string, { readonly approvals: readonly Approval[]; readonly remindedAt: Date | null }>();
-  for (const { id, decision } of questions) {
-    const own = events.get(id) ?? [];
-    const given = own.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
-    const isOpen = decision === null && given.length > 0;
-    found.set(id, {
-      approvals: isOpen ? await countedApprovals(tx, customerId, id) : given,
-      remindedAt: own.find(({ kind }) => kind === 'reminded')?.at ?? null,
-    });
-  }
-  return found;
-}

@@ -194,7 +194,8 @@ function rolesWord({ id, roles }: { readonly id: string; readonly roles: readonl
   return `${id}|roles|${roles.join(',')}`;
 }
 
-function toMember(row: MemberRow): Member {
+/** A row of `members` as people and programs know somebody. */
+export function toMember(row: MemberRow): Member {
   return {
     id: memberId(row.id),
     personId: row.personId ?? row.id,

@@ -39,8 +39,9 @@ export async function pauseOf(tx: Transaction, customerId: CustomerId): Promise<
  * stronger lock, and two who share one can't both get that.
  */
 export async function heldPauseOf(tx: Transaction, customerId: CustomerId): Promise<OperatorPause | undefined> {
-  await tx.$queryRaw`SELECT 1 FROM customers WHERE customer_id = ${customerId}::uuid FOR NO KEY UPDATE`;
-  await tx.$executeRaw`SELECT app.hold_standstill()`;
+  await tx.$executeRaw`
+    WITH own AS MATERIALIZED (SELECT 1 FROM customers WHERE customer_id = ${customerId}::uuid FOR NO KEY UPDATE)
+    SELECT app.hold_standstill() FROM own`;
   return pauseOf(tx, customerId);
 }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { Operation as OperationRow } from '../../prisma/generated/client.ts';
 import type { Consents } from '../consent/consent.ts';
-import { type Database, databaseNow, type Transaction } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
-import type { CustomerId, MemberId, OperationId } from '../ids.ts';
+import type { CustomerId, MemberId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import { type HeldBy, heldPauseOf, isEffectUnderWay, pauseNow } from './hold.ts';
@@ -10,7 +11,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import { requirePlace } from './places.ts';
-import { isEnd, type OperationState } from './states.ts';
+import { isEnd, type OperationState, parseState } from './states.ts';
 import { Stopped } from './stopped.ts';
 
 const WATCH_MS = 1_000; // so that a stop is felt within two seconds, whatever the page does
@@ -53,13 +54,15 @@ export interface LeaseDeps {
   readonly queue: Queue;
   /** Operations of one customer that may be under way in all processes together; absent: any number. */
   readonly atOnce?: number;
+  /** Whether it is left to a worker of another version, asked with its row locked. */
+  readonly leave?: (tx: Transaction, job: OperationJob, row: OperationRow) => Promise<boolean>;
 }
 
 const RUNNABLE: readonly OperationState[] = ['queued', 'in_progress'];
 
 /**
  * Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more, or it
- * is held back, and paused now. @throws Stopped `consent`, CountersignError `customer_busy`
+ * is held back, and paused now, or left to others. @throws Stopped `consent`, CountersignError `customer_busy`
  */
 export async function takeLease(
   deps: LeaseDeps,
@@ -69,10 +72,12 @@ export async function takeLease(
   const { customerId, operationId } = job;
   const taken = await deps.database.withCustomer(customerId, async (tx) => {
     await lock(tx, customerId, operationId); // so that a countersignature that is being taken back is seen as that
-    const operation = await deps.operations.get(tx, customerId, operationId);
-    if (!operation || isEnd(operation.state) || !(await isOwnJob(tx, job))) return undefined;
+    const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } } });
+    if (!row || isEnd(parseState(row.status)) || !isOwnJob(row, job)) return undefined;
+    if (await deps.leave?.(tx, job, row)) return undefined;
+    const operation = await deps.operations.read(tx, row);
     const isRunnable = RUNNABLE.includes(operation.state);
-    const held = isRunnable ? await heldBy(tx, customerId, operationId) : undefined;
+    const held = isRunnable ? await heldBy(tx, customerId, row) : undefined;
     if (held) {
       await pauseNow(tx, deps, operation, held);
       return undefined;
@@ -87,7 +92,7 @@ export async function takeLease(
       from: ['queued', 'in_progress'],
       to: 'in_progress',
       fence: operation.fence,
-      set: { consentGiven: true, ...(operation.startedAt ? {} : { startedAt: await databaseNow(tx) }) },
+      set: { consentGiven: true },
       entry: { kind: isTakeOver ? 'operation.taken_over' : 'operation.started', attempt: operation.fence + 1n },
     });
     return fence === undefined ? undefined : { operation, fence, seenAt: performance.now() };
@@ -96,19 +101,19 @@ export async function takeLease(
 }
 
 /** Resumed while its earlier job was still on its way, an operation has two: the earlier one would take it from the other's worker. */
-async function isOwnJob(tx: Transaction, { customerId, operationId, jobId }: OperationJob): Promise<boolean> {
-  if (jobId === undefined) return true;
-  const own = { customerId, id: operationId, OR: [{ jobId }, { jobId: null }] };
-  return (await tx.operation.count({ where: own })) === 1;
+function isOwnJob(row: OperationRow, { jobId }: OperationJob): boolean {
+  return jobId === undefined || row.jobId === null || row.jobId === jobId;
 }
 
-/** Who holds the operation back right now: true until the transaction ends. */
-async function heldBy(tx: Transaction, customerId: CustomerId, id: OperationId): Promise<HeldBy | undefined> {
-  const where = { customerId_id: { customerId, id } };
-  const row = await tx.operation.findUnique({ where, select: { hold: true, heldBy: true } });
+/** Who holds the operation of that locked row back right now: true until the transaction ends. */
+async function heldBy(
+  tx: Transaction,
+  customerId: CustomerId,
+  row: Pick<OperationRow, 'hold' | 'heldBy'>,
+): Promise<HeldBy | undefined> {
   // CHECK autonomous_operations_hold_check: a person's hold has its person, a member by foreign key.
-  if (row?.hold === 'person') return { hold: 'person', by: row.heldBy as MemberId };
-  return row?.hold === 'operator' || (await heldPauseOf(tx, customerId)) ? { hold: 'operator' } : undefined;
+  if (row.hold === 'person') return { hold: 'person', by: row.heldBy as MemberId };
+  return row.hold === 'operator' || (await heldPauseOf(tx, customerId)) ? { hold: 'operator' } : undefined;
 }
 
 interface Taken {
@@ -136,7 +141,11 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
       await lock(tx, customerId, id);
       await checkFence(tx, customerId, id, fence);
       if (await isEffectUnderWay(tx, customerId, id, fence)) return false;
-      const held = await heldBy(tx, customerId, id);
+      const row = await tx.operation.findUniqueOrThrow({
+        where: { customerId_id: { customerId, id } },
+        select: { hold: true, heldBy: true },
+      });
+      const held = await heldBy(tx, customerId, row);
       return held !== undefined && pauseNow(tx, deps, { customerId, id, fence, grant: operation.grant }, held);
     });
   /** What is seen is at least as new as the moment before the question. */

@@ -35,7 +35,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       const { operationId, to, fence, set, entry } = move;
       const row = await tx.operation.findUnique({
         where: { customerId_id: { customerId, id: operationId } },
-        select: { status: true, fence: true, executionMetadata: true, createdAt: true },
+        select: { status: true, fence: true, executionMetadata: true, createdAt: true, startedAt: true },
       });
       if (!row) return undefined;
       const from = parseState(row.status);
@@ -51,6 +51,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
           fence: next,
           executionMetadata: await clocked(tx, { customerId, operationId, ...row }, { from, to, now }),
           updatedAt: now,
+          ...(to === 'in_progress' && row.startedAt === null ? { startedAt: now } : {}),
           ...(isEnd(to) ? { completedAt: now } : {}),
         },
       });

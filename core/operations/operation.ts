@@ -6,8 +6,8 @@ import type {
   OperationStep,
 } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
-import { approvalsOf } from '../consent/events.ts';
-import type { Customers, Member } from '../customers/customers.ts';
+import { type Approval, countedApprovals } from '../consent/events.ts';
+import { type Member, toMember } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
@@ -16,6 +16,7 @@ import type { OperationType, OperationTypeDefinition, Service, Way } from '../se
 import { wayOf } from '../services/ways.ts';
 import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
+import { type Parts, partsOf } from './parts.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
 import { isEnd, type OperationState, parseState, STATES } from './states.ts';
@@ -76,7 +77,6 @@ export interface Operation {
 }
 
 export interface ReadOperationDeps {
-  readonly customers: Customers;
   readonly audit: Pick<Audit, 'read'>;
   getService(id: string): Service | undefined;
 }
@@ -88,10 +88,7 @@ export async function readOperation(tx: Transaction, deps: ReadOperationDeps, ro
   return operation;
 }
 
-/**
- * Reads what belongs to rows of one customer, in their order: a statement for each kind of thing, however many rows there are,
- * one after the other, since one transaction is one connection.
- */
+/** Reads what belongs to rows of one customer, in their order. */
 export async function readOperations(
   tx: Transaction,
   deps: ReadOperationDeps,
@@ -100,67 +97,23 @@ export async function readOperations(
   const [first] = rows;
   if (!first) return [];
   const customerId = first.customerId as CustomerId; // a row of this customer's own transaction
-  const ids = rows.map(({ id }) => id);
-  const where = { customerId, operationId: { in: ids } };
-  const threadIds = { in: [...new Set(rows.map(({ threadId }) => threadId))] };
-  const threads = new Map(
-    (await tx.thread.findMany({ where: { customerId, id: threadIds } })).map((thread) => [thread.id, thread]),
+  const all = await partsOf(
+    tx,
+    customerId,
+    rows.map(({ id }) => id),
   );
-  const requests = firstOfEach(
-    await tx.consentRequest.findMany({ where: { ...where, terms: null }, orderBy: { askedAt: 'desc' } }),
-  );
-  const consents = firstOfEach(
-    await tx.consent.findMany({ where: { ...where, templateHash: null }, orderBy: { grantedAt: 'desc' } }),
-  );
-  const given = await approvalsOf(tx, customerId, [...requests.values()]);
-  const intents = firstOfEach(await tx.operationIntent.findMany({ where, orderBy: { startedAt: 'desc' } }));
-  const signIns = firstOfEach(
-    await tx.auditEntry.findMany({
-      where: { ...where, kind: 'credentials.entered' },
-      orderBy: { seq: 'asc' },
-      select: { operationId: true, header: true, at: true },
-    }),
-  );
-  const stored = await operationsWithKeys(tx, customerId, ids);
-  const steps = Map.groupBy(
-    await tx.operationStep.findMany({ where, orderBy: { number: 'asc' } }),
-    ({ operationId }) => operationId,
-  );
-  const over = rows.flatMap(({ id, completedAt }) => (completedAt ? [id] : []));
-  const retries = new Map(
-    (over.length === 0
-      ? []
-      : await tx.operation.findMany({
-          where: { customerId, retryOf: { in: over } },
-          select: { id: true, retryOf: true },
-        })
-    ).map(({ id, retryOf }) => [retryOf, id as OperationId]), // an operation's own id
-  );
-  const people = await deps.customers.membersById(tx, customerId, [
-    ...rows.flatMap(({ userId, heldBy }) => (heldBy ? [userId, heldBy] : [userId])),
-    ...[...requests.values()].flatMap((request) => [
-      ...(request.decidedBy ? [request.decidedBy] : []),
-      ...Object.values(widenedBy.parse(request.widened ?? {})),
-    ]),
-    ...[...consents.values()].map(({ userId }) => userId),
-    ...[...given.values()].flatMap(({ approvals }) => approvals.map(({ memberId }) => memberId)),
-    ...[...signIns.values()].map(({ header }) => actorOf(header)),
-  ]);
-  const member = (id: string): Member => {
-    const found = people.get(id);
-    if (!found) throw new Error('somebody on record is no member'); // by foreign key
-    return found;
-  };
   return inOrder(rows, async (row): Promise<Operation> => {
     const plan = readPlan(row.plan);
     const { service, type, way, id } = named(deps, row, plan);
-    const thread = threads.get(row.threadId);
-    if (!thread) throw new Error('an operation has a thread'); // by foreign key
-    const request = requests.get(id) ?? null;
-    const consent = consents.get(id);
-    const { approvals, remindedAt } = (request && given.get(request.id)) ?? { approvals: [], remindedAt: null };
-    const intent = intents.get(id);
-    const entered = signIns.get(id);
+    const parts = all.get(id);
+    if (!parts) throw new Error('an operation was there a moment ago'); // none is ever deleted
+    const { request, consent, intent, signIn } = parts;
+    const member = (wanted: string): Member => {
+      const found = parts.people.find((row) => row.id === wanted);
+      if (!found) throw new Error('somebody on record is no member'); // by foreign key
+      return toMember(found);
+    };
+    const given = await givenTo(tx, customerId, parts);
     return {
       customerId,
       id,
@@ -174,26 +127,26 @@ export async function readOperations(
       planHash: row.planHash,
       requester: member(row.userId),
       // Written from a ThreadRef, whose platform is the union.
-      workspace: { platform: thread.platform as Platform, workspaceId: thread.workspaceId },
+      workspace: { platform: parts.platform as Platform, workspaceId: parts.workspaceId },
       request,
-      approvals: approvals.map(({ memberId, at }) => ({ by: member(memberId), at })),
+      approvals: given.map(({ memberId, at }) => ({ by: member(memberId), at })),
       widened: Object.entries(widenedBy.parse(request?.widened ?? {})).map(([permission, by]) => ({
         permission,
         by: member(by),
       })),
-      remindedAt,
+      remindedAt: parts.events.find(({ kind }) => kind === 'reminded')?.at ?? null,
       grant: consent ? { ...consent, approver: member(consent.userId) } : null,
       decidedBy: request?.decidedBy ? member(request.decidedBy) : null,
-      signIn: entered ? { by: member(actorOf(entered.header)), at: entered.at } : null,
-      intent: intent ? { label: intent.label, state: intent.state, attempt: intent.attempt } : null,
-      isKeyStored: stored.has(id),
+      signIn: signIn && { by: member(signIn.actor), at: signIn.at },
+      intent,
+      isKeyStored: parts.isKeyStored,
       // A longer plan that was made anew has left rows behind.
-      steps: (steps.get(id) ?? []).filter(({ number }) => number <= plan.steps.length),
+      steps: parts.steps.filter(({ number }) => number <= plan.steps.length),
       currentStep: row.currentStep,
       hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
       heldBy: row.heldBy ? member(row.heldBy) : null,
       retryOf: row.retryOf as OperationId | null, // by foreign key
-      retriedAs: retries.get(id) ?? null,
+      retriedAs: parts.retriedAs as OperationId | null, // by foreign key
       twin: row.status === 'awaiting_consent' ? await twinOf(tx, row) : null,
       result: row.result === null ? null : operationResult.parse(row.result),
       errorCode: row.errorCode,
@@ -206,28 +159,14 @@ export async function readOperations(
   });
 }
 
-/** Of rows in an order that begins with the one that counts. */
-function firstOfEach<Row extends { readonly operationId: string | null }>(rows: readonly Row[]): Map<string, Row> {
-  const first = new Map<string, Row>();
-  for (const row of rows) if (row.operationId !== null && !first.has(row.operationId)) first.set(row.operationId, row);
-  return first;
-}
-
-const idRows = z.array(z.object({ id: z.string() }));
-
-/** Those whose key lies in the vault, as `resultWhere` finds the key of one. */
-async function operationsWithKeys(
+/** Of an open question those approvals alone that count as things stand: the database's own count. */
+async function givenTo(
   tx: Transaction,
   customerId: CustomerId,
-  ids: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const rows = idRows.parse(
-    await tx.$queryRaw`
-      SELECT DISTINCT c.credential_metadata ->> 'operationId' AS id FROM autonomous_credentials c
-      WHERE c.customer_id = ${customerId}::uuid AND c.operation_id IS NULL
-        AND c.credential_metadata ->> 'operationId' = ANY (${[...ids]})`,
-  );
-  return new Set(rows.map(({ id }) => id));
+  { request, events }: Parts,
+): Promise<readonly Approval[]> {
+  const given = events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
+  return request?.decision === null && given.length > 0 ? countedApprovals(tx, customerId, request.id) : given;
 }
 
 async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
@@ -290,10 +229,4 @@ function named(deps: ReadOperationDeps, row: OperationRow, plan: Plan) {
   if (!service || !type || !way || !id)
     throw new Error(`operation ${row.id} names a service or a way that this version does not have`);
   return { service, type, way, id };
-}
-
-const entryHeader = z.object({ actor: z.string() });
-
-function actorOf(header: string): string {
-  return entryHeader.parse(JSON.parse(header)).actor;
 }

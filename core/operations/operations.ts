@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Prisma } from '../../prisma/generated/client.ts';
+import type { Operation as OperationRow, Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
@@ -67,6 +67,8 @@ export interface Operations {
   /** Whether the plan still says the truth about the key that is there: another one may have been stored since. */
   saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
+  /** The same, of a row that was just read. */
+  read(tx: Transaction, row: OperationRow): Promise<Operation>;
   /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
   ofThread(
     tx: Transaction,
@@ -147,6 +149,7 @@ export function createOperations(deps: RequestDeps): Operations {
       const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? readOperation(tx, deps, row) : undefined;
     },
+    read: (tx, row) => readOperation(tx, deps, row),
     ofThread: async (tx, customerId, threadId, options) => {
       const changing = options && [
         { status: { notIn: STATES.filter(isEnd) } },

@@ -56,13 +56,13 @@ type AttemptDeps = RunnerDeps & StepRunDeps;
 
 const RESTARTS = 2; // in another browser; what may be repeated is the effect's and the way's to say
 
-export function createRunner(deps: RunnerDeps): Runner {
+export function createRunner(given: Omit<RunnerDeps, 'leave'>): Runner {
+  const deps: RunnerDeps = { ...given, leave: (tx, job, row) => leftToOthers(tx, given, job, row) };
   const drain = createDrain();
   return {
     async run(job, signal) {
       const secrets = createRunSecrets(deps.secrets);
       try {
-        if (await leftToOthers(deps, job)) return;
         for (let restarts = 0; ; restarts++) {
           const isOver = await runOnce(deps, job, { job: signal, drain }, secrets, restarts < RESTARTS);
           if (isOver) return;
