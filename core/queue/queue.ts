@@ -126,17 +126,23 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     async workOperations(concurrency, run, ofCustomer) {
       const options = {
         ...POLLING,
-        localConcurrency: concurrency,
         ...(ofCustomer === undefined ? {} : { groupConcurrency: ofCustomer }), // a job's group is its customer
         heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
         includeMetadata: true,
       } as const;
-      await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
-        for (const job of jobs)
-          await withoutWords(config.log, () => run({ ...idsOf(job.data), jobId: job.id }, job.signal), isBusy).catch(
-            (error: unknown) => (isBusy(error) ? putBack(boss, job) : Promise.reject(error)),
-          );
-      });
+      const workOne = async () => {
+        const id: string = await boss.work(OPERATIONS_QUEUE, options, async (jobs) => {
+          for (const job of jobs) {
+            const work = () => run({ ...idsOf(job.data), jobId: job.id }, job.signal);
+            const isDone = await withoutWords(config.log, work, isBusy).then(
+              () => true,
+              (error: unknown) => (isBusy(error) ? putBack(boss, job) : Promise.reject(error)).then(() => false),
+            );
+            if (isDone) boss.notifyWorker(id); // else it would look for the next one when two seconds since the last look are over
+          }
+        });
+      };
+      for (let n = 0; n < concurrency; n++) await workOne();
     },
     async workGivenUp(run) {
       await boss.work(GIVEN_UP_QUEUE, { ...POLLING, includeMetadata: true }, async (jobs) => {

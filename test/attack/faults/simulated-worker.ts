@@ -22,11 +22,12 @@ try {
   const parking = createParking(database);
   const runner = createRunner({
     ...foundation,
-    ...{ parking, agentMode: config.agent.mode },
+    ...{ parking, agentMode: config.agent.mode, atOnce: config.limits.operationsAtOnce },
     browser: createSimulatedBrowser(workflows.getDefinition('woocommerce_api_key_generation'), step),
     http: createHttp({ egress: createEgress({ privateTargets: config.targets.private, log }) }),
   });
-  await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal));
+  const { operationsAtOnce: atOnce } = config.limits;
+  await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
   ending.push(
     () => parking.close(),
     () => queue.stop(DRAIN_MS),
