@@ -99,9 +99,18 @@ type Ask = (statement: Prisma.Sql) => Promise<unknown>;
 async function takeBy(ask: Ask, bucket: Bucket, limit: Limit, amount: number): Promise<Taken> {
   const isEnough = Prisma.sql`WHERE ${content(limit)} >= ${amount}::float8`;
   const [taken] = rows.parse(await ask(takeFrom(bucket, limit, amount, isEnough)));
-  if (taken) return answer(limit, taken.remaining, 1);
-  const refused = await lookBy(ask, bucket, limit, amount);
-  return { ...refused, isAllowed: false, retrySeconds: Math.max(1, refused.retrySeconds) }; // it may have filled up since
+  if (taken) return takenOf(limit, { isAllowed: true, remaining: taken.remaining });
+  return takenOf(limit, { ...(await lookBy(ask, bucket, limit, amount)), isAllowed: false }, amount);
+}
+
+/** What a bucket says that was asked for one, or for `amount`. @param left what is in it now */
+export function takenOf(
+  limit: Limit,
+  { isAllowed, remaining }: { readonly isAllowed: boolean; readonly remaining: number },
+  amount = 1,
+): Taken {
+  const said = answer(limit, remaining, isAllowed ? 1 : amount);
+  return isAllowed ? said : { ...said, isAllowed, retrySeconds: Math.max(1, said.retrySeconds) }; // it may have filled up since
 }
 
 async function lookBy(ask: Ask, { table, columns, values }: Bucket, limit: Limit, amount: number): Promise<Taken> {

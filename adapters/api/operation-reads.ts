@@ -69,10 +69,13 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       answers: { 200: { description: 'Where it stands.', schema: statusSchema } },
       problems: [404],
       async answer({ caller, params }) {
-        const operation = await operationOf(deps, caller, params.operationId);
-        if (!operation) return NOT_THERE;
-        const { customerId } = operation;
-        const newest = await database.withCustomer(customerId, (tx) => newestPictures(tx, operation, NEWEST_PICTURES));
+        const { customerId } = caller;
+        const found = await database.withCustomer(customerId, async (tx) => {
+          const operation = await operations.get(tx, customerId, params.operationId);
+          return operation && { operation, newest: await newestPictures(tx, operation, NEWEST_PICTURES) };
+        });
+        if (!found) return NOT_THERE;
+        const { operation, newest } = found;
         const urls = newest.map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
         return ok(statusView(operation, urls));
       },

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { ApiToken as ApiTokenRow } from '../../prisma/generated/client.ts';
+import { type ApiToken as ApiTokenRow, Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import { type Database, databaseNow } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { type CustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
-import { type Limit, type Taken, take } from '../limits.ts';
+import { type Limit, type Taken, takenOf } from '../limits.ts';
 import { Secret } from '../secret.ts';
 
 /** What a token may do; each route of the API needs one of these. */
@@ -85,15 +85,23 @@ const TOKEN = /^csk_[0-9a-f]{64}$/;
 /** Beyond guessing (NIST SP 800-63B asks for 64 random bits), so that a plain hash of it is enough and nothing slows its look-up. */
 const TOKEN_BYTES = 32;
 const DAY_MS = 86_400_000;
+const MOST_KNOWN = 10_000;
 
 /** A scope of a later version means nothing here. */
 const scopesSchema = z.array(z.string()).transform((names) => SCOPES.filter((scope) => names.includes(scope)));
 const admitted = z
-  .array(z.object({ id: z.string(), scopes: scopesSchema, memberId: z.uuid().transform(memberId).nullable() }))
+  .array(
+    z.object({
+      ...{ id: z.string(), scopes: scopesSchema, memberId: z.uuid().transform(memberId).nullable() },
+      ...{ isAllowed: z.boolean(), remaining: z.number() },
+    }),
+  )
   .max(1);
 
 export function createApiTokens(deps: { database: Database; directory: Directory; audit: Audit }): ApiTokens {
   const { database, directory, audit } = deps;
+  /** Whose token it is never changes: it need not be looked up for each request. What it is good for is asked each time. */
+  const known = new Map<string, CustomerId>();
   return {
     async create(customerId, { scopes, days, member, by }) {
       if (member === undefined && scopes.some((scope) => SCOPES_OF_MEMBERS.includes(scope)))
@@ -146,21 +154,25 @@ export function createApiTokens(deps: { database: Database; directory: Directory
     async admit(token, limit = 'other') {
       if (!TOKEN.test(token)) return undefined;
       const tokenHash = Uint8Array.from(hash(token));
-      const customerId = await directory.customerOfToken(tokenHash);
+      const key = Buffer.from(tokenHash).toString('base64');
+      const customerId = known.get(key) ?? (await directory.customerOfToken(tokenHash));
       if (!customerId) return undefined;
-      return database.withCustomer(customerId, async (tx) => {
-        const [found] = admitted.parse(
-          await tx.$queryRaw`
-            UPDATE api_tokens SET last_used_at = app.now()
-            WHERE customer_id = ${customerId}::uuid AND token_hash = ${tokenHash} AND revoked_at IS NULL
-              AND expires_at > app.now()
-            RETURNING id, scopes, member_id AS "memberId"`,
-        );
-        if (!found) return undefined; // revoked since the look-up
-        const { id, scopes, memberId: member } = found;
-        const taken = await take(tx, customerId, { name: `api token ${id} ${limit}`, ...TOKEN_LIMITS[limit] });
-        return { caller: { customerId, id, scopes, ...(member ? { memberId: member } : {}) }, taken };
-      });
+      const { quota, windowSeconds } = TOKEN_LIMITS[limit];
+      const [found] = admitted.parse(
+        await database.callAs(
+          customerId,
+          (context) => Prisma.sql`
+            SELECT id, scopes, member_id AS "memberId", is_allowed AS "isAllowed", remaining
+            FROM app.admit_token(${context}, ${tokenHash}, ${limit}, ${quota}::float8, ${windowSeconds}::float8)`,
+        ),
+      );
+      known.delete(key);
+      if (!found) return undefined; // revoked or expired since the look-up
+      if (known.size >= MOST_KNOWN) known.clear();
+      known.set(key, customerId);
+      const { id, scopes, memberId: member, ...left } = found;
+      const caller = { customerId, id, scopes, ...(member ? { memberId: member } : {}) };
+      return { caller, taken: takenOf({ name: id, ...TOKEN_LIMITS[limit] }, left) };
     },
   };
 }

@@ -187,6 +187,7 @@ export async function newestPictures(
   most: number,
 ): Promise<readonly string[]> {
   const ids = steps.flatMap(({ screenshotId }) => (screenshotId ? [screenshotId] : []));
+  if (ids.length === 0) return [];
   const kept = await tx.screenshot.findMany({ where: { customerId, id: { in: ids } }, select: { id: true } });
   const isKept = (id: string) => kept.some((row) => row.id === id);
   return ids.filter(isKept).toReversed().slice(0, most);

@@ -12,6 +12,7 @@ import { createDirectory } from '../../core/directory.ts';
 import type { OperationId } from '../../core/ids.ts';
 import { makeApprovable } from './approve-to-worker.ts';
 import type { Bench, Benchmark, Measure } from './benchmark.ts';
+import { firstPaints } from './console-paint.ts';
 import { startProgram } from './program.ts';
 import type { Rig, RigCustomer } from './rig.ts';
 
@@ -20,10 +21,11 @@ const FILE_ENTRIES = 100_000; // of one COPY
 /** A token has 600 requests a minute. */
 const TOKENS = 60;
 const STOP_LIMIT_MS = 5_000;
+const BOT = join(import.meta.dirname, 'bot-program.ts');
 
 /**
  * The HTTP API of a bot in a process of its own, asked over loopback, with a customer's 100,000 operations and 2,000,000 audit
- * entries in the database: an offline generator makes the entries' chain, and COPY loads it.
+ * entries in the database: an offline generator makes the entries' chain, and COPY loads it. Then the console's pages.
  */
 export const apiLoad: Benchmark = {
   name: 'api-load',
@@ -39,7 +41,7 @@ export const apiLoad: Benchmark = {
     await load(bench, rig, customer, id, operations);
     const tokens = await tokensOf(rig, customer);
     const { it: bot, close } = await bench.open(
-      () => startProgram({ ...rig.env, ROLE: 'bot', PORT: '0' }),
+      () => startProgram({ ...rig.env, ROLE: 'bot', PORT: '0' }, BOT),
       (started) => started.end(),
     );
     const paths = (n: number) =>
@@ -48,6 +50,8 @@ export const apiLoad: Benchmark = {
     await inFlight(5, bench.isSlice ? 40 : 400, ask); // statements that are prepared, and pages that are read into memory
     const few = await inFlight(5, bench.isSlice ? 100 : 1_000, ask);
     const many = await inFlight(50, bench.isSlice ? 200 : 6_000, ask);
+    const shown = { url: bot.url, operation: id, text: numbered(Math.floor(operations / 2)).slice(3) };
+    const paints = await firstPaints(bench, rig, customer, shown, bench.isSlice ? 1 : 5);
     await close();
     const of = `of ${operations} operations`;
     const rows: Measure[] = [
@@ -55,7 +59,7 @@ export const apiLoad: Benchmark = {
       { what: `status or list by the API, 50 in flight, ${of}`, unit: 'ms', values: many.ms, target: P99_MANY },
       { what: 'requests that the API answers, 50 in flight', unit: '/s', values: [many.perSecond] },
     ];
-    return rows;
+    return [...rows, ...paints];
   },
 };
 

@@ -17,8 +17,8 @@ export interface Program {
 }
 
 /** @throws Error with what it said, when it does not start. */
-export async function startProgram(env: Readonly<Record<string, string>>): Promise<Program> {
-  const child = spawn(process.execPath, [PROGRAM], {
+export async function startProgram(env: Readonly<Record<string, string>>, file = PROGRAM): Promise<Program> {
+  const child = spawn(process.execPath, [file], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...inheritedEnvironment(), ...env },
   });
