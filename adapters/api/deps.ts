@@ -49,11 +49,11 @@ export async function wishOf(
 }
 
 export function operationOf(
-  { database, operations }: Pick<RouteDeps, 'database' | 'operations'>,
+  { operations }: Pick<RouteDeps, 'operations'>,
   { customerId }: Pick<ApiCaller, 'customerId'>,
   id: string,
 ): Promise<Operation | undefined> {
-  return database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+  return operations.look(customerId, id);
 }
 
 export const statusPath = (id: string) => `/api/autonomous/status/${id}`;

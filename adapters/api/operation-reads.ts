@@ -26,7 +26,7 @@ const NEWEST_PICTURES = 3;
 
 /** Everything that is read of operations. */
 export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
-  const { database, operations, desk, publicUrl } = deps;
+  const { operations, desk, publicUrl } = deps;
   return [
     route({
       ...{ method: 'get', path: '/operations', id: 'listOperations', scope: 'operations:read' },
@@ -39,9 +39,7 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       answers: { 200: { description: 'A page of them.', schema: operationsSchema } },
       async answer({ caller: { customerId }, query: { status, service, limit, cursor } }) {
         const filter = { states: status && [status], service, limit, after: cursor };
-        const { items, next } = await database.withCustomer(customerId, (tx) =>
-          operations.page(tx, customerId, filter),
-        );
+        const { items, next } = await operations.page(customerId, filter);
         const page = items.map(operationView);
         return ok({ success: true, operations: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
       },
@@ -70,12 +68,9 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       problems: [404],
       async answer({ caller, params }) {
         const { customerId } = caller;
-        const found = await database.withCustomer(customerId, async (tx) => {
-          const operation = await operations.get(tx, customerId, params.operationId);
-          return operation && { operation, newest: await newestPictures(tx, operation, NEWEST_PICTURES) };
-        });
-        if (!found) return NOT_THERE;
-        const { operation, newest } = found;
+        const operation = await operations.look(customerId, params.operationId);
+        if (!operation) return NOT_THERE;
+        const newest = newestPictures(operation, NEWEST_PICTURES);
         const urls = newest.map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
         return ok(statusView(operation, urls));
       },
@@ -87,9 +82,7 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       answers: { 200: { description: 'A page of ended operations.', schema: historySchema } },
       async answer({ caller: { customerId }, query: { service, from, to, limit, cursor } }) {
         const filter = { states: ENDED, service, from, to, limit, after: cursor };
-        const { items, next } = await database.withCustomer(customerId, (tx) =>
-          operations.page(tx, customerId, filter),
-        );
+        const { items, next } = await operations.page(customerId, filter);
         const page = items.map(operationView);
         return ok({ success: true, history: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
       },

@@ -75,7 +75,8 @@ export async function takeLease(
     const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } } });
     if (!row || isEnd(parseState(row.status)) || !isOwnJob(row, job)) return undefined;
     if (await deps.leave?.(tx, job, row)) return undefined;
-    const operation = await deps.operations.read(tx, row);
+    const operation = await deps.operations.get(tx, customerId, operationId);
+    if (!operation) return undefined;
     const isRunnable = RUNNABLE.includes(operation.state);
     const held = isRunnable ? await heldBy(tx, customerId, row) : undefined;
     if (held) {

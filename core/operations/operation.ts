@@ -10,7 +10,7 @@ import { type Approval, countedApprovals } from '../consent/events.ts';
 import { type Member, toMember } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
-import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import { customerId as asCustomerId, type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import { wayOf } from '../services/ways.ts';
@@ -55,6 +55,8 @@ export interface Operation {
   readonly intent: { readonly label: string; readonly state: string; readonly attempt: bigint } | null;
   /** Whether its key lies in the vault: neither deleted nor replaced since it was stored. */
   readonly isKeyStored: boolean;
+  /** Ids of the pictures that are still kept, in no order. */
+  readonly pictures: readonly string[];
   readonly steps: readonly OperationStep[];
   readonly currentStep: number;
   /** Who wants it paused, and once it is, by whom: `person`, who is `heldBy`, or the operator. */
@@ -81,92 +83,108 @@ export interface ReadOperationDeps {
   getService(id: string): Service | undefined;
 }
 
-/** One operation by its row, see `readOperations`. */
-export async function readOperation(tx: Transaction, deps: ReadOperationDeps, row: OperationRow): Promise<Operation> {
-  const [operation] = await readOperations(tx, deps, [row]);
-  if (!operation) throw new Error('a row is an operation');
-  return operation;
-}
-
-/** Reads what belongs to rows of one customer, in their order. */
-export async function readOperations(
+/** Those of one customer with these ids, in their order; who is none of theirs is left out. */
+export async function operationsById(
   tx: Transaction,
   deps: ReadOperationDeps,
-  rows: readonly OperationRow[],
+  customerId: CustomerId,
+  ids: readonly string[],
 ): Promise<readonly Operation[]> {
-  const [first] = rows;
-  if (!first) return [];
-  const customerId = first.customerId as CustomerId; // a row of this customer's own transaction
-  const all = await partsOf(
-    tx,
-    customerId,
-    rows.map(({ id }) => id),
-  );
-  return inOrder(rows, async (row): Promise<Operation> => {
-    const plan = readPlan(row.plan);
-    const { service, type, way, id } = named(deps, row, plan);
-    const parts = all.get(id);
-    if (!parts) throw new Error('an operation was there a moment ago'); // none is ever deleted
-    const { request, consent, intent, signIn } = parts;
-    const member = (wanted: string): Member => {
-      const found = parts.people.find((row) => row.id === wanted);
-      if (!found) throw new Error('somebody on record is no member'); // by foreign key
-      return toMember(found);
+  return inOrder(await partsOf(tx, customerId, ids), async (parts) => {
+    const { status } = parts.operation;
+    const more: More = {
+      given: hasCountedApprovals(parts) ? await countedApprovals(tx, customerId, parts.request.id) : givenTo(parts),
+      twin: status === 'awaiting_consent' ? await twinOf(tx, parts.operation) : null,
+      reason: status === 'denied' ? await reasonOf(tx, deps, customerId, parts.operation.id) : null,
     };
-    const given = await givenTo(tx, customerId, parts);
-    return {
-      customerId,
-      id,
-      threadId: row.threadId,
-      state: parseState(row.status),
-      fence: row.fence,
-      service,
-      type,
-      way,
-      plan,
-      planHash: row.planHash,
-      requester: member(row.userId),
-      // Written from a ThreadRef, whose platform is the union.
-      workspace: { platform: parts.platform as Platform, workspaceId: parts.workspaceId },
-      request,
-      approvals: given.map(({ memberId, at }) => ({ by: member(memberId), at })),
-      widened: Object.entries(widenedBy.parse(request?.widened ?? {})).map(([permission, by]) => ({
-        permission,
-        by: member(by),
-      })),
-      remindedAt: parts.events.find(({ kind }) => kind === 'reminded')?.at ?? null,
-      grant: consent ? { ...consent, approver: member(consent.userId) } : null,
-      decidedBy: request?.decidedBy ? member(request.decidedBy) : null,
-      signIn: signIn && { by: member(signIn.actor), at: signIn.at },
-      intent,
-      isKeyStored: parts.isKeyStored,
-      // A longer plan that was made anew has left rows behind.
-      steps: parts.steps.filter(({ number }) => number <= plan.steps.length),
-      currentStep: row.currentStep,
-      hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
-      heldBy: row.heldBy ? member(row.heldBy) : null,
-      retryOf: row.retryOf as OperationId | null, // by foreign key
-      retriedAs: parts.retriedAs as OperationId | null, // by foreign key
-      twin: row.status === 'awaiting_consent' ? await twinOf(tx, row) : null,
-      result: row.result === null ? null : operationResult.parse(row.result),
-      errorCode: row.errorCode,
-      errorMessage: row.status === 'denied' ? await reasonOf(tx, deps, customerId, id) : row.errorMessage,
-      createdAt: row.createdAt,
-      startedAt: row.startedAt,
-      execution: readExecution(row.executionMetadata),
-      completedAt: row.completedAt,
-    };
+    return operationOf(deps, parts, more);
   });
 }
 
-/** Of an open question those approvals alone that count as things stand: the database's own count. */
-async function givenTo(
-  tx: Transaction,
-  customerId: CustomerId,
-  { request, events }: Parts,
-): Promise<readonly Approval[]> {
-  const given = events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
-  return request?.decision === null && given.length > 0 ? countedApprovals(tx, customerId, request.id) : given;
+/** Whether more belongs to it than what one statement reads. */
+export function isMore(parts: Parts): boolean {
+  return (
+    hasCountedApprovals(parts) || parts.operation.status === 'awaiting_consent' || parts.operation.status === 'denied'
+  );
+}
+
+/** Of which `isMore` is false. */
+export function readyOperation(deps: Pick<ReadOperationDeps, 'getService'>, parts: Parts): Operation {
+  return operationOf(deps, parts, { given: givenTo(parts), twin: null, reason: null });
+}
+
+interface More {
+  readonly given: readonly Approval[];
+  readonly twin: OperationId | null;
+  /** Why it was denied. */
+  readonly reason: string | null;
+}
+
+function operationOf(
+  deps: Pick<ReadOperationDeps, 'getService'>,
+  parts: Parts,
+  { given, twin, reason }: More,
+): Operation {
+  const { operation: row, request, consent, intent, signIn } = parts;
+  const plan = readPlan(row.plan);
+  const { service, type, way, id } = named(deps, row, plan);
+  const member = (wanted: string): Member => {
+    const found = parts.people.find((each) => each.id === wanted);
+    if (!found) throw new Error('somebody on record is no member'); // by foreign key
+    return toMember(found);
+  };
+  return {
+    customerId: asCustomerId(row.customerId),
+    id,
+    threadId: row.threadId,
+    state: parseState(row.status),
+    fence: row.fence,
+    service,
+    type,
+    way,
+    plan,
+    planHash: row.planHash,
+    requester: member(row.userId),
+    // Written from a ThreadRef, whose platform is the union.
+    workspace: { platform: parts.platform as Platform, workspaceId: parts.workspaceId },
+    request,
+    approvals: given.map(({ memberId, at }) => ({ by: member(memberId), at })),
+    widened: Object.entries(widenedBy.parse(request?.widened ?? {})).map(([permission, by]) => ({
+      permission,
+      by: member(by),
+    })),
+    remindedAt: parts.events.find(({ kind }) => kind === 'reminded')?.at ?? null,
+    grant: consent ? { ...consent, approver: member(consent.userId) } : null,
+    decidedBy: request?.decidedBy ? member(request.decidedBy) : null,
+    signIn: signIn && { by: member(signIn.actor), at: signIn.at },
+    intent,
+    isKeyStored: parts.isKeyStored,
+    pictures: parts.pictures,
+    // A longer plan that was made anew has left rows behind.
+    steps: parts.steps.filter(({ number }) => number <= plan.steps.length),
+    currentStep: row.currentStep,
+    hold: row.hold as Hold | null, // CHECK autonomous_operations_hold_check guarantees the union
+    heldBy: row.heldBy ? member(row.heldBy) : null,
+    retryOf: row.retryOf as OperationId | null, // by foreign key
+    retriedAs: parts.retriedAs as OperationId | null, // by foreign key
+    twin,
+    result: row.result === null ? null : operationResult.parse(row.result),
+    errorCode: row.errorCode,
+    errorMessage: row.status === 'denied' ? reason : row.errorMessage,
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    execution: readExecution(row.executionMetadata),
+    completedAt: row.completedAt,
+  };
+}
+
+/** An open question's approvals count as things stand: the database counts them itself. */
+function hasCountedApprovals(parts: Parts): parts is Parts & { readonly request: ConsentRequest } {
+  return parts.request?.decision === null && parts.events.some(({ kind }) => kind === 'approved');
+}
+
+function givenTo({ events }: Parts): readonly Approval[] {
+  return events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
 }
 
 async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
@@ -181,16 +199,15 @@ async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId |
 }
 
 /** Ids of its pictures that are still kept, the last step's first. */
-export async function newestPictures(
-  tx: Transaction,
-  { customerId, steps }: Pick<Operation, 'customerId' | 'steps'>,
+export function newestPictures(
+  { steps, pictures }: Pick<Operation, 'steps' | 'pictures'>,
   most: number,
-): Promise<readonly string[]> {
+): readonly string[] {
   const ids = steps.flatMap(({ screenshotId }) => (screenshotId ? [screenshotId] : []));
-  if (ids.length === 0) return [];
-  const kept = await tx.screenshot.findMany({ where: { customerId, id: { in: ids } }, select: { id: true } });
-  const isKept = (id: string) => kept.some((row) => row.id === id);
-  return ids.filter(isKept).toReversed().slice(0, most);
+  return ids
+    .filter((id) => pictures.includes(id))
+    .toReversed()
+    .slice(0, most);
 }
 
 /** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */
@@ -198,7 +215,7 @@ async function reasonOf(
   tx: Transaction,
   { audit }: ReadOperationDeps,
   customerId: CustomerId,
-  operationId: OperationId,
+  operationId: string,
 ): Promise<string | null> {
   const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'operation.denied' } });
   try {
@@ -221,7 +238,7 @@ export async function inOrder<A, B>(items: readonly A[], convert: (item: A) => P
   return out;
 }
 
-function named(deps: ReadOperationDeps, row: OperationRow, plan: Plan) {
+function named(deps: Pick<ReadOperationDeps, 'getService'>, row: OperationRow, plan: Plan) {
   const service = deps.getService(row.service);
   // A word that names no type of this service finds none.
   const type = service?.operationTypes[row.operation as OperationType];

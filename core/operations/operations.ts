@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import type { Operation as OperationRow, Prisma } from '../../prisma/generated/client.ts';
+import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
-import { type Operation, readOperation, readOperations, widenedBy } from './operation.ts';
+import { isMore, type Operation, operationsById, readyOperation, widenedBy } from './operation.ts';
+import { readNewestParts, readParts } from './parts.ts';
 import { type Plan, planHash, planText } from './plan.ts';
 import {
   type Asked,
@@ -67,8 +68,8 @@ export interface Operations {
   /** Whether the plan still says the truth about the key that is there: another one may have been stored since. */
   saysWhatItReplaces(tx: Transaction, operation: Operation): Promise<boolean>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<Operation | undefined>;
-  /** The same, of a row that was just read. */
-  read(tx: Transaction, row: OperationRow): Promise<Operation>;
+  /** The same in a statement of its own, which costs a fraction of a transaction. */
+  look(customerId: CustomerId, id: string): Promise<Operation | undefined>;
   /** Oldest first. With `since`: those that go on, and ended ones only where an audit entry after that number concerns them. */
   ofThread(
     tx: Transaction,
@@ -78,13 +79,13 @@ export interface Operations {
   ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
   /** Newest first. */
-  page(tx: Transaction, customerId: CustomerId, filter: OperationFilter): Promise<Page<Operation>>;
+  page(customerId: CustomerId, filter: OperationFilter): Promise<Page<Operation>>;
   /** All that is not over, newest first. */
   open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
 
 export function createOperations(deps: RequestDeps): Operations {
-  const { audit } = deps;
+  const { audit, database } = deps;
   const operations: Operations = {
     async request(customerId, input) {
       const asked = await requestAll(deps, customerId, [input]);
@@ -134,9 +135,9 @@ export function createOperations(deps: RequestDeps): Operations {
       const rows = await tx.operation.findMany({
         where: { customerId, status: 'awaiting_consent' },
         orderBy: { id: 'asc' },
+        select: ID,
       });
-      for (const row of rows) {
-        const operation = await readOperation(tx, deps, row);
+      for (const operation of await operationsById(tx, deps, customerId, rows.map(idOf))) {
         if ((operation.plan.asksModel ?? false) !== asksModel)
           await operations.choosePermissions(tx, operation, operation.plan.permissions, by);
       }
@@ -146,44 +147,63 @@ export function createOperations(deps: RequestDeps): Operations {
       return keys?.replaces === replaces && keys.key?.label === key?.label;
     },
     get: async (tx, customerId, id) => {
-      const row = await tx.operation.findUnique({ where: { customerId_id: { customerId, id } } });
-      return row ? readOperation(tx, deps, row) : undefined;
+      const [operation] = await operationsById(tx, deps, customerId, [id]);
+      return operation;
     },
-    read: (tx, row) => readOperation(tx, deps, row),
+    async look(customerId, id) {
+      const parts = await readParts(database, customerId, id);
+      if (!parts || !isMore(parts)) return parts && readyOperation(deps, parts);
+      return database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+    },
     ofThread: async (tx, customerId, threadId, options) => {
       const changing = options && [
         { status: { notIn: STATES.filter(isEnd) } },
         { auditEntries: { some: { customerId, seq: { gt: options.since } } } },
       ];
       const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
-      const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
-      return readOperations(tx, deps, rows);
+      const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }], select: ID });
+      return operationsById(tx, deps, customerId, rows.map(idOf));
     },
     latest: async (tx, customerId, limit) => {
       const rows = await tx.operation.findMany({
         where: { customerId },
         orderBy: { createdAt: 'desc' },
         take: limit,
+        select: ID,
       });
-      return readOperations(tx, deps, rows);
+      return operationsById(tx, deps, customerId, rows.map(idOf));
     },
-    page: async (tx, customerId, filter) => {
-      const rows = await tx.operation.findMany({
-        where: pageWhere(customerId, filter),
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        take: filter.limit + 1,
+    async page(customerId, filter) {
+      const { states, service, from, to, after, limit } = filter;
+      if (!states && service === undefined && !from && !to) {
+        const read = await readNewestParts(database, customerId, { after, most: limit + 1 });
+        if (!read.some(isMore)) {
+          const { items, ...next } = pageOf(read, filter, ({ operation: { createdAt: at, id } }) => ({ at, id }));
+          return { items: items.map((parts) => readyOperation(deps, parts)), ...next };
+        }
+      }
+      return database.withCustomer(customerId, async (tx) => {
+        const rows = await tx.operation.findMany({
+          where: pageWhere(customerId, filter),
+          orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+          take: limit + 1,
+          select: { id: true, createdAt: true },
+        });
+        const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
+        return { items: await operationsById(tx, deps, customerId, items.map(idOf)), ...next };
       });
-      const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
-      return { items: await readOperations(tx, deps, items), ...next };
     },
     open: async (tx, customerId) => {
       const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
-      const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' } });
-      return readOperations(tx, deps, rows);
+      const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' }, select: ID });
+      return operationsById(tx, deps, customerId, rows.map(idOf));
     },
   };
   return operations;
 }
+
+const ID = { id: true } as const;
+const idOf = ({ id }: { readonly id: string }) => id;
 
 function pageWhere(
   customerId: CustomerId,

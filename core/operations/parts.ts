@@ -1,9 +1,17 @@
 import { z } from 'zod';
-import type { Consent, ConsentRequest, Member, OperationStep, Prisma } from '../../prisma/generated/client.ts';
-import type { Transaction } from '../database.ts';
+import {
+  type Consent,
+  type ConsentRequest,
+  type Member,
+  type Operation,
+  type OperationStep,
+  Prisma,
+} from '../../prisma/generated/client.ts';
+import type { Database, Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
+import type { Cursor } from '../page.ts';
 
-/** What belongs to one operation's row, as it lies in the tables. */
+/** One operation with what belongs to it, as it lies in the tables. */
 export type Parts = z.infer<typeof partsRow>;
 
 const moment = z.string().transform((text) => new Date(text)); // a timestamptz(3) of a session in UTC
@@ -56,8 +64,25 @@ const member = rowOf({
   ...{ name: z.string(), roles: z.array(z.string()), personId: z.string().nullable(), createdAt: moment },
 }) satisfies z.ZodType<Member>;
 
+const operation = rowOf({
+  ...{ customerId: z.string(), id: z.string(), threadId: z.string(), userId: z.string(), service: z.string() },
+  ...{
+    operation: z.string(),
+    target: z.string(),
+    workflowId: z.string(),
+    workflowVersion: z.int(),
+    status: z.string(),
+  },
+  ...{ fence: bigint, plan: z.string(), planHash: z.string(), permissions: json, consentGiven: z.boolean() },
+  ...{ consentTimestamp: moment.nullable(), consentExpiresAt: moment.nullable(), startedAt: moment.nullable() },
+  ...{ completedAt: moment.nullable(), totalSteps: z.int(), currentStep: z.int(), result: json.nullable() },
+  ...{ errorCode: z.string().nullable(), errorMessage: z.string().nullable(), executionMetadata: json },
+  ...{ jobId: z.string().nullable(), hold: z.string().nullable(), heldBy: z.string().nullable() },
+  ...{ retryOf: z.string().nullable(), createdAt: moment, updatedAt: moment },
+}) satisfies z.ZodType<Operation>;
+
 const partsRow = z.object({
-  id: z.string(),
+  operation,
   platform: z.string(),
   workspaceId: z.string(),
   request: request.nullable(),
@@ -68,51 +93,60 @@ const partsRow = z.object({
   signIn: z.object({ actor: z.string(), at: moment }).nullable(),
   isKeyStored: z.boolean(),
   steps: z.array(step),
+  /** Ids of those that are still kept. */
+  pictures: z.array(z.string()),
   retriedAs: z.string().nullable(),
   /** Everybody whom any of these names. */
   people: z.array(member),
 });
 const partsRows = z.array(partsRow);
 
-/** Of all these operations, in one statement: a transaction is one connection, and each statement a way there and back. */
+const COLUMNS = Prisma.sql`operation, platform, workspace_id AS "workspaceId", request, events, consent, intent,
+  sign_in AS "signIn", is_key_stored AS "isKeyStored", steps, pictures, retried_as AS "retriedAs", people`;
+
+/** Of all these operations, in their order, in one statement: a transaction is one connection, and each statement a way there and back. */
 export async function partsOf(
   tx: Transaction,
   customerId: CustomerId,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, Parts>> {
+): Promise<readonly Parts[]> {
+  if (ids.length === 0) return [];
   const rows = partsRows.parse(
-    await tx.$queryRaw`
-      SELECT o.id, t.platform, t.workspace_id AS "workspaceId", r.row AS request, c.row AS consent, i.row AS intent,
-        CASE WHEN s.actor IS NOT NULL THEN jsonb_build_object('actor', s.actor, 'at', s.at) END AS "signIn",
-        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', e.kind, 'memberId', e.member_id, 'at', e.at) ORDER BY e.n)
-          FROM consent_events e
-          WHERE e.customer_id = o.customer_id AND e.request_id = r.id AND e.kind IN ('approved', 'reminded')), '[]') AS events,
-        EXISTS (SELECT FROM autonomous_credentials k WHERE k.customer_id = o.customer_id AND k.operation_id IS NULL
-          AND k.credential_metadata ->> 'operationId' = o.id) AS "isKeyStored",
-        coalesce((SELECT jsonb_agg(to_jsonb(x) ORDER BY x.number) FROM operation_steps x
-          WHERE x.customer_id = o.customer_id AND x.operation_id = o.id), '[]') AS steps,
-        CASE WHEN o.completed_at IS NOT NULL THEN
-          (SELECT y.id FROM autonomous_operations y WHERE y.customer_id = o.customer_id AND y.retry_of = o.id) END AS "retriedAs",
-        (SELECT jsonb_agg(to_jsonb(m)) FROM members m WHERE m.customer_id = o.customer_id AND m.id = ANY (
-          ARRAY[o.user_id, o.held_by, r.decided_by, c.user_id, s.actor::uuid]
-          || ARRAY(SELECT w.value::uuid FROM jsonb_each_text(r.widened) w)
-          || ARRAY(SELECT e.member_id FROM consent_events e
-            WHERE e.customer_id = o.customer_id AND e.request_id = r.id AND e.kind = 'approved'))) AS people
-      FROM autonomous_operations o
-      JOIN threads t ON t.customer_id = o.customer_id AND t.id = o.thread_id
-      LEFT JOIN LATERAL (SELECT q.id, q.decided_by, q.widened, to_jsonb(q) AS row FROM consent_requests q
-        WHERE q.customer_id = o.customer_id AND q.operation_id = o.id AND q.terms IS NULL
-        ORDER BY q.asked_at DESC LIMIT 1) r ON true
-      LEFT JOIN LATERAL (SELECT g.user_id, to_jsonb(g) AS row FROM autonomous_consent g
-        WHERE g.customer_id = o.customer_id AND g.operation_id = o.id AND g.template_hash IS NULL
-        ORDER BY g.granted_at DESC LIMIT 1) c ON true
-      LEFT JOIN LATERAL (SELECT jsonb_build_object('label', n.label, 'state', n.state, 'attempt', n.attempt) AS row
-        FROM operation_intents n WHERE n.customer_id = o.customer_id AND n.operation_id = o.id
-        ORDER BY n.started_at DESC LIMIT 1) i ON true
-      LEFT JOIN LATERAL (SELECT a.header::jsonb ->> 'actor' AS actor, a.at FROM autonomous_operations_audit a
-        WHERE a.customer_id = o.customer_id AND a.operation_id = o.id AND a.kind = 'credentials.entered'
-        ORDER BY a.seq LIMIT 1) s ON true
-      WHERE o.customer_id = ${customerId}::uuid AND o.id = ANY (${[...ids]})`,
+    await tx.$queryRaw`SELECT ${COLUMNS} FROM app.operation_parts(${customerId}::uuid, ${[...ids]})`,
   );
-  return new Map(rows.map((row) => [row.id, row]));
+  const found = new Map(rows.map((row) => [row.operation.id, row]));
+  return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+/** Of one operation, in a statement of its own. */
+export async function readParts(database: Database, customerId: CustomerId, id: string): Promise<Parts | undefined> {
+  const [found] = partsRows.parse(
+    await database.callAs(
+      customerId,
+      (context) => Prisma.sql`SELECT ${COLUMNS} FROM app.read_operation(${context}, ${id})`,
+    ),
+  );
+  return found;
+}
+
+/** Later than any operation was made. */
+const BEGINNING: Cursor = { at: new Date('9999-12-31T00:00:00Z'), id: '' };
+
+/** Of the newest operations, newest first, likewise. @param most how many */
+export async function readNewestParts(
+  database: Database,
+  customerId: CustomerId,
+  { after = BEGINNING, most }: { readonly after?: Cursor | undefined; readonly most: number },
+): Promise<readonly Parts[]> {
+  const rows = partsRows.parse(
+    await database.callAs(
+      customerId,
+      (context) =>
+        Prisma.sql`SELECT ${COLUMNS} FROM app.read_newest_operations(${context}, ${after.at}::timestamptz, ${after.id}, ${most}::int)`,
+    ),
+  );
+  const isNewer = (one: Parts, other: Parts) =>
+    other.operation.createdAt.getTime() - one.operation.createdAt.getTime() ||
+    (one.operation.id < other.operation.id ? 1 : -1);
+  return rows.toSorted(isNewer);
 }

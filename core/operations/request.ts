@@ -12,7 +12,7 @@ import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
 import { keyAt, nameInPlace } from './key.ts';
 import { lock } from './lease.ts';
-import { inOrder, type Operation, readOperation } from './operation.ts';
+import { inOrder, type Operation, operationsById } from './operation.ts';
 import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
 import { MOST_FAILED_SIGN_INS, signInWait } from './sign-in-limit.ts';
 import { keepPlace } from './together.ts';
@@ -129,10 +129,12 @@ async function ask(
       planned.map(({ id }) => id),
     );
   for (const each of planned) await record(tx, deps, customerId, each);
-  const asked = await inOrder(planned, async ({ id }) => {
-    const row = await tx.operation.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } });
-    return readOperation(tx, deps, row);
-  });
+  const asked = await operationsById(
+    tx,
+    deps,
+    customerId,
+    planned.map(({ id }) => id),
+  );
   return { asked, left };
 }
 

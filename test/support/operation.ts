@@ -87,6 +87,7 @@ export function operationWith(changes: Partial<Operation> = {}, about: About = {
     signIn: null,
     intent: null,
     isKeyStored: false,
+    pictures: [],
     steps: plan.steps.map((step) => ({
       customerId: CUSTOMER,
       operationId: id,
