@@ -57,8 +57,8 @@ export interface StandingState {
 
 /** Keeps a connection working: asks for a standing grant, and takes the sign-in that it keeps. */
 export interface RepairOffers {
-  /** Whether repairs of what this operation has made can be offered at all. */
-  isPossible(operation: Operation): boolean;
+  /** Whether repairs of what it has made can be asked for, and nobody has answered that, nor are they granted already. */
+  mayOffer(tx: Transaction, operation: Operation): Promise<boolean>;
   /** Asks approvers for repairs of exactly this for as long as a standing grant lasts at most. */
   offer(customerId: CustomerId, operationId: string, by: Member): Promise<Offered>;
   /** The newest question for an operation's repairs; `undefined`: there was none. */
@@ -110,7 +110,17 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
   };
 
   return {
-    isPossible,
+    async mayOffer(tx, operation) {
+      if (!isPossible(operation)) return false;
+      const { customerId, id: operationId, service, plan } = operation;
+      const asked = await tx.consentRequest.findFirst({
+        where: { customerId, operationId, terms: { not: null } },
+        orderBy: { askedAt: 'desc' },
+      });
+      if (asked && asked.decision !== 'expired') return false;
+      const live = { templateHash: { not: null }, revokedAt: null, expiresAt: { gt: await databaseNow(tx) } };
+      return (await tx.consent.count({ where: { customerId, service: service.id, target: plan.base, ...live } })) === 0;
+    },
     async offer(customerId, operationId, by) {
       const asked = await database.withCustomer(customerId, async (tx) => {
         const operation = await operations.get(tx, customerId, operationId);

@@ -5,7 +5,7 @@ import type { CustomerId } from '../ids.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { RepairCause } from '../operations/plan.ts';
 import { Refused, type RequestDeps } from '../operations/request.ts';
-import type { CredentialType, Vault } from '../vault/vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { ConnectionPlace } from './place.ts';
 import { begin } from './repair-begin.ts';
 import { dueForRotation } from './repair-due.ts';
@@ -17,8 +17,16 @@ export interface Repairs {
    * nothing, as things stand; however often and from however many processes it is called, there is one of them at a place.
    */
   consider(place: ConnectionPlace, cause: RepairCause): Promise<void>;
-  /** Considers the keys whose age has come, a few of each customer at a time. @returns how many were begun or asked for. */
-  rotateDue(): Promise<number>;
+  /**
+   * Considers the keys whose age has come, a few of each customer at a time.
+   * @returns how many were begun or asked for, and the customers where that failed: the next look tries again.
+   */
+  rotateDue(): Promise<{ readonly count: number; readonly failed: readonly FailedFor[] }>;
+}
+
+export interface FailedFor {
+  readonly customerId: CustomerId;
+  readonly error: unknown;
 }
 
 export interface RepairDeps extends RequestDeps {
@@ -55,7 +63,7 @@ export function createRepairs(deps: RepairDeps): Repairs {
     const due = await database.withCustomer(customerId, (tx) => dueForRotation(tx, customerId, deps.rotationDays));
     let count = 0;
     for (const { service, target, credentialType } of due) {
-      const place = { customerId, service, target, credentialType: credentialType satisfies CredentialType };
+      const place = { customerId, service, target, credentialType };
       if (await consider(place, 'rotation_due')) count++;
       if (count >= MOST_AT_ONCE) break;
     }
@@ -69,8 +77,14 @@ export function createRepairs(deps: RepairDeps): Repairs {
     async rotateDue() {
       await deps.vault.markStaleCredentialsForRotation(deps.rotationDays);
       let count = 0;
-      for (const customerId of await directory.customers()) count += await rotateFor(customerId);
-      return count;
+      const failed: FailedFor[] = [];
+      for (const customerId of await directory.customers())
+        try {
+          count += await rotateFor(customerId);
+        } catch (error) {
+          failed.push({ customerId, error });
+        }
+      return { count, failed };
     },
   };
 }
