@@ -45,7 +45,7 @@ export interface Operation {
   readonly widened: readonly { readonly permission: string; readonly by: Member }[];
   /** When the thread was reminded of it. */
   readonly remindedAt: Date | null;
-  /** Its countersignature, revoked or not. */
+  /** Its countersignature, revoked or not; of a repair the standing grant, until its plan's time is over. */
   readonly grant: (Consent & { readonly approver: Member }) | null;
   /** Who decided the newest request, when a person did. */
   readonly decidedBy: Member | null;
@@ -90,7 +90,8 @@ export async function operationsById(
   customerId: CustomerId,
   ids: readonly string[],
 ): Promise<readonly Operation[]> {
-  return inOrder(await partsOf(tx, customerId, ids), async (parts) => {
+  return inOrder(await partsOf(tx, customerId, ids), async (own) => {
+    const parts = isRepair(own) ? await underItsGrant(tx, customerId, own) : own;
     const { status } = parts.operation;
     const more: More = {
       given: hasCountedApprovals(parts) ? await countedApprovals(tx, customerId, parts.request.id) : givenTo(parts),
@@ -103,9 +104,8 @@ export async function operationsById(
 
 /** Whether more belongs to it than what one statement reads. */
 export function isMore(parts: Parts): boolean {
-  return (
-    hasCountedApprovals(parts) || parts.operation.status === 'awaiting_consent' || parts.operation.status === 'denied'
-  );
+  const { status } = parts.operation;
+  return hasCountedApprovals(parts) || status === 'awaiting_consent' || status === 'denied' || isRepair(parts);
 }
 
 /** Of which `isMore` is false. */
@@ -185,6 +185,32 @@ function hasCountedApprovals(parts: Parts): parts is Parts & { readonly request:
 
 function givenTo({ events }: Parts): readonly Approval[] {
   return events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
+}
+
+function isRepair({ operation }: Parts): boolean {
+  return operation.plan.includes('"repair":');
+}
+
+/**
+ * A repair has no question of its own: its countersignature is the standing grant that its plan names, which ends with the plan's
+ * time at the latest.
+ */
+async function underItsGrant(tx: Transaction, customerId: CustomerId, parts: Parts): Promise<Parts> {
+  const { repair, runsUntil } = readPlan(parts.operation.plan);
+  const row =
+    repair?.consent !== undefined &&
+    (await tx.consent.findUnique({
+      where: { customerId_id: { customerId, id: repair.consent } },
+      include: {
+        request: { include: { events: { where: { kind: { in: ['approved', 'reminded'] } }, orderBy: { n: 'asc' } } } },
+      },
+    }));
+  if (!row) return parts;
+  const { request, ...consent } = row;
+  const expiresAt = new Date(Math.min(row.expiresAt?.getTime() ?? 0, new Date(runsUntil).getTime()));
+  const ids = [row.userId, ...request.events.flatMap(({ memberId }) => memberId ?? [])];
+  const more = await tx.member.findMany({ where: { customerId, id: { in: ids } } });
+  return { ...parts, consent: { ...consent, expiresAt }, events: request.events, people: [...parts.people, ...more] };
 }
 
 async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
