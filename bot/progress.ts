@@ -18,6 +18,7 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
+import { connectionMessages } from './connection-messages.ts';
 import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
@@ -311,7 +312,7 @@ async function wantedMessages(
     ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
     ...(await usedReveals(tx, deps, operation)),
   ];
-  return [...wanted, ...closed];
+  return [...wanted, ...closed, ...(isEnd(operation.state) ? await connectionMessages(tx, deps, operation) : [])];
 }
 
 /**

@@ -8,6 +8,8 @@ import { operationResult } from '../../core/operations/result.ts';
 import { STATES } from '../../core/operations/states.ts';
 import { readCursor } from '../../core/page.ts';
 import { JOB_STATES, type JobView } from '../../core/queue/jobs.ts';
+import type { ConnectionView } from '../../core/connections/records.ts';
+import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import { CREDENTIAL_TYPES } from '../../core/vault/credential.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
 import { PROBLEM_CODES } from './problem.ts';
@@ -195,6 +197,10 @@ export const credentialSchema = response(
     lastRotatedAt: at.nullable(),
     rotationRequired: z.boolean(),
     createdAt: at,
+    health: z
+      .strictObject({ state: z.enum(CONNECTION_STATES), reason: z.string(), since: at, checkedAt: at.nullable() })
+      .nullable()
+      .describe('How it fares at its service; null where it is not looked at.'),
   }),
 );
 export const credentialsSchema = response(
@@ -287,7 +293,10 @@ export function consentView(record: ConsentRecord): z.infer<typeof consentSchema
   };
 }
 
-export function credentialView(stored: StoredCredential): z.infer<typeof credentialSchema> {
+export function credentialView(
+  stored: StoredCredential,
+  health?: ConnectionView,
+): z.infer<typeof credentialSchema> {
   const { id, service, target, credentialType: type, version, metadata, rotationRequired } = stored;
   return {
     ...{ id, service, target: target || null, type, version },
@@ -300,6 +309,12 @@ export function credentialView(stored: StoredCredential): z.infer<typeof credent
     lastRotatedAt: iso(stored.lastRotatedAt),
     rotationRequired,
     createdAt: stored.createdAt.toISOString(),
+    health: health
+      ? {
+          ...{ state: health.state, reason: health.reason, since: health.since.toISOString() },
+          checkedAt: iso(health.checkedAt),
+        }
+      : null,
   };
 }
 

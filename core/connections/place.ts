@@ -18,3 +18,6 @@ export type Repair = (place: ConnectionPlace, cause: RepairCause) => Promise<voi
 
 /** Days ahead of a known expiry at which people are told, and from the first of which on a repair is considered. */
 export const EXPIRY_WARNING_DAYS = [14, 7, 1] as const;
+
+/** What the opening of a key for a look at it is on record with. */
+export const HEALTH_CHECK = 'health check';
