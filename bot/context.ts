@@ -1,6 +1,8 @@
 import type { Audit } from '../core/audit/audit.ts';
 import type { Checkpoints } from '../core/audit/checkpoints.ts';
+import type { RepairOffers } from '../core/connections/repair-offer.ts';
 import type { Consents } from '../core/consent/consent.ts';
+import type { StandingGrants } from '../core/consent/standing.ts';
 import type { ConsoleSessions } from '../core/console/sessions.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
@@ -29,6 +31,8 @@ export interface Context {
   readonly operations: Operations;
   readonly threads: Threads;
   readonly consents: Consents;
+  readonly standingGrants: StandingGrants;
+  readonly repairOffers: RepairOffers;
   readonly mover: Mover;
   readonly control: Control;
   readonly audit: Audit;

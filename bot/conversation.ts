@@ -35,6 +35,14 @@ import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
+import {
+  approveStanding,
+  DENY_STANDING_FORM,
+  keepSignIn,
+  keepWorking,
+  openDenyStandingForm,
+  submitDenialOfStanding,
+} from './keep-flow.ts';
 import { changeKeyOf, requestForKey } from './key-flow.ts';
 import { rateResult } from './rating.ts';
 import { isAllowedChannel, requestSetUp } from './request-flow.ts';
@@ -364,6 +372,14 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return revokeResult(context, customerId, member, event);
     case 'rotate':
       return changeKeyOf(context, { ...scene, event }, event, 'credential_rotation');
+    case 'keep_working':
+      return keepWorking(context, customerId, member, event);
+    case 'approve_standing':
+      return approveStanding(context, customerId, member, event);
+    case 'deny_standing':
+      return openDenyStandingForm(context, event);
+    case 'keep_sign_in':
+      return keepSignIn(context, customerId, member, event);
     case 'revoke_there':
       return changeKeyOf(context, { ...scene, event }, event, 'credential_revocation');
     default:
@@ -400,6 +416,8 @@ async function submitted(
       return submitLink(context, customerId, member, event);
     case DENY_FORM:
       return submitDenial(context, customerId, member, event);
+    case DENY_STANDING_FORM:
+      return submitDenialOfStanding(context, customerId, member, event);
     case DENY_TOGETHER_FORM:
       return submitDenialTogether(context, customerId, member, event);
     case PERMISSIONS_FORM:

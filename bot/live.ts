@@ -7,7 +7,6 @@ import { createStream, type LiveStream } from '../adapters/api/stream.ts';
 import { streamTokens } from '../adapters/api/stream-caller.ts';
 import { createMetrics, type PrometheusMetrics } from '../adapters/metrics/index.ts';
 import { createHealth } from '../core/connections/health.ts';
-import type { Repair } from '../core/connections/place.ts';
 import type { Guesses } from '../core/guesses.ts';
 import { measuredChat } from '../core/measured-ports.ts';
 import { createMeasures } from '../core/measures.ts';
@@ -88,13 +87,13 @@ const PASS_SECONDS = 60;
 /** Connections are looked at as they become due, by one process of all at a time. */
 export async function startHealth(
   { connections: { checkHours: everyHours } }: Config,
-  { database, directory, audit, vault, operations, secrets, queue, log }: Foundation,
-  { http, repair }: { readonly http: Http; readonly repair: Repair },
+  { database, directory, audit, vault, operations, repairs, secrets, queue, log }: Foundation,
+  http: Http,
   ending: (() => Promise<unknown>)[],
 ): Promise<void> {
   const health = createHealth({
     ...{ database, directory, audit, vault, operations, secrets, log },
-    ...{ http, repair, everyHours },
+    ...{ http, repair: repairs.consider, everyHours },
   });
   await queue.workConnections(PASS_SECONDS, health.checkDue);
   ending.push(async () => health.drain()); // before the queue waits for the pass that is under way

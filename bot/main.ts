@@ -160,6 +160,7 @@ async function wire(
     checkpoints,
   } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots, services, getService } = foundation;
+  const { standingGrants, repairOffers, repairs } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
@@ -178,6 +179,7 @@ async function wire(
     log,
     publicUrl: () => address.publicUrl,
     chat,
+    repairOffers,
     pictureUrl,
   });
   const model =
@@ -195,6 +197,8 @@ async function wire(
       operations,
       threads,
       consents,
+      standingGrants,
+      repairOffers,
       mover,
       audit,
       checkpoints,
@@ -331,13 +335,17 @@ async function wire(
       if (rotated > 0) log.info({ rotated }, 'keys of customers were rotated');
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
+      const replaced = await repairs.rotateDue();
+      if (replaced.count > 0) log.info({ begun: replaced.count }, 'keys of connections were due to be replaced');
+      for (const { customerId, error } of replaced.failed)
+        log.warn({ code: 'repair', customerId, cause: String(error) }, 'keys that are due could not be looked at');
       await sharedLimits.prune();
       for (const customerId of await directory.customers())
         await foundation.inbox
           .forget(customerId)
           .catch((err: unknown) => log.warn({ customerId, err }, 'answered events could not be forgotten yet'));
     });
-    await startHealth(config, foundation, { http, repair: async () => {} }, ending);
+    await startHealth(config, foundation, http, ending);
     const { operationsAtOnce: atOnce } = config.limits;
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
     // Before the browser goes.

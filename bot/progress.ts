@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
+import type { RepairOffers } from '../core/connections/repair-offer.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -18,10 +19,12 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
+import { givenUpCard } from './cards/standing-card.ts';
 import { connectionMessages } from './connection-messages.ts';
 import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
+import { standingQuestion } from './standing-question.ts';
 import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
@@ -58,6 +61,8 @@ export interface ProgressDeps {
   chat(platform: Platform): Chat;
   /** As in Context; absent: a way that needs it is not offered. */
   publicUrl?(): string;
+  /** Absent: repairs are not offered. */
+  readonly repairOffers?: Pick<RepairOffers, 'state' | 'mayOffer'>;
   /** The address of a picture, bound to it alone. */
   pictureUrl(customerId: CustomerId, pictureId: string): string;
 }
@@ -305,14 +310,43 @@ async function wantedMessages(
   wanted.push({ slot: `progress:${id}`, card, isChangeOnly: !hasBegun });
   wanted.push(...pictureMessages(operation, all));
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
-  if (isEnd(operation.state))
-    wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
+  if (isEnd(operation.state)) {
+    const mayOffer = (await deps.repairOffers?.mayOffer(tx, operation)) ?? false;
+    wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation), mayOffer) });
+    wanted.push(...(await repairMessages(tx, deps, operation)));
+  }
   const closed = [
     ...(await closedLinks(tx, deps, operation)),
     ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
     ...(await usedReveals(tx, deps, operation)),
   ];
   return [...wanted, ...closed, ...(isEnd(operation.state) ? await connectionMessages(tx, deps, operation) : [])];
+}
+
+/** The question for a standing grant, and that repairs under one were given up. */
+async function repairMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly Wanted[]> {
+  const { customerId, id, plan } = operation;
+  const { repairOffers } = deps;
+  const asked = repairOffers && (await standingQuestion(tx, { ...deps, repairOffers }, operation));
+  const wanted: Wanted[] = asked ? [{ slot: `standing:${asked.state.request.id}`, card: asked.card }] : [];
+  if (plan.repair?.consent !== undefined) {
+    const tries = await givenUp(tx, deps, customerId, id);
+    if (tries !== undefined) wanted.push({ slot: `given-up:${id}`, card: givenUpCard(operation, tries) });
+  }
+  return wanted;
+}
+
+const givenUpSchema = z.object({ tries: z.int() });
+
+/** How often it was tried before it was given up, with this one as the last; `undefined`: it was not. */
+async function givenUp(
+  tx: Transaction,
+  { audit }: ProgressDeps,
+  customerId: CustomerId,
+  operationId: string,
+): Promise<number | undefined> {
+  const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'repair.given_up' } });
+  return row ? (givenUpSchema.safeParse((await audit.read(tx, customerId, row)).payload).data?.tries ?? 2) : undefined;
 }
 
 /**

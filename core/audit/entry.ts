@@ -16,6 +16,7 @@ export type AuditKind =
   | 'operation.paused'
   | 'operation.resumed'
   | 'operation.retried'
+  | 'repair.given_up'
   | 'pause.begun'
   | 'pause.ended'
   | 'plan.made'

@@ -7,7 +7,7 @@ import type { Operations } from '../operations/operations.ts';
 import type { Log } from '../ports/log.ts';
 import { createTurns } from '../turns.ts';
 import { type LookDeps, lookAt } from './look.ts';
-import type { ConnectionPlace, Repair, RepairCause } from './place.ts';
+import type { ConnectionPlace, Repair, HealthCause } from './place.ts';
 import { type Claim, claim, dueOf, isStillOurs, release, settle } from './records.ts';
 import {
   causeOf,
@@ -149,7 +149,7 @@ async function conclude(
   tx: Transaction,
   { audit }: HealthDeps,
   { held, maker, look, everyMs }: Concluded,
-): Promise<RepairCause | 'none'> {
+): Promise<HealthCause | 'none'> {
   const { place, credential } = held;
   const { customerId, service, target } = place;
   const { expiresAt } = credential;
@@ -181,7 +181,7 @@ async function conclude(
 }
 
 /** What was found is kept already; the next look asks again. */
-async function considerRepair({ repair, log }: HealthDeps, place: ConnectionPlace, cause: RepairCause): Promise<void> {
+async function considerRepair({ repair, log }: HealthDeps, place: ConnectionPlace, cause: HealthCause): Promise<void> {
   try {
     await repair(place, cause);
   } catch (err) {

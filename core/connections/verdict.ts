@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ConnectionPlace, EXPIRY_WARNING_DAYS, type RepairCause } from './place.ts';
+import { type ConnectionPlace, EXPIRY_WARNING_DAYS, type HealthCause } from './place.ts';
 
 /**
  * `healthy`: the service takes the key, and for what was approved. `degraded`: the service can't be reached, or something other
@@ -114,7 +114,7 @@ export function warningDue({ warnedDays, warnedFor }: Standing, expiresAt: Date 
 }
 
 /** What a repair is considered for. */
-export function causeOf({ state }: Standing, expiresAt: Date | null, now: Date): RepairCause | undefined {
+export function causeOf({ state }: Standing, expiresAt: Date | null, now: Date): HealthCause | undefined {
   if (state === 'broken' || state === 'expired') return state;
   const isNear = expiresAt !== null && expiresAt.getTime() - now.getTime() <= EXPIRY_WARNING_DAYS[0] * DAY_MS;
   return isNear ? 'expiring' : undefined;

@@ -1,7 +1,7 @@
 // Stored keys, looked at by the clock: at a practice shop over real HTTP, in test time.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Health } from '../../core/connections/health.ts';
-import type { RepairCause } from '../../core/connections/place.ts';
+import type { HealthCause } from '../../core/connections/place.ts';
 import { connectionsOf } from '../../core/connections/records.ts';
 import {
   CONFIRM_MS,
@@ -28,7 +28,7 @@ let practice: PracticeShop;
 let http: Http;
 let runner: Runner;
 let health: Health;
-const repairs: RepairCause[] = [];
+const repairs: HealthCause[] = [];
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();

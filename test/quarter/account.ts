@@ -1,4 +1,5 @@
 import { HOUR_MS, type Mishap } from './chance.ts';
+import type { Ran } from './world.ts';
 
 /** A key that its service stopped taking, and what came of it. */
 export interface Breakage {
@@ -9,6 +10,10 @@ export interface Breakage {
   foundMs?: number;
   /** How often it was told of. */
   told: number;
+  /** How often a repair was begun, or asked for. */
+  answered: number;
+  /** Another key lay in its place by the program's own repair. */
+  isRepaired: boolean;
   /** When another key lay in its place. */
   overMs?: number;
 }
@@ -19,10 +24,12 @@ export interface Account {
   warnings: number;
   outagesTold: number;
   recoveriesTold: number;
+  /** Repairs that the worker carried out. */
+  readonly ran: Ran[];
 }
 
 export function newAccount(): Account {
-  return { breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, recoveriesTold: 0 };
+  return { breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, recoveriesTold: 0, ran: [] };
 }
 
 /** The trouble of a connection that is not over. */

@@ -1,23 +1,27 @@
 /**
  * `npm run quarter`: 90 days of test time with 200 connections whose keys are revoked and expire, at shops that are away now and
- * then. PostgreSQL, the schedule that looks at keys, and the worker that sets them up are the real ones; the shops are practice
- * shops over real HTTP, a SIMULATION of WooCommerce, and so are the people who make a new key some hours after they are told.
+ * then. PostgreSQL, the schedule that looks at keys, the repairs and the worker are the real ones, and Chromium is for the
+ * connections whose repairs are countersigned ahead; of the others somebody is asked. The shops are practice shops over real HTTP, a SIMULATION of
+ * WooCommerce, and so are the people, who make a new key some hours after they are told.
  * Prints what was found when, what was told how often, and what is left; ends with 1 when anything is not as it has to be.
  */
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { customerId as asCustomerId } from '../../core/ids.ts';
+import { readPlan } from '../../core/operations/plan.ts';
 import { Secret } from '../../core/secret.ts';
 import { randomFrom } from '../attack/faults/fault.ts';
 import type { NewKey } from '../practice/woocommerce/keys.ts';
 import { type Account, deadlineOf, newAccount, openBreakage } from './account.ts';
 import { DAY_MS, HOUR_MS, type Mishap, mishaps, type QuarterSize } from './chance.ts';
-import { type Connection, openWorld, type World } from './world.ts';
+import { type Connection, openWorld, type Ran, type World } from './world.ts';
 
 const USAGE = `Usage: npm run quarter [-- OPTIONS]
   --connections N     how many keys (200)
   --days N            of test time (90)
   --interval-hours N  within which a break has to be found (24; the program's own is 6, which takes four times as long here)
+  --browser-repairs N how many connections have repairs countersigned ahead, carried out in real Chromium (20)
+  --rotation-days N   of which age a key is replaced (90)
   --seed N            what goes wrong when (1)
   --slice             12 connections for 21 days: less than 40 s`;
 
@@ -34,6 +38,8 @@ async function main(): Promise<number> {
       connections: { type: 'string', default: '200' },
       days: { type: 'string', default: '90' },
       'interval-hours': { type: 'string', default: '24' },
+      'browser-repairs': { type: 'string', default: '20' },
+      'rotation-days': { type: 'string', default: '90' },
       seed: { type: 'string', default: '1' },
       slice: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
@@ -48,28 +54,40 @@ async function main(): Promise<number> {
   const shops = Math.max(2, Math.ceil(connections / CONNECTIONS_A_SHOP));
   const everyHours = Number(values['interval-hours']);
   const size = { connections, days, shops, seed: Number(values.seed) };
-  const world = await openWorld({ connections, shops, everyHours });
+  const planned = mishaps(size);
+  const standing = grantedAhead(planned, connections, values.slice ? 2 : Number(values['browser-repairs']));
+  const rotationDays = values.slice ? 14 : Number(values['rotation-days']);
+  const world = await openWorld({ connections, shops, everyHours, rotationDays, standing });
   try {
-    return report(world, size, everyHours, await live(world, size));
+    return report(world, size, everyHours, await live(world, size, planned));
   } finally {
     await world.close();
   }
 }
 
+/** Half of them with a mishap to come, half without: their keys are replaced by age alone. */
+function grantedAhead(planned: readonly Mishap[], connections: number, most: number): ReadonlySet<number> {
+  const struck = planned.flatMap((each) => (each.kind === 'outage' ? [] : [each.connection]));
+  const spared = Array.from({ length: connections }, (_, n) => n).filter((n) => !struck.includes(n));
+  const half = Math.ceil(most / 2);
+  return new Set([...struck.slice(0, half), ...spared.slice(0, most - half)]);
+}
+
 interface Lived {
   readonly account: Account;
   readonly planned: readonly Mishap[];
-  /** Posts to threads that are about the health of a key. */
-  readonly messages: number;
+  /** Posts to threads, by what they are about. */
+  readonly messages: Readonly<Record<Subject, number>>;
+  /** Repairs that were begun, asked for and given up. */
+  readonly repairs: readonly Repaired[];
   readonly looks: number;
   readonly strays: readonly string[];
   readonly realMs: number;
 }
 
 /** The quarter, a look or an event at a time. */
-async function live(world: World, size: QuarterSize): Promise<Lived> {
+async function live(world: World, size: QuarterSize, planned: readonly Mishap[]): Promise<Lived> {
   const beganAt = performance.now();
-  const planned = mishaps(size);
   await giveEnds(world, planned);
   const random = randomFrom(size.seed + 1);
   const account = newAccount();
@@ -77,6 +95,9 @@ async function live(world: World, size: QuarterSize): Promise<Lived> {
   const endMs = size.days * DAY_MS;
   const events: Event[] = planned.map((mishap) => ({ atMs: mishap.atMs, run: async () => befall(world, account, events, mishap) }));
   const reader = readerOf(world);
+  await world.show();
+  const before = world.chat.calls.length;
+  let rotatedOn = 0;
   for (;;) {
     const { nowMs, dueMs } = await moment(world);
     const at = nowMs - startMs;
@@ -87,14 +108,19 @@ async function live(world: World, size: QuarterSize): Promise<Lived> {
     const now = (await moment(world)).nowMs - startMs;
     while (events[0] && events[0].atMs <= now) await events.shift()?.run(now);
     await world.health.checkDue();
-    for (const entry of await reader()) {
-      hear(account, events, { ...entry, world, now, random });
-      await world.progress.refresh(entry.connection.of.customerId, entry.connection.of.threadId);
+    if (now - rotatedOn >= DAY_MS) {
+      await world.lapse();
+      await world.repairs.rotateDue();
+      rotatedOn = now;
     }
+    for (const entry of await reader()) hear(account, events, { ...entry, world, now, random });
+    await world.show();
+    for (const ran of await world.work()) finished(account, ran, now);
+    await world.show();
   }
   return {
-    ...{ account, planned, strays: await straysOf(world) },
-    messages: world.chat.calls.filter(({ call, key }) => call === 'post' && key?.startsWith('connection:')).length,
+    ...{ account, planned, strays: await straysOf(world), repairs: await repairsOf(world, startMs) },
+    messages: await messagesOf(world, before),
     looks: await looksOf(world),
     realMs: performance.now() - beganAt,
   };
@@ -146,7 +172,7 @@ async function befall(world: World, account: Account, events: Event[], mishap: M
   if (!connection || !first || !isOwn) return;
   world.shops[connection.shop]?.endKey(connection.current.label);
   const kind = mishap.kind === 'revoked' ? 'revoked' : 'expired';
-  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0 });
+  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0, answered: 0, isRepaired: false });
 }
 
 interface Heard {
@@ -169,12 +195,13 @@ function hear(account: Account, events: Event[], { kind, connection, world, now,
       breakage.told += 1;
       if (breakage.foundMs !== undefined) return;
       breakage.foundMs = now;
+      if (connection.isStanding) return;
       const [least, most] = RENEWED_AFTER_MS;
       return void renewLater(least + random() * (most - least));
     }
     case 'connection.expiring':
       account.warnings += 1;
-      if (connection.warnings++ === 1 && random() < IN_TIME_SHARE) renewLater(DAY_MS);
+      if (connection.warnings++ === 1 && !connection.isStanding && random() < IN_TIME_SHARE) renewLater(DAY_MS);
       return;
     case 'connection.degraded':
       account.outagesTold += 1;
@@ -194,6 +221,47 @@ async function renew(world: World, account: Account, events: Event[], connection
   await world.renew(connection);
   const breakage = openBreakage(account, connection.index);
   if (breakage) breakage.overMs = now;
+}
+
+/** What a repair made is the connection's key from then on. */
+function finished(account: Account, ran: Ran, now: number): void {
+  account.ran.push(ran);
+  const breakage = openBreakage(account, ran.connection.index);
+  if (ran.state !== 'completed' || !breakage) return;
+  breakage.overMs = now;
+  breakage.isRepaired = true;
+}
+
+interface Repaired {
+  readonly connection: number;
+  readonly atMs: number;
+  readonly cause: string;
+}
+
+const repairRow = z.object({ customer: z.uuid(), target: z.string(), plan: z.string(), at: z.number() });
+
+async function repairsOf({ admin, connections }: World, startMs: number): Promise<readonly Repaired[]> {
+  const { rows } = await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at
+    FROM autonomous_operations WHERE plan LIKE '%"repair":%' ORDER BY created_at`);
+  return repairRow.array().parse(rows).map(({ customer, target, plan, at }) => {
+    const connection = connections.find(({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target);
+    return { connection: connection?.index ?? -1, atMs: at - startMs, cause: readPlan(plan).repair?.cause ?? '' };
+  });
+}
+
+type Subject = 'health' | 'repairs' | 'own';
+
+/** Posts by whether they are about a key's health, a repair, or a set-up that a person asked for. */
+async function messagesOf({ chat, admin }: World, before: number): Promise<Readonly<Record<Subject, number>>> {
+  const { rows } = await admin.query<{ id: string }>(`SELECT id FROM autonomous_operations WHERE plan LIKE '%"repair":%'`);
+  const repairs = new Set(rows.map(({ id }) => id));
+  const counts: Record<Subject, number> = { health: 0, repairs: 0, own: 0 };
+  for (const { call, key = '' } of chat.calls.slice(before)) {
+    if (call !== 'post') continue;
+    const isRepair = (key.match(/op-[a-z0-9]{8}/g) ?? []).some((id) => repairs.has(id));
+    counts[key.startsWith('connection:') ? 'health' : isRepair ? 'repairs' : 'own'] += 1;
+  }
+  return counts;
 }
 
 const toldRow = z.object({ customer: z.uuid(), seq: z.string(), kind: z.string(), operation: z.string().nullable() });
@@ -242,14 +310,21 @@ async function looksOf({ admin }: World): Promise<number> {
 }
 
 function report(world: World, { connections, days, shops, seed }: QuarterSize, everyHours: number, lived: Lived): number {
-  const { account, planned, messages, looks, strays, realMs } = lived;
-  const { breakages, falseAlarms, warnings, outagesTold, recoveriesTold } = account;
+  const { account, planned, messages, repairs, looks, strays, realMs } = lived;
+  const { breakages, falseAlarms, warnings, outagesTold, recoveriesTold, ran } = account;
   const shopOf = (index: number) => world.connections[index]?.shop ?? 0;
   const endMs = days * DAY_MS;
   // What happened so late that its interval is not over yet is nobody's fault.
   const judged = breakages.filter((each) => each.foundMs !== undefined || deadlineOf(each, planned, shopOf, everyHours) < endMs);
   const inTime = judged.filter((each) => (each.foundMs ?? Infinity) <= deadlineOf(each, planned, shopOf, everyHours));
   const once = judged.filter(({ told }) => told === 1);
+  for (const each of judged)
+    each.answered = repairs.filter(({ connection, atMs }) => connection === each.connection && atMs >= each.atMs && atMs <= (each.overMs ?? endMs)).length;
+  const answered = judged.filter((each) => each.answered === 1);
+  const repaired = judged.filter(({ isRepaired }) => isRepaired);
+  const failed = ran.filter(({ state }) => state !== 'completed');
+  const turns = ran.filter(({ cause }) => cause === 'rotation_due' || cause === 'expiring');
+  const without = turns.reduce((sum, { withoutKeyMs }) => sum + withoutKeyMs, 0) / 60_000;
   const outages = planned.filter(({ kind }) => kind === 'outage').length;
   const delays = inTime.map(({ foundMs = 0, atMs }) => foundMs - atMs).sort((a, b) => a - b);
   const at = (share: number) => ((delays[Math.min(delays.length - 1, Math.floor(share * delays.length))] ?? 0) / HOUR_MS).toFixed(1);
@@ -259,13 +334,21 @@ function report(world: World, { connections, days, shops, seed }: QuarterSize, e
   say(`breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`);
   say(`  found within one interval: ${inTime.length} of ${judged.length}; median ${at(0.5)} h, longest ${at(1)} h`);
   say(`  told of exactly once: ${once.length} of ${judged.length}`);
+  say(`  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`);
+  say(`repairs carried out in real Chromium: ${ran.length}, failed: ${failed.length}`);
+  for (const { id, state, why } of failed) say(`    ${id} ${state}: ${why}`);
+  say(`planned rotations under a standing grant: ${turns.length}; minutes without a working key: ${without.toFixed(1)}`);
   say(`expiry warnings: ${warnings}`);
   say(`false alarms: ${falseAlarms.length}`);
   for (const words of falseAlarms) say(`    ${words}`);
-  say(`chat messages about the health of keys: ${messages}, ${(messages / connections).toFixed(2)} a connection`);
+  const all = messages.health + messages.repairs + messages.own;
+  say(`chat messages: ${all}, ${(all / connections).toFixed(1)} a connection: ${messages.health} about the health of keys, ${messages.repairs} about repairs, ${messages.own} about what people set up themselves`);
   say(`stray keys at the shops: ${strays.length}`);
   for (const words of strays) say(`    ${words}`);
-  const isWell = inTime.length === judged.length && once.length === judged.length && falseAlarms.length === 0 && strays.length === 0;
+  const isWell =
+    [inTime, once, answered].every(({ length }) => length === judged.length) &&
+    [falseAlarms, strays, failed].every(({ length }) => length === 0) &&
+    without === 0;
   say(isWell ? 'all well' : 'NOT WELL');
   return isWell && judged.length > 0 ? 0 : 1;
 }

@@ -2,7 +2,7 @@ import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { createHealth, type Health } from '../../core/connections/health.ts';
-import type { ConnectionPlace, RepairCause } from '../../core/connections/place.ts';
+import type { ConnectionPlace, HealthCause } from '../../core/connections/place.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner, type Runner } from '../../core/operations/run.ts';
 import type { Browser } from '../../core/ports/browser.ts';
@@ -79,7 +79,7 @@ export function healthOf(
   }: {
     readonly log?: Log;
     readonly everyHours?: number;
-    repair?(place: ConnectionPlace, cause: RepairCause): Promise<void>;
+    repair?(place: ConnectionPlace, cause: HealthCause): Promise<void>;
   } = {},
 ): Health {
   return createHealth({ ...core, http, secrets: createSecretRegistry(), log, repair, everyHours });
