@@ -10,8 +10,6 @@ export interface Breakage {
   foundMs?: number;
   /** How often it was told of. */
   told: number;
-  /** How often a repair was begun, or asked for. */
-  answered: number;
   /** Another key lay in its place by the program's own repair. */
   isRepaired: boolean;
   /** When another key lay in its place. */
@@ -37,8 +35,8 @@ export function openBreakage({ breakages }: Account, connection: number): Breaka
   return breakages.find((each) => each.connection === connection && each.overMs === undefined);
 }
 
-/** A pass comes every minute or two, and a real clock goes on beside test time. */
-const LATE_MS = 6 * 60_000;
+/** The real clock goes on beside test time. */
+const LATE_MS = 2 * 60_000;
 
 /** Until when a breakage has to be found: within the interval, not counting the time in which the shop answered nobody. */
 export function deadlineOf(

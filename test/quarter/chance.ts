@@ -28,7 +28,7 @@ const OUTAGES_A_SHOP = 3;
 const BLIP_MS = 4 * 60_000;
 const LONGEST_OUTAGE_MS = 30 * HOUR_MS;
 /** The last of them comes early enough to be found within the quarter. */
-const LAST_SHARE = 0.93;
+const LAST_SHARE = 0.9;
 const FIRST_MS = 2 * DAY_MS;
 
 /** What goes wrong, in order, the same for a seed for ever. */

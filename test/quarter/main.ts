@@ -12,7 +12,7 @@ import { readPlan } from '../../core/operations/plan.ts';
 import { Secret } from '../../core/secret.ts';
 import { randomFrom } from '../attack/faults/fault.ts';
 import type { NewKey } from '../practice/woocommerce/keys.ts';
-import { type Account, deadlineOf, newAccount, openBreakage } from './account.ts';
+import { type Account, type Breakage, deadlineOf, newAccount, openBreakage } from './account.ts';
 import { DAY_MS, HOUR_MS, type Mishap, mishaps, type QuarterSize } from './chance.ts';
 import { type Connection, openWorld, type Ran, type World } from './world.ts';
 
@@ -25,7 +25,8 @@ const USAGE = `Usage: npm run quarter [-- OPTIONS]
   --seed N            what goes wrong when (1)
   --slice             12 connections for 21 days: less than 40 s`;
 
-const STEP_MS = 2 * 60_000;
+/** The program makes a pass a minute. */
+const STEP_MS = 4 * 60_000;
 const CONNECTIONS_A_SHOP = 10;
 /** How long a person takes who is told that a key is broken. */
 const RENEWED_AFTER_MS = [HOUR_MS, 12 * HOUR_MS] as const;
@@ -104,7 +105,8 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
     if (at >= endMs) break;
     events.sort((one, other) => one.atMs - other.atMs);
     const next = Math.min((dueMs ?? nowMs + DAY_MS) - startMs, events[0]?.atMs ?? endMs, endMs);
-    await world.pass(Math.max(next - at, STEP_MS));
+    const untilEvent = Math.max((events[0]?.atMs ?? endMs) - at, 1000);
+    await world.pass(Math.min(Math.max(next - at, STEP_MS), untilEvent));
     const now = (await moment(world)).nowMs - startMs;
     while (events[0] && events[0].atMs <= now) await events.shift()?.run(now);
     await world.health.checkDue();
@@ -162,6 +164,8 @@ async function befall(world: World, account: Account, events: Event[], mishap: M
   if (mishap.kind === 'outage') {
     const shop = world.shops[mishap.shop];
     shop?.setOutage(mishap.how);
+    // It is over in minutes: whoever is not looked at meanwhile would not notice.
+    if (mishap.how === 'unauthorised') await world.lookNow(shop?.origin ?? '');
     events.push({ atMs: mishap.endsMs, run: async () => shop?.setOutage() });
     return;
   }
@@ -172,7 +176,7 @@ async function befall(world: World, account: Account, events: Event[], mishap: M
   if (!connection || !first || !isOwn) return;
   world.shops[connection.shop]?.endKey(connection.current.label);
   const kind = mishap.kind === 'revoked' ? 'revoked' : 'expired';
-  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0, answered: 0, isRepaired: false });
+  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0, isRepaired: false });
 }
 
 interface Heard {
@@ -235,18 +239,32 @@ function finished(account: Account, ran: Ran, now: number): void {
 interface Repaired {
   readonly connection: number;
   readonly atMs: number;
+  /** `Infinity`: it is open. */
+  readonly closedMs: number;
   readonly cause: string;
 }
 
-const repairRow = z.object({ customer: z.uuid(), target: z.string(), plan: z.string(), at: z.number() });
+const repairRow = z.object({
+  ...{ customer: z.uuid(), target: z.string(), plan: z.string(), at: z.number(), closed: z.number().nullable() },
+});
 
 async function repairsOf({ admin, connections }: World, startMs: number): Promise<readonly Repaired[]> {
-  const { rows } = await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at
+  const { rows } = await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at,
+      (extract(epoch FROM completed_at) * 1000)::float8 AS closed
     FROM autonomous_operations WHERE plan LIKE '%"repair":%' ORDER BY created_at`);
-  return repairRow.array().parse(rows).map(({ customer, target, plan, at }) => {
+  return repairRow.array().parse(rows).map(({ customer, target, plan, at, closed }) => {
     const connection = connections.find(({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target);
-    return { connection: connection?.index ?? -1, atMs: at - startMs, cause: readPlan(plan).repair?.cause ?? '' };
+    const closedMs = closed === null ? Number.POSITIVE_INFINITY : closed - startMs;
+    return { connection: connection?.index ?? -1, atMs: at - startMs, closedMs, cause: readPlan(plan).repair?.cause ?? '' };
   });
+}
+
+/** Begun or asked once for what is amiss; or asked before, for another reason, and that question was open when it broke. */
+function isAnsweredOnce({ connection, atMs, overMs, kind }: Breakage, repairs: readonly Repaired[], endMs: number): boolean {
+  const cause = kind === 'revoked' ? 'broken' : 'expired';
+  const of = repairs.filter((each) => each.connection === connection && each.atMs <= (overMs ?? endMs));
+  const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause).length;
+  return begun === 1 || (begun === 0 && of.some((each) => each.closedMs > atMs));
 }
 
 type Subject = 'health' | 'repairs' | 'own';
@@ -316,11 +334,9 @@ function report(world: World, { connections, days, shops, seed }: QuarterSize, e
   const endMs = days * DAY_MS;
   // What happened so late that its interval is not over yet is nobody's fault.
   const judged = breakages.filter((each) => each.foundMs !== undefined || deadlineOf(each, planned, shopOf, everyHours) < endMs);
-  const inTime = judged.filter((each) => (each.foundMs ?? Infinity) <= deadlineOf(each, planned, shopOf, everyHours));
+  const inTime = judged.filter((each) => (each.foundMs ?? Number.POSITIVE_INFINITY) <= deadlineOf(each, planned, shopOf, everyHours));
   const once = judged.filter(({ told }) => told === 1);
-  for (const each of judged)
-    each.answered = repairs.filter(({ connection, atMs }) => connection === each.connection && atMs >= each.atMs && atMs <= (each.overMs ?? endMs)).length;
-  const answered = judged.filter((each) => each.answered === 1);
+  const answered = judged.filter((each) => isAnsweredOnce(each, repairs, endMs));
   const repaired = judged.filter(({ isRepaired }) => isRepaired);
   const failed = ran.filter(({ state }) => state !== 'completed');
   const turns = ran.filter(({ cause }) => cause === 'rotation_due' || cause === 'expiring');

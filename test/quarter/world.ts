@@ -51,6 +51,8 @@ export interface World {
   isAway(shop: number): boolean;
   /** Moves test time on. */
   pass(ms: number): Promise<void>;
+  /** The moment of every connection of that shop has come. */
+  lookNow(origin: string): Promise<void>;
   /** Carries out what is queued, as a worker does. */
   work(): Promise<readonly Ran[]>;
   /** Questions that nobody answered in time lapse. */
@@ -89,7 +91,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   await migrate({ ownerUrl, rootKeys: testRootKeys });
   await shiftClock(ownerUrl, '0 seconds');
   const shops: PracticeShop[] = [];
-  for (let n = 0; n < shopCount; n++) shops.push(await startPracticeShop({ products: 1 }));
+  for (let n = 0; n < shopCount; n++) shops.push(await startPracticeShop({ products: 1, obstacles: { adminEmailCheck: false } }));
   const tools = openTestBrowser({ privateTargets: shops.map(({ origin }) => new URL(origin).host) });
   const http = createHttp({ egress: tools.egress });
   const core = await openCore({ programUrl }, { http, perHour: 1_000_000 });
@@ -105,6 +107,10 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const admin = new pg.Client({ connectionString: server.url('admin', 'quarter') });
   const owner = new pg.Client({ connectionString: ownerUrl });
   await Promise.all([admin.connect(), owner.connect()]);
+  // What is asked after every pass.
+  await admin.query(
+    "CREATE INDEX ON autonomous_operations_audit (customer_id, seq) WHERE kind LIKE 'connection.%'",
+  );
   const connections: Connection[] = [];
   const customers: Shop[] = [];
   for (let index = 0; index < count; index++) {
@@ -168,6 +174,9 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     isAway: (shop) => shops[shop]?.outage() !== undefined,
     async pass(ms) {
       await owner.query('UPDATE test.clock SET ahead = ahead + make_interval(secs => $1)', [ms / 1000]);
+    },
+    async lookNow(origin) {
+      await admin.query('UPDATE connection_health SET next_check_at = app.now() WHERE target = $1', [origin]);
     },
     async work() {
       const ran: Ran[] = [];
