@@ -95,7 +95,9 @@ function troubles({ services }: Context, { troubled }: Seen): Block {
     kind: 'list',
     items: troubled.slice(0, SHOWN).map(({ credential: { service, target }, state, reason, since }) => ({
       text: [
-        text(`${services.find(({ id }) => id === service)?.name ?? service}${target === '' ? '' : ` for ${place(target)}`} · `),
+        text(
+          `${services.find(({ id }) => id === service)?.name ?? service}${target === '' ? '' : ` for ${place(target)}`} · `,
+        ),
         bold(state),
         text(' since '),
         { kind: 'time', at: since, form: 'datetime' } as const,

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { ConnectionView } from '../../core/connections/records.ts';
+import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import type { ConsentRecord } from '../../core/consent/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { OPERATION_ID } from '../../core/ids.ts';
@@ -8,8 +10,6 @@ import { operationResult } from '../../core/operations/result.ts';
 import { STATES } from '../../core/operations/states.ts';
 import { readCursor } from '../../core/page.ts';
 import { JOB_STATES, type JobView } from '../../core/queue/jobs.ts';
-import type { ConnectionView } from '../../core/connections/records.ts';
-import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import { CREDENTIAL_TYPES } from '../../core/vault/credential.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
 import { PROBLEM_CODES } from './problem.ts';
@@ -296,10 +296,7 @@ export function consentView(record: ConsentRecord): z.infer<typeof consentSchema
   };
 }
 
-export function credentialView(
-  stored: StoredCredential,
-  health?: ConnectionView,
-): z.infer<typeof credentialSchema> {
+export function credentialView(stored: StoredCredential, health?: ConnectionView): z.infer<typeof credentialSchema> {
   const { id, service, target, credentialType: type, version, metadata, rotationRequired } = stored;
   return {
     ...{ id, service, target: target || null, type, version },

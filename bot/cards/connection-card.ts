@@ -27,16 +27,16 @@ export function connectionCard({ operation, entry, isNewest }: ConnectionChange)
   const name = `The ${operation.service.name} key for ${place(operation.plan.base)}`;
   const title = `${name} ${STATE_WORDS[kind] ?? 'has changed'}${days === undefined ? '' : ` ${inDays(days)}`}.`;
   const ends: RichText =
-    expiresAt === undefined ? [] : [text('It ends on '), { kind: 'time', at: new Date(expiresAt), form: 'datetime' }, text('. ')];
+    expiresAt === undefined
+      ? []
+      : [text('It ends on '), { kind: 'time', at: new Date(expiresAt), form: 'datetime' }, text('. ')];
   const isGood = kind === 'healthy';
   return {
     summary: title,
     status: statusOf(kind),
     blocks: [
       { kind: 'text', ...(isGood || !isNewest ? {} : { tone: 'warning' as const }), text: [bold(title)] },
-      ...(ends.length > 0 || reason !== ''
-        ? [{ kind: 'text', text: [...ends, text(reason)] } satisfies Block]
-        : []),
+      ...(ends.length > 0 || reason !== '' ? [{ kind: 'text', text: [...ends, text(reason)] } satisfies Block] : []),
       ...(isNewest || isGood ? next(operation, kind) : [quiet([text('Something newer is known: see below.')])]),
     ],
   };
@@ -75,13 +75,21 @@ function next(operation: Operation, kind: string): readonly Block[] {
     case 'healthy':
       return [];
     case 'degraded':
-      return [quiet([text(`Nothing was changed. ${capital(side)} is asked again, ever more seldom; you hear of it when it answers.`)])];
+      return [
+        quiet([
+          text(
+            `Nothing was changed. ${capital(side)} is asked again, ever more seldom; you hear of it when it answers.`,
+          ),
+        ]),
+      ];
     case 'unknown':
       return [quiet([text('Nothing was changed, and the key stays where it is.')])];
     default:
       return operation.isKeyStored && service.operationTypes.credential_rotation
         ? [
-            quiet([text('Programs that use it go on with the stored key until there is a new one. Nothing was changed.')]),
+            quiet([
+              text('Programs that use it go on with the stored key until there is a new one. Nothing was changed.'),
+            ]),
             { kind: 'actions', buttons: [renew(operation)] },
           ]
         : [
@@ -89,7 +97,9 @@ function next(operation: Operation, kind: string): readonly Block[] {
               kind: 'text',
               text: [
                 bold('Next: '),
-                text(`write “set up ${service.name}${service.home === operation.plan.base ? '' : ` for ${place(operation.plan.base)}`}” for a new key. Nothing was changed. About `),
+                text(
+                  `write “set up ${service.name}${service.home === operation.plan.base ? '' : ` for ${place(operation.plan.base)}`}” for a new key. Nothing was changed. About `,
+                ),
                 code(operation.id),
                 text('.'),
               ],

@@ -7,7 +7,7 @@ import type { Operations } from '../operations/operations.ts';
 import type { Log } from '../ports/log.ts';
 import { createTurns } from '../turns.ts';
 import { type LookDeps, lookAt } from './look.ts';
-import type { ConnectionPlace, Repair, HealthCause } from './place.ts';
+import type { ConnectionPlace, HealthCause, Repair } from './place.ts';
 import { type Claim, claim, dueOf, isStillOurs, release, settle } from './records.ts';
 import {
   causeOf,
@@ -89,7 +89,9 @@ export function createHealth(deps: HealthDeps): Health {
     async checkDue() {
       const customers = await directory.customersToCheck();
       const inTurn = createTurns(AT_ONCE);
-      const counts = await Promise.all(customers.map((customerId) => inTurn('customers', () => checkCustomer(customerId))));
+      const counts = await Promise.all(
+        customers.map((customerId) => inTurn('customers', () => checkCustomer(customerId))),
+      );
       return counts.reduce((sum, count) => sum + count, 0);
     },
     drain() {
@@ -186,7 +188,10 @@ async function considerRepair({ repair, log }: HealthDeps, place: ConnectionPlac
     await repair(place, cause);
   } catch (err) {
     const { customerId, service } = place;
-    log.warn({ code: 'repair', customerId, service, cause, err }, 'a repair could not be considered; the next look asks again');
+    log.warn(
+      { code: 'repair', customerId, service, cause, err },
+      'a repair could not be considered; the next look asks again',
+    );
   }
 }
 

@@ -29,15 +29,23 @@ export async function lookAt(
   maker: Operation | undefined,
 ): Promise<Look | undefined> {
   if (!maker)
-    return { kind: 'unknowable', reason: 'Nobody approved it here, so what it may do is not known and it is not tried.' };
+    return {
+      kind: 'unknowable',
+      reason: 'Nobody approved it here, so what it may do is not known and it is not tried.',
+    };
   // CHECK autonomous_credentials_type_check guarantees the union: the row was made from one of these.
   const type = credentialType as CredentialType;
   let credential: Readonly<Record<string, Secret>> | null;
   try {
-    credential = await vault.open({ customerId, service, type, target, why: HEALTH_CHECK }, (fields) => asSecrets(fields));
+    credential = await vault.open({ customerId, service, type, target, why: HEALTH_CHECK }, (fields) =>
+      asSecrets(fields),
+    );
   } catch (error) {
     if (!(error instanceof CountersignError && UNREADABLE.includes(error.code))) throw error;
-    return { kind: 'unknowable', reason: 'It could not be opened here, so it was not tried. The operator has to look.' };
+    return {
+      kind: 'unknowable',
+      reason: 'It could not be opened here, so it was not tried. The operator has to look.',
+    };
   }
   if (!credential) return undefined;
   const own = Object.values(credential);

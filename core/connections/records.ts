@@ -32,7 +32,11 @@ const dueRows = z.array(z.object({ service: z.string(), target: z.string(), cred
 const stateSchema = z.enum(CONNECTION_STATES);
 
 /** Connections whose look is due and under way nowhere, those that wait longest first. */
-export async function dueOf(tx: Transaction, customerId: CustomerId, most: number): Promise<readonly ConnectionPlace[]> {
+export async function dueOf(
+  tx: Transaction,
+  customerId: CustomerId,
+  most: number,
+): Promise<readonly ConnectionPlace[]> {
   const rows = dueRows.parse(
     await tx.$queryRaw`
       SELECT service, target, credential_type AS "credentialType" FROM connection_health
@@ -92,7 +96,11 @@ export async function settle(
   tx: Transaction,
   { place }: Claim,
   standing: Standing,
-  { checkedAt, nextCheckAt, toldOf }: { readonly checkedAt: Date; readonly nextCheckAt: Date; readonly toldOf: string | null },
+  {
+    checkedAt,
+    nextCheckAt,
+    toldOf,
+  }: { readonly checkedAt: Date; readonly nextCheckAt: Date; readonly toldOf: string | null },
 ): Promise<void> {
   await tx.connectionHealth.update({
     where: whereOf(place),
@@ -141,7 +149,9 @@ function nameOf(place: Readonly<Record<'service' | 'target' | 'credentialType', 
 
 async function credentialAt(tx: Transaction, place: ConnectionPlace): Promise<StoredCredential | undefined> {
   const { customerId, service, target, credentialType } = place;
-  const row = await tx.credential.findFirst({ where: { customerId, service, target, credentialType, operationId: null } });
+  const row = await tx.credential.findFirst({
+    where: { customerId, service, target, credentialType, operationId: null },
+  });
   return row ? toStored(row) : undefined;
 }
 

@@ -7,11 +7,10 @@ import { getService } from '../../core/services/index.ts';
 import type { Service, VerifyInput, VerifyResult } from '../../core/services/service.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { asCustomer, type Core, installShop, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
-import { silentLog } from '../support/silent-log.ts';
 import { databaseSinks, recordingLog } from '../support/sinks.ts';
 import { sweep } from '../support/sweep.ts';
 
@@ -37,7 +36,10 @@ beforeAll(async () => {
     },
   };
   const serviceOf: typeof getService = (id) => (id === 'woocommerce' ? echoing : getService(id));
-  [core, second] = [await openCore(testDatabase, { http, serviceOf }), await openCore(testDatabase, { http, serviceOf })];
+  [core, second] = [
+    await openCore(testDatabase, { http, serviceOf }),
+    await openCore(testDatabase, { http, serviceOf }),
+  ];
 });
 afterAll(async () => {
   await core.close();
@@ -142,9 +144,11 @@ describe('138 two processes', () => {
       under.set(name, (under.get(name) ?? 1) - 1);
       return { kind: 'works', checked: 'it works', method: 'GET' };
     };
-    await sql(testDatabase.adminUrl, 'UPDATE connection_health SET next_check_at = NULL WHERE customer_id <> ALL ($1)', [
-      all.map(({ shop }) => shop.customerId),
-    ]);
+    await sql(
+      testDatabase.adminUrl,
+      'UPDATE connection_health SET next_check_at = NULL WHERE customer_id <> ALL ($1)',
+      [all.map(({ shop }) => shop.customerId)],
+    );
     await later('2 hours');
     const passes = [core, second, core, second].map((each) => healthOf(each, http).checkDue());
     await Promise.all(passes);

@@ -6,9 +6,9 @@ import type { Health } from '../../core/connections/health.ts';
 import type { Block, Card } from '../../core/ports/chat.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { operationWith } from '../support/operation.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -48,7 +48,9 @@ const buttonsOf = ({ blocks }: Card) =>
 test('the thread is told once of a break and once of its end, whoever shows it and however often', async () => {
   const chat = createRecordingChat();
   const shown = () => chat.shown().filter(({ summary }) => summary.startsWith('The WooCommerce key for'));
-  const [one, two] = [0, 1].map(() => createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: () => '' }));
+  const [one, two] = [0, 1].map(() =>
+    createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: () => '' }),
+  );
   const show = async () => {
     await Promise.all([one, two].map((each) => each?.refresh(shop.customerId, shop.threadId)));
   };

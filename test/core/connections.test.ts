@@ -14,13 +14,13 @@ import {
   warningDue,
 } from '../../core/connections/verdict.ts';
 import { customerId, newUuid } from '../../core/ids.ts';
-import type { Http } from '../../core/ports/http.ts';
 import type { Runner } from '../../core/operations/run.ts';
+import type { Http } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -201,7 +201,8 @@ describe('a connection', () => {
     }
     expect(await toldOf(shop)).toEqual(['unknown', 'expiring', 'expiring', 'expiring', 'expired']);
     expect(new Set(repairs)).toEqual(new Set(['expiring', 'expired']));
-    const openings = "SELECT FROM autonomous_operations_audit WHERE kind = 'credential.opened' AND header LIKE '%' || $1 || '%'";
+    const openings =
+      "SELECT FROM autonomous_operations_audit WHERE kind = 'credential.opened' AND header LIKE '%' || $1 || '%'";
     expect(await sql(testDatabase.adminUrl, openings, [id])).toEqual([]);
   });
 
@@ -219,7 +220,7 @@ describe('a connection', () => {
 });
 
 const START = new Date('2026-01-01T00:00:00Z');
-const after = (ms: number) => new Date(START.getTime() + ms);
+const elapsed = (ms: number) => new Date(START.getTime() + ms);
 const HOUR = 3_600_000;
 const fresh: Standing = {
   ...{ state: 'healthy', reason: '', since: START, failures: 0, refusedSince: null },
@@ -233,22 +234,22 @@ describe('a verdict', () => {
   test('of broken takes two refusals with time between them, and none that works', () => {
     const once = judge(fresh, refused, START);
     expect(once.state).toBe('degraded');
-    expect(judge(once, refused, after(CONFIRM_MS - 1)).state).toBe('degraded');
-    expect(judge(once, refused, after(CONFIRM_MS)).state).toBe('broken');
-    expect(judge(judge(once, works, after(1)), refused, after(CONFIRM_MS)).state).toBe('degraded');
-    expect(judge(judge(once, away, after(1)), refused, after(CONFIRM_MS)).state).toBe('degraded');
+    expect(judge(once, refused, elapsed(CONFIRM_MS - 1)).state).toBe('degraded');
+    expect(judge(once, refused, elapsed(CONFIRM_MS)).state).toBe('broken');
+    expect(judge(judge(once, works, elapsed(1)), refused, elapsed(CONFIRM_MS)).state).toBe('degraded');
+    expect(judge(judge(once, away, elapsed(1)), refused, elapsed(CONFIRM_MS)).state).toBe('degraded');
   });
 
   test('of broken stands while the service is away', () => {
-    const broken = judge(judge(fresh, refused, START), refused, after(CONFIRM_MS));
-    expect(judge(broken, away, after(HOUR)).state).toBe('broken');
+    const broken = judge(judge(fresh, refused, START), refused, elapsed(CONFIRM_MS));
+    expect(judge(broken, away, elapsed(HOUR)).state).toBe('broken');
   });
 
   test('that changes all the time is told a few times a day', () => {
     let standing = fresh;
     let tellings = 0;
     for (let minutes = 0; minutes < 7 * 24 * 60; minutes += 30) {
-      const now = after(minutes * 60_000);
+      const now = elapsed(minutes * 60_000);
       const isDown = Math.floor(minutes / 120) % 2 === 1; // two hours up, two hours down
       standing = judge(standing, isDown ? refused : works, now);
       if (!isToBeTold(standing, now)) continue;
@@ -259,9 +260,9 @@ describe('a verdict', () => {
   });
 
   test('of a warning is the nearest that was not given, once', () => {
-    const end = after(20 * 24 * HOUR);
+    const end = elapsed(20 * 24 * HOUR);
     const on = (day: number, warnedDays: number | null = null) =>
-      warningDue({ ...fresh, warnedDays, warnedFor: warnedDays === null ? null : end }, end, after(day * 24 * HOUR));
+      warningDue({ ...fresh, warnedDays, warnedFor: warnedDays === null ? null : end }, end, elapsed(day * 24 * HOUR));
     expect([on(5), on(6), on(7, 14), on(13, 14), on(18, 7), on(19, 7), on(19.5, 1), on(20)]).toEqual([
       undefined,
       14,
@@ -287,19 +288,24 @@ describe('looks', () => {
   test('are spread over the interval, and none is later than it promises', () => {
     const waits = due(fresh, START);
     expect(Math.max(...waits)).toBeLessThanOrEqual(6 * HOUR - 15 * 60_000);
-    const perHalfHour = Array.from({ length: 11 }, (_, n) => waits.filter((ms) => Math.floor(ms / (HOUR / 2)) === n).length);
+    const perHalfHour = Array.from(
+      { length: 11 },
+      (_, n) => waits.filter((ms) => Math.floor(ms / (HOUR / 2)) === n).length,
+    );
     for (const count of perHalfHour) expect(count).toBeGreaterThan(60);
   });
 
   test('come again within minutes after a refusal, and ever more seldom at a service that is away', () => {
     expect(Math.max(...due(judge(fresh, refused, START), START))).toBeLessThan(7 * 60_000);
-    const waits = [1, 2, 4, 8, 100].map((failures) => Math.max(...due({ ...fresh, state: 'degraded', failures }, START)));
+    const waits = [1, 2, 4, 8, 100].map((failures) =>
+      Math.max(...due({ ...fresh, state: 'degraded', failures }, START)),
+    );
     expect(waits).toEqual(waits.toSorted((a, b) => a - b));
     expect(waits.at(-1)).toBeLessThanOrEqual(6 * HOUR - 15 * 60_000);
   });
 
   test('meet the end of a key, and its warnings', () => {
-    expect(Math.max(...due(fresh, START, after(90_000)))).toBe(90_000);
-    expect(Math.max(...due(fresh, START, after(14 * 24 * HOUR + 30_000)))).toBe(30_000);
+    expect(Math.max(...due(fresh, START, elapsed(90_000)))).toBe(90_000);
+    expect(Math.max(...due(fresh, START, elapsed(14 * 24 * HOUR + 30_000)))).toBe(30_000);
   });
 });

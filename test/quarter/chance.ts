@@ -1,5 +1,5 @@
-import type { Outage } from '../practice/woocommerce/server.ts';
 import { randomFrom } from '../attack/faults/fault.ts';
+import type { Outage } from '../practice/woocommerce/server.ts';
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -11,7 +11,13 @@ export type Mishap =
   /** The key of a connection has a known end, at which the service stops taking it. */
   | { readonly kind: 'expires'; readonly atMs: number; readonly connection: number }
   /** A shop is out of order until `endsMs`. */
-  | { readonly kind: 'outage'; readonly atMs: number; readonly endsMs: number; readonly shop: number; readonly how: Outage };
+  | {
+      readonly kind: 'outage';
+      readonly atMs: number;
+      readonly endsMs: number;
+      readonly shop: number;
+      readonly how: Outage;
+    };
 
 export interface QuarterSize {
   readonly connections: number;
@@ -48,7 +54,10 @@ export function mishaps({ connections, shops, days, seed }: QuarterSize): readon
     ...order
       .slice(revoked, revoked + expiring)
       // All three warnings have their day where the quarter is long enough for them.
-      .map((connection) => ({ kind: 'expires', atMs: between(Math.min(16 * DAY_MS, lastMs / 2), lastMs), connection }) as const),
+      .map(
+        (connection) =>
+          ({ kind: 'expires', atMs: between(Math.min(16 * DAY_MS, lastMs / 2), lastMs), connection }) as const,
+      ),
   ];
   for (let shop = 0; shop < shops; shop++) {
     for (let n = 0; n < OUTAGES_A_SHOP; n++) {

@@ -94,7 +94,10 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
   const account = newAccount();
   const startMs = (await moment(world)).nowMs;
   const endMs = size.days * DAY_MS;
-  const events: Event[] = planned.map((mishap) => ({ atMs: mishap.atMs, run: async () => befall(world, account, events, mishap) }));
+  const events: Event[] = planned.map((mishap) => ({
+    atMs: mishap.atMs,
+    run: async () => befall(world, account, events, mishap),
+  }));
   const reader = readerOf(world);
   await world.show();
   const before = world.chat.calls.length;
@@ -219,7 +222,13 @@ function hear(account: Account, events: Event[], { kind, connection, world, now,
   }
 }
 
-async function renew(world: World, account: Account, events: Event[], connection: Connection, now: number): Promise<void> {
+async function renew(
+  world: World,
+  account: Account,
+  events: Event[],
+  connection: Connection,
+  now: number,
+): Promise<void> {
   if (world.isAway(connection.shop))
     return void events.push({ atMs: now + HOUR_MS, run: (at) => renew(world, account, events, connection, at) });
   await world.renew(connection);
@@ -249,18 +258,33 @@ const repairRow = z.object({
 });
 
 async function repairsOf({ admin, connections }: World, startMs: number): Promise<readonly Repaired[]> {
-  const { rows } = await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at,
+  const { rows } =
+    await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at,
       (extract(epoch FROM completed_at) * 1000)::float8 AS closed
     FROM autonomous_operations WHERE plan LIKE '%"repair":%' ORDER BY created_at`);
-  return repairRow.array().parse(rows).map(({ customer, target, plan, at, closed }) => {
-    const connection = connections.find(({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target);
-    const closedMs = closed === null ? Number.POSITIVE_INFINITY : closed - startMs;
-    return { connection: connection?.index ?? -1, atMs: at - startMs, closedMs, cause: readPlan(plan).repair?.cause ?? '' };
-  });
+  return repairRow
+    .array()
+    .parse(rows)
+    .map(({ customer, target, plan, at, closed }) => {
+      const connection = connections.find(
+        ({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target,
+      );
+      const closedMs = closed === null ? Number.POSITIVE_INFINITY : closed - startMs;
+      return {
+        connection: connection?.index ?? -1,
+        atMs: at - startMs,
+        closedMs,
+        cause: readPlan(plan).repair?.cause ?? '',
+      };
+    });
 }
 
 /** Begun or asked once for what is amiss; or asked before, for another reason, and that question was open when it broke. */
-function isAnsweredOnce({ connection, atMs, overMs, kind }: Breakage, repairs: readonly Repaired[], endMs: number): boolean {
+function isAnsweredOnce(
+  { connection, atMs, overMs, kind }: Breakage,
+  repairs: readonly Repaired[],
+  endMs: number,
+): boolean {
   const cause = kind === 'revoked' ? 'broken' : 'expired';
   const of = repairs.filter((each) => each.connection === connection && each.atMs <= (overMs ?? endMs));
   const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause).length;
@@ -271,7 +295,9 @@ type Subject = 'health' | 'repairs' | 'own';
 
 /** Posts by whether they are about a key's health, a repair, or a set-up that a person asked for. */
 async function messagesOf({ chat, admin }: World, before: number): Promise<Readonly<Record<Subject, number>>> {
-  const { rows } = await admin.query<{ id: string }>(`SELECT id FROM autonomous_operations WHERE plan LIKE '%"repair":%'`);
+  const { rows } = await admin.query<{ id: string }>(
+    `SELECT id FROM autonomous_operations WHERE plan LIKE '%"repair":%'`,
+  );
   const repairs = new Set(rows.map(({ id }) => id));
   const counts: Record<Subject, number> = { health: 0, repairs: 0, own: 0 };
   for (const { call, key = '' } of chat.calls.slice(before)) {
@@ -288,7 +314,8 @@ const toldRow = z.object({ customer: z.uuid(), seq: z.string(), kind: z.string()
 function readerOf({ admin, connections }: World) {
   const seen = new Map<string, bigint>();
   return async () => {
-    const { rows } = await admin.query(`SELECT a.customer_id AS customer, a.seq::text, a.kind, a.operation_id AS operation
+    const { rows } =
+      await admin.query(`SELECT a.customer_id AS customer, a.seq::text, a.kind, a.operation_id AS operation
       FROM autonomous_operations_audit a WHERE a.kind LIKE 'connection.%' AND a.at > app.now() - interval '1 day' ORDER BY a.customer_id, a.seq`);
     return toldRow
       .array()
@@ -327,14 +354,23 @@ async function looksOf({ admin }: World): Promise<number> {
   return rows[0]?.looks ?? 0;
 }
 
-function report(world: World, { connections, days, shops, seed }: QuarterSize, everyHours: number, lived: Lived): number {
+function report(
+  world: World,
+  { connections, days, shops, seed }: QuarterSize,
+  everyHours: number,
+  lived: Lived,
+): number {
   const { account, planned, messages, repairs, looks, strays, realMs } = lived;
   const { breakages, falseAlarms, warnings, outagesTold, recoveriesTold, ran } = account;
   const shopOf = (index: number) => world.connections[index]?.shop ?? 0;
   const endMs = days * DAY_MS;
   // What happened so late that its interval is not over yet is nobody's fault.
-  const judged = breakages.filter((each) => each.foundMs !== undefined || deadlineOf(each, planned, shopOf, everyHours) < endMs);
-  const inTime = judged.filter((each) => (each.foundMs ?? Number.POSITIVE_INFINITY) <= deadlineOf(each, planned, shopOf, everyHours));
+  const judged = breakages.filter(
+    (each) => each.foundMs !== undefined || deadlineOf(each, planned, shopOf, everyHours) < endMs,
+  );
+  const inTime = judged.filter(
+    (each) => (each.foundMs ?? Number.POSITIVE_INFINITY) <= deadlineOf(each, planned, shopOf, everyHours),
+  );
   const once = judged.filter(({ told }) => told === 1);
   const answered = judged.filter((each) => isAnsweredOnce(each, repairs, endMs));
   const repaired = judged.filter(({ isRepaired }) => isRepaired);
@@ -343,22 +379,35 @@ function report(world: World, { connections, days, shops, seed }: QuarterSize, e
   const without = turns.reduce((sum, { withoutKeyMs }) => sum + withoutKeyMs, 0) / 60_000;
   const outages = planned.filter(({ kind }) => kind === 'outage').length;
   const delays = inTime.map(({ foundMs = 0, atMs }) => foundMs - atMs).sort((a, b) => a - b);
-  const at = (share: number) => ((delays[Math.min(delays.length - 1, Math.floor(share * delays.length))] ?? 0) / HOUR_MS).toFixed(1);
-  say(`${connections} connections at ${shops} practice shops, ${days} days, interval ${everyHours} h, seed ${seed}; ${(realMs / 60_000).toFixed(1)} minutes`);
+  const at = (share: number) =>
+    ((delays[Math.min(delays.length - 1, Math.floor(share * delays.length))] ?? 0) / HOUR_MS).toFixed(1);
+  say(
+    `${connections} connections at ${shops} practice shops, ${days} days, interval ${everyHours} h, seed ${seed}; ${(realMs / 60_000).toFixed(1)} minutes`,
+  );
   say(`looks at keys: ${looks}, ${(looks / connections / days).toFixed(1)} a connection and day`);
-  say(`outages injected: ${outages}; told of: ${outagesTold}, and of their end and other recoveries: ${recoveriesTold}`);
-  say(`breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`);
+  say(
+    `outages injected: ${outages}; told of: ${outagesTold}, and of their end and other recoveries: ${recoveriesTold}`,
+  );
+  say(
+    `breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`,
+  );
   say(`  found within one interval: ${inTime.length} of ${judged.length}; median ${at(0.5)} h, longest ${at(1)} h`);
   say(`  told of exactly once: ${once.length} of ${judged.length}`);
-  say(`  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`);
+  say(
+    `  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`,
+  );
   say(`repairs carried out in real Chromium: ${ran.length}, failed: ${failed.length}`);
   for (const { id, state, why } of failed) say(`    ${id} ${state}: ${why}`);
-  say(`planned rotations under a standing grant: ${turns.length}; minutes without a working key: ${without.toFixed(1)}`);
+  say(
+    `planned rotations under a standing grant: ${turns.length}; minutes without a working key: ${without.toFixed(1)}`,
+  );
   say(`expiry warnings: ${warnings}`);
   say(`false alarms: ${falseAlarms.length}`);
   for (const words of falseAlarms) say(`    ${words}`);
   const all = messages.health + messages.repairs + messages.own;
-  say(`chat messages: ${all}, ${(all / connections).toFixed(1)} a connection: ${messages.health} about the health of keys, ${messages.repairs} about repairs, ${messages.own} about what people set up themselves`);
+  say(
+    `chat messages: ${all}, ${(all / connections).toFixed(1)} a connection: ${messages.health} about the health of keys, ${messages.repairs} about repairs, ${messages.own} about what people set up themselves`,
+  );
   say(`stray keys at the shops: ${strays.length}`);
   for (const words of strays) say(`    ${words}`);
   const isWell =

@@ -1,22 +1,22 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { prepareRoles } from '../../adapters/postgres/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { prepareRoles } from '../../adapters/postgres/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Health } from '../../core/connections/health.ts';
 import { createRepairs, type Repairs } from '../../core/connections/repair.ts';
-import { type CustomerId, customerId as asCustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
+import { customerId as asCustomerId, type CustomerId, type OperationId, parseOperationId } from '../../core/ids.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import { getService } from '../../core/services/index.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Connected, connect, healthOf, runnerWithoutBrowser } from '../support/health.ts';
 import { openTestBrowser } from '../support/browser.ts';
 import { keptWorking, repairsAt } from '../support/connections.ts';
 import { type Core, click, installShop, look, openCore, type Shop } from '../support/core.ts';
 import { shiftClock } from '../support/database.ts';
+import { type Connected, connect, healthOf, runnerWithoutBrowser } from '../support/health.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 import { startRunServer } from '../support/run-postgres.ts';
@@ -91,7 +91,8 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   await migrate({ ownerUrl, rootKeys: testRootKeys });
   await shiftClock(ownerUrl, '0 seconds');
   const shops: PracticeShop[] = [];
-  for (let n = 0; n < shopCount; n++) shops.push(await startPracticeShop({ products: 1, obstacles: { adminEmailCheck: false } }));
+  for (let n = 0; n < shopCount; n++)
+    shops.push(await startPracticeShop({ products: 1, obstacles: { adminEmailCheck: false } }));
   const tools = openTestBrowser({ privateTargets: shops.map(({ origin }) => new URL(origin).host) });
   const http = createHttp({ egress: tools.egress });
   const core = await openCore({ programUrl }, { http, perHour: 1_000_000 });
@@ -108,9 +109,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const owner = new pg.Client({ connectionString: ownerUrl });
   await Promise.all([admin.connect(), owner.connect()]);
   // What is asked after every pass.
-  await admin.query(
-    "CREATE INDEX ON autonomous_operations_audit (customer_id, seq) WHERE kind LIKE 'connection.%'",
-  );
+  await admin.query("CREATE INDEX ON autonomous_operations_audit (customer_id, seq) WHERE kind LIKE 'connection.%'");
   const connections: Connection[] = [];
   const customers: Shop[] = [];
   for (let index = 0; index < count; index++) {
@@ -225,7 +224,8 @@ interface Named {
   readonly id: string;
 }
 
-const QUEUED = "SELECT customer_id AS customer, id FROM autonomous_operations WHERE status = 'queued' ORDER BY created_at";
+const QUEUED =
+  "SELECT customer_id AS customer, id FROM autonomous_operations WHERE status = 'queued' ORDER BY created_at";
 const LAPSED = `SELECT r.customer_id AS customer, r.operation_id AS id FROM consent_requests r
   WHERE r.decision IS NULL AND r.expires_at <= app.now()`;
 

@@ -67,7 +67,12 @@ ${tiles([
   { label: 'Queue', value: number(depth) },
   {
     label: 'Connections',
-    value: looked.length === 0 ? '–' : unwell === 0 ? 'all work' : html`<a href="/console/connections">${number(unwell)} of ${counted(looked.length, 'key')}</a>`,
+    value:
+      looked.length === 0
+        ? '–'
+        : unwell === 0
+          ? 'all work'
+          : html`<a href="/console/connections">${number(unwell)} of ${counted(looked.length, 'key')}</a>`,
     tone: unwell === 0 ? 'good' : 'bad',
   },
   { label: 'Signed up to', value: newest ? `#${newest.seq}` : '–' },

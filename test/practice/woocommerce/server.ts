@@ -214,19 +214,12 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
   return app;
 }
 
+/** `silent`: the other side's patience ends it. */
 function endIn(outage: Outage, response: Response): void {
-  switch (outage) {
-    case 'unavailable':
-      return sendReply(response, text('Service Unavailable', 503));
-    case 'unauthorised':
-      return void response.status(401).json({ code: 'woocommerce_rest_authentication_error', message: 'Maintenance' });
-    case 'hang-up':
-      return void response.socket?.destroy();
-    case 'silent':
-      return; // the other side's patience ends it
-    default:
-      return outage satisfies never;
-  }
+  if (outage === 'unavailable') sendReply(response, text('Service Unavailable', 503));
+  if (outage === 'unauthorised')
+    response.status(401).json({ code: 'woocommerce_rest_authentication_error', message: 'Maintenance' });
+  if (outage === 'hang-up') response.socket?.destroy();
 }
 
 /** Of a page that is asked for, whatever it is. */
