@@ -34,6 +34,7 @@ export type AuditKind =
   | 'credential.stored'
   | 'credential.opened'
   | 'credential.revealed'
+  | 'credential.copied'
   | 'credential.rotated'
   | 'credential.deleted'
   | 'key.rotated'

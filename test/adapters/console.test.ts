@@ -445,7 +445,10 @@ describe('what is pressed', () => {
   });
 
   test('Repairs to come are approved or denied there, by the terms that were shown', async () => {
-    const operation = await madeConnection(core, shop, { base: 'https://kept.example.com', origin: 'https://kept.example.com' });
+    const operation = await madeConnection(core, shop, {
+      base: 'https://kept.example.com',
+      origin: 'https://kept.example.com',
+    });
     const asked = async () => {
       const offered = await core.repairOffers.offer(shop.customerId, operation.id, shop.merchant);
       return offered.kind === 'asked' ? offered.question.planHash : '';
@@ -460,7 +463,9 @@ describe('what is pressed', () => {
     const planHash = await asked();
     const page = (await visitor.get('/console/approvals')).text;
     expect(page).toContain('Keep WooCommerce for kept.example.com working');
-    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain('decided already');
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain(
+      'decided already',
+    );
     expect((await visitor.post(`${path}/approve-repairs`, { plan: planHash })).status).toBe(303);
     const consents = await core.database.withCustomer(shop.customerId, (tx) => core.consents.list(tx, shop.customerId));
     expect(consents.find(({ standing }) => standing)).toMatchObject({ collectionMethod: 'console', planHash });
