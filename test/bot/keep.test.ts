@@ -61,12 +61,12 @@ async function openScene() {
     (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
   const press = (who: Member, action: string, value: string) =>
     hand(who, { kind: 'action', action, value, trigger: 't' });
-  const valueOf = (card: Card | undefined, action: string) =>
+  const valueIn = (card: Card | undefined, action: string) =>
     buttons(card).find((button) => button.action === action)?.value ?? '';
   return {
     ...{ shop, chat, context, operation, hand, press, refresh, shown, buttons },
     standing: () => shown(/^Keep WooCommerce for shop\.example\.com working/),
-    approve: (who: Member) => press(who, 'approve_standing', valueOf(shown(/^Keep WooCommerce/), 'approve_standing')),
+    approve: (who: Member) => press(who, 'approve_standing', valueIn(shown(/^Keep WooCommerce/), 'approve_standing')),
     whispered: () => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card,
     kept: () =>
       sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [
@@ -88,7 +88,7 @@ describe('"Keep it working"', () => {
     await press(shop.merchant, 'keep_working', operation.id);
     expect(buttons(result()).map(({ action }) => action)).not.toContain('keep_working');
     const card = wordsOf(standing());
-    for (const words of ['Mona', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
+    for (const words of ['Mona', 'Revoke “Countersign ', 'Name it “Countersign op-…”', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
       expect(card).toContain(words);
     expect(buttons(standing()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
     expect(standing()?.status?.words).toBe('Waiting for approval');
@@ -180,7 +180,7 @@ describe('a repair', () => {
     }
     const told = chat.shown().filter(({ summary }) => summary.includes('needs you: I stopped repairing it'));
     expect(told).toHaveLength(1);
-    expect(wordsOf(told[0])).toContain('Twice within a day I made a new key');
+    expect(wordsOf(told[0])).toContain('Twice within a day I tried to replace its key');
     expect(wordsOf(told[0])).toContain('rotate the WooCommerce key for shop.example.com');
   });
 });
