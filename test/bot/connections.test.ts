@@ -1,11 +1,18 @@
 // What people see of the health of their keys: in the thread where one was set up, on their own page, and in the list of keys.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
 import { connectionCard } from '../../bot/cards/connection-card.ts';
+import { listCredentials } from '../../bot/commands/credentials.ts';
+import type { Context } from '../../bot/context.ts';
+import { showHome } from '../../bot/home.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Health } from '../../core/connections/health.ts';
-import type { Block, Card } from '../../core/ports/chat.ts';
+import type { Block, Card, ChatEvent, Person } from '../../core/ports/chat.ts';
+import { services } from '../../core/services/index.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
+import { keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
@@ -92,6 +99,40 @@ test('a thread that was out of reach meanwhile shows how it is now, and not ever
   expect(summaries.filter((words) => words.startsWith('The WooCommerce key for'))).toEqual([
     expect.stringContaining('works again'),
   ]);
+});
+
+test('a person’s own page and the list of keys show what is not well, wherever the thread is', async () => {
+  const pages: Card[] = [];
+  const recording = createRecordingChat();
+  const chat = { ...recording, showHome: async (_: Person, card: Card) => void pages.push(card) };
+  const egress = createEgress({ privateTargets: [], log: silentLog });
+  const keeper = keepTrails(core);
+  const context: Context = {
+    ...core,
+    progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: () => '' }),
+    ...{ egress, http: createHttp({ egress }), checkpoints: keeper.checkpoints, services, model: undefined },
+    ...{ log: silentLog, publicUrl: () => 'http://localhost:3000', chat: () => chat },
+  };
+  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+  const event = { kind: 'home', id: 'home', thread, from: shop.merchant.person } as const;
+  const look = async () => {
+    await showHome(context, shop.customerId, shop.merchant, event);
+    const asked = { ...event, kind: 'command', command: 'countersign', text: 'credentials', from: shop.admin.person };
+    await listCredentials(context, shop.customerId, shop.admin, asked as ChatEvent); // a command has no more to it
+    return [JSON.stringify(pages.at(-1)), JSON.stringify(recording.calls.at(-1)?.card)] as const;
+  };
+  practice.setOutage('unauthorised');
+  await passes('25 hours', '6 minutes');
+  const [page, list] = await look();
+  expect(page).toContain('Needs a look');
+  expect(page).toContain('"text":"broken"');
+  expect(list).toMatch(/broken: \S+ does not accept the signed request/);
+  practice.setOutage();
+  await passes('6 hours');
+  const [laterPage, laterList] = await look();
+  expect(laterPage).not.toContain('Needs a look');
+  expect(laterList).not.toContain('broken');
+  keeper.remove();
 });
 
 test.each([
