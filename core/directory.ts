@@ -22,7 +22,7 @@ export interface Directory {
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers whose trail has grown since a webhook of theirs was told of it. */
   customersToTell(): Promise<readonly CustomerId[]>;
-  /** Customers with a connection whose next look is due, and under way nowhere. */
+  /** Customers with a connection whose next look is due, and under way nowhere, but for those whose work is held back. */
   customersToCheck(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;

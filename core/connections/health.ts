@@ -22,7 +22,7 @@ import {
 
 export interface HealthDeps extends LookDeps {
   readonly database: Database;
-  readonly directory: Pick<Directory, 'customersToCheck'>;
+  readonly directory: Pick<Directory, 'customersToCheck' | 'standstill'>;
   readonly audit: Audit;
   readonly operations: Pick<Operations, 'get'>;
   readonly log: Log;
@@ -87,6 +87,7 @@ export function createHealth(deps: HealthDeps): Health {
   };
   return {
     async checkDue() {
+      if (await directory.standstill()) return 0; // the operator holds everything back, calls of services included
       const customers = await directory.customersToCheck();
       const inTurn = createTurns(AT_ONCE);
       const counts = await Promise.all(

@@ -188,6 +188,22 @@ describe('a connection', () => {
     expect(await lookedAt(shop)).toBe(1);
   });
 
+  test('is left alone while the operator holds everything back, or this customer', async () => {
+    const { shop } = await alone();
+    const { directory } = core;
+    await directory.setStandstill('something is wrong');
+    await during(7);
+    await directory.setStandstill(null);
+    const set = (values: string) =>
+      sql(testDatabase.adminUrl, `UPDATE customers SET ${values} WHERE customer_id = $1`, [shop.customerId]);
+    await set("paused_at = app.now(), pause_reason = ''");
+    await during(2);
+    expect(await lookedAt(shop)).toBe(0);
+    await set('paused_at = NULL, pause_reason = NULL');
+    await health.checkDue();
+    expect(await lookedAt(shop)).toBe(1);
+  });
+
   test('that was brought along is not tried, and its known end is told of 14, 7 and 1 days ahead, once each', async () => {
     const { shop } = await alone();
     const [row] = await sql<{ at: Date }>(testDatabase.adminUrl, "SELECT app.now() + interval '20 days' AS at");

@@ -101,12 +101,13 @@ INSERT INTO connection_health (customer_id, service, target, credential_type, st
 ALTER TABLE autonomous_credentials FORCE ROW LEVEL SECURITY;
 ALTER TABLE connection_health FORCE ROW LEVEL SECURITY;
 
--- Customers with a look that is due, and no other process at it.
+-- Customers with a look that is due, and no other process at it; whose work is held back is left alone.
 CREATE POLICY directory ON connection_health FOR SELECT TO CURRENT_USER USING (true);
 CREATE FUNCTION directory.customers_to_check() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
   SELECT DISTINCT h.customer_id FROM public.connection_health h JOIN public.customers c USING (customer_id)
-  WHERE h.next_check_at <= app.now() AND (h.claimed_until IS NULL OR h.claimed_until <= app.now()) AND c.erased_at IS NULL
+  WHERE h.next_check_at <= app.now() AND (h.claimed_until IS NULL OR h.claimed_until <= app.now())
+    AND c.erased_at IS NULL AND c.paused_at IS NULL
 $$;
 REVOKE ALL ON FUNCTION directory.customers_to_check() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION directory.customers_to_check() TO countersign_program;
