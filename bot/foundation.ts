@@ -15,6 +15,7 @@ import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.t
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
+import { createStandingGrants, type StandingGrants } from '../core/consent/standing.ts';
 import { type ConsoleSessions, createConsoleSessions } from '../core/console/sessions.ts';
 import { type ApiAnswers, createApiAnswers } from '../core/customers/api-answers.ts';
 import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts';
@@ -106,6 +107,7 @@ export interface Foundation {
   readonly queue: Queue;
   readonly operations: Operations;
   readonly consents: Consents;
+  readonly standingGrants: StandingGrants;
   readonly standstill: Standstill;
   readonly screenshots: Screenshots;
   readonly services: readonly Service[];
@@ -166,6 +168,7 @@ export async function openFoundation(
   // Without a chat platform, as on the command line, nobody vouches for anybody: nobody decides.
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
+  const standingGrants = createStandingGrants({ database, audit, customers, operations, queue, identify });
   const standstill = createStandstill({ database, directory, audit, operations, consents, mover, queue });
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
@@ -184,7 +187,7 @@ export async function openFoundation(
       operations,
       consents,
     },
-    ...{ standstill, screenshots, services: known, getService },
+    ...{ standingGrants, standstill, screenshots, services: known, getService },
   };
 }
 

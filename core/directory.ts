@@ -22,6 +22,8 @@ export interface Directory {
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers whose trail has grown since a webhook of theirs was told of it. */
   customersToTell(): Promise<readonly CustomerId[]>;
+  /** Customers of whom somebody is to be told something now. */
+  customersToNotify(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
   /** Customers whose audit trail has grown since its last checkpoint. */
@@ -67,6 +69,7 @@ export function createDirectory(database: Database): Directory {
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersToTell: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_tell() AS id`),
+    customersToNotify: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_notify() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {
       const [{ since, reason }] = standing.parse(

@@ -16,6 +16,7 @@ export type AuditKind =
   | 'operation.paused'
   | 'operation.resumed'
   | 'operation.retried'
+  | 'operation.consent_lapsing'
   | 'pause.begun'
   | 'pause.ended'
   | 'plan.made'

@@ -11,12 +11,13 @@ const CONNECTION: Readonly<Record<string, string | undefined>> = {
   'credential.rotated': 'connection.renewed',
   'credential.deleted': 'connection.ended',
 };
-const KEYS = ['api_key', 'oauth_token'];
+/** Types of the credentials that programs use. */
+export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
 
 /** The types of the events that an entry is: none, one, or, of a key, two. */
 export function typesOf(kind: string, credentialType: string | undefined): readonly string[] {
   if (!/^(?:operation|credential)\./.test(kind)) return [];
-  const connection = KEYS.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
+  const connection = KEY_TYPES.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
   return connection === undefined ? [kind] : [kind, connection];
 }
 
