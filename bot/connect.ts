@@ -17,6 +17,7 @@ import { place } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { type SignInForm, signInForm, submitSignIn } from './credential-flow.ts';
 import { isCodeWanted, submitCode } from './human-flow.ts';
+import { keepView, submitKept } from './keep-flow.ts';
 import { reveal, revealable } from './reveal-flow.ts';
 
 /**
@@ -34,6 +35,7 @@ export function createConnectPages(context: Context, redact: Redact): ConnectPag
       if (link?.purpose === 'export') return exportTrail(context, link, redact);
       if (link?.purpose === 'reveal') return reveal(context, link);
       if (link?.purpose === 'answer') return submitCode(context, link, fields);
+      if (link?.purpose === 'keep') return submitKept(context, link, fields);
       const form = await signInForm(context, token);
       if (!form || form.operation.way.grant) return { kind: 'gone' }; // what is granted comes from its vendor
       const outcome = await submitSignIn(context, token, fields);
@@ -54,11 +56,17 @@ function grantedFields({ operation: { way, id, plan } }: SignInForm, sent: unkno
 function viewOfLink(context: Context, link: Link, token: string): Promise<ConnectView | undefined> {
   if (link.purpose === 'reveal') return revealView(context, link);
   if (link.purpose === 'answer') return codeView(context, link);
+  if (link.purpose === 'keep') return keptView(context, link);
   return link.purpose === 'export' ? trailView(context, link) : signInView(context, token);
 }
 
 function whatIsEntered({ way }: Operation): 'sign_in' | 'key' {
   return way.kind === 'browser' ? 'sign_in' : 'key';
+}
+
+async function keptView(context: Context, link: Link): Promise<ConnectView | undefined> {
+  const view = await keepView(context, link);
+  return view && viewOf(context, link, view);
 }
 
 async function codeView(context: Context, link: Link): Promise<ConnectView | undefined> {

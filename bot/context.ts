@@ -1,8 +1,9 @@
 import type { Audit } from '../core/audit/audit.ts';
 import type { Checkpoints } from '../core/audit/checkpoints.ts';
+import type { RepairOffers } from '../core/connections/repair-offer.ts';
 import type { Consents } from '../core/consent/consent.ts';
-import type { ConsoleSessions } from '../core/console/sessions.ts';
 import type { StandingGrants } from '../core/consent/standing.ts';
+import type { ConsoleSessions } from '../core/console/sessions.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -20,7 +21,6 @@ import type { Service } from '../core/services/service.ts';
 import type { Links } from '../core/vault/links.ts';
 import type { Tokens } from '../core/vault/tokens.ts';
 import type { Vault } from '../core/vault/vault.ts';
-import type { WorkflowRegistry } from '../core/workflow/registry.ts';
 import type { Progress } from './progress.ts';
 
 /** What the conversation may use. Wired in main.ts, and nowhere else. */
@@ -32,7 +32,7 @@ export interface Context {
   readonly threads: Threads;
   readonly consents: Consents;
   readonly standingGrants: StandingGrants;
-  readonly workflows: Pick<WorkflowRegistry, 'get'>;
+  readonly repairOffers: RepairOffers;
   readonly mover: Mover;
   readonly control: Control;
   readonly audit: Audit;

@@ -35,16 +35,18 @@ import { followEdit } from './edit-flow.ts';
 import { showHome } from './home.ts';
 import { goOn, sendCodeLink } from './human-flow.ts';
 import { type Intent, understand } from './intent.ts';
-import { changeKeyOf, requestForKey } from './key-flow.ts';
-import { NOTIFY_FORM, openNotify, submitNotify } from './notify-flow.ts';
-import { rateResult } from './rating.ts';
 import {
   approveStanding,
   DENY_STANDING_FORM,
+  keepSignIn,
+  keepWorking,
   openDenyStandingForm,
-  renewConsent,
-  submitStandingDenial,
-} from './renew-flow.ts';
+  submitDenialOfStanding,
+} from './keep-flow.ts';
+import { changeKeyOf, requestForKey } from './key-flow.ts';
+import { NOTIFY_FORM, openNotify, submitNotify } from './notify-flow.ts';
+import { rateResult } from './rating.ts';
+import { renewConsent } from './renew-flow.ts';
 import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { APPROVERS_FORM, openSettings, SETTINGS_FORM, submitSettings } from './settings-flow.ts';
@@ -369,10 +371,6 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return rateResult(context, customerId, member, event);
     case 'renew_consent':
       return renewConsent(context, customerId, member, event);
-    case 'approve_standing':
-      return approveStanding(context, customerId, member, event);
-    case 'deny_standing':
-      return openDenyStandingForm(context, event);
     case 'notify':
       return openNotify(context, customerId, member, event);
     case 'revoke_consent':
@@ -383,6 +381,14 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return revokeResult(context, customerId, member, event);
     case 'rotate':
       return changeKeyOf(context, { ...scene, event }, event, 'credential_rotation');
+    case 'keep_working':
+      return keepWorking(context, customerId, member, event);
+    case 'approve_standing':
+      return approveStanding(context, customerId, member, event);
+    case 'deny_standing':
+      return openDenyStandingForm(context, event);
+    case 'keep_sign_in':
+      return keepSignIn(context, customerId, member, event);
     case 'revoke_there':
       return changeKeyOf(context, { ...scene, event }, event, 'credential_revocation');
     default:
@@ -419,12 +425,12 @@ async function submitted(
       return submitLink(context, customerId, member, event);
     case DENY_FORM:
       return submitDenial(context, customerId, member, event);
+    case DENY_STANDING_FORM:
+      return submitDenialOfStanding(context, customerId, member, event);
     case DENY_TOGETHER_FORM:
       return submitDenialTogether(context, customerId, member, event);
     case PERMISSIONS_FORM:
       return submitPermissions(context, customerId, member, event);
-    case DENY_STANDING_FORM:
-      return submitStandingDenial(context, customerId, member, event);
     case NOTIFY_FORM:
       return submitNotify(context, customerId, member, event);
     default:

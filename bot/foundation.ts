@@ -14,6 +14,8 @@ import { type Audit, createAudit } from '../core/audit/audit.ts';
 import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
 import { createRetention, type Retention } from '../core/audit/retention.ts';
 import { untilReady } from '../core/connection.ts';
+import { createRepairs, type Repairs } from '../core/connections/repair.ts';
+import { createRepairOffers, type RepairOffers } from '../core/connections/repair-offer.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../core/consent/standing.ts';
 import { type ConsoleSessions, createConsoleSessions } from '../core/console/sessions.ts';
@@ -108,6 +110,8 @@ export interface Foundation {
   readonly operations: Operations;
   readonly consents: Consents;
   readonly standingGrants: StandingGrants;
+  readonly repairOffers: RepairOffers;
+  readonly repairs: Repairs;
   readonly standstill: Standstill;
   readonly screenshots: Screenshots;
   readonly services: readonly Service[];
@@ -169,6 +173,9 @@ export async function openFoundation(
   const identify = options.identify ?? (async () => ({ kind: 'unknown' }) as const);
   const consents = createConsents({ database, audit, customers, operations, mover, queue, vault, identify });
   const standingGrants = createStandingGrants({ database, audit, customers, operations, queue, identify });
+  const repairing = { ...planning, hasPageModel, perHour, operations, standingGrants, vault };
+  const repairOffers = createRepairOffers(repairing);
+  const repairs = createRepairs({ ...repairing, directory, rotationDays: config.retention.keyRotationDays });
   const standstill = createStandstill({ database, directory, audit, operations, consents, mover, queue });
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
@@ -186,8 +193,11 @@ export async function openFoundation(
       queue,
       operations,
       consents,
+      standingGrants,
+      repairOffers,
+      repairs,
     },
-    ...{ standingGrants, standstill, screenshots, services: known, getService },
+    ...{ standstill, screenshots, services: known, getService },
   };
 }
 

@@ -162,6 +162,7 @@ async function wire(
     checkpoints,
   } = foundation;
   const { customers, operations, consents, mover, threads, workflows, screenshots, services, getService } = foundation;
+  const { standingGrants, repairOffers, repairs } = foundation;
   const egress = createEgress({ privateTargets: config.targets.private, log });
   const sharedLimits = createSharedLimits(database);
   const pictureLinks = createPictureLinks(rootKeys);
@@ -180,6 +181,7 @@ async function wire(
     log,
     publicUrl: () => address.publicUrl,
     chat,
+    repairOffers,
     pictureUrl,
   });
   const model =
@@ -197,6 +199,8 @@ async function wire(
       operations,
       threads,
       consents,
+      standingGrants,
+      repairOffers,
       mover,
       audit,
       checkpoints,
@@ -213,8 +217,6 @@ async function wire(
       log,
       chat,
       control: createControl({ ...deciding, egress }),
-      standingGrants: foundation.standingGrants,
-      workflows,
     },
     retentionDays: { usual: config.retention.auditDays, least: config.retention.leastAuditDays },
     publicUrl: () => address.publicUrl,
@@ -338,6 +340,10 @@ async function wire(
       if (rotated > 0) log.info({ rotated }, 'keys of customers were rotated');
       for (const { customerId, error } of failed)
         log.warn({ code: 'key_rotation', customerId, cause: String(error) }, 'a key could not be rotated');
+      const replaced = await repairs.rotateDue();
+      if (replaced.count > 0) log.info({ begun: replaced.count }, 'keys of connections were due to be replaced');
+      for (const { customerId, error } of replaced.failed)
+        log.warn({ code: 'repair', customerId, cause: String(error) }, 'keys that are due could not be looked at');
       await sharedLimits.prune();
       await gatherNotices({ ...foundation, ...(isBot || slack || teams ? { identify } : {}) });
       for (const customerId of await directory.customers())

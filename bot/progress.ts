@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
+import type { RepairOffers } from '../core/connections/repair-offer.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Listener, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -18,7 +19,8 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
-import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
+import { givenUpCard, standingCard } from './cards/standing-card.ts';
+import { type ConsentMessages, consentMessagesOf, decidersOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
 import { tellWhoAsked } from './unshown.ts';
@@ -57,6 +59,8 @@ export interface ProgressDeps {
   chat(platform: Platform): Chat;
   /** As in Context; absent: a way that needs it is not offered. */
   publicUrl?(): string;
+  /** Absent: repairs are not offered. */
+  readonly repairOffers?: Pick<RepairOffers, 'state' | 'mayOffer'>;
   /** The address of a picture, bound to it alone. */
   pictureUrl(customerId: CustomerId, pictureId: string): string;
 }
@@ -304,14 +308,50 @@ async function wantedMessages(
   wanted.push({ slot: `progress:${id}`, card, isChangeOnly: !hasBegun });
   wanted.push(...pictureMessages(operation, all));
   for (const question of questions) wanted.push(...(await questionMessages(tx, deps, operation, question, pause)));
-  if (isEnd(operation.state))
-    wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation)) });
+  if (isEnd(operation.state)) {
+    const mayOffer = (await deps.repairOffers?.mayOffer(tx, operation)) ?? false;
+    wanted.push({ slot: `result:${id}`, card: resultCard(operation, await onRecord(tx, deps, operation), mayOffer) });
+    wanted.push(...(await repairMessages(tx, deps, operation)));
+  }
   const closed = [
     ...(await closedLinks(tx, deps, operation)),
     ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
     ...(await usedReveals(tx, deps, operation)),
   ];
   return [...wanted, ...closed];
+}
+
+/** The question for a standing grant, and that repairs under one were given up. */
+async function repairMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly Wanted[]> {
+  const { customerId, id, state, plan } = operation;
+  const wanted: Wanted[] = [];
+  const standing = state === 'completed' ? await deps.repairOffers?.state(tx, operation) : undefined;
+  if (standing) {
+    const { request, approvals } = standing;
+    const given = approvals.map((by) => ({ by, at: request.askedAt }));
+    const requester = standing.askedBy ?? operation.requester;
+    const asked = { ...operation, requester, request, widened: [], approvals: given };
+    const card = standingCard(asked, standing, await decidersOf(tx, deps, asked));
+    wanted.push({ slot: `standing:${request.id}`, card });
+  }
+  if (plan.repair?.consent !== undefined) {
+    const tries = await givenUp(tx, deps, customerId, id);
+    if (tries !== undefined) wanted.push({ slot: `given-up:${id}`, card: givenUpCard(operation, tries) });
+  }
+  return wanted;
+}
+
+const givenUpSchema = z.object({ tries: z.int() });
+
+/** How often it was tried before it was given up, with this one as the last; `undefined`: it was not. */
+async function givenUp(
+  tx: Transaction,
+  { audit }: ProgressDeps,
+  customerId: CustomerId,
+  operationId: string,
+): Promise<number | undefined> {
+  const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'repair.given_up' } });
+  return row ? (givenUpSchema.safeParse((await audit.read(tx, customerId, row)).payload).data?.tries ?? 2) : undefined;
 }
 
 /**

@@ -85,6 +85,7 @@ export type Vouched =
   | 'installation'
   | 'console'
   | 'pause'
+  | 'repair'
   | 'webhook';
 
 export interface DatabaseConfig {

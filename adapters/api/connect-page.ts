@@ -15,9 +15,10 @@ export function signInPage(view: SignInView, errors: Texts, typed: Texts): strin
   return fieldsPage(view, errors, typed, {
     before: facts(view, 'Used on') + (view.isUnencrypted ? UNENCRYPTED : ''),
     wrong: 'Something is missing. Nothing was sent yet.',
-    after:
-      "It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.",
-    beginsAtOnce: true,
+    after: view.keptUntil
+      ? `It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and for repairs of this key alone. It is deleted on ${view.keptUntil.toISOString().slice(0, 10)}, or as soon as somebody takes the consent back. It never appears in chat.`
+      : "It goes straight into an encrypted vault, is typed into that site's own sign-in page and nowhere else, and is deleted when the operation ends. It never appears in chat.",
+    beginsAtOnce: view.keptUntil === undefined,
   });
 }
 
@@ -163,11 +164,12 @@ function secretField({ label, secret }: RevealedField, at: number): string {
       </div>`;
 }
 
-export function thanksPage(what: 'sign_in' | 'key'): string {
-  const words =
-    what === 'key'
-      ? 'The key is sealed, and is tried now. The thread says what came of it.'
-      : 'The sign-in is in the vault. The work goes on in the thread, where you can watch it.';
+export function thanksPage(what: 'sign_in' | 'key' | 'kept'): string {
+  const words = {
+    key: 'The key is sealed, and is tried now. The thread says what came of it.',
+    sign_in: 'The sign-in is in the vault. The work goes on in the thread, where you can watch it.',
+    kept: 'The sign-in is in the vault, and stays there for repairs of this key alone. Each of them is shown in the thread.',
+  }[what];
   return page('Thank you', `<h1>Thank you</h1><p>${words}</p><p class="quiet">You can close this page.</p>`);
 }
 

@@ -173,6 +173,8 @@ export const consentSchema = response(
     collectionMethod: z.enum(['web', 'slack_button', 'teams_card', 'api', 'console']),
     consentVersion: z.string(),
     isStanding: z.boolean(),
+    /** Of a standing one: the types of the sign-in secrets that it keeps. */
+    keeps: z.array(z.string()),
   }),
 );
 export const consentsSchema = response(
@@ -284,6 +286,7 @@ export function consentView(record: ConsentRecord): z.infer<typeof consentSchema
     expiresAt: iso(record.expiresAt),
     revokedAt: iso(record.revokedAt),
     ...{ isActive, collectionMethod, consentVersion, isStanding: standing !== null },
+    keeps: [...(standing?.keeps ?? [])],
   };
 }
 

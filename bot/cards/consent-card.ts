@@ -16,6 +16,7 @@ import {
   withdraw,
 } from './consent-parts.ts';
 import { consentValue, wayValue } from './consent-values.ts';
+import { repairNote } from './standing-card.ts';
 import { clock, code, person, place, shortHash, text } from './text.ts';
 
 /** The question, and later who answered it, when and how. */
@@ -26,6 +27,7 @@ export function consentCard(operation: Operation, people: Deciders): Card {
     ...waiting(operation),
     blocks: [
       { kind: 'heading', text: [text(title)] },
+      ...repairNote(operation),
       { kind: 'text', tone: 'quiet', text: provenance(operation) },
       ...described(operation),
       ...held(operation, people),
@@ -35,10 +37,11 @@ export function consentCard(operation: Operation, people: Deciders): Card {
 }
 
 function provenance(operation: Operation): RichText {
-  const { requester, id, planHash, request, retryOf } = operation;
+  const { requester, id, planHash, request, retryOf, plan } = operation;
+  const { repair } = plan;
   const isOpen = operation.state === 'awaiting_consent' && request;
   return [
-    text('Asked by '),
+    text(repair ? 'For ' : 'Asked by '),
     person(requester.person),
     text(' · '),
     code(id),

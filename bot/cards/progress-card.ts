@@ -5,6 +5,7 @@ import type { Question } from '../../core/operations/questions.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, Card, CardStatus, PictureLink, Span, StepLine } from '../../core/ports/chat.ts';
 import { pauseNote } from './pause-words.ts';
+import { repairNote } from './standing-card.ts';
 import { clock, place, seconds, text } from './text.ts';
 
 /** What the operation asked a person last. */
@@ -43,6 +44,7 @@ export function progressCard(
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', tone: 'quiet', text: [text(`${operation.service.name} at ${place(operation.plan.base)}`)] },
+      ...repairNote(operation),
       { kind: 'steps', items: lines },
       ...(search ? [{ kind: 'text', text: [text(search)] } as const] : []),
       ...notes.map((note): Block => ({ kind: 'text', tone: 'quiet', text: [text(note)] })),

@@ -4,6 +4,7 @@ import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { OperationType } from '../../core/services/service.ts';
 import { doneWords, keyRows, leftOfKeys, notDoneWords, oldKeyByHand } from './result-words.ts';
+import { byWhom, keepWorking, repairNote } from './standing-card.ts';
 import { bold, capital, code, person, place, seconds, sideOf, text } from './text.ts';
 
 /** Of the hash in hex: 64 bits, so that nobody makes another chain that the thread would still agree with. */
@@ -17,22 +18,26 @@ export interface OnRecord {
   readonly isIntact: boolean;
 }
 
-/** How it ended: a message of its own, since an edit notifies nobody. */
-export function resultCard(operation: Operation, record: OnRecord): Card {
+/**
+ * How it ended: a message of its own, since an edit notifies nobody.
+ * @param mayKeepWorking repairs can be asked for, and were not
+ */
+export function resultCard(operation: Operation, record: OnRecord, mayKeepWorking = false): Card {
   return operation.state === 'completed' && operation.result
-    ? doneCard(operation, record)
+    ? doneCard(operation, record, mayKeepWorking)
     : notDoneCard(operation, record);
 }
 
-function doneCard(operation: Operation, record: OnRecord): Card {
+function doneCard(operation: Operation, record: OnRecord, mayKeepWorking: boolean): Card {
   const data = operation.result?.data;
   const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${doneWords(operation)}.`;
   const isGone = makesKey(operation) && !operation.isKeyStored;
   return {
-    summary: `${title} Asked by ${operation.requester.person.name}.`,
+    summary: `${title} ${byWhom(operation)}`,
     status: { tone: 'done', words: isGone ? 'Done, key gone' : 'Done' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
+      ...repairNote(operation),
       {
         kind: 'facts',
         rows: [
@@ -49,7 +54,11 @@ function doneCard(operation: Operation, record: OnRecord): Card {
       ...oldKeyByHand(operation),
       {
         kind: 'actions',
-        buttons: [trail(operation, 'primary'), ...(operation.isKeyStored ? forKey(operation) : [])],
+        buttons: [
+          trail(operation, 'primary'),
+          ...(mayKeepWorking ? [keepWorking(operation)] : []),
+          ...(operation.isKeyStored ? forKey(operation) : []),
+        ],
       },
       rating(operation),
     ],
@@ -63,6 +72,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
     status: { tone: 'failed', words: END_WORDS[operation.state] ?? 'Failed' },
     blocks: [
       { kind: 'heading', text: [text(title)] },
+      ...repairNote(operation),
       ...(operation.errorMessage ? [{ kind: 'text', text: [text(whyWords(operation))] } satisfies Block] : []),
       { kind: 'text', tone: 'quiet', text: [text(keptWords(operation))] },
       ...orphan(operation),

@@ -82,19 +82,25 @@ function shown({ consent, title, state, mayRevoke }: Live, approver: string): re
     kind: 'text',
     text: [
       code(operationId),
-      text(` ${title} for ${place(target)} · ${standing ? 'for repairs to come' : stateWords(state)}`),
+      text(` ${title} for ${place(target)} · ${standing ? comingWords(standing.keeps) : stateWords(state)}`),
       text(` · countersigned by ${approver}`),
       ...(expiresAt ? [text(', until '), { kind: 'time', at: expiresAt, form: 'datetime' } as const] : []),
     ],
   };
   const confirm = {
     title: `Take back ${operationId}?`,
-    text: 'What still runs under it stops, and its thread says who took it back.',
+    text: standing
+      ? 'No repair runs under it any more, and the sign-in that it keeps is deleted.'
+      : 'What still runs under it stops, and its thread says who took it back.',
     yes: 'Revoke it',
     isSafe: true,
   };
   const button = { label: 'Revoke', style: 'danger', action: 'revoke_consent', value: id, confirm } as const;
   return mayRevoke ? [what, { kind: 'actions', buttons: [button] }] : [what];
+}
+
+function comingWords(keeps: readonly string[]): string {
+  return `for repairs to come, keeps ${keeps.length > 0 ? 'the sign-in for them' : 'no sign-in'}`;
 }
 
 function isTrusted({ roles }: Member): boolean {

@@ -17,6 +17,7 @@ export type AuditKind =
   | 'operation.resumed'
   | 'operation.retried'
   | 'operation.consent_lapsing'
+  | 'repair.given_up'
   | 'pause.begun'
   | 'pause.ended'
   | 'plan.made'

@@ -7,7 +7,7 @@ import { lock } from '../operations/lease.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
-import { isEnd } from '../operations/states.ts';
+import { isEnd, type OperationState, STATES } from '../operations/states.ts';
 import type { Page, PageRequest } from '../page.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -37,7 +37,7 @@ import {
   listConsents,
   pageConsents,
 } from './records.ts';
-import { deleteUnkept } from './standing.ts';
+import { deleteUnkept, grantOfRepair, verdictOnRepair } from './standing.ts';
 import { type ConsentVerdict, stillApproved, verdictOn } from './verdict.ts';
 
 export type { Click, Shown, Together } from './decisions.ts';
@@ -86,7 +86,10 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
   ): Promise<Together<Denied>>;
   /** Lets an operation run longer, as far as its plan said that it may. */
   extend(customerId: CustomerId, click: Omit<Click, 'planHash'>, until: Date): Promise<Extension>;
-  /** Takes back every countersignature of the operation, standing ones included; a running one stops before its next action. */
+  /**
+   * Takes back every countersignature of the operation, standing ones and the one that it repaired under included; a running
+   * one stops before its next action.
+   */
   revoke(tx: Transaction, operation: Operation, by: Member): Promise<boolean>;
   /** Together with what it prolongs and what prolongs it: they are one countersignature, of one question. */
   revokeById(tx: Transaction, customerId: CustomerId, id: string, by: Member): Promise<boolean>;
@@ -159,8 +162,13 @@ export function createConsents(deps: ConsentDeps): Consents {
   ): Promise<ConsentVerdict> => {
     const operation = await tx.operation.findUnique({
       where: { customerId_id: { customerId, id: operationId } },
-      select: { plan: true, planHash: true, updatedAt: true },
+      select: { id: true, plan: true, planHash: true, updatedAt: true },
     });
+    const standing = operation ? grantOfRepair(operation.plan) : undefined;
+    if (operation && standing !== undefined) {
+      const grant = await tx.consent.findUnique({ where: { customerId_id: { customerId, id: standing } } });
+      return verdictOnRepair(operation, grant, await databaseNow(tx), permission);
+    }
     const grant = await tx.consent.findFirst({
       where: { customerId, operationId, templateHash: null },
       orderBy: [{ grantedAt: 'desc' }, { expiresAt: 'desc' }],
@@ -170,13 +178,19 @@ export function createConsents(deps: ConsentDeps): Consents {
 
   /**
    * What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. A run notices
-   * by itself; an operation that waits for a person has none, so it ends here.
+   * by itself; an operation that waits for a person has none, so it ends here, and so does a repair that is about to run.
    */
   const revokeWhere = async (tx: Transaction, customerId: CustomerId, by: Member, which: Prisma.ConsentWhereInput) => {
     const live = { customerId, revokedAt: null, ...which };
     // The operations' rows first, as every decision takes them, and in one order, so that nobody waits in a circle.
-    const found = await tx.consent.findMany({ where: live, select: { operationId: true } });
+    const found = await tx.consent.findMany({ where: live, select: { id: true, operationId: true } });
     for (const operationId of idsOf(found)) await lock(tx, customerId, operationId);
+    const repairs = await openRepairs(
+      tx,
+      customerId,
+      found.map(({ id }) => id),
+    );
+    for (const { operationId } of repairs) await lock(tx, customerId, operationId);
     const rows = await tx.consent.updateManyAndReturn({
       where: live,
       data: { revokedAt: await databaseNow(tx), revokedBy: by.id },
@@ -189,13 +203,20 @@ export function createConsents(deps: ConsentDeps): Consents {
       if (rows.some((row) => row.operationId === operationId && row.templateHash === null))
         await endWaiting(tx, customerId, operationId, by);
     }
+    for (const { operationId } of repairs) await endWaiting(tx, customerId, operationId, by, ['queued']);
     return rows.length;
   };
 
-  const endWaiting = async (tx: Transaction, customerId: CustomerId, operationId: OperationId, by: Member) => {
+  const endWaiting = async (
+    tx: Transaction,
+    customerId: CustomerId,
+    operationId: OperationId,
+    by: Member,
+    also: readonly OperationState[] = [],
+  ) => {
     const why = 'Consent was revoked';
     await mover.move(tx, customerId, {
-      ...{ operationId, from: ['waiting_for_human', 'paused'], to: 'cancelled' },
+      ...{ operationId, from: ['waiting_for_human', 'paused', ...also], to: 'cancelled' },
       set: { errorCode: 'consent', errorMessage: why },
       entry: { kind: 'operation.cancelled', actor: by.id, success: false, payload: { why } },
     });
@@ -272,7 +293,11 @@ export function createConsents(deps: ConsentDeps): Consents {
         });
         return { kind: 'extended', expiresAt: until };
       }),
-    revoke: async (tx, { customerId, id }, by) => (await revokeWhere(tx, customerId, by, { operationId: id })) > 0,
+    async revoke(tx, { customerId, id, plan }, by) {
+      const standing = plan.repair?.consent;
+      const which = standing === undefined ? { operationId: id } : { OR: [{ operationId: id }, { id: standing }] };
+      return (await revokeWhere(tx, customerId, by, which)) > 0;
+    },
     async revokeById(tx, customerId, id, by) {
       const found = await consentById(tx, customerId, id);
       return found !== undefined && (await revokeWhere(tx, customerId, by, { requestId: found.requestId })) > 0;
@@ -290,6 +315,16 @@ export function createConsents(deps: ConsentDeps): Consents {
     getById: consentById,
     getStats: consentStats,
   };
+}
+
+/** Operations that are not over and run under one of these standing grants. */
+async function openRepairs(tx: Transaction, customerId: CustomerId, consents: readonly string[]) {
+  const where = { customerId, status: { notIn: STATES.filter(isEnd) }, plan: { contains: '"repair":' } };
+  const rows = await tx.operation.findMany({ where, select: { id: true, plan: true }, orderBy: { id: 'asc' } });
+  return rows.flatMap(({ id, plan }) => {
+    const standing = grantOfRepair(plan);
+    return standing !== undefined && consents.includes(standing) ? [{ operationId: id as OperationId }] : []; // its own id
+  });
 }
 
 /** Each once, in order. */

@@ -1,13 +1,14 @@
 import { z } from 'zod';
-import type { ConsentRequest } from '../../prisma/generated/client.ts';
+import type { Consent, ConsentRequest } from '../../prisma/generated/client.ts';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import type { Operation } from '../operations/operation.ts';
-import { CONSENT_REQUEST_MINUTES, type Plan } from '../operations/plan.ts';
+import { CONSENT_REQUEST_MINUTES, type Plan, readPlan } from '../operations/plan.ts';
 import { isEnd, parseState } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Way } from '../services/service.ts';
 import type { Vault } from '../vault/vault.ts';
 import {
   type Approved,
@@ -22,7 +23,7 @@ import {
   type Subject,
 } from './decisions.ts';
 import { closeRequest, insertConsent, insertQuestion } from './records.ts';
-import { type ConsentVerdict, liveness, refusal, stillApproved } from './verdict.ts';
+import { type ConsentVerdict, isPlanOf, liveness, type PlannedRow, refusal, stillApproved } from './verdict.ts';
 
 /** The permission that a standing grant adds to those of its plan, and that nothing else gives. */
 export const REPAIR_PERMISSION = 'repair';
@@ -49,8 +50,8 @@ const standingTerms = z.strictObject({
 });
 
 /**
- * SHA-256, in hex, of the plan without what is another one each time: ids, label, expiry, the key that it replaces. Another
- * version of the workflow, another permission or another step makes another template.
+ * SHA-256, in hex, of the plan without what is another one each time: ids, label, expiry, the key that it is about or
+ * replaces, what was amiss with that. Another version of the workflow, another permission or another step makes another template.
  */
 export function templateHash(plan: Plan): string {
   // The workflow's id says which way it is, also in plans that name none.
@@ -62,13 +63,18 @@ export function templateHash(plan: Plan): string {
     replaces: ____,
     way: _____,
     isFirstHere: ______,
+    key,
+    repair: _______,
+    values: { oldLabel: ________, ...values },
     ...rest
   } = plan;
-  const steps = plan.steps.map((step) => ({ ...step, intent: step.intent.replaceAll(label, '{label}') }));
-  return sha256Hex(canonical({ ...rest, steps }));
+  const bare = (intent: string) =>
+    (key ? intent.replaceAll(key.label, '{oldLabel}') : intent).replaceAll(label, '{label}');
+  const steps = plan.steps.map((step) => ({ ...step, intent: bare(step.intent) }));
+  return sha256Hex(canonical({ ...rest, values, steps }));
 }
 
-function termsOf({ plan, id }: Operation, until: Date, keeps: readonly string[]): StandingTerms {
+function termsOf(id: OperationId, plan: Plan, until: Date, keeps: readonly string[]): StandingTerms {
   return {
     v: 1,
     operationId: id,
@@ -89,7 +95,7 @@ function termsText(terms: StandingTerms): string {
   return canonical(terms);
 }
 
-function termsOfRequest({ terms }: Pick<ConsentRequest, 'terms'>): StandingTerms {
+export function termsOfRequest({ terms }: Pick<ConsentRequest, 'terms'>): StandingTerms {
   return standingTerms.parse(JSON.parse(terms ?? ''));
 }
 
@@ -116,6 +122,8 @@ export interface AskedRepairs {
   readonly by: Member;
   readonly until: Date;
   readonly keeps: readonly string[];
+  /** A repair as it would be planned today, and its way; absent: what the operation did, once more. */
+  readonly as?: { readonly plan: Plan; readonly way: Way };
 }
 
 export interface StandingQuestion {
@@ -157,17 +165,17 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
   const decisions = createDecisions(deps);
   const subject = repairs(customers);
   return {
-    ask: (customerId, operationId, { by, until, keeps }) =>
+    ask: (customerId, operationId, { by, until, keeps, as }) =>
       database.withCustomer(customerId, async (tx) => {
         const operation = await lockedOperation(tx, operations, customerId, operationId);
         if (!operation || (await subject.find(tx, operation))) return undefined;
         const now = await databaseNow(tx);
         const latest = now.getTime() + STANDING_DAYS_MAX * 86_400_000;
-        const { way } = operation;
+        const { plan, way } = as ?? operation;
         const isKnown = (type: string) => way.kind === 'browser' && way.fields.some(({ name }) => name === type);
         if (until <= now || until.getTime() > latest || !keeps.every(isKnown))
           throw new RangeError('A standing grant lasts 90 days at most, and keeps sign-in secrets of its service.');
-        const terms = termsOf(operation, until, keeps);
+        const terms = termsOf(operation.id, plan, until, keeps);
         const expiresAt = new Date(now.getTime() + CONSENT_REQUEST_MINUTES * 60_000);
         const asked = { planHash: termsHash(terms), terms: termsText(terms), askedAt: now, expiresAt, askedBy: by.id };
         await insertQuestion(tx, database, customerId, { operationId: operation.id, ...asked });
@@ -223,6 +231,36 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
       return verdict.hasConsent ? stillApproved(tx, customers, grant, verdict) : verdict;
     },
   };
+}
+
+/** Of an operation that its plan says runs under a standing grant: that grant's id. */
+export function grantOfRepair(plan: string): string | undefined {
+  // Read at every step of every operation: most plans say nothing of it.
+  return plan.includes('"repair":') ? readPlan(plan).repair?.consent : undefined;
+}
+
+/** Whether a repair may act right now under the grant that its plan names: what `verdictOn` says of other operations. */
+export function verdictOnRepair(
+  operation: PlannedRow & { readonly id: string },
+  grant: Consent | null,
+  now: Date,
+  permission?: string,
+): ConsentVerdict {
+  if (!grant) return refusal('No consent granted for repairs by this plan');
+  const plan = readPlan(operation.plan);
+  const isCovered =
+    isPlanOf(operation) &&
+    plan.operationId === operation.id &&
+    plan.repair?.consent === grant.id &&
+    plan.service === grant.service &&
+    plan.base === grant.target &&
+    templateHash(plan) === grant.templateHash;
+  if (!isCovered) return refusal('The plan is not one that the standing grant covers');
+  if (new Date(plan.runsUntil) <= now) return refusal('Consent has expired');
+  const verdict = liveness(grant, operation.updatedAt, now, REPAIR_PERMISSION);
+  return verdict.hasConsent && permission !== undefined
+    ? liveness(grant, operation.updatedAt, now, permission)
+    : verdict;
 }
 
 /** Deletes the sign-in secrets of an operation that is over, except those that a live standing grant still keeps. */

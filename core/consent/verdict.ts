@@ -13,16 +13,26 @@ export type ConsentVerdict =
 /** Longer than transactions that overlap: a clock that is this far behind what is on record has gone back. */
 const CLOCK_TOLERANCE_MS = 60_000;
 
-/** `operation`: what is to be carried out, as it stands in its row. */
+/** What is to be carried out, as it stands in its row. */
+export interface PlannedRow {
+  readonly plan: string;
+  readonly planHash: string;
+  readonly updatedAt: Date;
+}
+
+/** The text itself is what is carried out, so its own hash counts beside the one in the row. */
+export function isPlanOf({ plan, planHash }: PlannedRow, hash = planHash): boolean {
+  return hash === planHash && hash === sha256Hex(plan);
+}
+
 export function verdictOn(
-  operation: { readonly plan: string; readonly planHash: string; readonly updatedAt: Date } | null,
+  operation: PlannedRow | null,
   grant: Consent | null,
   now: Date,
   permission?: string,
 ): ConsentVerdict {
   if (!grant || !operation) return refusal('No consent granted for this operation');
-  // The text itself is what is carried out, so its own hash counts beside the one in the row.
-  if (grant.planHash !== operation.planHash || grant.planHash !== sha256Hex(operation.plan))
+  if (!isPlanOf(operation, grant.planHash))
     return refusal('The plan is not the one that was countersigned');
   return liveness(grant, operation.updatedAt, now, permission);
 }

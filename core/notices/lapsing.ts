@@ -26,7 +26,7 @@ export async function lastingConsents(tx: Transaction, customerId: CustomerId): 
   return rows.filter(({ grantedAt, expiresAt }) => expiresAt !== null && daysBetween(grantedAt, expiresAt) > 3);
 }
 
-/** Whether a later one holds for the same: then nobody has to do anything about this one. */
+/** Whether a later one holds for the same connection, or operation: then nobody has to do anything about this one. */
 export function isRenewed(consent: Consent, all: readonly Consent[]): boolean {
   const { service, target, templateHash } = consent;
   return all.some(
@@ -34,8 +34,7 @@ export function isRenewed(consent: Consent, all: readonly Consent[]): boolean {
       other.id !== consent.id &&
       other.service === service &&
       other.target === target &&
-      other.templateHash === templateHash &&
-      (templateHash !== null || other.operationId === consent.operationId) &&
+      (templateHash === null ? other.operationId === consent.operationId : other.templateHash !== null) &&
       (other.expiresAt?.getTime() ?? 0) > (consent.expiresAt?.getTime() ?? 0),
   );
 }

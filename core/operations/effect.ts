@@ -180,7 +180,8 @@ export async function takePlace(
   const vault = deps.vault.within(tx);
   const place = { target: beside.target };
   await vault.hold(customerId, service, type, place);
-  const stored = await vault.find(customerId, service, type, place);
+  // One whose time is over is replaced like any other.
+  const stored = await vault.find(customerId, service, type, { ...place, isExpiredToo: true });
   if (stored?.metadata.operationId === operationId) return undefined;
   if (stored?.metadata.operationId !== key.operationId || stored.metadata.label !== key.label)
     return `“${key.label}” is not the stored key any more, so the new one did not take its place.`;

@@ -44,7 +44,7 @@ export interface Operation {
   readonly widened: readonly { readonly permission: string; readonly by: Member }[];
   /** When the thread was reminded of it. */
   readonly remindedAt: Date | null;
-  /** Its countersignature, revoked or not. */
+  /** Its countersignature, revoked or not; of a repair the standing grant, until its plan's time is over. */
   readonly grant: (Consent & { readonly approver: Member }) | null;
   /** Who decided the newest request, when a person did. */
   readonly decidedBy: Member | null;
@@ -106,13 +106,20 @@ export async function readOperations(
   const threads = new Map(
     (await tx.thread.findMany({ where: { customerId, id: threadIds } })).map((thread) => [thread.id, thread]),
   );
+  const answered = new Map<string, ConsentRequest>();
   const requests = firstOfEach(
     await tx.consentRequest.findMany({ where: { ...where, terms: null }, orderBy: { askedAt: 'desc' } }),
   );
   const consents = firstOfEach(
     await tx.consent.findMany({ where: { ...where, templateHash: null }, orderBy: { grantedAt: 'desc' } }),
   );
-  const given = await approvalsOf(tx, customerId, [...requests.values()]);
+  // A repair has no question of its own: its countersignature is the standing grant that its plan names.
+  const standing = await standingOf(tx, customerId, rows);
+  for (const [id, { consent, request }] of standing) {
+    consents.set(id, consent);
+    answered.set(id, request);
+  }
+  const given = await approvalsOf(tx, customerId, [...requests.values(), ...answered.values()]);
   const intents = firstOfEach(await tx.operationIntent.findMany({ where, orderBy: { startedAt: 'desc' } }));
   const signIns = firstOfEach(
     await tx.auditEntry.findMany({
@@ -158,7 +165,8 @@ export async function readOperations(
     if (!thread) throw new Error('an operation has a thread'); // by foreign key
     const request = requests.get(id) ?? null;
     const consent = consents.get(id);
-    const { approvals, remindedAt } = (request && given.get(request.id)) ?? { approvals: [], remindedAt: null };
+    const asked = request ?? answered.get(id);
+    const { approvals, remindedAt } = (asked && given.get(asked.id)) ?? { approvals: [], remindedAt: null };
     const intent = intents.get(id);
     const entered = signIns.get(id);
     return {
@@ -204,6 +212,24 @@ export async function readOperations(
       completedAt: row.completedAt,
     };
   });
+}
+
+/** Of repairs, by operation: the standing grant that each runs under, which ends with its plan's time at the latest. */
+async function standingOf(tx: Transaction, customerId: CustomerId, rows: readonly OperationRow[]) {
+  const found = new Map<string, { readonly consent: Consent; readonly request: ConsentRequest }>();
+  for (const { id, plan: text } of rows) {
+    const plan = text.includes('"repair":') ? readPlan(text) : undefined;
+    if (plan?.repair?.consent === undefined) continue;
+    const row = await tx.consent.findUnique({
+      where: { customerId_id: { customerId, id: plan.repair.consent } },
+      include: { request: true },
+    });
+    if (!row) continue;
+    const { request, ...consent } = row;
+    const until = new Date(Math.min(row.expiresAt?.getTime() ?? 0, new Date(plan.runsUntil).getTime()));
+    found.set(id, { consent: { ...consent, expiresAt: until }, request });
+  }
+  return found;
 }
 
 /** Of rows in an order that begins with the one that counts. */

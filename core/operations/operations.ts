@@ -97,7 +97,8 @@ export function createOperations(deps: RequestDeps): Operations {
       const now = await databaseNow(tx);
       const isFirstHere = operation.plan.isFirstHere ?? false;
       const keyOf = operation.plan.key?.operationId;
-      const about = { id, service, type, way, origin, base, permissions, isFirstHere, now, keyOf };
+      const repair = operation.plan.repair ? { repair: operation.plan.repair } : {};
+      const about = { id, service, type, way, origin, base, permissions, isFirstHere, now, keyOf, ...repair };
       const made = await planFor(tx, deps, customerId, about);
       if (!made) return false;
       // Compare and set: a click may have decided on the old plan since the operation was read.

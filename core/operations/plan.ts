@@ -8,6 +8,12 @@ import type { Workflow } from '../workflow/workflow.ts';
 /** How long a consent request stays open, and how long a countersignature lets its operation run. */
 export const CONSENT_REQUEST_MINUTES = 15;
 export const CONSENT_GRANT_MINUTES = 60;
+/** The same of a repair that the program asks for by itself, at a time that nobody chose: three days. */
+export const REPAIR_REQUEST_MINUTES = 3 * 24 * 60;
+
+/** What is amiss with a key that the program sets out to replace by itself. Stored in plans, never renamed. */
+export const REPAIR_CAUSES = ['broken', 'expired', 'expiring', 'rotation_due'] as const;
+export type RepairCause = (typeof REPAIR_CAUSES)[number];
 
 /** Exactly what is shown for consent. One changed byte, and a grant no longer fits. */
 export type Plan = z.infer<typeof planSchema>;
@@ -38,6 +44,8 @@ export const planSchema = z.strictObject({
   asksModel: z.literal(true).exactOptional(),
   /** Nothing was ever completed for this customer at this address. */
   isFirstHere: z.literal(true).exactOptional(),
+  /** Nobody asked for it: what is amiss with the stored key, and the standing grant that it runs under, where one covers it. */
+  repair: z.strictObject({ cause: z.enum(REPAIR_CAUSES), consent: z.uuid().exactOptional() }).exactOptional(),
   /** ISO 8601: when the question lapses, and when a countersigned operation must be over. */
   expiresAt: z.string(),
   runsUntil: z.string(),
@@ -56,12 +64,14 @@ export interface PlanInput {
   readonly key?: Plan['key'];
   readonly asksModel?: boolean;
   readonly isFirstHere?: boolean;
+  readonly repair?: Plan['repair'];
   /** Ids as the database's clock has it. */
   readonly now: Date;
 }
 
 export function makePlan(input: PlanInput): Plan {
-  const { operationId, service, type, workflow, permissions, key, now } = input;
+  const { operationId, service, type, workflow, permissions, key, repair, now } = input;
+  const openMinutes = repair && repair.consent === undefined ? REPAIR_REQUEST_MINUTES : CONSENT_REQUEST_MINUTES;
   const makesKey = Object.keys(type.result).length > 0;
   const label = key && !makesKey ? key.label : keyLabel(operationId, 1);
   const values = { ...type.values(permissions), ...(key ? { oldLabel: key.label } : {}) };
@@ -91,8 +101,9 @@ export function makePlan(input: PlanInput): Plan {
     ...(key ? { key } : {}),
     ...(input.asksModel ? { asksModel: true as const } : {}),
     ...(input.isFirstHere ? { isFirstHere: true as const } : {}),
-    expiresAt: minutesAfter(now, CONSENT_REQUEST_MINUTES),
-    runsUntil: minutesAfter(now, CONSENT_REQUEST_MINUTES + CONSENT_GRANT_MINUTES),
+    ...(repair ? { repair } : {}),
+    expiresAt: minutesAfter(now, openMinutes),
+    runsUntil: minutesAfter(now, openMinutes + CONSENT_GRANT_MINUTES),
   };
   return plan;
 }

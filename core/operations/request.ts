@@ -1,3 +1,4 @@
+import type { Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import { insertQuestion } from '../consent/records.ts';
 import type { Customers, Member } from '../customers/customers.ts';
@@ -13,7 +14,7 @@ import { takeEvent } from './events.ts';
 import { keyAt, nameInPlace } from './key.ts';
 import { lock } from './lease.ts';
 import { inOrder, type Operation, readOperation } from './operation.ts';
-import { CONSENT_REQUEST_MINUTES, makePlan, type Plan, planHash, planText } from './plan.ts';
+import { makePlan, type Plan, planHash, planText } from './plan.ts';
 import { MOST_FAILED_SIGN_INS, signInWait } from './sign-in-limit.ts';
 import { keepPlace } from './together.ts';
 
@@ -35,6 +36,8 @@ export interface NewOperation {
   readonly retryOf?: OperationId;
   /** The operation that made the key that it is about; absent: whichever key is stored. */
   readonly keyOf?: string | undefined;
+  /** Nobody asks for it: the program does, since something is amiss with the key. */
+  readonly repair?: Plan['repair'];
 }
 
 /** Nothing was made: the customer has asked too often, or sign-ins at this target failed too often, until `at`. */
@@ -97,7 +100,7 @@ export async function requestAll(
  * Every row comes before the first entry: whoever waits for a row while the chain is theirs holds everybody up.
  * @throws Refused
  */
-async function ask(
+export async function ask(
   tx: Transaction,
   deps: RequestDeps,
   customerId: CustomerId,
@@ -158,7 +161,7 @@ interface Made {
 }
 
 /** Rolls back what was begun, so that the event that asked is not taken: its next delivery is answered as well. */
-class Refused extends Error {
+export class Refused extends Error {
   readonly because: AskedTogether | TooSoon;
   constructor(because: AskedTogether | TooSoon) {
     super('nothing was asked for');
@@ -169,11 +172,11 @@ class Refused extends Error {
 const OPERATIONS = { name: 'operations', windowSeconds: 3600 } as const;
 
 /** Why this one can't be asked for as things stand, whatever else is. */
-async function obstacleTo(
+export async function obstacleTo(
   tx: Transaction,
-  { customers }: RequestDeps,
+  { customers }: Pick<RequestDeps, 'customers'>,
   customerId: CustomerId,
-  input: Omit<NewOperation, 'threadId'>,
+  input: Pick<NewOperation, 'service' | 'type' | 'way' | 'base' | 'keyOf'>,
   now: Date,
 ): Promise<Closed | TooSoon | undefined> {
   const { service, type, way = type.ways[0], base } = input;
@@ -186,7 +189,7 @@ async function obstacleTo(
 }
 
 /** Each of them counts. @throws Refused */
-async function requireTime(
+export async function requireTime(
   tx: Transaction,
   customerId: CustomerId,
   count: number,
@@ -235,6 +238,7 @@ interface PlannedFor {
   readonly isFirstHere: boolean;
   readonly now: Date;
   readonly keyOf?: string | undefined;
+  readonly repair?: Plan['repair'];
 }
 
 /**
@@ -271,7 +275,7 @@ async function insert(
   const isFirstHere = await isFirstAt(tx, customerId, input);
   const made = await planFor(tx, deps, customerId, { ...input, way, id, isFirstHere, now });
   if (!made) throw new Refused({ asked: [], left: [{ input, because: { closed: 'no_key' } }] }); // it was there a moment ago
-  await insertOperation(tx, customerId, id, input, made, createdAt);
+  await insertOperation(tx, customerId, id, input, made, { status: 'awaiting_consent', createdAt });
   const asked = { by: input.requester.id, askedFor: made.permissions, widened: {} };
   await insertRequest(tx, customerId, id, made, asked, now, deps);
   return made;
@@ -284,14 +288,15 @@ async function record(
   customerId: CustomerId,
   { input, id, plan }: Made & { readonly plan: Plan },
 ): Promise<void> {
-  const { service, type, base, retryOf, tokenId } = input;
+  const { service, type, base, retryOf, tokenId, repair } = input;
   const actor = input.requester.id;
   await audit.append(tx, customerId, {
     kind: 'operation.requested',
     operationId: id,
-    actor,
+    ...(repair ? {} : { actor }),
     payload: {
       ...{ service: service.id, operation: type.type, target: base },
+      ...(repair ? { repair: repair.cause } : {}),
       ...(retryOf ? { retryOf } : {}),
       ...(tokenId ? { token: tokenId } : {}),
     },
@@ -328,13 +333,13 @@ export async function keysFor(
   return key && { replaces, key };
 }
 
-async function insertOperation(
+export async function insertOperation(
   tx: Transaction,
   customerId: CustomerId,
   id: OperationId,
   input: NewOperation,
   made: Plan,
-  createdAt: Date,
+  state: Pick<Prisma.OperationUncheckedCreateInput, 'status' | 'createdAt' | 'consentGiven' | 'consentExpiresAt' | 'jobId'>,
 ): Promise<void> {
   await tx.operation.create({
     data: {
@@ -347,13 +352,12 @@ async function insertOperation(
       target: input.base,
       workflowId: made.workflowId,
       workflowVersion: made.workflowVersion,
-      status: 'awaiting_consent',
+      ...state,
       plan: planText(made),
       planHash: planHash(made),
       permissions: made.permissions,
       totalSteps: made.steps.length,
       retryOf: input.retryOf ?? null,
-      createdAt,
     },
   });
   await tx.operationStep.createMany({
@@ -382,6 +386,6 @@ export async function insertRequest(
   const question = { operationId, planHash: planHash(made), askedBy: by, askedAt, expiresAt, askedFor, widened };
   await insertQuestion(tx, database, customerId, question);
   const job = { customerId, operationId };
-  await queue.sendDeadline(tx, job, new Date(expiresAt.getTime() - CONSENT_REQUEST_MINUTES * 30_000)); // the reminder
+  await queue.sendDeadline(tx, job, new Date((askedAt.getTime() + expiresAt.getTime()) / 2)); // the reminder
   await queue.sendDeadline(tx, job, expiresAt);
 }

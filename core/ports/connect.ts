@@ -25,6 +25,8 @@ export type ConnectView = {
       readonly fields: readonly ConnectField[];
       /** What is entered will travel to the origin as it is: people are told before they enter it. */
       readonly isUnencrypted: boolean;
+      /** It is not deleted after one operation, but kept for repairs until then. */
+      readonly keptUntil?: Date;
     }
   /** The key that its person makes by the steps, which may hold addresses. */
   | { readonly kind: 'key'; readonly fields: readonly ConnectField[]; readonly guide: readonly string[] }
@@ -46,7 +48,7 @@ export interface ConnectField {
 }
 
 export type ConnectOutcome =
-  | { readonly kind: 'entered'; readonly what: 'sign_in' | 'key' }
+  | { readonly kind: 'entered'; readonly what: 'sign_in' | 'key' | 'kept' }
   /** A code was taken; the worker goes on with it. */
   | { readonly kind: 'answered' }
   /** Sentences at the fields; the link is not spent. */

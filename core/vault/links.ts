@@ -3,7 +3,8 @@ import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { type CustomerId, type MemberId, memberId, newUuid, type OperationId } from '../ids.ts';
 
-export type LinkPurpose = 'credentials' | 'answer' | 'reveal' | 'export';
+/** `keep`: the sign-in that a standing grant keeps. */
+export type LinkPurpose = 'credentials' | 'answer' | 'reveal' | 'export' | 'keep';
 
 export const LINK_MINUTES = 15;
 

@@ -30,6 +30,12 @@ export interface NewCredential extends Where {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** A sign-in secret of one operation that was sealed anew for another one. */
+export interface Copied {
+  readonly credentialId: string;
+  readonly type: CredentialType;
+}
+
 /** What is done with credentials without opening them. */
 export interface VaultRecords {
   /**
@@ -60,8 +66,16 @@ export interface VaultRecords {
     where: { readonly target: string; readonly operationId: OperationId },
     metadata: Readonly<Record<string, string>>,
   ): Promise<StoredCredential>;
-  /** `null` when absent or expired, by the database's clock. @throws CountersignError `credential_target_required`. */
-  find(customerId: CustomerId, service: string, type: CredentialType, where?: Where): Promise<StoredCredential | null>;
+  /**
+   * `null` when absent or, unless that is asked for, expired by the database's clock.
+   * @throws CountersignError `credential_target_required`.
+   */
+  find(
+    customerId: CustomerId,
+    service: string,
+    type: CredentialType,
+    where?: Where & { readonly isExpiredToo?: boolean },
+  ): Promise<StoredCredential | null>;
   /** Results, newest first; sign-in secrets are nobody's business. */
   list(customerId: CustomerId, service?: string): Promise<readonly StoredCredential[]>;
   /** @returns whether there was one. @throws CountersignError `credential_target_required`. */
@@ -70,6 +84,16 @@ export interface VaultRecords {
   byId(customerId: CustomerId, id: string): Promise<StoredCredential | null>;
   /** The stored result of an operation, if it is still there. */
   resultOf(customerId: CustomerId, operationId: OperationId): Promise<StoredCredential | null>;
+  /**
+   * Seals sign-in secrets of an operation anew for another one at the same target, with which they end.
+   * @returns which they were, or `undefined` where one of these types is not there, or not any more: then nothing was copied.
+   */
+  copySignIn(
+    customerId: CustomerId,
+    from: OperationId,
+    to: { readonly service: string; readonly target: string; readonly operationId: OperationId },
+    types: readonly CredentialType[],
+  ): Promise<readonly Copied[] | undefined>;
   /**
    * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names.
    * @returns how many were deleted.
@@ -126,7 +150,7 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
       }
     },
     async find(customerId, service, type, where = {}) {
-      const row = await only(tx, customerId, service, type, where, await databaseNow(tx));
+      const row = await only(tx, customerId, service, type, where, where.isExpiredToo ? undefined : await databaseNow(tx));
       return row ? toStored(row) : null;
     },
     list: async (customerId, service) =>
@@ -150,6 +174,28 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
     async resultOf(customerId, operationId) {
       const row = await tx.credential.findFirst({ where: resultWhere(customerId, operationId) });
       return row ? toStored(row) : null;
+    },
+    async copySignIn(customerId, from, { service, target, operationId }, types) {
+      const now = await databaseNow(tx);
+      const rows: Credential[] = [];
+      for (const type of types) {
+        const row = await only(tx, customerId, service, type, { target, operationId: from }, now);
+        if (!row) return undefined;
+        rows.push(row);
+      }
+      const copied: Copied[] = [];
+      for (const row of rows) {
+        const type = toStored(row).credentialType;
+        const plain = await opened(tx, deps, row);
+        const place = { service, target, type, operationId };
+        try {
+          await put(tx, deps, customerId, place, plain, { old: undefined, expiresAt: null, metadata: {} });
+        } finally {
+          plain.fill(0);
+        }
+        copied.push({ credentialId: row.id, type });
+      }
+      return copied;
     },
     async deleteSignIn(customerId, operationId) {
       const rows = await tx.$queryRaw`

@@ -56,7 +56,7 @@ export interface RevealedCredential extends StoredCredential {
  * Sealed secrets of customers. Called by themselves, these methods are a transaction each, with an audit entry for each
  * change; `within` gives the same ones inside a transaction of the caller's.
  */
-export interface Vault extends Omit<VaultRecords, 'hold' | 'exchange'> {
+export interface Vault extends Omit<VaultRecords, 'hold' | 'exchange' | 'copySignIn'> {
   within(tx: Transaction): VaultRecords;
   /**
    * Opens a secret for as long as `use` runs; then its bytes are filled with zeros. One round trip: row, key and audit

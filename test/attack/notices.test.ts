@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNotices } from '../../bot/notices.ts';
 import { renewConsent } from '../../bot/renew-flow.ts';
-import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { newUuid } from '../../core/ids.ts';
 import { tell } from '../../core/notices/notices.ts';
@@ -10,7 +9,8 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { services } from '../../core/services/index.ts';
 import { gatherProposals } from '../../core/workflow/promotion.ts';
 import { proposalsFor } from '../../core/workflow/proposals.ts';
-import { type Core, click, grantedOperation, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import { connected } from '../support/connections.ts';
+import { type Core, click, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -96,39 +96,35 @@ describe('148 the summary of a week', () => {
 
 describe('149 Renew', () => {
   test('prolongs nothing, and who pressed it does not countersign it', async () => {
-    const operation = await grantedOperation(core, a);
+    const operation = await connected(core, a);
     const until = new Date(Date.now() + 20 * 86_400_000);
     const question = await core.standingGrants.ask(a.customerId, operation.id, { by: a.merchant, until, keeps: [] });
     const shown = (planHash = '') => ({ ...click(operation, a.approver), planHash });
     const first = await core.standingGrants.grant(a.customerId, shown(question?.planHash));
     if (first.kind !== 'granted') throw new Error('it was to be granted');
     const chat = createRecordingChat();
-    const press = (by: Member) =>
-      renewConsent(
-        // What is used of it is here.
-        { ...core, services, log: silentLog, chat: () => chat } as unknown as Parameters<typeof renewConsent>[0],
-        a.customerId,
-        by,
-        {
-          ...{ kind: 'action', id: newUuid(), from: by.person, trigger: '', action: 'renew_consent', value: first.consentId },
-          thread: { platform: 'web', workspaceId: a.workspaceId, ref: 'thread' },
-        },
-      );
-    await press(a.approver);
-    const rows = () =>
-      sql<{ plan_hash: string }>(
-        testDatabase.adminUrl,
-        'SELECT plan_hash FROM consent_requests WHERE operation_id = $1 AND terms IS NOT NULL ORDER BY asked_at DESC',
-        [operation.id],
-      );
+    const progress = { refresh: async () => {} };
+    // What is used of it is here.
+    const context = { ...core, progress, log: silentLog, chat: () => chat } as unknown as Parameters<typeof renewConsent>[0];
+    const thread = { platform: 'web', workspaceId: a.workspaceId, ref: 'thread' } as const;
+    const press = { kind: 'action', id: newUuid(), trigger: '', action: 'renew_consent', value: first.consentId } as const;
+    await renewConsent(context, a.customerId, a.approver, { ...press, thread, from: a.approver.person });
+    const rows = await sql<{ plan_hash: string }>(
+      testDatabase.adminUrl,
+      'SELECT plan_hash FROM consent_requests WHERE operation_id = $1 AND terms IS NOT NULL ORDER BY asked_at DESC',
+      [operation.id],
+    );
     const consents = () =>
-      sql(testDatabase.adminUrl, 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND template_hash IS NOT NULL', [operation.id]);
-    const [asked] = await rows();
-    expect(await rows()).toHaveLength(2);
+      sql(testDatabase.adminUrl, 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND template_hash IS NOT NULL', [
+        operation.id,
+      ]);
+    expect(rows).toHaveLength(2);
     expect(await consents()).toHaveLength(1);
-    expect(await core.standingGrants.grant(a.customerId, shown(asked?.plan_hash))).toEqual({ kind: 'refused', why: 'own_request' });
+    const again = shown(rows[0]?.plan_hash);
+    expect(await core.standingGrants.grant(a.customerId, again)).toEqual({ kind: 'refused', why: 'own_request' });
     expect(await consents()).toHaveLength(1);
-    const other = { ...shown(asked?.plan_hash), by: a.secondApprover };
-    expect(await core.standingGrants.grant(a.customerId, other)).toMatchObject({ kind: 'granted' });
+    expect(await core.standingGrants.grant(a.customerId, { ...again, by: a.secondApprover })).toMatchObject({
+      kind: 'granted',
+    });
   });
 });

@@ -3,6 +3,8 @@ import pg from 'pg';
 import { vi } from 'vitest';
 import { type Audit, createAudit } from '../../core/audit/audit.ts';
 import type { AuditEntry } from '../../core/audit/entry.ts';
+import { createRepairs, type Repairs } from '../../core/connections/repair.ts';
+import { createRepairOffers, type RepairOffers } from '../../core/connections/repair-offer.ts';
 import { type Click, type Consents, createConsents, type Decision } from '../../core/consent/consent.ts';
 import { createStandingGrants, type StandingGrants } from '../../core/consent/standing.ts';
 import { type ConsoleSessions, createConsoleSessions } from '../../core/console/sessions.ts';
@@ -67,6 +69,9 @@ export interface Core extends LeaseDeps {
   readonly operations: Operations;
   readonly consents: Consents;
   readonly standingGrants: StandingGrants;
+  readonly repairOffers: RepairOffers;
+  /** Keys are replaced after 90 days. */
+  readonly repairs: Repairs;
   readonly parking: Parking;
   /** Every target can be reached. */
   readonly control: Control;
@@ -133,6 +138,9 @@ export async function openCore(
   const deciding = { database, audit, customers, operations, queue, identify };
   const consents = createConsents({ ...deciding, mover, vault });
   const standingGrants = createStandingGrants(deciding);
+  const repairing = { ...planning, ...(perHour === undefined ? {} : { perHour }), operations, standingGrants, vault };
+  const repairOffers = createRepairOffers(repairing);
+  const repairs = createRepairs({ ...repairing, directory, rotationDays: 90 });
   const parking = createParking(database);
   const egress = { check: async () => ({ isAllowed: true }) as const };
   const controlled = { database, audit, customers, consents, operations, mover, queue, vault, directory };
@@ -157,7 +165,7 @@ export async function openCore(
       queue,
       threads,
     },
-    ...{ workflows, operations, installations, consents, standingGrants, parking, control, standstill },
+    ...{ workflows, operations, installations, consents, standingGrants, repairOffers, repairs, parking, control, standstill },
     retentionDays: { usual: 90, least: 30 },
     close: async () => {
       await parking.close();

@@ -1,0 +1,185 @@
+// "Keep it working": bot/keep-flow.ts, its card, its one-time page, and where it is listed and taken back.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
+import { createConnectPages } from '../../bot/connect.ts';
+import type { Context } from '../../bot/context.ts';
+import { converse } from '../../bot/conversation.ts';
+import { createProgress } from '../../bot/progress.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import type { Card, ChatEvent } from '../../core/ports/chat.ts';
+import { services } from '../../core/services/index.ts';
+import { type Keeper, keepTrails } from '../support/audit.ts';
+import { connected, fails, placeOf, repairsAt } from '../support/connections.ts';
+import { type Core, installShop, openCore, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let keeper: Keeper;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  keeper = keepTrails(core);
+});
+afterAll(async () => {
+  await core?.close();
+  await testDatabase?.drop();
+  keeper?.remove();
+});
+
+const wordsOf = (card: Card | undefined) => JSON.stringify(card ?? {});
+const SIGN_IN = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
+
+async function openScene() {
+  const shop = await installShop(core);
+  const chat = createRecordingChat();
+  const egress = createEgress({ privateTargets: [], log: silentLog });
+  const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
+  const context: Context = {
+    ...core,
+    progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl }),
+    ...{ egress, http: createHttp({ egress }) },
+    ...{ checkpoints: keeper.checkpoints, services, model: undefined, log: silentLog },
+    publicUrl: () => 'http://localhost:3000',
+    chat: () => chat,
+  };
+  const operation = await connected(core, shop);
+  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+  let events = 0;
+  const hand = async ({ person: from }: Member, event: object) => {
+    const id = `ev-${++events}`;
+    return converse(context, { id, thread, from, ...event } as ChatEvent); // each caller says the rest
+  };
+  const refresh = () => context.progress.refresh(shop.customerId, operation.threadId);
+  await refresh();
+  const shown = (summary: RegExp) => chat.shown().find((card) => summary.test(card.summary));
+  const buttons = (card: Card | undefined) =>
+    (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
+  const press = (who: Member, action: string, value: string) =>
+    hand(who, { kind: 'action', action, value, trigger: 't' });
+  const valueOf = (card: Card | undefined, action: string) =>
+    buttons(card).find((button) => button.action === action)?.value ?? '';
+  return {
+    ...{ shop, chat, context, operation, hand, press, refresh, shown, buttons },
+    standing: () => shown(/^Keep WooCommerce for shop\.example\.com working/),
+    approve: (who: Member) =>
+      press(who, 'approve_standing', valueOf(shown(/^Keep WooCommerce/), 'approve_standing')),
+    whispered: () => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card,
+    kept: () =>
+      sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [
+        operation.id,
+      ]),
+    pages: createConnectPages(context, (words) => words),
+  };
+}
+
+function tokenIn(card: Card | undefined): string {
+  return /connect\/([\w-]+)/.exec(wordsOf(card))?.[1] ?? '';
+}
+
+describe('"Keep it working"', () => {
+  test('is a button on the result until it is asked, and then a card that says exactly what is granted', async () => {
+    const { shop, operation, press, shown, standing, buttons } = await openScene();
+    const result = () => shown(/WooCommerce is connected/);
+    expect(buttons(result()).map(({ action }) => action)).toContain('keep_working');
+    await press(shop.merchant, 'keep_working', operation.id);
+    expect(buttons(result()).map(({ action }) => action)).not.toContain('keep_working');
+    const card = wordsOf(standing());
+    for (const words of ['Mona', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
+      expect(card).toContain(words);
+    expect(buttons(standing()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
+    expect(standing()?.status?.words).toBe('Waiting for approval');
+  });
+
+  test('is asked once, by whoever may look after the key, and approved by somebody else', async () => {
+    const { shop, operation, press, approve, whispered, standing } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await press(shop.merchant, 'keep_working', operation.id);
+    expect(whispered()?.summary).toMatch(/^That was asked already/);
+    await approve(shop.merchant);
+    expect(whispered()?.summary).toMatch(/Nothing was changed\.$/);
+    await approve(shop.approver);
+    expect(wordsOf(standing())).toContain('Countersigned');
+    expect(wordsOf(standing())).toContain('Until then nothing is repaired by itself');
+  });
+
+  test('takes the sign-in on a one-time page that says how long it is kept, and keeps it sealed', async () => {
+    const { shop, operation, press, approve, whispered, standing, kept, pages, refresh } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    const token = tokenIn(whispered());
+    const view = await pages.look(token);
+    expect(view).toMatchObject({ kind: 'sign_in', title: 'Keep WooCommerce working', person: 'Mona' });
+    expect(view?.kind === 'sign_in' && view.keptUntil).toBeInstanceOf(Date);
+    expect(await pages.submit(token, { admin_username: 'mona', admin_password: '' })).toMatchObject({ kind: 'invalid' });
+    expect(await kept()).toEqual([]);
+    expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'entered', what: 'kept' });
+    expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'gone' });
+    expect(await kept()).toHaveLength(2);
+    await refresh();
+    expect(wordsOf(standing())).toContain('It is ready');
+    expect(wordsOf(standing())).not.toContain(SIGN_IN.admin_password);
+  });
+
+  test('is denied with a reason, on record, and the button does not come back', async () => {
+    const { shop, operation, press, hand, standing, shown, buttons } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    const value = buttons(standing()).find(({ action }) => action === 'deny_standing')?.value ?? '';
+    const deny = (reason: string) =>
+      hand(shop.approver, { kind: 'form', form: 'deny_standing', value, fields: { reason: [reason] } });
+    expect(await deny(' ')).toMatchObject({ fieldErrors: { reason: expect.any(String) } });
+    await deny('each time by hand, please');
+    expect(wordsOf(standing())).toContain('Denied');
+    expect(buttons(shown(/WooCommerce is connected/)).map(({ action }) => action)).not.toContain('keep_working');
+  });
+
+  test('is listed with what it keeps, and revoked with that in one go', async () => {
+    const { shop, operation, press, hand, approve, whispered, kept, pages, standing, refresh } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    const token = tokenIn(whispered());
+    await pages.submit(token, SIGN_IN);
+    await hand(shop.admin, { kind: 'command', command: 'countersign', text: 'consents' });
+    const list = whispered();
+    expect(wordsOf(list)).toContain('for repairs to come, keeps the sign-in');
+    const id = /"action":"revoke_consent","value":"([\w-]+)"/.exec(wordsOf(list))?.[1] ?? '';
+    await press(shop.admin, 'revoke_consent', id);
+    expect(await kept()).toEqual([]);
+    await refresh();
+    expect(wordsOf(standing())).toContain('It was revoked');
+    // A page that was left open keeps nothing any more.
+    await press(shop.merchant, 'keep_sign_in', operation.id);
+    expect(whispered()?.summary).toMatch(/^Nothing keeps a sign-in here any more/);
+  });
+});
+
+describe('a repair', () => {
+  test('says in the thread why it was begun and by whose word, and that it was given up, once', async () => {
+    const { shop, operation, press, approve, whispered, pages, shown, refresh, chat } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    await pages.submit(tokenIn(whispered()), SIGN_IN);
+    const place = placeOf(operation);
+    for (let tries = 0; tries < 2; tries++) {
+      await core.repairs.consider(place, 'broken');
+      await refresh();
+      const [repair] = await repairsAt(core, place);
+      if (repair) await fails(core, repair);
+      await refresh();
+    }
+    expect(wordsOf(shown(/was not rotated/))).toContain('Repair under the standing consent of Abel. ');
+    expect(wordsOf(shown(/was not rotated/))).toContain('its key does not work any more');
+    for (let looks = 0; looks < 2; looks++) {
+      await core.repairs.consider(place, 'broken');
+      await refresh();
+    }
+    const told = chat.shown().filter(({ summary }) => summary.includes('needs you: I stopped repairing it'));
+    expect(told).toHaveLength(1);
+    expect(wordsOf(told[0])).toContain('Twice within a day I made a new key');
+    expect(wordsOf(told[0])).toContain('rotate the WooCommerce key for shop.example.com');
+  });
+});

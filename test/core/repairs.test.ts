@@ -1,0 +1,316 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ConnectionPlace } from '../../core/connections/place.ts';
+import { createRepairs } from '../../core/connections/repair.ts';
+import { dueForRotation } from '../../core/connections/repair-due.ts';
+import { REPAIR_PERMISSION, STANDING_DAYS_MAX } from '../../core/consent/standing.ts';
+import type { Transaction } from '../../core/database.ts';
+import type { CustomerId } from '../../core/ids.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import { getService } from '../../core/services/index.ts';
+import {
+  cancel,
+  type Core,
+  click,
+  grant,
+  installShop,
+  kinds,
+  look,
+  openCore,
+  requestOperation,
+  type Shop,
+  sql,
+  trail,
+} from '../support/core.ts';
+import { connected, fails, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+
+const DAY = 24 * 60;
+const KEPT = 'a kept pass phrase';
+
+let testDatabase: TestDatabase;
+let core: Core;
+/** A second process. */
+let other: Core;
+let ahead = 0;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  other = await openCore(testDatabase);
+});
+
+afterEach(() => minutesPass(-ahead));
+
+afterAll(async () => {
+  await core?.close();
+  await other?.close();
+  await testDatabase?.drop();
+});
+
+async function minutesPass(minutes: number): Promise<void> {
+  ahead += minutes;
+  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
+}
+
+const inside = <T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>) =>
+  core.database.withCustomer(customerId, work);
+
+interface Scene {
+  readonly shop: Shop;
+  readonly operation: Operation;
+  readonly place: ConnectionPlace;
+}
+
+async function connection(): Promise<Scene> {
+  const shop = await installShop(core);
+  const operation = await connected(core, shop);
+  return { shop, operation, place: placeOf(operation) };
+}
+
+/** With a standing grant that keeps its sign-in. */
+async function keptConnection(): Promise<Scene & { readonly consentId: string }> {
+  const scene = await connection();
+  return { ...scene, consentId: await keptWorking(core, scene.shop, scene.operation) };
+}
+
+const statesAt = async (place: ConnectionPlace) => (await repairsAt(core, place)).map(({ state }) => state);
+
+const secretsOf = ({ id }: Operation) =>
+  sql<{ type: string }>(
+    testDatabase.adminUrl,
+    'SELECT credential_type AS type FROM autonomous_credentials WHERE operation_id = $1 ORDER BY 1',
+    [id],
+  );
+
+async function onlyRepair(place: ConnectionPlace): Promise<Operation> {
+  const [repair, ...more] = await repairsAt(core, place);
+  if (!repair || more.length > 0) throw new Error(`expected one repair, got ${more.length + (repair ? 1 : 0)}`);
+  return repair;
+}
+
+describe('without a standing grant', () => {
+  test('a broken key is asked about once, in the thread of its set-up, for whoever set it up', async () => {
+    const { shop, operation, place } = await connection();
+    await core.repairs.consider(place, 'broken');
+    await core.repairs.consider(place, 'broken');
+    const repair = await onlyRepair(place);
+    expect(repair).toMatchObject({ state: 'awaiting_consent', threadId: operation.threadId });
+    expect(repair.plan).toMatchObject({ operationType: 'credential_rotation', repair: { cause: 'broken' } });
+    expect(repair.plan.key?.operationId).toBe(operation.id);
+    expect(repair.requester.id).toBe(shop.merchant.id);
+    const [asked] = await trail(core, repair);
+    expect(asked).toMatchObject({ kind: 'operation.requested', payload: { repair: 'broken' } });
+    expect(asked?.actor).toBeUndefined();
+    // Nobody chose its time, so it stays open for days.
+    const openMs = (repair.request?.expiresAt.getTime() ?? 0) - (repair.request?.askedAt.getTime() ?? 0);
+    expect(openMs).toBe(3 * 24 * 60 * 60_000);
+    expect(await grant(core, repair, shop.approver)).toMatchObject({ kind: 'granted', next: 'awaiting_credentials' });
+  });
+
+  test('it is asked again about something else, or a month later, but not after a No', async () => {
+    const { shop, place } = await connection();
+    await core.repairs.consider(place, 'expiring');
+    await fails(core, await onlyRepair(place));
+    await core.repairs.consider(place, 'expiring');
+    expect(await statesAt(place)).toEqual(['failed']);
+    await core.repairs.consider(place, 'expired');
+    const [expired] = await repairsAt(core, place);
+    if (!expired) throw new Error('nothing was asked');
+    await core.consents.deny(shop.customerId, click(expired, shop.approver), 'not now');
+    await minutesPass(31 * DAY);
+    await core.repairs.consider(place, 'expired');
+    expect(await statesAt(place)).toEqual(['denied', 'failed']);
+    await core.repairs.consider(place, 'expiring');
+    expect(await statesAt(place)).toEqual(['awaiting_consent', 'denied', 'failed']);
+  });
+
+  test('several processes that see it at once ask once', async () => {
+    const { place } = await connection();
+    const looks = [core, other, core, other].map(({ repairs }) => repairs.consider(place, 'broken'));
+    await Promise.all(looks);
+    expect(await statesAt(place)).toEqual(['awaiting_consent']);
+  });
+});
+
+describe('under a standing grant', () => {
+  test('a repair is begun: its plan, its job and a copy of the kept sign-in in one transaction', async () => {
+    const { shop, operation, place, consentId } = await keptConnection();
+    await core.repairs.consider(place, 'broken');
+    const repair = await onlyRepair(place);
+    expect(repair).toMatchObject({ state: 'queued', threadId: operation.threadId, request: null });
+    expect(repair.plan.repair).toEqual({ cause: 'broken', consent: consentId });
+    expect(repair.grant).toMatchObject({ id: consentId, approver: { id: shop.approver.id } });
+    expect(repair.requester.id).toBe(shop.approver.id);
+    expect(await secretsOf(repair)).toEqual([{ type: 'admin_password' }, { type: 'admin_username' }]);
+    const opened = await core.vault.get(shop.customerId, place.service, 'admin_password', {
+      ...{ target: place.target, operationId: repair.id },
+    });
+    expect(opened?.value.reveal()).toBe(KEPT);
+    expect(await kinds(core, repair)).toEqual([
+      ...['operation.requested', 'plan.made', 'operation.queued', 'credential.opened', 'credential.opened'],
+      'credential.opened', // the one above
+    ]);
+    const [job] = await sql<{ priority: number }>(
+      testDatabase.adminUrl,
+      "SELECT priority FROM pgboss.job WHERE name = 'operations' AND data ->> 'operationId' = $1",
+      [repair.id],
+    );
+    expect(job?.priority).toBeLessThanOrEqual(0); // a person's job goes first
+    const verify = (permission?: string) =>
+      inside(shop.customerId, (tx) => core.consents.verify(tx, shop.customerId, repair.id, permission));
+    expect(await verify('end_old_key')).toMatchObject({ hasConsent: true });
+    expect(await verify('write_shop')).toMatchObject({ hasConsent: false });
+    expect(repair.grant?.permissions).toContain(REPAIR_PERMISSION);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['queued']);
+  });
+
+  test('several processes that see it at once begin one', async () => {
+    const { place } = await keptConnection();
+    const looks = [core, other, core, other].map(({ repairs }) => repairs.consider(place, 'broken'));
+    await Promise.all(looks);
+    expect(await statesAt(place)).toEqual(['queued']);
+  });
+
+  test('that has ended, or keeps no sign-in any more, a person is asked instead', async () => {
+    const { place, operation, shop } = await keptConnection();
+    await sql(testDatabase.adminUrl, 'DELETE FROM autonomous_credentials WHERE operation_id = $1', [operation.id]);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['awaiting_consent']);
+    const late = await keptConnection();
+    await minutesPass((STANDING_DAYS_MAX + 1) * DAY);
+    await core.repairs.consider(late.place, 'broken');
+    expect(await statesAt(late.place)).toEqual(['awaiting_consent']);
+    expect(shop.customerId).not.toBe(late.shop.customerId);
+  });
+
+  test('nothing is done that it does not cover: another version of the way, or a model that may look now', async () => {
+    const { place } = await keptConnection();
+    const { workflows } = core;
+    const changed = {
+      ...workflows,
+      getDefinition: (id: string) => ({ ...workflows.getDefinition(id), version: 99 }),
+    };
+    const base = { ...core, getService, rotationDays: 90 };
+    await createRepairs({ ...base, workflows: changed }).consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['awaiting_consent']);
+    const seen = await keptConnection();
+    await createRepairs({ ...base, hasPageModel: true }).consider(seen.place, 'broken');
+    expect(await statesAt(seen.place)).toEqual(['awaiting_consent']);
+  });
+
+  test('is taken back with what it kept, and with a repair that is about to run', async () => {
+    const { shop, operation, place, consentId } = await keptConnection();
+    await core.repairs.consider(place, 'broken');
+    const repair = await onlyRepair(place);
+    expect(await secretsOf(operation)).toHaveLength(2);
+    expect(await inside(shop.customerId, (tx) => core.consents.revokeById(tx, shop.customerId, consentId, shop.admin))).toBe(
+      true,
+    );
+    expect([await secretsOf(operation), await secretsOf(repair)]).toEqual([[], []]);
+    expect(await look(core, repair)).toMatchObject({ state: 'cancelled', errorCode: 'consent' });
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['awaiting_consent', 'cancelled']);
+  });
+
+  test('is tried twice a day; then somebody is told once, and nothing more is tried until it is granted anew', async () => {
+    const { shop, operation, place } = await keptConnection();
+    for (let tries = 0; tries < 2; tries++) {
+      await core.repairs.consider(place, 'broken');
+      const [newest] = await repairsAt(core, place);
+      if (newest) await fails(core, newest);
+      await minutesPass(60);
+    }
+    for (let looks = 0; looks < 3; looks++) await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['failed', 'failed']);
+    const [newest] = await repairsAt(core, place);
+    const told = async () => (newest ? await kinds(core, newest) : []).filter((kind) => kind === 'repair.given_up');
+    expect(await told()).toHaveLength(1);
+    await minutesPass(2 * DAY);
+    await core.repairs.consider(place, 'broken');
+    expect([await statesAt(place), await told()]).toEqual([['failed', 'failed'], ['repair.given_up']]);
+    await inside(shop.customerId, (tx) => core.consents.revoke(tx, operation, shop.admin));
+    await keptWorking(core, shop, operation);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['queued', 'failed', 'failed']);
+  });
+
+  test('is not begun again once a person has stopped it', async () => {
+    const { place } = await keptConnection();
+    await core.repairs.consider(place, 'broken');
+    await cancel(core, await onlyRepair(place));
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['cancelled']);
+  });
+});
+
+describe('nothing is begun nor asked', () => {
+  test('while something else is open at the place, the operator holds work back, or an admin wants guides only', async () => {
+    const { shop, place } = await keptConnection();
+    const open = await requestOperation(core, shop);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual([]);
+    await cancel(core, open);
+    await core.standstill.pause(shop.customerId, 'a look');
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual([]);
+    await core.standstill.resume(shop.customerId);
+    await sql(testDatabase.adminUrl, 'UPDATE customers SET is_guide_only = true WHERE customer_id = $1', [shop.customerId]);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual([]);
+  });
+
+  test('beyond what the customer may ask for in an hour', async () => {
+    const { shop, place } = await keptConnection();
+    await sql(testDatabase.adminUrl, 'UPDATE customers SET operations_per_hour = 1 WHERE customer_id = $1', [shop.customerId]);
+    await cancel(core, await requestOperation(core, shop));
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual([]);
+  });
+
+  test('where no key of ours lies', async () => {
+    const shop = await installShop(core);
+    const place = { customerId: shop.customerId, service: 'woocommerce', target: 'https://a.example.com', credentialType: 'api_key' };
+    await core.repairs.consider(place, 'broken');
+    await core.repairs.consider({ ...place, service: 'nothing' }, 'broken');
+    await core.repairs.consider({ ...place, credentialType: 'password' }, 'broken');
+    expect(await statesAt(place)).toEqual([]);
+  });
+});
+
+describe('keys that are 90 days old', () => {
+  const due = ({ customerId }: Shop) => inside(customerId, (tx) => dueForRotation(tx, customerId, 90));
+
+  test('are replaced a few at a time, each on a day of its own in the week before', async () => {
+    const shop = await installShop(core);
+    const places: ConnectionPlace[] = [];
+    for (let index = 0; index < 8; index++) {
+      const base = `https://shop-${index}.example.com`;
+      places.push(placeOf(await connected(core, shop, { base, origin: base })));
+    }
+    await minutesPass(83 * DAY - 60);
+    expect(await due(shop)).toEqual([]);
+    await minutesPass(3 * DAY);
+    const some = (await due(shop)).length;
+    await minutesPass(4 * DAY + 120);
+    expect(await due(shop)).toHaveLength(8);
+    expect(some).toBeLessThan(8);
+    const begun = async () => {
+      const all = await Promise.all(places.map((place) => repairsAt(core, place)));
+      return all.filter(({ length }) => length > 0).length;
+    };
+    await core.repairs.rotateDue();
+    expect(await begun()).toBe(3);
+    for (let looks = 0; looks < 3; looks++) await core.repairs.rotateDue();
+    expect(await begun()).toBe(8);
+    const [first] = places;
+    const [repair] = first ? await repairsAt(core, first) : [];
+    expect(repair?.plan.repair).toEqual({ cause: 'rotation_due' });
+  });
+
+  test('and no younger ones, whoever says that it is time', async () => {
+    const { place } = await keptConnection();
+    await core.repairs.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual([]);
+  });
+});
