@@ -7,7 +7,7 @@ import type { CustomerId, OperationId } from '../core/ids.ts';
 import { hasWebhook, type NoticeChoice } from '../core/notices/choices.ts';
 import { digestOf, isEmpty, type UnhealthyConnection } from '../core/notices/digest.ts';
 import { isRenewed, lastingConsents } from '../core/notices/lapsing.ts';
-import { type Batch, type Notice, sentAbout, settle, takeDue } from '../core/notices/notices.ts';
+import { type Batch, type Notice, type NoticeKind, sentAbout, settle, takeDue } from '../core/notices/notices.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import { isUnread, type Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, MessageRef, Person, PictureLink, Platform, ThreadRef } from '../core/ports/chat.ts';
@@ -112,7 +112,8 @@ function hasPlaceOfItsOwn({ kind }: Notice, { place }: NoticeChoice): boolean {
 async function deliverBatch(deps: NoticesDeps, customerId: CustomerId, batch: Batch): Promise<void> {
   const [first] = batch.notices;
   if (first?.kind === 'over') return close(deps, customerId, first);
-  const made = await deps.database.withCustomer(customerId, (tx) => make(tx, deps, customerId, batch));
+  const isFull = await isFullMember(deps, customerId, batch);
+  const made = await deps.database.withCustomer(customerId, (tx) => make(tx, deps, customerId, batch, isFull));
   if (made === undefined) return;
   const { card, pictures, to, thread } = made;
   const chat = deps.chat(to.platform);
@@ -122,6 +123,17 @@ async function deliverBatch(deps: NoticesDeps, customerId: CustomerId, batch: Ba
     settle(tx, customerId, batch.notices, { threadRef: message.thread.ref, ref: message.ref }),
   );
   await addPictures(deps, chat, message, pictures);
+}
+
+const FOR_ADMINS: readonly NoticeKind[] = ['unsupported', 'failing', 'digest'];
+
+/** What admins are told is for whom the platform calls a full member at this moment; of the others it is not asked. */
+async function isFullMember({ database, customers, chat }: NoticesDeps, customerId: CustomerId, batch: Batch) {
+  if (!batch.notices.some(({ kind }) => FOR_ADMINS.includes(kind))) return true;
+  const { person } = await database.withCustomer(customerId, (tx) =>
+    customers.memberById(tx, customerId, batch.memberId),
+  );
+  return (await chat(person.platform).standing(person)).kind === 'member';
 }
 
 /** Where cards can't carry pictures they come after it. They are an extra: the message stands without them. */
@@ -147,11 +159,19 @@ interface Made {
 }
 
 /** `undefined`: there is nothing to say any more, or it was said to a webhook; either is settled. */
-async function make(tx: Transaction, deps: NoticesDeps, customerId: CustomerId, batch: Batch): Promise<Made | undefined> {
-  const { memberId, choice, notices } = batch;
+async function make(
+  tx: Transaction,
+  deps: NoticesDeps,
+  customerId: CustomerId,
+  { memberId, choice, notices }: Batch,
+  isFull: boolean,
+): Promise<Made | undefined> {
   const [first] = notices;
+  const { person: to, roles } = await deps.customers.memberById(tx, customerId, memberId);
+  const isAdmin = isFull && roles.includes('admin');
   const parts: Part[] = [];
   for (const notice of notices) {
+    if (FOR_ADMINS.includes(notice.kind) && !isAdmin) continue;
     const part = await partOf(tx, deps, customerId, notice, false);
     if (part) parts.push(part);
   }
@@ -160,7 +180,6 @@ async function make(tx: Transaction, deps: NoticesDeps, customerId: CustomerId, 
     await settle(tx, customerId, notices);
     return undefined;
   }
-  const { person: to } = await deps.customers.memberById(tx, customerId, memberId);
   return {
     card: togetherNotice(parts.map(({ card }) => card)),
     pictures: parts.flatMap(({ pictures }) => pictures ?? []),
@@ -197,7 +216,7 @@ async function partOf(
   tx: Transaction,
   deps: NoticesDeps,
   customerId: CustomerId,
-  { kind, about, memberId }: Notice,
+  { kind, about }: Notice,
   isSent: boolean,
 ): Promise<Part | undefined> {
   switch (kind) {
@@ -211,7 +230,7 @@ async function partOf(
     case 'over':
       return stepPart(tx, deps, customerId, about, isSent);
     case 'digest':
-      return digestPart(tx, deps, customerId, about, memberId);
+      return digestPart(tx, deps, customerId, about);
     default:
       return kind satisfies never;
   }
@@ -273,17 +292,14 @@ async function stepPart(
   return { card: failingNotice({ episode, workflow, before, now }), pictures: episode.closedAt ? [] : pictures };
 }
 
-/** Of who is no admin any more, and where it was switched off meanwhile: nothing. */
+/** Where it was switched off meanwhile: nothing. */
 async function digestPart(
   tx: Transaction,
   { customers, services, unhealthy }: NoticesDeps,
   customerId: CustomerId,
   about: string,
-  memberId: string,
 ): Promise<Part | undefined> {
-  const { hasDigest } = await customers.rules(tx, customerId);
-  const member = await customers.find(tx, customerId, memberId);
-  if (!hasDigest || !member?.roles.includes('admin')) return undefined;
+  if (!(await customers.rules(tx, customerId)).hasDigest) return undefined;
   const digest = await digestOf(tx, customerId, new Date(about), unhealthy);
   return isEmpty(digest) ? undefined : { card: digestCard(digest, services) };
 }

@@ -1,4 +1,3 @@
-import type { Consent } from '../../prisma/generated/client.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Digest } from '../../core/notices/digest.ts';
 import type { Operation } from '../../core/operations/operation.ts';
@@ -35,7 +34,12 @@ function threadLink(thread: NoticeThread | undefined): RichText {
 
 /** What a consent is for, in the words that people know. */
 export interface ConsentWords {
-  readonly consent: Consent;
+  readonly consent: {
+    readonly id: string;
+    readonly target: string;
+    readonly templateHash: string | null;
+    readonly expiresAt: Date | null;
+  };
   readonly service: string;
   readonly granter: Member;
 }
@@ -97,7 +101,7 @@ export function unsupportedNotice({ consent, service, granter }: ConsentWords): 
   };
 }
 
-function whatOf({ templateHash }: Pick<Consent, 'templateHash'>): string {
+function whatOf({ templateHash }: Pick<ConsentWords['consent'], 'templateHash'>): string {
   return templateHash === null ? 'The consent' : 'The consent to repairs';
 }
 
