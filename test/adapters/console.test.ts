@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CONSOLE_ROUTES } from '../../adapters/console/index.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { newUuid } from '../../core/ids.ts';
 import { Secret } from '../../core/secret.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
 import {

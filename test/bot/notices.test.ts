@@ -340,7 +340,7 @@ describe('the form', () => {
     const scene = await openScene();
     const form = await open(scene);
     expect(form && filledIn(form)).toEqual({ place: ['thread'], from: [], to: [], zone: ['UTC'] });
-    expect(form && problemsOfView(renderForm(form, { workspaceId: 'T1', channel: 'C1' }))).toEqual([]);
+    expect(form && problemsOfView({ ...renderForm(form, { workspaceId: 'T0001', channel: 'C0001' }) })).toEqual([]);
     expect(await send(scene, { place: ['direct'], from: ['22'], to: ['07:30'], zone: ['Europe/Berlin'] })).toBeUndefined();
     expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
       'Saved. I tell you directly. From 22:00 to 07:30 (Europe/Berlin) I keep what can wait.',
