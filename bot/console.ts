@@ -9,10 +9,16 @@ import { decidersOf } from './consent-messages.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
+import { DENY_STANDING_FORM } from './keep-flow.ts';
 import { createStanding } from './standing.ts';
+import { standingQuestion } from './standing-question.ts';
 
 /** The console's way into the conversation: a press there is an action in the operation's own thread, with its rules and records. */
 export function createConsoleDesk(context: Context, redact: Redact): ConsoleDesk {
+  const mayDecide: ConsoleDesk['mayDecide'] = async (member, operation) => {
+    const permitted = await context.consents.mayDecide(operation.customerId, member, operation, 'approve');
+    return permitted.isPermitted ? { may: true } : { may: false, why: REFUSALS[permitted.why] };
+  };
   return {
     async question(operation) {
       const people = await context.database.withCustomer(operation.customerId, (tx) =>
@@ -21,10 +27,16 @@ export function createConsoleDesk(context: Context, redact: Redact): ConsoleDesk
       const { blocks, ...card } = consentCard(operation, people);
       return redactAll({ ...card, blocks: blocks.filter(({ kind }) => kind !== 'actions') }, redact);
     },
-    async mayDecide(member, operation) {
-      const permitted = await context.consents.mayDecide(operation.customerId, member, operation, 'approve');
-      return permitted.isPermitted ? { may: true } : { may: false, why: REFUSALS[permitted.why] };
+    async repairsQuestion(member, operation) {
+      const asked = await context.database.withCustomer(operation.customerId, (tx) =>
+        standingQuestion(tx, context, operation),
+      );
+      if (asked?.state.request.decision !== null) return undefined;
+      const { blocks, ...card } = asked.card;
+      const bare = redactAll({ ...card, blocks: blocks.filter(({ kind }) => kind !== 'actions') }, redact);
+      return { card: bare, planHash: asked.state.request.planHash, ...(await mayDecide(member, asked.operation)) };
     },
+    mayDecide,
     async press(pressed) {
       const { customerId, by, operation } = pressed;
       const thread = await context.database.withCustomer(customerId, (tx) =>
@@ -47,7 +59,9 @@ export function consoleParts(context: Context, foundation: Foundation) {
   return { ...foundation, desk: createConsoleDesk(context, foundation.redact), publicUrl: context.publicUrl };
 }
 
-const ACTIONS: { readonly [Kind in Exclude<Press['kind'], 'approve' | 'deny'>]: string } = {
+type Decided = 'approve' | 'deny' | 'approve_standing' | 'deny_standing';
+
+const ACTIONS: { readonly [Kind in Exclude<Press['kind'], Decided>]: string } = {
   stop: 'stop',
   pause: 'pause',
   resume: 'resume',
@@ -60,13 +74,16 @@ function eventOf({ operation, press, by, once, browser }: Pressed, thread: ChatE
   const event = { id: `console/${once}`, thread, from: by.person, browser };
   switch (press.kind) {
     case 'deny':
+    case 'deny_standing':
       return {
-        ...{ ...event, kind: 'form', form: DENY_FORM, value: consentValue(operation.id, press.planHash) },
+        ...{ ...event, kind: 'form', form: press.kind === 'deny' ? DENY_FORM : DENY_STANDING_FORM },
+        value: consentValue(operation.id, press.planHash),
         fields: { reason: [press.reason] },
       };
     case 'approve':
+    case 'approve_standing':
       return {
-        ...{ ...event, kind: 'action', action: 'approve', value: consentValue(operation.id, press.planHash) },
+        ...{ ...event, kind: 'action', action: press.kind, value: consentValue(operation.id, press.planHash) },
         trigger: '',
       };
     default:

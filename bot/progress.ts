@@ -19,10 +19,11 @@ import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
-import { givenUpCard, standingCard } from './cards/standing-card.ts';
-import { type ConsentMessages, consentMessagesOf, decidersOf } from './consent-messages.ts';
+import { givenUpCard } from './cards/standing-card.ts';
+import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
+import { standingQuestion } from './standing-question.ts';
 import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
@@ -323,17 +324,10 @@ async function wantedMessages(
 
 /** The question for a standing grant, and that repairs under one were given up. */
 async function repairMessages(tx: Transaction, deps: ProgressDeps, operation: Operation): Promise<readonly Wanted[]> {
-  const { customerId, id, state, plan } = operation;
-  const wanted: Wanted[] = [];
-  const standing = state === 'completed' ? await deps.repairOffers?.state(tx, operation) : undefined;
-  if (standing) {
-    const { request, approvals } = standing;
-    const given = approvals.map((by) => ({ by, at: request.askedAt }));
-    const requester = standing.askedBy ?? operation.requester;
-    const asked = { ...operation, requester, request, widened: [], approvals: given };
-    const card = standingCard(asked, standing, await decidersOf(tx, deps, asked));
-    wanted.push({ slot: `standing:${request.id}`, card });
-  }
+  const { customerId, id, plan } = operation;
+  const { repairOffers } = deps;
+  const asked = repairOffers && (await standingQuestion(tx, { ...deps, repairOffers }, operation));
+  const wanted: Wanted[] = asked ? [{ slot: `standing:${asked.state.request.id}`, card: asked.card }] : [];
   if (plan.repair?.consent !== undefined) {
     const tries = await givenUp(tx, deps, customerId, id);
     if (tries !== undefined) wanted.push({ slot: `given-up:${id}`, card: givenUpCard(operation, tries) });

@@ -14,6 +14,8 @@ const DONE = {
   approve: 'Your approval is on record:',
   approve_first: 'Your approval is on record; it still takes somebody else’s:',
   deny: 'Denied, with your reason on record:',
+  approve_standing: 'Your approval of repairs to come is on record:',
+  deny_standing: 'Repairs to come were denied, with your reason on record:',
   stop: 'Stopped:',
   stopping: 'Stop is asked for, and takes effect as soon as what is being done allows:',
   pause: 'Paused:',

@@ -24,6 +24,9 @@ import { automaticRepair, planRepair } from './repair-plan.ts';
 /** Of the plan that a standing grant is asked for by: no operation has it. */
 const NONE = 'op-00000000' as OperationId; // the form of an id, which none is ever drawn as: it has to be asked for
 
+/** A grant that ends within so many days may be asked for anew. */
+const RENEWAL_DAYS = 30;
+
 export type Offered =
   | { readonly kind: 'asked'; readonly question: StandingQuestion }
   /** The question is open already. */
@@ -57,7 +60,7 @@ export interface StandingState {
 
 /** Keeps a connection working: asks for a standing grant, and takes the sign-in that it keeps. */
 export interface RepairOffers {
-  /** Whether repairs of what it has made can be asked for, and nobody has answered that, nor are they granted already. */
+  /** Whether repairs of what it has made can be asked for, nobody has answered that, and no grant of them goes on for long. */
   mayOffer(tx: Transaction, operation: Operation): Promise<boolean>;
   /** Asks approvers for repairs of exactly this for as long as a standing grant lasts at most. */
   offer(customerId: CustomerId, operationId: string, by: Member): Promise<Offered>;
@@ -118,7 +121,8 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
         orderBy: { askedAt: 'desc' },
       });
       if (asked && asked.decision !== 'expired') return false;
-      const live = { templateHash: { not: null }, revokedAt: null, expiresAt: { gt: await databaseNow(tx) } };
+      const soon = new Date((await databaseNow(tx)).getTime() + RENEWAL_DAYS * 86_400_000);
+      const live = { templateHash: { not: null }, revokedAt: null, expiresAt: { gt: soon } };
       return (await tx.consent.count({ where: { customerId, service: service.id, target: plan.base, ...live } })) === 0;
     },
     async offer(customerId, operationId, by) {

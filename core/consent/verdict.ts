@@ -25,6 +25,7 @@ export function isPlanOf({ plan, planHash }: PlannedRow, hash = planHash): boole
   return hash === planHash && hash === sha256Hex(plan);
 }
 
+/** Whether the operation may act by this countersignature of its very plan. */
 export function verdictOn(
   operation: PlannedRow | null,
   grant: Consent | null,
@@ -32,8 +33,7 @@ export function verdictOn(
   permission?: string,
 ): ConsentVerdict {
   if (!grant || !operation) return refusal('No consent granted for this operation');
-  if (!isPlanOf(operation, grant.planHash))
-    return refusal('The plan is not the one that was countersigned');
+  if (!isPlanOf(operation, grant.planHash)) return refusal('The plan is not the one that was countersigned');
   return liveness(grant, operation.updatedAt, now, permission);
 }
 

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { Transaction } from '../../../core/database.ts';
+import type { CustomerId } from '../../../core/ids.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
+import type { Card } from '../../../core/ports/chat.ts';
+import type { Decider } from '../../../core/ports/console.ts';
 import { drawCard } from '../cards.ts';
 import { form, heading, livePart, nothingYet } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
@@ -18,7 +22,7 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
     async answer(call) {
       const { deps, customerId } = call;
       const mark = await markNow(call);
-      const { waiting, count } = await call.read(async (tx) => {
+      const { waiting, keeping, count } = await call.read(async (tx) => {
         const where = { customerId, status: 'awaiting_consent' };
         const rows = await tx.operation.findMany({
           where,
@@ -31,10 +35,16 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
           const operation = await deps.operations.get(tx, customerId, id); // one transaction is one connection
           if (operation) found.push(operation);
         }
-        return { waiting: found, count: await tx.operation.count({ where }) };
+        const keeping: Operation[] = [];
+        for (const { operationId } of await openRepairs(tx, customerId)) {
+          const operation = await deps.operations.get(tx, customerId, operationId);
+          if (operation) keeping.push(operation);
+        }
+        return { waiting: found, keeping, count: await tx.operation.count({ where }) };
       });
       const asked: Html[] = [];
       for (const operation of waiting) asked.push(await question(call, operation));
+      for (const operation of keeping) asked.push(...(await repairsQuestion(call, operation)));
       const rest = count - waiting.length;
       const body =
         asked.length === 0
@@ -76,17 +86,45 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
         'approvals',
       ),
   },
+  {
+    method: 'post',
+    path: '/approvals/:id/approve-repairs',
+    role: 'approver',
+    answer: (call) => press(call, { kind: 'approve_standing', planHash: call.fields.plan ?? '' }, 'approvals'),
+  },
+  {
+    method: 'post',
+    path: '/approvals/:id/deny-repairs',
+    role: 'approver',
+    answer: (call) =>
+      press(
+        call,
+        { kind: 'deny_standing', planHash: call.fields.plan ?? '', reason: (call.fields.reason ?? '').slice(0, 2000) },
+        'approvals',
+      ),
+  },
 ];
+
+/** Operations of which repairs to come are asked for, the oldest question first. */
+async function openRepairs(tx: Transaction, customerId: CustomerId) {
+  return tx.consentRequest.findMany({
+    where: { customerId, terms: { not: null }, decision: null },
+    select: { operationId: true, planHash: true },
+    orderBy: { askedAt: 'asc' },
+    take: SHOWN,
+  });
+}
 
 /** Which plans wait; another one, or one more, is another mark. */
 async function markNow({ customerId, read }: Call): Promise<string> {
   const where = { customerId, status: 'awaiting_consent' };
   const order = { orderBy: { createdAt: 'asc' }, take: SHOWN } as const;
-  const [rows, count] = await read(async (tx) => [
+  const [rows, count, repairs] = await read(async (tx) => [
     await tx.operation.findMany({ where, select: { id: true, planHash: true }, ...order }),
     await tx.operation.count({ where }),
+    await openRepairs(tx, customerId),
   ]);
-  const hash = createHash('sha256').update(JSON.stringify([count, rows]));
+  const hash = createHash('sha256').update(JSON.stringify([count, rows, repairs]));
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -97,17 +135,38 @@ function marked(mark: string): Html {
 /** The whole card first, and the buttons beneath it. */
 async function question(call: Call, operation: Operation): Promise<Html> {
   const { desk } = call.deps;
-  const { id, planHash } = operation;
   const card = await desk.question(operation);
   const decider = await desk.mayDecide(call.member, operation);
-  const path = `/console/approvals/${id}`;
-  const decide = decider.may
-    ? html`<div class="decide">${form(call, `${path}/approve`, html`<button class="button primary">Approve</button>`, { plan: planHash })}<details><summary class="button danger">Deny…</summary>${form(
+  return panel(call, operation.id, { card, planHash: operation.planHash, ...decider }, PLAN);
+}
+
+/** The same of repairs to come. */
+async function repairsQuestion(call: Call, operation: Operation): Promise<readonly Html[]> {
+  const asked = await call.deps.desk.repairsQuestion(call.member, operation);
+  return asked ? [panel(call, operation.id, asked, REPAIRS)] : [];
+}
+
+const PLAN = { approve: 'approve', deny: 'deny', names: 'plan', denied: 'Nothing will be done.' } as const;
+const REPAIRS = {
+  ...{ approve: 'approve-repairs', deny: 'deny-repairs', names: 'terms' },
+  denied: 'The key stays as it is, and each repair is asked for.',
+} as const;
+
+function panel(
+  call: Call,
+  id: string,
+  asked: { readonly card: Card; readonly planHash: string } & Decider,
+  { approve, deny, names, denied }: typeof PLAN | typeof REPAIRS,
+): Html {
+  const { card, planHash } = asked;
+  const [path, field] = [`/console/approvals/${id}`, `${deny}-${id}`];
+  const decide = asked.may
+    ? html`<div class="decide">${form(call, `${path}/${approve}`, html`<button class="button primary">Approve</button>`, { plan: planHash })}<details><summary class="button danger">Deny…</summary>${form(
         call,
-        `${path}/deny`,
-        html`<label for="reason-${id}">Reason</label><textarea id="reason-${id}" name="reason" rows="2" maxlength="500" required aria-describedby="help-${id}"></textarea><p class="quiet" id="help-${id}">It goes into the thread and on record. Nothing will be done.</p><button class="button danger">Deny</button>`,
+        `${path}/${deny}`,
+        html`<label for="reason-${field}">Reason</label><textarea id="reason-${field}" name="reason" rows="2" maxlength="500" required aria-describedby="help-${field}"></textarea><p class="quiet" id="help-${field}">It goes into the thread and on record. ${denied}</p><button class="button danger">Deny</button>`,
         { plan: planHash },
       )}</details></div>`
-    : html`<p class="signature neutral">${decider.why}</p>`;
-  return html`<article class="panel question" id="${id}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation</a> · plan <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
+    : html`<p class="signature neutral">${asked.why}</p>`;
+  return html`<article class="panel question" id="${names === 'plan' ? id : field}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation</a> · ${names} <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
 }
