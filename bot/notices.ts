@@ -1,4 +1,5 @@
 import type { Audit } from '../core/audit/audit.ts';
+import type { NewEntry } from '../core/audit/entry.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
@@ -93,8 +94,7 @@ async function deliverTo(deps: NoticesDeps, customerId: CustomerId): Promise<voi
     try {
       await deliverBatch(deps, customerId, batch);
     } catch (error) {
-      const isHopeless = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
-      if (!isHopeless) failure = error; // the others are told nevertheless
+      if (!isHopeless(error)) failure = error; // the others are told nevertheless
       else {
         log.warn({ code: error.code, customerId, cause: error.message }, 'somebody can’t be told: that is let go');
         await database.withCustomer(customerId, (tx) => settle(tx, customerId, batch.notices));
@@ -102,6 +102,10 @@ async function deliverTo(deps: NoticesDeps, customerId: CustomerId): Promise<voi
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+function isHopeless(error: unknown): error is CountersignError {
+  return error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
 }
 
 /** In a thread, at a webhook, or instead of a message that stands already: no part of a message to somebody. */
@@ -118,7 +122,10 @@ async function deliverBatch(deps: NoticesDeps, customerId: CustomerId, batch: Ba
   const { card, pictures, to, thread } = made;
   const chat = deps.chat(to.platform);
   const key = `notice:${batch.id}`;
-  const message = thread ? await chat.post(thread, card, { key }) : await chat.directMessage(to, card, { key });
+  const directly = () => chat.directMessage(to, card, { key });
+  // Where the thread takes nothing any more, such as in an archived channel, they are told all the same.
+  const instead = (error: unknown) => (isHopeless(error) ? directly() : Promise.reject(error));
+  const message = await (thread ? chat.post(thread, card, { key }).catch(instead) : directly());
   await deps.database.withCustomer(customerId, (tx) =>
     settle(tx, customerId, batch.notices, { threadRef: message.thread.ref, ref: message.ref }),
   );
@@ -176,38 +183,35 @@ async function make(
     if (part) parts.push(part);
   }
   const [only] = parts;
-  if (!first || !only || (first.kind === 'lapsing' && (await toWebhook(tx, deps, customerId, choice, only)))) {
+  const event = first?.kind === 'lapsing' && only ? await webhookEvent(tx, customerId, choice, only) : undefined;
+  if (!only || event) {
     await settle(tx, customerId, notices);
+    if (event) await deps.audit.append(tx, customerId, event);
     return undefined;
   }
   return {
     card: togetherNotice(parts.map(({ card }) => card)),
     pictures: parts.flatMap(({ pictures }) => pictures ?? []),
     to,
-    thread: first.kind === 'lapsing' && choice.place === 'thread' ? only.thread?.ref : undefined,
+    thread: first?.kind === 'lapsing' && choice.place === 'thread' ? only.thread?.ref : undefined,
   };
 }
 
-/** As an event of the operation, which its webhooks hear of like of any other. Without a webhook the person is told. */
-async function toWebhook(
+/** An entry about the operation, which its webhooks hear of like of any other. Without a webhook the person is told. */
+async function webhookEvent(
   tx: Transaction,
-  { audit }: NoticesDeps,
   customerId: CustomerId,
   { place }: NoticeChoice,
   { operationId }: Part,
-): Promise<boolean> {
-  if (place !== 'webhook' || !operationId || !(await hasWebhook(tx, customerId))) return false;
-  const operation = await tx.operation.findUnique({ where: { customerId_id: { customerId, id: operationId } } });
-  if (!operation) return false;
-  const id = operation.id as OperationId; // of its own row
-  await audit.append(tx, customerId, { kind: 'operation.consent_lapsing', operationId: id });
-  return true;
+): Promise<NewEntry | undefined> {
+  if (place !== 'webhook' || !operationId || !(await hasWebhook(tx, customerId))) return undefined;
+  return { kind: 'operation.consent_lapsing', operationId };
 }
 
 interface Part {
   readonly card: Card;
   readonly pictures?: readonly PictureLink[];
-  readonly operationId?: string;
+  readonly operationId?: OperationId;
   readonly thread?: NoticeThread | undefined;
 }
 
@@ -247,7 +251,7 @@ async function operationPart(
   const isWaiting = operation?.state === 'awaiting_credentials' || operation?.state === 'waiting_for_human';
   if (!operation || (kind === 'waiting' && !isWaiting)) return undefined;
   const thread = await threadOf(tx, deps, customerId, operation.threadId);
-  return { card: operationNotice(operation, kind, thread), operationId: id };
+  return { card: operationNotice(operation, kind, thread), operationId: operation.id };
 }
 
 async function consentPart(
@@ -269,7 +273,8 @@ async function consentPart(
   const service = deps.services.find((each) => each.id === consent.service)?.name ?? consent.service;
   const words = { consent, granter, service };
   const card = kind === 'lapsing' ? lapsingNotice(words, thread?.ref) : unsupportedNotice(words);
-  return { card, thread, operationId: consent.operationId };
+  const operationId = consent.operationId as OperationId; // of its row, by foreign key
+  return { card, thread, operationId };
 }
 
 /** What was over before anybody was told of it is not told. */
