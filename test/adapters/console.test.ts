@@ -5,6 +5,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { newUuid } from '../../core/ids.ts';
 import { Secret } from '../../core/secret.ts';
+import { madeConnection } from '../support/connections.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
 import {
   asCustomer,
@@ -442,6 +443,28 @@ describe('what is pressed', () => {
     expect(await look(core, operation)).toMatchObject({ state: 'denied', errorMessage: 'Not <now>' });
     const page = await visitor.get(`/console/operations/${operation.id}`);
     expect(page.text).toContain('Not &#60;now&#62;');
+  });
+
+  test('Repairs to come are approved or denied there, by the terms that were shown', async () => {
+    const operation = await madeConnection(core, shop, { base: 'https://kept.example.com', origin: 'https://kept.example.com' });
+    const asked = async () => {
+      const offered = await core.repairOffers.offer(shop.customerId, operation.id, shop.merchant);
+      return offered.kind === 'asked' ? offered.question.planHash : '';
+    };
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}`;
+    const denied = await asked();
+    expect((await visitor.get('/console/approvals')).text).toContain(denied);
+    const reason = 'each time by hand';
+    expect((await visitor.post(`${path}/deny-repairs`, { plan: denied, reason })).status).toBe(303);
+    expect((await visitor.get('/console/approvals')).text).not.toContain(denied);
+    const planHash = await asked();
+    const page = (await visitor.get('/console/approvals')).text;
+    expect(page).toContain('Keep WooCommerce for kept.example.com working');
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain('decided already');
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: planHash })).status).toBe(303);
+    const consents = await core.database.withCustomer(shop.customerId, (tx) => core.consents.list(tx, shop.customerId));
+    expect(consents.find(({ standing }) => standing)).toMatchObject({ collectionMethod: 'console', planHash });
   });
 
   test('Stop, Pause and Resume do what the chat does, once however often the form is sent', async () => {

@@ -5,7 +5,7 @@ import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type Plan, planHash, planText } from '../../core/operations/plan.ts';
 import { newOperationId } from '../../core/ids.ts';
-import { connected, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { madeConnection, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
 import { type Core, cancel, grantedOperation, installShop, look, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -32,7 +32,7 @@ interface Begun {
 /** A repair under a standing grant, about to run. */
 async function begunRepair(): Promise<Begun> {
   const shop = await installShop(core);
-  const operation = await connected(core, shop);
+  const operation = await madeConnection(core, shop);
   const consentId = await keptWorking(core, shop, operation);
   await core.repairs.consider(placeOf(operation), 'broken');
   const [repair] = await repairsAt(core, placeOf(operation));

@@ -10,7 +10,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { Card, ChatEvent } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { connected, fails, placeOf, repairsAt } from '../support/connections.ts';
+import { madeConnection, fails, placeOf, repairsAt } from '../support/connections.ts';
 import { type Core, installShop, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -47,7 +47,7 @@ async function openScene() {
     publicUrl: () => 'http://localhost:3000',
     chat: () => chat,
   };
-  const operation = await connected(core, shop);
+  const operation = await madeConnection(core, shop);
   const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
   let events = 0;
   const hand = async ({ person: from }: Member, event: object) => {

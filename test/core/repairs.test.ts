@@ -21,7 +21,7 @@ import {
   sql,
   trail,
 } from '../support/core.ts';
-import { connected, fails, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { madeConnection, fails, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 const DAY = 24 * 60;
@@ -63,7 +63,7 @@ interface Scene {
 
 async function connection(): Promise<Scene> {
   const shop = await installShop(core);
-  const operation = await connected(core, shop);
+  const operation = await madeConnection(core, shop);
   return { shop, operation, place: placeOf(operation) };
 }
 
@@ -286,7 +286,7 @@ describe('keys that are 90 days old', () => {
     const places: ConnectionPlace[] = [];
     for (let index = 0; index < 8; index++) {
       const base = `https://shop-${index}.example.com`;
-      places.push(placeOf(await connected(core, shop, { base, origin: base })));
+      places.push(placeOf(await madeConnection(core, shop, { base, origin: base })));
     }
     await minutesPass(83 * DAY - 60);
     expect(await due(shop)).toEqual([]);

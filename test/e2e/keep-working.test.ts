@@ -4,7 +4,7 @@ import { createProgress } from '../../bot/progress.ts';
 import type { BrowserSession } from '../../core/ports/browser.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { connected, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { madeConnection, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
 import { installShop, look, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -72,7 +72,7 @@ async function keptConnection(): Promise<Scene> {
     return look(core, operation);
   };
   const make = (description: string) => site.addKey({ description, permissions: 'read' });
-  const old = IS_WHOLE ? await setUp() : await connected(core, shop, at, make);
+  const old = IS_WHOLE ? await setUp() : await madeConnection(core, shop, at, make);
   await keptWorking(core, shop, old, signIn());
   return { shop, old };
 }

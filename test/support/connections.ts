@@ -16,7 +16,7 @@ interface KeyParts {
 }
 
 /** A connection as a set-up leaves it: the operation is over, and its key lies in the vault. `make`: at the service. */
-export async function connected(
+export async function madeConnection(
   core: Core,
   shop: Shop,
   changes: Partial<NewOperation> = {},
