@@ -14,8 +14,8 @@ import { isUnread, type Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, MessageRef, Person, PictureLink, Platform, ThreadRef } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Service } from '../core/services/service.ts';
-import { type EpisodePicture, episodes } from '../core/workflow/watch.ts';
 import type { WorkflowRegistry } from '../core/workflow/registry.ts';
+import { type EpisodePicture, episodes } from '../core/workflow/watch.ts';
 import {
   digestCard,
   failingNotice,
@@ -59,8 +59,8 @@ export function createNotices(deps: NoticesDeps): Notices {
   let looking: Promise<void> | undefined;
 
   const deliver = async (): Promise<void> => {
+    // Of two processes one sends, and the other then finds it sent; who dies on the way lets go.
     for (const customerId of await directory.customersToNotify())
-      // Of two processes one sends, and the other then finds it sent; who dies on the way lets go.
       await database
         .exclusively(`notices ${customerId}`, () => deliverTo(deps, customerId))
         .catch((err: unknown) =>
@@ -94,7 +94,8 @@ async function deliverTo(deps: NoticesDeps, customerId: CustomerId): Promise<voi
     try {
       await deliverBatch(deps, customerId, batch);
     } catch (error) {
-      if (!isHopeless(error)) failure = error; // the others are told nevertheless
+      if (!isHopeless(error))
+        failure = error; // the others are told nevertheless
       else {
         log.warn({ code: error.code, customerId, cause: error.message }, 'somebody can’t be told: that is let go');
         await database.withCustomer(customerId, (tx) => settle(tx, customerId, batch.notices));

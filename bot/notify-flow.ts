@@ -1,7 +1,7 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
-import { isTimeZone } from '../core/notices/clock.ts';
 import { choiceOf, choose, hasWebhook, type NoticeChoice, PLACES, USUAL_CHOICE } from '../core/notices/choices.ts';
+import { isTimeZone } from '../core/notices/clock.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 import type { Context } from './context.ts';
@@ -89,7 +89,9 @@ export async function submitNotify(
   return undefined;
 }
 
-function readChoice(fields: Submitted['fields']): { readonly choice: NoticeChoice } | { readonly errors: Record<string, string> } {
+function readChoice(
+  fields: Submitted['fields'],
+): { readonly choice: NoticeChoice } | { readonly errors: Record<string, string> } {
   const word = (name: string) => fields[name]?.[0]?.trim() ?? '';
   const place = PLACES.find((each) => each === word('place'));
   const [from, to] = [minutesIn(word('from')), minutesIn(word('to'))];

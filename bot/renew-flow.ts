@@ -30,7 +30,9 @@ export async function renewConsent(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  const found = await context.database.withCustomer(customerId, (tx) => find(tx, context, customerId, member, event.value));
+  const found = await context.database.withCustomer(customerId, (tx) =>
+    find(tx, context, customerId, member, event.value),
+  );
   if (typeof found === 'string') return whisperWords(context, event, found);
   const { kind } = await context.repairOffers.offer(customerId, found.id, member);
   if (kind === 'asked') await context.progress.refresh(customerId, found.threadId);

@@ -3,8 +3,8 @@ import type { Digest } from '../../core/notices/digest.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Card, PictureLink, RichText, Span, ThreadRef } from '../../core/ports/chat.ts';
 import type { Service } from '../../core/services/service.ts';
-import type { Workflow } from '../../core/workflow/workflow.ts';
 import { type Episode, type Rate, rateOf } from '../../core/workflow/watch.ts';
+import type { Workflow } from '../../core/workflow/workflow.ts';
 import { stateWords } from './audit-card.ts';
 import { bold, code, person, place, text } from './text.ts';
 
@@ -17,7 +17,11 @@ export interface NoticeThread {
 const day = (at: Date): Span => ({ kind: 'time', at, form: 'datetime' });
 
 /** Sent directly to whoever asked and wants it so: that it is over, or that it waits for them. The thread says the rest. */
-export function operationNotice(operation: Operation, kind: 'result' | 'waiting', thread: NoticeThread | undefined): Card {
+export function operationNotice(
+  operation: Operation,
+  kind: 'result' | 'waiting',
+  thread: NoticeThread | undefined,
+): Card {
   const { type, plan, state, id } = operation;
   const what = `${type.title} for ${place(plan.base)}`;
   const how = kind === 'waiting' ? 'waits for you' : stateWords(state);
@@ -92,7 +96,9 @@ export function unsupportedNotice({ consent, service, granter }: ConsentWords): 
         text: [
           text(`${what} was countersigned by `),
           person(granter.person),
-          text(', who may no longer approve, or has left. Nothing runs by it as long as that is so. Have it asked for again, or take it back: '),
+          text(
+            ', who may no longer approve, or has left. Nothing runs by it as long as that is so. Have it asked for again, or take it back: ',
+          ),
           code('/countersign consents'),
           text(' lists it.'),
         ],
@@ -126,7 +132,11 @@ export function failingNotice({ episode, workflow, before, now }: FailingStep): 
       blocks: [
         {
           kind: 'text',
-          text: [text(`Step ${step}, ${what}, goes well again, or is not used any more. It had failed more often since `), day(episode.openedAt), text('.')],
+          text: [
+            text(`Step ${step}, ${what}, goes well again, or is not used any more. It had failed more often since `),
+            day(episode.openedAt),
+            text('.'),
+          ],
         },
       ],
     };
@@ -195,7 +205,10 @@ export function digestCard(digest: Digest, services: readonly Service[]): Card {
       { kind: 'heading', text: [text('Your week with Countersign')] },
       { kind: 'text', tone: 'quiet', text: [text('From '), day(from), text(' to '), day(to)] },
       { kind: 'facts', rows },
-      ...listed('Connections that are not well', unhealthy.map((each) => ({ ...each, detail: each.state }))),
+      ...listed(
+        'Connections that are not well',
+        unhealthy.map((each) => ({ ...each, detail: each.state })),
+      ),
       ...listed('Keys that expire', ends(expiring)),
       ...listed('Consents that lapse', ends(lapsing)),
       {
@@ -218,4 +231,3 @@ export function togetherNotice(cards: readonly Card[]): Card {
     ],
   };
 }
-

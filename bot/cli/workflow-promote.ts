@@ -1,13 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { isSameElement } from '../../core/workflow/elements.ts';
-import { gatherProposals, type GatheredProposal, promote as promoted } from '../../core/workflow/promotion.ts';
+import { type GatheredProposal, gatherProposals, promote as promoted } from '../../core/workflow/promotion.ts';
 import { diffWorkflows } from '../../core/workflow/recorder-diff.ts';
 import type { ReplayReport } from '../../core/workflow/replay.ts';
 import type { KnowledgeBase, Workflow } from '../../core/workflow/workflow.ts';
 import { type Call, type Command, counted } from './command.ts';
 import { unifiedDiff } from './unified-diff.ts';
-import { openRegistry, PROJECT, readRecorded, recordedText, registryOf, SHIPPED, writeRecorded } from './workflow-files.ts';
+import {
+  openRegistry,
+  PROJECT,
+  readRecorded,
+  recordedText,
+  registryOf,
+  SHIPPED,
+  writeRecorded,
+} from './workflow-files.ts';
 import { startPractice } from './workflow-practice.ts';
 import { linesOf } from './workflow-report.ts';
 import { baseOf, pairs, type ReplaySite, replayOn, secretsFor } from './workflow-site.ts';

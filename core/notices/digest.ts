@@ -77,10 +77,19 @@ export async function digestOf(
     ...{ select: { service: true, target: true, expiresAt: true }, orderBy: { expiresAt: 'asc' } },
   });
   const consents = await lastingConsents(tx, customerId);
-  const lapsing = consents.filter((one) => one.expiresAt !== null && one.expiresAt <= soon && !isRenewed(one, consents));
+  const lapsing = consents.filter(
+    (one) => one.expiresAt !== null && one.expiresAt <= soon && !isRenewed(one, consents),
+  );
   const ends = (all: readonly { service: string; target: string; expiresAt: Date | null }[]) =>
     all.flatMap(({ service, target, expiresAt: at }) => (at === null ? [] : [{ service, target, at }]));
-  return { from, to, ...week, expiring: ends(keys), lapsing: ends(lapsing), unhealthy: await connections(tx, customerId) };
+  return {
+    from,
+    to,
+    ...week,
+    expiring: ends(keys),
+    lapsing: ends(lapsing),
+    unhealthy: await connections(tx, customerId),
+  };
 }
 
 /** A week in which nothing was done and nothing asks for anybody is not told. */

@@ -31,7 +31,10 @@ export async function gatherNotices(deps: GatherDeps): Promise<void> {
   const { directory, log } = deps;
   for (const customerId of await directory.customers())
     await gather(deps, customerId).catch((err: unknown) =>
-      log.warn({ code: 'notices', customerId, err }, 'what people are to be told could not be gathered; it is tried again'),
+      log.warn(
+        { code: 'notices', customerId, err },
+        'what people are to be told could not be gathered; it is tried again',
+      ),
     );
 }
 
@@ -70,7 +73,10 @@ async function tellSteps(tx: Transaction, customers: Customers, customerId: Cust
   const admins = onePerPerson(await customers.members(tx, customerId, 'admin')).map(({ id }) => id);
   for (const id of opened) await tell(tx, customerId, admins, { kind: 'failing', about: id, key: `failing:${id}` });
   for (const id of closed) {
-    const told = await tx.notice.findMany({ where: { customerId, kind: 'failing', about: id }, select: { memberId: true } });
+    const told = await tx.notice.findMany({
+      where: { customerId, kind: 'failing', about: id },
+      select: { memberId: true },
+    });
     const members = told.map(({ memberId }) => memberId);
     await tell(tx, customerId, members, { kind: 'over', about: id, key: `over:${id}` });
   }

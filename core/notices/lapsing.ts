@@ -1,6 +1,6 @@
 import type { Consent } from '../../prisma/generated/client.ts';
-import { stillApproved } from '../consent/verdict.ts';
 import { toRecord } from '../consent/records.ts';
+import { stillApproved } from '../consent/verdict.ts';
 import type { Customers } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
@@ -49,7 +49,8 @@ export async function tellLapsing(tx: Transaction, customerId: CustomerId): Prom
     const left = daysBetween(now, expiresAt);
     // Of several that are due, as after a pause of the program, the nearest says it all.
     const due = LAPSING_DAYS.filter((days) => left <= days && daysBetween(grantedAt, expiresAt) > days).at(-1);
-    if (due !== undefined) await tell(tx, customerId, [userId], { kind: 'lapsing', about: id, key: `lapsing:${id}:${due}` });
+    if (due !== undefined)
+      await tell(tx, customerId, [userId], { kind: 'lapsing', about: id, key: `lapsing:${id}:${due}` });
   }
 }
 

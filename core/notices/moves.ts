@@ -9,7 +9,11 @@ const WAITS: readonly OperationState[] = ['awaiting_credentials', 'waiting_for_h
 export async function tellMove(
   tx: Transaction,
   customerId: CustomerId,
-  { operationId, to, fence }: { readonly operationId: OperationId; readonly to: OperationState; readonly fence: bigint },
+  {
+    operationId,
+    to,
+    fence,
+  }: { readonly operationId: OperationId; readonly to: OperationState; readonly fence: bigint },
 ): Promise<void> {
   const kind = isEnd(to) ? 'result' : WAITS.includes(to) ? 'waiting' : undefined;
   if (kind === undefined) return;

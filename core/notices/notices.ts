@@ -1,7 +1,7 @@
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid } from '../ids.ts';
-import { quietUntil } from './clock.ts';
 import { choiceOf, type NoticeChoice, USUAL_CHOICE } from './choices.ts';
+import { quietUntil } from './clock.ts';
 
 export type NoticeKind =
   /** An operation is over, and one waits: for whoever asked and wants to be told directly. `about`: its id. */

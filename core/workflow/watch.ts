@@ -154,11 +154,7 @@ async function newestPicture(
 }
 
 /** Those that are open; or one, open or not. Newest first. */
-export async function episodes(
-  tx: Transaction,
-  customerId: CustomerId,
-  id?: string,
-): Promise<readonly Episode[]> {
+export async function episodes(tx: Transaction, customerId: CustomerId, id?: string): Promise<readonly Episode[]> {
   const rows = await tx.stepEpisode.findMany({
     where: { customerId, ...(id === undefined ? { closedAt: null } : { id }) },
     orderBy: [{ openedAt: 'desc' }, { id: 'asc' }],

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CONSOLE_ROUTES } from '../../adapters/console/index.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import type { Operation } from '../../core/operations/operation.ts';
 import { newUuid } from '../../core/ids.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import { madeConnection } from '../support/connections.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
@@ -446,7 +446,10 @@ describe('what is pressed', () => {
   });
 
   test('Repairs to come are approved or denied there, by the terms that were shown', async () => {
-    const operation = await madeConnection(core, shop, { base: 'https://kept.example.com', origin: 'https://kept.example.com' });
+    const operation = await madeConnection(core, shop, {
+      base: 'https://kept.example.com',
+      origin: 'https://kept.example.com',
+    });
     const asked = async () => {
       const offered = await core.repairOffers.offer(shop.customerId, operation.id, shop.merchant);
       return offered.kind === 'asked' ? offered.question.planHash : '';
@@ -461,7 +464,9 @@ describe('what is pressed', () => {
     const planHash = await asked();
     const page = (await visitor.get('/console/approvals')).text;
     expect(page).toContain('Keep WooCommerce for kept.example.com working');
-    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain('decided already');
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain(
+      'decided already',
+    );
     expect((await visitor.post(`${path}/approve-repairs`, { plan: planHash })).status).toBe(303);
     const consents = await core.database.withCustomer(shop.customerId, (tx) => core.consents.list(tx, shop.customerId));
     expect(consents.find(({ standing }) => standing)).toMatchObject({ collectionMethod: 'console', planHash });

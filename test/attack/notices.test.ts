@@ -9,7 +9,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { services } from '../../core/services/index.ts';
 import { gatherProposals } from '../../core/workflow/promotion.ts';
 import { proposalsFor } from '../../core/workflow/proposals.ts';
-import { connected } from '../support/connections.ts';
+import { madeConnection } from '../support/connections.ts';
 import { type Core, click, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -62,7 +62,8 @@ describe('147 what runs found again at one customer’s shop', () => {
     const found = await gatherProposals(core);
     expect(found).toMatchObject([{ targets: 2, customers: 2, identity: { name: 'Sign in' } }]);
     const words = JSON.stringify(found);
-    for (const word of ['tea-and-more', 'coffee', ofA.id, a.customerId, b.customerId]) expect(words).not.toContain(word);
+    for (const word of ['tea-and-more', 'coffee', ofA.id, a.customerId, b.customerId])
+      expect(words).not.toContain(word);
   });
 });
 
@@ -72,7 +73,9 @@ describe('148 the summary of a week', () => {
     const store = (shop: Shop, target: string) =>
       inside(shop.customerId, (tx) => {
         const expiresAt = new Date(Date.now() + 10 * 86_400_000);
-        return core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', { target, value: CANARY, expiresAt });
+        return core.vault
+          .within(tx)
+          .store(shop.customerId, 'woocommerce', 'api_key', { target, value: CANARY, expiresAt });
       });
     await store(a, 'https://tea.example.com');
     await store(b, 'https://coffee.example.com');
@@ -96,7 +99,7 @@ describe('148 the summary of a week', () => {
 
 describe('149 Renew', () => {
   test('prolongs nothing, and who pressed it does not countersign it', async () => {
-    const operation = await connected(core, a);
+    const operation = await madeConnection(core, a);
     const until = new Date(Date.now() + 20 * 86_400_000);
     const question = await core.standingGrants.ask(a.customerId, operation.id, { by: a.merchant, until, keeps: [] });
     const shown = (planHash = '') => ({ ...click(operation, a.approver), planHash });
@@ -105,9 +108,17 @@ describe('149 Renew', () => {
     const chat = createRecordingChat();
     const progress = { refresh: async () => {} };
     // What is used of it is here.
-    const context = { ...core, progress, log: silentLog, chat: () => chat } as unknown as Parameters<typeof renewConsent>[0];
+    const context = { ...core, progress, log: silentLog, chat: () => chat } as unknown as Parameters<
+      typeof renewConsent
+    >[0];
     const thread = { platform: 'web', workspaceId: a.workspaceId, ref: 'thread' } as const;
-    const press = { kind: 'action', id: newUuid(), trigger: '', action: 'renew_consent', value: first.consentId } as const;
+    const press = {
+      kind: 'action',
+      id: newUuid(),
+      trigger: '',
+      action: 'renew_consent',
+      value: first.consentId,
+    } as const;
     await renewConsent(context, a.customerId, a.approver, { ...press, thread, from: a.approver.person });
     const rows = await sql<{ plan_hash: string }>(
       testDatabase.adminUrl,
@@ -115,9 +126,11 @@ describe('149 Renew', () => {
       [operation.id],
     );
     const consents = () =>
-      sql(testDatabase.adminUrl, 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND template_hash IS NOT NULL', [
-        operation.id,
-      ]);
+      sql(
+        testDatabase.adminUrl,
+        'SELECT FROM autonomous_consent WHERE operation_id = $1 AND template_hash IS NOT NULL',
+        [operation.id],
+      );
     expect(rows).toHaveLength(2);
     expect(await consents()).toHaveLength(1);
     const again = shown(rows[0]?.plan_hash);

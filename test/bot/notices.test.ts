@@ -13,15 +13,15 @@ import type { Transaction } from '../../core/database.ts';
 import type { Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { newUuid } from '../../core/ids.ts';
-import { mondays } from '../../core/notices/clock.ts';
 import { choose } from '../../core/notices/choices.ts';
+import { mondays } from '../../core/notices/clock.ts';
 import { gatherNotices } from '../../core/notices/gather.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Card, ChatEvent, Standing } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { connected } from '../support/connections.ts';
+import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
   cancel,
@@ -63,7 +63,8 @@ async function pass(ms: number): Promise<void> {
 }
 
 const inMs = (ms: number) => new Date(Date.now() + aheadMs + ms);
-const inside = <T>(shop: Shop, work: (tx: Transaction) => Promise<T>) => core.database.withCustomer(shop.customerId, work);
+const inside = <T>(shop: Shop, work: (tx: Transaction) => Promise<T>) =>
+  core.database.withCustomer(shop.customerId, work);
 const wordsOf = (card: Card | undefined) => JSON.stringify(card);
 const buttonsOf = (card: Card | undefined) =>
   (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
@@ -80,6 +81,8 @@ interface Scene {
 
 async function openScene(): Promise<Scene> {
   const shop = await installShop(core);
+  // Whatever day it is here: those tests that are about it switch it on.
+  await inside(shop, (tx) => setDigest(tx, shop.customerId, { hasDigest: false, timeZone: null }));
   const chat = createRecordingChat();
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
   const egress = createEgress({ privateTargets: [], log: silentLog });
@@ -117,11 +120,16 @@ async function openScene(): Promise<Scene> {
 
 /** Repairs by an operation's plan, countersigned by Abel, for so many days. */
 async function standingConsent({ shop }: Scene, days: number): Promise<{ operation: Operation; id: string }> {
-  const operation = await connected(core, shop);
+  const operation = await madeConnection(core, shop);
   const { customerId } = shop;
   const asked = { by: shop.merchant, until: inMs(days * DAY), keeps: ['admin_password'] };
   const question = await core.standingGrants.ask(customerId, operation.id, asked);
-  const click = { operationId: operation.id, planHash: question?.planHash ?? '', by: shop.approver, method: 'web' } as const;
+  const click = {
+    operationId: operation.id,
+    planHash: question?.planHash ?? '',
+    by: shop.approver,
+    method: 'web',
+  } as const;
   const decision = await core.standingGrants.grant(customerId, click);
   if (decision.kind !== 'granted') throw new Error(`not granted: ${decision.kind}`);
   return { operation, id: decision.consentId };
@@ -174,7 +182,8 @@ describe('a consent that is about to lapse', () => {
     await pass(7 * DAY);
     await scene.look();
     await press(shop.approver, 'renew_consent', id);
-    const question = () => chat.shown().find(({ summary }) => summary.startsWith('Keep WooCommerce for shop.example.com'));
+    const question = () =>
+      chat.shown().find(({ summary }) => summary.startsWith('Keep WooCommerce for shop.example.com'));
     expect(buttonsOf(question()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
     expect(await consentsOf(shop)).toHaveLength(1);
     const value = buttonsOf(question())[0]?.value ?? '';
@@ -196,12 +205,16 @@ describe('a consent that is about to lapse', () => {
 
   test('is not asked for by somebody who would leave nobody to countersign, nor after it was taken back', async () => {
     const scene = await openScene();
-    const { shop, chat, press } = scene;
+    const { shop, press } = scene;
     const { id } = await standingConsent(scene, 20);
     await inside(shop, (tx) => core.customers.setApprovers(tx, shop.customerId, [shop.approver.person], false));
     await press(shop.approver, 'renew_consent', id);
     expect(whispered(scene)).toContain('nobody is left who could countersign');
-    await press({ ...shop.merchant, person: { ...shop.merchant.person, userId: 'U-Otto', name: 'Otto' } }, 'renew_consent', id);
+    await press(
+      { ...shop.merchant, person: { ...shop.merchant.person, userId: 'U-Otto', name: 'Otto' } },
+      'renew_consent',
+      id,
+    );
     expect(whispered(scene)).toContain('Only whoever asked for the key');
     await inside(shop, (tx) => core.consents.revokeById(tx, shop.customerId, id, shop.admin));
     await press(shop.merchant, 'renew_consent', id);
@@ -266,7 +279,12 @@ describe('whoever wants to be told directly', () => {
     ]);
     await cancel(core, operation);
     await scene.look();
-    expect(chat.direct().map(({ card }) => card.summary).at(-1)).toMatch(/shop\.example\.com: (cancelled|stopped)/);
+    expect(
+      chat
+        .direct()
+        .map(({ card }) => card.summary)
+        .at(-1),
+    ).toMatch(/shop\.example\.com: (cancelled|stopped)/);
     expect(chat.direct()).toHaveLength(2);
   });
 
@@ -307,7 +325,9 @@ describe('whoever wants to be told directly', () => {
     const scene = await openScene();
     const { shop, chat } = scene;
     const { customerId, merchant } = shop;
-    await inside(shop, (tx) => choose(tx, customerId, merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined }));
+    await inside(shop, (tx) =>
+      choose(tx, customerId, merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined }),
+    );
     await cancel(core, await requestOperation(core, shop));
     const dying = {
       ...chat,
@@ -341,7 +361,9 @@ describe('the form', () => {
     const form = await open(scene);
     expect(form && filledIn(form)).toEqual({ place: ['thread'], from: [], to: [], zone: ['UTC'] });
     expect(form && problemsOfView({ ...renderForm(form, { workspaceId: 'T0001', channel: 'C0001' }) })).toEqual([]);
-    expect(await send(scene, { place: ['direct'], from: ['22'], to: ['07:30'], zone: ['Europe/Berlin'] })).toBeUndefined();
+    expect(
+      await send(scene, { place: ['direct'], from: ['22'], to: ['07:30'], zone: ['Europe/Berlin'] }),
+    ).toBeUndefined();
     expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
       'Saved. I tell you directly. From 22:00 to 07:30 (Europe/Berlin) I keep what can wait.',
     );
@@ -377,10 +399,8 @@ describe('the summary of a week', () => {
   test('comes to each admin once, on Monday at nine, with figures and no secret', async () => {
     const scene = await openScene();
     const { shop, chat } = scene;
-    await inside(shop, async (tx) => {
-      await core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', {
-        ...{ target: 'https://shop.example.com', value: 'ck_canary7f3a9c51', expiresAt: inMs(12 * DAY) },
-      });
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', {
+      ...{ target: 'https://shop.example.com', value: 'ck_canary7f3a9c51', expiresAt: inMs(12 * DAY) },
     });
     await beforeMonday(scene);
     await cancel(core, await requestOperation(core, shop));
@@ -430,7 +450,9 @@ describe('a step', () => {
         }),
       );
     // A step's record is written with its operation's.
-    await sql(testDatabase.adminUrl, 'UPDATE autonomous_operations SET updated_at = app.now() WHERE id = $1', [operation.id]);
+    await sql(testDatabase.adminUrl, 'UPDATE autonomous_operations SET updated_at = app.now() WHERE id = $1', [
+      operation.id,
+    ]);
   };
   const pictured = async ({ shop }: Scene, operation: Operation, state: 'done' | 'failed') => {
     const id = newUuid();

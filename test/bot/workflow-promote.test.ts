@@ -3,14 +3,22 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../bot/cli.ts';
 import { unifiedDiff } from '../../bot/cli/unified-diff.ts';
+import { runCli } from '../../bot/cli.ts';
 import { newUuid } from '../../core/ids.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 import { knowledgeBaseSchema } from '../../core/workflow/workflow.ts';
 import { alterationOf } from '../drift/alteration.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Core, installShop, look, openCore, queuedOperation, requestOperation, type Shop } from '../support/core.ts';
+import {
+  type Core,
+  installShop,
+  look,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { TEST_ENCRYPTION_KEY } from '../support/root-keys.ts';
 import { IS_WHOLE } from '../support/whole.ts';
@@ -42,7 +50,8 @@ beforeAll(async () => {
   customer = await installShop(core);
   folder = mkdtempSync(join(tmpdir(), 'promoting-'));
   file = join(folder, 'AGENT_KNOWLEDGE_BASE.json');
-  for (const name of ['AGENT_KNOWLEDGE_BASE.json', 'overlay.json']) copyFileSync(join(WORKFLOWS, name), join(folder, name));
+  for (const name of ['AGENT_KNOWLEDGE_BASE.json', 'overlay.json'])
+    copyFileSync(join(WORKFLOWS, name), join(folder, name));
   if (IS_WHOLE) await heal();
   else await propose(customer);
 }, RUN_MS);
@@ -125,49 +134,69 @@ describe('what runs found again on changed pages', () => {
     expect(readFileSync(file, 'utf8')).toBe(before);
   });
 
-  test('is promoted after a replay that needs nothing else, with a difference that git applies', async () => {
-    const before = readFileSync(file, 'utf8');
-    const out = join(folder, 'promoted.diff');
-    const shown = await promote(changed.origin, '--out', out);
-    expect(shown.complained).toMatch(/ {2}4 {2}replayed {3}/);
-    expect(shown.complained).not.toContain('relocated');
-    expect(shown.code).toBe(0);
-    expect(readFileSync(file, 'utf8')).toBe(before);
-    // Beside any repository it applies to plain files; the file's path is that from the root.
-    execFileSync('git', ['apply', out], { cwd: '/' });
-    const step = workflowIn(file)?.steps.find(({ order }) => order === STEP);
-    expect(step).toMatchObject({
-      locators: expect.arrayContaining([{ by: 'role', role: 'button', name: 'Sign in', exact: true }]),
-      identities: expect.arrayContaining([{ tag: 'input', type: 'submit', role: 'button', name: 'Sign in' }]),
-    });
-    const shipped = createWorkflowRegistry().getDefinition(ID);
-    expect(workflowIn(file)?.version).toBe(shipped.version + 1);
-  }, RUN_MS);
+  test(
+    'is promoted after a replay that needs nothing else, with a difference that git applies',
+    async () => {
+      const before = readFileSync(file, 'utf8');
+      const out = join(folder, 'promoted.diff');
+      const shown = await promote(changed.origin, '--out', out);
+      expect(shown.complained).toMatch(/ {2}4 {2}replayed {3}/);
+      expect(shown.complained).not.toContain('relocated');
+      expect(shown.code).toBe(0);
+      expect(readFileSync(file, 'utf8')).toBe(before);
+      // Beside any repository it applies to plain files; the file's path is that from the root.
+      execFileSync('git', ['apply', out], { cwd: '/' });
+      const step = workflowIn(file)?.steps.find(({ order }) => order === STEP);
+      expect(step).toMatchObject({
+        locators: expect.arrayContaining([{ by: 'role', role: 'button', name: 'Sign in', exact: true }]),
+        identities: expect.arrayContaining([{ tag: 'input', type: 'submit', role: 'button', name: 'Sign in' }]),
+      });
+      const shipped = createWorkflowRegistry().getDefinition(ID);
+      expect(workflowIn(file)?.version).toBe(shipped.version + 1);
+    },
+    RUN_MS,
+  );
 
   if (IS_WHOLE)
-    test('is not written where a replay finds it otherwise, and goes on with the pages that were recorded', async () => {
-      const recorded = await startPracticeShop({
-        obstacles: { adminEmailCheck: false },
-        username: changed.username,
-        password: changed.password,
-      });
-      try {
-        const there = ['--base', recorded.origin, '--allow-private', '--knowledge-base', file];
-        const inputs = ['--input', 'scope=read', '--input', 'scopeWords=Read'];
-        expect(await run('replay', ID, ...there, ...inputs)).toMatchObject({ code: 0 });
-        const before = readFileSync(file, 'utf8');
-        const refused = await run('promote', ID, '--base', `${recorded.origin}/nowhere`, '--allow-private', '--apply');
-        expect(refused.code).toBe(1);
-        expect(readFileSync(file, 'utf8')).toBe(before);
-      } finally {
-        await recorded.close();
-      }
-    }, RUN_MS);
+    test(
+      'is not written where a replay finds it otherwise, and goes on with the pages that were recorded',
+      async () => {
+        const recorded = await startPracticeShop({
+          obstacles: { adminEmailCheck: false },
+          username: changed.username,
+          password: changed.password,
+        });
+        try {
+          const there = ['--base', recorded.origin, '--allow-private', '--knowledge-base', file];
+          const inputs = ['--input', 'scope=read', '--input', 'scopeWords=Read'];
+          expect(await run('replay', ID, ...there, ...inputs)).toMatchObject({ code: 0 });
+          const before = readFileSync(file, 'utf8');
+          const refused = await run(
+            'promote',
+            ID,
+            '--base',
+            `${recorded.origin}/nowhere`,
+            '--allow-private',
+            '--apply',
+          );
+          expect(refused.code).toBe(1);
+          expect(readFileSync(file, 'utf8')).toBe(before);
+        } finally {
+          await recorded.close();
+        }
+      },
+      RUN_MS,
+    );
 });
 
 test('a difference of two texts is one that git applies, wherever they differ', () => {
-  const before = Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\n').concat('\n');
-  const after = before.replace('line 3\n', '').replace('line 20\n', 'line 20\nmore\nand more\n').replace('line 39', 'the end');
+  const before = Array.from({ length: 40 }, (_, n) => `line ${n}`)
+    .join('\n')
+    .concat('\n');
+  const after = before
+    .replace('line 3\n', '')
+    .replace('line 20\n', 'line 20\nmore\nand more\n')
+    .replace('line 39', 'the end');
   expect(unifiedDiff(before, before, 'f')).toEqual([]);
   const dir = mkdtempSync(join(tmpdir(), 'diff-'));
   try {

@@ -39,7 +39,13 @@ describe('Monday, 09:00', () => {
     ['a minute before', '2026-11-30T08:59:00Z', 'UTC', '2026-11-23T09:00:00Z', '2026-11-30T09:00:00Z'],
     ['at the very moment', '2026-11-30T09:00:00Z', 'UTC', '2026-11-30T09:00:00Z', '2026-12-07T09:00:00Z'],
     ['elsewhere', '2026-11-30T08:30:00Z', 'Europe/Berlin', '2026-11-30T08:00:00Z', '2026-12-07T08:00:00Z'],
-    ['over a change of the clock', '2026-10-24T12:00:00Z', 'Europe/Berlin', '2026-10-19T07:00:00Z', '2026-10-26T08:00:00Z'],
+    [
+      'over a change of the clock',
+      '2026-10-24T12:00:00Z',
+      'Europe/Berlin',
+      '2026-10-19T07:00:00Z',
+      '2026-10-26T08:00:00Z',
+    ],
     ['on a Sunday', '2026-11-29T23:30:00Z', 'Asia/Tokyo', '2026-11-23T00:00:00Z', '2026-11-30T00:00:00Z'],
   ])('%s', (_, now, zone, last, next) => {
     expect(mondays(at(now), zone)).toEqual({ last: at(last), next: at(next) });

@@ -94,7 +94,9 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     await choose(tx, id, shop.merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined });
     await tell(tx, id, [shop.admin.id], { kind: 'result', about: operation.id, key: 'the same for both' });
     const rates = { beforeDone: 1, beforeAll: 1, recentDone: 0, recentAll: 1 };
-    await tx.stepEpisode.create({ data: { customerId: id, id: newUuid(), workflowId, workflowVersion, step: 9, ...rates } });
+    await tx.stepEpisode.create({
+      data: { customerId: id, id: newUuid(), workflowId, workflowVersion, step: 9, ...rates },
+    });
     const value = new Secret(`secret of ${shop.workspaceId}`);
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });

@@ -28,7 +28,12 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
         return html`<section class="panel rows"><h2>${name}</h2>${parts}</section>`;
       });
       const sub = `What Countersign knows how to do, and how well each step goes for you: over your newest ${number(LOOKED_AT)} operations.`;
-      return { kind: 'page', title: 'Workflows', nav: 'workflows', body: html`${heading('Workflows', sub)}${drawFailing(failing, deps.workflows.list())}${panels}` };
+      return {
+        kind: 'page',
+        title: 'Workflows',
+        nav: 'workflows',
+        body: html`${heading('Workflows', sub)}${drawFailing(failing, deps.workflows.list())}${panels}`,
+      };
     },
   },
 ];
