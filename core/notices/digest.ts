@@ -55,19 +55,19 @@ export async function digestOf(
   to: Date,
   connections: (tx: Transaction, customerId: CustomerId) => Promise<readonly UnhealthyConnection[]> = fromVault,
 ): Promise<Digest> {
-  const from = new Date(to.getTime() - WEEK_MS);
+  const since = new Date(to.getTime() - WEEK_MS);
   const [week] = numbers.parse(
     await tx.$queryRaw`
       SELECT
         (SELECT count(*)::int FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND status = 'completed'
-          AND completed_at >= ${from} AND completed_at < ${to}) AS completed,
+          AND completed_at >= ${since} AND completed_at < ${to}) AS completed,
         (SELECT count(*)::int FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND status = 'failed'
-          AND completed_at >= ${from} AND completed_at < ${to}) AS failed,
+          AND completed_at >= ${since} AND completed_at < ${to}) AS failed,
         count(*) FILTER (WHERE a.kind = 'credential.stored')::int AS "keysMade",
         count(*) FILTER (WHERE a.kind = 'credential.rotated')::int AS "keysRotated",
         (SELECT coalesce(sum(coalesce(spent_micros, reserved_micros)), 0)::float8 / 1000000 FROM model_calls
-          WHERE customer_id = ${customerId}::uuid AND created_at >= ${from} AND created_at < ${to}) AS "modelUsd"
-      FROM autonomous_operations_audit a WHERE a.customer_id = ${customerId}::uuid AND a.at >= ${from} AND a.at < ${to}
+          WHERE customer_id = ${customerId}::uuid AND created_at >= ${since} AND created_at < ${to}) AS "modelUsd"
+      FROM autonomous_operations_audit a WHERE a.customer_id = ${customerId}::uuid AND a.at >= ${since} AND a.at < ${to}
         AND a.kind IN ('credential.stored', 'credential.rotated')
         AND a.header::jsonb ->> 'credentialType' = ANY (${[...KEY_TYPES]}::text[])`,
   );
@@ -83,7 +83,7 @@ export async function digestOf(
   const ends = (all: readonly { service: string; target: string; expiresAt: Date | null }[]) =>
     all.flatMap(({ service, target, expiresAt: at }) => (at === null ? [] : [{ service, target, at }]));
   return {
-    from,
+    from: since,
     to,
     ...week,
     expiring: ends(keys),
