@@ -66,7 +66,7 @@ export function lapsingNotice({ consent, service, granter }: ConsentWords, threa
         kind: 'text',
         text: [
           person(granter.person),
-          text(`, ${what} lapses `),
+          text(`, ${what.replace(/^The/, 'the')} lapses `),
           ...(expiresAt ? [day(expiresAt)] : []),
           text('. You countersigned it.'),
         ],
