@@ -31,6 +31,10 @@ export interface Config {
     readonly modelBudgetUsdPerOperation: number;
     readonly modelBudgetUsdPerMonth: number;
   };
+  readonly connections: {
+    /** A stored key that its service does not take any more is found within so many hours. */
+    readonly checkHours: number;
+  };
   readonly retention: {
     /** Of customers whose admins chose nothing else. */
     readonly auditDays: number;
@@ -156,6 +160,7 @@ const ENVIRONMENT = z.object({
   AUDIT_RETENTION_DAYS: whole(1, MOST_RETENTION_DAYS, 90),
   AUDIT_RETENTION_MIN_DAYS: wholeNumber(1, MOST_RETENTION_DAYS).optional(),
   KEY_ROTATION_DAYS: whole(1, 3650, 90),
+  CONNECTION_CHECK_HOURS: whole(1, 168, 6),
   DEBUG_AUTONOMOUS: oneOf(['true', 'false']).default('false'),
   NODE_ENV: text.optional(),
 });
@@ -338,6 +343,7 @@ function configFrom(env: Environment): Config {
       modelBudgetUsdPerOperation: env.MODEL_BUDGET_USD_PER_OPERATION,
       modelBudgetUsdPerMonth: env.MODEL_BUDGET_USD_PER_MONTH,
     },
+    connections: { checkHours: env.CONNECTION_CHECK_HOURS },
     retention: {
       auditDays: env.AUDIT_RETENTION_DAYS,
       leastAuditDays: env.AUDIT_RETENTION_MIN_DAYS ?? env.AUDIT_RETENTION_DAYS,

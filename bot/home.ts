@@ -1,3 +1,4 @@
+import { type ConnectionView, connectionsOf } from '../core/connections/records.ts';
 import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
@@ -8,7 +9,7 @@ import { isUnread } from '../core/operations/threads.ts';
 import type { Block, Button, ChatEvent, RichText, ThreadRef } from '../core/ports/chat.ts';
 import { decisionButtons } from './cards/consent-card.ts';
 import { stopButton } from './cards/progress-card.ts';
-import { clock, code, place, text } from './cards/text.ts';
+import { bold, clock, code, place, text } from './cards/text.ts';
 import { operationList } from './commands/operations.ts';
 import type { Context } from './context.ts';
 
@@ -23,6 +24,8 @@ interface Seen {
   readonly threads: ReadonlyMap<string, ThreadRef>;
   readonly members: readonly Member[];
   readonly rules: Rules;
+  /** Stored keys that are not well, the newest trouble first. */
+  readonly troubled: readonly ConnectionView[];
 }
 
 /** A person's own page: what waits for them, what runs, what is connected, and where the record of it is. */
@@ -42,7 +45,10 @@ export async function showHome(
       if (thread && !isUnread(thread.ref)) threads.set(id, thread.ref);
     }
     const members = await context.customers.members(tx, customerId);
-    return { latest, threads, members, rules: await context.customers.rules(tx, customerId) };
+    const troubled = (await connectionsOf(tx, customerId))
+      .filter(({ state, checkedAt }) => state !== 'healthy' && checkedAt !== null)
+      .toSorted((one, other) => other.since.getTime() - one.since.getTime());
+    return { latest, threads, members, rules: await context.customers.rules(tx, customerId), troubled };
   });
   await chat.showHome(event.from, { summary: 'Countersign', blocks: homeBlocks(context, seen, member) });
 }
@@ -72,6 +78,7 @@ function homeBlocks(context: Context, seen: Seen, member: Member): readonly Bloc
       each(running, (operation) => (mayControl(operation, member) ? [stopButton(operation)] : [])),
       'Nothing is under way.',
     ),
+    ...(seen.troubled.length > 0 ? part('Needs a look', [troubles(context, seen)], '') : []),
     ...part(
       'Connected',
       connected.length === 0 ? [] : [operationList(connected.slice(0, SHOWN))],
@@ -80,6 +87,24 @@ function homeBlocks(context: Context, seen: Seen, member: Member): readonly Bloc
     ...(isAdmin ? part('Latest, each with its trail', trails(seen), 'There is no trail yet.') : []),
     ...(isAdmin ? [settingsWords()] : []),
   ];
+}
+
+/** Seen here also where the thread of a key can't be written to any more. */
+function troubles({ services }: Context, { troubled }: Seen): Block {
+  return {
+    kind: 'list',
+    items: troubled.slice(0, SHOWN).map(({ credential: { service, target }, state, reason, since }) => ({
+      text: [
+        text(
+          `${services.find(({ id }) => id === service)?.name ?? service}${target === '' ? '' : ` for ${place(target)}`} · `,
+        ),
+        bold(state),
+        text(' since '),
+        { kind: 'time', at: since, form: 'datetime' } as const,
+      ],
+      detail: reason,
+    })),
+  };
 }
 
 /** Who may is judged when they press; here, whether it would be of any use. */

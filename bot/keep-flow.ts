@@ -84,8 +84,7 @@ export async function submitDenialOfStanding(
   const { operationId } = shown;
   const click = { operationId, by: member, ...collection(event), event: eventRef(event) };
   const decision = await context.standingGrants.deny(customerId, click, reason);
-  if (decision.kind === 'refused')
-    await whisperWords(context, event, `${REFUSALS[decision.why]} Nothing was changed.`);
+  if (decision.kind === 'refused') await whisperWords(context, event, `${REFUSALS[decision.why]} Nothing was changed.`);
   else if (decision.kind === 'stale')
     await whisperWords(context, event, 'This was decided already, or has lapsed. Nothing was changed.');
   else await refresh(context, customerId, operationId);

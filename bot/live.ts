@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { createStream, type LiveStream } from '../adapters/api/stream.ts';
 import { streamTokens } from '../adapters/api/stream-caller.ts';
 import { createMetrics, type PrometheusMetrics } from '../adapters/metrics/index.ts';
+import { createHealth } from '../core/connections/health.ts';
 import type { Guesses } from '../core/guesses.ts';
 import { measuredChat } from '../core/measured-ports.ts';
 import { createMeasures } from '../core/measures.ts';
@@ -79,6 +80,23 @@ export async function startWebhooks(
   await queue.workWebhooks(delivery.deliver);
   delivery.start();
   ending.push(() => delivery.stop());
+}
+
+const PASS_SECONDS = 60;
+
+/** Connections are looked at as they become due, by one process of all at a time. */
+export async function startHealth(
+  { connections: { checkHours: everyHours } }: Config,
+  { database, directory, audit, vault, operations, repairs, secrets, queue, log }: Foundation,
+  http: Http,
+  ending: (() => Promise<unknown>)[],
+): Promise<void> {
+  const health = createHealth({
+    ...{ database, directory, audit, vault, operations, secrets, log },
+    ...{ http, repair: repairs.consider, everyHours },
+  });
+  await queue.workConnections(PASS_SECONDS, health.checkDue);
+  ending.push(async () => health.drain()); // before the queue waits for the pass that is under way
 }
 
 /** Whatever chat is put in here is counted from then on. */

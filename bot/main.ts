@@ -57,7 +57,7 @@ import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
-import { countedChats, liveStream, metricsRoutes, programMetrics, startWebhooks } from './live.ts';
+import { countedChats, liveStream, metricsRoutes, programMetrics, startHealth, startWebhooks } from './live.ts';
 import { createNotices } from './notices.ts';
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
@@ -351,6 +351,7 @@ async function wire(
           .forget(customerId)
           .catch((err: unknown) => log.warn({ customerId, err }, 'answered events could not be forgotten yet'));
     });
+    await startHealth(config, foundation, http, ending);
     const { operationsAtOnce: atOnce } = config.limits;
     await queue.workOperations(config.agent.workerConcurrency, (job, signal) => runner.run(job, signal), atOnce);
     // Before the browser goes.

@@ -6,7 +6,7 @@ import type { Directory } from '../core/directory.ts';
 import { CountersignError } from '../core/errors.ts';
 import type { CustomerId, OperationId } from '../core/ids.ts';
 import { hasWebhook, type NoticeChoice } from '../core/notices/choices.ts';
-import { digestOf, isEmpty, type UnhealthyConnection } from '../core/notices/digest.ts';
+import { digestOf, isEmpty } from '../core/notices/digest.ts';
 import { isRenewed, lastingConsents } from '../core/notices/lapsing.ts';
 import { type Batch, type Notice, type NoticeKind, sentAbout, settle, takeDue } from '../core/notices/notices.ts';
 import type { Operations } from '../core/operations/operations.ts';
@@ -39,8 +39,6 @@ export interface NoticesDeps {
   chat(platform: Platform): Chat;
   /** The address of a picture, bound to it alone. */
   pictureUrl(customerId: CustomerId, pictureId: string): string;
-  /** Connections that are not well; absent: what the vault alone knows of its keys. */
-  unhealthy?(tx: Transaction, customerId: CustomerId): Promise<readonly UnhealthyConnection[]>;
 }
 
 /** Tells people what is written down for them: at least once, and under one key, so that a platform which can shows it once. */
@@ -301,12 +299,12 @@ async function stepPart(
 /** Where it was switched off meanwhile: nothing. */
 async function digestPart(
   tx: Transaction,
-  { customers, services, unhealthy }: NoticesDeps,
+  { customers, services }: NoticesDeps,
   customerId: CustomerId,
   about: string,
 ): Promise<Part | undefined> {
   if (!(await customers.rules(tx, customerId)).hasDigest) return undefined;
-  const digest = await digestOf(tx, customerId, new Date(about), unhealthy);
+  const digest = await digestOf(tx, customerId, new Date(about));
   return isEmpty(digest) ? undefined : { card: digestCard(digest, services) };
 }
 

@@ -20,6 +20,7 @@ import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
 import { givenUpCard } from './cards/standing-card.ts';
+import { connectionMessages } from './connection-messages.ts';
 import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
 import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
@@ -319,7 +320,7 @@ async function wantedMessages(
     ...(questions.length > 0 ? await closedCodeLinks(tx, deps, operation) : []),
     ...(await usedReveals(tx, deps, operation)),
   ];
-  return [...wanted, ...closed];
+  return [...wanted, ...closed, ...(isEnd(operation.state) ? await connectionMessages(tx, deps, operation) : [])];
 }
 
 /** The question for a standing grant, and that repairs under one were given up. */

@@ -24,6 +24,8 @@ export interface Directory {
   customersToTell(): Promise<readonly CustomerId[]>;
   /** Customers of whom somebody is to be told something now. */
   customersToNotify(): Promise<readonly CustomerId[]>;
+  /** Customers with a connection whose next look is due, and under way nowhere. */
+  customersToCheck(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
   /** Customers whose audit trail has grown since its last checkpoint. */
@@ -70,6 +72,7 @@ export function createDirectory(database: Database): Directory {
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersToTell: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_tell() AS id`),
     customersToNotify: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_notify() AS id`),
+    customersToCheck: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_check() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {
       const [{ since, reason }] = standing.parse(

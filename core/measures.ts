@@ -7,6 +7,14 @@ import { type QueueStats, queueStats } from './operations/dead-letters.ts';
 export interface Measures {
   readonly queues: readonly QueueStats[];
   readonly operations: readonly OpenOperations[];
+  readonly connections: readonly StoredConnections[];
+}
+
+export interface StoredConnections {
+  readonly service: string;
+  /** As core/connections/verdict.ts has it. */
+  readonly state: string;
+  readonly connections: number;
 }
 
 export interface OpenOperations {
@@ -21,6 +29,8 @@ const rows = z.array(
   z.object({ service: z.string(), state: z.string(), open: z.int(), oldestSeconds: z.number().min(0) }),
 );
 
+const connectionRows = z.array(z.object({ service: z.string(), state: z.string(), connections: z.int() }));
+
 /** Nobody asks the database more often than this, however many look. */
 const KEPT_MS = 5_000;
 /** Prometheus waits 10 s for everything together unless told otherwise. */
@@ -32,7 +42,10 @@ export function createMeasures(database: Database): () => Promise<Measures | und
   const ask = async (): Promise<Measures> => {
     const statement = Prisma.sql`SELECT service, state, open, oldest_seconds AS "oldestSeconds" FROM app.open_operations()`;
     const operations = rows.parse(await database.shared(statement));
-    return { queues: await queueStats(database), operations };
+    const connections = connectionRows.parse(
+      await database.shared(Prisma.sql`SELECT service, state, connections FROM app.connections_by_state()`),
+    );
+    return { queues: await queueStats(database), operations, connections };
   };
   return () => {
     if (read === undefined || performance.now() - read.at > KEPT_MS)

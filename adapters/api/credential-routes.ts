@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { connectionsOf } from '../../core/connections/records.ts';
 import { type Entering, enterFor } from '../../core/operations/entering.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import { deleteCredential } from '../../core/operations/revocation.ts';
@@ -74,7 +75,13 @@ export function credentialRoutes(deps: RouteDeps): readonly ApiRoute[] {
           ? all.filter(({ createdAt, id }) => createdAt < cursor.at || (+createdAt === +cursor.at && id < cursor.id))
           : all;
         const { items, next } = pageOf(rest, { limit }, ({ createdAt: at, id }) => ({ at, id }));
-        const page = items.map(credentialView);
+        const known = await database.withCustomer(customerId, (tx) => connectionsOf(tx, customerId));
+        const page = items.map((stored) =>
+          credentialView(
+            stored,
+            known.find(({ credential }) => credential.id === stored.id),
+          ),
+        );
         return ok({ success: true, credentials: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
       },
     }),

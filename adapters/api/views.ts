@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { ConnectionView } from '../../core/connections/records.ts';
+import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import type { ConsentRecord } from '../../core/consent/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { OPERATION_ID } from '../../core/ids.ts';
@@ -197,6 +199,10 @@ export const credentialSchema = response(
     lastRotatedAt: at.nullable(),
     rotationRequired: z.boolean(),
     createdAt: at,
+    health: z
+      .strictObject({ state: z.enum(CONNECTION_STATES), reason: z.string(), since: at, checkedAt: at.nullable() })
+      .nullable()
+      .describe('How it fares at its service; null where it is not looked at.'),
   }),
 );
 export const credentialsSchema = response(
@@ -290,7 +296,7 @@ export function consentView(record: ConsentRecord): z.infer<typeof consentSchema
   };
 }
 
-export function credentialView(stored: StoredCredential): z.infer<typeof credentialSchema> {
+export function credentialView(stored: StoredCredential, health?: ConnectionView): z.infer<typeof credentialSchema> {
   const { id, service, target, credentialType: type, version, metadata, rotationRequired } = stored;
   return {
     ...{ id, service, target: target || null, type, version },
@@ -303,6 +309,12 @@ export function credentialView(stored: StoredCredential): z.infer<typeof credent
     lastRotatedAt: iso(stored.lastRotatedAt),
     rotationRequired,
     createdAt: stored.createdAt.toISOString(),
+    health: health
+      ? {
+          ...{ state: health.state, reason: health.reason, since: health.since.toISOString() },
+          checkedAt: iso(health.checkedAt),
+        }
+      : null,
   };
 }
 

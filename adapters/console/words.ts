@@ -1,3 +1,4 @@
+import type { ConnectionState } from '../../core/connections/verdict.ts';
 import { type Html, html } from '../../core/markup.ts';
 import { isEnd, type OperationState } from '../../core/operations/states.ts';
 import type { Service } from '../../core/services/service.ts';
@@ -31,6 +32,20 @@ function toneOf(state: OperationState): string {
   if (state === 'failed' || state === 'denied') return 'bad';
   if (isEnd(state)) return 'still';
   return state === 'in_progress' || state === 'queued' ? 'live' : 'waits';
+}
+
+const HEALTH_TONES: { readonly [State in ConnectionState | 'new']: string } = {
+  healthy: 'good',
+  degraded: 'waits',
+  broken: 'bad',
+  expired: 'bad',
+  unknown: 'still',
+  new: 'still',
+};
+
+/** How a stored key fares, as a small coloured word. */
+export function healthBadge(state: ConnectionState | 'new'): Html {
+  return html`<span class="badge ${HEALTH_TONES[state]}">${state}</span>`;
 }
 
 /** `<0.1 s`, `0.2 s`, `14.2 s`, `2 min 5 s`, `3 h 12 min` */

@@ -130,6 +130,7 @@ function gauges(register: Registry) {
       'service',
       'state',
     ]),
+    connections: gauge('connections', 'Stored keys, by how they fare at their service', ['service', 'state']),
     browsers: gauge('browsers', 'Local browsers that run, one a session'),
     browserProcesses: gauge('browser_processes', 'Processes of local browsers'),
     browserMemory: gauge('browser_memory_bytes', 'Anonymous memory of local browsers'),
@@ -140,7 +141,8 @@ function gauges(register: Registry) {
 /** What the database no longer knows is no longer said: a gauge of an earlier moment would look like one of now. */
 function show(read: ReturnType<typeof gauges>, standing: Measures | undefined): void {
   read.databaseUp.set(standing ? 1 : 0);
-  for (const gauge of [read.queueJobs, read.queueOldest, read.deadLetters, read.open, read.openOldest]) gauge.reset();
+  const { queueJobs, queueOldest, deadLetters, open: openNow, openOldest, connections } = read;
+  for (const gauge of [queueJobs, queueOldest, deadLetters, openNow, openOldest, connections]) gauge.reset();
   for (const { queue, waiting, again, running, dead, oldestSeconds } of standing?.queues ?? []) {
     read.queueJobs.set({ queue, state: 'waiting' }, waiting);
     read.queueJobs.set({ queue, state: 'again' }, again);
@@ -148,6 +150,8 @@ function show(read: ReturnType<typeof gauges>, standing: Measures | undefined): 
     read.queueOldest.set({ queue }, oldestSeconds ?? 0);
     read.deadLetters.set({ queue }, dead);
   }
+  for (const { service, state, connections: count } of standing?.connections ?? [])
+    connections.set({ service, state }, count);
   for (const { service, state, open, oldestSeconds } of standing?.operations ?? []) {
     read.open.set({ service, state }, open);
     read.openOldest.set({ service, state }, oldestSeconds);

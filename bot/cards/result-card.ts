@@ -150,7 +150,9 @@ function keptWords(operation: Operation): string {
 function enteredWords({ way, signIn, plan }: Operation): string {
   if (way.kind === 'stored') return '; no page was opened';
   if (way.kind === 'browser')
-    return plan.repair?.consent === undefined ? '; the sign-in was deleted' : '; with the sign-in that is kept for repairs';
+    return plan.repair?.consent === undefined
+      ? '; the sign-in was deleted'
+      : '; with the sign-in that is kept for repairs';
   return signIn ? `; the key was made and entered by ${signIn.by.person.name}` : '';
 }
 

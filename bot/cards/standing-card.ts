@@ -149,7 +149,9 @@ function answered(operation: Operation, state: StandingState): readonly Block[] 
       text: [
         text('Waiting for '),
         ...who,
-        text(' to enter the sign-in on a one-time page. Never write it here. Until then nothing is repaired by itself.'),
+        text(
+          ' to enter the sign-in on a one-time page. Never write it here. Until then nothing is repaired by itself.',
+        ),
       ],
     },
     { kind: 'actions', buttons: [button] },
@@ -175,7 +177,9 @@ export function repairNote({ plan, grant, service }: Operation): readonly Block[
   if (!repair) return [];
   const why = `${service.name} for ${place(plan.base)}: ${CAUSES[repair.cause]}.`;
   if (repair.consent === undefined)
-    return [{ kind: 'text', tone: 'warning', text: [text(`${why} I ask by myself; nothing is done unless approved.`)] }];
+    return [
+      { kind: 'text', tone: 'warning', text: [text(`${why} I ask by myself; nothing is done unless approved.`)] },
+    ];
   const whose = grant ? ` under the standing consent of ${grant.approver.person.name}` : ' under a standing consent';
   return [{ kind: 'text', text: [bold(`Repair${whose}. `), text(why)] }];
 }
@@ -198,7 +202,9 @@ export function givenUpCard(operation: Operation, tries: number): Card {
     blocks: [
       { kind: 'heading', text: [text(title)] },
       { kind: 'text', text: [text(tried)] },
-      ...(errorMessage ? [{ kind: 'text', tone: 'quiet', text: [text(`The last time: ${errorMessage}`)] } as const] : []),
+      ...(errorMessage
+        ? [{ kind: 'text', tone: 'quiet', text: [text(`The last time: ${errorMessage}`)] } as const]
+        : []),
       {
         kind: 'text',
         text: [

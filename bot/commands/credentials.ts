@@ -1,3 +1,4 @@
+import { type ConnectionView, connectionsOf } from '../../core/connections/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
@@ -23,13 +24,15 @@ export async function listCredentials(
     });
   const stored = await storedResults(context, customerId);
   if (stored.length === 0) return whisperWords(context, event, 'No key is stored.');
+  const health = await context.database.withCustomer(customerId, (tx) => connectionsOf(tx, customerId));
+  const healthOf = ({ id }: StoredCredential) => health.find(({ credential }) => credential.id === id);
   const rest = stored.length - SHOWN;
   const services = [...new Set(stored.map(({ service }) => service))];
   await whisper(context, event, {
     summary: stored.length === 1 ? '1 stored key' : `${stored.length} stored keys`,
     blocks: [
       { kind: 'text', text: [bold('Stored keys')] },
-      { kind: 'list', items: stored.slice(0, SHOWN).map((each) => line(context, each)) },
+      { kind: 'list', items: stored.slice(0, SHOWN).map((each) => line(context, each, healthOf(each))) },
       ...(rest > 0 ? [{ kind: 'text', tone: 'quiet', text: [text(`And ${rest} more.`)] } satisfies Block] : []),
       {
         kind: 'text',
@@ -43,7 +46,9 @@ export async function listCredentials(
 function line(
   context: Context,
   { service, target, createdAt, metadata, operationId, rotationRequired }: StoredCredential,
+  health: ConnectionView | undefined,
 ) {
+  const details = [...(rotationRequired ? ['to be rotated'] : []), ...healthWords(health)];
   const of = metadata.operationId ?? operationId;
   return {
     text: [
@@ -52,8 +57,14 @@ function line(
       ...(of ? [code(of), text(' · ')] : []),
       { kind: 'time', at: createdAt, form: 'datetime' } as const,
     ],
-    ...(rotationRequired ? { detail: 'to be rotated' } : {}),
+    ...(details.length > 0 ? { detail: details.join('; ') } : {}),
   };
+}
+
+/** What is well, and what nobody looked at yet, needs no word. */
+function healthWords(health: ConnectionView | undefined): readonly string[] {
+  if (!health || health.checkedAt === null || health.state === 'healthy') return [];
+  return [`${health.state}: ${health.reason}`];
 }
 
 function nameOf({ services }: Context, id: string): string {

@@ -1,3 +1,4 @@
+import { lookSoon } from '../../core/connections/records.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { take } from '../../core/limits.ts';
@@ -141,5 +142,9 @@ async function tryOne(
   const { base, origin, permissions } = operation.plan;
   const input = { base, origin, credential, permissions, http: context.http };
   const verdict = await tryStored(operation.service, operation.type.verify, input);
+  // What a person was told now and the connection's health are one story: the clock looks for itself at once.
+  await context.database.withCustomer(customerId, (tx) =>
+    lookSoon(tx, { customerId, service: serviceId, target, credentialType: type }, verdict.kind === 'works'),
+  );
   return verdict.kind === 'works' ? { words: verdict.checked, isGood: true } : { words: verdict.reason, isGood: false };
 }

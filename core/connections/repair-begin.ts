@@ -135,7 +135,7 @@ async function beginUnder(
   await record(tx, deps, { id, plan, hash, cause, keptBy }, customerId);
   for (const { credentialId, type } of copied)
     await deps.audit.append(tx, customerId, {
-      ...{ kind: 'credential.opened', operationId: id, credentialId, credentialType: type, why: 'repair' },
+      ...{ kind: 'credential.copied', operationId: id, credentialId, credentialType: type, why: 'repair' },
     });
   return 'begun';
 }

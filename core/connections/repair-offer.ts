@@ -16,8 +16,8 @@ import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { RequestDeps } from '../operations/request.ts';
 import { mayRevoke } from '../operations/revocation.ts';
-import type { CredentialField } from '../services/service.ts';
 import { Secret } from '../secret.ts';
+import type { CredentialField } from '../services/service.ts';
 import type { CredentialType, Vault } from '../vault/vault.ts';
 import { automaticRepair, planRepair } from './repair-plan.ts';
 

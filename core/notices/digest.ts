@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { connectionsOf } from '../connections/records.ts';
 import type { Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { KEY_TYPES } from '../webhooks/message.ts';
@@ -48,13 +49,7 @@ const numbers = z.tuple([
   }),
 ]);
 
-/** @param connections what looks after connections says of those that are not well; absent: what the vault alone knows. */
-export async function digestOf(
-  tx: Transaction,
-  customerId: CustomerId,
-  to: Date,
-  connections: (tx: Transaction, customerId: CustomerId) => Promise<readonly UnhealthyConnection[]> = fromVault,
-): Promise<Digest> {
+export async function digestOf(tx: Transaction, customerId: CustomerId, to: Date): Promise<Digest> {
   const since = new Date(to.getTime() - WEEK_MS);
   const [week] = numbers.parse(
     await tx.$queryRaw`
@@ -88,7 +83,7 @@ export async function digestOf(
     ...week,
     expiring: ends(keys),
     lapsing: ends(lapsing),
-    unhealthy: await connections(tx, customerId),
+    unhealthy: await unhealthyOf(tx, customerId),
   };
 }
 
@@ -98,10 +93,10 @@ export function isEmpty({ completed, failed, keysMade, keysRotated, modelUsd, ..
   return done === 0 && modelUsd === 0 && lists.expiring.length + lists.lapsing.length + lists.unhealthy.length === 0;
 }
 
-async function fromVault(tx: Transaction, customerId: CustomerId): Promise<readonly UnhealthyConnection[]> {
-  const rows = await tx.$queryRaw`
-    SELECT service, target, CASE WHEN expires_at <= app.now() THEN 'expired' ELSE 'to be rotated' END AS state
-    FROM autonomous_credentials WHERE customer_id = ${customerId}::uuid AND operation_id IS NULL
-      AND (expires_at <= app.now() OR rotation_required) ORDER BY service, target`;
-  return z.array(z.object({ service: z.string(), target: z.string(), state: z.string() })).parse(rows);
+/** Keys that do not work as they should, as far as somebody has looked. */
+async function unhealthyOf(tx: Transaction, customerId: CustomerId): Promise<readonly UnhealthyConnection[]> {
+  const all = await connectionsOf(tx, customerId);
+  return all
+    .filter(({ state, checkedAt }) => state !== 'healthy' && checkedAt !== null)
+    .map(({ credential: { service, target }, state }) => ({ service, target, state }));
 }

@@ -339,7 +339,10 @@ export async function insertOperation(
   id: OperationId,
   input: NewOperation,
   made: Plan,
-  state: Pick<Prisma.OperationUncheckedCreateInput, 'status' | 'createdAt' | 'consentGiven' | 'consentExpiresAt' | 'jobId'>,
+  state: Pick<
+    Prisma.OperationUncheckedCreateInput,
+    'status' | 'createdAt' | 'consentGiven' | 'consentExpiresAt' | 'jobId'
+  >,
 ): Promise<void> {
   await tx.operation.create({
     data: {

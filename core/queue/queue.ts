@@ -6,6 +6,7 @@ import { type CustomerId, customerId, type OperationId, parseOperationId } from 
 import type { Log } from '../ports/log.ts';
 import {
   CHECKPOINTS_QUEUE,
+  CONNECTIONS_QUEUE,
   DEADLINES_QUEUE,
   GIVEN_UP_QUEUE,
   LATE_DEADLINES_QUEUE,
@@ -60,6 +61,8 @@ export interface Queue {
   workWebhooks(run: (job: WebhookJob) => Promise<void>): Promise<void>;
   /** Runs `run` once in each span of `everySeconds`, in one of the processes that call this. */
   workUpkeep(everySeconds: number, run: () => Promise<void>): Promise<void>;
+  /** The same, for passes over the connections. */
+  workConnections(everySeconds: number, run: () => Promise<unknown>): Promise<void>;
   start(): Promise<void>;
   /** Takes no new job and waits for running ones, at most `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
@@ -198,20 +201,29 @@ export function createQueue(config: { url: string; log: Log }): Queue {
           });
       });
     },
-    async workUpkeep(everySeconds, run) {
-      // One in each span of that length; a second one is moved to the next.
-      const send = () => boss.sendDebounced(UPKEEP_QUEUE, {}, {}, everySeconds);
-      await boss.work(UPKEEP_QUEUE, { ...POLLING, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS }, async () => {
-        await run(); // a failure sends this job again, by the queue's own retries
-        await send();
-      });
-      await send();
-    },
+    workUpkeep: (everySeconds, run) => workEvery(boss, UPKEEP_QUEUE, everySeconds, run),
+    workConnections: (everySeconds, run) => workEvery(boss, CONNECTIONS_QUEUE, everySeconds, run),
     async start() {
       await boss.start();
     },
     stop: (timeoutMs) => (stopping ??= boss.stop({ graceful: true, timeout: timeoutMs })),
   };
+}
+
+/** A job that sends the next one. */
+async function workEvery(
+  boss: PgBoss,
+  queue: string,
+  everySeconds: number,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  // One in each span of that length; a second one is moved to the next.
+  const send = () => boss.sendDebounced(queue, {}, {}, everySeconds);
+  await boss.work(queue, { ...POLLING, heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS }, async () => {
+    await run(); // a failure sends this job again, by the queue's own retries
+    await send();
+  });
+  await send();
 }
 
 /** @param cron minute, hour, day, month, weekday, in UTC. */

@@ -18,6 +18,9 @@ export const RETENTION_QUEUE = 'retention';
 /** One job an hour or so, which sends the next one: what is looked after now and then, such as the age of keys. */
 export const UPKEEP_QUEUE = 'upkeep';
 
+/** One job a minute or so, which sends the next one: a pass over the connections whose look is due. */
+export const CONNECTIONS_QUEUE = 'connections';
+
 /** One job a message to one webhook, and where it goes after its last retry: nobody works on those, they wait for `webhook replay`. */
 export const WEBHOOKS_QUEUE = 'webhooks';
 export const UNDELIVERED_QUEUE = 'webhooks_undelivered';
@@ -127,6 +130,17 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
       retryLimit: 1000,
       retryDelay: 60,
       deleteAfterSeconds: 86_400,
+    },
+  },
+  {
+    name: CONNECTIONS_QUEUE,
+    options: {
+      notify: true,
+      heartbeatSeconds: 30,
+      expireInSeconds: 6 * 3600,
+      retryLimit: 1000,
+      retryDelay: 60,
+      deleteAfterSeconds: 3600,
     },
   },
 ];

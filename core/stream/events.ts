@@ -4,7 +4,8 @@ import type { AuditEntry } from '../audit/entry.ts';
 import type { OperationState } from '../operations/states.ts';
 
 /** Entries of the trail that are events of an operation, as a program outside may follow it. */
-const KINDS = /^(?:(?:operation|consent|credentials|question)\.|(?:plan\.made|step\.finished|guide\.shown)$)/;
+const KINDS =
+  /^(?:(?:operation|consent|credentials|question|connection)\.|(?:plan\.made|step\.finished|guide\.shown)$)/;
 
 /** Of an operation as it is when the event is read, which may be further than the entry itself. */
 export interface Standing {

@@ -150,7 +150,14 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
       }
     },
     async find(customerId, service, type, where = {}) {
-      const row = await only(tx, customerId, service, type, where, where.isExpiredToo ? undefined : await databaseNow(tx));
+      const row = await only(
+        tx,
+        customerId,
+        service,
+        type,
+        where,
+        where.isExpiredToo ? undefined : await databaseNow(tx),
+      );
       return row ? toStored(row) : null;
     },
     list: async (customerId, service) =>

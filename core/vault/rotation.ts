@@ -339,6 +339,7 @@ async function erase(tx: Transaction, { database, audit }: Deps, customerId: Cus
   await database.vouch(tx, 'customer', customerId, 'erased');
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
   await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
+  await tx.connectionHealth.updateMany({ where: { customerId }, data: { reason: '' } });
   await forgetInstallations(tx, database, customerId);
   const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
   if (open > 0)

@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { z } from 'zod';
 import type { AuditEntry as AuditRow } from '../../prisma/generated/client.ts';
 import type { AuditEntry } from '../audit/entry.ts';
+import { HEALTH_CHECK } from '../connections/place.ts';
 import type { WebhookJob } from '../queue/queues.ts';
 import type { WebhookKind } from './webhooks.ts';
 
@@ -14,9 +15,12 @@ const CONNECTION: Readonly<Record<string, string | undefined>> = {
 /** Types of the credentials that programs use. */
 export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
 
-/** The types of the events that an entry is: none, one, or, of a key, two. */
-export function typesOf(kind: string, credentialType: string | undefined): readonly string[] {
-  if (!/^(?:operation|credential)\./.test(kind)) return [];
+/**
+ * The types of the events that an entry is: none, one, or, of a key, two. That a key was opened to be looked at by the clock is
+ * in the trail alone: several times a day it would be no news.
+ */
+export function typesOf(kind: string, credentialType: string | undefined, why?: string): readonly string[] {
+  if (!/^(?:operation|credential|connection)\./.test(kind) || why === HEALTH_CHECK) return [];
   const connection = KEY_TYPES.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
   return connection === undefined ? [kind] : [kind, connection];
 }
@@ -25,11 +29,12 @@ export function isWanted(type: string, kinds: readonly WebhookKind[]): boolean {
   return kinds.some((kind) => type.startsWith(`${kind}.`));
 }
 
-const header = z.object({ credentialType: z.string().optional() });
+const header = z.object({ credentialType: z.string().optional(), why: z.string().optional() });
 
 /** As `typesOf`, of a row as it lies in the trail. */
 export function typesOfRow(row: Pick<AuditRow, 'kind' | 'header'>): readonly string[] {
-  return typesOf(row.kind, header.parse(JSON.parse(row.header)).credentialType);
+  const { credentialType, why } = header.parse(JSON.parse(row.header));
+  return typesOf(row.kind, credentialType, why);
 }
 
 /** What is sent: ids and states, never a value nor what somebody wrote. */

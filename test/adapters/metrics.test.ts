@@ -145,6 +145,16 @@ describe('/metrics', () => {
 });
 
 describe('what is counted', () => {
+  test('stored keys by how they fare, as long as they are there', async () => {
+    const { customerId } = await installShop(core);
+    const place = { target: 'https://counted.example.com' };
+    const name = 'countersign_connections{service="shopify",state="unknown"}';
+    await core.vault.store(customerId, 'shopify', 'api_key', { ...place, value: 'ck_counted' });
+    expect((await scrape())[name]).toBe(1);
+    await core.vault.delete(customerId, 'shopify', 'api_key', place);
+    expect((await scrape())[name]).toBeUndefined();
+  });
+
   test('an operation that ends, with the time that people took apart from the rest', async () => {
     const metrics = measuring();
     const shop = await installShop(core);

@@ -202,13 +202,13 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
 
   // Whatever runs with the owner's rights has been thought about by name: a context's making and checking, the one way to
   // the chain, the directory; a checkpoint's place on record, how old an entry must be, the functions that take
-  // away, and everybody's pause; and how many operations are open, in numbers alone.
+  // away, and everybody's pause; and how many operations are open and how keys fare, in numbers alone.
   'nothing else runs with the rights of its owner': () =>
     found(`SELECT p.oid::regprocedure::text AS found FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
         'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
-        'app.sweep(text)', 'app.forget_answered()', 'app.open_operations()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
+        'app.sweep(text)', 'app.forget_answered()', 'app.open_operations()', 'app.connections_by_state()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,11 +1,11 @@
 // Repairs run under a standing grant and ask nobody: what no grant covers is not done, whoever says that it is.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Transaction } from '../../core/database.ts';
+import { newOperationId } from '../../core/ids.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type Plan, planHash, planText } from '../../core/operations/plan.ts';
-import { newOperationId } from '../../core/ids.ts';
-import { madeConnection, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import { type Core, cancel, grantedOperation, installShop, look, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -64,7 +64,9 @@ const CLOSED = /Consent required/;
 
 /** The worker takes it up, and ends it without any step. */
 async function expectNotRun(repair: Operation): Promise<void> {
-  await expect(takeLease(core, { customerId: repair.customerId, operationId: repair.id }, never)).rejects.toThrow(CLOSED);
+  await expect(takeLease(core, { customerId: repair.customerId, operationId: repair.id }, never)).rejects.toThrow(
+    CLOSED,
+  );
 }
 
 test('139 a countersignature that is no standing one, or lacks the permission of repairs, lets no repair run', async () => {
@@ -78,7 +80,9 @@ test('139 a countersignature that is no standing one, or lacks the permission of
   // The same grant without that permission, as only the owner could have it.
   await withPlan(repair, {});
   await sql(database.adminUrl, 'ALTER TABLE autonomous_consent DROP CONSTRAINT autonomous_consent_standing_check');
-  await sql(database.adminUrl, "UPDATE autonomous_consent SET permissions = permissions - 'repair' WHERE id = $1", [consentId]);
+  await sql(database.adminUrl, "UPDATE autonomous_consent SET permissions = permissions - 'repair' WHERE id = $1", [
+    consentId,
+  ]);
   expect(await verdict(repair)).toEqual({ hasConsent: false, reason: 'Permission repair was not granted' });
   await expect(begins(repair)).rejects.toThrow(CLOSED);
   await expectNotRun(repair);
@@ -86,7 +90,10 @@ test('139 a countersignature that is no standing one, or lacks the permission of
 
 describe('140 a repair whose plan differs from what was shown for the standing grant', () => {
   test.each([
-    { what: 'by one permission', changes: (plan: Plan) => ({ permissions: [...plan.permissions, 'write_shop'].sort() }) },
+    {
+      what: 'by one permission',
+      changes: (plan: Plan) => ({ permissions: [...plan.permissions, 'write_shop'].sort() }),
+    },
     { what: 'by one step', changes: (plan: Plan) => ({ steps: plan.steps.slice(0, -1) }) },
     { what: 'by its target', changes: () => ({ base: 'https://c.example.com', origin: 'https://c.example.com' }) },
     { what: 'by what it is about', changes: (plan: Plan) => ({ values: { ...plan.values, scope: 'read_write' } }) },
@@ -99,7 +106,10 @@ describe('140 a repair whose plan differs from what was shown for the standing g
 
   test('by nothing, but in another operation, does not run either', async () => {
     const { shop, repair } = await begunRepair();
-    const other = await grantedOperation(core, shop, { base: 'https://d.example.com', origin: 'https://d.example.com' });
+    const other = await grantedOperation(core, shop, {
+      base: 'https://d.example.com',
+      origin: 'https://d.example.com',
+    });
     await withPlan({ ...other, plan: repair.plan }, {});
     expect(await verdict(other)).toMatchObject({ hasConsent: false });
     await expect(begins(other)).rejects.toThrow(CLOSED);
@@ -155,7 +165,8 @@ describe('142 a standing grant that is taken back', () => {
     lease.release();
     await expectNotRun(repair);
     await cancel(core, repair); // as the runner does once it was stopped
-    const left = 'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
+    const left =
+      'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
     expect(await sql(database.adminUrl, left, [shop.customerId])).toEqual([]);
     expect((await look(core, repair)).state).toBe('cancelled');
   });

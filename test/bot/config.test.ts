@@ -38,6 +38,7 @@ describe('readConfig', () => {
         ...{ operationsPerHour: 10, operationsAtOnce: 1, picturesMbPerMonth: 1000 },
         ...{ modelBudgetUsdPerOperation: 1, modelBudgetUsdPerMonth: 50 },
       },
+      connections: { checkHours: 6 },
       retention: { auditDays: 90, leastAuditDays: 90, keyRotationDays: 90 },
       isVerbose: false,
       isProduction: false,
@@ -75,6 +76,7 @@ describe('readConfig', () => {
       AUDIT_RETENTION_DAYS: '365',
       AUDIT_RETENTION_MIN_DAYS: '30',
       KEY_ROTATION_DAYS: '30',
+      CONNECTION_CHECK_HOURS: '2',
       DEBUG_AUTONOMOUS: 'true',
     });
     expect(config).toMatchObject({
@@ -98,6 +100,7 @@ describe('readConfig', () => {
         ...{ operationsPerHour: 20, operationsAtOnce: 3, picturesMbPerMonth: 500 },
         ...{ modelBudgetUsdPerOperation: 0.5, modelBudgetUsdPerMonth: 75 },
       },
+      connections: { checkHours: 2 },
       retention: { auditDays: 365, leastAuditDays: 30, keyRotationDays: 30 },
       isVerbose: true,
       isProduction: true,

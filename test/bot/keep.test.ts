@@ -10,7 +10,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { Card, ChatEvent } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { madeConnection, fails, placeOf, repairsAt } from '../support/connections.ts';
+import { fails, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import { type Core, installShop, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -66,8 +66,7 @@ async function openScene() {
   return {
     ...{ shop, chat, context, operation, hand, press, refresh, shown, buttons },
     standing: () => shown(/^Keep WooCommerce for shop\.example\.com working/),
-    approve: (who: Member) =>
-      press(who, 'approve_standing', valueOf(shown(/^Keep WooCommerce/), 'approve_standing')),
+    approve: (who: Member) => press(who, 'approve_standing', valueOf(shown(/^Keep WooCommerce/), 'approve_standing')),
     whispered: () => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card,
     kept: () =>
       sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [
@@ -115,7 +114,9 @@ describe('"Keep it working"', () => {
     const view = await pages.look(token);
     expect(view).toMatchObject({ kind: 'sign_in', title: 'Keep WooCommerce working', person: 'Mona' });
     expect(view?.kind === 'sign_in' && view.keptUntil).toBeInstanceOf(Date);
-    expect(await pages.submit(token, { admin_username: 'mona', admin_password: '' })).toMatchObject({ kind: 'invalid' });
+    expect(await pages.submit(token, { admin_username: 'mona', admin_password: '' })).toMatchObject({
+      kind: 'invalid',
+    });
     expect(await kept()).toEqual([]);
     expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'entered', what: 'kept' });
     expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'gone' });

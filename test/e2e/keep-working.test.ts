@@ -1,10 +1,10 @@
 // A connection that repairs itself under a standing grant, against the practice shop, with a real browser.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createProgress } from '../../bot/progress.ts';
-import type { BrowserSession } from '../../core/ports/browser.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import type { BrowserSession } from '../../core/ports/browser.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { madeConnection, keptWorking, placeOf, repairsAt } from '../support/connections.ts';
+import { keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import { installShop, look, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';

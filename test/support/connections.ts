@@ -2,8 +2,8 @@ import type { ConnectionPlace } from '../../core/connections/place.ts';
 import { keepResult, writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
-import type { NewOperation } from '../../core/operations/operations.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import type { NewOperation } from '../../core/operations/operations.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Core, click, look, noSecrets, queuedOperation, type Shop } from './core.ts';
@@ -20,7 +20,10 @@ export async function madeConnection(
   core: Core,
   shop: Shop,
   changes: Partial<NewOperation> = {},
-  make: (label: string) => KeyParts = () => ({ consumerKey: `ck_${'a'.repeat(40)}`, consumerSecret: `cs_${'b'.repeat(40)}` }),
+  make: (label: string) => KeyParts = () => ({
+    consumerKey: `ck_${'a'.repeat(40)}`,
+    consumerSecret: `cs_${'b'.repeat(40)}`,
+  }),
 ): Promise<Operation> {
   const operation = await queuedOperation(core, shop, changes);
   const { customerId, id: operationId } = operation;
@@ -61,7 +64,10 @@ export async function keptWorking(
 }
 
 /** Operations at the place that are about it, the newest first. */
-export function operationsAt(core: Core, { customerId, service, target }: ConnectionPlace): Promise<readonly Operation[]> {
+export function operationsAt(
+  core: Core,
+  { customerId, service, target }: ConnectionPlace,
+): Promise<readonly Operation[]> {
   return core.database.withCustomer(customerId, async (tx) => {
     const latest = await core.operations.latest(tx, customerId, 100);
     return latest.filter(({ service: { id }, plan }) => id === service && plan.base === target);

@@ -165,7 +165,18 @@ export async function openCore(
       queue,
       threads,
     },
-    ...{ workflows, operations, installations, consents, standingGrants, repairOffers, repairs, parking, control, standstill },
+    ...{
+      workflows,
+      operations,
+      installations,
+      consents,
+      standingGrants,
+      repairOffers,
+      repairs,
+      parking,
+      control,
+      standstill,
+    },
     retentionDays: { usual: 90, least: 30 },
     close: async () => {
       await parking.close();

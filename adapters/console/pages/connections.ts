@@ -1,8 +1,9 @@
-import { html } from '../../../core/markup.ts';
+import { type ConnectionView, connectionsOf as healthOf } from '../../../core/connections/records.ts';
+import { type Html, html } from '../../../core/markup.ts';
 import { isEnd, parseState } from '../../../core/operations/states.ts';
 import { form, heading, nothingYet } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
-import { chip, place, time } from '../words.ts';
+import { chip, healthBadge, place, time } from '../words.ts';
 
 interface Connection {
   readonly service: string;
@@ -12,7 +13,8 @@ interface Connection {
   readonly storedAt: Date;
   readonly isDue: boolean;
   readonly madeBy: string | undefined;
-  readonly provenAt: Date | undefined;
+  readonly health: ConnectionView | undefined;
+  readonly expiresAt: Date | null;
   /** An operation about this key is under way. */
   readonly isChanging: boolean;
 }
@@ -38,17 +40,17 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
           ? html`<span class="quiet">a request is open</span>`
           : madeBy &&
             html`<div class="actions">${change('rotate', 'Rotate', '')}${change('revoke', 'Revoke', 'danger')}</div>`;
-        return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td data-label="Last proven">${each.provenAt ? time(each.provenAt, 'ago') : '–'}</td><td>${actions}</td></tr>`;
+        return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td class="health" data-label="Health">${healthCell(each)}</td><td>${actions}</td></tr>`;
       });
       const sub =
-        'Keys in the vault: what they are for, never what they say. Rotate and Revoke ask for a countersignature first.';
+        'Keys in the vault: what they are for, never what they say. Each is tried at its service by the clock. Rotate and Revoke ask for a countersignature first.';
       const body =
         rows.length === 0
           ? nothingYet(
               'No key is stored',
               html`Once a set-up is completed, its key stands here. Write ${chip(`set up ${call.deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com`)} in chat.`,
             )
-          : html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Stored keys, newest first</caption><thead><tr><th scope="col">Service</th><th scope="col">Key</th><th scope="col">Called</th><th scope="col">Stored</th><th scope="col">Last proven</th><th scope="col"><span class="unseen">Change</span></th></tr></thead><tbody>${rows}</tbody></table></div>`;
+          : html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Stored keys, newest first</caption><thead><tr><th scope="col">Service</th><th scope="col">Key</th><th scope="col">Called</th><th scope="col">Stored</th><th scope="col">Health</th><th scope="col"><span class="unseen">Change</span></th></tr></thead><tbody>${rows}</tbody></table></div>`;
       return {
         kind: 'page',
         title: 'Connections',
@@ -59,6 +61,16 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
   },
 ];
 
+function healthCell({ health, expiresAt }: Connection): Html {
+  if (!health) return html`<span class="quiet">not looked at</span>`;
+  const { state, reason, since, checkedAt } = health;
+  const looked = checkedAt ? html`looked at ${time(checkedAt, 'ago')}` : 'not looked at yet';
+  const ends = expiresAt && html`<span class="quiet">ends ${time(expiresAt)}</span>`;
+  if (state === 'healthy' || checkedAt === null)
+    return html`${healthBadge(checkedAt === null ? 'new' : state)}<span class="quiet">${looked}</span>${ends}`;
+  return html`${healthBadge(state)}<span class="why">${reason}</span><span class="quiet">since ${time(since)}, ${looked}</span>${ends}`;
+}
+
 /** Newest first. Sign-ins, which go with their operation, are none. */
 async function connectionsOf({ deps, customerId, read }: Call): Promise<readonly Connection[]> {
   const stored = (await deps.vault.list(customerId))
@@ -68,17 +80,16 @@ async function connectionsOf({ deps, customerId, read }: Call): Promise<readonly
     const targets = [...new Set(stored.map(({ target }) => target))];
     const about = await tx.operation.findMany({
       where: { customerId, target: { in: targets } },
-      select: { id: true, service: true, target: true, status: true, completedAt: true },
+      select: { service: true, target: true, status: true },
     });
-    return stored.map(({ service, target, metadata, createdAt, lastRotatedAt, rotationRequired }) => {
+    const health = await healthOf(tx, customerId);
+    return stored.map(({ id, service, target, metadata, createdAt, lastRotatedAt, rotationRequired, expiresAt }) => {
       const theirs = about.filter((each) => each.service === service && each.target === target);
-      const proven = theirs.flatMap(({ status, completedAt }) =>
-        status === 'completed' && completedAt ? [completedAt] : [],
-      );
       return {
         ...{ service, target, label: metadata.label, lastFour: metadata.lastFour },
         ...{ storedAt: lastRotatedAt ?? createdAt, isDue: rotationRequired, madeBy: metadata.operationId },
-        provenAt: proven.toSorted((one, other) => other.getTime() - one.getTime())[0],
+        health: health.find(({ credential }) => credential.id === id),
+        expiresAt,
         isChanging: theirs.some(({ status }) => !isEnd(parseState(status))),
       };
     });

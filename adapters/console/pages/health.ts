@@ -1,3 +1,5 @@
+import { type ConnectionView, connectionsOf } from '../../../core/connections/records.ts';
+import { CONNECTION_STATES } from '../../../core/connections/verdict.ts';
 import { dailyFigures } from '../../../core/console/figures.ts';
 import { html } from '../../../core/markup.ts';
 import { queueStats } from '../../../core/operations/dead-letters.ts';
@@ -18,14 +20,17 @@ export const healthRoutes: readonly ConsoleRoute[] = [
     async answer({ deps, customerId, read }) {
       const processes = await deps.database.processes();
       const { checkpoints, problems } = await deps.checkpoints.held(customerId);
-      const { days, pause, head } = await read(async (tx) => ({
+      const { days, pause, head, connections } = await read(async (tx) => ({
         days: await dailyFigures(tx, customerId, DAYS),
         pause: await pauseOf(tx, customerId),
         head: await tx.auditHead.findUnique({ where: { customerId } }),
+        connections: await connectionsOf(tx, customerId),
       }));
       const work = (await queueStats(deps.database, customerId)).find(({ queue }) => queue === OPERATIONS_QUEUE);
       const depth = (work?.waiting ?? 0) + (work?.again ?? 0) + (work?.running ?? 0);
       const works = processes.some((name) => name === 'all' || name === 'worker');
+      const looked = connections.filter(({ checkedAt }) => checkedAt !== null);
+      const unwell = looked.filter(({ state }) => state !== 'healthy').length;
       const newest = checkpoints.at(-1);
       const behind = head ? head.seq - (newest?.seq ?? 0n) : 0n;
       const rows = [
@@ -50,6 +55,7 @@ export const healthRoutes: readonly ConsoleRoute[] = [
             : 'not yet',
         ],
         ...problems.map((words) => ['Signed', words] as const),
+        ['Connections', connectionWords(connections)],
       ] as const;
       const body = html`${heading('Health', `Whether everything that your operations need is there, and how they went in the last ${DAYS} days.`)}
 ${tiles([
@@ -59,6 +65,16 @@ ${tiles([
     tone: pause || !works ? 'bad' : 'good',
   },
   { label: 'Queue', value: number(depth) },
+  {
+    label: 'Connections',
+    value:
+      looked.length === 0
+        ? '–'
+        : unwell === 0
+          ? 'all work'
+          : html`<a href="/console/connections">${number(unwell)} of ${counted(looked.length, 'key')}</a>`,
+    tone: unwell === 0 ? 'good' : 'bad',
+  },
   { label: 'Signed up to', value: newest ? `#${newest.seq}` : '–' },
   {
     label: 'Checkpoints',
@@ -72,3 +88,15 @@ ${plots(days)}`;
     },
   },
 ];
+
+/** `2 healthy, 1 broken`: as the clock's last looks found them. */
+function connectionWords(connections: readonly ConnectionView[]): string {
+  if (connections.length === 0) return 'no key is stored';
+  const looked = connections.filter(({ checkedAt }) => checkedAt !== null);
+  const parts = CONNECTION_STATES.flatMap((state) => {
+    const count = looked.filter((each) => each.state === state).length;
+    return count === 0 ? [] : [`${number(count)} ${state}`];
+  });
+  const rest = connections.length - looked.length;
+  return [...parts, ...(rest > 0 ? [`${number(rest)} not looked at yet`] : [])].join(', ');
+}

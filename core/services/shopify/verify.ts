@@ -132,9 +132,12 @@ function notGranted(app: App, { status, code }: Grant & { kind: 'refused' }): Fa
       );
     case 'invalid_client':
     case 'invalid_request':
-      return fails(
-        `Shopify does not take this secret for this app (${code}). Copy Client ID and secret once more from Settings of the app, both from the same one; an “App Automation Token” is something else.`,
-      );
+      return {
+        ...fails(
+          `Shopify does not take this secret for this app (${code}). Copy Client ID and secret once more from Settings of the app, both from the same one; an “App Automation Token” is something else.`,
+        ),
+        refusedWith: code,
+      };
     default:
       return elsewhere(app, status, 'gave no token');
   }

@@ -167,19 +167,25 @@ function ask(input: VerifyInput, key: Secret, path: string, method: 'GET' | 'POS
 function meaningOf({ status, body }: HttpResponse): Meaning {
   if (status === 200) return { kind: 'allowed' };
   const { code, message = '' } = errorSchema.safeParse(parsed(body)).data?.error ?? {};
-  if (status === 401) return fails(unauthorised(code, message));
+  if (status === 401) return unauthorised(code, message);
   if (status === 403) return forbidden(code, message);
   if (status === 429 || code === 'lock_timeout' || status >= 500)
     return fails(`Stripe answered ${status}, so the key could not be checked now.`, true);
   return fails(`Stripe answered ${status}, so the key could not be checked.`);
 }
 
-function unauthorised(code: string | undefined, message: string): string {
+function unauthorised(code: string | undefined, message: string): Failed {
   if (code === 'api_key_expired')
-    return 'Stripe says that the key has expired (401): it was expired, rotated or deleted.';
+    return notTaken('Stripe says that the key has expired (401): it was expired, rotated or deleted.');
   if (/does not allow requests from your IP/i.test(message))
-    return 'Stripe refuses this server’s address (401). The key itself may be good: an access policy or a list of addresses in Stripe does not name this server.';
-  return 'Stripe does not know the key (401). It may be mutilated: copy it again, whole.';
+    return fails(
+      'Stripe refuses this server’s address (401). The key itself may be good: an access policy or a list of addresses in Stripe does not name this server.',
+    );
+  return notTaken('Stripe does not know the key (401). It may be mutilated: copy it again, whole.');
+}
+
+function notTaken(reason: string): Failed {
+  return { ...fails(reason), refusedWith: '401' };
 }
 
 function forbidden(code: string | undefined, message: string): Meaning {

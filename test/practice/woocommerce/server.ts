@@ -34,6 +34,7 @@ import {
   createShop,
   type GenerateHold,
   type LoggedRequest,
+  type Outage,
   type PracticeFault,
   type Shop,
   takeFault,
@@ -41,7 +42,7 @@ import {
 
 export type { Certificate } from './certificate.ts';
 export type { KeyPermissions, PracticeKey } from './keys.ts';
-export type { GenerateHold, LoggedRequest, PracticeFault } from './state.ts';
+export type { GenerateHold, LoggedRequest, Outage, PracticeFault } from './state.ts';
 
 export interface PracticeShopOptions {
   /** 0, the default, takes a free one. */
@@ -102,6 +103,9 @@ export interface PracticeShop {
   readonly requests: readonly LoggedRequest[];
   /** Wrong names and passwords since the last good sign-in. */
   failedSignIns(): number;
+  /** From now on every request is answered like this, whatever it asks for; absent: as usual again. */
+  setOutage(how?: Outage): void;
+  outage(): Outage | undefined;
   /** Lets the next occasion for this fault go wrong, once. */
   failNext(fault: PracticeFault): void;
   /** Lets the next key stand still on its way. */
@@ -150,6 +154,10 @@ export async function startPracticeShop(options: PracticeShopOptions = {}): Prom
     },
     requests: shop.requests,
     failedSignIns: () => shop.failedSignIns,
+    setOutage(how) {
+      shop.outage = how;
+    },
+    outage: () => shop.outage,
     failNext: (fault) => void shop.faults.add(fault),
     holdCreation: shop.creations.hold,
     holdGenerate() {
@@ -174,6 +182,7 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
     shop.requests.push(logLine(request));
     next();
   });
+  app.use((_request, response, next) => (shop.outage ? endIn(shop.outage, response) : next()));
   app.use(async (request, _response, next) => {
     const waitMs = latencyMs(request.path);
     if (waitMs > 0) await delay(waitMs);
@@ -203,6 +212,14 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
       .send(diePage(`The practice shop itself failed: ${String(error)}`).markup);
   });
   return app;
+}
+
+/** `silent`: the other side's patience ends it. */
+function endIn(outage: Outage, response: Response): void {
+  if (outage === 'unavailable') sendReply(response, text('Service Unavailable', 503));
+  if (outage === 'unauthorised')
+    response.status(401).json({ code: 'woocommerce_rest_authentication_error', message: 'Maintenance' });
+  if (outage === 'hang-up') response.socket?.destroy();
 }
 
 /** Of a page that is asked for, whatever it is. */

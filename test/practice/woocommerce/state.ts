@@ -5,6 +5,12 @@ import { createKeyStore, type KeyStore } from './keys.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
 /**
+ * How every request is answered while the shop is out of order: with 503; with 401 to whoever has a key, as a shop does whose
+ * database is away; by a connection that breaks; or not at all.
+ */
+export type Outage = 'unavailable' | 'unauthorised' | 'hang-up' | 'silent';
+
+/**
  * What goes wrong once, at the next occasion:
  * - `page-error`: an admin page answers 500, "critical error".
  * - `signed-out`: the session is gone before the next admin page or request from it.
@@ -62,6 +68,7 @@ export interface Shop {
   readonly catalogue: Catalogue;
   readonly requests: LoggedRequest[];
   readonly faults: Set<PracticeFault>;
+  outage: Outage | undefined;
   readonly creations: Creations;
   /** By the page's own number. */
   readonly holds: GenerateHold[];
@@ -111,6 +118,7 @@ export function createShop(settings: ShopSettings): Shop {
     catalogue: createCatalogue(settings.productCount),
     requests: [],
     faults: new Set(),
+    outage: undefined,
     creations: createCreations(),
     holds: [],
     nextHold: undefined,

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import type { AuditEntry } from '../../core/audit/entry.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import type { Block, Button, Card, CardStatus, RichText } from '../../core/ports/chat.ts';
+import { bold, capital, code, place, sideOf, text } from './text.ts';
+
+/** What an entry `connection.…` says, as long as its words are on record. */
+const words = z.object({
+  reason: z.string().default(''),
+  days: z.int().optional(),
+  expiresAt: z.iso.datetime().optional(),
+});
+
+/** A change of a stored key's health, as its entry of the trail says it. */
+export interface ConnectionChange {
+  /** That made the key. */
+  readonly operation: Operation;
+  readonly entry: Pick<AuditEntry, 'kind' | 'payload'>;
+  /** Nothing else was told of this key since. */
+  readonly isNewest: boolean;
+}
+
+/** One message a change: an edit would tell nobody. What came after it takes its buttons, and says so. */
+export function connectionCard({ operation, entry, isNewest }: ConnectionChange): Card {
+  const { reason, days, expiresAt } = words.parse(entry.payload ?? {});
+  const kind = entry.kind.slice('connection.'.length);
+  const name = `The ${operation.service.name} key for ${place(operation.plan.base)}`;
+  const title = `${name} ${STATE_WORDS[kind] ?? 'has changed'}${days === undefined ? '' : ` ${inDays(days)}`}.`;
+  const ends: RichText =
+    expiresAt === undefined
+      ? []
+      : [text('It ends on '), { kind: 'time', at: new Date(expiresAt), form: 'datetime' }, text('. ')];
+  const isGood = kind === 'healthy';
+  return {
+    summary: title,
+    status: statusOf(kind),
+    blocks: [
+      { kind: 'text', ...(isGood || !isNewest ? {} : { tone: 'warning' as const }), text: [bold(title)] },
+      ...(ends.length > 0 || reason !== '' ? [{ kind: 'text', text: [...ends, text(reason)] } satisfies Block] : []),
+      ...(isNewest || isGood ? next(operation, kind) : [quiet([text('Something newer is known: see below.')])]),
+    ],
+  };
+}
+
+const STATE_WORDS: Readonly<Record<string, string>> = {
+  healthy: 'works again',
+  degraded: 'could not be checked for more than an hour',
+  broken: 'is not taken any more',
+  expired: 'has expired',
+  unknown: 'can’t be checked any more',
+  expiring: 'expires',
+};
+const STATUS_WORDS: Readonly<Record<string, string>> = {
+  degraded: 'Away',
+  broken: 'Broken',
+  expired: 'Expired',
+  unknown: 'Not checked',
+  expiring: 'Expires soon',
+};
+
+function statusOf(kind: string): CardStatus {
+  if (kind === 'healthy') return { tone: 'done', words: 'Works again' };
+  return { tone: kind === 'expiring' ? 'waiting' : 'failed', words: STATUS_WORDS[kind] ?? 'Key' };
+}
+
+function inDays(days: number): string {
+  return days === 1 ? 'within a day' : `in ${days} days`;
+}
+
+/** What was not done, and what to do. */
+function next(operation: Operation, kind: string): readonly Block[] {
+  const { service } = operation;
+  const side = sideOf(service);
+  switch (kind) {
+    case 'healthy':
+      return [];
+    case 'degraded':
+      return [
+        quiet([
+          text(
+            `Nothing was changed. ${capital(side)} is asked again, ever more seldom; you hear of it when it answers.`,
+          ),
+        ]),
+      ];
+    case 'unknown':
+      return [quiet([text('Nothing was changed, and the key stays where it is.')])];
+    default:
+      return operation.isKeyStored && service.operationTypes.credential_rotation
+        ? [
+            quiet([
+              text('Programs that use it go on with the stored key until there is a new one. Nothing was changed.'),
+            ]),
+            { kind: 'actions', buttons: [renew(operation)] },
+          ]
+        : [
+            {
+              kind: 'text',
+              text: [
+                bold('Next: '),
+                text(
+                  `write “set up ${service.name}${service.home === operation.plan.base ? '' : ` for ${place(operation.plan.base)}`}” for a new key. Nothing was changed. About `,
+                ),
+                code(operation.id),
+                text('.'),
+              ],
+            },
+          ];
+  }
+}
+
+function renew({ id }: Operation): Button {
+  return { label: 'Renew', style: 'primary', action: 'rotate', value: id };
+}
+
+function quiet(line: RichText): Block {
+  return { kind: 'text', tone: 'quiet', text: line };
+}

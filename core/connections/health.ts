@@ -1,0 +1,209 @@
+import type { Audit } from '../audit/audit.ts';
+import { type Database, databaseNow, type Transaction } from '../database.ts';
+import type { Directory } from '../directory.ts';
+import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { Operation } from '../operations/operation.ts';
+import type { Operations } from '../operations/operations.ts';
+import type { Log } from '../ports/log.ts';
+import { createTurns } from '../turns.ts';
+import { type LookDeps, lookAt } from './look.ts';
+import type { ConnectionPlace, HealthCause, Repair } from './place.ts';
+import { type Claim, claim, dueOf, isStillOurs, release, settle } from './records.ts';
+import {
+  causeOf,
+  isToBeTold,
+  judge,
+  type Look,
+  nextLookAt,
+  type Standing,
+  told as toldNow,
+  warningDue,
+} from './verdict.ts';
+
+export interface HealthDeps extends LookDeps {
+  readonly database: Database;
+  readonly directory: Pick<Directory, 'customersToCheck'>;
+  readonly audit: Audit;
+  readonly operations: Pick<Operations, 'get'>;
+  readonly log: Log;
+  /** Hears of each look at a connection that is broken, expired, or ends within the days of the first warning. */
+  readonly repair: Repair;
+  /** A break is found and confirmed within so many hours. */
+  readonly everyHours: number;
+}
+
+/**
+ * Connections: the stored key of a (customer, service, target, type), with its health. Any number of processes may make passes
+ * at once: each look is one process's alone.
+ */
+export interface Health {
+  /** One pass: everything that is due now is looked at. @returns how many looks were settled. */
+  checkDue(): Promise<number>;
+  /** Begins no further look. */
+  drain(): void;
+}
+
+/** Looks at a time in one process: they share its connections with operations. */
+const AT_ONCE = 4;
+/** Of these, at one host, so that nobody's shop is asked more at a time; and of one customer: what hangs keeps the others from nothing. */
+const AT_ONE_HOST = 2;
+const OF_ONE_CUSTOMER = 2;
+const PAGE = 50;
+/** A look that came to nothing, since an operation has begun or the database was away, is due again after this. */
+const AGAIN_MS = 60_000;
+
+export function createHealth(deps: HealthDeps): Health {
+  const { database, directory, log } = deps;
+  const atHost = createTurns(AT_ONE_HOST);
+  const ofCustomer = createTurns(OF_ONE_CUSTOMER);
+  const atOnce = createTurns(AT_ONCE);
+  const everyMs = deps.everyHours * 3_600_000;
+  let isDraining = false;
+
+  const check = async (place: ConnectionPlace): Promise<boolean> => {
+    if (isDraining) return false;
+    try {
+      return await checkOne(deps, place, everyMs);
+    } catch (err) {
+      const { customerId, service } = place;
+      log.warn({ code: 'health', customerId, service, err }, 'a connection could not be looked at; it is tried again');
+      return false;
+    }
+  };
+  const checkCustomer = async (customerId: CustomerId): Promise<number> => {
+    let settled = 0;
+    for (;;) {
+      const due = isDraining ? [] : await database.withCustomer(customerId, (tx) => dueOf(tx, customerId, PAGE));
+      const checked = await Promise.all(
+        due.map((place) =>
+          ofCustomer(customerId, () => atHost(hostOf(place), () => atOnce('all', () => check(place)))),
+        ),
+      );
+      const here = checked.filter((isSettled) => isSettled).length;
+      settled += here;
+      // What could not be settled stays due, and is the next pass's.
+      if (due.length < PAGE || here === 0) return settled;
+    }
+  };
+  return {
+    async checkDue() {
+      const customers = await directory.customersToCheck();
+      const inTurn = createTurns(AT_ONCE);
+      const counts = await Promise.all(
+        customers.map((customerId) => inTurn('customers', () => checkCustomer(customerId))),
+      );
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+    drain() {
+      isDraining = true;
+    },
+  };
+}
+
+function hostOf({ service, target }: ConnectionPlace): string {
+  return URL.parse(target)?.host ?? service;
+}
+
+/** @returns whether a verdict was kept. */
+async function checkOne(deps: HealthDeps, place: ConnectionPlace, everyMs: number): Promise<boolean> {
+  const { database, operations } = deps;
+  const { customerId } = place;
+  const taken = await database.withCustomer(customerId, async (tx) => {
+    const held = await claim(tx, place);
+    return held && { held, maker: await makerOf(tx, operations, held), now: await databaseNow(tx) };
+  });
+  if (!taken) return false;
+  const { held, maker, now } = taken;
+  let look: Look | undefined;
+  try {
+    look = expiryLook(held, now) ?? (await lookAt(deps, place, maker));
+  } catch (error) {
+    await database.withCustomer(customerId, (tx) => release(tx, held, AGAIN_MS)).catch(() => {}); // else its time runs out
+    throw error;
+  }
+  const cause = await database.withCustomer(customerId, async (tx) => {
+    if (!look || !(await isStillOurs(tx, held))) {
+      await release(tx, held, AGAIN_MS);
+      return undefined;
+    }
+    return conclude(tx, deps, { held, maker, look, everyMs });
+  });
+  if (cause === undefined) return false;
+  if (cause !== 'none') await considerRepair(deps, place, cause);
+  return true;
+}
+
+/** What ended by its own date is not opened any more. */
+function expiryLook({ credential: { expiresAt } }: Claim, now: Date): Look | undefined {
+  if (expiresAt === null || expiresAt > now) return undefined;
+  return { kind: 'expired', reason: `It ended on ${expiresAt.toISOString().slice(0, 10)}, as was known.` };
+}
+
+interface Concluded {
+  readonly held: Claim;
+  readonly maker: Operation | undefined;
+  readonly look: Look;
+  readonly everyMs: number;
+}
+
+/** The verdict, what is told of it, and when to look again, in one transaction: told is told once, whatever ends this process. */
+async function conclude(
+  tx: Transaction,
+  { audit }: HealthDeps,
+  { held, maker, look, everyMs }: Concluded,
+): Promise<HealthCause | 'none'> {
+  const { place, credential } = held;
+  const { customerId, service, target } = place;
+  const { expiresAt } = credential;
+  const now = await databaseNow(tx);
+  let standing: Standing = judge(held.standing, look, now);
+  const { state, reason, since } = standing;
+  const days = warningDue(standing, expiresAt, now);
+  const isNews = isToBeTold(standing, now);
+  // A trouble is over where it was told of.
+  const about = (state === 'healthy' ? parsedId(held.toldOf) : undefined) ?? maker?.id;
+  if (isNews) standing = toldNow(standing, now);
+  if (days !== undefined) standing = { ...standing, warnedDays: days, warnedFor: expiresAt };
+  const toldOf = isNews ? (state === 'healthy' ? null : (maker?.id ?? null)) : held.toldOf;
+  const nextCheckAt = nextLookAt(place, standing, { now, expiresAt, everyMs });
+  await settle(tx, held, standing, { checkedAt: now, nextCheckAt, toldOf });
+  const key = { credentialId: credential.id, credentialType: credential.credentialType };
+  const what = { service, target };
+  if (isNews)
+    await audit.append(tx, customerId, {
+      ...{ kind: `connection.${state}` as const, ...key, ...(about ? { operationId: about } : {}) },
+      payload: { ...what, was: held.standing.toldState, reason, since: since.toISOString() },
+    });
+  if (days !== undefined && expiresAt)
+    await audit.append(tx, customerId, {
+      ...{ kind: 'connection.expiring' as const, ...key, ...(maker ? { operationId: maker.id } : {}) },
+      payload: { ...what, days, expiresAt: expiresAt.toISOString() },
+    });
+  return causeOf(standing, expiresAt, now) ?? 'none';
+}
+
+/** What was found is kept already; the next look asks again. */
+async function considerRepair({ repair, log }: HealthDeps, place: ConnectionPlace, cause: HealthCause): Promise<void> {
+  try {
+    await repair(place, cause);
+  } catch (err) {
+    const { customerId, service } = place;
+    log.warn(
+      { code: 'repair', customerId, service, cause, err },
+      'a repair could not be considered; the next look asks again',
+    );
+  }
+}
+
+async function makerOf(
+  tx: Transaction,
+  operations: Pick<Operations, 'get'>,
+  { place: { customerId }, credential }: Claim,
+): Promise<Operation | undefined> {
+  const id = parsedId(credential.metadata.operationId);
+  return id && operations.get(tx, customerId, id);
+}
+
+function parsedId(text: string | null | undefined): OperationId | undefined {
+  return text ? parseOperationId(text) : undefined;
+}

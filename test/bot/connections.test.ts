@@ -1,0 +1,115 @@
+// What people see of the health of their keys: in the thread where one was set up, on their own page, and in the list of keys.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectionCard } from '../../bot/cards/connection-card.ts';
+import { createProgress } from '../../bot/progress.ts';
+import type { Health } from '../../core/connections/health.ts';
+import type { Block, Card } from '../../core/ports/chat.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
+import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
+import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
+import { operationWith } from '../support/operation.ts';
+import { createRecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let practice: PracticeShop;
+let shop: Shop;
+let health: Health;
+let connection: Connected;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  practice = await startPracticeShop();
+  const http = httpTo(practice);
+  core = await openCore(testDatabase, { http });
+  shop = await installShop(core);
+  health = healthOf(core, http);
+  connection = await connect(core, runnerWithoutBrowser(core, http), shop, practice);
+});
+afterAll(async () => {
+  await core.close();
+  await practice.close();
+  await testDatabase.drop();
+});
+
+async function passes(...intervals: readonly string[]): Promise<void> {
+  for (const interval of intervals) {
+    await shiftClock(testDatabase.ownerUrl, interval);
+    await health.checkDue();
+  }
+}
+
+const buttonsOf = ({ blocks }: Card) =>
+  blocks.flatMap((block: Block) => (block.kind === 'actions' ? block.buttons.map(({ label }) => label) : []));
+
+test('the thread is told once of a break and once of its end, whoever shows it and however often', async () => {
+  const chat = createRecordingChat();
+  const shown = () => chat.shown().filter(({ summary }) => summary.startsWith('The WooCommerce key for'));
+  const [one, two] = [0, 1].map(() =>
+    createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: () => '' }),
+  );
+  const show = async () => {
+    await Promise.all([one, two].map((each) => each?.refresh(shop.customerId, shop.threadId)));
+  };
+  await passes('2 hours');
+  await show();
+  expect(shown()).toEqual([]);
+  practice.setOutage('unauthorised');
+  await passes('6 hours', '6 minutes');
+  await show();
+  const [broken] = shown();
+  expect(shown()).toHaveLength(1);
+  expect(broken?.summary).toContain('is not taken any more');
+  expect(broken && buttonsOf(broken)).toEqual(['Renew']);
+  await passes('6 hours', '6 hours');
+  await show();
+  expect(shown()).toHaveLength(1);
+  practice.setOutage();
+  await passes('6 hours');
+  await show();
+  expect(shown().map(({ summary }) => summary.replace(/.* key for \S+ /, ''))).toEqual([
+    'is not taken any more.',
+    'works again.',
+  ]);
+  expect(shown().map(buttonsOf)).toEqual([[], []]); // what is over asks for nothing
+  expect(connection.operation.isKeyStored).toBe(true);
+});
+
+test('a thread that was out of reach meanwhile shows how it is now, and not everything that was', async () => {
+  const chat = createRecordingChat();
+  practice.setOutage('unauthorised');
+  await passes('25 hours', '6 minutes');
+  practice.setOutage();
+  await passes('6 hours');
+  await createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl: () => '' }).refresh(
+    shop.customerId,
+    shop.threadId,
+  );
+  const summaries = chat.calls.flatMap(({ call, card }) => (call === 'post' && card ? [card.summary] : []));
+  expect(summaries.filter((words) => words.startsWith('The WooCommerce key for'))).toEqual([
+    expect.stringContaining('works again'),
+  ]);
+});
+
+test.each([
+  ['connection.expiring', { days: 14, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires in 14 days', ['Renew']],
+  ['connection.expiring', { days: 1, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires within a day', ['Renew']],
+  ['connection.expired', { reason: 'It ended.' }, 'has expired', ['Renew']],
+  ['connection.degraded', { reason: 'It is away.' }, 'could not be checked for more than an hour', []],
+  ['connection.unknown', {}, 'can’t be checked any more', []],
+])('%s %j says what is so and offers what can be done', (kind, payload, words, buttons) => {
+  const operation = operationWith({ state: 'completed', isKeyStored: true });
+  const card = connectionCard({ operation, entry: { kind, payload }, isNewest: true });
+  expect(card.summary).toContain(words);
+  expect(buttonsOf(card)).toEqual(buttons);
+});
+
+test('where no rotation is known, the words say how to come to a new key; and they stand without what was erased', () => {
+  const operation = operationWith({ state: 'completed', isKeyStored: true }, { service: stripe });
+  const card = connectionCard({ operation, entry: { kind: 'connection.broken' }, isNewest: true });
+  expect(buttonsOf(card)).toEqual(stripe.operationTypes.credential_rotation ? ['Renew'] : []);
+  expect(JSON.stringify(card)).toContain('Nothing was changed');
+});

@@ -1,0 +1,311 @@
+// Stored keys, looked at by the clock: at a practice shop over real HTTP, in test time.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Health } from '../../core/connections/health.ts';
+import type { HealthCause } from '../../core/connections/place.ts';
+import { connectionsOf } from '../../core/connections/records.ts';
+import {
+  CONFIRM_MS,
+  isToBeTold,
+  judge,
+  type Look,
+  nextLookAt,
+  type Standing,
+  told,
+  warningDue,
+} from '../../core/connections/verdict.ts';
+import { customerId, newUuid } from '../../core/ids.ts';
+import type { Runner } from '../../core/operations/run.ts';
+import type { Http } from '../../core/ports/http.ts';
+import { Secret } from '../../core/secret.ts';
+import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
+import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let practice: PracticeShop;
+let http: Http;
+let runner: Runner;
+let health: Health;
+const repairs: HealthCause[] = [];
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  practice = await startPracticeShop();
+  http = httpTo(practice);
+  core = await openCore(testDatabase, { http });
+  runner = runnerWithoutBrowser(core, http);
+  health = healthOf(core, http, {
+    async repair(_, cause) {
+      repairs.push(cause);
+    },
+  });
+});
+afterEach(() => {
+  practice.setOutage();
+  repairs.splice(0);
+});
+afterAll(async () => {
+  await core.close();
+  await practice.close();
+  await testDatabase.drop();
+});
+
+const later = (interval: string) => shiftClock(testDatabase.ownerUrl, interval);
+/** Passes as they come while test time goes on: every ten minutes. */
+async function during(hours: number): Promise<void> {
+  for (let minutes = 0; minutes < hours * 60; minutes += 10) {
+    await later('10 minutes');
+    await health.checkDue();
+  }
+}
+
+interface Entry {
+  readonly kind: string;
+  readonly operation_id: string | null;
+  readonly why: string | null;
+}
+
+async function entries({ customerId: id }: Shop, kind: string): Promise<readonly Entry[]> {
+  return sql<Entry & { [name: string]: unknown }>(
+    testDatabase.adminUrl,
+    `SELECT kind, operation_id, header::jsonb ->> 'why' AS why FROM autonomous_operations_audit
+     WHERE customer_id = $1 AND kind LIKE $2 ORDER BY seq`,
+    [id, kind],
+  );
+}
+
+const toldOf = async (shop: Shop) => (await entries(shop, 'connection.%')).map(({ kind }) => kind.slice(11));
+const lookedAt = async (shop: Shop) =>
+  (await entries(shop, 'credential.opened')).filter(({ why }) => why === 'health check').length;
+
+async function connection({ customerId: id }: Shop) {
+  const [found] = await core.database.withCustomer(id, (tx) => connectionsOf(tx, id));
+  if (!found) throw new Error('no key is stored');
+  return found;
+}
+
+async function connected(): Promise<{ readonly shop: Shop } & Connected> {
+  const shop = await installShop(core);
+  return { shop, ...(await connect(core, runner, shop, practice)) };
+}
+
+/** Each test has its own customer; what the others have stored is looked at along with it. */
+async function alone(): Promise<{ readonly shop: Shop } & Connected> {
+  await sql(testDatabase.adminUrl, 'UPDATE connection_health SET next_check_at = NULL');
+  return connected();
+}
+
+describe('a connection', () => {
+  test('that works is looked at several times a day, each time on record, and nobody is told', async () => {
+    const { shop, operation } = await alone();
+    expect(await connection(shop)).toMatchObject({ state: 'unknown', checkedAt: null });
+    await during(24);
+    expect(await connection(shop)).toMatchObject({ state: 'healthy', reason: expect.stringContaining('answered 200') });
+    expect(await lookedAt(shop)).toBeGreaterThanOrEqual(4);
+    expect(await lookedAt(shop)).toBeLessThanOrEqual(6);
+    expect(await toldOf(shop)).toEqual([]);
+    const openings = await entries(shop, 'credential.opened');
+    expect(openings.filter(({ why }) => why === 'health check').every((each) => each.operation_id === null)).toBe(true);
+    expect(operation.state).toBe('completed');
+  });
+
+  test('whose key was ended is broken within the interval, told once, and handed to repair with each look', async () => {
+    const { shop, label, operation } = await alone();
+    await during(2);
+    practice.endKey(label);
+    await during(6);
+    expect(await connection(shop)).toMatchObject({ state: 'broken', reason: expect.stringContaining('401') });
+    await during(24);
+    expect(await toldOf(shop)).toEqual(['broken']);
+    expect((await entries(shop, 'connection.broken'))[0]).toMatchObject({ operation_id: operation.id });
+    expect(repairs.length).toBeGreaterThan(3);
+    expect(new Set(repairs)).toEqual(new Set(['broken']));
+  });
+
+  test('is not broken by a shop that answers 401 once', async () => {
+    const { shop } = await alone();
+    await during(2);
+    practice.setOutage('unauthorised');
+    await later('6 hours');
+    await health.checkDue();
+    expect(await connection(shop)).toMatchObject({ state: 'degraded' });
+    practice.setOutage();
+    await during(1);
+    expect(await connection(shop)).toMatchObject({ state: 'healthy' });
+    expect(await toldOf(shop)).toEqual([]);
+    expect(repairs).toEqual([]);
+  });
+
+  test.each(['unavailable', 'hang-up'] as const)(
+    'at a shop that is away (%s) is asked ever more seldom, told of after an hour, and again when it answers',
+    async (outage) => {
+      const { shop } = await alone();
+      await during(2);
+      const before = await lookedAt(shop);
+      practice.setOutage(outage);
+      await during(6.5);
+      expect(await connection(shop)).toMatchObject({ state: 'degraded' });
+      await during(18);
+      const looks = (await lookedAt(shop)) - before;
+      expect(await toldOf(shop)).toEqual(['degraded']);
+      expect(looks).toBeLessThan(14);
+      practice.setOutage();
+      await during(6);
+      expect(await toldOf(shop)).toEqual(['degraded', 'healthy']);
+      expect(repairs).toEqual([]);
+    },
+  );
+
+  test('is whole again once a key that works lies in its place, and said so where the trouble was told', async () => {
+    const { shop, label, operation, place } = await alone();
+    await during(2);
+    practice.endKey(label);
+    await during(6);
+    const fresh = practice.addKey({ description: `${label} anew`, permissions: 'read' });
+    await core.vault.rotate(place.customerId, 'woocommerce', 'api_key', {
+      target: place.target,
+      value: { consumer_key: new Secret(fresh.consumerKey), consumer_secret: new Secret(fresh.consumerSecret) },
+    });
+    await health.checkDue(); // without a wait: what was in trouble is looked at with the next pass
+    expect(await toldOf(shop)).toEqual(['broken', 'healthy']);
+    expect((await entries(shop, 'connection.healthy'))[0]).toMatchObject({ operation_id: operation.id });
+  });
+
+  test('is left alone while an operation works at that place', async () => {
+    const { shop, place } = await alone();
+    const running = await queuedOperation(core, shop, { origin: practice.origin, base: place.target });
+    await during(7);
+    expect(await lookedAt(shop)).toBe(0);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.mover.move(tx, shop.customerId, {
+        ...{ operationId: running.id, from: ['queued'], to: 'cancelled' },
+        entry: { kind: 'operation.cancelled' },
+      }),
+    );
+    await health.checkDue();
+    expect(await lookedAt(shop)).toBe(1);
+  });
+
+  test('that was brought along is not tried, and its known end is told of 14, 7 and 1 days ahead, once each', async () => {
+    const { shop } = await alone();
+    const [row] = await sql<{ at: Date }>(testDatabase.adminUrl, "SELECT app.now() + interval '20 days' AS at");
+    const { id } = await core.vault.store(shop.customerId, 'stripe', 'api_key', {
+      ...{ target: 'https://dashboard.stripe.com', value: 'rk_test_brought', expiresAt: row?.at ?? null },
+      metadata: { label: 'ours' },
+    });
+    for (let hours = 0; hours < 22 * 24; hours += 6) {
+      await later('6 hours');
+      await health.checkDue();
+    }
+    expect(await toldOf(shop)).toEqual(['unknown', 'expiring', 'expiring', 'expiring', 'expired']);
+    expect(new Set(repairs)).toEqual(new Set(['expiring', 'expired']));
+    const openings =
+      "SELECT FROM autonomous_operations_audit WHERE kind = 'credential.opened' AND header LIKE '%' || $1 || '%'";
+    expect(await sql(testDatabase.adminUrl, openings, [id])).toEqual([]);
+  });
+
+  test('that is deleted is looked at no more, and begins anew with the next key', async () => {
+    const { shop, label, place } = await alone();
+    await during(2);
+    practice.endKey(label);
+    await during(6);
+    await core.vault.delete(place.customerId, 'woocommerce', 'api_key', { target: place.target });
+    const before = await lookedAt(shop);
+    await during(12);
+    expect(await lookedAt(shop)).toBe(before);
+    expect(await core.database.withCustomer(shop.customerId, (tx) => connectionsOf(tx, shop.customerId))).toEqual([]);
+  });
+});
+
+const START = new Date('2026-01-01T00:00:00Z');
+const elapsed = (ms: number) => new Date(START.getTime() + ms);
+const HOUR = 3_600_000;
+const fresh: Standing = {
+  ...{ state: 'healthy', reason: '', since: START, failures: 0, refusedSince: null },
+  ...{ toldState: 'healthy', toldAt: null, toldCount: 0, warnedDays: null, warnedFor: null },
+};
+const works: Look = { kind: 'works', reason: 'it works' };
+const refused: Look = { kind: 'refused', reason: 'it is not taken' };
+const away: Look = { kind: 'impaired', reason: 'it is away' };
+
+describe('a verdict', () => {
+  test('of broken takes two refusals with time between them, and none that works', () => {
+    const once = judge(fresh, refused, START);
+    expect(once.state).toBe('degraded');
+    expect(judge(once, refused, elapsed(CONFIRM_MS - 1)).state).toBe('degraded');
+    expect(judge(once, refused, elapsed(CONFIRM_MS)).state).toBe('broken');
+    expect(judge(judge(once, works, elapsed(1)), refused, elapsed(CONFIRM_MS)).state).toBe('degraded');
+    expect(judge(judge(once, away, elapsed(1)), refused, elapsed(CONFIRM_MS)).state).toBe('degraded');
+  });
+
+  test('of broken stands while the service is away', () => {
+    const broken = judge(judge(fresh, refused, START), refused, elapsed(CONFIRM_MS));
+    expect(judge(broken, away, elapsed(HOUR)).state).toBe('broken');
+  });
+
+  test('that changes all the time is told a few times a day', () => {
+    let standing = fresh;
+    let tellings = 0;
+    for (let minutes = 0; minutes < 7 * 24 * 60; minutes += 30) {
+      const now = elapsed(minutes * 60_000);
+      const isDown = Math.floor(minutes / 120) % 2 === 1; // two hours up, two hours down
+      standing = judge(standing, isDown ? refused : works, now);
+      if (!isToBeTold(standing, now)) continue;
+      tellings += 1;
+      standing = told(standing, now);
+    }
+    expect(tellings).toBeLessThanOrEqual(3 * 7);
+  });
+
+  test('of a warning is the nearest that was not given, once', () => {
+    const end = elapsed(20 * 24 * HOUR);
+    const on = (day: number, warnedDays: number | null = null) =>
+      warningDue({ ...fresh, warnedDays, warnedFor: warnedDays === null ? null : end }, end, elapsed(day * 24 * HOUR));
+    expect([on(5), on(6), on(7, 14), on(13, 14), on(18, 7), on(19, 7), on(19.5, 1), on(20)]).toEqual([
+      undefined,
+      14,
+      undefined,
+      7,
+      undefined,
+      1,
+      undefined,
+      undefined,
+    ]);
+    expect(on(19.5)).toBe(1); // after a long standstill the one that counts
+  });
+});
+
+describe('looks', () => {
+  const places = Array.from({ length: 1200 }, (_, n) => ({
+    ...{ customerId: customerId(newUuid()), service: 'woocommerce', credentialType: 'api_key' },
+    target: `https://shop-${n}.example.com`,
+  }));
+  const due = (standing: Standing, now: Date, expiresAt: Date | null = null) =>
+    places.map((place) => nextLookAt(place, standing, { now, expiresAt, everyMs: 6 * HOUR }).getTime() - now.getTime());
+
+  test('are spread over the interval, and none is later than it promises', () => {
+    const waits = due(fresh, START);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(6 * HOUR - 15 * 60_000);
+    const perHalfHour = Array.from(
+      { length: 11 },
+      (_, n) => waits.filter((ms) => Math.floor(ms / (HOUR / 2)) === n).length,
+    );
+    for (const count of perHalfHour) expect(count).toBeGreaterThan(60);
+  });
+
+  test('come again within minutes after a refusal, and ever more seldom at a service that is away', () => {
+    expect(Math.max(...due(judge(fresh, refused, START), START))).toBeLessThan(7 * 60_000);
+    const waits = [1, 2, 4, 8, 100].map((failures) =>
+      Math.max(...due({ ...fresh, state: 'degraded', failures }, START)),
+    );
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits.at(-1)).toBeLessThanOrEqual(6 * HOUR - 15 * 60_000);
+  });
+
+  test('meet the end of a key, and its warnings', () => {
+    expect(Math.max(...due(fresh, START, elapsed(90_000)))).toBe(90_000);
+    expect(Math.max(...due(fresh, START, elapsed(14 * 24 * HOUR + 30_000)))).toBe(30_000);
+  });
+});

@@ -1,0 +1,54 @@
+import { HOUR_MS, type Mishap } from './chance.ts';
+import type { Ran } from './world.ts';
+
+/** A key that its service stopped taking, and what came of it. */
+export interface Breakage {
+  readonly kind: 'revoked' | 'expired';
+  readonly connection: number;
+  readonly atMs: number;
+  /** When it was told of. */
+  foundMs?: number;
+  /** How often it was told of. */
+  told: number;
+  /** Another key lay in its place by the program's own repair. */
+  isRepaired: boolean;
+  /** When another key lay in its place. */
+  overMs?: number;
+}
+
+export interface Account {
+  readonly breakages: Breakage[];
+  falseAlarms: string[];
+  warnings: number;
+  outagesTold: number;
+  recoveriesTold: number;
+  /** Repairs that the worker carried out. */
+  readonly ran: Ran[];
+}
+
+export function newAccount(): Account {
+  return { breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, recoveriesTold: 0, ran: [] };
+}
+
+/** The trouble of a connection that is not over. */
+export function openBreakage({ breakages }: Account, connection: number): Breakage | undefined {
+  return breakages.find((each) => each.connection === connection && each.overMs === undefined);
+}
+
+/** The real clock goes on beside test time. */
+const LATE_MS = 2 * 60_000;
+
+/** Until when a breakage has to be found: within the interval, not counting the time in which the shop answered nobody. */
+export function deadlineOf(
+  { atMs, connection }: Breakage,
+  happened: readonly Mishap[],
+  shopOf: (connection: number) => number,
+  everyHours: number,
+): number {
+  const everyMs = everyHours * HOUR_MS;
+  let deadline = atMs + everyMs;
+  for (const mishap of happened)
+    if (mishap.kind === 'outage' && mishap.shop === shopOf(connection))
+      if (mishap.endsMs > atMs && mishap.atMs < deadline) deadline = Math.max(deadline, mishap.endsMs + everyMs);
+  return deadline + LATE_MS;
+}

@@ -1,0 +1,441 @@
+/**
+ * `npm run quarter`: 90 days of test time with 200 connections whose keys are revoked and expire, at shops that are away now and
+ * then. PostgreSQL, the schedule that looks at keys, the repairs and the worker are the real ones, and Chromium is for the
+ * connections whose repairs are countersigned ahead; of the others somebody is asked. The shops are practice shops over real HTTP, a SIMULATION of
+ * WooCommerce, and so are the people, who make a new key some hours after they are told.
+ * Prints what was found when, what was told how often, and what is left; ends with 1 when anything is not as it has to be.
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { customerId as asCustomerId } from '../../core/ids.ts';
+import { readPlan } from '../../core/operations/plan.ts';
+import { Secret } from '../../core/secret.ts';
+import { randomFrom } from '../attack/faults/fault.ts';
+import type { NewKey } from '../practice/woocommerce/keys.ts';
+import { type Account, type Breakage, deadlineOf, newAccount, openBreakage } from './account.ts';
+import { DAY_MS, HOUR_MS, type Mishap, mishaps, type QuarterSize } from './chance.ts';
+import { type Connection, openWorld, type Ran, type World } from './world.ts';
+
+const USAGE = `Usage: npm run quarter [-- OPTIONS]
+  --connections N     how many keys (200)
+  --days N            of test time (90)
+  --interval-hours N  within which a break has to be found (24; the program's own is 6, which takes four times as long here)
+  --browser-repairs N how many connections have repairs countersigned ahead, carried out in real Chromium (20)
+  --rotation-days N   of which age a key is replaced (90)
+  --seed N            what goes wrong when (1)
+  --slice             8 connections for 16 days, two of them in Chromium: less than 40 s`;
+
+const ENDED_BEFORE_MS = 5_000;
+/** The program makes a pass a minute. */
+const STEP_MS = 4 * 60_000;
+const CONNECTIONS_A_SHOP = 10;
+/** How long a person takes who is told that a key is broken. */
+const RENEWED_AFTER_MS = [HOUR_MS, 12 * HOUR_MS] as const;
+/** Of those who are told a week ahead that a key expires, how many renew it in time. */
+const IN_TIME_SHARE = 0.5;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      connections: { type: 'string', default: '200' },
+      days: { type: 'string', default: '90' },
+      'interval-hours': { type: 'string', default: '24' },
+      'browser-repairs': { type: 'string' },
+      'rotation-days': { type: 'string', default: '90' },
+      seed: { type: 'string', default: '1' },
+      slice: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const connections = values.slice ? 8 : Number(values.connections);
+  const days = values.slice ? 16 : Number(values.days);
+  const shops = Math.max(2, Math.ceil(connections / CONNECTIONS_A_SHOP));
+  const everyHours = Number(values['interval-hours']);
+  const size = { connections, days, shops, seed: Number(values.seed) };
+  const planned = mishaps(size);
+  const inChromium = Number(values['browser-repairs'] ?? (values.slice ? 2 : 20));
+  const standing = grantedAhead(planned, connections, inChromium);
+  const rotationDays = values.slice ? 10 : Number(values['rotation-days']);
+  const world = await openWorld({ connections, shops, everyHours, rotationDays, standing });
+  try {
+    return report(world, size, everyHours, await live(world, size, planned));
+  } finally {
+    await world.close();
+  }
+}
+
+/** Half of them with a mishap to come, half without: their keys are replaced by age alone. */
+function grantedAhead(planned: readonly Mishap[], connections: number, most: number): ReadonlySet<number> {
+  const struck = planned.flatMap((each) => (each.kind === 'outage' ? [] : [each.connection]));
+  const spared = Array.from({ length: connections }, (_, n) => n).filter((n) => !struck.includes(n));
+  const half = Math.ceil(most / 2);
+  return new Set([...struck.slice(0, half), ...spared.slice(0, most - half)]);
+}
+
+interface Lived {
+  readonly account: Account;
+  readonly planned: readonly Mishap[];
+  /** Posts to threads, by what they are about. */
+  readonly messages: Readonly<Record<Subject, number>>;
+  /** Repairs that were begun, asked for and given up. */
+  readonly repairs: readonly Repaired[];
+  readonly looks: number;
+  readonly strays: readonly string[];
+  readonly realMs: number;
+}
+
+/** The quarter, a look or an event at a time. */
+async function live(world: World, size: QuarterSize, planned: readonly Mishap[]): Promise<Lived> {
+  const beganAt = performance.now();
+  const startMs = (await moment(world)).nowMs;
+  await giveEnds(world, planned, startMs);
+  const random = randomFrom(size.seed + 1);
+  const account = newAccount();
+  const endMs = size.days * DAY_MS;
+  const events: Event[] = planned.map((mishap) => ({
+    atMs: mishap.atMs,
+    run: async () => befall(world, account, events, mishap),
+  }));
+  const reader = readerOf(world);
+  await world.show();
+  const before = world.chat.calls.length;
+  let rotatedOn = 0;
+  for (;;) {
+    const { nowMs, dueMs } = await moment(world);
+    const at = nowMs - startMs;
+    if (at >= endMs) break;
+    events.sort((one, other) => one.atMs - other.atMs);
+    const next = Math.min((dueMs ?? nowMs + DAY_MS) - startMs, events[0]?.atMs ?? endMs, endMs);
+    const untilEvent = Math.max((events[0]?.atMs ?? endMs) - at, 1000);
+    await world.pass(Math.min(Math.max(next - at, STEP_MS), untilEvent));
+    const now = (await moment(world)).nowMs - startMs;
+    while (events[0] && events[0].atMs <= now) await events.shift()?.run(now);
+    await world.health.checkDue();
+    if (now - rotatedOn >= DAY_MS) {
+      await world.lapse();
+      await world.repairs.rotateDue();
+      rotatedOn = now;
+    }
+    for (const entry of await reader()) hear(account, events, { ...entry, world, now, random });
+    await world.show();
+    for (const ran of await world.work()) finished(account, ran, (await moment(world)).nowMs - startMs);
+    await world.show();
+  }
+  return {
+    ...{ account, planned, strays: await straysOf(world), repairs: await repairsOf(world, startMs) },
+    messages: await messagesOf(world, before),
+    looks: await looksOf(world),
+    realMs: performance.now() - beganAt,
+  };
+}
+
+interface Event {
+  readonly atMs: number;
+  run(now: number): Promise<void>;
+}
+
+const momentRow = z.object({ now: z.number(), due: z.number().nullable() });
+
+async function moment({ admin }: World): Promise<{ readonly nowMs: number; readonly dueMs: number | null }> {
+  const { rows } = await admin.query(`SELECT (extract(epoch FROM app.now()) * 1000)::float8 AS now,
+    (SELECT (extract(epoch FROM min(next_check_at)) * 1000)::float8 FROM connection_health) AS due`);
+  const { now, due } = momentRow.parse(rows[0]);
+  return { nowMs: now, dueMs: due };
+}
+
+/** Keys with a known end are stored with it, as the service would tell it: some seconds after it takes them no more. */
+async function giveEnds({ core, connections }: World, planned: readonly Mishap[], startMs: number): Promise<void> {
+  for (const mishap of planned) {
+    const connection = mishap.kind === 'expires' ? connections[mishap.connection] : undefined;
+    if (!connection) continue;
+    const { place, key } = connection.current;
+    const stored = await core.vault.find(place.customerId, place.service, 'api_key', { target: place.target });
+    await core.vault.store(place.customerId, place.service, 'api_key', {
+      target: place.target,
+      value: secretsOf(key),
+      expiresAt: new Date(startMs + mishap.atMs + ENDED_BEFORE_MS),
+      metadata: stored?.metadata ?? {},
+    });
+  }
+}
+
+async function befall(world: World, account: Account, events: Event[], mishap: Mishap): Promise<void> {
+  if (mishap.kind === 'outage') {
+    const shop = world.shops[mishap.shop];
+    shop?.setOutage(mishap.how);
+    // It is over in minutes: whoever is not looked at meanwhile would not notice.
+    if (mishap.how === 'unauthorised') await world.lookNow(shop?.origin ?? '');
+    events.push({ atMs: mishap.endsMs, run: async () => shop?.setOutage() });
+    return;
+  }
+  const connection = world.connections[mishap.connection];
+  const first = connection && openBreakage(account, connection.index) === undefined;
+  // What was renewed in time does not end any more.
+  const isOwn = mishap.kind === 'revoked' || connection?.renewals === 0;
+  if (!connection || !first || !isOwn) return;
+  world.shops[connection.shop]?.endKey(connection.current.label);
+  const kind = mishap.kind === 'revoked' ? 'revoked' : 'expired';
+  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0, isRepaired: false });
+}
+
+interface Heard {
+  readonly kind: string;
+  readonly connection: Connection;
+  readonly world: World;
+  readonly now: number;
+  readonly random: () => number;
+}
+
+/** What people are told, compared with what happened; and what they do about it. */
+function hear(account: Account, events: Event[], { kind, connection, world, now, random }: Heard): void {
+  const breakage = openBreakage(account, connection.index);
+  const renewLater = (ms: number) =>
+    events.push({ atMs: now + ms, run: (at) => renew(world, account, events, connection, at) });
+  switch (kind) {
+    case 'connection.broken':
+    case 'connection.expired': {
+      if (!breakage) return void account.falseAlarms.push(`${kind} of connection ${connection.index}`);
+      breakage.told += 1;
+      if (breakage.foundMs !== undefined) return;
+      breakage.foundMs = now;
+      if (connection.isStanding) return;
+      const [least, most] = RENEWED_AFTER_MS;
+      return void renewLater(least + random() * (most - least));
+    }
+    case 'connection.expiring':
+      account.warnings += 1;
+      if (connection.warnings++ === 1 && !connection.isStanding && random() < IN_TIME_SHARE) renewLater(DAY_MS);
+      return;
+    case 'connection.degraded':
+      account.outagesTold += 1;
+      if (!world.isAway(connection.shop)) account.falseAlarms.push(`${kind} of connection ${connection.index}`);
+      return;
+    case 'connection.healthy':
+      account.recoveriesTold += 1;
+      return;
+    default:
+      account.falseAlarms.push(`${kind} of connection ${connection.index}`);
+  }
+}
+
+async function renew(
+  world: World,
+  account: Account,
+  events: Event[],
+  connection: Connection,
+  now: number,
+): Promise<void> {
+  if (world.isAway(connection.shop))
+    return void events.push({ atMs: now + HOUR_MS, run: (at) => renew(world, account, events, connection, at) });
+  await world.renew(connection);
+  const breakage = openBreakage(account, connection.index);
+  if (breakage) breakage.overMs = now;
+}
+
+/** What a repair made is the connection's key from then on. */
+function finished(account: Account, ran: Ran, now: number): void {
+  account.ran.push(ran);
+  const breakage = openBreakage(account, ran.connection.index);
+  if (ran.state !== 'completed' || !breakage) return;
+  breakage.overMs = now;
+  breakage.isRepaired = true;
+}
+
+interface Repaired {
+  readonly connection: number;
+  readonly atMs: number;
+  /** `Infinity`: it is open. */
+  readonly closedMs: number;
+  readonly cause: string;
+}
+
+const repairRow = z.object({
+  ...{ customer: z.uuid(), target: z.string(), plan: z.string(), at: z.number(), closed: z.number().nullable() },
+});
+
+async function repairsOf({ admin, connections }: World, startMs: number): Promise<readonly Repaired[]> {
+  const { rows } =
+    await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at,
+      (extract(epoch FROM completed_at) * 1000)::float8 AS closed
+    FROM autonomous_operations WHERE plan LIKE '%"repair":%' ORDER BY created_at`);
+  return repairRow
+    .array()
+    .parse(rows)
+    .map(({ customer, target, plan, at, closed }) => {
+      const connection = connections.find(
+        ({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target,
+      );
+      const closedMs = closed === null ? Number.POSITIVE_INFINITY : closed - startMs;
+      return {
+        connection: connection?.index ?? -1,
+        atMs: at - startMs,
+        closedMs,
+        cause: readPlan(plan).repair?.cause ?? '',
+      };
+    });
+}
+
+/** Begun or asked once for what is amiss; or asked before, for another reason, and that question was open when it broke. */
+function isAnsweredOnce(
+  { connection, atMs, overMs, kind }: Breakage,
+  repairs: readonly Repaired[],
+  endMs: number,
+): boolean {
+  const cause = kind === 'revoked' ? 'broken' : 'expired';
+  const of = repairs.filter((each) => each.connection === connection && each.atMs <= (overMs ?? endMs));
+  const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause).length;
+  return begun === 1 || (begun === 0 && of.some((each) => each.closedMs > atMs));
+}
+
+type Subject = 'health' | 'repairs' | 'own';
+
+/** Posts by whether they are about a key's health, a repair, or a set-up that a person asked for. */
+async function messagesOf({ chat, admin }: World, before: number): Promise<Readonly<Record<Subject, number>>> {
+  const { rows } = await admin.query<{ id: string }>(
+    `SELECT id FROM autonomous_operations WHERE plan LIKE '%"repair":%'`,
+  );
+  const repairs = new Set(rows.map(({ id }) => id));
+  const counts: Record<Subject, number> = { health: 0, repairs: 0, own: 0 };
+  for (const { call, key = '' } of chat.calls.slice(before)) {
+    if (call !== 'post') continue;
+    const isRepair = (key.match(/op-[a-z0-9]{8}/g) ?? []).some((id) => repairs.has(id));
+    counts[key.startsWith('connection:') ? 'health' : isRepair ? 'repairs' : 'own'] += 1;
+  }
+  return counts;
+}
+
+const toldRow = z.object({ customer: z.uuid(), seq: z.string(), kind: z.string(), operation: z.string().nullable() });
+
+/** What was told since the last time, with the connection that it is about. */
+function readerOf({ admin, connections }: World) {
+  const seen = new Map<string, bigint>();
+  return async () => {
+    const { rows } =
+      await admin.query(`SELECT a.customer_id AS customer, a.seq::text, a.kind, a.operation_id AS operation
+      FROM autonomous_operations_audit a WHERE a.kind LIKE 'connection.%' AND a.at > app.now() - interval '1 day' ORDER BY a.customer_id, a.seq`);
+    return toldRow
+      .array()
+      .parse(rows)
+      .flatMap(({ customer, seq, kind, operation }) => {
+        if (BigInt(seq) <= (seen.get(customer) ?? 0n)) return [];
+        seen.set(customer, BigInt(seq));
+        const connection = connections.find(
+          ({ of, operations }) => of.customerId === asCustomerId(customer) && operations.includes(operation ?? ''),
+        );
+        if (!connection) throw new Error(`${kind} of ${operation} is about none of the connections`);
+        return [{ kind, connection }];
+      });
+  };
+}
+
+/** Keys that a shop takes and no row of the vault names. */
+async function straysOf({ core, connections, shops }: World): Promise<readonly string[]> {
+  const known = new Set<string>();
+  for (const { current, shop } of connections) {
+    const { customerId, service, target } = current.place;
+    const stored = await core.vault.get(customerId, service, 'api_key', { target });
+    if (stored) known.add(`${shop} ${stored.fields.consumer_key?.reveal().slice(-7)}`);
+  }
+  return shops.flatMap((practice, shop) =>
+    practice
+      .keys()
+      .filter(({ isRevoked, consumerKeyEnding }) => !isRevoked && !known.has(`${shop} ${consumerKeyEnding}`))
+      .map(({ description }) => description),
+  );
+}
+
+async function looksOf({ admin }: World): Promise<number> {
+  const { rows } = await admin.query<{ looks: number }>(`SELECT count(*)::int AS looks FROM autonomous_operations_audit
+    WHERE kind = 'credential.opened' AND header::jsonb ->> 'why' = 'health check'`);
+  return rows[0]?.looks ?? 0;
+}
+
+function report(
+  world: World,
+  { connections, days, shops, seed }: QuarterSize,
+  everyHours: number,
+  lived: Lived,
+): number {
+  const { account, planned, messages, repairs, looks, strays, realMs } = lived;
+  const { breakages, falseAlarms, warnings, outagesTold, recoveriesTold, ran } = account;
+  const shopOf = (index: number) => world.connections[index]?.shop ?? 0;
+  const endMs = days * DAY_MS;
+  // What happened so late that its interval is not over yet is nobody's fault.
+  const judged = breakages.filter(
+    (each) => each.foundMs !== undefined || deadlineOf(each, planned, shopOf, everyHours) < endMs,
+  );
+  const inTime = judged.filter(
+    (each) => (each.foundMs ?? Number.POSITIVE_INFINITY) <= deadlineOf(each, planned, shopOf, everyHours),
+  );
+  const once = judged.filter(({ told }) => told === 1);
+  const answered = judged.filter((each) => isAnsweredOnce(each, repairs, endMs));
+  const repaired = judged.filter(({ isRepaired }) => isRepaired);
+  const failed = ran.filter(({ state }) => state !== 'completed');
+  const turns = ran.filter(({ cause }) => cause === 'rotation_due' || cause === 'expiring');
+  const without = turns.reduce((sum, { withoutKeyMs }) => sum + withoutKeyMs, 0) / 60_000;
+  const outages = planned.filter(({ kind }) => kind === 'outage').length;
+  const delays = inTime.map(({ foundMs = 0, atMs }) => foundMs - atMs).sort((a, b) => a - b);
+  const at = (share: number) =>
+    ((delays[Math.min(delays.length - 1, Math.floor(share * delays.length))] ?? 0) / HOUR_MS).toFixed(1);
+  say(
+    `${connections} connections at ${shops} practice shops, ${days} days, interval ${everyHours} h, seed ${seed}; ${(realMs / 60_000).toFixed(1)} minutes`,
+  );
+  say(`looks at keys: ${looks}, ${(looks / connections / days).toFixed(1)} a connection and day`);
+  say(
+    `outages injected: ${outages}; told of: ${outagesTold}, and of their end and other recoveries: ${recoveriesTold}`,
+  );
+  say(
+    `breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`,
+  );
+  say(`  found within one interval: ${inTime.length} of ${judged.length}; median ${at(0.5)} h, longest ${at(1)} h`);
+  say(`  told of exactly once: ${once.length} of ${judged.length}`);
+  say(
+    `  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`,
+  );
+  for (const each of judged.filter((other) => !answered.includes(other)))
+    say(
+      `    ${each.kind} ${day(each.atMs)} to ${day(each.overMs)}: ${repairs
+        .filter(({ connection }) => connection === each.connection)
+        .map(({ cause, atMs, closedMs }) => `${cause} ${day(atMs)} to ${day(closedMs)}`)
+        .join(', ')}`,
+    );
+  say(`repairs carried out in real Chromium: ${ran.length}, failed: ${failed.length}`);
+  for (const { id, state, why } of failed) say(`    ${id} ${state}: ${why}`);
+  say(
+    `planned rotations under a standing grant: ${turns.length}; minutes without a working key: ${without.toFixed(1)}`,
+  );
+  say(`expiry warnings: ${warnings}`);
+  say(`false alarms: ${falseAlarms.length}`);
+  for (const words of falseAlarms) say(`    ${words}`);
+  const all = messages.health + messages.repairs + messages.own;
+  say(
+    `chat messages: ${all}, ${(all / connections).toFixed(1)} a connection: ${messages.health} about the health of keys, ${messages.repairs} about repairs, ${messages.own} about what people set up themselves`,
+  );
+  say(`stray keys at the shops: ${strays.length}`);
+  for (const words of strays) say(`    ${words}`);
+  const isWell =
+    [inTime, once, answered].every(({ length }) => length === judged.length) &&
+    [falseAlarms, strays, failed].every(({ length }) => length === 0) &&
+    without === 0;
+  say(isWell ? 'all well' : 'NOT WELL');
+  return isWell && judged.length > 0 ? 0 : 1;
+}
+
+function secretsOf({ consumerKey, consumerSecret }: NewKey) {
+  return { consumer_key: new Secret(consumerKey), consumer_secret: new Secret(consumerSecret) };
+}
+
+/** `12.3`: days since the beginning. */
+function day(ms: number | undefined): string {
+  return ms === undefined || ms === Number.POSITIVE_INFINITY ? 'the end' : `day ${(ms / DAY_MS).toFixed(1)}`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = await main();
