@@ -402,6 +402,11 @@ describe('the summary of a week', () => {
     await core.vault.store(shop.customerId, 'woocommerce', 'api_key', {
       ...{ target: 'https://shop.example.com', value: 'ck_canary7f3a9c51', expiresAt: inMs(12 * DAY) },
     });
+    await sql(
+      testDatabase.adminUrl,
+      "UPDATE connection_health SET state = 'broken', checked_at = app.now() WHERE customer_id = $1",
+      [shop.customerId],
+    );
     await beforeMonday(scene);
     await cancel(core, await requestOperation(core, shop));
     await scene.look();
@@ -413,6 +418,7 @@ describe('the summary of a week', () => {
     const words = wordsOf(chat.direct()[0]?.card);
     expect(words).toContain('WooCommerce at shop.example.com');
     expect(words).toContain('1 made, 0 rotated');
+    expect(words).toContain('"detail":"broken"');
     expect(words).not.toContain('canary');
     await pass(7 * DAY - 3_600_000);
     await scene.look();
