@@ -4,7 +4,6 @@ import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
-import type { Operation } from '../operations/operation.ts';
 import { CONSENT_REQUEST_MINUTES, type Plan, readPlan } from '../operations/plan.ts';
 import { isEnd, parseState } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';

@@ -61,12 +61,12 @@ async function openScene() {
     (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
   const press = (who: Member, action: string, value: string) =>
     hand(who, { kind: 'action', action, value, trigger: 't' });
-  const valueOf = (card: Card | undefined, action: string) =>
+  const valueIn = (card: Card | undefined, action: string) =>
     buttons(card).find((button) => button.action === action)?.value ?? '';
   return {
     ...{ shop, chat, context, operation, hand, press, refresh, shown, buttons },
     standing: () => shown(/^Keep WooCommerce for shop\.example\.com working/),
-    approve: (who: Member) => press(who, 'approve_standing', valueOf(shown(/^Keep WooCommerce/), 'approve_standing')),
+    approve: (who: Member) => press(who, 'approve_standing', valueIn(shown(/^Keep WooCommerce/), 'approve_standing')),
     whispered: () => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card,
     kept: () =>
       sql(testDatabase.adminUrl, 'SELECT credential_type FROM autonomous_credentials WHERE operation_id = $1', [

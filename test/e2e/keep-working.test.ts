@@ -138,7 +138,7 @@ describe('a connection under a standing grant', () => {
           seen.add(key?.label);
           const live = site.keys().some((each) => !each.isRevoked && each.consumerKeyEnding === key?.ending);
           if (!live) bad.push(`read ${reads}: ${key?.label}`);
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await new Promise((resolve) => setTimeout(resolve, 10));
         }
       })();
       const repair = await repaired(scene, 'expiring');
@@ -146,33 +146,35 @@ describe('a connection under a standing grant', () => {
       await reading;
       expect(repair.state).toBe('completed');
       expect(bad).toEqual([]);
-      expect(reads).toBeGreaterThan(50);
+      expect(reads).toBeGreaterThan(30);
       expect([...seen]).toEqual([`Countersign ${old.id}`, `Countersign ${repair.id}`]);
       expect(ours()).toEqual([`Countersign ${repair.id}`]);
     },
     RUN_MS,
   );
 
-  test(
-    'whose repair fails keeps its old key as it was',
-    async () => {
-      const scene = await keptConnection();
-      const { shop, old } = scene;
-      // Somebody revokes the new key before it was proven.
-      wrap = (session) => ({
-        ...session,
-        shoot(options) {
-          const made = ours().find((name) => name !== `Countersign ${old.id}`);
-          if (options.isRevealing && made) site.endKey(made);
-          return session.shoot(options);
-        },
-      });
-      const repair = await repaired(scene, 'expiring');
-      expect(repair).toMatchObject({ state: 'failed', errorCode: 'verification_failed', isKeyStored: false });
-      const label = `Countersign ${old.id}`;
-      expect([await stored(shop), ours()]).toEqual([{ label, ending: endingOf(label) }, [label]]);
-      expect(await besides(shop)).toEqual([{ id: old.id }]);
-    },
-    RUN_MS,
-  );
+  // A rotation that fails is gone through by key-change.test.ts in any case.
+  if (IS_WHOLE)
+    test(
+      'whose repair fails keeps its old key as it was',
+      async () => {
+        const scene = await keptConnection();
+        const { shop, old } = scene;
+        // Somebody revokes the new key before it was proven.
+        wrap = (session) => ({
+          ...session,
+          shoot(options) {
+            const made = ours().find((name) => name !== `Countersign ${old.id}`);
+            if (options.isRevealing && made) site.endKey(made);
+            return session.shoot(options);
+          },
+        });
+        const repair = await repaired(scene, 'expiring');
+        expect(repair).toMatchObject({ state: 'failed', errorCode: 'verification_failed', isKeyStored: false });
+        const label = `Countersign ${old.id}`;
+        expect([await stored(shop), ours()]).toEqual([{ label, ending: endingOf(label) }, [label]]);
+        expect(await besides(shop)).toEqual([{ id: old.id }]);
+      },
+      RUN_MS,
+    );
 });
