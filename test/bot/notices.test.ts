@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { renderBlocks } from '../../adapters/slack/cards.ts';
 import { renderForm } from '../../adapters/slack/forms.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
@@ -36,7 +37,7 @@ import {
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
-import { problemsOfView } from '../support/slack/blocks.ts';
+import { problemsOfBlocks, problemsOfView } from '../support/slack/blocks.ts';
 
 const DAY = 86_400_000;
 
@@ -112,6 +113,8 @@ async function openScene(): Promise<Scene> {
       const deps = { ...core, directory, log: silentLog, ...(identify ? { identify } : {}) };
       await Promise.all([gatherNotices(deps), gatherNotices(deps)]);
       await Promise.all(notices.map((each) => each.deliver()));
+      for (const card of [...chat.shown(), ...chat.direct().map((each) => each.card)])
+        expect(problemsOfBlocks(renderBlocks(card.blocks, ''))).toEqual([]);
     },
     press: (by, action, value, changes = {}) =>
       hand({ kind: 'action', from: by.person, action, value, trigger: 't', ...changes }),

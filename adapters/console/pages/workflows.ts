@@ -47,7 +47,7 @@ function drawFailing(failing: readonly Episode[], workflows: readonly Workflow[]
     const intent = known?.steps.find(({ order }) => order === step)?.intent;
     const words = intent === undefined ? '' : `: ${intentWords(intent)}`;
     const rates = `${percent(recent)} of ${number(recent.all)} tries in 7 days, ${percent(before)} of ${number(before.all)} in the 30 days before.`;
-    return html`<article class="failing"><h3>${known?.name ?? workflowId}, step ${step}${words}</h3><p class="sub">Went well in ${rates} Seen ${time(openedAt)}.</p><div class="beside">${drawPicture(oldPicture, 'When it last went well')}${drawPicture(newPicture, 'When it last failed')}</div></article>`;
+    return html`<article><h3>${known?.name ?? workflowId}, step ${step}${words}</h3><p>Went well in ${rates} Seen ${time(openedAt)}.</p><div class="beside">${drawPicture(oldPicture, 'When it last went well')}${drawPicture(newPicture, 'When it last failed')}</div></article>`;
   });
   return html`<section class="panel"><h2>Fails more often</h2>${parts}</section>`;
 }
