@@ -90,6 +90,18 @@ describe('148 the summary of a week', () => {
     for (const word of [CANARY, 'coffee', b.workspaceId]) expect(words).not.toContain(word);
   });
 
+  test('is for nobody whom the platform calls a guest by now', async () => {
+    const chat = createRecordingChat();
+    const about = new Date().toISOString();
+    await inside(a.customerId, (tx) =>
+      tell(tx, a.customerId, [a.admin.id], { kind: 'digest', about, key: 'digest:guest' }),
+    );
+    const guests = { ...chat, standing: async () => ({ kind: 'guest' }) as const };
+    await createNotices({ ...core, services, log: silentLog, chat: () => guests, pictureUrl: () => '' }).deliver();
+    await createNotices({ ...core, services, log: silentLog, chat: () => chat, pictureUrl: () => '' }).deliver();
+    expect(chat.direct()).toEqual([]);
+  });
+
   test('is no member’s of another customer', async () => {
     const theirs = { kind: 'digest', about: new Date().toISOString(), key: 'digest:theirs' } as const;
     await expect(inside(a.customerId, (tx) => tell(tx, b.customerId, [b.admin.id], theirs))).rejects.toThrow();

@@ -247,6 +247,24 @@ describe('a consent that is about to lapse', () => {
     expect(gone.chat.direct()).toHaveLength(1);
   });
 
+  test('is asked about directly where its thread takes nothing any more, and later where nothing is taken just now', async () => {
+    const scene = await openScene();
+    const { shop, chat, told } = scene;
+    await standingConsent(scene, 20);
+    await pass(7 * DAY);
+    await gatherNotices({ ...core, directory: told.directory, log: silentLog });
+    const failing = (isRetryable: boolean) => ({
+      ...chat,
+      post: () => Promise.reject(new CountersignError('chat_unavailable', 'no', { isRetryable })),
+    });
+    await createNotices({ ...told, chat: () => failing(true) }).deliver();
+    expect(chat.direct()).toEqual([]);
+    await createNotices({ ...told, chat: () => failing(false) }).deliver();
+    await scene.look();
+    expect(chat.direct().map(({ to }) => to.userId)).toEqual([shop.approver.person.userId]);
+    expect(chat.shown()).toEqual([]);
+  });
+
   test('goes to the webhook of whoever wants that, as an event, and to nobody’s chat', async () => {
     const scene = await openScene();
     const { shop, chat } = scene;
