@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { AuditEntry } from '../../core/audit/entry.ts';
+import { EXPIRY_WARNING_DAYS } from '../../core/connections/place.ts';
+import { askedRepair } from '../../core/connections/repair-plan.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Button, Card, CardStatus, RichText } from '../../core/ports/chat.ts';
 import { bold, capital, code, place, sideOf, text } from './text.ts';
@@ -37,7 +39,7 @@ export function connectionCard({ operation, entry, isNewest }: ConnectionChange)
     blocks: [
       { kind: 'text', ...(isGood || !isNewest ? {} : { tone: 'warning' as const }), text: [bold(title)] },
       ...(ends.length > 0 || reason !== '' ? [{ kind: 'text', text: [...ends, text(reason)] } satisfies Block] : []),
-      ...(isNewest || isGood ? next(operation, kind) : [quiet([text('Something newer is known: see below.')])]),
+      ...(isNewest || isGood ? next(operation, kind, days) : [quiet([text('Something newer is known: see below.')])]),
     ],
   };
 }
@@ -68,7 +70,7 @@ function inDays(days: number): string {
 }
 
 /** What was not done, and what to do. */
-function next(operation: Operation, kind: string): readonly Block[] {
+function next(operation: Operation, kind: string, days: number | undefined): readonly Block[] {
   const { service } = operation;
   const side = sideOf(service);
   switch (kind) {
@@ -85,30 +87,28 @@ function next(operation: Operation, kind: string): readonly Block[] {
     case 'unknown':
       return [quiet([text('Nothing was changed, and the key stays where it is.')])];
     default:
-      return operation.isKeyStored && service.operationTypes.credential_rotation
-        ? [
-            quiet([
-              text('Programs that use it go on with the stored key until there is a new one. Nothing was changed.'),
-            ]),
-            { kind: 'actions', buttons: [renew(operation)] },
-          ]
-        : [
-            {
-              kind: 'text',
-              text: [
-                bold('Next: '),
-                text(
-                  `write “set up ${service.name}${service.home === operation.plan.base ? '' : ` for ${place(operation.plan.base)}`}” for a new key. Nothing was changed. About `,
-                ),
-                code(operation.id),
-                text('.'),
-              ],
-            },
-          ];
+      return isAskedFor(operation, kind, days) ? [quiet([text(ASKED)])] : renewal(operation);
   }
 }
 
-function renew({ id }: Operation): Button {
+const KEPT = 'Programs that use it go on with the stored key until there is a new one. Nothing was changed.';
+const ASKED = `${KEPT} Below it is asked for, or made where that is granted.`;
+
+/** With the first word of it the program sees to a new key by itself: core/connections/repair.ts. What comes later is a reminder. */
+function isAskedFor({ service, isKeyStored }: Operation, kind: string, days: number | undefined): boolean {
+  const isFirst = kind !== 'expiring' || days === EXPIRY_WARNING_DAYS[0];
+  return isFirst && isKeyStored && askedRepair(service) !== undefined;
+}
+
+function renewal({ id, service, plan, isKeyStored }: Operation): readonly Block[] {
+  if (isKeyStored && service.operationTypes.credential_rotation)
+    return [quiet([text(KEPT)]), { kind: 'actions', buttons: [renew(id)] }];
+  const where = service.home === plan.base ? '' : ` for ${place(plan.base)}`;
+  const words = `write “set up ${service.name}${where}” for a new key. Nothing was changed. About `;
+  return [{ kind: 'text', text: [bold('Next: '), text(words), code(id), text('.')] }];
+}
+
+function renew(id: string): Button {
   return { label: 'Renew', style: 'primary', action: 'rotate', value: id };
 }
 

@@ -17,7 +17,7 @@ import {
 } from './consent-parts.ts';
 import { consentValue, wayValue } from './consent-values.ts';
 import { repairNote } from './standing-card.ts';
-import { clock, code, person, place, shortHash, text } from './text.ts';
+import { clock, code, daytime, person, place, shortHash, text } from './text.ts';
 
 /** The question, and later who answered it, when and how. */
 export function consentCard(operation: Operation, people: Deciders): Card {
@@ -48,7 +48,7 @@ function provenance(operation: Operation): RichText {
     text(' · plan '),
     code(shortHash(planHash)),
     ...(retryOf ? [text(' · tries '), code(retryOf), text(' again')] : []),
-    ...(isOpen ? [text(' · expires '), clock(request.expiresAt)] : []),
+    ...(isOpen ? [text(' · expires '), repair ? daytime(request.expiresAt) : clock(request.expiresAt)] : []),
   ];
 }
 

@@ -3,17 +3,15 @@ import { automaticRepair } from '../../core/connections/repair-plan.ts';
 import { REPAIR_PERMISSION } from '../../core/consent/standing.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { RepairCause } from '../../core/operations/plan.ts';
-import type { Block, Button, Card, RichText, Span } from '../../core/ports/chat.ts';
+import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { type Deciders, lackWords, soFar, whoMay } from './consent-parts.ts';
 import { consentValue } from './consent-values.ts';
-import { allOf, bold, capital, clock, code, person, place, shortHash, sideOf, text } from './text.ts';
+import { allOf, bold, capital, clock, code, daytime, person, place, shortHash, sideOf, text } from './text.ts';
 
 /** On the result: asks for a standing grant. */
 export function keepWorking({ id }: Operation): Button {
   return { label: 'Keep it working', style: 'plain', action: 'keep_working', value: id };
 }
-
-const day = (at: Date): Span => ({ kind: 'time', at, form: 'datetime' });
 
 /**
  * The question for a standing grant, and later what became of it.
@@ -44,10 +42,11 @@ export function standingCard(operation: Operation, state: StandingState, people:
       {
         kind: 'facts',
         rows: [
-          { label: 'Until', value: [day(new Date(terms.until)), text(', or until somebody revokes it')] },
+          { label: 'Until', value: [daytime(new Date(terms.until)), text(', or until somebody revokes it')] },
           { label: 'Kept', value: [text(keptWords(operation, terms.keeps))] },
         ],
       },
+      ...stepsOf(state),
       ...(isOpen ? question(operation, state, people) : answered(operation, state)),
     ],
   };
@@ -55,6 +54,13 @@ export function standingCard(operation: Operation, state: StandingState, people:
 
 function whatIsDone({ service }: Operation): string {
   return `Whenever this key breaks, runs out or is old, I replace it without asking again: a new key is made and proven, takes the old one's place, and the old one is ended in ${sideOf(service)}. Exactly this way and no other; this thread shows each time. At most twice a day.`;
+}
+
+/** Folded, as in every question. */
+function stepsOf({ steps }: StandingState): readonly Block[] {
+  if (steps.length === 0) return [];
+  const items = steps.map((step) => ({ text: [text(step)] }));
+  return [{ kind: 'details', summary: 'What is done each time', blocks: [{ kind: 'list', isNumbered: true, items }] }];
 }
 
 function permissionsOf({ service }: Operation, permissions: readonly string[]) {
@@ -71,7 +77,7 @@ function permissionsOf({ service }: Operation, permissions: readonly string[]) {
 
 /** Of one that is done each time, not once; what becomes of the sign-in stands beneath. */
 function detailOf(detail: string): string {
-  return /password deleted|^once/.test(detail) ? 'each time' : detail;
+  return /password deleted|^once|^one\b/.test(detail) ? 'each time' : detail;
 }
 
 function keptWords({ service }: Operation, keeps: readonly string[]): string {
@@ -196,7 +202,7 @@ export function givenUpCard(operation: Operation, tries: number): Card {
   const { service, plan, errorMessage } = operation;
   const at = `${service.name} for ${place(plan.base)}`;
   const title = `${at} needs you: I stopped repairing it`;
-  const tried = `${capital(countWords(tries))} within a day I made a new key for it under the standing consent${operation.state === 'completed' ? ', and each time it broke again' : ''}. Nothing more is tried by itself until something changes.`;
+  const tried = `${capital(countWords(tries))} within a day I tried to replace its key under the standing consent${operation.state === 'completed' ? ', and each time it broke again' : ''}. Nothing more is tried by itself until something changes.`;
   return {
     summary: title,
     blocks: [

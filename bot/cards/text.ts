@@ -6,6 +6,8 @@ export const text = (words: string): Span => ({ kind: 'text', text: words });
 export const bold = (words: string): Span => ({ kind: 'bold', text: words });
 export const code = (words: string): Span => ({ kind: 'code', text: words });
 export const clock = (at: Date): Span => ({ kind: 'time', at, form: 'time' });
+/** Of what is not today's. */
+export const daytime = (at: Date): Span => ({ kind: 'time', at, form: 'datetime' });
 export const person = (who: Person): Span => ({ kind: 'person', person: who });
 
 /** A message of one paragraph. */

@@ -5,6 +5,7 @@ import {
   type StandingGrants,
   type StandingQuestion,
   type StandingTerms,
+  templateHash,
   termsOfRequest,
 } from '../consent/standing.ts';
 import type { Member } from '../customers/customers.ts';
@@ -14,6 +15,7 @@ import { signInPlace } from '../operations/entered.ts';
 import { lock } from '../operations/lease.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
+import type { Plan } from '../operations/plan.ts';
 import type { RequestDeps } from '../operations/request.ts';
 import { mayRevoke } from '../operations/revocation.ts';
 import { Secret } from '../secret.ts';
@@ -54,6 +56,8 @@ export interface StandingState {
   /** The grant, while it lives. */
   readonly grant: Consent | undefined;
   readonly isRevoked: boolean;
+  /** What a repair does, in order, while the way is the one that was asked for; empty once it is another one. */
+  readonly steps: readonly string[];
   /** All that it keeps lies in the vault. */
   readonly isKept: boolean;
 }
@@ -98,12 +102,25 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
     return (await tx.consent.findFirst({ where, orderBy: { grantedAt: 'desc' } })) ?? undefined;
   };
 
+  /** A repair of what the operation has made, as it would be planned right now. */
+  const planned = async (tx: Transaction, operation: Operation, now: Date): Promise<Plan | undefined> => {
+    const how = automaticRepair(operation.service);
+    // What is amiss is no part of what is granted.
+    return how && planRepair(tx, deps, operation, how, { id: NONE, now, repair: { cause: 'broken' } });
+  };
+
   const isAllKept = async (tx: Transaction, operation: Operation, keeps: readonly string[]): Promise<boolean> => {
     for (const type of keeps) {
       const { service, ...place } = signInPlace(operation, type as CredentialType); // as the terms name them
       if (!(await vault.within(tx).find(operation.customerId, service, place.type, place))) return false;
     }
     return true;
+  };
+
+  const stepsAsAsked = async (tx: Transaction, operation: Operation, terms: StandingTerms) => {
+    const plan = operation.isKeyStored ? await planned(tx, operation, await databaseNow(tx)) : undefined;
+    if (!plan || templateHash(plan) !== terms.templateHash) return [];
+    return plan.steps.map(({ intent }) => intent.replaceAll(plan.label, 'Countersign op-…'));
   };
 
   const fieldsToKeep = async (tx: Transaction, operation: Operation): Promise<readonly CredentialField[]> => {
@@ -133,8 +150,7 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
         if (!mayRevoke(operation, by)) return 'not_allowed';
         if (!how || !isPossible(operation)) return 'not_possible';
         const now = await databaseNow(tx);
-        const repair = { cause: 'broken' } as const; // no part of what is granted
-        const plan = await planRepair(tx, deps, operation, how, { id: NONE, now, repair });
+        const plan = await planned(tx, operation, now);
         return plan ? { operation, now, as: { plan, way: how.way } } : 'not_possible';
       });
       if (typeof asked === 'string') return { kind: asked };
@@ -160,7 +176,7 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
       const mine = grant?.requestId === request.id ? grant : undefined;
       const terms = termsOfRequest(request);
       return {
-        ...{ request, terms, approvals, grant: mine },
+        ...{ request, terms, approvals, grant: mine, steps: await stepsAsAsked(tx, operation, terms) },
         askedBy: await member(request.askedBy),
         decidedBy: await member(request.decidedBy),
         isRevoked:

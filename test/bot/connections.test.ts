@@ -63,7 +63,7 @@ test('the thread is told once of a break and once of its end, whoever shows it a
   const [broken] = shown();
   expect(shown()).toHaveLength(1);
   expect(broken?.summary).toContain('is not taken any more');
-  expect(broken && buttonsOf(broken)).toEqual(['Renew']);
+  expect(broken && buttonsOf(broken)).toEqual([]); // the repair asks by itself
   await passes('6 hours', '6 hours');
   await show();
   expect(shown()).toHaveLength(1);
@@ -95,9 +95,10 @@ test('a thread that was out of reach meanwhile shows how it is now, and not ever
 });
 
 test.each([
-  ['connection.expiring', { days: 14, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires in 14 days', ['Renew']],
+  ['connection.expiring', { days: 14, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires in 14 days', []],
+  ['connection.expiring', { days: 7, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires in 7 days', ['Renew']],
   ['connection.expiring', { days: 1, expiresAt: '2026-12-31T10:00:00.000Z' }, 'expires within a day', ['Renew']],
-  ['connection.expired', { reason: 'It ended.' }, 'has expired', ['Renew']],
+  ['connection.expired', { reason: 'It ended.' }, 'has expired', []],
   ['connection.degraded', { reason: 'It is away.' }, 'could not be checked for more than an hour', []],
   ['connection.unknown', {}, 'can’t be checked any more', []],
 ])('%s %j says what is so and offers what can be done', (kind, payload, words, buttons) => {
@@ -107,9 +108,22 @@ test.each([
   expect(buttonsOf(card)).toEqual(buttons);
 });
 
-test('where no rotation is known, the words say how to come to a new key; and they stand without what was erased', () => {
-  const operation = operationWith({ state: 'completed', isKeyStored: true }, { service: stripe });
+test('of a key that is gone, and where no rotation is known, the words say how to come to a new one', () => {
+  const payload = { days: 1, expiresAt: '2026-12-31T10:00:00.000Z' };
+  const { credential_rotation: _, ...rest } = stripe.operationTypes;
+  const service = { ...stripe, operationTypes: rest };
+  for (const operation of [
+    operationWith({ state: 'completed', isKeyStored: false }),
+    operationWith({ state: 'completed', isKeyStored: true }, { service }),
+  ]) {
+    const card = connectionCard({ operation, entry: { kind: 'connection.expiring', payload }, isNewest: true });
+    expect(buttonsOf(card)).toEqual([]);
+    expect(JSON.stringify(card)).toContain(`write “set up ${operation.service.name}`);
+  }
+});
+
+test('the words stand without what was erased', () => {
+  const operation = operationWith({ state: 'completed', isKeyStored: true });
   const card = connectionCard({ operation, entry: { kind: 'connection.broken' }, isNewest: true });
-  expect(buttonsOf(card)).toEqual(stripe.operationTypes.credential_rotation ? ['Renew'] : []);
-  expect(JSON.stringify(card)).toContain('Nothing was changed');
+  expect(card.summary).toBe('The WooCommerce key for shop.example.com is not taken any more.');
 });

@@ -88,7 +88,7 @@ describe('"Keep it working"', () => {
     await press(shop.merchant, 'keep_working', operation.id);
     expect(buttons(result()).map(({ action }) => action)).not.toContain('keep_working');
     const card = wordsOf(standing());
-    for (const words of ['Mona', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
+    for (const words of ['Mona', 'Revoke “Countersign ', 'Name it “Countersign op-…”', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
       expect(card).toContain(words);
     expect(buttons(standing()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
     expect(standing()?.status?.words).toBe('Waiting for approval');
@@ -180,7 +180,7 @@ describe('a repair', () => {
     }
     const told = chat.shown().filter(({ summary }) => summary.includes('needs you: I stopped repairing it'));
     expect(told).toHaveLength(1);
-    expect(wordsOf(told[0])).toContain('Twice within a day I made a new key');
+    expect(wordsOf(told[0])).toContain('Twice within a day I tried to replace its key');
     expect(wordsOf(told[0])).toContain('rotate the WooCommerce key for shop.example.com');
   });
 });

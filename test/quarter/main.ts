@@ -119,12 +119,14 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
       await world.lapse();
       await world.repairs.rotateDue();
       rotatedOn = now;
+      process.stderr.write(`\r${day(now)} of ${size.days} `);
     }
     for (const entry of await reader()) hear(account, events, { ...entry, world, now, random });
     await world.show();
     for (const ran of await world.work()) finished(account, ran, (await moment(world)).nowMs - startMs);
     await world.show();
   }
+  process.stderr.write('\n');
   return {
     ...{ account, planned, strays: await straysOf(world), repairs: await repairsOf(world, startMs) },
     messages: await messagesOf(world, before),

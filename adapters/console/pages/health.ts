@@ -55,7 +55,7 @@ export const healthRoutes: readonly ConsoleRoute[] = [
             : 'not yet',
         ],
         ...problems.map((words) => ['Signed', words] as const),
-        ['Connections', connectionWords(connections)],
+        ['Connections', html`<a href="/console/connections">${connectionWords(connections)}</a>`],
       ] as const;
       const body = html`${heading('Health', `Whether everything that your operations need is there, and how they went in the last ${DAYS} days.`)}
 ${tiles([
@@ -67,15 +67,9 @@ ${tiles([
   { label: 'Queue', value: number(depth) },
   {
     label: 'Connections',
-    value:
-      looked.length === 0
-        ? '–'
-        : unwell === 0
-          ? 'all work'
-          : html`<a href="/console/connections">${number(unwell)} of ${counted(looked.length, 'key')}</a>`,
+    value: looked.length === 0 ? '–' : unwell === 0 ? 'all work' : `${number(unwell)} not well`,
     tone: unwell === 0 ? 'good' : 'bad',
   },
-  { label: 'Signed up to', value: newest ? `#${newest.seq}` : '–' },
   {
     label: 'Checkpoints',
     value: problems.length === 0 ? 'in order' : counted(problems.length, 'problem'),
