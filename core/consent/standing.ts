@@ -4,7 +4,7 @@ import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
-import { CONSENT_REQUEST_MINUTES, type Plan, readPlan } from '../operations/plan.ts';
+import { CONSENT_REQUEST_MINUTES, isAboutOwnKey, type Plan, readPlan } from '../operations/plan.ts';
 import { isEnd, parseState } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Way } from '../services/service.ts';
@@ -221,6 +221,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
         return { kind: 'denied' } as const;
       }),
     async verify(tx, customerId, plan) {
+      if (plan.key && !isAboutOwnKey(plan)) return refusal('The key has a name that no operation gave it');
       const grant = await tx.consent.findFirst({
         where: { customerId, service: plan.service, target: plan.base, templateHash: templateHash(plan) },
         orderBy: { grantedAt: 'desc' },
@@ -249,6 +250,7 @@ export function verdictOnRepair(
   const plan = readPlan(operation.plan);
   const isCovered =
     isPlanOf(operation) &&
+    isAboutOwnKey(plan) &&
     plan.operationId === operation.id &&
     plan.repair?.consent === grant.id &&
     plan.service === grant.service &&

@@ -145,6 +145,16 @@ export function keyLabel(operationId: OperationId, attempt: number): string {
   return attempt === 1 ? `Countersign ${operationId}` : `Countersign ${operationId} ${attempt}`;
 }
 
+/**
+ * Whether the key that a plan is about has a name that its operation gave it, and the steps say that name: where nobody looks
+ * at the plan, no other key is ended.
+ */
+export function isAboutOwnKey({ key, values }: Plan): boolean {
+  if (!key || values.oldLabel !== key.label) return false;
+  const name = `Countersign ${key.operationId}`;
+  return key.label === name || (key.label.startsWith(`${name} `) && /^\d+$/.test(key.label.slice(name.length + 1)));
+}
+
 function minutesAfter(now: Date, minutes: number): string {
   return new Date(now.getTime() + minutes * 60_000).toISOString();
 }

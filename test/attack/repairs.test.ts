@@ -91,6 +91,14 @@ test('139 a countersignature that is no standing one, or lacks the permission of
 describe('140 a repair whose plan differs from what was shown for the standing grant', () => {
   test.each([
     {
+      what: 'by the key that it ends',
+      changes: ({ key, values, steps }: Plan) => ({
+        ...(key ? { key: { ...key, label: 'Till' } } : {}),
+        values: { ...values, oldLabel: 'Till' },
+        steps: steps.map((step) => ({ ...step, intent: step.intent.replaceAll(key?.label ?? '', 'Till') })),
+      }),
+    },
+    {
       what: 'by one permission',
       changes: (plan: Plan) => ({ permissions: [...plan.permissions, 'write_shop'].sort() }),
     },
