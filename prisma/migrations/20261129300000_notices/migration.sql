@@ -87,3 +87,5 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION directory.customers_to_notify() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION directory.customers_to_notify() TO countersign_program;
+
+COMMENT ON TABLE notices IS 'retention: created_at';

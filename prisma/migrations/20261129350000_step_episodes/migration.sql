@@ -40,3 +40,5 @@ BEGIN
   END LOOP;
 END $$;
 GRANT SELECT, INSERT, UPDATE (closed_at) ON step_episodes TO countersign_program;
+
+COMMENT ON TABLE step_episodes IS 'retention: opened_at';
