@@ -145,7 +145,9 @@ export async function keepView(context: Context, { customerId, operationId }: Li
       fields: fields.map(({ name, label, help, isSecret, autocomplete }) => ({
         ...{ name, label, isSecret, autocomplete },
         // Its own words say that it is deleted when one operation ends.
-        help: isSecret ? 'It is typed into your own sign-in page, when this key is repaired and for nothing else.' : help,
+        help: isSecret
+          ? 'It is typed into your own sign-in page, when this key is repaired and for nothing else.'
+          : help,
       })),
       isUnencrypted: isUnencrypted(operation.plan.origin),
       keptUntil: state.grant.expiresAt,

@@ -88,7 +88,14 @@ describe('"Keep it working"', () => {
     await press(shop.merchant, 'keep_working', operation.id);
     expect(buttons(result()).map(({ action }) => action)).not.toContain('keep_working');
     const card = wordsOf(standing());
-    for (const words of ['Mona', 'Revoke “Countersign ', 'Name it “Countersign op-…”', 'this thread shows each time', 'At most twice a day', 'sealed in the vault'])
+    for (const words of [
+      'Mona',
+      'Revoke “Countersign ',
+      'Name it “Countersign op-…”',
+      'this thread shows each time',
+      'At most twice a day',
+      'sealed in the vault',
+    ])
       expect(card).toContain(words);
     expect(buttons(standing()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
     expect(standing()?.status?.words).toBe('Waiting for approval');
