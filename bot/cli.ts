@@ -20,6 +20,7 @@ import { tokenCreate, tokenList, tokenRevoke } from './cli/token.ts';
 import { vaultList, vaultRotate } from './cli/vault.ts';
 import { webhookAdd, webhookList, webhookRemove, webhookReplay } from './cli/webhook.ts';
 import { workflowCheck, workflowRecord, workflowReplay } from './cli/workflow.ts';
+import { workflowPromote, workflowProposals } from './cli/workflow-promote.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
@@ -35,7 +36,7 @@ const COMMANDS: readonly Command[] = [
   doctor,
   ...[slackManifest, slackDisconnect],
   teamsPackageCommand,
-  ...[workflowRecord, workflowReplay, workflowCheck],
+  ...[workflowRecord, workflowReplay, workflowCheck, workflowProposals, workflowPromote],
 ];
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -44,7 +44,9 @@ import {
   submitDenialOfStanding,
 } from './keep-flow.ts';
 import { changeKeyOf, requestForKey } from './key-flow.ts';
+import { NOTIFY_FORM, openNotify, submitNotify } from './notify-flow.ts';
 import { rateResult } from './rating.ts';
+import { renewConsent } from './renew-flow.ts';
 import { isAllowedChannel, requestSetUp } from './request-flow.ts';
 import { sendRevealLink } from './reveal-flow.ts';
 import { APPROVERS_FORM, openSettings, SETTINGS_FORM, submitSettings } from './settings-flow.ts';
@@ -247,6 +249,9 @@ async function command(context: Context, scene: Scene, event: Extract<ChatEvent,
       return linkAgain(context, customerId, member, event, words);
     case 'settings':
       return openSettings(context, customerId, member, event, SETTINGS_FORM);
+    case 'notify':
+    case 'notifications':
+      return openNotify(context, customerId, member, event);
     case 'accounts':
       return openLinkForm(context, customerId, member, event);
     case 'stop':
@@ -364,6 +369,10 @@ async function pressed(context: Context, scene: Scene, event: Extract<ChatEvent,
       return editHeard(context, member, event);
     case 'rate':
       return rateResult(context, customerId, member, event);
+    case 'renew_consent':
+      return renewConsent(context, customerId, member, event);
+    case 'notify':
+      return openNotify(context, customerId, member, event);
     case 'revoke_consent':
       return revokeConsent(context, customerId, member, event);
     case 'reveal':
@@ -422,6 +431,8 @@ async function submitted(
       return submitDenialTogether(context, customerId, member, event);
     case PERMISSIONS_FORM:
       return submitPermissions(context, customerId, member, event);
+    case NOTIFY_FORM:
+      return submitNotify(context, customerId, member, event);
     default:
       await whisperWords(context, event, 'This form is from another version. Nothing was changed.');
       return undefined;

@@ -32,6 +32,7 @@ import { createGuesses } from '../core/guesses.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { createSharedLimits, type SharedLimits } from '../core/limits.ts';
 import { measuredPageModel } from '../core/measured-ports.ts';
+import { gatherNotices } from '../core/notices/gather.ts';
 import { createControl } from '../core/operations/control.ts';
 import { createDeadlines, createLateDeadlines } from '../core/operations/deadlines.ts';
 import { endGivenUp } from '../core/operations/ending.ts';
@@ -57,6 +58,7 @@ import { converse } from './conversation.ts';
 import { explain } from './explain.ts';
 import { type Foundation, type FoundationOptions, openFoundation } from './foundation.ts';
 import { countedChats, liveStream, metricsRoutes, programMetrics, startHealth, startWebhooks } from './live.ts';
+import { createNotices } from './notices.ts';
 import { createProgress } from './progress.ts';
 import { startSlack } from './slack.ts';
 import { slackScopes } from './slack-manifest.ts';
@@ -286,6 +288,9 @@ async function wire(
     }
     progress.start();
     ending.push(() => progress.stop());
+    const notices = createNotices({ ...foundation, chat, pictureUrl });
+    notices.start();
+    ending.push(() => notices.stop());
     const deadlines = { database, audit, operations, mover, vault };
     await queue.workDeadlines(createDeadlines(deadlines));
     await queue.workLateDeadlines(createLateDeadlines(deadlines));
@@ -340,6 +345,7 @@ async function wire(
       for (const { customerId, error } of replaced.failed)
         log.warn({ code: 'repair', customerId, cause: String(error) }, 'keys that are due could not be looked at');
       await sharedLimits.prune();
+      await gatherNotices({ ...foundation, ...(isBot || slack || teams ? { identify } : {}) });
       for (const customerId of await directory.customers())
         await foundation.inbox
           .forget(customerId)

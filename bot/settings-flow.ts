@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import { peopleAmong, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
-import { setWork } from '../core/customers/settings.ts';
+import { setDigest, setWork } from '../core/customers/settings.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { hadEffect, takeEvent } from '../core/operations/events.ts';
@@ -113,10 +113,12 @@ async function currentSettings(tx: Transaction, context: Context, customerId: Cu
   const row = await context.customers.rules(tx, customerId);
   const { mayWorkAlone, approvalsRequired, adminsApprove, approverGroup } = row;
   const { isGuideOnly, allowedTargets, allowedChannels, operationsPerHour, retentionDays, allowsModel } = row;
+  const { hasDigest, timeZone } = row;
   return {
     approvers: approvers.map(({ person }) => person.userId),
     ...{ mayWorkAlone, approvalsRequired, adminsApprove, approverGroup },
     ...{ isGuideOnly, allowedTargets, allowedChannels, operationsPerHour, retentionDays, allowsModel },
+    ...{ hasDigest, timeZone },
   };
 }
 
@@ -250,6 +252,7 @@ async function write(
   await context.customers.setApprovers(tx, customerId, people, settings.mayWorkAlone);
   await context.customers.setRules(tx, customerId, settings);
   await setWork(tx, customerId, settings);
+  await setDigest(tx, customerId, settings);
   await context.customers.setRetention(tx, customerId, settings.retentionDays);
   const isModelChanged = await context.customers.setModel(tx, customerId, settings.allowsModel);
   if (isModelChanged) await context.operations.replan(tx, customerId, by);

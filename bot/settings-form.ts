@@ -1,6 +1,7 @@
 import { canonical, sha256Hex } from '../core/canonical.ts';
 import type { Rules } from '../core/consent/policy.ts';
 import {
+  type DigestSettings,
   MOST_ALLOWED,
   MOST_ALLOWED_TEXT,
   MOST_APPROVALS,
@@ -9,10 +10,11 @@ import {
   parseAllowedTarget,
   type WorkSettings,
 } from '../core/customers/settings.ts';
+import { isTimeZone } from '../core/notices/clock.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 
 /** All that an admin decides. */
-export interface Settings extends Rules, WorkSettings {
+export interface Settings extends Rules, WorkSettings, DigestSettings {
   /** Ids of the platform's people. */
   readonly approvers: readonly string[];
   readonly allowsModel: boolean;
@@ -100,6 +102,20 @@ export function workFields(settings: Settings, days: RetentionDays, hasChannels:
         },
       ],
     },
+    {
+      ...{ kind: 'checkboxes', name: 'digest', label: 'Summary' },
+      options: [
+        {
+          ...{ value: 'on', label: 'A summary of each week for admins', isChecked: settings.hasDigest },
+          help: 'On Monday at 09:00, directly; none after a week in which nothing happened.',
+        },
+      ],
+    },
+    {
+      ...{ kind: 'text', name: 'zone', label: 'Time zone', isRequired: false },
+      help: 'As Europe/Berlin or America/New_York. Empty: UTC.',
+      initial: settings.timeZone ?? '',
+    },
   ];
 }
 
@@ -127,6 +143,7 @@ export function readSettings(fields: Fields, { least }: RetentionDays): Changed 
   const operationsPerHour = numberIn(fields.hourly);
   const retentionDays = numberIn(fields.retention);
   const allowedChannels = fields.channels ?? [];
+  const timeZone = fields.zone?.[0]?.trim() || null;
   const errors: Errors = {
     ...('errors' in deciders ? deciders.errors : {}),
     ...('error' in targets ? { targets: targets.error } : {}),
@@ -137,6 +154,9 @@ export function readSettings(fields: Fields, { least }: RetentionDays): Changed 
     ...(retentionDays === null || isWhole(retentionDays, least, MOST_RETENTION_DAYS)
       ? {}
       : { retention: `Write a number from ${least} to ${MOST_RETENTION_DAYS}, or nothing.` }),
+    ...(timeZone === null || isTimeZone(timeZone)
+      ? {}
+      : { zone: 'I know no such time zone. Write it as Europe/Berlin, or nothing.' }),
   };
   if ('errors' in deciders || 'error' in targets || Object.keys(errors).length > 0) return { errors };
   return {
@@ -147,6 +167,8 @@ export function readSettings(fields: Fields, { least }: RetentionDays): Changed 
     // Where the platform has no channels the form has no such field, and those that were chosen stay.
     ...(fields.channels ? { allowedChannels } : {}),
     allowsModel: fields.model?.includes('on') ?? false,
+    hasDigest: fields.digest?.includes('on') ?? false,
+    timeZone,
   };
 }
 
@@ -183,6 +205,7 @@ export function settingsWords(settings: Settings, names: readonly string[], days
     workWords(settings),
     `Records are kept for ${kept} ${kept === 1 ? 'day' : 'days'}.`,
     ...(settings.allowsModel ? [] : ['The model is switched off.']),
+    ...(settings.hasDigest ? [] : ['Admins get no weekly summary.']),
   ].join(' ');
 }
 

@@ -23,6 +23,9 @@ export interface Directory {
   /** Customers whose trail has grown since a webhook of theirs was told of it. */
   customersToTell(): Promise<readonly CustomerId[]>;
   /** Customers with a connection whose next look is due, and under way nowhere, but for those whose work is held back. */
+  /** Customers of whom somebody is to be told something now. */
+  customersToNotify(): Promise<readonly CustomerId[]>;
+  /** Customers with a connection whose next look is due, and under way nowhere. */
   customersToCheck(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
@@ -69,6 +72,7 @@ export function createDirectory(database: Database): Directory {
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),
     customersToTell: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_tell() AS id`),
+    customersToNotify: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_notify() AS id`),
     customersToCheck: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_check() AS id`),
     customersOnRecord: () => ids(Prisma.sql`SELECT id FROM directory.customers_on_record() AS id`),
     async standstill() {

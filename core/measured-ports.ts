@@ -80,7 +80,7 @@ export function measuredChat(chat: Chat, metrics: Metrics): Chat {
         throw error;
       }
     };
-  const { showHome, showActivity, groups, transcript } = chat;
+  const { showHome, showActivity, groups, transcript, timeZone } = chat;
   return {
     ...chat,
     post: counted(chat.post),
@@ -94,6 +94,7 @@ export function measuredChat(chat: Chat, metrics: Metrics): Chat {
     ...(showHome && { showHome: counted(showHome) }),
     ...(showActivity && { showActivity: counted(showActivity) }),
     ...(groups && { groups: counted(groups) }),
+    ...(timeZone && { timeZone: counted(timeZone) }),
     ...(transcript && { transcript: counted(transcript) }),
   };
 }

@@ -195,11 +195,13 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
     }
   }
 
-  async function sendDirectly(user: string, card: Card, thread: string): Promise<void> {
-    const id = await directChannel(user);
-    await send('chat.postMessage', api, card, { thread, channel: id }, (client, message) =>
-      client.chat.postMessage({ channel: id, ...message, ...QUIET }),
+  async function sendDirectly(user: string, card: Card, thread: string): Promise<MessageRef> {
+    const channel = await directChannel(user);
+    const { ts } = await send('chat.postMessage', api, card, { thread, channel }, (client, message) =>
+      client.chat.postMessage({ channel, ...message, ...QUIET }),
     );
+    if (!ts) throw new CountersignError('chat_unavailable', 'Slack did not say where the message stands.');
+    return messageRef(threadRef({ workspaceId: self().workspaceId, channel, ts }), ts);
   }
 
   async function directChannel(user: string): Promise<string> {
@@ -267,6 +269,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       if (!me) await introduce();
       return people.standing(person, group);
     },
+    timeZone: people.timeZone,
     groups: people.groups,
     async transcript(thread, clip) {
       own(thread);

@@ -21,6 +21,8 @@ const member = z.looseObject({
   team_id: z.string().optional(),
   name: z.string().default(''),
   real_name: z.string().optional(),
+  /** IANA name. */
+  tz: z.string().optional(),
   deleted: z.boolean().default(false),
   is_bot: z.boolean().default(false),
   is_restricted: z.boolean().default(false),
@@ -45,6 +47,8 @@ export interface People {
   /** The same for somebody who has just acted: by the name that came along where Slack can't be asked right now. */
   actor(userId: string, userName: string | undefined): Promise<Person>;
   standing(person: Person, group?: string): Promise<Standing>;
+  /** As their Slack is set. A form waits for it: where Slack can't be asked just now, it is not known. */
+  timeZone(person: Person): Promise<string | undefined>;
   /** Those that are in use, by name. Without the scope, none. */
   groups(): Promise<readonly Group[]>;
   /** Whoever owns the workspace. `undefined`: Slack names nobody. */
@@ -105,6 +109,14 @@ export function createPeople(api: Api, self: () => Self): People {
     if (!found || found.deleted || found.is_bot || userId === 'USLACKBOT') return { kind: 'unknown' };
     if (isForeign(found, self()) || found.is_restricted || found.is_ultra_restricted) return { kind: 'guest' };
     return { kind: 'member', isInGroup: group === undefined ? false : await isIn(userId, group) };
+  }
+
+  async function timeZone(of: Person): Promise<string | undefined> {
+    const userId = ownUserId(of, self());
+    return info(userId, true).then(
+      ({ tz }) => tz,
+      () => undefined,
+    );
   }
 
   async function asked(userId: string): Promise<Member | undefined> {
@@ -186,7 +198,7 @@ export function createPeople(api: Api, self: () => Self): People {
     }
   }
 
-  return { person, actor, standing, groups, primaryOwner };
+  return { person, actor, standing, timeZone, groups, primaryOwner };
 }
 
 function isForeign(

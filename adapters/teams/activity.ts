@@ -264,7 +264,7 @@ function readMessage(sent: Activity, thread: ThreadRef, from: Person): Incoming 
 const SLASH = /^\/(countersign|audit)\b\s*([\s\S]*)$/i;
 /** Without a slash, which Teams has only here and there: what the list of commands offers, and nothing that is a sentence. */
 const BARE =
-  /^(?:countersign\s+)?(operations|consents|credentials|settings|accounts|help|link(?:\s+op-[a-z0-9]{8})?)$/i;
+  /^(?:countersign\s+)?(operations|consents|credentials|notify|settings|accounts|help|link(?:\s+op-[a-z0-9]{8})?)$/i;
 const AUDIT = /^(?:countersign\s+)?audit(?:\s+(op-[a-z0-9]{8}))?$/i;
 
 /** `/audit op-…`, `audit op-…`, `settings`. */

@@ -44,6 +44,7 @@ export const COMMANDS = [
   { title: 'stop', description: 'Stop a request: stop op-…, or stop all (admins)' },
   { title: 'audit', description: 'What was done, by whom, and whether the record is intact: audit op-… (admins)' },
   { title: 'console', description: 'Your link to the console: operations, approvals and their records' },
+  { title: 'notify', description: 'How I tell you, and your quiet hours' },
   { title: 'settings', description: 'Who may approve, and what I may do (admins)' },
   { title: 'accounts', description: 'Which accounts are one person’s (admins)' },
   { title: 'help', description: 'What I can do' },

@@ -232,13 +232,15 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   }
 
   /** In the chat with that person; a click there belongs to the thread that it is about. */
-  async function sendDirectly(person: Person, card: Card, thread?: ThreadRef): Promise<void> {
-    await sendTo(await people.directChat(person), card, thread);
+  async function sendDirectly(person: Person, card: Card, thread?: ThreadRef): Promise<MessageRef> {
+    return sendTo(await people.directChat(person), card, thread);
   }
 
-  async function sendTo(chat: Place, card: Card, thread?: ThreadRef): Promise<void> {
+  async function sendTo(chat: Place, card: Card, thread?: ThreadRef): Promise<MessageRef> {
     const draw = drawing(card, { ...(thread ? { thread } : {}), dialogs: await enterable(card) });
-    replies.shown(nameOf(chat, await api.send(chat, draw(), card.summary)), draw);
+    const activityId = await api.send(chat, draw(), card.summary);
+    replies.shown(nameOf(chat, activityId), draw);
+    return messageRef(threadRef(chat), activityId);
   }
 
   /** Words go beside the card that was pressed; what has buttons goes into the chat with that person, which no other reads. */

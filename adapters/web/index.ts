@@ -155,8 +155,14 @@ export function createWebChat(
     if (!isSame) store.append({ kind: 'edit', id, card });
   }
 
-  async function directMessage(person: Person, card: Card): Promise<void> {
-    store.append(fromUs(directThreadId(userIdOf(person, workspaceId, people)), card));
+  async function directMessage(person: Person, card: Card, options: { key?: string } = {}): Promise<MessageRef> {
+    const threadId = directThreadId(userIdOf(person, workspaceId, people));
+    const key = options.key === undefined ? undefined : `post:${options.key}`;
+    const first = key === undefined ? undefined : store.byKey(threadId, key);
+    if (first) return messageRef(workspaceId, threadId, first.id);
+    const message = fromUs(threadId, card, key);
+    store.append(message);
+    return messageRef(workspaceId, threadId, message.id);
   }
 
   async function person(workspace: string, userId: string): Promise<Person> {

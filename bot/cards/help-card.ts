@@ -4,7 +4,17 @@ import type { Service } from '../../core/services/service.ts';
 import { code, text } from './text.ts';
 
 const COMMANDS: Readonly<Record<'everybody' | 'tests' | 'admins', readonly string[]>> = {
-  everybody: ['operations', 'console', 'stop op-…', 'pause op-…', 'resume op-…', 'retry op-…', 'consents', 'link'],
+  everybody: [
+    'operations',
+    'console',
+    'stop op-…',
+    'pause op-…',
+    'resume op-…',
+    'retry op-…',
+    'consents',
+    'notify',
+    'link',
+  ],
   tests: ['test woocommerce'],
   admins: ['credentials', 'stop all', 'settings', 'accounts'],
 };

@@ -26,7 +26,12 @@ export function readRecorded(file: string): KnowledgeBase {
 }
 
 export function writeRecorded(file: string, knowledgeBase: KnowledgeBase): void {
-  writeFileSync(file, `${JSON.stringify(knowledgeBase, null, 2)}\n`);
+  writeFileSync(file, recordedText(knowledgeBase));
+}
+
+/** As it is written. */
+export function recordedText(knowledgeBase: KnowledgeBase): string {
+  return `${JSON.stringify(knowledgeBase, null, 2)}\n`;
 }
 
 /** The overlay that lies beside a knowledge base, if there is one. */
@@ -56,7 +61,12 @@ function holdsWorkflows(read: unknown): boolean {
 
 /** Whether the program could use it, laid under its overlay. @throws CountersignError `workflow_invalid`. */
 export function checkBeforeWriting(file: string, knowledgeBase: KnowledgeBase): void {
-  createWorkflowRegistry(() => sourceOf(file, knowledgeBase), { mayLackProbe: file !== SHIPPED });
+  registryOf(file, knowledgeBase);
+}
+
+/** What the program would know with this in the file. @throws CountersignError `workflow_invalid`. */
+export function registryOf(file: string, knowledgeBase: KnowledgeBase): WorkflowRegistry {
+  return createWorkflowRegistry(() => sourceOf(file, knowledgeBase), { mayLackProbe: file !== SHIPPED });
 }
 
 function sourceOf(file: string, knowledgeBase: unknown): { knowledgeBase: unknown; overlay?: unknown } {

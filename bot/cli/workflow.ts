@@ -5,6 +5,7 @@ import type { Call, Command } from './command.ts';
 import { openRegistry, SHIPPED } from './workflow-files.ts';
 import { startPractice } from './workflow-practice.ts';
 import { record } from './workflow-record.ts';
+import { linesOf } from './workflow-report.ts';
 import { baseOf, looksPrivate, pairs, replayOn, secretsFor } from './workflow-site.ts';
 
 /** Learns workflows from a Playwright spec. */
@@ -94,15 +95,4 @@ async function checkOne(call: Call, workflow: Workflow): Promise<readonly Replay
   } finally {
     await practice.close();
   }
-}
-
-function linesOf({ workflow, version, success, durationMs, steps, results }: ReplayReport): readonly string[] {
-  const rows = steps.map(({ order, intent, outcome, rung, durationMs: stepMs, failure, words }) => {
-    const how = outcome === 'done' ? (rung ?? '') : [outcome.replace('_', ' '), failure].filter(Boolean).join(' ');
-    return `  ${String(order).padStart(2)}  ${how.padEnd(10)} ${String(stepMs).padStart(6)} ms  ${intent}${words === undefined ? '' : `\n      ${words}`}`;
-  });
-  const found = Object.entries(results).map(
-    ([name, { lastFour }]) => `  ${name}: captured${lastFour === undefined ? '' : `, …${lastFour}`}`,
-  );
-  return [`${workflow} v${version}  ${success ? 'passed' : 'FAILED'} in ${durationMs} ms`, ...rows, ...found];
 }

@@ -16,6 +16,7 @@ export type AuditKind =
   | 'operation.paused'
   | 'operation.resumed'
   | 'operation.retried'
+  | 'operation.consent_lapsing'
   | 'repair.given_up'
   | 'pause.begun'
   | 'pause.ended'

@@ -11,6 +11,7 @@ export type Asked =
   | 'credentials'
   | 'export'
   | 'pause'
+  | 'renew'
   | 'resume'
   | 'retry'
   | 'reveal'

@@ -13,6 +13,13 @@ export interface WorkSettings {
   readonly operationsPerHour: number | null;
 }
 
+/** The summary of each week that admins get. */
+export interface DigestSettings {
+  readonly hasDigest: boolean;
+  /** Whose Monday morning it is, an IANA name; `null`: UTC. */
+  readonly timeZone: string | null;
+}
+
 export const MOST_ALLOWED = 100;
 /** All hosts together, a line each, in characters: as many as the narrowest platform lets a field be filled in with (Slack). */
 export const MOST_ALLOWED_TEXT = 3_000;
@@ -56,4 +63,12 @@ export async function setWork(tx: Transaction, customerId: CustomerId, settings:
       ...{ allowedTargets: [...allowedTargets], allowedChannels: [...allowedChannels] },
     },
   });
+}
+
+export async function setDigest(
+  tx: Transaction,
+  customerId: CustomerId,
+  { hasDigest, timeZone }: DigestSettings,
+): Promise<void> {
+  await tx.customer.updateMany({ where: { customerId }, data: { hasDigest, timeZone } });
 }

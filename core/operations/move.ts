@@ -3,6 +3,7 @@ import type { Audit } from '../audit/audit.ts';
 import type { NewEntry } from '../audit/entry.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
+import { tellMove } from '../notices/moves.ts';
 import type { Vault } from '../vault/vault.ts';
 import { type Execution, machineMsAt, readExecution } from './execution.ts';
 import { isEnd, isForPeople, isLegalMove, type OperationState, parseState } from './states.ts';
@@ -57,6 +58,7 @@ export function createMover(deps: { audit: Audit; vault: Vault }): Mover {
       });
       if (count === 0) return undefined;
       if (isEnd(to)) await settle(tx, customerId, operationId, { to, now, actor: entry.actor }, vault);
+      await tellMove(tx, customerId, { operationId, to, fence: next });
       await audit.append(tx, customerId, { ...entry, operationId });
       return next;
     },

@@ -32,7 +32,10 @@ export interface Chat {
     card: Card,
     options?: { key?: string; replaces?: string },
   ): Promise<void>;
-  directMessage(person: Person, card: Card): Promise<void>;
+  /** To one person alone. The same `key` sent again gives the first message's reference where the platform can tell. */
+  directMessage(person: Person, card: Card, options?: { key: string }): Promise<MessageRef>;
+  /** The time zone (IANA) that a person has set there; `undefined`: none that is known. Absent: the platform has no such thing. */
+  timeZone?(person: Person): Promise<string | undefined>;
   /** A person by id, with the name that the platform knows. @throws CountersignError `chat_unavailable`. */
   person(workspaceId: string, userId: string): Promise<Person>;
   /**

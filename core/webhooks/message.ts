@@ -12,7 +12,8 @@ const CONNECTION: Readonly<Record<string, string | undefined>> = {
   'credential.rotated': 'connection.renewed',
   'credential.deleted': 'connection.ended',
 };
-const KEYS = ['api_key', 'oauth_token'];
+/** Types of the credentials that programs use. */
+export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
 
 /**
  * The types of the events that an entry is: none, one, or, of a key, two. That a key was opened to be looked at by the clock is
@@ -20,7 +21,7 @@ const KEYS = ['api_key', 'oauth_token'];
  */
 export function typesOf(kind: string, credentialType: string | undefined, why?: string): readonly string[] {
   if (!/^(?:operation|credential|connection)\./.test(kind) || why === HEALTH_CHECK) return [];
-  const connection = KEYS.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
+  const connection = KEY_TYPES.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
   return connection === undefined ? [kind] : [kind, connection];
 }
 

@@ -351,6 +351,14 @@ describe('who somebody is', () => {
     expect(await standing(user)).toEqual(expected);
   });
 
+  test('is asked for their time zone, which is not known where Slack does not say', async () => {
+    await standing({ tz: 'Europe/Berlin' });
+    const zone = () => slack.chat.timeZone?.({ ...slack.merchant, userId: 'U0009' });
+    expect(await zone()).toBe('Europe/Berlin');
+    slack.server.fail('users.info', { error: 'internal_error' });
+    expect(await zone()).toBeUndefined();
+  });
+
   test('in a group is asked at the moment, and nobody is in a group that is gone', async () => {
     expect(await standing({}, 'S1')).toEqual({ kind: 'member', isInGroup: false });
     slack.server.groups.set('S1', ['U0009']);

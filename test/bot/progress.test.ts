@@ -426,7 +426,10 @@ describe('the feed', () => {
         tries++;
         throw new CountersignError('chat_unavailable', `${ref} says no.`, { isRetryable: ref !== 'archived' });
       },
-      directMessage: async ({ userId }, card) => void told.push(`${userId}: ${card.summary}`),
+      async directMessage(to, card) {
+        told.push(`${to.userId}: ${card.summary}`);
+        return { thread: { ...to, ref: 'direct' }, ref: 'm' };
+      },
     };
     const progress = progressOf(core, silent);
     for (const ref of ['archived', 'away']) await requestIn(core, shop, ref);

@@ -41,7 +41,10 @@ function open(converse: ChatListener, left: ChatEvent[] = [], isFull = false) {
     converse,
     chat: () => ({
       ...chat,
-      directMessage: (_, card) => tell(card),
+      directMessage: async (to, card) => {
+        await tell(card);
+        return { thread: { ...to, ref: 'direct' }, ref: 'm' };
+      },
       ephemeral: (_, __, card) => tell(card),
     }),
   });

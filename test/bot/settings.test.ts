@@ -129,6 +129,7 @@ describe('an admin', () => {
     expect(scene.chat.calls.map(({ call }) => call)).toEqual(['openForm']);
     expect(form?.fields.map(({ name }) => name)).toEqual([
       ...['approvers', 'required', 'rules', 'mode', 'targets', 'channels', 'hourly', 'retention', 'model'],
+      ...['digest', 'zone'],
     ]);
     expect(await scene.send(form, 'admin', {})).toBeUndefined();
     expect(scene.last()).toBe(

@@ -278,7 +278,7 @@ export function chatContract(
     if (capabilities.directMessage) {
       test('brings a direct message to one person alone', async () => {
         const thread = await begin();
-        await opened.chat.directMessage(opened.approver, sentence('You are an approver now.'));
+        const message = await opened.chat.directMessage(opened.approver, sentence('You are an approver now.'));
         await vi.waitFor(
           async () =>
             expect(texts(await opened.directMessagesOf(opened.approver))).toContain('You are an approver now.'),
@@ -286,6 +286,11 @@ export function chatContract(
         );
         expect(texts(await opened.directMessagesOf(opened.merchant))).not.toContain('You are an approver now.');
         expect(texts(await opened.transcriptFor(opened.merchant, thread))).not.toContain('You are an approver now.');
+        await opened.chat.update(message, sentence('You were an approver.'));
+        await vi.waitFor(
+          async () => expect(texts(await opened.directMessagesOf(opened.approver))).toContain('You were an approver.'),
+          { timeout: 5_000 },
+        );
       });
     }
 

@@ -73,6 +73,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
           { command: 'countersign stop', hint: 'op-…', help: 'Stop an operation' },
           { command: 'countersign stop all', hint: '', help: 'Stop everything (admins)' },
           { command: 'countersign consents', hint: '', help: 'What is countersigned right now' },
+          { command: 'countersign notify', hint: '', help: 'How I tell you, and your quiet hours' },
           { command: 'countersign settings', hint: '', help: 'Who may approve, and what I may do (admins)' },
           { command: 'countersign accounts', hint: '', help: 'Which accounts are one person’s (admins)' },
           { command: 'countersign help', hint: '', help: 'What I can do' },

@@ -16,6 +16,8 @@ export interface RecordingChat extends Chat {
   readonly forms: readonly Form[];
   /** What stands in the thread, oldest first. */
   shown(): readonly Card[];
+  /** What each person was told directly, oldest first. */
+  direct(): readonly { readonly to: Person; readonly card: Card }[];
 }
 
 /** `before` is awaited in each call before anything changes: a slow platform. */
@@ -24,6 +26,7 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
   const forms: Form[] = [];
   const messages = new Map<string, Card>();
   const refs = new Map<string, string>();
+  const direct = new Map<string, { readonly to: Person; readonly card: Card }>();
   const record = async (call: ChatCall) => {
     await before(call);
     calls.push(call);
@@ -43,14 +46,22 @@ export function createRecordingChat(before: (call: ChatCall) => Promise<void> = 
     },
     ...{ calls, forms },
     shown: () => [...messages.values()],
+    direct: () => [...direct.values()],
     post,
     async update({ ref }, card) {
       await record({ call: 'update', card });
-      messages.set(ref, card);
+      const told = direct.get(ref);
+      if (told) direct.set(ref, { ...told, card });
+      else messages.set(ref, card);
     },
     ephemeral: (thread: ThreadRef, _person: Person, card: Card, options?: { key: string }) =>
       record({ call: 'ephemeral', card, thread, ...options }),
-    directMessage: (_person: Person, card: Card) => record({ call: 'ephemeral', card }),
+    async directMessage(to, card, { key = `direct ${direct.size}` } = { key: `direct ${direct.size}` }) {
+      await record({ call: 'ephemeral', key, card });
+      const ref = `${to.userId} ${key}`;
+      if (!direct.has(ref)) direct.set(ref, { to, card });
+      return { thread: { platform: 'web', workspaceId: to.workspaceId, ref: `dm-${to.userId}` }, ref };
+    },
     person: async (workspaceId, userId) => ({ platform: 'web', workspaceId, userId, name: userId }),
     standing: async () => ({ kind: 'member', isInGroup: false }),
     async openForm(_trigger: string, form: Form) {

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { newUuid } from '../../core/ids.ts';
 import { take } from '../../core/limits.ts';
+import { choose } from '../../core/notices/choices.ts';
+import { tell } from '../../core/notices/notices.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
@@ -89,6 +91,12 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     const { workflowId, workflowVersion } = operation.plan;
     const proposal = { workflowId, workflowVersion, target, digest: '', element: {}, score: 1, margin: 1 };
     await tx.workflowProposal.create({ data: { ...step, id: newUuid(), ...proposal } });
+    await choose(tx, id, shop.merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined });
+    await tell(tx, id, [shop.admin.id], { kind: 'result', about: operation.id, key: 'the same for both' });
+    const rates = { beforeDone: 1, beforeAll: 1, recentDone: 0, recentAll: 1 };
+    await tx.stepEpisode.create({
+      data: { customerId: id, id: newUuid(), workflowId, workflowVersion, step: 9, ...rates },
+    });
     const value = new Secret(`secret of ${shop.workspaceId}`);
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });

@@ -1,9 +1,10 @@
 import { LOOKED_AT, type StepSuccess, stepSuccess } from '../../../core/console/figures.ts';
 import { type Html, html } from '../../../core/markup.ts';
+import { type Episode, type EpisodePicture, episodes, type Rate, rateOf } from '../../../core/workflow/watch.ts';
 import type { Workflow } from '../../../core/workflow/workflow.ts';
 import { heading } from '../layout.ts';
 import type { ConsoleRoute } from '../routes.ts';
-import { chip, counted, duration, number } from '../words.ts';
+import { chip, counted, duration, number, time } from '../words.ts';
 
 export const workflowRoutes: readonly ConsoleRoute[] = [
   {
@@ -11,7 +12,10 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
     path: '/workflows',
     role: 'admin',
     async answer({ deps, customerId, read }) {
-      const found = await read((tx) => stepSuccess(tx, customerId));
+      const { found, failing } = await read(async (tx) => ({
+        found: await stepSuccess(tx, customerId),
+        failing: await episodes(tx, customerId),
+      }));
       const panels = deps.services.map(({ id, name }) => {
         const all = deps.workflows.list().filter(({ service }) => service === id);
         const parts = all.map((workflow) =>
@@ -24,10 +28,39 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
         return html`<section class="panel rows"><h2>${name}</h2>${parts}</section>`;
       });
       const sub = `What Countersign knows how to do, and how well each step goes for you: over your newest ${number(LOOKED_AT)} operations.`;
-      return { kind: 'page', title: 'Workflows', nav: 'workflows', body: html`${heading('Workflows', sub)}${panels}` };
+      return {
+        kind: 'page',
+        title: 'Workflows',
+        nav: 'workflows',
+        body: html`${heading('Workflows', sub)}${drawFailing(failing, deps.workflows.list())}${panels}`,
+      };
     },
   },
 ];
+
+/** Steps that fail more often than they used to, each with the page as it was and as it is. */
+function drawFailing(failing: readonly Episode[], workflows: readonly Workflow[]): Html {
+  if (failing.length === 0) return html``;
+  const parts = failing.map((episode) => {
+    const { workflowId, step, recent, before, openedAt, oldPicture, newPicture } = episode;
+    const known = workflows.find(({ id, version }) => id === workflowId && version === episode.workflowVersion);
+    const intent = known?.steps.find(({ order }) => order === step)?.intent;
+    const words = intent === undefined ? '' : `: ${intentWords(intent)}`;
+    const rates = `${percent(recent)} of ${number(recent.all)} tries in 7 days, ${percent(before)} of ${number(before.all)} in the 30 days before.`;
+    return html`<article><h3>${known?.name ?? workflowId}, step ${step}${words}</h3><p>Went well in ${rates} Seen ${time(openedAt)}.</p><div class="beside">${drawPicture(oldPicture, 'When it last went well')}${drawPicture(newPicture, 'When it last failed')}</div></article>`;
+  });
+  return html`<section class="panel"><h2>Fails more often</h2>${parts}</section>`;
+}
+
+function drawPicture(picture: EpisodePicture | undefined, words: string): Html {
+  if (!picture) return html`<div class="no-picture"><p>${words}: there is no picture.</p></div>`;
+  const src = `/console/operations/${picture.operationId}/pictures/${picture.id}`;
+  return html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="${words}; secrets are masked" width="${picture.width}" height="${picture.height}"></a><figcaption>${words}, ${time(picture.at)}</figcaption></figure>`;
+}
+
+function percent(rate: Rate): string {
+  return `${Math.round(100 * rateOf(rate))} %`;
+}
 
 function drawWorkflow(workflow: Workflow, service: string, seen: readonly StepSuccess[]): Html {
   const { id, version, steps } = workflow;

@@ -44,7 +44,7 @@ export function createHttpChat({ chatUrl, port }: HttpChatOptions): ConnectedCha
     update: async ({ ref }, card) => void (await send(chatUrl, { kind: 'update', ref, card })),
     ephemeral: async (thread, to, card, options) =>
       void (await send(chatUrl, { kind: 'ephemeral', thread, to, card, ...options })),
-    directMessage: async (to, card) => void (await send(chatUrl, { kind: 'directMessage', to, card })),
+    directMessage: (to, card) => messageRef({ ...to, ref: `direct:${to.userId}` }, { kind: 'directMessage', to, card }),
     person: async (workspaceId, userId) => personOf(workspaceId, userId),
     standing: async () => ({ kind: 'member', isInGroup: false }),
     openForm: async (trigger, form) => void (await send(chatUrl, { kind: 'openForm', trigger, form })),

@@ -1,0 +1,540 @@
+// What people are told, where they want it, and once: core/notices, bot/notices.ts, bot/notify-flow.ts, bot/renew-flow.ts.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createEgress } from '../../adapters/browser/index.ts';
+import { createHttp } from '../../adapters/http/index.ts';
+import { renderBlocks } from '../../adapters/slack/cards.ts';
+import { renderForm } from '../../adapters/slack/forms.ts';
+import type { Context } from '../../bot/context.ts';
+import { converse } from '../../bot/conversation.ts';
+import { createNotices, type NoticesDeps } from '../../bot/notices.ts';
+import { createProgress } from '../../bot/progress.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import { setDigest } from '../../core/customers/settings.ts';
+import type { Transaction } from '../../core/database.ts';
+import type { Directory } from '../../core/directory.ts';
+import { CountersignError } from '../../core/errors.ts';
+import { newUuid } from '../../core/ids.ts';
+import { choose } from '../../core/notices/choices.ts';
+import { mondays } from '../../core/notices/clock.ts';
+import { gatherNotices } from '../../core/notices/gather.ts';
+import type { Operation } from '../../core/operations/operation.ts';
+import type { Card, ChatEvent, Standing } from '../../core/ports/chat.ts';
+import { services } from '../../core/services/index.ts';
+import { createWebhooks } from '../../core/webhooks/webhooks.ts';
+import { type Keeper, keepTrails } from '../support/audit.ts';
+import { madeConnection } from '../support/connections.ts';
+import {
+  type Core,
+  cancel,
+  grantedOperation,
+  installShop,
+  kinds,
+  openCore,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { problemsOfBlocks, problemsOfView } from '../support/slack/blocks.ts';
+
+const DAY = 86_400_000;
+
+let testDatabase: TestDatabase;
+let core: Core;
+let keeper: Keeper;
+let aheadMs = 0;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  keeper = keepTrails(core);
+});
+afterEach(() => pass(-aheadMs));
+afterAll(async () => {
+  await core.close();
+  await testDatabase.drop();
+  keeper.remove();
+});
+
+async function pass(ms: number): Promise<void> {
+  aheadMs += ms;
+  await shiftClock(testDatabase.ownerUrl, `${ms} milliseconds`);
+}
+
+const inMs = (ms: number) => new Date(Date.now() + aheadMs + ms);
+const inside = <T>(shop: Shop, work: (tx: Transaction) => Promise<T>) =>
+  core.database.withCustomer(shop.customerId, work);
+const wordsOf = (card: Card | undefined) => JSON.stringify(card);
+const buttonsOf = (card: Card | undefined) =>
+  (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
+
+interface Scene {
+  readonly shop: Shop;
+  readonly chat: RecordingChat;
+  readonly told: NoticesDeps;
+  /** An hour's look, and then both processes at once. */
+  look(identify?: () => Promise<Standing>): Promise<void>;
+  hand(event: object): ReturnType<typeof converse>;
+  press(by: Member, action: string, value: string, changes?: object): Promise<unknown>;
+}
+
+async function openScene(): Promise<Scene> {
+  const shop = await installShop(core);
+  // Whatever day it is here: those tests that are about it switch it on.
+  await inside(shop, (tx) => setDigest(tx, shop.customerId, { hasDigest: false, timeZone: null }));
+  const chat = createRecordingChat();
+  const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
+  const egress = createEgress({ privateTargets: [], log: silentLog });
+  const context: Context = {
+    ...core,
+    progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl }),
+    ...{ egress, http: createHttp({ egress }) },
+    ...{ checkpoints: keeper.checkpoints, services, model: undefined, log: silentLog },
+    publicUrl: () => 'http://localhost:3000',
+    chat: () => chat,
+  };
+  // Other customers of this database are looked after by other scenes.
+  const directory: Directory = {
+    ...core.directory,
+    customers: async () => [shop.customerId],
+    customersToNotify: async () =>
+      (await core.directory.customersToNotify()).filter((customerId) => customerId === shop.customerId),
+  };
+  const told = { ...core, directory, services, log: silentLog, chat: () => chat, pictureUrl };
+  const notices = [createNotices(told), createNotices(told)] as const;
+  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
+  let events = 0;
+  const hand = (event: object) => converse(context, { id: `ev-${++events}`, thread, ...event } as ChatEvent); // each caller says the rest
+  return {
+    ...{ shop, chat, told, hand },
+    async look(identify) {
+      const deps = { ...core, directory, log: silentLog, ...(identify ? { identify } : {}) };
+      await Promise.all([gatherNotices(deps), gatherNotices(deps)]);
+      await Promise.all(notices.map((each) => each.deliver()));
+      for (const card of [...chat.shown(), ...chat.direct().map((each) => each.card)])
+        expect(problemsOfBlocks(renderBlocks(card.blocks, ''))).toEqual([]);
+    },
+    press: (by, action, value, changes = {}) =>
+      hand({ kind: 'action', from: by.person, action, value, trigger: 't', ...changes }),
+  };
+}
+
+/** Repairs by an operation's plan, countersigned by Abel, for so many days. */
+async function standingConsent({ shop }: Scene, days: number): Promise<{ operation: Operation; id: string }> {
+  const operation = await madeConnection(core, shop);
+  const { customerId } = shop;
+  const asked = { by: shop.merchant, until: inMs(days * DAY), keeps: ['admin_password'] };
+  const question = await core.standingGrants.ask(customerId, operation.id, asked);
+  const click = {
+    operationId: operation.id,
+    planHash: question?.planHash ?? '',
+    by: shop.approver,
+    method: 'web',
+  } as const;
+  const decision = await core.standingGrants.grant(customerId, click);
+  if (decision.kind !== 'granted') throw new Error(`not granted: ${decision.kind}`);
+  return { operation, id: decision.consentId };
+}
+
+const whispered = ({ chat }: Scene) => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card?.summary;
+
+const consentsOf = (shop: Shop) =>
+  sql<{ id: string; user_id: string; expires_at: Date }>(
+    testDatabase.adminUrl,
+    'SELECT id, user_id, expires_at FROM autonomous_consent WHERE customer_id = $1 AND template_hash IS NOT NULL ORDER BY granted_at',
+    [shop.customerId],
+  );
+
+describe('a consent that is about to lapse', () => {
+  test('is asked about 14 and 3 days ahead, once each, in its thread, by two processes at once', async () => {
+    const scene = await openScene();
+    const other = await openScene();
+    const { id } = await standingConsent(scene, 80);
+    await pass(65 * DAY);
+    await scene.look();
+    expect(scene.chat.shown()).toEqual([]);
+    await pass(2 * DAY);
+    await scene.look();
+    await scene.look();
+    const [card, ...more] = scene.chat.shown();
+    expect(more).toEqual([]);
+    expect(card?.summary).toBe('The consent to repairs for WooCommerce at shop.example.com is about to lapse');
+    expect(buttonsOf(card)).toMatchObject([{ label: 'Renew', action: 'renew_consent', value: id }]);
+    expect(wordsOf(card)).toContain('"name":"Abel"');
+    await pass(10 * DAY);
+    await scene.look();
+    await scene.look();
+    expect(scene.chat.shown()).toHaveLength(2);
+    expect(scene.chat.direct()).toEqual([]);
+    expect([...other.chat.shown(), ...other.chat.direct()]).toEqual([]);
+  });
+
+  test('of a few days, or of an operation, is not announced', async () => {
+    const scene = await openScene();
+    await standingConsent(scene, 3);
+    await scene.look();
+    expect(scene.chat.shown()).toEqual([]);
+  });
+
+  test('is asked for again by Renew, and holds when somebody else has countersigned that', async () => {
+    const scene = await openScene();
+    const { shop, chat, press } = scene;
+    const { id } = await standingConsent(scene, 20);
+    await pass(7 * DAY);
+    await scene.look();
+    await press(shop.approver, 'renew_consent', id);
+    const question = () =>
+      chat.shown().find(({ summary }) => summary.startsWith('Keep WooCommerce for shop.example.com'));
+    expect(buttonsOf(question()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
+    expect(await consentsOf(shop)).toHaveLength(1);
+    const value = buttonsOf(question())[0]?.value ?? '';
+    await press(shop.approver, 'approve_standing', value);
+    await press(shop.merchant, 'approve_standing', value);
+    expect(await consentsOf(shop)).toHaveLength(1);
+    await press(shop.secondApprover, 'approve_standing', value);
+    const [old, fresh] = await consentsOf(shop);
+    expect(fresh?.user_id).toBe(shop.secondApprover.id);
+    expect(Number(fresh?.expires_at) - Number(old?.expires_at)).toBeGreaterThan(60 * DAY);
+    expect(buttonsOf(question()).map(({ action }) => action)).not.toContain('approve_standing');
+    await press(shop.approver, 'renew_consent', id);
+    expect(whispered(scene)).toBe('It was renewed already. Nothing was asked.');
+    await pass(5 * DAY);
+    const lapsing = () => chat.shown().filter(({ summary }) => summary.includes('about to lapse')).length;
+    await scene.look();
+    expect(lapsing()).toBe(1); // the old one lapses, and nobody has to do anything
+  });
+
+  test('is not asked for by somebody who would leave nobody to countersign, nor after it was taken back', async () => {
+    const scene = await openScene();
+    const { shop, press } = scene;
+    const { id } = await standingConsent(scene, 20);
+    await inside(shop, (tx) => core.customers.setApprovers(tx, shop.customerId, [shop.approver.person], false));
+    await press(shop.approver, 'renew_consent', id);
+    expect(whispered(scene)).toContain('nobody is left who could countersign');
+    await press(
+      { ...shop.merchant, person: { ...shop.merchant.person, userId: 'U-Otto', name: 'Otto' } },
+      'renew_consent',
+      id,
+    );
+    expect(whispered(scene)).toContain('Only whoever asked for the key');
+    await inside(shop, (tx) => core.consents.revokeById(tx, shop.customerId, id, shop.admin));
+    await press(shop.merchant, 'renew_consent', id);
+    expect(whispered(scene)).toContain('taken back');
+    await press(shop.merchant, 'renew_consent', 'not an id');
+    expect(whispered(scene)).toContain('I know no such consent');
+  });
+
+  test('that nobody supports any more is told to admins, once each: the countersigner lost the role, or has left', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    await standingConsent(scene, 60);
+    await inside(shop, (tx) => core.customers.setApprovers(tx, shop.customerId, [shop.secondApprover.person], false));
+    await scene.look();
+    await scene.look();
+    expect(chat.direct().map(({ to, card }) => [to.name, card.summary])).toEqual([
+      ['Ada', 'The consent to repairs for WooCommerce at shop.example.com has lost its countersigner'],
+    ]);
+    const gone = await openScene();
+    await standingConsent(gone, 60);
+    const isMember = async () => ({ kind: 'member', isInGroup: false }) as const;
+    await gone.look(isMember);
+    await gone.look(() => Promise.reject(new Error('away')));
+    expect(gone.chat.direct()).toEqual([]);
+    await gone.look(async () => ({ kind: 'unknown' }));
+    await gone.look(async () => ({ kind: 'unknown' }));
+    expect(gone.chat.direct()).toHaveLength(1);
+  });
+
+  test('is asked about directly where its thread takes nothing any more, and later where nothing is taken just now', async () => {
+    const scene = await openScene();
+    const { shop, chat, told } = scene;
+    await standingConsent(scene, 20);
+    await pass(7 * DAY);
+    await gatherNotices({ ...core, directory: told.directory, log: silentLog });
+    const failing = (isRetryable: boolean) => ({
+      ...chat,
+      post: () => Promise.reject(new CountersignError('chat_unavailable', 'no', { isRetryable })),
+    });
+    await createNotices({ ...told, chat: () => failing(true) }).deliver();
+    expect(chat.direct()).toEqual([]);
+    await createNotices({ ...told, chat: () => failing(false) }).deliver();
+    await scene.look();
+    expect(chat.direct().map(({ to }) => to.userId)).toEqual([shop.approver.person.userId]);
+    expect(chat.shown()).toEqual([]);
+  });
+
+  test('goes to the webhook of whoever wants that, as an event, and to nobody’s chat', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const { operation } = await standingConsent(scene, 20);
+    await createWebhooks(core).add(shop.customerId, { url: 'https://hooks.example.com/', kinds: ['operation'] });
+    const choice = { place: 'webhook', timeZone: 'UTC', quiet: undefined } as const;
+    await inside(shop, (tx) => choose(tx, shop.customerId, shop.approver.id, choice));
+    await pass(7 * DAY);
+    await scene.look();
+    expect([...chat.shown(), ...chat.direct()]).toEqual([]);
+    expect((await kinds(core, operation)).filter((kind) => kind === 'operation.consent_lapsing')).toHaveLength(1);
+  });
+});
+
+describe('whoever wants to be told directly', () => {
+  /** Quiet from an hour ago until in two hours. */
+  const quietNow = () => {
+    const minute = Math.floor(inMs(0).getTime() / 60_000) % 1440;
+    return { from: (minute + 1380) % 1440, to: (minute + 120) % 1440, timeZone: 'UTC' };
+  };
+
+  test('hears of the end and of what waits for them; whoever chose nothing is told in the thread alone', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    await cancel(core, await requestOperation(core, shop));
+    await inside(shop, (tx) =>
+      choose(tx, shop.customerId, shop.merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined }),
+    );
+    const operation = await grantedOperation(core, shop);
+    await scene.look();
+    expect(chat.direct().map(({ to, card }) => `${to.name}: ${card.summary}`)).toEqual([
+      'Mona: Create a WooCommerce API key for shop.example.com: waits for you',
+    ]);
+    await cancel(core, operation);
+    await scene.look();
+    expect(
+      chat
+        .direct()
+        .map(({ card }) => card.summary)
+        .at(-1),
+    ).toMatch(/shop\.example\.com: (cancelled|stopped)/);
+    expect(chat.direct()).toHaveLength(2);
+  });
+
+  test('hears in quiet hours of what waits for them alone; the rest comes afterwards, as one message', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const quiet = quietNow();
+    await inside(shop, (tx) =>
+      choose(tx, shop.customerId, shop.merchant.id, { place: 'direct', timeZone: 'UTC', quiet }),
+    );
+    await cancel(core, await requestOperation(core, shop));
+    await cancel(core, await requestOperation(core, shop));
+    await grantedOperation(core, shop);
+    await scene.look();
+    expect(chat.direct().map(({ card }) => card.summary)).toEqual([expect.stringContaining('waits for you')]);
+    await pass(3 * 3_600_000);
+    await scene.look();
+    await scene.look();
+    expect(chat.direct()).toHaveLength(2);
+    expect(chat.direct()[1]?.card.summary).toMatch(/^2 messages: .+ · .+/);
+  });
+
+  test('who ends their quiet hours hears at once of what waited', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const { customerId, merchant } = shop;
+    const direct = { place: 'direct', timeZone: 'UTC' } as const;
+    await inside(shop, (tx) => choose(tx, customerId, merchant.id, { ...direct, quiet: quietNow() }));
+    await cancel(core, await requestOperation(core, shop));
+    await scene.look();
+    expect(chat.direct()).toEqual([]);
+    await inside(shop, (tx) => choose(tx, customerId, merchant.id, { ...direct, quiet: undefined }));
+    await scene.look();
+    expect(chat.direct()).toHaveLength(1);
+  });
+
+  test('sees one message, although its process died before it wrote down that it had sent it', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const { customerId, merchant } = shop;
+    await inside(shop, (tx) =>
+      choose(tx, customerId, merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined }),
+    );
+    await cancel(core, await requestOperation(core, shop));
+    const dying = {
+      ...chat,
+      async directMessage(...call: Parameters<typeof chat.directMessage>): Promise<never> {
+        await chat.directMessage(...call);
+        throw new CountersignError('chat_unavailable', 'gone', { isRetryable: true });
+      },
+    };
+    await createNotices({ ...scene.told, chat: () => dying }).deliver();
+    await cancel(core, await requestOperation(core, shop)); // comes in a message of its own
+    await scene.look();
+    await scene.look();
+    expect(chat.direct().map(({ card }) => card.summary.startsWith('2 messages'))).toEqual([false, false]);
+  });
+});
+
+describe('the form', () => {
+  const open = async ({ shop, chat, hand }: Scene, by: Member = shop.merchant) => {
+    const command = { kind: 'command', command: 'countersign', text: 'notify', trigger: 't' };
+    await hand({ ...command, from: by.person });
+    return chat.forms.at(-1);
+  };
+  const send = async (scene: Scene, fields: Readonly<Record<string, readonly string[]>>) => {
+    const form = await open(scene);
+    const filled = { ...(form ? filledIn(form) : {}), ...fields };
+    return scene.hand({ kind: 'form', from: scene.shop.merchant.person, form: 'notify', value: '', fields: filled });
+  };
+
+  test('says what holds, is one that Slack takes, and changes it for whoever sent it alone', async () => {
+    const scene = await openScene();
+    const form = await open(scene);
+    expect(form && filledIn(form)).toEqual({ place: ['thread'], from: [], to: [], zone: ['UTC'] });
+    expect(form && problemsOfView({ ...renderForm(form, { workspaceId: 'T0001', channel: 'C0001' }) })).toEqual([]);
+    expect(
+      await send(scene, { place: ['direct'], from: ['22'], to: ['07:30'], zone: ['Europe/Berlin'] }),
+    ).toBeUndefined();
+    expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
+      'Saved. I tell you directly. From 22:00 to 07:30 (Europe/Berlin) I keep what can wait.',
+    );
+    const again = await open(scene);
+    expect(again && filledIn(again)).toEqual({
+      ...{ place: ['direct'], from: ['22:00'], to: ['07:30'], zone: ['Europe/Berlin'] },
+    });
+    const others = await open(scene, scene.shop.admin);
+    expect(others && filledIn(others)).toMatchObject({ place: ['thread'] });
+  });
+
+  test.each([
+    ['no time', { from: ['25:00'], to: ['07:00'] }, 'from'],
+    ['one time', { from: ['22:00'] }, 'to'],
+    ['the same time twice', { from: ['22:00'], to: ['22:00'] }, 'to'],
+    ['no zone', { zone: ['Mars/Olympus'] }, 'zone'],
+    ['a place that is none', { place: ['fax'] }, 'place'],
+    ['a webhook that is not there', { place: ['webhook'] }, 'place'],
+  ])('refuses %s', async (_, fields, field) => {
+    const answer = await send(await openScene(), fields);
+    expect(answer && 'fieldErrors' in answer && Object.keys(answer.fieldErrors)).toEqual([field]);
+  });
+});
+
+describe('the summary of a week', () => {
+  /** To half an hour before Monday, 09:00 in Berlin. */
+  const beforeMonday = async ({ shop }: Scene) => {
+    await inside(shop, (tx) => setDigest(tx, shop.customerId, { hasDigest: true, timeZone: 'Europe/Berlin' }));
+    const { next } = mondays(inMs(0), 'Europe/Berlin');
+    await pass(next.getTime() - inMs(0).getTime() - 30 * 60_000);
+  };
+
+  test('comes to each admin once, on Monday at nine, with figures and no secret', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', {
+      ...{ target: 'https://shop.example.com', value: 'ck_canary7f3a9c51', expiresAt: inMs(12 * DAY) },
+    });
+    await sql(
+      testDatabase.adminUrl,
+      "UPDATE connection_health SET state = 'broken', checked_at = app.now() WHERE customer_id = $1",
+      [shop.customerId],
+    );
+    await beforeMonday(scene);
+    await cancel(core, await requestOperation(core, shop));
+    await scene.look();
+    expect(chat.direct()).toEqual([]);
+    await pass(31 * 60_000);
+    await scene.look();
+    await scene.look();
+    expect(chat.direct().map(({ to }) => to.name)).toEqual(['Ada']);
+    const words = wordsOf(chat.direct()[0]?.card);
+    expect(words).toContain('WooCommerce at shop.example.com');
+    expect(words).toContain('1 made, 0 rotated');
+    expect(words).toContain('"detail":"broken"');
+    expect(words).not.toContain('canary');
+    await pass(7 * DAY - 3_600_000);
+    await scene.look();
+    await pass(3_600_000);
+    await scene.look();
+    expect(chat.direct()).toHaveLength(2); // the key still expires
+  });
+
+  test('does not come after a week in which nothing happened, nor where it is switched off', async () => {
+    const silent = await openScene();
+    await beforeMonday(silent);
+    await silent.look();
+    await pass(3_600_000);
+    await silent.look();
+    expect(silent.chat.direct()).toEqual([]);
+    const off = await openScene();
+    await beforeMonday(off);
+    await standingConsent(off, 10);
+    await off.look();
+    await inside(off.shop, (tx) => setDigest(tx, off.shop.customerId, { hasDigest: false, timeZone: null }));
+    await pass(3_600_000);
+    await off.look();
+    expect(off.chat.direct()).toEqual([]);
+  });
+});
+
+describe('a step', () => {
+  let attempt = 0n;
+  const tries = async ({ shop }: Scene, operation: Operation, done: number, failed: number) => {
+    for (let n = 0; n < done + failed; n++)
+      await inside(shop, (tx) =>
+        core.audit.append(tx, shop.customerId, {
+          ...{ kind: 'step.finished', operationId: operation.id, stepNumber: 4, attempt: ++attempt },
+          ...{ success: n < done, durationMs: 1 },
+        }),
+      );
+    // A step's record is written with its operation's.
+    await sql(testDatabase.adminUrl, 'UPDATE autonomous_operations SET updated_at = app.now() WHERE id = $1', [
+      operation.id,
+    ]);
+  };
+  const pictured = async ({ shop }: Scene, operation: Operation, state: 'done' | 'failed') => {
+    const id = newUuid();
+    await inside(shop, async (tx) => {
+      const { customerId } = shop;
+      const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 640, height: 400, alt: '' };
+      await tx.screenshot.create({ data: { customerId, id, operationId: operation.id, step: 4, ...picture } });
+      const key = { customerId, operationId: operation.id, number: 4 };
+      await tx.operationStep.upsert({
+        where: { customerId_operationId_number: key },
+        create: { ...key, intent: 'Press', state, screenshotId: id, finishedAt: new Date() },
+        update: { state, screenshotId: id, finishedAt: new Date() },
+      });
+    });
+    return id;
+  };
+
+  test('that fails more often is told to admins once, with a picture of then and of now, and closed when it is over', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const [before, now] = [await requestOperation(core, shop), await requestOperation(core, shop)];
+    await tries(scene, before, 11, 1);
+    const old = await pictured(scene, before, 'done');
+    await pass(20 * DAY);
+    await tries(scene, now, 6, 3);
+    await scene.look();
+    expect(chat.direct()).toEqual([]); // nine tries say too little
+    const fresh = await pictured(scene, now, 'failed');
+    await tries(scene, now, 0, 1);
+    await scene.look();
+    await scene.look();
+    const [told, ...more] = chat.direct();
+    expect([told?.to.name, more]).toEqual(['Ada', []]);
+    expect(told?.card.summary).toMatch(/^A step fails more often: “.+” of “WooCommerce: create a REST API key”$/);
+    const words = wordsOf(told?.card);
+    expect(words).toContain('went well in 60 % of 10 tries in the last 7 days, and in 92 % of 12');
+    expect(words.indexOf(`/pictures/${old}`)).toBeLessThan(words.indexOf(`/pictures/${fresh}`));
+    expect(words).toContain(`/pictures/${old}`);
+    await pass(8 * DAY);
+    await tries(scene, now, 10, 0);
+    await scene.look();
+    await scene.look();
+    expect(chat.direct().map(({ card }) => card.summary)).toEqual([expect.stringContaining('goes well again')]);
+    await tries(scene, now, 0, 20);
+    await scene.look();
+    expect(chat.direct()).toHaveLength(2); // another time, another card
+  });
+
+  test('that always failed, or fell a little, is told to nobody', async () => {
+    const scene = await openScene();
+    const [before, now] = [await requestOperation(core, scene.shop), await requestOperation(core, scene.shop)];
+    await tries(scene, before, 9, 3);
+    await pass(20 * DAY);
+    await tries(scene, now, 7, 4);
+    await scene.look();
+    expect(scene.chat.direct()).toEqual([]);
+  });
+});
