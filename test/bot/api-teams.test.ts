@@ -51,10 +51,12 @@ describe('an operation begun by the API', () => {
     await choose('C0123ABC', CHANNEL); // of another platform, which is passed over
     const asked = await api.post('/initiate', token, WOOCOMMERCE);
     expect([asked.status, asked.text]).toEqual([202, expect.stringContaining('"consentAskedIn":"chat"')]);
-    const first = teams.server.messages(CHANNEL).at(-1);
+    const posted = teams.server.calls.filter(({ method, type }) => method === 'POST' && type === 'message');
+    expect(posted[0]?.conversationId).toBe(CHANNEL); // a message to the channel itself begins a thread
+    const { conversationId = '' } = posted.at(-1) ?? {};
     const thread: ThreadRef = {
       ...{ platform: 'teams', workspaceId: TENANT },
-      ref: `channel:${CHANNEL};messageid=${first?.id}`,
+      ref: `channel:${conversationId}`,
     };
     const shown = await vi.waitFor(async () => {
       const all = await teams.transcriptFor(teams.approver, thread);
@@ -63,6 +65,7 @@ describe('an operation begun by the API', () => {
       return card;
     });
     expect(shown.text).toContain('shop.example.com');
+    expect(conversationId).toMatch(new RegExp(`^${CHANNEL};messageid=\\d+$`));
     const click = teams.click(teams.approver, thread, undefined, 'approve');
     await teams.server.deliver(click.activity);
     expect(heard.at(-1)).toMatchObject({ kind: 'action', action: 'approve', thread });
