@@ -76,7 +76,7 @@ function queue(depths: readonly QueueDepth[]): Html {
       { name: 'running', tone: 'good', values: depths.map(({ running }) => running) },
       { name: 'waiting', tone: 'waits', values: depths.map(({ waiting }) => waiting) },
     ],
-    ({ at }) => time(at, 'time'),
+    ({ at }) => time(at, 'date'),
   )}<details><summary>As a table</summary><div class="scroll" role="region" aria-label="Queue, by half hours" tabindex="0"><table><thead><tr><th scope="col">At</th><th scope="col" class="right">Waiting</th><th scope="col" class="right">Running</th></tr></thead><tbody>${rows}</tbody></table></div></details></section>`;
 }
 
