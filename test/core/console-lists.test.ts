@@ -6,10 +6,20 @@ import { dailyFigures, stepSuccess } from '../../core/console/figures.ts';
 import { countOpen, listOperations } from '../../core/console/listing.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
+import { queueDepths } from '../../core/operations/dead-letters.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { openConsole } from '../support/console.ts';
-import { asCustomer, type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import {
+  asCustomer,
+  type Core,
+  installShop,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { IS_WHOLE } from '../support/whole.ts';
 
@@ -108,6 +118,18 @@ describe(`of ${MANY} operations`, () => {
   // Of a few rows whatever order they are read in is soon made.
   test.each(IS_WHOLE ? STATEMENTS.slice(0, 3) : [])('%s come in the order of the index, unsorted', async (_, run) => {
     expect(await plansOf((await sentBy(run)).sent)).not.toMatch(/Sort/);
+  });
+
+  test('how deep a customer’s queue was is told in half hours of the last day', async () => {
+    const [mine, other] = [await installShop(core), await installShop(core)];
+    await queuedOperation(core, mine);
+    const depths = await queueDepths(core.database, mine.customerId);
+    expect([depths.length, depths[0], depths.at(-1)]).toMatchObject([
+      49,
+      { waiting: 0, running: 0 },
+      { waiting: 1, running: 0 },
+    ]);
+    expect((await queueDepths(core.database, other.customerId)).at(-1)).toMatchObject({ waiting: 0, running: 0 });
   });
 
   test('every page of the console, with its scripts, is small', async () => {
