@@ -93,12 +93,16 @@ function cardOf(input: Input, obstacle: Obstacle): Card {
   return 'closed' in obstacle ? closedCard(input, obstacle) : tooSoonCard(obstacle, input.base);
 }
 
-/** Where people hear of it: the first of the channels that an admin chose. `undefined`: none is, or there is no chat. */
+/** Where people hear of it: the first of the channels that an admin chose on that platform. `undefined`: none is, or there is no chat. */
 async function channelOf(context: Context, { customerId, by }: ApiWish): Promise<ThreadRef | undefined> {
   const { allowedChannels } = await context.database.withCustomer(customerId, (tx) =>
     context.customers.rules(tx, customerId),
   );
-  return connected(context, by)?.begin?.(by.person.workspaceId, allowedChannels[0]);
+  const chat = connected(context, by);
+  const places = (allowedChannels.length === 0 ? [undefined] : allowedChannels).map((channel) =>
+    chat?.begin?.(by.person.workspaceId, channel),
+  );
+  return places.find((place) => place !== undefined);
 }
 
 /** A thread in the channel, which begins with who asks for what; without one, a thread that nobody reads. */

@@ -6,7 +6,7 @@ import { mayControl } from '../core/operations/control.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import { lock } from '../core/operations/lease.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import { answerQuestion, latestQuestion, type Question } from '../core/operations/questions.ts';
+import { answerQuestion, latestQuestion, type Question, readCode } from '../core/operations/questions.ts';
 import { Stopped } from '../core/operations/stopped.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
@@ -20,7 +20,6 @@ import { eventRef, whisperWords } from './speak.ts';
 
 type Action = Extract<ChatEvent, { kind: 'action' }>;
 
-const LONGEST_CODE = 64;
 const MINE = 'Only whoever asked, an approver or an admin can answer this. Nothing was changed.';
 const OLD_CARD = 'This card is from another version. Nothing was changed.';
 const NO_CONSENT = 'The countersignature does not hold any more, so the work can’t go on. Nothing was changed.';
@@ -176,13 +175,4 @@ async function openCode(context: Context, tx: Transaction, { customerId, operati
   if (!mayControl(operation, await context.customers.memberById(tx, customerId, memberId))) return 'not_allowed';
   const { hasConsent } = await context.consents.verify(tx, customerId, operationId);
   return hasConsent ? { operation, question } : undefined;
-}
-
-/** As people copy it: `123 456` is 123456, and what nobody sees in it, such as the spaces without width of a web page, is no part of it. */
-export function readCode(written: string): { readonly code: string } | { readonly problem: string } {
-  const seen = written.replace(/[^\P{C}\s]/gu, '');
-  const code = seen.trim().replace(/(?<=\d)\s+(?=\d)/g, '');
-  if (code === '') return { problem: 'Enter the code.' };
-  if (code.length > LONGEST_CODE) return { problem: 'A one-time code is shorter than that.' };
-  return { code };
 }

@@ -1,10 +1,8 @@
 // What watches over the program while it runs: wired here, so that bot/main.ts stays a list of what there is.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Router } from 'express';
-import { z } from 'zod';
 import { createStream, type LiveStream } from '../adapters/api/stream.ts';
-import { streamTokens } from '../adapters/api/stream-caller.ts';
+import { fromOwnPages, streamTokens } from '../adapters/api/stream-caller.ts';
+import { type ConsoleDeps, consoleCallers } from '../adapters/console/index.ts';
 import { createMetrics, type PrometheusMetrics } from '../adapters/metrics/index.ts';
 import { createHealth } from '../core/connections/health.ts';
 import type { Guesses } from '../core/guesses.ts';
@@ -15,16 +13,14 @@ import type { Http } from '../core/ports/http.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { createFeed } from '../core/stream/feed.ts';
 import type { PictureLinks } from '../core/vault/picture-links.ts';
+import { VERSION } from '../core/version.ts';
 import { createDelivery } from '../core/webhooks/delivery.ts';
 import { createWebhooks } from '../core/webhooks/webhooks.ts';
 import type { Config } from './config.ts';
 import type { Foundation } from './foundation.ts';
 
-const MANIFEST = join(import.meta.dirname, '..', 'package.json');
-
 export function programMetrics({ role }: Config): PrometheusMetrics {
-  const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(MANIFEST, 'utf8')));
-  return createMetrics({ version, role });
+  return createMetrics({ version: VERSION, role });
 }
 
 /** `/metrics`, which a process of any role answers. */
@@ -46,9 +42,11 @@ export interface LiveStreamDeps {
   readonly pictureLinks: PictureLinks;
   publicUrl(): string;
   readonly metrics: PrometheusMetrics;
+  /** Whose pages are live. */
+  readonly console: Pick<ConsoleDeps, 'sessions' | 'desk' | 'publicUrl'>;
 }
 
-/** The live stream of the API, for programs with a token. */
+/** The live stream of the API, for programs with a token and for pages of the console. */
 export function liveStream({ http }: Config, deps: LiveStreamDeps): LiveStream {
   const { foundation, guesses, pictureLinks, publicUrl, metrics } = deps;
   const { database, audit, directory, apiTokens: tokens, log } = foundation;
@@ -62,7 +60,10 @@ export function liveStream({ http }: Config, deps: LiveStreamDeps): LiveStream {
   const isBehindProxy = http.publicUrl.startsWith('https:');
   return createStream({
     feed,
-    authenticators: [streamTokens({ tokens, directory, guesses, isBehindProxy })],
+    authenticators: [
+      streamTokens({ tokens, directory, guesses, isBehindProxy }),
+      fromOwnPages(consoleCallers(deps.console), publicUrl),
+    ],
     log,
     metrics,
   });

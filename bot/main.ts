@@ -46,6 +46,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { type Redact, redactedChat, redactedModel, redactedReply } from '../core/redacted-ports.ts';
 import { createPictureLinks } from '../core/vault/picture-links.ts';
+import { createSeals } from '../core/vault/seals.ts';
 import { createTokens } from '../core/vault/tokens.ts';
 import { newestMigration } from '../prisma/migrate.ts';
 import { createApiDesk } from './api.ts';
@@ -244,11 +245,12 @@ async function wire(
       { role: config.role },
       'No chat platform is configured for this worker: whoever approved is as they were at their click',
     );
+  const console = consoleParts(context, foundation);
   const routes = () => [
     ...(slack?.chat.routes ? [slack.chat.routes] : []), // before anything that reads a body: its signature is over the bytes
     ...(teams && teamsOptions?.kind === 'azure' ? [teams.routes] : []),
     connectRoutes({ pages, guesses, publicUrl: context.publicUrl }),
-    consoleRoutes({ ...consoleParts(context, foundation), guesses, sourceOf }),
+    consoleRoutes({ ...console, guesses, sourceOf }),
     pictures,
     apiRoutes(
       { ...foundation, guesses, publicUrl: context.publicUrl, standing: createCallerStanding(context) },
@@ -256,7 +258,7 @@ async function wire(
     ),
   ];
   const stream = isBot
-    ? liveStream(config, { foundation, guesses, pictureLinks, publicUrl: context.publicUrl, metrics })
+    ? liveStream(config, { foundation, guesses, pictureLinks, publicUrl: context.publicUrl, metrics, console })
     : undefined;
   const server = createApiServer({
     isLocal: options.webChat !== undefined,
@@ -406,7 +408,16 @@ function teamsDeps(foundation: Foundation, context: Context, line: SharedLimits,
   const dialogs = { pages, tokenFor: (person: Person) => signInToken(context, person) };
   const { log, redact } = foundation;
   const cardOf = (message: MessageRef) => cardOnRecord(context, redact, message);
-  return { log, line, references: createTeamsReferences(foundation), publicUrl: context.publicUrl, cardOf, dialogs };
+  const seals = createSeals(foundation.rootKeys, 'countersign/teams-thread/v1');
+  return {
+    log,
+    line,
+    seals,
+    references: createTeamsReferences(foundation),
+    publicUrl: context.publicUrl,
+    cardOf,
+    dialogs,
+  };
 }
 
 /** Slack as configured; nothing is said to it yet. */

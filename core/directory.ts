@@ -18,14 +18,15 @@ export interface Directory {
   /** `linkHash`: SHA-256 of the token of a link to the console, `sessionHash` of a session's. Absent, spent and over look alike. */
   customerOfConsoleLink(linkHash: Uint8Array): Promise<CustomerId | undefined>;
   customerOfConsoleSession(sessionHash: Uint8Array): Promise<CustomerId | undefined>;
+  /** Of a link that was used. */
+  customerOfSpentConsoleLink(linkHash: Uint8Array): Promise<CustomerId | undefined>;
   /** Customers with audit entries that one of their threads has not shown yet. */
   customersBehind(): Promise<readonly CustomerId[]>;
   /** Customers whose trail has grown since a webhook of theirs was told of it. */
   customersToTell(): Promise<readonly CustomerId[]>;
-  /** Customers with a connection whose next look is due, and under way nowhere, but for those whose work is held back. */
   /** Customers of whom somebody is to be told something now. */
   customersToNotify(): Promise<readonly CustomerId[]>;
-  /** Customers with a connection whose next look is due, and under way nowhere. */
+  /** Customers with a connection whose next look is due, and under way nowhere, but for those whose work is held back. */
   customersToCheck(): Promise<readonly CustomerId[]>;
   /** Customers with an audit trail. */
   customersOnRecord(): Promise<readonly CustomerId[]>;
@@ -68,6 +69,8 @@ export function createDirectory(database: Database): Directory {
       (await ids(Prisma.sql`SELECT directory.customer_of_console_link(${linkHash}) AS id`))[0],
     customerOfConsoleSession: async (sessionHash) =>
       (await ids(Prisma.sql`SELECT directory.customer_of_console_session(${sessionHash}) AS id`))[0],
+    customerOfSpentConsoleLink: async (linkHash) =>
+      (await ids(Prisma.sql`SELECT directory.customer_of_spent_console_link(${linkHash}) AS id`))[0],
     customers: () => ids(Prisma.sql`SELECT id FROM directory.customers() AS id`),
     customersToClear: () => ids(Prisma.sql`SELECT id FROM directory.customers_to_clear() AS id`),
     customersBehind: () => ids(Prisma.sql`SELECT id FROM directory.customers_behind() AS id`),

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
 import { csvLine } from '../../core/audit/csv.ts';
 import type { Guesses } from '../../core/guesses.ts';
+import { LOOK } from '../../core/look.ts';
 import type { ConnectPages, ConnectView, TrailExport } from '../../core/ports/connect.ts';
 import {
   answeredPage,
@@ -32,7 +33,7 @@ export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; pu
     await guesses?.count(sourceOf(request));
     html(response, 410, gonePage());
   };
-  const css = readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8');
+  const css = `${LOOK}\n${readFileSync(new URL('./assets/connect.css', import.meta.url), 'utf8')}`;
   const script = readFileSync(new URL('./assets/connect.js', import.meta.url), 'utf8');
   const router = Router();
   router.get('/connect.css', (_request, response) => {

@@ -1,12 +1,12 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
+import { VERSION } from '../../core/version.ts';
 import { type ApiRoute, NOTHING } from './route.ts';
 import { problemSchema, requests, responses } from './views.ts';
 
 /** Any value of JSON. */
 type Json = { readonly [name: string]: unknown };
 
-const VERSION = '1.0.0';
 /** What may come of every request, whatever it asks for. */
 const ALWAYS = [400, 401, 403, 429, 500, 503];
 const OF_A_POST = [409, 413, 415, 422];

@@ -1,13 +1,36 @@
 import { z } from 'zod';
-import type { Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
+import type { Answered, Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
+import { readCode } from '../../core/operations/questions.ts';
 import { STATES } from '../../core/operations/states.ts';
 import type { ApiWish } from '../../core/ports/api.ts';
+import { Secret } from '../../core/secret.ts';
 import { type RouteDeps, statusPath, wishOf } from './deps.ts';
-import { accepted, answerRefused, ok, problem, tooSoon } from './replies.ts';
+import { accepted, answerRefused, badField, ok, problem, tooSoon } from './replies.ts';
 import { type ApiRoute, type Reply, route } from './route.ts';
-import { operationId, operationParams, operationSchema, operationView, response, success } from './views.ts';
+import {
+  operationId,
+  operationParams,
+  operationSchema,
+  operationView,
+  request,
+  response,
+  success,
+  uuid,
+} from './views.ts';
 
 const changed = response('Changed', z.strictObject({ success, message: z.string(), operation: operationSchema }));
+const answer = request(
+  'QuestionAnswer',
+  z.union([
+    z.strictObject({
+      questionId: uuid.describe(
+        'As the status says it: what somebody else has answered meanwhile is not answered twice.',
+      ),
+      code: z.string().min(1).max(200).describe('The one-time code. It is typed into the page once, and said nowhere.'),
+    }),
+    z.strictObject({ questionId: uuid, goOn: z.literal(true).describe('A person has put the page right.') }),
+  ]),
+);
 const retried = response(
   'Retried',
   z.strictObject({
@@ -59,6 +82,25 @@ export function operationControls(deps: RouteDeps): readonly ApiRoute[] {
       control.resume(wish.customerId, { ...wish, operationId }),
     ),
     route({
+      ...{ method: 'post', path: '/operations/:id/answer', id: 'answerQuestion', scope: 'questions:answer' },
+      summary: 'Answers what a run asks a person: a one-time code, or that it may go on.',
+      description: 'The open question stands in the status, as `question`. The first answer counts, here or in chat.',
+      params: operationParams,
+      body: answer,
+      answers: { 202: { description: 'It was taken, and the job is in the queue.', schema: changed } },
+      problems: [403, 404, 409, 422],
+      async answer({ caller, params: { id }, body, event }) {
+        const wish = await wishOf(deps, caller, event);
+        const read = 'code' in body ? readCode(body.code) : undefined;
+        if (read && 'problem' in read) return { problem: badField('code', read.problem) };
+        const given = read ? ({ kind: 'code', code: new Secret(read.code) } as const) : ({ kind: 'go_on' } as const);
+        const asked = { operationId: id, questionId: body.questionId, answer: given };
+        const outcome = await control.answer(wish.customerId, { ...wish, ...asked });
+        if (outcome.kind === 'answered') await desk.show(outcome.operation);
+        return answerAnswered(outcome);
+      },
+    }),
+    route({
       ...{ method: 'post', path: '/operations/:id/retry', id: 'retryOperation', scope: 'operations:write' },
       summary: 'Asks for the same once more: a new operation, which nobody has countersigned.',
       params: operationParams,
@@ -109,6 +151,28 @@ function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
       return problem(409, 'not_possible_now', 'The operator holds it back.');
     case 'over':
       return problem(409, 'not_possible_now', 'It is over already. Nothing was changed.');
+    default:
+      return answerRefused(outcome.kind);
+  }
+}
+
+function answerAnswered(outcome: Answered): Reply {
+  switch (outcome.kind) {
+    case 'answered':
+      return accepted({ success: true, message: 'It goes on.', operation: operationView(outcome.operation) });
+    case 'not_asked':
+      return problem(
+        409,
+        'not_possible_now',
+        'It does not ask this, or not any more: read its status. Nothing was kept.',
+        outcome.operation,
+      );
+    case 'asks_other': {
+      const wanted = outcome.wants === 'code' ? 'a code' : 'that a person has put the page right (goOn)';
+      return { problem: badField(outcome.wants === 'code' ? 'code' : 'goOn', `It asks for ${wanted}.`) };
+    }
+    case 'lapsed':
+      return problem(409, 'not_possible_now', 'Its countersignature does not hold any more.', outcome.operation);
     default:
       return answerRefused(outcome.kind);
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { newestPictures } from '../../core/operations/operation.ts';
+import { latestQuestion } from '../../core/operations/questions.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import { operationOf, type RouteDeps } from './deps.ts';
 import { ok } from './replies.ts';
@@ -13,6 +14,7 @@ import {
   operationParams,
   operationsSchema,
   operationView,
+  questionView,
   response,
   serviceFilter,
   statusSchema,
@@ -26,7 +28,7 @@ const NEWEST_PICTURES = 3;
 
 /** Everything that is read of operations. */
 export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
-  const { operations, desk, publicUrl } = deps;
+  const { database, operations, desk, publicUrl } = deps;
   return [
     route({
       ...{ method: 'get', path: '/operations', id: 'listOperations', scope: 'operations:read' },
@@ -71,8 +73,13 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
         const operation = await operations.look(customerId, params.operationId);
         if (!operation) return NOT_THERE;
         const newest = newestPictures(operation, NEWEST_PICTURES);
-        const urls = newest.map((id) => new URL(desk.pictureUrl(customerId, id), publicUrl()).href);
-        return ok(statusView(operation, urls));
+        const urlOf = (pictureId: string) => new URL(desk.pictureUrl(customerId, pictureId), publicUrl()).href;
+        const asks =
+          operation.state === 'waiting_for_human'
+            ? await database.withCustomer(customerId, (tx) => latestQuestion(tx, customerId, operation.id))
+            : null;
+        const question = asks?.closed === null ? questionView(asks, urlOf) : null;
+        return ok(statusView(operation, newest.map(urlOf), question));
       },
     }),
     route({

@@ -19,7 +19,7 @@ export interface ApiServerOptions {
   /** One proxy stands before it, whose word for where a request comes from is taken: this server speaks no TLS. */
   readonly isBehindProxy?: boolean;
   readonly routes: readonly Router[];
-  /** Takes every request for another protocol; absent: they are answered as any other. */
+  /** Takes every request for a WebSocket; absent: they are answered as any other. */
   upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   readonly log: Log;
   /** Whether the database and the queue answer. */
@@ -55,7 +55,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     response.status(404).type('text/plain').send('There is nothing here.\n');
   });
   app.use(failed(options.log));
-  const server = createServer(app);
+  // Whoever offers another protocol than WebSocket, such as h2c, is answered as if they had not (RFC 9110, section 7.8).
+  const shouldUpgradeCallback = ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket';
+  const server = options.upgrade ? createServer({ shouldUpgradeCallback }, app) : createServer(app);
   if (options.upgrade) server.on('upgrade', options.upgrade);
   let opened: Listening | undefined;
   return {

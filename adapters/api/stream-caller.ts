@@ -11,6 +11,13 @@ export interface StreamCaller {
   readonly customerId: CustomerId;
   /** Under which name its connections are counted, and asked after; nobody else's. */
   readonly key: string;
+  /**
+   * A page in a browser, which asks for what it shows by itself: it is told that something happened, and not what. Its script
+   * sees no ping, and is told now and then that all is well.
+   */
+  readonly isPage?: true;
+  /** The person, see `Member.personId`, of whose operations alone it may hear; absent: of everybody's. */
+  readonly requester?: string;
 }
 
 /** A way to say who one is. Several may stand side by side: the first that knows anything in a request decides. */

@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { Log } from '../../core/ports/log.ts';
 import type { StreamMetrics } from '../../core/ports/metrics.ts';
-import type { Feed } from '../../core/stream/feed.ts';
+import type { Feed, FeedEvent } from '../../core/stream/feed.ts';
 import type { StreamAsked, StreamLimits } from './stream.ts';
 import type { StreamCaller } from './stream-caller.ts';
 
@@ -106,8 +106,8 @@ export function createStreamClient(
     if (page.isGone) end('cursor_gone');
     for (const event of page.events) {
       if (!isOpen()) return false;
-      if (asked.operationId !== undefined && event.operationId !== asked.operationId) continue;
-      send(event.text);
+      if (!isFor(event)) continue;
+      send(textFor(event));
       cursor = event.seq;
       said = event.seq;
       metrics.streamSent(1);
@@ -116,7 +116,19 @@ export function createStreamClient(
     if (!isOpen()) return false;
     const isMore = page.upTo > cursor || page.events.length > 0;
     if (page.upTo > cursor) cursor = page.upTo;
+    if (isToldOfAll && cursor > said) sendCursor();
     return isMore;
+  };
+  const isFor = ({ operationId, requester }: FeedEvent): boolean =>
+    (asked.operationId === undefined || operationId === asked.operationId) &&
+    (caller.requester === undefined || requester === caller.requester);
+  const textFor = ({ seq, operationId, text }: FeedEvent): string =>
+    caller.isPage ? JSON.stringify({ event: 'changed', cursor: String(seq), operationId }) : text;
+  /** Also of what belongs to no operation, such as a new member, and of that at once. */
+  const isToldOfAll = caller.isPage && caller.requester === undefined && asked.operationId === undefined;
+  const sendCursor = () => {
+    send(JSON.stringify({ event: 'cursor', cursor: String(cursor) }));
+    said = cursor;
   };
 
   const start = async (): Promise<void> => {
@@ -160,8 +172,7 @@ export function createStreamClient(
       }
       isThere = false;
       socket.ping();
-      if (cursor > said && isOpen()) send(JSON.stringify({ event: 'cursor', cursor: String(cursor) }));
-      said = cursor;
+      if ((cursor > said || caller.isPage) && isOpen()) sendCursor();
     },
     endIfSlow() {
       if (heldSince !== undefined && performance.now() - heldSince > limits.slowMs) end('slow');

@@ -34,8 +34,9 @@ export interface StreamOptions {
 }
 
 export interface StreamLimits {
-  /** Connections of one caller, and of all together, in one process. */
+  /** Connections of one caller, of one customer, and of all together, in one process. */
   readonly ofCaller: number;
+  readonly ofCustomer: number;
   readonly ofAll: number;
   /** What waits in memory for one client before its reading is waited for, and how long that may take. */
   readonly bufferedBytes: number;
@@ -45,7 +46,7 @@ export interface StreamLimits {
 }
 
 const LIMITS: StreamLimits = {
-  ...{ ofCaller: 20, ofAll: 1_000 },
+  ...{ ofCaller: 20, ofCustomer: 250, ofAll: 1_000 },
   ...{ bufferedBytes: 256 * 1024, slowMs: 15_000, pingMs: 20_000 },
 };
 /** A client has nothing to say. */
@@ -79,16 +80,22 @@ export function createStream(options: StreamOptions): LiveStream {
     return noCaller;
   };
 
-  const lackOfRoom = ({ key }: StreamCaller): StreamRefusal | undefined => {
-    const ofCaller = [...clients.keys()].filter(({ caller }) => caller.key === key).length;
+  const lackOfRoom = ({ key, customerId }: StreamCaller): StreamRefusal | undefined => {
+    const ofCustomer = [...clients.keys()].filter(({ caller }) => caller.customerId === customerId);
+    const ofCaller = ofCustomer.filter(({ caller }) => caller.key === key).length;
     if (isStopping || clients.size >= limits.ofAll)
       return {
         status: 503,
         code: 'unavailable',
         detail: 'This process takes nobody new at the moment. Please try again.',
       };
-    const detail = `${limits.ofCaller} connections are open with this token already.`;
-    return ofCaller < limits.ofCaller ? undefined : { status: 429, code: 'rate_limited', detail };
+    const detail =
+      ofCaller >= limits.ofCaller
+        ? `${limits.ofCaller} connections are open with this token already.`
+        : ofCustomer.length >= limits.ofCustomer
+          ? `${limits.ofCustomer} connections are open for this customer already.`
+          : undefined;
+    return detail === undefined ? undefined : { status: 429, code: 'rate_limited', detail };
   };
 
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {

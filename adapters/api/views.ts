@@ -6,6 +6,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import { OPERATION_ID } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planSchema } from '../../core/operations/plan.ts';
+import type { Question } from '../../core/operations/questions.ts';
 import { operationResult } from '../../core/operations/result.ts';
 import { STATES } from '../../core/operations/states.ts';
 import { readCursor } from '../../core/page.ts';
@@ -103,7 +104,7 @@ export const operationSchema = response(
     permissions: z.array(z.string()),
     requestedBy: person,
     approvedBy: z.array(person),
-    consentExpiresAt: at.nullable(),
+    consentExpiresAt: at.nullable().describe('Of the countersignature; until there is one, of the question for it.'),
     retryOf: operationId.nullable(),
     retriedAs: operationId.nullable(),
     result: operationResult.nullable().describe('Never a secret.'),
@@ -154,6 +155,18 @@ export const statusSchema = response(
       ...{ createdAt: true, startedAt: true, completedAt: true },
     }).shape,
     recentScreenshots: z.array(z.url()).max(3).describe('The newest first; masked.'),
+    question: z
+      .strictObject({
+        id: z.uuid(),
+        kind: z.enum(['code', 'help']).describe('A one-time code; or that a person puts the page right.'),
+        words: z.string(),
+        step: z.int(),
+        screenshot: z.url().nullable(),
+        askedAt: at,
+        expiresAt: at,
+      })
+      .nullable()
+      .describe('What it waits for a person with, as long as it does.'),
   }),
 );
 
@@ -238,7 +251,9 @@ export function operationView(operation: Operation): z.infer<typeof operationSch
     permissions: plan.permissions,
     requestedBy: personOf(requester),
     approvedBy: approvals.map(({ by }) => personOf(by)),
-    consentExpiresAt: iso(grant?.revokedAt ? null : grant?.expiresAt),
+    consentExpiresAt: iso(
+      state === 'awaiting_consent' ? operation.request?.expiresAt : grant?.revokedAt ? null : grant?.expiresAt,
+    ),
     ...{ retryOf: operation.retryOf, retriedAs: operation.retriedAs, result: operation.result },
     error: operation.errorMessage === null ? null : { code: operation.errorCode, message: operation.errorMessage },
     createdAt: operation.createdAt.toISOString(),
@@ -266,7 +281,11 @@ export function operationDetail(operation: Operation): z.infer<typeof operationD
   };
 }
 
-export function statusView(operation: Operation, recentScreenshots: readonly string[]): z.infer<typeof statusSchema> {
+export function statusView(
+  operation: Operation,
+  recentScreenshots: readonly string[],
+  question: z.infer<typeof statusSchema>['question'],
+): z.infer<typeof statusSchema> {
   const {
     id,
     service,
@@ -280,7 +299,23 @@ export function statusView(operation: Operation, recentScreenshots: readonly str
   const { currentIntent, result, error, createdAt, startedAt, completedAt } = rest;
   return {
     ...{ id, service, operation: type, status, currentStep, totalSteps, progressPercent, currentIntent, result, error },
-    ...{ createdAt, startedAt, completedAt, recentScreenshots: [...recentScreenshots] },
+    ...{ createdAt, startedAt, completedAt, recentScreenshots: [...recentScreenshots], question },
+  };
+}
+
+export function questionView(
+  { id, kind, words: asked, step, screenshotId, askedAt, expiresAt }: Question,
+  urlOf: (pictureId: string) => string,
+): NonNullable<z.infer<typeof statusSchema>['question']> {
+  const screenshot = screenshotId === null ? null : urlOf(screenshotId);
+  return {
+    id,
+    kind,
+    words: asked,
+    step,
+    screenshot,
+    askedAt: askedAt.toISOString(),
+    expiresAt: expiresAt.toISOString(),
   };
 }
 

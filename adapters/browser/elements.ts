@@ -4,7 +4,7 @@ import type { Action, Box, ElementIdentity, LocatorRule } from '../../core/ports
 import type { Origin } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { VIEWPORT } from './annotate.ts';
-import { isGone, isPassing } from './errors.ts';
+import { isEnded, isGone, isPassing } from './errors.ts';
 import { bringIntoView, isVast, nextFrame, optionIndex, standIn, tagAndType } from './in-page.ts';
 import { keepsKeyboard, wouldTakeClick, wouldTakeText } from './in-page-pointing.ts';
 import { isInsideOrigins, isOnOrigins } from './locators.ts';
@@ -147,19 +147,26 @@ export interface Performance {
   readonly timeoutMs: number;
   /** Whether the element is still what it was when it was found. */
   isSame(): Promise<boolean>;
+  /** Whether the page is away because it closed its own window. */
+  hasClosedItself(): Promise<boolean>;
 }
 
 export async function perform(handle: ElementHandle, action: Action, performance: Performance): Promise<void> {
-  const { page, origins, timeoutMs, isSame } = performance;
+  const { page, origins, timeoutMs, isSame, hasClosedItself } = performance;
   if (!isOnOrigins(page.url(), origins))
     throw refused('The page is not on one of the allowed addresses, so nothing was done to it.');
+  let isSending = false;
   try {
     // First whatever a page can answer by becoming something else, then the look, and the act right after it.
     await approach(page, handle, action, timeoutMs);
     if (!(await isSame())) throw staleElement();
+    isSending = true;
     await send(handle, action, origins, timeoutMs);
   } catch (error) {
-    throw isStale(error, action) ? staleElement() : error;
+    const isAway = isEnded(error) || (error instanceof Error && isGone(error.message));
+    if (!isAway || !(await hasClosedItself())) throw isStale(error, action) ? staleElement() : error;
+    // What was sent closed the window, as a press may; text that was on its way is nowhere.
+    if (!isSending || action.kind === 'fill') throw staleElement();
   }
 }
 

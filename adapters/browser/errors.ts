@@ -47,6 +47,11 @@ export function translated(error: unknown, what: string): CountersignError {
   return new CountersignError('network', `${what} failed: ${why}.`, { isRetryable: true });
 }
 
+/** Playwright's words for a page that ended, by itself or not, before it had answered. */
+export function isEnded(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof CountersignError) && isCrash(error.message);
+}
+
 function isCrash(text: string): boolean {
   return /(target|page) crashed|has been closed|browser closed|connection closed/i.test(text);
 }

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page, Request } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
-import { within } from './errors.ts';
+import { isEnded, within } from './errors.ts';
 import { isParsed } from './in-page.ts';
 
 /** The page of a session, and what happened beside it. */
@@ -13,6 +13,11 @@ export interface Pages {
   follow(isAllowed: (url: string) => boolean): Following;
   /** Notes that the page did not answer in time: `alive` asks whether it does now. */
   suspect(page: Page): void;
+  /**
+   * Whether the page is away because it closed its own window, after a call to it failed: the one that it came from is
+   * there still. A call may fail before anything says why, and of a browser that ends its pages are told first.
+   */
+  hasClosedItself(page: Page): Promise<boolean>;
   /** The address of the last main document that could not be loaded. */
   lastFailedUrl(): string | undefined;
   /** What happened since the last call, in words without anything of the page's. */
@@ -29,6 +34,7 @@ const KEPT_INCIDENTS = 50;
 const NEW_PAGE_LIMIT_MS = 10_000;
 const PING_LIMIT_MS = 1_000;
 const ARRIVE_MS = 10_000;
+const CLOSING_MS = 1_000; // the failure of a call and the end of its page come one right after the other
 
 export async function createPages(context: BrowserContext): Promise<Pages> {
   const incidents: string[] = [];
@@ -142,6 +148,12 @@ export async function createPages(context: BrowserContext): Promise<Pages> {
         },
       };
     },
+    async hasClosedItself(closed) {
+      if (isGone || crashed.has(closed)) return false;
+      if (!closed.isClosed()) await closed.waitForEvent('close', { timeout: CLOSING_MS }).catch(() => undefined);
+      if (!closed.isClosed() || crashed.has(closed)) return false;
+      return isThere(front());
+    },
     suspect: (hanging) => void suspects.add(hanging),
     lastFailedUrl: () => failedUrl,
     takeIncidents: () => incidents.splice(0),
@@ -155,6 +167,17 @@ async function isHanging(page: Page): Promise<boolean> {
     return false;
   } catch (error) {
     return error instanceof CountersignError;
+  }
+}
+
+/** Of a page that changes just now, or hangs, it can be said that it is there. */
+async function isThere(page: Page): Promise<boolean> {
+  if (page.isClosed()) return false;
+  try {
+    await within(PING_LIMIT_MS, 'Asking the page', page.evaluate(isParsed));
+    return true;
+  } catch (error) {
+    return !isEnded(error);
   }
 }
 

@@ -20,7 +20,7 @@ import { type Studio, VIEWPORT } from './annotate.ts';
 import { firstThatHolds } from './conditions.ts';
 import { describeElement } from './describe.ts';
 import { awaitReady, identify, perform, SETTLE_LIMIT_MS, staleElement, visibleBox } from './elements.ts';
-import { GRACE_MS, isPassing, TookTooLong, translated, within } from './errors.ts';
+import { GRACE_MS, isEnded, isPassing, TookTooLong, translated, within } from './errors.ts';
 import { LONGEST_TEXT, liveText, nextFrame, tagAndType, titleStart } from './in-page.ts';
 import { describeRefusals } from './incidents.ts';
 import { isOnOrigins, type Match, matchFirst, searchableFrames } from './locators.ts';
@@ -55,8 +55,10 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   let shooting: Promise<unknown> = Promise.resolve(); // never rejects
 
   /** The error in our words; a page that didn't answer at all is remembered as hanging. */
-  function told(error: unknown, what: string, page: Page): CountersignError {
+  async function told(error: unknown, what: string, page: Page): Promise<CountersignError> {
     if (error instanceof TookTooLong) pages.suspect(page);
+    if (isEnded(error) && (await pages.hasClosedItself(page)))
+      return new CountersignError('network', `${what} failed: the page closed itself.`, { isRetryable: true });
     return quiet(translated(error, what), hide);
   }
 
@@ -65,7 +67,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     try {
       return await within(limitMs, what, ask());
     } catch (error) {
-      throw told(error, what, page);
+      throw await told(error, what, page);
     }
   }
 
@@ -81,14 +83,15 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
   ): Promise<T | undefined> {
     const deadline = Date.now() + timeoutMs;
     do {
-      pages.current();
+      const current = pages.current();
       const limitMs = Math.max(0, deadline - Date.now()) + GRACE_MS;
       try {
         const answer = await within(limitMs, what, ask());
         if (answer !== undefined) return answer;
         await within(limitMs, what, pages.current().evaluate(nextFrame));
       } catch (error) {
-        if (!isPassing(error)) throw told(error, what, page);
+        const isOver = isEnded(error) && (await pages.hasClosedItself(current)); // the one beneath is asked next
+        if (!isPassing(error) && !isOver) throw await told(error, what, page);
       }
     } while (Date.now() < deadline);
     return undefined;
@@ -144,7 +147,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
     try {
       return await taking;
     } catch (error) {
-      const problem = told(error, 'Taking a picture', page);
+      const problem = await told(error, 'Taking a picture', page);
       if (problem.code !== 'network') throw problem;
       return { drawn: Promise.resolve({ kind: 'withheld', reason: 'the page did not answer in time' }) };
     }
@@ -158,7 +161,7 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       try {
         await goTo(page, url, timeoutMs, { origins, pages, door });
       } catch (error) {
-        throw told(error, 'Opening the page', page);
+        throw await told(error, 'Opening the page', page);
       }
       return stateOf(page);
     },
@@ -253,7 +256,8 @@ export function createSession({ origins, hide = asItIs, pages, door, studio, end
       const opensPage = action.kind === 'click' && action.opensPage === true;
       const following = opensPage ? pages.follow((url) => isOnOrigins(url, origins)) : undefined;
       const isSame = () => isAsFound(element);
-      const work = () => perform(handle, action, { page, origins, timeoutMs, isSame });
+      const hasClosedItself = () => pages.hasClosedItself(page);
+      const work = () => perform(handle, action, { page, origins, timeoutMs, isSame, hasClosedItself });
       try {
         await asked(page, timeoutMs + GRACE_MS, `The action (${action.kind})`, work);
         await following?.opened(Math.min(timeoutMs, OPENING_LIMIT_MS));

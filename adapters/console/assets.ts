@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Router } from 'express';
+import { LOOK, LOOK_NAME } from '../../core/look.ts';
 
 const FOLDER = join(import.meta.dirname, 'assets');
 const TYPES: Readonly<Record<string, string>> = {
@@ -12,7 +13,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The style sheet and the scripts, at an address that changes with any of them, so that browsers may keep them for a year. */
 export function createAssets(): { readonly path: string; readonly routes: Router } {
-  const files = new Map(readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name))]));
+  const own = readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name))] as const);
+  const files = new Map([[LOOK_NAME, LOOK], ...own]);
   const hash = createHash('sha256');
   for (const [name, bytes] of [...files].sort(([one], [other]) => (one < other ? -1 : 1)))
     hash.update(name).update(bytes);

@@ -18,6 +18,7 @@ import { type Answer, type Call, type ConsoleDeps, type ConsoleRoute, hasRole } 
 import { clearSession, csrfToken, isCsrfToken, isSameOrigin, sessionToken } from './session.ts';
 import { signInRoutes } from './sign-in.ts';
 
+export { consoleCallers } from './callers.ts';
 export type { ConsoleDeps, ConsoleRoute } from './routes.ts';
 
 const FORM_LIMIT_BYTES = 32_768;
@@ -33,6 +34,14 @@ export const CONSOLE_ROUTES: readonly ConsoleRoute[] = [
   ...peopleRoutes,
   ...queueRoutes,
   ...healthRoutes,
+  // What every page asks for by itself: the counts stand in the headers.
+  {
+    method: 'get',
+    path: '/counts',
+    role: 'merchant',
+    isByItself: true,
+    answer: async () => ({ kind: 'part', body: html`` }),
+  },
 ];
 
 /** The console at `/console`: pages made here, one style sheet, a little script, and nothing from elsewhere. It logs no request. */
@@ -81,13 +90,16 @@ export function consoleRoutes(deps: ConsoleDeps): Router {
 }
 
 function headers({ publicUrl }: ConsoleDeps): RequestHandler {
-  const policy = [
-    ...["default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'", "connect-src 'self'"],
-    ...["form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"],
-  ].join('; ');
+  /** The live stream is named apart: not every browser takes a WebSocket of the same host for 'self'. */
+  const policy = () =>
+    [
+      ...["default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'"],
+      `connect-src 'self' ${new URL(publicUrl()).origin.replace(/^http/, 'ws')}`,
+      ...["form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"],
+    ].join('; ');
   return (_request, response, next) => {
     response.set({
-      'Content-Security-Policy': policy,
+      'Content-Security-Policy': policy(),
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Cross-Origin-Resource-Policy': 'same-origin',
       'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',

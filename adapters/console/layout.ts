@@ -42,7 +42,7 @@ export function wholePage(
 <nav aria-label="Console"><ul role="list">${items}</ul></nav>
 <div class="me"><p><b>${member.person.name}</b><span>${role}</span></p>${form(call, '/console/sign-out', html`<button class="link">Sign out</button>`)}</div>
 </div></header>
-<main id="main" tabindex="-1">${body}</main>
+<main id="main" tabindex="-1"><p class="unseen" id="live-words" role="status"></p>${body}</main>
 </div>`,
   );
 }
@@ -57,14 +57,23 @@ function badgeOf(name: NavName, { open, waiting }: Counts): Html | undefined {
 
 /**
  * A part of a page that its script keeps as it is on the server, asked for at `source`. `tells`: what is said, instead, when it has
- * changed. Beside it stands the line for whatever there is to say of that.
+ * changed. `apartSeconds`: so far apart are two looks at it, at least, for what takes the server some time.
  */
 export function livePart(
   source: string,
   content: Html,
-  { step, tells }: { readonly step?: number | undefined; readonly tells?: string } = {},
+  {
+    step,
+    tells,
+    apartSeconds,
+  }: { readonly step?: number | undefined; readonly tells?: string; readonly apartSeconds?: number } = {},
 ): Html {
-  return html`<p class="unseen" id="live-words" role="status"></p><div id="live" data-live="${source}"${step !== undefined && html` data-step="${String(step)}"`}${tells !== undefined && html` data-tells="${tells}"`}>${content}</div>`;
+  return html`<div id="live" data-live="${source}"${step !== undefined && html` data-step="${String(step)}"`}${tells !== undefined && html` data-tells="${tells}"`}${apartSeconds !== undefined && html` data-apart="${String(apartSeconds)}"`}>${content}</div>`;
+}
+
+/** What a live part holds, as long as it goes on. */
+export function liveView(content: Html): Html {
+  return html`<div class="view" data-state="open">${content}</div>`;
 }
 
 /** A page of a heading and some words, for whoever has not signed in. */
@@ -78,7 +87,7 @@ export function plainDocument(assetsPath: string, title: string, body: Html): st
 
 function document(assetsPath: string, title: string, body: Html): string {
   return `<!doctype html>\n${
-    html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>${title} · Countersign</title><link rel="icon" href="${assetsPath}/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="${assetsPath}/console.css"><script type="module" src="${assetsPath}/console.js"></script></head><body>${body}</body></html>`
+    html`<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>${title} · Countersign</title><link rel="icon" href="${assetsPath}/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="${assetsPath}/look.css"><link rel="stylesheet" href="${assetsPath}/console.css"><script type="module" src="${assetsPath}/console.js"></script></head><body>${body}</body></html>`
       .markup
   }\n`;
 }

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Request, Response } from 'express';
 import { SESSION_HOURS } from '../../core/console/sessions.ts';
 
@@ -27,9 +28,9 @@ function attributes(publicUrl: string) {
 }
 
 /** The token that the request brings; of several cookies of that name none, for one of them was planted. */
-export function sessionToken(request: Request, publicUrl: string): string | undefined {
+export function sessionToken({ headers }: Pick<IncomingMessage, 'headers'>, publicUrl: string): string | undefined {
   const prefix = `${cookieName(publicUrl)}=`;
-  const [first, second] = (request.get('cookie') ?? '')
+  const [first, second] = (headers.cookie ?? '')
     .split(';')
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(prefix));

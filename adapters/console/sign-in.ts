@@ -15,8 +15,13 @@ export function signInRoutes(deps: ConsoleDeps, assetsPath: string): Router {
       .type('text/html')
       .send(plainDocument(assetsPath, title, body));
   const gone = async (request: Request, response: Response) => {
+    const { token } = request.params;
+    if (typeof token === 'string' && (await deps.sessions.wasSpent(token))) {
+      const words = html`<p>A link signs in once, and this one has. Whoever is signed in in this browser goes on here:</p><p><a class="button" href="/console/operations">To the console</a></p><p>For a new link write <code>console</code> to Countersign in chat, or <code>/countersign console</code> in Slack.</p>`;
+      return page(response, 410, 'This link was used', words);
+    }
     await deps.guesses?.count(deps.sourceOf(request));
-    const words = html`<p>It was used already, has expired, or never existed. Write <code>console</code> in chat for another one.</p>`;
+    const words = html`<p>It has expired, or never existed. Write <code>console</code> in chat for another one.</p>`;
     page(response, 410, 'This link does not work', words);
   };
   router.use('/sign-in', async (request, response, next) => {

@@ -27,7 +27,7 @@ import { createOpened } from './opened.ts';
 import { createPeople, ownUserId } from './people.ts';
 import { httpRoutes, type Intake, openSocket } from './receiver.ts';
 import { replaceShown } from './response.ts';
-import { messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
+import { channelNamed, messageOf, messageRef, type Place, placeOf, readTrigger, threadRef } from './thread.ts';
 
 export type { OAuthOptions, SlackOptions } from './config.ts';
 export { createSlackForMany, type SlackForMany } from './many.ts';
@@ -283,7 +283,7 @@ export function createSlack(options: SlackOptions | InstalledOptions, { log, lin
       return `${address}/archives/${channel}${ts === undefined ? '' : `/p${ts.replace('.', '')}`}`;
     },
     channelOf: (thread) => own(thread).channel,
-    begin: (workspaceId, channel) => (channel === undefined ? undefined : threadRef({ workspaceId, channel })),
+    begin: channelNamed,
     openForm,
     upload,
     async showHome(person, card) {

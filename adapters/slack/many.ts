@@ -9,7 +9,7 @@ import { createSlack, type Slack, type SlackDeps } from './index.ts';
 import { fewTries, installer, type OAuthDeps } from './oauth.ts';
 import { httpRoutes, type Intake } from './receiver.ts';
 import { type Farewell, installationOf, readFarewell } from './routing.ts';
-import { placeOf, threadRef } from './thread.ts';
+import { channelNamed, placeOf } from './thread.ts';
 import { createTokens } from './tokens.ts';
 
 /** Slack in many workspaces, which people install by OAuth. */
@@ -125,7 +125,7 @@ export function createSlackForMany(options: OAuthOptions, deps: SlackDeps & OAut
     place: async (thread, what) => (await (await of(thread)).place?.(thread, what)) ?? 0,
     transcript: async (thread, clip) => (await (await of(thread)).transcript?.(thread, clip)) ?? { kind: 'none' },
     channelOf: (thread) => placeOf(thread).channel,
-    begin: (workspaceId, channel) => (channel === undefined ? undefined : threadRef({ workspaceId, channel })),
+    begin: channelNamed,
     linkTo: (thread) => workspaces.get(thread.workspaceId)?.slack.linkTo?.(thread),
     showActivity: async (thread, ...rest) => (await of(thread)).showActivity?.(thread, ...rest),
     groups: async (workspaceId) => (await (await of({ workspaceId })).groups?.(workspaceId)) ?? [],

@@ -9,6 +9,7 @@ export interface Place {
 }
 
 const REF = /^([A-Z0-9]{2,32}):(\d{1,16}\.\d{1,8})?$/;
+const CHANNEL = /^[A-Z0-9]{2,32}$/;
 const TS = /^\d{1,16}\.\d{1,8}$/;
 
 /** `C123:1700000000.000100`; `C123:` is the channel without a thread. */
@@ -21,6 +22,11 @@ export function placeOf({ platform, workspaceId, ref }: ThreadRef): Place {
   const [, channel, ts] = REF.exec(ref) ?? [];
   if (platform !== 'slack' || channel === undefined) throw unknownReference('thread');
   return { workspaceId, channel, ...(ts === undefined ? {} : { ts }) };
+}
+
+/** A channel, to begin something in; `undefined`: this is no name that Slack gives one. */
+export function channelNamed(workspaceId: string, channel: string | undefined): ThreadRef | undefined {
+  return channel !== undefined && CHANNEL.test(channel) ? threadRef({ workspaceId, channel }) : undefined;
 }
 
 export function messageRef(thread: ThreadRef, ts: string): MessageRef {

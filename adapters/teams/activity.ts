@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
+import type { Seals } from '../../core/vault/seals.ts';
 import { CHANNEL } from './config.ts';
 import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
 import { clip, LIMITS } from './limits.ts';
 import { readText } from './text.ts';
-import { messageRef, type Place, placeOf, type Scope, threadRef, triggerOf } from './thread.ts';
+import { messageRef, type Place, placeOf, type Scope, threadNamed, threadRef, triggerOf } from './thread.ts';
 import { VIEW_VERB } from './views.ts';
 
 const account = z.looseObject({
@@ -116,6 +117,8 @@ export interface Served {
   readonly tenantId?: string;
   /** Only a client on this computer, which nobody vouches for: nothing is sent anywhere else. */
   readonly isLocal?: boolean;
+  /** On the threads that cards of ours name. */
+  readonly seals: Seals;
 }
 
 export type Read =
@@ -146,7 +149,11 @@ export function readActivity(sent: unknown, served: Served): Read {
     return { kind: 'refused', why: 'an unreadable conversation' };
   }
   const reference = referenceOf(read.data, place);
-  return { kind: 'read', thread, incoming: { ...incomingOf(read.data, thread), ...(reference ? { reference } : {}) } };
+  return {
+    kind: 'read',
+    thread,
+    incoming: { ...incomingOf(read.data, thread, served), ...(reference ? { reference } : {}) },
+  };
 }
 
 function isOnThisComputer(url: string): boolean {
@@ -185,7 +192,7 @@ export function directoryId(userId: string): string {
   return DIRECTORY_ID.test(userId) ? userId.toLowerCase() : userId;
 }
 
-function incomingOf(sent: Activity, thread: ThreadRef): Incoming {
+function incomingOf(sent: Activity, thread: ThreadRef, served: Served): Incoming {
   const from = personOf(sent.from, thread.workspaceId);
   if (!from) return ignored('nobody');
   switch (sent.type) {
@@ -195,7 +202,7 @@ function incomingOf(sent: Activity, thread: ThreadRef): Incoming {
     case 'messageDelete':
       return readEdit(sent, thread, from);
     case 'invoke':
-      return readInvoke(sent, thread, from);
+      return readInvoke(sent, thread, from, served);
     case 'installationUpdate':
       if (sent.action?.startsWith('remove')) return { kind: 'removed', teamId: sent.channelData?.team?.id };
       return sent.action?.startsWith('add')
@@ -295,7 +302,7 @@ const DIALOG_STEPS: Readonly<Record<string, 'fetch' | 'submit'>> = {
 const dialogValue = z.looseObject({ data: z.record(z.string(), z.unknown()).nullish() });
 const buttonData = z.looseObject({ value: z.string().default(''), thread: z.string().optional() });
 
-function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
+function readInvoke(sent: Activity, thread: ThreadRef, from: Person, { seals }: Served): Incoming {
   const read = pressed.safeParse(sent.value).data;
   const step = DIALOG_STEPS[sent.name ?? ''];
   if (step) {
@@ -315,7 +322,7 @@ function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
   const carried = verb === SUBMIT_VERB ? readCarried(data) : undefined;
   if (verb === SUBMIT_VERB && !carried) return { kind: 'strange' };
   const button = buttonData.safeParse(data).data;
-  const of = threadOfClick(carried?.thread ?? button?.thread, thread);
+  const of = threadOfClick(carried?.thread ?? button?.thread, thread, seals);
   // A card that one person was shown by themselves belongs to another thread than the one that it stands in.
   const isElsewhere = of.ref !== thread.ref;
   const shown = isElsewhere && activityId ? { shown: `${thread.ref} ${activityId}` } : {};
@@ -337,15 +344,9 @@ function readInvoke(sent: Activity, thread: ThreadRef, from: Person): Incoming {
 }
 
 /** The thread that the card was made for, which a card in a personal chat may name; else the one that it stands in. */
-function threadOfClick(written: string | undefined, thread: ThreadRef): ThreadRef {
+function threadOfClick(written: string | undefined, thread: ThreadRef, seals: Seals): ThreadRef {
   if (written === undefined || !thread.ref.startsWith('personal:')) return thread;
-  const named: ThreadRef = { ...thread, ref: written };
-  try {
-    placeOf(named);
-    return named;
-  } catch {
-    return thread; // of another version of ours
-  }
+  return threadNamed(thread.workspaceId, written, seals) ?? thread; // of another version of ours, or made up
 }
 
 /** Nested further than anything of ours is, which nobody here has to follow. */

@@ -20,6 +20,8 @@ import { isFor, refreshedFor } from './views.ts';
 export interface CardPlace {
   /** The thread that a click belongs to, where the card stands in another one. */
   readonly thread?: ThreadRef;
+  /** How such a thread is named in a button, see `nameOfThread`; absent: by its `ref`, which nobody takes back. */
+  readonly written?: (thread: ThreadRef) => string;
   /** Where people's browsers reach us: pictures have addresses there. */
   readonly publicUrl: string;
   /** One-time pages that can be filled in in a dialog as well, by their addresses: to the token of each. */
@@ -48,7 +50,7 @@ const SCHEMA = 'http://adaptivecards.io/schemas/adaptive-card.json';
 export interface PressedData {
   readonly action: string;
   readonly value: string;
-  /** The `ref` of the thread that it belongs to, where that isn't the one that the card stands in. */
+  /** The thread that it belongs to, as `nameOfThread` writes it, where that isn't the one that the card stands in. */
   readonly thread?: string;
 }
 
@@ -371,7 +373,7 @@ function renderButton(
     const data = { msteams: { type: 'task/fetch' }, connect: token ?? '' } as const;
     return token === undefined ? [open] : [open, { type: 'Action.Submit', title: 'Enter it here', data }];
   }
-  const execute = executeOf(title, action, value, to);
+  const execute = executeOf(title, action, value, to && (view.written?.(to) ?? to.ref));
   if (!confirm || confirm.isExtra) return [{ ...execute, ...STYLES[style] }];
   const yes = { ...execute, title: clip(confirm.yes, LIMITS.button), ...(confirm.isSafe ? {} : STYLES.danger) };
   const asked: readonly Element[] = [
@@ -385,10 +387,7 @@ function renderButton(
   ];
 }
 
-export function executeOf(title: string, action: string, value: string, thread?: ThreadRef): Execute {
-  const data: PressedData = {
-    ...{ action, value },
-    ...(thread ? { thread: thread.ref } : {}),
-  };
+function executeOf(title: string, action: string, value: string, thread: string | undefined): Execute {
+  const data: PressedData = { ...{ action, value }, ...(thread === undefined ? {} : { thread }) };
   return { type: 'Action.Execute', title, verb: action, data };
 }

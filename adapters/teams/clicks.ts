@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Card, ChatEvent, ChatReply, Form, Person } from '../../core/ports/chat.ts';
+import type { Card, ChatEvent, ChatReply, Form, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Incoming } from './activity.ts';
 import type { AdaptiveCard } from './elements.ts';
 import { type Channel, type FieldErrors, readCarried, readFields, renderForm } from './forms.ts';
 import type { People } from './people.ts';
 import type { Answer, Replies } from './replies.ts';
-import { type Place, placeOf, readTrigger, threadRef } from './thread.ts';
+import { type Place, placeOf, readTrigger } from './thread.ts';
 
 export type Invoke = Extract<Incoming, { kind: 'invoke' }>;
 
@@ -30,6 +30,8 @@ export interface ClicksDeps {
   /** The card that stands there, as that person should see it now. */
   asIs(place: Place, activityId: string | undefined, viewer: string): Promise<AdaptiveCard | undefined>;
   render(card: Card): AdaptiveCard;
+  /** How a thread is named in what a form brings back. */
+  written(thread: ThreadRef): string;
   nameOf(place: Place, activityId: string): string;
   /** A form by itself, for one person. */
   sendForm(place: Place, userId: string, card: AdaptiveCard, title: string): Promise<void>;
@@ -50,7 +52,7 @@ const FAILED = 'I could not take that just now, and nothing was changed. Please 
 export const CLOSED: Card = { summary: 'This form is closed.', blocks: [] };
 
 export function createClicks(deps: ClicksDeps): Clicks {
-  const { log, people, replies, hand, asIs, render, nameOf } = deps;
+  const { log, people, replies, hand, asIs, render, nameOf, written } = deps;
   const recent = new Map<string, { readonly answer: Promise<Answer>; readonly until: number }>();
   /** By id: forms that are open, to be shown again with words at their fields. */
   const forms = new Map<string, Form>();
@@ -91,12 +93,12 @@ export function createClicks(deps: ClicksDeps): Clicks {
   }
 
   /** The form once more, as it was filled in, with words at its fields. */
-  async function againWith({ data, from }: Invoke, place: Place, errors: FieldErrors): Promise<Answer> {
+  async function againWith({ data, from, event }: Invoke, place: Place, errors: FieldErrors): Promise<Answer> {
     const carried = readCarried(data);
     const form = carried && forms.get(carried.id);
     // Another process opened it: then it stays as it is, and what is wrong is said beside it.
     if (!carried || !form) return { kind: 'words', words: Object.values(errors).join(' ') };
-    const thread = carried.thread === undefined ? {} : { thread: { ...threadRef(place), ref: carried.thread } };
+    const thread = carried.thread === undefined || !event ? {} : { thread: event.thread, written };
     const view = { ...(await listed(form, place, from)), ...thread, fields: readFields(carried, data), errors };
     return { kind: 'card', card: renderForm(carried.id, form, view) };
   }
@@ -138,7 +140,7 @@ export function createClicks(deps: ClicksDeps): Clicks {
       const id = randomUUID();
       if (forms.size >= FORMS) forms.clear();
       forms.set(id, form);
-      const card = renderForm(id, form, { ...(await listed(form, place, undefined)), thread });
+      const card = renderForm(id, form, { ...(await listed(form, place, undefined)), thread, written });
       if (replies.form(triggerId, card)) return;
       // Typed, or pressed so long ago that Teams waits no more: it comes as a message of its own, to that person alone.
       await deps.sendForm(place, userId, card, form.title);

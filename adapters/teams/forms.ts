@@ -35,6 +35,8 @@ export interface FormView {
   readonly channels: readonly Channel[];
   /** The thread that it belongs to, where the card stands in another one. */
   readonly thread?: ThreadRef;
+  /** How that thread is named in what the form brings back, see `nameOfThread`. */
+  readonly written?: (thread: ThreadRef) => string;
   readonly fields?: Fields;
   readonly errors?: FieldErrors;
 }
@@ -64,6 +66,7 @@ export type Carried = z.infer<typeof carried>;
 /** A form as a card. @throws RangeError when it is more than a card may hold. */
 export function renderForm(id: string, given: Form, view: FormView): AdaptiveCard {
   const form = withoutTricks(given);
+  const thread = view.thread && (view.written?.(view.thread) ?? view.thread.ref);
   const data: z.input<typeof carried> = {
     id,
     form: given.form,
@@ -72,7 +75,7 @@ export function renderForm(id: string, given: Form, view: FormView): AdaptiveCar
       ...{ name: field.name, kind: field.kind, locked: lockedOf(field).map(({ value }) => value) },
       values: optionsOf(field).map(({ value }) => value),
     })),
-    ...(view.thread ? { thread: view.thread.ref } : {}),
+    ...(thread === undefined ? {} : { thread }),
   };
   const stray = Object.entries(view.errors ?? {}).filter(([name]) => !form.fields.some((field) => field.name === name));
   const body: readonly Element[] = [
@@ -80,7 +83,7 @@ export function renderForm(id: string, given: Form, view: FormView): AdaptiveCar
     ...(form.intro === undefined ? [] : [line(form.intro)]),
     ...stray.map(([, words]) => line(words, WRONG)),
     ...form.fields.flatMap((field, index) => renderField(field, index, view)),
-    { type: 'ActionSet', actions: [submit(form.submit, data), close(view.thread)] },
+    { type: 'ActionSet', actions: [submit(form.submit, data), close(thread)] },
   ];
   const card = cardOf(body, [], form.title);
   if (sizeOf(card) > LIMITS.cardBytes) throw new RangeError('the form is more than a card may hold');
@@ -93,8 +96,8 @@ function submit(title: string, data: object): Execute {
 }
 
 /** What is missing in the form keeps nobody from leaving it. */
-function close(thread: ThreadRef | undefined): Execute {
-  const data = { action: CLOSE_VERB, ...(thread ? { thread: thread.ref } : {}) };
+function close(thread: string | undefined): Execute {
+  const data = { action: CLOSE_VERB, ...(thread === undefined ? {} : { thread }) };
   return { type: 'Action.Execute', title: 'Cancel', verb: CLOSE_VERB, data, associatedInputs: 'none' };
 }
 

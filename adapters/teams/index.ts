@@ -4,6 +4,7 @@ import { CountersignError } from '../../core/errors.ts';
 import type { SharedLimits } from '../../core/limits.ts';
 import type { Card, Chat, ChatEvent, ChatListener, MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { Seals } from '../../core/vault/seals.ts';
 import { type Incoming, readActivity, type Served } from './activity.ts';
 import { createApi } from './api.ts';
 import { type CardPlace, renderCard } from './cards.ts';
@@ -20,7 +21,17 @@ import { httpRoutes, type Outcome } from './receiver.ts';
 import { createReferences, type ReferenceStore } from './references.ts';
 import { cardName, createReplies, type Drawing } from './replies.ts';
 import { wordsOf } from './text.ts';
-import { messageOf, messageRef, type Place, placeOf, threadRef, threadUnder, withoutThread } from './thread.ts';
+import {
+  messageOf,
+  messageRef,
+  nameOfThread,
+  type Place,
+  placeNamed,
+  placeOf,
+  threadRef,
+  threadUnder,
+  withoutThread,
+} from './thread.ts';
 import { audienceOf } from './views.ts';
 
 export type { MicrosoftAddresses, TeamsBot, TeamsOptions } from './config.ts';
@@ -48,6 +59,8 @@ export interface TeamsDeps {
   /** What every process of ours draws from, so that together they stay below Teams' rates. */
   readonly line: Pick<SharedLimits, 'book'>;
   readonly references: ReferenceStore;
+  /** On the threads that cards in people's own chats name. */
+  readonly seals: Seals;
   /** Where people's browsers reach us: pictures have addresses there. */
   publicUrl(): string;
   /** What a message shows, by what is on record, whichever process showed it; `undefined`: that can't be told. */
@@ -65,7 +78,7 @@ const MOST_TEAMS = 20;
 
 /** Says nothing to Teams before `start`, unless it is asked about somebody's standing. */
 export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
-  const { log, line, references: store, publicUrl, cardOf } = deps;
+  const { log, line, references: store, seals, publicUrl, cardOf } = deps;
   const references = createReferences(store);
   const microsoft = openConnector(options, log);
   const api = createApi({ connector: microsoft.connector, references, line, log });
@@ -73,18 +86,19 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
   const replies = createReplies();
   // The local client opens no dialog from a card: it says so, and sends nothing.
   const dialogs = deps.dialogs && createDialogs({ ...deps.dialogs, publicUrl });
-  const served = servedBy(options);
+  const served = { ...servedBy(options), seals };
+  const written = (thread: ThreadRef) => nameOfThread(thread, seals);
   let listener: ChatListener | undefined;
   let installed: (by: Person) => Promise<void> = async () => {};
   let removed: (workspaceId: string) => Promise<void> = async () => {};
   let isOpen = false;
   const underWay = new Set<Promise<unknown>>();
 
-  const render = (card: Card, how: Omit<CardPlace, 'publicUrl'> = {}): AdaptiveCard =>
-    renderCard(card, { ...how, publicUrl: publicUrl() });
+  const render = (card: Card, how: Omit<CardPlace, 'publicUrl' | 'written'> = {}): AdaptiveCard =>
+    renderCard(card, { ...how, written, publicUrl: publicUrl() });
   /** As everybody sees it, and as one of those does whose view is another one. */
   const drawing =
-    (card: Card, how: Omit<CardPlace, 'publicUrl' | 'viewer'> = {}): Drawing =>
+    (card: Card, how: Omit<CardPlace, 'publicUrl' | 'written' | 'viewer'> = {}): Drawing =>
     (viewer) =>
       render(card, viewer === undefined ? how : { ...how, viewer });
   const nameOf = ({ workspaceId, conversationId }: Place, activityId: string) =>
@@ -202,7 +216,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     return found.flat().slice(0, LIMITS.channels);
   }
 
-  const clicks = createClicks({ log, people, replies, hand, asIs, render, nameOf, sendForm, channels });
+  const clicks = createClicks({ log, people, replies, hand, asIs, render, written, nameOf, sendForm, channels });
 
   async function post(thread: ThreadRef, card: Card, how: { hasPlace?: true }): Promise<MessageRef> {
     const place = placeOf(thread);
@@ -299,6 +313,10 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
     standing: (person) => people.standing(person),
     linkTo,
     channelOf: (thread) => withoutThread(placeOf(thread).conversationId),
+    begin(workspaceId, channel) {
+      const place = channel === undefined ? undefined : placeNamed(workspaceId, channel);
+      return place && threadRef(place);
+    },
     openForm: clicks.openForm,
     async upload() {
       throw unknownReference('picture'); // cards carry pictures themselves
@@ -320,7 +338,7 @@ export function createTeams(options: TeamsOptions, deps: TeamsDeps): Teams {
 }
 
 /** The bot's own organisation, or each one that has the app; a client on this computer has no other address than this computer's. */
-function servedBy(options: TeamsOptions): Served {
+function servedBy(options: TeamsOptions): Omit<Served, 'seals'> {
   if (options.kind === 'local') return { isLocal: true };
   const { type, tenantId } = options.bot;
   return type === 'MultiTenant' || tenantId === undefined ? {} : { tenantId };

@@ -1,4 +1,5 @@
 import type { MessageRef, Person, ThreadRef } from '../../core/ports/chat.ts';
+import type { Seals } from '../../core/vault/seals.ts';
 import { unknownReference } from './errors.ts';
 
 const SCOPES = ['personal', 'group', 'channel'] as const;
@@ -38,6 +39,32 @@ export function withoutThread(conversationId: string): string {
 export function threadUnder(place: Place, messageId: string): Place {
   const isChannelItself = place.scope === 'channel' && !THREAD_OF.test(place.conversationId);
   return isChannelItself ? { ...place, conversationId: `${place.conversationId};messageid=${messageId}` } : place;
+}
+
+/** As Teams names a channel (`@thread.skype` in older teams), and a chat with several people. */
+const CHANNEL_ID = /^19:[\x21-\x7e]{1,400}@thread\.(?:tacv2|skype)$/;
+const GROUP_ID = /^19:[\x21-\x7e]{1,400}@thread\.v2$/;
+
+/** Where something can be said that nobody there asked for; `undefined`: this is no channel's name, nor that of such a chat. */
+export function placeNamed(workspaceId: string, conversationId: string): Place | undefined {
+  if (conversationId.includes(';')) return undefined;
+  if (CHANNEL_ID.test(conversationId)) return { workspaceId, scope: 'channel', conversationId };
+  return GROUP_ID.test(conversationId) ? { workspaceId, scope: 'group', conversationId } : undefined;
+}
+
+/**
+ * What a card in a person's own chat says of the thread that it is about: its `ref` and our seal, of that organisation. A client
+ * may send whatever it likes, and names no thread that no card of ours has named.
+ */
+export function nameOfThread({ workspaceId, ref }: ThreadRef, seals: Seals): string {
+  return `${ref} ${seals.of(`${workspaceId} ${ref}`)}`;
+}
+
+/** `undefined` for what `nameOfThread` did not write for this organisation. */
+export function threadNamed(workspaceId: string, written: string, seals: Seals): ThreadRef | undefined {
+  const [ref = '', seal = '', ...rest] = written.split(' ');
+  if (rest.length > 0 || !seals.fits(`${workspaceId} ${ref}`, seal)) return undefined;
+  return { platform: 'teams', workspaceId, ref };
 }
 
 export function messageRef(thread: ThreadRef, activityId: string): MessageRef {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { Router } from 'express';
+import { LOOK, LOOK_NAME } from '../../core/look.ts';
 import { Refusal } from './errors.ts';
 
 const FOLDER = join(import.meta.dirname, 'assets');
@@ -13,7 +14,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The style sheet and the scripts. Their address holds a hash of them all, so that browsers may keep them for a year. */
 export function createAssets(): { readonly path: string; readonly routes: Router } {
-  const files = new Map(readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name))]));
+  const own = readdirSync(FOLDER).map((name) => [name, readFileSync(join(FOLDER, name))] as const);
+  const files = new Map([[LOOK_NAME, LOOK], ...own]);
   const version = digest(Buffer.concat([...files].sort().flatMap(([name, bytes]) => [Buffer.from(name), bytes])));
   const routes = Router();
   routes.get('/assets/:version/:name', (request, response) => {

@@ -81,7 +81,7 @@ ${composer(page)}
 
   function document(title: string, content: Html, userId: string): string {
     const { assetsPath } = deps;
-    const styles = ['chat', 'thread', 'cards', 'dialogs'].map(
+    const styles = ['look', 'chat', 'thread', 'cards', 'dialogs'].map(
       (name) => html`<link rel="stylesheet" href="${assetsPath}/${name}.css">`,
     );
     return `<!doctype html>${

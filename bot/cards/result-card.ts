@@ -1,7 +1,7 @@
 import { isRetryable } from '../../core/operations/control.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
-import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
+import type { Block, Button, Card, CardStatus, RichText } from '../../core/ports/chat.ts';
 import type { OperationType } from '../../core/services/service.ts';
 import { doneWords, keyRows, leftOfKeys, notDoneWords, oldKeyByHand } from './result-words.ts';
 import { byWhom, keepWorking, repairNote } from './standing-card.ts';
@@ -69,7 +69,7 @@ function notDoneCard(operation: Operation, record: OnRecord): Card {
   const title = endWords(operation);
   return {
     summary: operation.errorMessage ? `${title} ${whyWords(operation)}` : title,
-    status: { tone: 'failed', words: END_WORDS[operation.state] ?? 'Failed' },
+    status: notDoneStatus(operation),
     blocks: [
       { kind: 'heading', text: [text(title)] },
       ...repairNote(operation),
@@ -110,6 +110,21 @@ const END_WORDS: { readonly [State in Operation['state']]?: string } = {
   expired: 'Expired',
   cancelled: 'Stopped',
 };
+
+const ABOUT_KEYS: { readonly [Type in OperationType]?: string } = {
+  credential_rotation: 'rotation',
+  credential_revocation: 'revocation',
+  integration_test: 'test',
+};
+
+/** What it leaves: a key that nothing was done to is as good as before, whatever became of the request about it. */
+function notDoneStatus({ state, grant, plan, type }: Operation): CardStatus {
+  const words = END_WORDS[state];
+  const about = ABOUT_KEYS[type.type];
+  if (words === undefined || about === undefined || grant || !plan.key)
+    return { tone: 'failed', words: words ?? 'Failed' };
+  return { tone: 'done', words: `Connected, ${about} ${words.toLowerCase()}` };
+}
 
 function endWords(operation: Operation): string {
   const words = notDoneWords(operation);

@@ -27,7 +27,7 @@ export interface OperationFilter {
   /** `open`: whatever is not over. */
   readonly state?: OperationState | 'open' | undefined;
   readonly service?: string | undefined;
-  /** In the id, the target or the requester's name; capitals don't matter. */
+  /** In the id, the service, the target or the requester's name; capitals don't matter. */
   readonly text?: string | undefined;
 }
 
@@ -126,12 +126,12 @@ async function ownedBy(tx: Transaction, customerId: CustomerId, { id, personId }
   return Prisma.sql`o.user_id = ANY (${[only, ...others]}::uuid[])`;
 }
 
-/** In the id, the target or the requester's name. People are few, and a join would cost the list the order of its index. */
+/** In the id, the service, the target or the requester's name. People are few, and a join would cost the list the order of its index. */
 async function holding(tx: Transaction, customerId: CustomerId, like: string): Promise<Prisma.Sql> {
   const people = idRows.parse(
     await tx.$queryRaw`SELECT id::text AS id FROM members WHERE customer_id = ${customerId}::uuid AND name ILIKE ${like}`,
   );
-  return Prisma.sql`(o.id ILIKE ${like} OR o.target ILIKE ${like} OR o.user_id = ANY (${people.map(({ id }) => id)}::uuid[]))`;
+  return Prisma.sql`(o.id ILIKE ${like} OR o.service ILIKE ${like} OR o.target ILIKE ${like} OR o.user_id = ANY (${people.map(({ id }) => id)}::uuid[]))`;
 }
 
 const idRows = z.array(z.object({ id: z.string() }));

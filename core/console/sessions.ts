@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { ConsoleSession as Row } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Customers, Member, Role } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
@@ -41,6 +42,8 @@ export interface ConsoleSessions {
   ): Promise<{ readonly token: string; readonly expiresAt: Date } | { readonly tooSoon: Taken }>;
   /** `undefined`: malformed, unknown, spent, or over, which look alike. */
   look(linkToken: string): Promise<SignIn | undefined>;
+  /** Whether a link of that token was there, and has signed somebody in. */
+  wasSpent(linkToken: string): Promise<boolean>;
   /** Spends the link, for exactly one caller, and puts on record who came in. @returns the token of the session. */
   open(linkToken: string): Promise<{ readonly token: string; readonly session: Session } | undefined>;
   /**
@@ -49,6 +52,8 @@ export interface ConsoleSessions {
    * asks by itself is none.
    */
   find(token: string, isUse: boolean): Promise<Session | undefined>;
+  /** Those of them that are good still, as `find` would say; it notes none as used. */
+  stillGood(sessions: readonly Pick<Session, 'customerId' | 'id'>[]): Promise<readonly Session[]>;
   /** Ends it; that its person left is on record. */
   leave(session: Session): Promise<void>;
 }
@@ -68,6 +73,18 @@ export function createConsoleSessions(deps: {
     return ended === 1;
   }
 
+  /** The session, if it is one still; one that is over is ended for good. */
+  async function asGood(tx: Transaction, customerId: CustomerId, row: Row, now: Date): Promise<Session | undefined> {
+    const { id, expiresAt, lastUsedAt, endedAt } = row;
+    if (!expiresAt || !lastUsedAt || endedAt) return undefined;
+    const member = await customers.find(tx, customerId, row.memberId);
+    const isOver = expiresAt <= now || now.getTime() - lastUsedAt.getTime() > IDLE_MINUTES * 60_000;
+    if (member && !isOver && !hasLost(member, row.roles) && !(await isRemoved(tx, customerId, member)))
+      return { customerId, id, member, expiresAt };
+    await end(tx, customerId, id);
+    return undefined;
+  }
+
   const look: ConsoleSessions['look'] = async (linkToken) => {
     const linkHash = hashOf(linkToken);
     const customerId = linkHash && (await directory.customerOfConsoleLink(linkHash));
@@ -82,6 +99,10 @@ export function createConsoleSessions(deps: {
 
   return {
     look,
+    async wasSpent(linkToken) {
+      const linkHash = hashOf(linkToken);
+      return linkHash !== undefined && (await directory.customerOfSpentConsoleLink(linkHash)) !== undefined;
+    },
     issue: (customerId, memberId) =>
       database.withCustomer(customerId, async (tx) => {
         const taken = await take(tx, customerId, { name: `console links ${memberId}`, ...LINKS });
@@ -125,19 +146,31 @@ export function createConsoleSessions(deps: {
       if (!sessionHash || !customerId) return undefined;
       return database.withCustomer(customerId, async (tx) => {
         const row = await tx.consoleSession.findUnique({ where: { sessionHash } });
-        if (!row?.expiresAt || !row.lastUsedAt || row.endedAt) return undefined;
-        const member = await customers.find(tx, customerId, row.memberId);
         const now = await databaseNow(tx);
-        const isIdle = now.getTime() - row.lastUsedAt.getTime() > IDLE_MINUTES * 60_000;
-        const isOver = row.expiresAt <= now || isIdle;
-        if (!member || isOver || hasLost(member, row.roles) || (await isRemoved(tx, customerId, member))) {
-          await end(tx, customerId, row.id);
-          return undefined;
-        }
-        if (isUse && now.getTime() - row.lastUsedAt.getTime() > NOTED_EVERY_MS)
+        const session = row && (await asGood(tx, customerId, row, now));
+        if (!session) return undefined;
+        if (isUse && now.getTime() - (row.lastUsedAt?.getTime() ?? 0) > NOTED_EVERY_MS)
           await tx.consoleSession.updateMany({ where: { customerId, id: row.id }, data: { lastUsedAt: now } });
-        return { customerId, id: row.id, member, expiresAt: row.expiresAt };
+        return session;
       });
+    },
+
+    async stillGood(asked) {
+      const good: Session[] = [];
+      for (const customerId of new Set(asked.map((each) => each.customerId))) {
+        const ids = asked.filter((each) => each.customerId === customerId).map(({ id }) => id);
+        const theirs = await database.withCustomer(customerId, async (tx) => {
+          const now = await databaseNow(tx);
+          const found: Session[] = [];
+          for (const row of await tx.consoleSession.findMany({ where: { customerId, id: { in: ids } } })) {
+            const session = await asGood(tx, customerId, row, now); // one transaction is one connection
+            if (session) found.push(session);
+          }
+          return found;
+        });
+        good.push(...theirs);
+      }
+      return good;
     },
 
     leave: ({ customerId, id, member }) =>

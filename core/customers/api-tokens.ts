@@ -16,13 +16,16 @@ export const SCOPES = [
   'credentials:read',
   'credentials:write',
   'credentials:value',
+  'questions:answer',
   'audit:read',
   'queue:read',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** What is done with these is done by somebody, by the same rules as in chat: a token for them acts for one member. */
-export const SCOPES_OF_MEMBERS: readonly Scope[] = ['operations:write', 'consent:decide', 'credentials:write'];
+export const SCOPES_OF_MEMBERS: readonly Scope[] = [
+  ...(['operations:write', 'consent:decide', 'credentials:write', 'questions:answer'] as const),
+];
 
 /** What may be shown of a token: never the token. */
 export interface ApiToken {

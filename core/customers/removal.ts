@@ -7,6 +7,7 @@ import type { Operations } from '../operations/operations.ts';
 import { isEnd, STATES } from '../operations/states.ts';
 import type { Platform } from '../ports/chat.ts';
 import { deleteRows } from '../vault/records.ts';
+import { removeWebhook } from '../webhooks/webhooks.ts';
 
 export interface ClearDeps {
   readonly database: Database;
@@ -116,11 +117,8 @@ async function deleteWhatOpens(
     data: { revokedAt: now },
     select: { id: true },
   });
-  const webhooks = await tx.webhook.updateManyAndReturn({
-    where: { customerId, removedAt: null },
-    data: { sealed: null, removedAt: now },
-    select: { id: true },
-  });
+  const webhooks = await tx.webhook.findMany({ where: { customerId, removedAt: null }, select: { id: true } });
+  for (const { id } of webhooks) await removeWebhook(tx, database, customerId, id);
   await tx.consoleSession.updateMany({ where: { customerId, endedAt: null }, data: { endedAt: now } });
   await tx.chatEvent.updateMany({
     where: { customerId, platform, sealed: { not: null } },

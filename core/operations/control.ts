@@ -13,7 +13,7 @@ import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';
-import { answerQuestion, latestQuestion } from './questions.ts';
+import { type Answer, answerQuestion, latestQuestion, type QuestionKind } from './questions.ts';
 import { isEnd, type OperationState, STATES } from './states.ts';
 
 /** What a person wants of one operation. */
@@ -66,6 +66,15 @@ export type Retried =
   | { readonly kind: 'closed'; readonly operation: Operation; readonly why: Closed['closed'] }
   | Refused;
 
+export type Answered =
+  | { readonly kind: 'answered'; readonly operation: Operation }
+  /** It does not ask this, or not any more: somebody was faster, nobody was in time, or it is over. */
+  | { readonly kind: 'not_asked'; readonly operation: Operation }
+  | { readonly kind: 'asks_other'; readonly operation: Operation; readonly wants: QuestionKind }
+  /** Its countersignature does not hold any more. */
+  | { readonly kind: 'lapsed'; readonly operation: Operation }
+  | Refused;
+
 /** What people may do with operations, from wherever they say so: each is one transaction, and happens once. */
 export interface Control {
   /** Ends an operation in whatever state: a worker that runs it stops within two seconds. */
@@ -79,6 +88,11 @@ export interface Control {
   pause(customerId: CustomerId, wish: Wish): Promise<Paused>;
   /** Sends the next job of a paused operation, also of one whose question nobody answered. */
   resume(customerId: CustomerId, wish: Wish): Promise<Resumed>;
+  /** Answers the question that a run has stopped for; the same transaction sends its next job. */
+  answer(
+    customerId: CustomerId,
+    wish: Wish & { readonly questionId: string; readonly answer: Answer },
+  ): Promise<Answered>;
   /** Asks for the same again, in a thread: whoever does is its requester. */
   retry(customerId: CustomerId, wish: Wish & { readonly threadId: string }): Promise<Retried>;
 }
@@ -192,6 +206,23 @@ export function createControl(deps: ControlDeps): Control {
             ? await takeUp(tx, deps, operation, by)
             : ((await letGo(tx, deps, operation, by.id)) ?? 'not_paused');
         return { kind, operation: await now(tx, operation) };
+      }),
+
+    answer: (customerId, { questionId, answer, ...wish }) =>
+      database.withCustomer(customerId, async (tx) => {
+        const asked = await found(tx, customerId, wish);
+        if (asked.kind !== 'found') return asked;
+        const { operation, by } = asked;
+        const question = await latestQuestion(tx, customerId, operation.id);
+        if (operation.state !== 'waiting_for_human' || question?.id !== questionId || question.closed !== null)
+          return { kind: 'not_asked', operation };
+        if ((question.kind === 'code') !== (answer.kind === 'code'))
+          return { kind: 'asks_other', operation, wants: question.kind };
+        if (!(await deps.consents.verify(tx, customerId, operation.id)).hasConsent)
+          return { kind: 'lapsed', operation };
+        if (!(await answerQuestion(tx, deps, operation, questionId, answer, by.id)))
+          return { kind: 'not_asked', operation };
+        return { kind: 'answered', operation: (await operations.get(tx, customerId, operation.id)) ?? operation };
       }),
 
     async retry(customerId, { threadId, ...wish }) {

@@ -119,6 +119,34 @@ export async function queueStats(database: Database, of?: CustomerId): Promise<r
   return names.map((queue) => found.find((row) => row.queue === queue) ?? { queue, ...none });
 }
 
+/** How many operations of the customer waited for a machine, and ran, at one moment. */
+export interface QueueDepth {
+  readonly at: Date;
+  readonly waiting: number;
+  readonly running: number;
+}
+
+const DEPTH_EVERY_MINUTES = 30;
+const depthRows = z.array(z.object({ at: z.date(), waiting: z.int(), running: z.int() }));
+
+/**
+ * The last day in half hours, oldest first, the present moment included: so long the queue keeps what is done. A job that was
+ * handed out again counts by its latest start.
+ */
+export async function queueDepths(database: Database, of: CustomerId): Promise<readonly QueueDepth[]> {
+  return depthRows.parse(
+    await database.shared(Prisma.sql`
+      WITH j AS MATERIALIZED (
+        SELECT j.created_on, j.started_on, j.completed_on FROM pgboss.job j WHERE j.name = ${OPERATIONS_QUEUE} AND ${isOf(of)}
+      )
+      SELECT moment.at, count(*) FILTER (WHERE j.created_on IS NOT NULL AND coalesce(j.started_on > moment.at, true))::int AS waiting,
+        count(*) FILTER (WHERE j.started_on <= moment.at)::int AS running
+      FROM generate_series(app.now() - interval '1 day', app.now(), make_interval(mins => ${DEPTH_EVERY_MINUTES}::int)) AS moment (at)
+      LEFT JOIN j ON j.created_on <= moment.at AND coalesce(j.completed_on > moment.at, true)
+      GROUP BY moment.at ORDER BY moment.at`),
+  );
+}
+
 /** The queue's tables lie outside row level security: whose a job is says its payload. */
 function isOf(customer: CustomerId | undefined): Prisma.Sql {
   return customer === undefined ? Prisma.sql`true` : Prisma.sql`j.data ->> 'customerId' = ${customer}`;

@@ -17,6 +17,7 @@ export const QUESTION_MINUTES = 30;
 export const CODE_SECONDS = 120;
 /** How often one operation may ask, all in all. */
 export const MOST_QUESTIONS = 5;
+const LONGEST_CODE = 64;
 
 const kindSchema = z.enum(['code', 'help']);
 /** `code`: a one-time code, entered on a one-time page; `help`: look at the page, put it right, say "go on". */
@@ -144,6 +145,15 @@ export async function answerQuestion(
     await deps.queue.sendDeadline(tx, { customerId, operationId }, expiresAt);
   }
   return true;
+}
+
+/** As people copy it: `123 456` is 123456, and what nobody sees in it, such as the spaces without width of a web page, is no part of it. */
+export function readCode(written: string): { readonly code: string } | { readonly problem: string } {
+  const seen = written.replace(/[^\P{C}\s]/gu, '');
+  const code = seen.trim().replace(/(?<=\d)\s+(?=\d)/g, '');
+  if (code === '') return { problem: 'Enter the code.' };
+  if (code.length > LONGEST_CODE) return { problem: 'A one-time code is shorter than that.' };
+  return { code };
 }
 
 /** Deletes a code that nobody has used in time, as when no worker was free. @returns whether there was one. */

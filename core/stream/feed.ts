@@ -34,6 +34,8 @@ export interface FeedPage {
 export interface FeedEvent {
   readonly seq: bigint;
   readonly operationId: string;
+  /** The person who asked for the operation, see `Member.personId`. */
+  readonly requester: string;
   /** A `StreamEvent` as JSON, made once for all readers. */
   readonly text: string;
 }
@@ -195,7 +197,10 @@ async function readPage(deps: FeedDeps, customerId: CustomerId, seq: bigint): Pr
     // One transaction is one connection: what has to be opened is opened one after the other.
     for (const row of streamed) {
       const event = await eventOf(tx, deps, customerId, row, standings);
-      if (event) events.push({ seq: row.seq, operationId: event.operationId, text: JSON.stringify(event) });
+      if (!event) continue;
+      const { operationId } = event;
+      const requester = standings.get(operationId)?.requester ?? '';
+      events.push({ seq: row.seq, operationId, requester, text: JSON.stringify(event) });
     }
     return { events, upTo: rows.at(-1)?.seq ?? seq, isGone };
   });
@@ -205,12 +210,18 @@ async function standingsOf(
   tx: Transaction,
   customerId: CustomerId,
   rows: readonly AuditRow[],
-): Promise<ReadonlyMap<string, Standing>> {
+): Promise<ReadonlyMap<string, Standing & { readonly requester: string }>> {
   const ids = [...new Set(rows.flatMap(({ operationId }) => (operationId === null ? [] : [operationId])))];
   if (ids.length === 0) return new Map();
-  const select = { id: true, status: true, totalSteps: true };
+  const by = { select: { id: true, personId: true } };
+  const select = { id: true, status: true, totalSteps: true, requester: by };
   const found = await tx.operation.findMany({ where: { customerId, id: { in: ids } }, select });
-  return new Map(found.map(({ id, status, totalSteps }) => [id, { state: parseState(status), totalSteps }]));
+  return new Map(
+    found.map(({ id, status, totalSteps, requester }) => [
+      id,
+      { state: parseState(status), totalSteps, requester: requester.personId ?? requester.id },
+    ]),
+  );
 }
 
 async function eventOf(

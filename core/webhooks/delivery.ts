@@ -94,6 +94,7 @@ function handOverPage({ database, queue }: DeliveryDeps, customerId: CustomerId)
       for (const row of rows.filter(({ seq }) => seq > cursor))
         for (const type of typesOfRow(row).filter((each) => isWanted(each, kinds)))
           await queue.sendWebhook(tx, { customerId, webhookId, seq: row.seq, type });
+      await database.vouch(tx, 'webhook', customerId, `${webhookId}|cursor|${last}`);
       await tx.webhook.update({ where: { customerId_id: { customerId, id: webhookId } }, data: { cursor: last } });
     }
     return rows.length === PAGE;

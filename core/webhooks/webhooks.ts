@@ -80,10 +80,7 @@ export function createWebhooks(deps: { database: Database; sealer: Sealer; audit
       }),
     remove: (customerId, id) =>
       database.withCustomer(customerId, async (tx) => {
-        const count = await tx.$executeRaw`
-          UPDATE webhooks SET sealed = NULL, removed_at = app.now()
-          WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid AND removed_at IS NULL`;
-        if (count === 0) return false;
+        if (!(await removeWebhook(tx, database, customerId, id))) return false;
         await audit.append(tx, customerId, { kind: 'webhook.removed', payload: { webhookId: id, by: 'the operator' } });
         return true;
       }),
@@ -93,6 +90,20 @@ export function createWebhooks(deps: { database: Database; sealer: Sealer; audit
       return { ...toWebhook(row), key: await sealer.open(tx, customerId, placeOf(id, row.url), row.sealed) };
     },
   };
+}
+
+/** From the commit on nothing is sent to it, and its secret is gone. @returns whether it was there */
+export async function removeWebhook(
+  tx: Transaction,
+  database: Pick<Database, 'vouch'>,
+  customerId: CustomerId,
+  id: string,
+): Promise<boolean> {
+  await database.vouch(tx, 'webhook', customerId, `${id}|removed`);
+  const count = await tx.$executeRaw`
+    UPDATE webhooks SET sealed = NULL, removed_at = app.now()
+    WHERE customer_id = ${customerId}::uuid AND id = ${id}::uuid AND removed_at IS NULL`;
+  return count > 0;
 }
 
 /** The binding of a webhook's secret: with another address it does not open. */

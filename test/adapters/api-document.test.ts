@@ -135,6 +135,8 @@ describe('the OpenAPI document', () => {
   });
 
   test('is there for whoever asks, without a token, and says where the API is', async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'));
+    expect(document.info.version).toBe(version);
     expect(document.servers).toEqual([{ url: 'https://countersign.example.com' }]);
     const answer = await fetch(`${api.origin}/api/openapi.json`);
     expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -222,6 +224,7 @@ describe('whatever is sent to', () => {
   const IDS = [
     ...['initiate', 'submitOperation', 'listOperations', 'getOperation', 'getStatus', 'getHistory', 'cancelOperation'],
     ...['pauseOperation', 'resumeOperation', 'retryOperation', 'getAuditTrail', 'listConsents', 'decideConsent'],
+    'answerQuestion',
     ...['listCredentials', 'storeCredential', 'deleteCredential', 'getCredentialValue', 'getQueueStats', 'getJob'],
   ];
 

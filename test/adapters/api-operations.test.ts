@@ -18,6 +18,7 @@ import {
   trail,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { askAbout } from '../support/questions.ts';
 import type { RecordingChat } from '../support/recording-chat.ts';
 
 const WOOCOMMERCE = { service: 'woocommerce', metadata: { storeUrl: 'shop.example.com' } };
@@ -101,7 +102,12 @@ describe('from initiate to the queue', () => {
     const detail = (await api.get(`/operations/${operationId}`, approver)).json<{
       operation: { planHash: string; plan: { permissions: readonly string[] }; requestedBy: { name: string } };
     }>();
-    expect(detail.operation).toMatchObject({ planHash: asked.planHash, requestedBy: { name: 'Mona' } });
+    const consentExpiresAt = (await read(shop, operationId)).request?.expiresAt.toISOString();
+    expect(detail.operation).toMatchObject({
+      planHash: asked.planHash,
+      requestedBy: { name: 'Mona' },
+      consentExpiresAt,
+    });
     const permissions = [...detail.operation.plan.permissions].reverse();
     const granted = await grant(approver, asked, { service: 'woocommerce', permissions });
     expect([granted.status, granted.json()]).toEqual([
@@ -525,6 +531,58 @@ describe('an Idempotency-Key', () => {
       await shiftClock(testDatabase.ownerUrl, '-3 minutes');
     }
     expect((await api.get('/operations', merchant)).json().count).toBe(1);
+  });
+});
+
+describe('what a run asks a person', () => {
+  const questionOf = async (token: string, id: string) =>
+    (await api.get(`/status/${id}`, token)).json<{ question: Record<string, unknown> | null }>().question;
+
+  test('stands in the status, and a code is taken once and said nowhere', async () => {
+    const { shop, merchant, approver } = await openShop();
+    const operation = await queuedOperation(core, shop);
+    expect(await questionOf(merchant, operation.id)).toBe(null);
+    const { id: questionId, step } = await askAbout(core, operation, 'code');
+    expect(await questionOf(merchant, operation.id)).toEqual({
+      ...{ id: questionId, kind: 'code', step, words: 'The page asks for something.', screenshot: null },
+      ...{ askedAt: expect.any(String), expiresAt: expect.any(String) },
+    });
+    const path = `/operations/${operation.id}/answer`;
+    const wrong = await api.post(path, merchant, { questionId, goOn: true });
+    expect([...code(wrong), wrong.json().errors]).toEqual([
+      422,
+      'request_invalid',
+      [{ at: 'code', detail: 'unusable' }],
+    ]);
+    const other = await api.post(path, merchant, { questionId: newUuid(), code: '918273' });
+    expect(code(other)).toEqual([409, 'not_possible_now']);
+    const headers = { 'idempotency-key': 'the-code' };
+    const both = await Promise.all([
+      api.post(path, merchant, { questionId, code: '918 273' }, headers),
+      api.post(path, approver, { questionId, code: '918273' }),
+    ]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual([202, 409]);
+    for (const { text } of both) expect(text).not.toMatch(/918 ?273/);
+    expect(await statusOf(merchant, operation.id)).toMatchObject({ status: 'queued', question: null });
+    const taken = await read(shop, operation.id);
+    expect((await kinds(core, taken)).at(-1)).toBe('question.answered');
+    for (const { payload } of await trail(core, taken)) expect(JSON.stringify(payload ?? null)).not.toMatch(/918 ?273/);
+  });
+
+  test('is answered by nobody who could not answer it in chat', async () => {
+    const { shop, approver } = await openShop();
+    const operation = await queuedOperation(core, shop);
+    const { id: questionId } = await askAbout(core, operation, 'help');
+    const other = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, {
+        ...{ platform: 'web', workspaceId: shop.workspaceId, userId: 'U-other', name: 'Otto' },
+      }),
+    );
+    const { token } = await tokenFor(core, shop.customerId, ['questions:answer'], other);
+    const path = `/operations/${operation.id}/answer`;
+    expect(code(await api.post(path, token, { questionId, goOn: true }))).toEqual([403, 'not_allowed']);
+    expect((await api.post(path, approver, { questionId, goOn: true })).status).toBe(202);
+    await expect(tokenFor(core, shop.customerId, ['questions:answer'])).rejects.toThrow(TypeError);
   });
 });
 

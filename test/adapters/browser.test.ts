@@ -63,7 +63,9 @@ beforeAll(async () => {
       <button id="own" onclick="window.open('/closes')">Own</button>
       <button id="two" onclick="window.open('/form'); window.open('/inner')">Two</button>
       <button id="away" onclick="window.open('http://127.0.0.1:${other.port}/field')">Away</button>`,
-    '/closes': `<button id="end" onclick="window.close()">Done</button>`,
+    '/closes': `<button id="end" onclick="window.close()">Done</button>
+      <button id="early" onpointerdown="window.close()">Gone before the button is let go</button>
+      <button id="late" onclick="setTimeout(() => window.close(), 300)">Soon</button>`,
     '/download': `<a href="/file" download="f.bin" id="a">Get</a>`,
     '/file': (_asked, response) => {
       response.setHeader('content-disposition', 'attachment; filename=f.bin');
@@ -206,7 +208,8 @@ describe('a frame that only looks like the shop', () => {
     for (const field of [blob, nested]) {
       const handle = await field.elementHandle();
       if (!handle) throw new Error('no such field');
-      const around = { page, origins: [site.origin], timeoutMs: 2_000, isSame: async () => true };
+      const claims = { isSame: async () => true, hasClosedItself: async () => false };
+      const around = { page, origins: [site.origin], timeoutMs: 2_000, ...claims };
       const typing = perform(handle, { kind: 'fill', value: new Secret('hunter2') }, around);
       await expect(typing).rejects.toMatchObject({ code: 'egress_refused' });
       expect(await handle.inputValue()).toBe('');
@@ -409,6 +412,14 @@ describe('pages', () => {
     expect(await session.waitFor([{ kind: 'url', path: '/closes' }], 3_000)).toBe(0);
     await act(css('#end'), { kind: 'click' });
     expect(await session.waitFor([{ kind: 'url', path: '/opens' }], 3_000)).toBe(0);
+  });
+
+  test.each(['early', 'late'])('is not told as a browser that ended when a window closes itself %s', async (id) => {
+    await openPage('/opens');
+    await act(css('#own'), { kind: 'click', opensPage: true });
+    await act(css(`#${id}`), { kind: 'click' });
+    expect(await session.waitFor([{ kind: 'visible', locator: css('#two') }], 3_000)).toBe(0);
+    expect(await session.state()).toMatchObject({ url: `${site.origin}/opens` });
   });
 
   test('closes all but the one window, and any on another address, and tells', async () => {

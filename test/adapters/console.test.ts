@@ -90,7 +90,10 @@ describe('81 a link to the console', () => {
     expect(opened.headers.get('set-cookie')).toMatch(
       /^countersign=[\w-]{43}; Max-Age=28800; Path=\/; .*HttpOnly; SameSite=Strict$/,
     );
-    expect((await fetch(link)).status).toBe(410);
+    const used = await fetch(link);
+    expect([used.status, await used.text()]).toEqual([410, expect.stringContaining('This link was used')]);
+    const unknown = await fetch(link.replace(/[\w-]{43}$/, 'x'.repeat(43)));
+    expect([unknown.status, await unknown.text()]).toEqual([410, expect.stringContaining('never existed')]);
     const [row] = await sql<{ text: string }>(
       testDatabase.adminUrl,
       'SELECT console_sessions::text AS text FROM console_sessions WHERE session_hash IS NOT NULL ORDER BY opened_at DESC LIMIT 1',
@@ -652,6 +655,9 @@ describe('what pages say', () => {
     );
     const [one] = all;
     expect(ids((await visitor.get(`/console/operations?text=${one?.id.toUpperCase()}`)).text)).toEqual([one?.id]);
+    for (const word of ['woo', 'COMMERCE', 'shop.exam'])
+      expect(ids((await visitor.get(`/console/operations?text=${word}`)).text)).toContain(one?.id);
+    expect((await visitor.get('/console/operations?text=mona')).text).toContain('Mona');
     expect((await visitor.get('/console/operations?text=nothing+like+that')).text).toContain('Nothing fits');
     expect((await visitor.get('/console/operations?text=100%25')).text).toContain('Nothing fits');
     expect((await visitor.get('/console/operations?service=stripe')).text).toContain('Nothing fits');

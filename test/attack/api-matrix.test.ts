@@ -18,6 +18,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { askAbout } from '../support/questions.ts';
 
 const NOWHERE = 'op-zzzzzzzz';
 const WOOCOMMERCE = { service: 'woocommerce', metadata: { storeUrl: 'shop.example.com' } };
@@ -87,6 +88,11 @@ const ROWS: Readonly<Record<string, (shop: Shop) => Promise<Request>>> = {
   cancelOperation: (shop) => about(requestOperation(core, shop), (id) => `/operations/${id}/cancel`),
   pauseOperation: (shop) => about(queuedOperation(core, shop), (id) => `/operations/${id}/pause`),
   resumeOperation: (shop) => about(paused(shop), (id) => `/operations/${id}/resume`),
+  answerQuestion: async (shop) => {
+    const operation = await queuedOperation(core, shop);
+    const { id: questionId } = await askAbout(core, operation, 'help');
+    return { path: `/operations/${operation.id}/answer`, body: { questionId, goOn: true }, named: operation.id };
+  },
   retryOperation: (shop) => about(ended(shop), (id) => `/operations/${id}/retry`),
   getAuditTrail: (shop) => about(requestOperation(core, shop), (id) => `/operations/${id}/audit`),
   listConsents: async () => ({ path: '/consent' }),

@@ -1,10 +1,13 @@
 // What somebody gets who speaks to the bot in Teams in another one's name, or from another organisation: with genuine tokens.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ChatEvent } from '../../core/ports/chat.ts';
+import type { Card, ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
+import { createSeals } from '../../core/vault/seals.ts';
+import { testRootKeys } from '../support/root-keys.ts';
 import { type OpenedTeams, openTeamsByHand } from '../support/teams/by-hand.ts';
-import { CHANNEL } from '../support/teams/server.ts';
+import { CHANNEL, TENANT } from '../support/teams/server.ts';
 
 const PLACE = `${CHANNEL};messageid=1`;
+const OTHERS = 'channel:19:others@thread.tacv2;messageid=2';
 const ELSEWHERE = 'cccccccc-0000-4000-8000-000000000009';
 
 let teams: OpenedTeams;
@@ -71,5 +74,31 @@ describe('Teams', () => {
     const data = { action: 'approve', value: 'op-1 hash', thread: 'channel:19:others@thread.tacv2;messageid=2' };
     await teams.server.deliver(approval({ value: { action: { ...value.action, data } } }));
     expect(heard).toMatchObject([{ kind: 'action', thread: { ref: `channel:${PLACE}` } }]);
+  });
+
+  test('151 a click in one’s own chat is about the thread that a card of ours named there, and about no other', async () => {
+    const thread: ThreadRef = { platform: 'teams', workspaceId: TENANT, ref: `channel:${PLACE}` };
+    const buttons = [{ label: 'Approve', style: 'primary', action: 'approve', value: 'op-1 hash' }] as const;
+    const card: Card = { summary: 'a request', blocks: [{ kind: 'actions', buttons }] };
+    await teams.chat.ephemeral(thread, teams.approver, card);
+    const { activity } = teams.click(teams.approver, thread, undefined, 'approve');
+    await teams.server.deliver(activity);
+    expect(heard).toMatchObject([{ thread }]);
+    const sent = JSON.stringify(activity);
+    const [, named = '', seal = ''] = /"thread":"(channel:\S+) ([\w-]{22})"/.exec(sent) ?? [];
+    expect(named).toBe(thread.ref);
+    const others = createSeals(testRootKeys, 'something else').of(`${TENANT} ${named}`);
+    const of = createSeals(testRootKeys, 'countersign/teams-thread/v1');
+    const written = [
+      ...[OTHERS, `${OTHERS} ${seal}`, `${OTHERS} `, `${named} ${others}`, named, `${named} ${seal} x`],
+      `${named} ${of.of(`${ELSEWHERE} ${named}`)}`, // of another organisation
+    ];
+    for (const [n, each] of written.entries()) {
+      const changed = sent.replace(`"thread":"${named} ${seal}"`, `"thread":"${each}"`);
+      await teams.server.deliver({ ...JSON.parse(changed), id: `made-up-${n}` });
+    }
+    expect(heard).toHaveLength(1 + written.length);
+    for (const event of heard.slice(1))
+      expect(event.thread.ref).toBe(`personal:${teams.server.personalChat(teams.approver.userId)}`);
   });
 });

@@ -38,6 +38,9 @@ describe('79 a webhook', () => {
       ["UPDATE webhooks SET url = 'https://evil.example.com/'", []],
       ["UPDATE webhooks SET kinds = '{operation,credential}'", []],
       ["UPDATE webhooks SET sealed = '\\x00'", []],
+      ['UPDATE webhooks SET sealed = NULL, removed_at = app.now()', []],
+      ['UPDATE webhooks SET cursor = 1000000', []],
+      ['UPDATE webhooks SET cursor = cursor + 1', []],
       ['DELETE FROM webhooks', []],
     ];
     for (const [statement, values] of attempts)
@@ -49,6 +52,11 @@ describe('79 a webhook', () => {
       client.query<{ sealed: Buffer }>('SELECT sealed FROM webhooks'),
     );
     await createWebhooks(core).remove(customerId, id);
+    await expect(
+      asCustomer(testDatabase.programUrl, customerId, (client) =>
+        client.query("UPDATE webhooks SET removed_at = app.now() - interval '1 day'"),
+      ),
+    ).rejects.toMatchObject({ code: '42501' });
     await expect(
       asCustomer(testDatabase.programUrl, customerId, (client) =>
         client.query('UPDATE webhooks SET sealed = $1, removed_at = NULL', [sealed.rows[0]?.sealed]),

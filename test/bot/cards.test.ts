@@ -560,6 +560,22 @@ describe('result card', () => {
     durationMs: 14_000,
   };
 
+  test.each([
+    ['credential_rotation', 'denied', 'Connected, rotation denied'],
+    ['credential_revocation', 'expired', 'Connected, revocation expired'],
+    ['credential_rotation', 'cancelled', 'Connected, rotation stopped'],
+  ] as const)(
+    'of a %s that was %s says in the list of threads that the key is as good as before',
+    (type, state, words) => {
+      const about = operationAbout(type);
+      const ended = { ...about, state, decidedBy: approver };
+      expect(resultCard(ended, record).status).toEqual({ tone: 'done', words });
+      // Once somebody has countersigned it, what was begun may have changed something.
+      expect(resultCard({ ...ended, grant: granted(about) }, record).status?.tone).toBe('failed');
+      expect(resultCard(operationWith({ state, decidedBy: approver }), record).status?.tone).toBe('failed');
+    },
+  );
+
   test('says what was made, its last four characters, how it was checked, and where it is on record', () => {
     const open = operationWith();
     const card = resultCard(

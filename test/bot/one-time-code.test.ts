@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readCode } from '../../bot/human-flow.ts';
+import { readCode } from '../../core/operations/questions.ts';
 
 describe('a one-time code', () => {
   test.each([

@@ -1,14 +1,25 @@
 // What the console lists, over many operations: each page is read along an index, however much there is.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CONSOLE_ROUTES } from '../../adapters/console/index.ts';
 import { listEntries } from '../../core/console/entries.ts';
 import { dailyFigures, stepSuccess } from '../../core/console/figures.ts';
 import { countOpen, listOperations } from '../../core/console/listing.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
+import { queueDepths } from '../../core/operations/dead-letters.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { openConsole } from '../support/console.ts';
-import { asCustomer, type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import {
+  asCustomer,
+  type Core,
+  installShop,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { IS_WHOLE } from '../support/whole.ts';
 
@@ -109,10 +120,25 @@ describe(`of ${MANY} operations`, () => {
     expect(await plansOf((await sentBy(run)).sent)).not.toMatch(/Sort/);
   });
 
-  test('the largest page of the console, with its scripts, is small', async () => {
+  test('how deep a customer’s queue was is told in half hours of the last day', async () => {
+    const [mine, other] = [await installShop(core), await installShop(core)];
+    await queuedOperation(core, mine);
+    const depths = await queueDepths(core.database, mine.customerId);
+    expect([depths.length, depths[0], depths.at(-1)]).toMatchObject([
+      49,
+      { waiting: 0, running: 0 },
+      { waiting: 1, running: 0 },
+    ]);
+    expect((await queueDepths(core.database, other.customerId)).at(-1)).toMatchObject({ waiting: 0, running: 0 });
+  });
+
+  test('every page of the console, with its scripts, is small', async () => {
     const shown = await openConsole(core);
     try {
       const visitor = await shown.signIn(shop.admin);
+      const asking = await installShop(core);
+      for (let n = 0; n < 10; n++) await requestOperation(core, asking); // as many as Approvals shows at once
+      const approver = await shown.signIn(asking.approver);
       const { text } = await visitor.get('/console/operations');
       expect(text.match(/<tr>/g)?.length).toBeGreaterThan(50);
       const script = /src="([^"]+)\/console\.js"/.exec(text)?.[1] ?? '';
@@ -121,13 +147,12 @@ describe(`of ${MANY} operations`, () => {
         scripts.map(async (name) => (await visitor.get(`${script}/${name}`)).text.length),
       );
       for (const path of [
-        '/console/operations',
-        '/console/audit',
-        '/console/workflows',
-        '/console/health',
+        ...CONSOLE_ROUTES.filter(({ method, path }) => method === 'get' && !path.includes(':')).map(
+          ({ path }) => `/console${path}`,
+        ),
         `/console/operations/${first.id}`,
       ]) {
-        const page = await visitor.get(path);
+        const page = await (path === '/console/approvals' ? approver : visitor).get(path);
         expect(page.status).toBe(200);
         const bytes = Buffer.byteLength(page.text) + sizes.reduce((sum, size) => sum + size, 0);
         expect([path, bytes < MOST_BYTES], `${bytes} bytes`).toEqual([path, true]);

@@ -202,10 +202,54 @@ describe('the console', () => {
     expect(await count()).toBe(String(await page.locator('[data-key]').count()));
     const lost = page.getByText('The server does not answer');
     await page.route('**/live?*', (route) => route.abort());
+    await requestOperation(core, shop);
     await lost.waitFor();
     expect((await lost.boundingBox())?.height).toBeGreaterThan(10);
     await page.unroute('**/live?*');
     await lost.waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('is told by the stream, says when that is lost and when it is live again, and misses nothing', async () => {
+    const page = await pageOf(shop.admin);
+    const asked: string[] = [];
+    const told = page.waitForEvent('websocket');
+    await page.goto('/console/operations?state=awaiting_consent');
+    await (await told).waitForEvent('framereceived');
+    await expect.poll(() => page.evaluate('performance.getEntriesByType("resource").length')).toBeGreaterThan(5);
+    page.on('request', (request) => asked.push(request.url()));
+    const { id } = await requestOperation(core, shop);
+    await page.locator(`[data-key="${id}"]`).waitFor({ timeout: 3_000 });
+    expect(asked.length).toBeLessThan(4); // it looked because it was told
+    shown.stream.cut();
+    const lost = page.getByText('The connection is lost');
+    await lost.waitFor();
+    const meanwhile = await requestOperation(core, shop);
+    await page.locator(`[data-key="${meanwhile.id}"]`).waitFor();
+    shown.stream.mend();
+    await page.getByText('Live again.').waitFor();
+    await page.getByText('Live again.').waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('keeps the counts as they are on pages that stand still, and says when one is signed out', async () => {
+    const page = await pageOf(shop.admin);
+    await page.goto('/console/people');
+    const count = () => page.locator('[data-count="waiting"] > span').first().textContent();
+    const before = Number(await count());
+    await requestOperation(core, shop);
+    await expect.poll(count).toBe(String(before + 1));
+    const [session] = await core.database.withCustomer(shop.customerId, (tx) =>
+      tx.consoleSession.findMany({
+        where: { customerId: shop.customerId, memberId: shop.admin.id, sessionHash: { not: null }, endedAt: null },
+        orderBy: { openedAt: 'desc' },
+      }),
+    );
+    const { customerId, admin: member } = shop;
+    const expiresAt = new Date();
+    if (session) await core.sessions.leave({ customerId, id: session.id, member, expiresAt });
+    await page.getByText('You are signed out, so this is not live any more.').waitFor();
+    contexts.delete(shop.admin.id);
     await page.context().close();
   });
 
@@ -228,7 +272,7 @@ describe('the console', () => {
       '[...document.querySelectorAll(".scroll, .list-panel")].map((each) => each.scrollWidth - each.clientWidth)';
     await page.goto('/console/health');
     for (const summary of await page.getByText('As a table').all()) await summary.click();
-    expect(await page.evaluate(hidden)).toEqual([0, 0, 0]);
+    expect(await page.evaluate(hidden)).toEqual([0, 0, 0, 0]);
     await page.goto('/console/queue');
     expect(await page.evaluate(hidden)).toEqual([0]);
     await page.context().close();

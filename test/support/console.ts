@@ -1,7 +1,10 @@
+import type { Duplex } from 'node:stream';
 import { createApiServer } from '../../adapters/api/server.ts';
 import { sourceOf } from '../../adapters/api/source.ts';
+import { createStream, type StreamLimits } from '../../adapters/api/stream.ts';
+import { fromOwnPages } from '../../adapters/api/stream-caller.ts';
 import { createEgress } from '../../adapters/browser/index.ts';
-import { consoleRoutes } from '../../adapters/console/index.ts';
+import { consoleCallers, consoleRoutes } from '../../adapters/console/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { createConsoleDesk } from '../../bot/console.ts';
@@ -12,6 +15,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, Person, Standing } from '../../core/ports/chat.ts';
 import type { Screenshots } from '../../core/ports/screenshots.ts';
 import { services } from '../../core/services/index.ts';
+import { createFeed } from '../../core/stream/feed.ts';
 import { type Keeper, keepTrails } from './audit.ts';
 import type { Core } from './core.ts';
 import { createRecordingChat, type RecordingChat } from './recording-chat.ts';
@@ -31,6 +35,8 @@ export interface TestConsole {
   /** The address of a link of theirs, as the chat shows it. */
   linkFor(member: Member): Promise<string>;
   signIn(member: Member): Promise<Visitor>;
+  /** Cuts off whoever follows the live stream, and refuses them until `mend`. */
+  readonly stream: { cut(): void; mend(): void };
   close(): Promise<void>;
 }
 
@@ -52,7 +58,7 @@ export interface Page {
   readonly text: string;
 }
 
-export async function openConsole(core: Core): Promise<TestConsole> {
+export async function openConsole(core: Core, limits: Partial<StreamLimits> = {}): Promise<TestConsole> {
   const keeper = keepTrails(core);
   const platform: TestConsole['platform'] = { says: () => ({ kind: 'member', isInGroup: false }) };
   const recording = createRecordingChat();
@@ -70,10 +76,32 @@ export async function openConsole(core: Core): Promise<TestConsole> {
   };
   const desk = createConsoleDesk(context, (text) => text);
   const routes = consoleRoutes({ ...context, screenshots, workflows: core.workflows, desk, sourceOf });
+  const pages = consoleCallers({ ...core, desk, publicUrl: context.publicUrl });
+  const live = createStream({
+    feed: createFeed({ ...core, log: silentLog, pictureUrl: (_, id) => `/pictures/${id}` }),
+    ...{ authenticators: [fromOwnPages(pages, context.publicUrl)], log: silentLog, limits },
+  });
+  const sockets = new Set<Duplex>();
+  const stream = {
+    isCut: false,
+    cut() {
+      stream.isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      stream.isCut = false;
+    },
+  };
   const server = createApiServer({
     port: 0,
     isLocal: true,
     routes: [routes],
+    upgrade(request, socket, head) {
+      if (stream.isCut) return void socket.destroy();
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      live.upgrade(request, socket, head);
+    },
     log: silentLog,
     isReady: async () => true,
   });
@@ -98,7 +126,7 @@ export async function openConsole(core: Core): Promise<TestConsole> {
     return url;
   };
   return {
-    ...{ origin, chat, context, screenshots, keeper, platform, say, linkFor },
+    ...{ origin, chat, context, screenshots, keeper, platform, say, linkFor, stream },
     async signIn(member) {
       const opened = await ask(await linkFor(member), { method: 'POST', headers: { origin } });
       const cookie = opened.headers.get('set-cookie')?.split(';')[0];
@@ -115,6 +143,7 @@ export async function openConsole(core: Core): Promise<TestConsole> {
       };
     },
     async close() {
+      await live.stop();
       await server.stop();
       keeper.remove();
     },

@@ -2,13 +2,15 @@ import { checkTrail } from './chain.js';
 import { follow } from './live.js';
 import { localize } from './times.js';
 
+const live = document.getElementById('live');
+const first = live?.innerHTML ?? '';
 localize(document);
 
-const live = document.getElementById('live');
-if (live) {
+const words = document.getElementById('live-words'); // on each page of whoever has signed in
+if (words) {
   const check = createCheck();
   void check();
-  void follow(live, document.getElementById('live-words'), () => {
+  void follow(live, first, words, () => {
     localize(live);
     void check();
   });

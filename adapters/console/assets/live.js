@@ -2,61 +2,94 @@ import { createFeed } from './feed.js';
 
 /** A server that says nothing for so long does not answer. */
 const PATIENCE_MS = 10_000;
+/** Where a page without anything else that is live asks for the counts beside the names of pages. */
+const COUNTS = '/console/counts';
+const UNANSWERED = 'The server does not answer. What you see may be old; trying again.';
+const LOST = 'The connection is lost. This page looks by itself until it is back.';
+const AGAIN = 'Live again.';
+const AGAIN_MS = 5_000;
 
 /** A form's own number is another one each time, and says nothing new. */
 const ONCE = /name="once" value="[^"]*"/g;
 
 /**
- * Keeps a part of the page as it is on the server, until what it shows is over. The focus stays where it is, and so does
- * what was unfolded. `changed` is called after each change. With `data-tells` nothing is put in place of what somebody reads
- * before they decide: a line says that it has changed.
+ * Keeps the counts beside the names of pages, and a part of the page, if it has one, as they are on the server; that until
+ * what it shows is over. The focus stays where it is, and so does what was unfolded. `first` is what it held as it came;
+ * `changed` is called after each change.
+ * With `data-tells` nothing is put in place of what somebody reads before they decide: a line says that it has changed.
  */
-export async function follow(root, words, changed) {
-  let seen = '';
-  let isLost = false;
-  const feed = createFeed();
-  let step = root.dataset.step;
+export async function follow(root, first, words, changed) {
+  let seen = first.replace(ONCE, '');
+  let isAnswered = true;
+  let isLive = true;
+  let wasSaid = '';
+  let rootLookedAt = performance.now();
+  const feed = createFeed((now) => {
+    isLive = now;
+    tellStanding();
+  });
+  let step = root?.dataset.step;
 
-  async function look() {
-    const response = await fetch(step ? `${root.dataset.live}?step=${step}` : root.dataset.live, {
+  function tellStanding() {
+    const now = !isAnswered ? UNANSWERED : !isLive ? LOST : '';
+    if (now === wasSaid) return;
+    wasSaid = now;
+    if (now !== '') return warn(words, now);
+    warn(words, AGAIN);
+    words.classList.add('again');
+    setTimeout(() => words.textContent === AGAIN && say(words, ''), AGAIN_MS);
+  }
+
+  const isOpen = () => root?.querySelector('[data-state]')?.dataset.state === 'open';
+  const isDue = () => performance.now() - rootLookedAt >= Number(root.dataset.apart ?? 0) * 1_000;
+
+  async function look(source) {
+    if (source !== COUNTS) rootLookedAt = performance.now();
+    const response = await fetch(step && source !== COUNTS ? `${source}?step=${step}` : source, {
       headers: { accept: 'text/html' },
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     count(response.headers);
     if (response.status === 401 || response.status === 404) return 'signed out';
     if (!response.ok) throw new Error(String(response.status));
-    const markup = await response.text();
-    if (root.dataset.tells)
-      return markOf(markup) === root.querySelector('[data-mark]')?.dataset.mark ? 'same' : 'other';
-    if (markup.replace(ONCE, '') === seen) return 'same';
-    seen = markup.replace(ONCE, '');
-    put(root, markup);
+    if (source === COUNTS) return 'same';
+    const template = document.createElement('template');
+    template.innerHTML = await response.text();
+    if (root.dataset.tells) return markIn(template.content) === markIn(root) ? 'same' : 'other';
+    const now = template.innerHTML.replace(ONCE, '');
+    if (now === seen) return 'same';
+    seen = now;
+    put(root, template.content);
     changed();
     return 'new';
   }
 
-  root.addEventListener('click', async (event) => {
+  root?.addEventListener('click', async (event) => {
     const link = event.target.closest?.('a[data-step]');
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     step = link.dataset.step;
     history.replaceState(null, '', link.href);
-    await look().catch(() => location.assign(link.href));
+    await look(root.dataset.live).catch(() => location.assign(link.href));
   });
 
-  while (root.querySelector('[data-state]')?.dataset.state === 'open') {
+  for (;;) {
     await feed.wait();
     try {
-      const found = await look();
-      feed.answered(true);
-      if (found === 'signed out') return warn(words, 'You are signed out, so this is not live any more.');
+      const found = await look(isOpen() && isDue() ? root.dataset.live : COUNTS);
+      feed.answered(true, found === 'new');
+      if (found === 'signed out') {
+        feed.stop();
+        return warn(words, 'You are signed out, so this is not live any more.');
+      }
+      isAnswered = true;
+      tellStanding();
       if (found === 'other') tell(words, root.dataset.tells);
-      else if (found === 'new' || isLost) say(words, standing(root));
-      isLost = false;
+      else if (found === 'new' && isLive && words.textContent !== AGAIN) say(words, standing(root));
     } catch {
-      isLost = true;
-      feed.answered(false);
-      warn(words, 'The server does not answer. What you see may be old; trying again.');
+      isAnswered = false;
+      feed.answered(false, false);
+      tellStanding();
     }
   }
 }
@@ -73,16 +106,14 @@ function count(headers) {
   }
 }
 
-function markOf(markup) {
-  const template = document.createElement('template');
-  template.innerHTML = markup;
-  return template.content.querySelector('[data-mark]')?.dataset.mark;
+function markIn(root) {
+  return root.querySelector('[data-mark]')?.dataset.mark;
 }
 
-function put(root, markup) {
+function put(root, content) {
   const focused = document.activeElement?.closest?.('[data-key]')?.dataset.key;
   const open = new Set([...root.querySelectorAll('details[open]')].map(nameOf));
-  root.innerHTML = markup;
+  root.replaceChildren(content);
   for (const details of root.querySelectorAll('details')) if (open.has(nameOf(details))) details.open = true;
   if (focused) root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }

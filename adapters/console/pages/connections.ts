@@ -1,9 +1,12 @@
 import { type ConnectionView, connectionsOf as healthOf } from '../../../core/connections/records.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { isEnd, parseState } from '../../../core/operations/states.ts';
-import { form, heading, nothingYet } from '../layout.ts';
+import { form, heading, link, livePart, liveView, nothingYet, older } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
 import { chip, healthBadge, place, time } from '../words.ts';
+
+/** Each line has two forms. */
+const SHOWN = 50;
 
 interface Connection {
   readonly service: string;
@@ -25,39 +28,19 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
     path: '/connections',
     role: 'admin',
     async answer(call) {
-      const connections = await connectionsOf(call);
-      const rows = connections.map((each) => {
-        const name = call.deps.services.find(({ id }) => id === each.service)?.name ?? each.service;
-        const { madeBy } = each;
-        const change = (kind: string, label: string, tone: string) =>
-          form(
-            call,
-            `/console/operations/${madeBy ?? ''}/${kind}`,
-            html`<button class="button small ${tone}">${label}<span class="unseen"> ${name} at ${place(each.target)}</span></button>`,
-            { from: 'connections' },
-          );
-        const actions = each.isChanging
-          ? html`<span class="quiet">a request is open</span>`
-          : madeBy &&
-            html`<div class="actions">${change('rotate', 'Rotate', '')}${change('revoke', 'Revoke', 'danger')}</div>`;
-        return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td class="health" data-label="Health">${healthCell(each)}</td><td>${actions}</td></tr>`;
-      });
       const sub =
         'Keys in the vault: what they are for, never what they say. Each is tried at its service by the clock. Rotate and Revoke ask for a countersignature first.';
-      const body =
-        rows.length === 0
-          ? nothingYet(
-              'No key is stored',
-              html`Once a set-up is completed, its key stands here. Write ${chip(`set up ${call.deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com`)} in chat.`,
-            )
-          : html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Stored keys, newest first</caption><thead><tr><th scope="col">Service</th><th scope="col">Key</th><th scope="col">Called</th><th scope="col">Stored</th><th scope="col">Health</th><th scope="col"><span class="unseen">Change</span></th></tr></thead><tbody>${rows}</tbody></table></div>`;
-      return {
-        kind: 'page',
-        title: 'Connections',
-        nav: 'connections',
-        body: html`${heading('Connections', sub)}${body}`,
-      };
+      const source = link('/console/connections/live', { after: call.query.after });
+      const body = html`${heading('Connections', sub)}${livePart(source, await listed(call))}`;
+      return { kind: 'page', title: 'Connections', nav: 'connections', body };
     },
+  },
+  {
+    method: 'get',
+    path: '/connections/live',
+    role: 'admin',
+    isByItself: true,
+    answer: async (call) => ({ kind: 'part', body: await listed(call) }),
   },
 ];
 
@@ -69,6 +52,37 @@ function healthCell({ health, expiresAt }: Connection): Html {
   if (state === 'healthy' || checkedAt === null)
     return html`${healthBadge(checkedAt === null ? 'new' : state)}<span class="quiet">${looked}</span>${ends}`;
   return html`${healthBadge(state)}<span class="why">${reason}</span><span class="quiet">since ${time(since)}, ${looked}</span>${ends}`;
+}
+
+async function listed(call: Call): Promise<Html> {
+  const connections = await connectionsOf(call);
+  const { after } = call.query;
+  const from = /^\d{1,6}$/.test(after ?? '') ? Number(after) : 0;
+  const next = connections.length > from + SHOWN ? String(from + SHOWN) : undefined;
+  const rows = connections.slice(from, from + SHOWN).map((each) => {
+    const name = call.deps.services.find(({ id }) => id === each.service)?.name ?? each.service;
+    const { madeBy } = each;
+    const change = (kind: string, label: string, tone: string) =>
+      form(
+        call,
+        `/console/operations/${madeBy ?? ''}/${kind}`,
+        html`<button class="button small ${tone}">${label}<span class="unseen"> ${name} at ${place(each.target)}</span></button>`,
+        { from: 'connections' },
+      );
+    const actions = each.isChanging
+      ? html`<span class="quiet">a request is open</span>`
+      : madeBy &&
+        html`<div class="actions">${change('rotate', 'Rotate', '')}${change('revoke', 'Revoke', 'danger')}</div>`;
+    return html`<tr><td class="what">${madeBy ? html`<a href="/console/operations/${madeBy}">${name}</a>` : name}<span class="quiet">${each.target === '' ? 'the account' : place(each.target)}</span></td><td data-label="Key">${each.lastFour ? html`<code>…${each.lastFour}</code>` : html`<span class="quiet">not shown</span>`}</td><td data-label="Called">${each.label ?? '–'}</td><td data-label="Stored">${time(each.storedAt, 'ago')}${each.isDue && html` <span class="badge waits">rotate</span>`}</td><td class="health" data-label="Health">${healthCell(each)}</td><td>${actions}</td></tr>`;
+  });
+  const list =
+    rows.length === 0
+      ? nothingYet(
+          'No key is stored',
+          html`Once a set-up is completed, its key stands here. Write ${chip(`set up ${call.deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com`)} in chat.`,
+        )
+      : html`<div class="panel list-panel"><table class="stacked"><caption class="unseen">Stored keys, newest first</caption><thead><tr><th scope="col">Service</th><th scope="col">Key</th><th scope="col">Called</th><th scope="col">Stored</th><th scope="col">Health</th><th scope="col"><span class="unseen">Change</span></th></tr></thead><tbody>${rows}</tbody></table></div>${older('/console/connections', { after }, next)}`;
+  return liveView(list);
 }
 
 /** Newest first. Sign-ins, which go with their operation, are none. */

@@ -1,7 +1,7 @@
 import { listOperations, type OperationFilter, type OperationLine } from '../../../core/console/listing.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { type OperationState, STATES } from '../../../core/operations/states.ts';
-import { heading, link, livePart, nothingYet, older, option } from '../layout.ts';
+import { heading, link, livePart, liveView, nothingYet, older, option } from '../layout.ts';
 import { type Call, type ConsoleRoute, hasRole } from '../routes.ts';
 import { badge, chip, duration, place, stateWords, time, titleOf } from '../words.ts';
 
@@ -54,7 +54,7 @@ async function listed(call: Call, filter: OperationFilter): Promise<Html> {
             'Nothing was asked for yet',
             html`Write <code>set up ${deps.services[0]?.name ?? 'WooCommerce'} for shop.example.com</code> to Countersign in chat. What it would do is shown there first, and nothing runs until it is countersigned.`,
           );
-  return html`<div class="view" data-state="open">${list}</div>`;
+  return liveView(list);
 }
 
 function filterIn({ query, deps }: Call): OperationFilter {
@@ -75,7 +75,7 @@ function search({ deps }: Call, { state, service, text }: OperationFilter): Html
   return html`<form class="filters" method="get" action="/console/operations" role="search">
 <label><span>State</span><select name="state">${option('', 'Any', state)}${option('open', 'Not over', state)}${states.map((each) => option(each, stateWords(each), state))}</select></label>
 <label><span>Service</span><select name="service">${option('', 'Any', service)}${deps.services.map(({ id, name }) => option(id, name, service))}</select></label>
-<label class="wide"><span>Id, address or person</span><input type="search" name="text" value="${text ?? ''}" maxlength="100"></label>
+<label class="wide"><span>Id, service, address or person</span><input type="search" name="text" value="${text ?? ''}" maxlength="100"></label>
 <button class="button">Filter</button></form>`;
 }
 

@@ -4,7 +4,9 @@ import { createTeams, type ReferenceStore, type Teams, type TeamsDeps } from '..
 import { listenOnLoopback } from '../../../core/listen.ts';
 import type { Person, ThreadRef } from '../../../core/ports/chat.ts';
 import { Secret } from '../../../core/secret.ts';
+import { createSeals } from '../../../core/vault/seals.ts';
 import type { OpenedChat } from '../../contracts/chat.ts';
+import { testRootKeys } from '../root-keys.ts';
 import { silentLog } from '../silent-log.ts';
 import { type Hands, handsOn } from './hands.ts';
 import { APP_ID, APP_PASSWORD, startTeamsServer, TENANT, type TeamsServer, type TeamsServerOptions } from './server.ts';
@@ -83,6 +85,7 @@ export async function openTeamsByHand(
       log: silentLog,
       line: { book: async () => 0 },
       references,
+      seals: createSeals(testRootKeys, 'countersign/teams-thread/v1'),
       publicUrl: () => 'https://countersign.example.com',
       ...deps,
     },
