@@ -148,9 +148,14 @@ export function createOperations(deps: RequestDeps): Operations {
       return row ? readOperation(tx, deps, row) : undefined;
     },
     ofThread: async (tx, customerId, threadId, options) => {
+      const entered = options && {
+        where: { customerId, seq: { gt: options.since }, operationId: { not: null } },
+        ...{ select: { operationId: true }, distinct: ['operationId' as const] },
+      };
+      const changed = entered ? await tx.auditEntry.findMany(entered) : [];
       const changing = options && [
         { status: { notIn: STATES.filter(isEnd) } },
-        { auditEntries: { some: { customerId, seq: { gt: options.since } } } },
+        { id: { in: changed.flatMap(({ operationId }) => operationId ?? []) } },
       ];
       const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
       const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
