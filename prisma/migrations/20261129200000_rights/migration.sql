@@ -183,6 +183,7 @@ BEGIN
         AND (c.operation_id = o.id OR c.credential_metadata ->> 'operationId' = o.id))
       AND NOT EXISTS (SELECT FROM public.autonomous_consent g WHERE g.customer_id = customer AND g.operation_id = o.id
         AND g.revoked_at IS NULL AND coalesce(g.expires_at, 'infinity') > app.now())
+      AND NOT EXISTS (SELECT FROM public.screenshots p WHERE p.customer_id = customer AND p.operation_id = o.id AND p.created_at >= before)
     ORDER BY o.created_at DESC LIMIT 1000
   LOOP
     BEGIN
