@@ -6,9 +6,18 @@ import { exportCustomer, type Manifest } from '../../core/rights/export.ts';
 import { TABLES } from '../../core/rights/tables.ts';
 import { createLinks } from '../../core/vault/links.ts';
 import { type Keeper, keepTrails, verifyLines } from '../support/audit.ts';
-import { type Core, cancel, grantedOperation, installShop, requestOperation, type Shop, sql } from '../support/core.ts';
-import { shiftClock, type TestDatabase } from '../support/database.ts';
-import { folderInMemory } from '../support/erasures.ts';
+import {
+  type Core,
+  cancel,
+  grantedOperation,
+  installShop,
+  openCore,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { erasuresOf, folderInMemory } from '../support/erasures.ts';
 import { openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
 
 let two: TwoCustomers;
@@ -214,4 +223,41 @@ describe('retention', () => {
     expect(await left(held.customerId)).toEqual([0, 0, 0, 0, 0, 0]);
     expect(await core.audit.verify(held.customerId)).toMatchObject({ isIntact: true });
   });
+});
+
+test('a table of tomorrow, as a migration of the owner makes it, ages by its comment and is erased with its person and its customer', async () => {
+  const later = await createTestDatabase();
+  const own = await openCore(later);
+  const trails = keepTrails(own);
+  try {
+    await sql(
+      later.ownerUrl,
+      `CREATE TABLE wishes (customer_id uuid NOT NULL REFERENCES customers ON DELETE RESTRICT, member_id uuid NOT NULL,
+         made_at timestamptz NOT NULL DEFAULT app.now(), PRIMARY KEY (customer_id, member_id),
+         FOREIGN KEY (customer_id, member_id) REFERENCES members (customer_id, id) ON DELETE RESTRICT);
+       ALTER TABLE wishes ENABLE ROW LEVEL SECURITY;
+       ALTER TABLE wishes FORCE ROW LEVEL SECURITY;
+       CREATE POLICY own_rows ON wishes USING (customer_id = (SELECT sec.customer())) WITH CHECK (customer_id = (SELECT sec.customer()));
+       COMMENT ON TABLE wishes IS 'retention: made_at'`,
+    );
+    const shop = await installShop(own);
+    const { customerId } = shop;
+    const wish = (memberId: string) =>
+      sql(later.adminUrl, 'INSERT INTO wishes (customer_id, member_id) VALUES ($1, $2)', [customerId, memberId]);
+    const wishes = async () =>
+      (await sql<{ id: string }>(later.adminUrl, 'SELECT member_id AS id FROM wishes')).map(({ id }) => id);
+    await wish(shop.admin.id);
+    await shiftClock(later.ownerUrl, '91 days');
+    for (const { id } of [shop.merchant, shop.approver]) await wish(id);
+    expect(await trails.retention.forget(customerId, 90)).toBeGreaterThan(0);
+    expect(new Set(await wishes())).toEqual(new Set([shop.merchant.id, shop.approver.id]));
+    expect(await erasuresOf(own, trails).ofMember(customerId, shop.merchant.id)).toMatchObject({ kind: 'erased' });
+    expect(await wishes()).toEqual([shop.approver.id]);
+    expect(await erasuresOf(own, trails).ofCustomer(customerId)).toMatchObject({ kind: 'erased' });
+    expect(await wishes()).toEqual([]);
+  } finally {
+    trails.remove();
+    await own.close();
+    await later.drop();
+  }
 });
