@@ -391,7 +391,7 @@ describe('a person', () => {
         const rows = await sql(testDatabase.adminUrl, 'SELECT FROM members WHERE customer_id = $1', [customerId]);
         expect(rows).toEqual([]);
       }
-  }, 240_000);
+  }, 900_000);
 
   test('144 the other customer stays as it is, byte for byte, its jobs included', async () => {
     const [one, other] = [await installShop(core), await installShop(core)];
