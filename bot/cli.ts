@@ -1,5 +1,6 @@
 // `npm run countersign -- <command>`: the operator's command line. It works beside a running program, on the same database.
 import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { createBrowser, createEgress, findChromium } from '../adapters/browser/index.ts';
 import { recordSpec } from '../adapters/browser/recording/run.ts';
@@ -8,8 +9,10 @@ import { createHttp } from '../adapters/http/index.ts';
 import { revokeToken } from '../adapters/slack/index.ts';
 import { teamsPackage } from '../adapters/teams/package.ts';
 import type { Log } from '../core/ports/log.ts';
+import { reclaimSpace } from '../prisma/reclaim.ts';
 import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
+import { customerErase, customerExport, customerHold, customerLink } from './cli/customer.ts';
 import { doctor } from './cli/doctor.ts';
 import { pause, resume } from './cli/pause.ts';
 import { queueList, queueRedrive, queueStatsCommand } from './cli/queue.ts';
@@ -27,6 +30,7 @@ import { type Foundation, openFoundation } from './foundation.ts';
 
 const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
+  ...[customerHold, customerExport, customerErase, customerLink],
   ...[vaultList, vaultRotate],
   ...[queueList, queueStatsCommand, queueRedrive],
   ...[tokenCreate, tokenList, tokenRevoke],
@@ -48,6 +52,8 @@ export interface CliOptions {
   /** Where an embedded database lies; the project's `.countersign` by default. */
   readonly folder?: string;
   readonly commands?: readonly Command[];
+  /** Asks whoever sits at the terminal; absent: nobody does. */
+  readonly ask?: (question: string) => Promise<string>;
 }
 
 /** Runs one command line. @returns the exit code; never throws: what went wrong is one sentence on the standard error. */
@@ -73,7 +79,7 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
 }
 
 function callOf(
-  { env, folder, say, complain }: CliOptions,
+  { env, folder, say, complain, ask }: CliOptions,
   args: readonly string[],
   values: Call['values'],
   ending: (() => Promise<unknown>)[],
@@ -109,7 +115,9 @@ function callOf(
   return {
     ...{ args, values, config, open, checkpoints, openBrowser, openOutside, say, complain },
     env: (name) => env[name],
+    ask: async (question) => ask?.(question),
     revokeSlackToken: (token) => revokeToken({ token, apiUrl: config().slack?.apiUrl, log: SILENT }),
+    reclaimSpace,
     teamsPackage,
     async recordSpec(spec, base) {
       const { path, ...where } = chromium();
@@ -168,5 +176,15 @@ if (import.meta.main) {
     env: process.env,
     say: (line) => process.stdout.write(`${line}\n`),
     complain: (line) => process.stderr.write(`${line}\n`),
+    ...(process.stdin.isTTY ? { ask: askAtTerminal } : {}),
   });
+}
+
+async function askAtTerminal(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
 }

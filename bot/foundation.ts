@@ -86,6 +86,8 @@ export interface Foundation {
   readonly rootKeys: RootKeys;
   /** The database's login of the program. */
   readonly databaseUrl: string;
+  /** That of its owner, where it is known. */
+  readonly ownerUrl: string | undefined;
   readonly database: Database;
   readonly directory: Directory;
   readonly sealer: Sealer;
@@ -134,7 +136,7 @@ export async function openFoundation(
   if (hasNoKey && !config.database.url) await setAside(defaultPostgresDir(dirname(folder)), log);
   const current = config.keys.current ?? (await loadOrMakeRootKey(keyFile));
   const rootKeys = createEnvironmentRootKeys({ current, old: config.keys.old });
-  const databaseUrl = await openPostgres(config, { ...options, folder, log }, rootKeys, ending);
+  const { url: databaseUrl, ownerUrl } = await openPostgres(config, { ...options, folder, log }, rootKeys, ending);
 
   const database = createDatabase({
     ...{ url: databaseUrl, rootKeys, poolSize: connectionsOf(config).pool },
@@ -179,8 +181,8 @@ export async function openFoundation(
   const standstill = createStandstill({ database, directory, audit, operations, consents, mover, queue });
   const screenshots = createScreenshots({ database, sealer, mbPerMonth: picturesMbPerMonth });
   return {
-    ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, database, directory, sealer, audit },
-    ...{ checkpoints, retention, vault, keyRotation, links, sessions },
+    ...{ folder, log, secrets, redact: redactWords, rootKeys, databaseUrl, ownerUrl, database, directory },
+    ...{ sealer, audit, checkpoints, retention, vault, keyRotation, links, sessions },
     ...{
       customers,
       apiTokens,
@@ -219,7 +221,7 @@ async function openPostgres(
   options: Pick<FoundationOptions, 'mayJoin' | 'patienceMs' | 'role'> & { readonly folder: string; readonly log: Log },
   rootKeys: RootKeys,
   ending: (() => Promise<unknown>)[],
-): Promise<string> {
+): Promise<{ readonly url: string; readonly ownerUrl: string | undefined }> {
   const { log, mayJoin, patienceMs: limitMs = PATIENCE_MS } = options;
   const { url, ownerUrl } = config.database;
   const auditDays = config.retention.leastAuditDays;
@@ -230,12 +232,12 @@ async function openPostgres(
     }
     const staying = options.role === undefined ? {} : { connections: connectionsOf(config).all };
     await untilReady(url, { ...staying, version: newestMigration(), log, limitMs });
-    return url;
+    return { url, ownerUrl };
   }
   const dir = defaultPostgresDir(dirname(options.folder));
   const server: PostgresServer = await (mayJoin ? joinPostgres({ dir }) : startPostgres({ dir }));
   ending.push(() => server.stop());
   const urls = await prepareRoles(server, { database: 'countersign' });
   await migrate({ ownerUrl: urls.ownerUrl, rootKeys, auditDays, log });
-  return urls.programUrl;
+  return { url: urls.programUrl, ownerUrl: urls.ownerUrl };
 }

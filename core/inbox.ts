@@ -18,6 +18,8 @@ export interface Inbox {
    * then people have asked again.
    */
   overdue(customerId: CustomerId, most?: number): Promise<readonly ChatEvent[]>;
+  /** Takes the words that wait and come from, or speak of, a person of that id of the platform. */
+  forgetFrom(customerId: CustomerId, userId: string): Promise<void>;
   /** Drops what was answered so long ago that its platform does not repeat it any more. */
   forget(customerId: CustomerId): Promise<void>;
 }
@@ -90,6 +92,18 @@ export function createInbox(deps: { database: Database; sealer: Sealer }): Inbox
           events.push(JSON.parse(bytes.toString()) as ChatEvent);
         }
         return events;
+      }),
+    forgetFrom: (customerId, userId) =>
+      database.withCustomer(customerId, async (tx) => {
+        const waiting = await tx.chatEvent.findMany({ where: { customerId, sealed: { not: null } } });
+        for (const { platform, eventId, sealed } of waiting) {
+          const bytes = sealed && (await sealer.open(tx, customerId, placeOf(platform, eventId), sealed));
+          if (!bytes?.includes(JSON.stringify(userId).slice(1, -1))) continue;
+          await tx.chatEvent.updateMany({
+            where: { customerId, platform, eventId },
+            data: { sealed: null, dueAt: null },
+          });
+        }
       }),
     forget: (customerId) =>
       database.withCustomer(customerId, async (tx) => {

@@ -27,10 +27,23 @@ export async function prepareRoles(server: PostgresServer, { database }: { datab
     await admin.query(`GRANT ${PROGRAM_GROUP} TO ${PROGRAM_ROLE}`);
     await admin.query(`GRANT ${RETENTION_ROLE} TO ${OWNER_ROLE}`); // whoever hands a function over is a member
     await makeDatabase(admin, database);
+    await letEndLog(admin, server, database);
   } finally {
     await admin.end();
   }
   return { ownerUrl: server.url(OWNER_ROLE, database), programUrl: server.url(PROGRAM_ROLE, database) };
+}
+
+/** What was erased has to leave the log of changes, too: prisma/reclaim.ts (PostgreSQL 15, 22.5 Predefined Roles). */
+async function letEndLog(admin: pg.Client, { socketDir }: PostgresServer, database: string): Promise<void> {
+  await admin.query(`GRANT pg_checkpoint TO ${OWNER_ROLE}`);
+  const inside = new pg.Client(adminConnection(socketDir, database));
+  await inside.connect();
+  try {
+    await inside.query(`GRANT EXECUTE ON FUNCTION pg_switch_wal() TO ${OWNER_ROLE}`);
+  } finally {
+    await inside.end();
+  }
 }
 
 async function makeRole(admin: pg.Client, name: string, attributes: string): Promise<void> {

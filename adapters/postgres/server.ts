@@ -29,6 +29,8 @@ export interface PostgresServer {
 }
 
 const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+/** A file of the log of changes that is done with is deleted, and not kept under another name with what was erased in it. */
+const DURABLE = { wal_recycle: 'off' };
 const JOIN_MS = 10_000;
 const LONGEST_LOG_BYTES = 10 * 1024 * 1024;
 
@@ -83,7 +85,7 @@ async function run(
 ): Promise<boolean> {
   const isDurable = options.isDurable ?? true;
   await initialise(folder, programs, isDurable);
-  const config = renderConfig(folder, programs, { ...(isDurable ? {} : NOT_DURABLE), ...options.settings });
+  const config = renderConfig(folder, programs, { ...(isDurable ? DURABLE : NOT_DURABLE), ...options.settings });
   if (postmasterLives(folder)) {
     // With other settings, or other programs, it is not the server that was asked for.
     if (readConfig(folder) === config && (await answers(folder, 10_000))) return true;

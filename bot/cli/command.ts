@@ -39,8 +39,12 @@ export interface Call {
   recordSpec(spec: string, base: string | undefined): Promise<Recorded>;
   /** Has Slack forget a token. @throws CountersignError `chat_unavailable`. */
   revokeSlackToken(token: Secret): Promise<void>;
+  /** See prisma/reclaim.ts. */
+  reclaimSpace(ownerUrl: string): Promise<{ readonly isLogEnded: boolean }>;
   /** The app package for Teams. */
   teamsPackage(options: { appId: string; url: string; privacyUrl?: string; termsUrl?: string }): Buffer;
+  /** What a person at the terminal types; `undefined` where nobody sits there. */
+  ask(question: string): Promise<string | undefined>;
   /** A line for the standard output: the result. */
   say(line: string): void;
   /** A line for the standard error: progress and problems. */

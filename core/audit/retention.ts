@@ -5,10 +5,15 @@ import { type CustomerId, type MemberId, newUuid, type OperationId } from '../id
 import type { Log } from '../ports/log.ts';
 import { type Audit, headerText } from './audit.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import { isHeld } from './rows.ts';
+import { heldOperations, isHeld } from './rows.ts';
 
 /** Whose words are erased: of everything, of one operation, or of one person: what they did, and the operations they asked for. */
-export type ErasureScope = 'all' | { readonly operationId: OperationId } | { readonly memberId: MemberId };
+export type ErasureScope =
+  | 'all'
+  | { readonly operationId: OperationId }
+  | { readonly memberId: MemberId }
+  /** These entries, by their numbers. */
+  | { readonly entries: readonly bigint[] };
 
 /** What may go from a trail, and what keeps it. Each of these is an entry itself. */
 export interface Retention {
@@ -22,7 +27,12 @@ export interface Retention {
    * @returns how many of each went; none under a legal hold.
    */
   sweep(customerId: CustomerId, days: number): Promise<Swept>;
-  /** Both, for every customer, after what its admins chose, else `usualDays`; one that fails is logged and keeps the others from nothing. */
+  /**
+   * Deletes what has been over for longer than `days`, never sooner than `drop`: links, sessions, tokens, operations without a trail
+   * and what is theirs, threads (app.forget_old; core/rights/tables.ts says what becomes of each table). @returns how many rows.
+   */
+  forget(customerId: CustomerId, days: number): Promise<number>;
+  /** All of it, for every customer, after what its admins chose, else `usualDays`; one that fails is logged and keeps the others from nothing. */
   dropAll(usualDays: number): Promise<void>;
   /**
    * Takes words away; their entries stay, and the chain with them.
@@ -33,10 +43,20 @@ export interface Retention {
     scope: ErasureScope,
     by?: MemberId,
   ): Promise<{ readonly kind: 'erased'; readonly payloads: number } | { readonly kind: 'held' }>;
-  /** Nothing is dropped or erased until the hold is released. */
-  placeHold(customerId: CustomerId, hold: { readonly by?: MemberId; readonly why: string }): Promise<void>;
-  releaseHold(customerId: CustomerId, release: { readonly by?: MemberId; readonly why: string }): Promise<void>;
+  /**
+   * Nothing is dropped or erased until the hold is released. Of one operation: nothing that is about it; entries of the trail that
+   * follow on its first one stay, too, because a chain has no holes, while the words of others among them go in their time.
+   */
+  placeHold(customerId: CustomerId, hold: Reason): Promise<void>;
+  releaseHold(customerId: CustomerId, release: Reason): Promise<void>;
   isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean>;
+}
+
+export interface Reason {
+  readonly by?: MemberId;
+  readonly why: string;
+  /** Absent: of the whole customer. */
+  readonly operationId?: OperationId;
 }
 
 export interface Swept {
@@ -49,7 +69,7 @@ const lastDue = z
   .array(z.object({ seq: z.bigint(), hash: z.instanceof(Uint8Array), checkpoint: z.bigint(), days: z.number() }))
   .max(1);
 const sweepable = z.tuple([z.object({ days: z.number(), screenshots: z.bigint(), chatEvents: z.bigint() })]);
-const seqs = z.array(z.object({ seq: z.bigint() }));
+const seqs = z.array(z.object({ seq: z.bigint(), operationId: z.string().nullable() }));
 
 export function createRetention(deps: {
   database: Database;
@@ -60,10 +80,12 @@ export function createRetention(deps: {
 }): Retention {
   const { database, directory, audit, checkpoints, log } = deps;
   const hold =
-    (kind: 'hold.placed' | 'hold.released') =>
-    async (customerId: CustomerId, { by, why }: Reason) => {
+    (how: 'placed' | 'released') =>
+    async (customerId: CustomerId, { by, why, operationId }: Reason) => {
+      const kind = operationId ? (`hold.operation_${how}` as const) : (`hold.${how}` as const);
+      const about = operationId ? { operationId } : {};
       await database.withCustomer(customerId, (tx) =>
-        audit.append(tx, customerId, { kind, ...(by ? { actor: by } : {}), payload: { why } }),
+        audit.append(tx, customerId, { kind, ...about, ...(by ? { actor: by } : {}), payload: { why } }),
       );
     };
   const drop = async (customerId: CustomerId, days: number) => {
@@ -96,6 +118,41 @@ export function createRetention(deps: {
       return { screenshots, chatEvents };
     });
 
+  const forget = (customerId: CustomerId, days: number) =>
+    database.withCustomer(customerId, async (tx) => {
+      if (await isHeld(tx, customerId)) return 0;
+      const header = headerText(customerId, newUuid(), { kind: 'retention.forgotten', days });
+      await database.vouch(tx, 'audit', customerId, header);
+      const [{ count }] = counted.parse(await tx.$queryRaw`SELECT gone AS count FROM app.forget_old(${header})`);
+      return Number(count);
+    });
+
+  /** Words whose time is over in entries that a held operation keeps: the chain has no holes, and needs no words. */
+  const eraseOldWords = async (customerId: CustomerId, days: number) => {
+    const entries = await database.withCustomer(customerId, async (tx) => {
+      const held = await heldOperations(tx, customerId);
+      return held.length === 0 ? [] : oldWords(tx, customerId, days, held);
+    });
+    return entries.length === 0 ? 0 : erased(await erase(customerId, { entries }));
+  };
+
+  const erase: Retention['erase'] = (customerId, scope, by) =>
+    database.withCustomer(customerId, async (tx) => {
+      if (await isHeld(tx, customerId)) return { kind: 'held' };
+      const found = seqs.parse(await sealedEntries(tx, customerId, scope));
+      if (found.length === 0) return { kind: 'erased', payloads: 0 };
+      const held = await heldOperations(tx, customerId);
+      if (found.some(({ operationId }) => operationId !== null && held.includes(operationId))) return { kind: 'held' };
+      const header = headerText(customerId, newUuid(), {
+        kind: 'erasure.completed',
+        actor: by,
+        erased: ranges(found.map(({ seq }) => seq)),
+      });
+      await database.vouch(tx, 'audit', customerId, header);
+      const [{ count }] = counted.parse(await tx.$queryRaw`SELECT erased AS count FROM app.erase_payloads(${header})`);
+      return { kind: 'erased', payloads: Number(count) };
+    });
+
   /** What the customer's admins chose. */
   const daysOf = (customerId: CustomerId, usualDays: number) =>
     database.withCustomer(customerId, async (tx) => {
@@ -107,8 +164,9 @@ export function createRetention(deps: {
     drop,
     sweep,
     isHeld,
-    placeHold: hold('hold.placed'),
-    releaseHold: hold('hold.released'),
+    forget,
+    placeHold: hold('placed'),
+    releaseHold: hold('released'),
     async dropAll(usualDays) {
       for (const customerId of await directory.customersOnRecord()) {
         const failed = (error: unknown) => {
@@ -122,30 +180,17 @@ export function createRetention(deps: {
         const swept = await sweep(customerId, days).catch(failed);
         if (swept && swept.screenshots + swept.chatEvents > 0)
           log.info({ customerId, ...swept }, 'old pictures and chat events were deleted');
+        const forgotten = await forget(customerId, days).catch(failed);
+        if (forgotten) log.info({ customerId, count: forgotten }, 'rows that were over for long were deleted');
+        await eraseOldWords(customerId, days).catch(failed);
       }
     },
-    erase: (customerId, scope, by) =>
-      database.withCustomer(customerId, async (tx) => {
-        if (await isHeld(tx, customerId)) return { kind: 'held' };
-        const found = seqs.parse(await sealedEntries(tx, customerId, scope)).map(({ seq }) => seq);
-        if (found.length === 0) return { kind: 'erased', payloads: 0 };
-        const header = headerText(customerId, newUuid(), {
-          kind: 'erasure.completed',
-          actor: by,
-          erased: ranges(found),
-        });
-        await database.vouch(tx, 'audit', customerId, header);
-        const [{ count }] = counted.parse(
-          await tx.$queryRaw`SELECT erased AS count FROM app.erase_payloads(${header})`,
-        );
-        return { kind: 'erased', payloads: Number(count) };
-      }),
+    erase,
   };
 }
 
-interface Reason {
-  readonly by?: MemberId;
-  readonly why: string;
+function erased(outcome: Awaited<ReturnType<Retention['erase']>>): number {
+  return outcome.kind === 'erased' ? outcome.payloads : 0;
 }
 
 /** The last entry that is old enough and that a checkpoint of this very chain reaches. */
@@ -159,6 +204,8 @@ async function due(tx: Transaction, customerId: CustomerId, days: number) {
       FROM autonomous_operations_audit a
       WHERE a.customer_id = ${customerId}::uuid AND a.at < app.now() - make_interval(days => app.audit_days(${days}::int))
         AND a.seq <= coalesce((SELECT seq FROM reached), a.seq)
+        AND a.seq < coalesce((SELECT min(h.seq) FROM autonomous_operations_audit h WHERE h.customer_id = ${customerId}::uuid
+          AND h.operation_id IN (SELECT app.held_operations(${customerId}::uuid))), a.seq + 1)
       ORDER BY a.seq DESC LIMIT 1`,
   );
 }
@@ -173,7 +220,8 @@ async function outdated(
       WITH kept AS (SELECT app.audit_days(${asked}::int) AS days),
         due AS (SELECT app.now() - make_interval(days => days) AS before FROM kept)
       SELECT (SELECT days FROM kept) AS days,
-        (SELECT count(*) FROM screenshots s, due WHERE s.customer_id = ${customerId}::uuid AND s.created_at < before) AS screenshots,
+        (SELECT count(*) FROM screenshots s, due WHERE s.customer_id = ${customerId}::uuid AND s.created_at < before
+          AND s.operation_id NOT IN (SELECT app.held_operations(${customerId}::uuid))) AS screenshots,
         (SELECT count(*) FROM chat_events e, due WHERE e.customer_id = ${customerId}::uuid AND e.created_at < before) AS "chatEvents"`,
   );
   return { days, screenshots: Number(screenshots), chatEvents: Number(chatEvents) };
@@ -182,17 +230,29 @@ async function outdated(
 function sealedEntries(tx: Transaction, customerId: CustomerId, scope: ErasureScope): Promise<unknown> {
   if (scope === 'all')
     return tx.$queryRaw`
-      SELECT seq FROM autonomous_operations_audit
+      SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
       WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL ORDER BY seq`;
   if ('operationId' in scope)
     return tx.$queryRaw`
-      SELECT seq FROM autonomous_operations_audit
+      SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
       WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND operation_id = ${scope.operationId} ORDER BY seq`;
+  if ('entries' in scope)
+    return tx.$queryRaw`
+      SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
+      WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND seq = ANY (${[...scope.entries]}::bigint[]) ORDER BY seq`;
   return tx.$queryRaw`
-    SELECT seq FROM autonomous_operations_audit a
+    SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit a
     WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND (header::jsonb ->> 'actor' = ${scope.memberId}
       OR operation_id IN (SELECT o.id FROM autonomous_operations o
         WHERE o.customer_id = a.customer_id AND o.user_id = ${scope.memberId}::uuid)) ORDER BY seq`;
+}
+
+async function oldWords(tx: Transaction, customerId: CustomerId, days: number, held: readonly string[]) {
+  const rows = await tx.$queryRaw`
+    SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
+    WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND at < app.now() - make_interval(days => app.audit_days(${days}::int))
+      AND coalesce(operation_id, '') <> ALL (${[...held]}::text[]) ORDER BY seq`;
+  return seqs.parse(rows).map(({ seq }) => seq);
 }
 
 /** `1 2 3 7` → `[["1","3"],["7","7"]]`: numbers as texts, since JSON's end at 2^53. */

@@ -1,5 +1,6 @@
+import type { AuditEntry } from '../../prisma/generated/client.ts';
 import type { Database, Transaction } from '../database.ts';
-import type { CustomerId } from '../ids.ts';
+import type { CustomerId, MemberId } from '../ids.ts';
 import { type ChainPoint, type ChainRow, type ChainVerdict, createChainCheck, type HeaderColumns } from './chain.ts';
 
 const BATCH = 2_000;
@@ -95,12 +96,30 @@ export async function isIntactUpTo(tx: Transaction, customerId: CustomerId, seq:
 
 /** Whether a legal hold keeps the trail, and all that opens it, as it is. */
 export async function isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean> {
+  return (await holdOf(tx, customerId)) !== undefined;
+}
+
+/** The legal hold of the customer, since when and by which entry, whose words say why; `undefined`: there is none. */
+export async function holdOf(tx: Transaction, customerId: CustomerId): Promise<AuditEntry | undefined> {
   const last = await tx.auditEntry.findFirst({
     where: { customerId, kind: { in: ['hold.placed', 'hold.released'] } },
     orderBy: { seq: 'desc' },
-    select: { kind: true },
   });
-  return last?.kind === 'hold.placed';
+  return last?.kind === 'hold.placed' ? last : undefined;
+}
+
+/** The operations that a legal hold of their own keeps as they are. */
+export async function heldOperations(tx: Transaction, customerId: CustomerId): Promise<readonly string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`SELECT id FROM app.held_operations(${customerId}::uuid) AS id`;
+  return rows.map(({ id }) => id);
+}
+
+/** Whether a legal hold keeps anything of the customer; of a member: of the customer as a whole, or what they asked for. */
+export async function isAnythingHeld(tx: Transaction, customerId: CustomerId, memberId?: MemberId): Promise<boolean> {
+  if (await isHeld(tx, customerId)) return true;
+  const held = await heldOperations(tx, customerId);
+  if (memberId === undefined) return held.length > 0;
+  return (await tx.operation.count({ where: { customerId, userId: memberId, id: { in: [...held] } } })) > 0;
 }
 
 const NO_HEAD: ChainPoint = { seq: 0n, hash: Buffer.alloc(32) };

@@ -157,9 +157,14 @@ export function createOperations(deps: RequestDeps): Operations {
       return database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
     },
     ofThread: async (tx, customerId, threadId, options) => {
+      const entered = options && {
+        where: { customerId, seq: { gt: options.since }, operationId: { not: null } },
+        ...{ select: { operationId: true }, distinct: ['operationId' as const] },
+      };
+      const changed = entered ? await tx.auditEntry.findMany(entered) : [];
       const changing = options && [
         { status: { notIn: STATES.filter(isEnd) } },
-        { auditEntries: { some: { customerId, seq: { gt: options.since } } } },
+        { id: { in: changed.flatMap(({ operationId }) => operationId ?? []) } },
       ];
       const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
       const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }], select: ID });

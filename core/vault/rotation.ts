@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
-import { isHeld } from '../audit/rows.ts';
+import { isAnythingHeld } from '../audit/rows.ts';
 import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { CountersignError } from '../errors.ts';
@@ -359,6 +359,6 @@ async function erase(tx: Transaction, { database, audit }: Deps, customerId: Cus
   await deleteRows(tx, database, customerId, secrets);
   await audit.append(tx, customerId, { kind: 'customer.erased' });
   // Under the lock of the chain's head, so that nobody places a hold meanwhile; thrown, it undoes the erasure.
-  if (await isHeld(tx, customerId))
+  if (await isAnythingHeld(tx, customerId))
     throw new CountersignError('legal_hold', `A legal hold keeps the trail of customer ${customerId} as it is.`);
 }

@@ -643,6 +643,18 @@ describe('what pages say', () => {
     expect(page.text).not.toMatch(/"><script>|<b>&/);
   });
 
+  test('a legal hold stands beside the policy, since when and why, until it is released', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const people = async () => (await visitor.get('/console/people')).text;
+    expect(await people()).not.toContain('Legal hold');
+    await own.keeper.retention.placeHold(shop.customerId, { why: 'a <court> asked for it' });
+    expect(await people()).toMatch(
+      /Legal hold<\/dt><dd>all records are kept since [\s\S]*: a &#60;court&#62; asked for it/,
+    );
+    await own.keeper.retention.releaseHold(shop.customerId, { why: 'it is over' });
+    expect(await people()).not.toContain('Legal hold');
+  });
+
   test('a list is filtered by state, service and words, and goes on where the page before ended', async () => {
     const visitor = await own.signIn(shop.admin);
     const ids = (text: string) => [...text.matchAll(/href="\/console\/operations\/(op-\w{8})"/g)].map(([, id]) => id);

@@ -49,23 +49,38 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
 
   // The directory's functions run as the owner; for the program these policies do not exist.
-  'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions': () =>
+  'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions': () =>
     found(`SELECT m.member::regrole::text AS found FROM pg_auth_members m
         WHERE m.roleid = '${RETENTION}'::regrole AND m.member <> 'countersign_owner'::regrole
       UNION ALL SELECT rolname FROM pg_roles WHERE rolname = '${RETENTION}'
         AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
       UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
-        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep', 'forget_answered')
+        WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep', 'forget_answered',
+          'forget_old', 'erase_rows', 'erase_person')
       UNION ALL SELECT relname FROM pg_class WHERE relowner = '${RETENTION}'::regrole`),
 
-  'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events':
+  'only the role of retention takes anything from the chain, and then entries or words; and rows whose time is over':
     () =>
       found(`SELECT grantee || ' ' || privilege_type || ' ' || column_name AS found FROM information_schema.column_privileges
         WHERE table_name IN ('autonomous_operations_audit', 'audit_checkpoints') AND grantee <> 'countersign_owner'
           AND privilege_type <> 'SELECT' AND NOT (grantee = '${RETENTION}' AND privilege_type = 'UPDATE' AND column_name = 'payload')
       UNION ALL SELECT grantee || ' ' || privilege_type FROM information_schema.role_table_grants
-        WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type <> 'SELECT'
-          AND NOT (table_name IN ('autonomous_operations_audit', 'screenshots', 'chat_events', 'api_answers') AND privilege_type = 'DELETE')`),
+        WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type NOT IN ('SELECT', 'DELETE')
+      UNION ALL SELECT grantee || ' ' || privilege_type || ' ' || table_name FROM information_schema.role_table_grants
+        WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type = 'DELETE'
+          AND table_name IN ('customers', 'customer_keys', 'audit_heads', 'audit_checkpoints', 'erasures', 'autonomous_credentials', '_prisma_migrations')`),
+
+  'the role of retention changes what says who somebody is, and what they wrote, and nothing else': () =>
+    found(`SELECT table_name || '.' || column_name AS found FROM information_schema.column_privileges
+      WHERE table_schema = 'public' AND grantee = '${RETENTION}' AND privilege_type = 'UPDATE'
+        AND table_name || '.' || column_name NOT IN ('autonomous_operations_audit.payload', 'members.user_id', 'members.name',
+          'threads.ref', 'threads.awaiting', 'threads.cursor', 'autonomous_consent.ip_address', 'autonomous_consent.user_agent',
+          'autonomous_operations.error_message', 'operation_steps.note')`),
+
+  'whatever table there is, its rows can be erased': () =>
+    found(`SELECT c.relname AS found FROM ${IN_PUBLIC} AND c.relname NOT IN ('customers', 'customer_keys', 'autonomous_operations_audit',
+        'audit_heads', 'audit_checkpoints', 'erasures', 'autonomous_credentials')
+      AND NOT (has_table_privilege('${RETENTION}', c.oid, 'SELECT') AND has_table_privilege('${RETENTION}', c.oid, 'DELETE'))`),
 
   'no other policy shows rows to the program': () =>
     found(`SELECT tablename || ' ' || policyname AS found FROM pg_policies WHERE policyname <> 'own_rows'
@@ -208,7 +223,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
         'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
-        'app.sweep(text)', 'app.forget_answered()', 'app.open_operations()', 'app.connections_by_state()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
+        'app.sweep(text)', 'app.forget_answered()', 'app.forget_old(text)', 'app.erase_rows(integer)', 'app.erase_person(text)', 'app.open_operations()', 'app.connections_by_state()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -331,25 +346,31 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'autonomous_operations_audit INSERT',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions',
     'GRANT countersign_retention TO countersign_program',
     'countersign_program',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns four functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions',
     'ALTER ROLE countersign_retention LOGIN',
     'countersign_retention',
   ],
   [
-    'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events',
+    'only the role of retention takes anything from the chain, and then entries or words; and rows whose time is over',
     'GRANT UPDATE (header) ON autonomous_operations_audit TO countersign_retention',
     'countersign_retention UPDATE header',
   ],
   [
-    'only the role of retention takes anything from the chain, and then entries or words; and old pictures and events',
+    'only the role of retention takes anything from the chain, and then entries or words; and rows whose time is over',
     'GRANT DELETE ON audit_checkpoints TO countersign_retention',
-    'countersign_retention DELETE',
+    'countersign_retention DELETE audit_checkpoints',
   ],
+  [
+    'the role of retention changes what says who somebody is, and what they wrote, and nothing else',
+    'GRANT UPDATE (roles) ON members TO countersign_retention',
+    'members.roles',
+  ],
+  ['whatever table there is, its rows can be erased', 'CREATE TABLE slip (customer_id uuid NOT NULL)', 'slip'],
   [
     'audit and events refuse every change, for every statement',
     'DROP TRIGGER append_only ON audit_checkpoints',

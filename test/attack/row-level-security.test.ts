@@ -34,7 +34,7 @@ const contextText = async (client: pg.Client, id: string) => {
 };
 
 test('every table of the test holds rows of both customers', async () => {
-  expect(tables).toHaveLength(32);
+  expect(tables).toHaveLength(33);
   for (const table of tables) {
     const rows = await sql<{ customer_id: string }>(testDatabase.adminUrl, `SELECT DISTINCT customer_id FROM ${table}`);
     expect(

@@ -31,6 +31,7 @@ function open(converse: ChatListener, left: ChatEvent[] = [], isFull = false) {
       },
       settle: async (_, { id }) => void settled.push(id),
       overdue: async (_, most) => left.splice(0, most),
+      forgetFrom: async () => {},
       forget: async () => {},
     },
     directory: {

@@ -99,6 +99,7 @@ async function fill(core: Core, shop: Shop): Promise<Operation> {
     });
     const value = new Secret(`secret of ${shop.workspaceId}`);
     await core.vault.within(tx).store(id, 'woocommerce', 'api_key', { target, value });
+    await tx.erasure.create({ data: { customerId: id, id: newUuid(), memberId: newUuid(), state: 'begun' } });
     await takeEvent(tx, id, { platform: 'web', id: 'the same for both' });
     const head = await tx.auditHead.findUniqueOrThrow({ where: { customerId: id } });
     const hash = Buffer.from(head.hash).toString('hex');

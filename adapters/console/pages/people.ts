@@ -1,3 +1,7 @@
+import type { Audit } from '../../../core/audit/audit.ts';
+import { heldOperations, holdOf } from '../../../core/audit/rows.ts';
+import type { Transaction } from '../../../core/database.ts';
+import type { CustomerId } from '../../../core/ids.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { heading } from '../layout.ts';
 import type { ConsoleRoute } from '../routes.ts';
@@ -12,7 +16,7 @@ export const peopleRoutes: readonly ConsoleRoute[] = [
     path: '/people',
     role: 'admin',
     async answer({ deps, customerId, read }) {
-      const { members, rules, since } = await read(async (tx) => ({
+      const { members, rules, since, hold, held } = await read(async (tx) => ({
         members: await deps.customers.members(tx, customerId),
         rules: await deps.customers.rules(tx, customerId),
         since: new Map(
@@ -21,6 +25,7 @@ export const peopleRoutes: readonly ConsoleRoute[] = [
             row.createdAt,
           ]),
         ),
+        ...(await holds(deps.audit, tx, customerId)),
       }));
       const rows = members.map(({ id, personId, person, roles }) => {
         const others = members.filter((other) => other.personId === personId && other.id !== id);
@@ -29,12 +34,35 @@ export const peopleRoutes: readonly ConsoleRoute[] = [
       });
       const approvers = members.filter(({ roles }) => roles.includes('approver')).map(({ person }) => person.name);
       const body = html`${heading('People and policy', 'Who is who here, and who decides. An admin changes it in chat, with /countersign settings.')}
-<div class="panel"><h2>Policy</h2><dl class="facts">${policy(rules, approvers)}</dl></div>
+<div class="panel"><h2>Policy</h2><dl class="facts">${policy(rules, approvers)}${holdRow(hold, held)}</dl></div>
 <div class="panel list-panel"><table class="stacked"><caption class="unseen">People</caption><thead><tr><th scope="col">Name</th><th scope="col">Roles</th><th scope="col">From</th><th scope="col">Known since</th></tr></thead><tbody>${rows}</tbody></table></div>`;
       return { kind: 'page', title: 'People and policy', nav: 'people', body };
     },
   },
 ];
+
+interface Hold {
+  readonly since: Date;
+  readonly why: string;
+}
+
+/** What a legal hold keeps: all of the customer, or single operations. */
+async function holds(audit: Audit, tx: Transaction, customerId: CustomerId) {
+  const entry = await holdOf(tx, customerId);
+  const read = entry && (await audit.read(tx, customerId, entry));
+  const why = read?.payload?.why;
+  const hold: Hold | undefined = read && { since: read.at, why: typeof why === 'string' ? why : '' };
+  return { hold, held: await heldOperations(tx, customerId) };
+}
+
+/** Nothing where nothing is held: most never hear of it. */
+function holdRow(hold: Hold | undefined, held: readonly string[]): Html | false {
+  if (!hold && held.length === 0) return false;
+  const words = hold
+    ? html`all records are kept since ${time(hold.since)}${hold.why !== '' && html`: ${hold.why}`}`
+    : html`kept as they are: ${held.join(', ')}`;
+  return html`<div><dt>Legal hold</dt><dd>${words}</dd></div>`;
+}
 
 type Rules = Awaited<ReturnType<Parameters<ConsoleRoute['answer']>[0]['deps']['customers']['rules']>>;
 

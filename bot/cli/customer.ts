@@ -1,0 +1,288 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Member } from '../../core/customers/customers.ts';
+import { type CustomerId, parseOperationId } from '../../core/ids.ts';
+import { createErasures, type ErasureOutcome } from '../../core/rights/erasure.ts';
+import { type ExportFolder, exportCustomer, type Manifest } from '../../core/rights/export.ts';
+import type { Foundation } from '../foundation.ts';
+import { type Call, type Command, counted } from './command.ts';
+
+const MEMBER = {
+  type: 'string',
+  help: 'one person alone: the id, the platform’s id, or the name of a member',
+} as const;
+const MOST_LISTED = 20;
+
+/** `customer hold`: a legal hold, of a customer or of one operation. */
+export const customerHold: Command = {
+  usage: 'customer hold NAME STATE',
+  summary:
+    'Places a legal hold (on), or releases it (off): nothing of the customer, or of one operation, is dropped or erased.',
+  options: {
+    operation: { type: 'string', help: 'this operation alone, op-…' },
+    reason: { type: 'string', help: 'why, which goes on record' },
+  },
+  async run(call) {
+    const { operation, reason } = call.values;
+    const [, state] = call.args;
+    const operationId = typeof operation === 'string' ? parseOperationId(operation) : undefined;
+    if (state !== 'on' && state !== 'off') return misused(call, 'A hold is on or off.');
+    if (typeof reason !== 'string' || reason.trim() === '')
+      return misused(call, 'Say why (--reason TEXT): it goes on record.');
+    if (operation !== undefined && !operationId) return misused(call, 'An operation looks like op-7k3f9q2m.');
+    const foundation = await call.open();
+    const customer = await customerNamed(call, foundation);
+    if (!customer) return 2;
+    const { database, operations, retention } = foundation;
+    if (operationId && !(await database.withCustomer(customer, (tx) => operations.get(tx, customer, operationId))))
+      return misused(call, 'This customer has no such operation.');
+    const change = state === 'on' ? retention.placeHold : retention.releaseHold;
+    await change(customer, { why: reason.trim(), ...(operationId ? { operationId } : {}) });
+    const what = operationId ?? 'this customer';
+    call.say(
+      state === 'on' ? `Nothing of ${what} is dropped or erased from now on.` : `The hold of ${what} is released.`,
+    );
+    return 0;
+  },
+};
+
+/** `customer export`: everything of a customer, or of a person, into a folder. */
+export const customerExport: Command = {
+  usage: 'customer export NAME',
+  summary:
+    'Writes everything of a customer, or of one person, into a folder: JSON, pictures, and a manifest with hashes; no secret.',
+  options: { to: { type: 'string', help: 'the folder, which is made, or is empty' }, member: MEMBER },
+  async run(call) {
+    const { to } = call.values;
+    if (typeof to !== 'string' || to === '') return misused(call, 'Say where to write (--to FOLDER).');
+    const foundation = await call.open();
+    const customer = await customerNamed(call, foundation);
+    if (!customer) return 2;
+    const people = await peopleNamed(call, foundation, customer);
+    if (people === 'misused') return 2;
+    await mkdir(to, { recursive: true, mode: 0o700 });
+    if ((await readdir(to)).length > 0) return misused(call, `${to} is not empty: an export has a folder of its own.`);
+    const ids = people?.map(({ id }) => id);
+    const manifest = await exportCustomer(foundation, customer, ids, folderAt(to));
+    call.say(exportWords(manifest, to));
+    return 0;
+  },
+};
+
+/** `customer erase`: a customer, or a person, for good. */
+export const customerErase: Command = {
+  usage: 'customer erase NAME',
+  summary:
+    'Erases a customer, or one person, for good: keys, rows, pictures, tokens; prints a signed receipt. May be begun again.',
+  options: {
+    member: MEMBER,
+    force: { type: 'boolean', help: 'ends what is under way, instead of refusing' },
+    confirm: { type: 'string', help: 'the name of whom it erases, once more' },
+    yes: { type: 'boolean', help: 'asks nothing' },
+    'keep-space': {
+      type: 'boolean',
+      help: 'leaves the bytes of deleted rows to PostgreSQL’s own upkeep, and locks no table',
+    },
+  },
+  async run(call) {
+    const foundation = await call.open();
+    const customer = await customerNamed(call, foundation);
+    if (!customer) return 2;
+    const people = await peopleNamed(call, foundation, customer);
+    if (people === 'misused') return 2;
+    const name = people ? people.map(({ person }) => person.name).join(', ') : await nameOf(foundation, customer);
+    if (!(await isConfirmed(call, name, people !== undefined))) return 2;
+    const { ownerUrl } = foundation;
+    const isKept = call.values['keep-space'] === true;
+    if (!isKept && ownerUrl === undefined)
+      return misused(
+        call,
+        'The tables are written anew as the database’s owner: give DATABASE_OWNER_URL, or --keep-space.',
+      );
+    const reclaim = async (url: string) => {
+      const { isLogEnded } = await call.reclaimSpace(url);
+      if (!isLogEnded)
+        call.complain('PostgreSQL’s log of changes (WAL) still holds it until it is overwritten: see docs/privacy.md.');
+      return true;
+    };
+    const erasures = createErasures({
+      ...foundation,
+      revokeSlackToken: call.revokeSlackToken,
+      ...(isKept || ownerUrl === undefined ? {} : { reclaim: () => reclaim(ownerUrl) }),
+    });
+    const options = { isForced: call.values.force === true };
+    call.complain(`Customer ${customer}. Should this be cut off, the same command with that id goes on.`);
+    const outcomes = people
+      ? await eachOf(people, ({ id }) => erasures.ofMember(customer, id, options))
+      : [await erasures.ofCustomer(customer, options)];
+    return Math.max(...outcomes.map((outcome) => sayOutcome(call, outcome)));
+  },
+};
+
+/** `customer link`: which accounts are one person; with one account, it is nobody else’s. */
+export const customerLink: Command = {
+  usage: 'customer link NAME',
+  summary:
+    'Corrects who is who: these accounts are one person from now on; one account alone is nobody else’s any more.',
+  options: {
+    member: {
+      ...MEMBER,
+      multiple: true,
+      help: 'an account; given once for each: its id, the platform’s id, or its name',
+    },
+  },
+  async run(call) {
+    const named = Array.isArray(call.values.member) ? call.values.member : [];
+    if (named.length === 0) return misused(call, 'Say which accounts (--member A --member B).');
+    const foundation = await call.open();
+    const customer = await customerNamed(call, foundation);
+    if (!customer) return 2;
+    const accounts: Member[] = [];
+    for (const name of named) {
+      const account = await accountNamed(call, foundation, customer, name);
+      if (!account) return 2;
+      accounts.push(account);
+    }
+    const { database, customers, audit } = foundation;
+    await database.withCustomer(customer, async (tx) => {
+      await customers.link(tx, customer, accounts);
+      const payload = { linked: accounts.map(({ id }) => id), by: 'the operator' };
+      await audit.append(tx, customer, { kind: 'rules.changed', payload });
+    });
+    const who = accounts.map(({ person }) => `${person.name} (${person.platform})`).join(' and ');
+    call.say(accounts.length > 1 ? `${who} are one person now.` : `${who} is nobody else’s account now.`);
+    return 0;
+  },
+};
+
+async function eachOf<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<readonly R[]> {
+  const done: R[] = [];
+  for (const one of all) done.push(await work(one));
+  return done;
+}
+
+function sayOutcome(call: Call, outcome: ErasureOutcome): number {
+  switch (outcome.kind) {
+    case 'erased':
+      call.complain(
+        outcome.isNew ? 'Erased. This is the receipt, which is kept:' : 'It was erased before. This is the receipt:',
+      );
+      call.say(outcome.receipt.trimEnd());
+      return 0;
+    case 'held':
+      call.complain('A legal hold keeps it: nothing was erased. `customer hold NAME off` releases it.');
+      return 1;
+    case 'running':
+      call.complain(
+        `${counted(outcome.operations.length, 'operation is', 'operations are')} under way (${outcome.operations.slice(0, 5).join(', ')}): nothing was erased. --force ends them first.`,
+      );
+      return 1;
+    case 'unknown':
+      call.complain('There is no such customer or member.');
+      return 1;
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Typed once more, as an option or where a person sits at the terminal. */
+async function isConfirmed(call: Call, name: string, isPerson: boolean): Promise<boolean> {
+  if (call.values.yes === true) return true;
+  const { confirm } = call.values;
+  const what = isPerson ? `the person ${name}` : `the customer ${name}, with everything that is stored for it`;
+  const typed = confirm ?? (await call.ask(`This erases ${what}, for good. Type the name to go on: `));
+  if (typed === name) return true;
+  call.complain(
+    `This erases ${what}, for good. Type its name once more (--confirm "${name}"), or give --yes. Nothing was erased.`,
+  );
+  return false;
+}
+
+/** By id, or by a name that one customer alone has; one whose erasure was begun is found by its id. `undefined` after a complaint. */
+async function customerNamed(call: Call, foundation: Foundation): Promise<CustomerId | undefined> {
+  const [named = ''] = call.args;
+  const found: CustomerId[] = [];
+  for (const id of await foundation.directory.customersOnRecord()) {
+    if (id === named.toLowerCase()) return id;
+    if (named === (await nameOf(foundation, id))) found.push(id);
+  }
+  for (const id of await foundation.directory.customers())
+    if (!found.includes(id) && (id === named.toLowerCase() || named === (await nameOf(foundation, id)))) found.push(id);
+  if (found.length > 1)
+    return void call.complain(`Several customers have this name. Say which by its id: ${found.join(', ')}.`);
+  if (!found[0]) call.complain(`There is no customer “${named}”. \`vault list\` prints the ids of all.`);
+  return found[0];
+}
+
+async function nameOf({ database, customers }: Foundation, id: CustomerId): Promise<string> {
+  return (await database.withCustomer(id, (tx) => customers.rules(tx, id))).name;
+}
+
+/** All accounts of the person that is named; `undefined`: none is. */
+async function peopleNamed(
+  call: Call,
+  foundation: Foundation,
+  customer: CustomerId,
+): Promise<readonly Member[] | 'misused' | undefined> {
+  const { member } = call.values;
+  if (typeof member !== 'string') return undefined;
+  const account = await accountNamed(call, foundation, customer, member);
+  if (!account) return 'misused';
+  const { database, customers } = foundation;
+  const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
+  return members.filter(({ personId }) => personId === account.personId);
+}
+
+async function accountNamed(
+  call: Call,
+  { database, customers }: Foundation,
+  customer: CustomerId,
+  named: string,
+): Promise<Member | undefined> {
+  const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
+  const found = members.filter(({ id, person }) => [id, person.userId, person.name].includes(named));
+  if (found.length === 1) return found[0];
+  const lead = `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${named}”. There is:`;
+  const lines = (found.length > 1 ? found : members)
+    .slice(0, MOST_LISTED)
+    .map(({ id, person, roles }) =>
+      [id, `${person.platform} ${person.userId}`, person.name, roles.join(',')].join('  '),
+    );
+  return void call.complain([lead, ...lines].join('\n'));
+}
+
+function folderAt(to: string): ExportFolder {
+  return {
+    async write(name, pieces) {
+      const file = join(to, name);
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      const handle = await open(file, 'wx', 0o600);
+      const hash = createHash('sha256');
+      let bytes = 0;
+      try {
+        for await (const piece of pieces) {
+          const part = typeof piece === 'string' ? Buffer.from(piece) : piece;
+          hash.update(part);
+          bytes += part.length;
+          await handle.appendFile(part);
+        }
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      return { sha256: hash.digest('hex'), bytes };
+    },
+  };
+}
+
+function exportWords({ files, withheld }: Manifest, to: string): string {
+  const rows = files.reduce((sum, file) => sum + (file.file.startsWith('tables/') ? file.rows : 0), 0);
+  const pictures = files.filter(({ file }) => file.startsWith('pictures/')).length;
+  return `Wrote ${counted(files.length, 'file')} to ${to}: ${counted(rows, 'row')}, ${counted(pictures, 'picture')}. manifest.json has the hash of each, and names the ${withheld.length} columns that hold secrets or hashes and are not shown.`;
+}
+
+function misused(call: Call, words: string): number {
+  call.complain(words);
+  return 2;
+}

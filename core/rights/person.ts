@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { Prisma } from '../../prisma/generated/client.ts';
+import { type Audit, headerText } from '../audit/audit.ts';
+import type { Member } from '../customers/customers.ts';
+import type { Database } from '../database.ts';
+import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
+import { deleteRows } from '../vault/records.ts';
+
+const BATCH = 200; // each payload is opened, which takes a while
+
+/** Entries whose words name a person, by whomever: by name as a word of its own, or by the platform's id. */
+export async function wordsNaming(
+  { database, audit }: { readonly database: Database; readonly audit: Audit },
+  customerId: CustomerId,
+  { id, person }: Member,
+): Promise<readonly bigint[]> {
+  if (person.userId === `erased ${id}`) return []; // done before
+  const names = [person.name, person.userId].filter((name) => name.trim() !== '').map(escaped);
+  const naming = new RegExp(`(?<![\\p{L}\\p{N}])(?:${names.join('|')})(?![\\p{L}\\p{N}])`, 'iu');
+  const found: bigint[] = [];
+  for (let after = 0n; ; ) {
+    const entries = await database.withCustomer(customerId, async (tx) => {
+      const where = { customerId, seq: { gt: after }, payload: { not: null } };
+      const rows = await tx.auditEntry.findMany({ where, orderBy: { seq: 'asc' }, take: BATCH });
+      const opened = [];
+      // One transaction is one connection: its queries go one after the other.
+      for (const row of rows) opened.push(await audit.read(tx, customerId, row));
+      return opened;
+    });
+    for (const { seq, payload } of entries) if (textsIn(payload).some((text) => naming.test(text))) found.push(seq);
+    const last = entries.at(-1);
+    if (!last) return found;
+    after = last.seq;
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+/** Every text of a value, names of fields included, as it is and not as JSON spells it. */
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value];
+  if (Array.isArray(value)) return value.flatMap(textsIn);
+  if (value !== null && typeof value === 'object')
+    return Object.entries(value).flatMap(([name, field]) => [name, ...textsIn(field)]);
+  return [];
+}
+
+/** Roles, links to other accounts, and the sign-in secrets that they entered: each by the program's own word. */
+export function takeAccess(
+  { database, audit }: { readonly database: Database; readonly audit: Audit },
+  customerId: CustomerId,
+  memberId: MemberId,
+): Promise<void> {
+  return database.withCustomer(customerId, async (tx) => {
+    const roles = database.vouched('member', customerId, `${memberId}|roles|`, Prisma.sql`'{}'::text[]`);
+    await tx.$executeRaw`
+      UPDATE members SET roles = ${roles}
+      WHERE customer_id = ${customerId}::uuid AND id = ${memberId}::uuid AND cardinality(roles) > 0`;
+    const person = database.vouched('member', customerId, `${memberId}|person|`, Prisma.sql`NULL::uuid`);
+    await tx.$executeRaw`
+      UPDATE members SET person_id = ${person}
+      WHERE customer_id = ${customerId}::uuid AND id = ${memberId}::uuid AND person_id IS NOT NULL`;
+    const theirs = await tx.credential.findMany({
+      where: { customerId, operationRow: { userId: memberId } },
+      select: { id: true, credentialType: true },
+    });
+    await deleteRows(tx, database, customerId, theirs);
+    for (const { id, credentialType } of theirs)
+      await audit.append(tx, customerId, { kind: 'credential.deleted', credentialId: id, credentialType });
+  });
+}
+
+const goneRows = z.tuple([z.object({ gone: z.bigint() })]);
+
+/** @returns how many rows went. */
+export function erasePersonRows(
+  { database }: { readonly database: Database },
+  customerId: CustomerId,
+  memberId: MemberId,
+): Promise<bigint> {
+  return database.withCustomer(customerId, async (tx) => {
+    const header = headerText(customerId, newUuid(), { kind: 'member.erased', erasedMember: memberId });
+    await database.vouch(tx, 'audit', customerId, header);
+    const [{ gone }] = goneRows.parse(await tx.$queryRaw`SELECT gone FROM app.erase_person(${header})`);
+    return gone;
+  });
+}
