@@ -283,7 +283,17 @@ export const TABLES: Readonly<Record<string, TableRule>> = {
     what: 'how each connection fares, and what people were told of it',
     kept: 'customer',
     shown: [
-      ...['customer_id', 'service', 'target', 'credential_type', 'state', 'reason', 'since', 'checked_at', 'next_check_at'],
+      ...[
+        'customer_id',
+        'service',
+        'target',
+        'credential_type',
+        'state',
+        'reason',
+        'since',
+        'checked_at',
+        'next_check_at',
+      ],
       ...['failures', 'refused_since', 'claim', 'claimed_until', 'told_state', 'told_at', 'told_count', 'told_of'],
       ...['warned_days', 'warned_for'],
     ],
