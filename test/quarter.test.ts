@@ -11,7 +11,7 @@ test('what goes wrong is the same for a seed, in order, and each key is the vict
   expect(mishaps(size)).toEqual(all);
   expect(mishaps({ ...size, seed: 8 })).not.toEqual(all);
   expect(all.map(({ atMs }) => atMs)).toEqual(all.map(({ atMs }) => atMs).toSorted((a, b) => a - b));
-  const victims = all.flatMap((each) => (each.kind === 'outage' ? [] : [each.connection]));
+  const victims = all.flatMap((each) => ('connection' in each ? [each.connection] : []));
   expect(victims).toHaveLength(60);
   expect(new Set(victims).size).toBe(60);
 });

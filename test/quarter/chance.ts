@@ -10,6 +10,8 @@ export type Mishap =
   | { readonly kind: 'revoked'; readonly atMs: number; readonly connection: number }
   /** The key of a connection has a known end, at which the service stops taking it. */
   | { readonly kind: 'expires'; readonly atMs: number; readonly connection: number }
+  /** From then on a shop's pages name their buttons otherwise, as after an update. */
+  | { readonly kind: 'pages'; readonly atMs: number; readonly shop: number }
   /** A shop is out of order until `endsMs`. */
   | {
       readonly kind: 'outage';
@@ -60,6 +62,7 @@ export function mishaps({ connections, shops, days, seed }: QuarterSize): readon
       ),
   ];
   for (let shop = 0; shop < shops; shop++) {
+    all.push({ kind: 'pages', atMs: between(DAY_MS, lastMs), shop });
     for (let n = 0; n < OUTAGES_A_SHOP; n++) {
       const atMs = between(DAY_MS, lastMs);
       const how = (['unavailable', 'hang-up'] as const)[n % 2] ?? 'unavailable';

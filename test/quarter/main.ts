@@ -1,6 +1,6 @@
 /**
  * `npm run quarter`: 90 days of test time with 200 connections whose keys are revoked and expire, at shops that are away now and
- * then. PostgreSQL, the schedule that looks at keys, the repairs and the worker are the real ones, and Chromium is for the
+ * then, and whose pages change. PostgreSQL, the schedule that looks at keys, the repairs and the worker are the real ones, and Chromium is for the
  * connections whose repairs are countersigned ahead; of the others somebody is asked. The shops are practice shops over real HTTP, a SIMULATION of
  * WooCommerce, and so are the people, who make a new key some hours after they are told.
  * Prints what was found when, what was told how often, and what is left; ends with 1 when anything is not as it has to be.
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
 
 /** Half of them with a mishap to come, half without: their keys are replaced by age alone. */
 function grantedAhead(planned: readonly Mishap[], connections: number, most: number): ReadonlySet<number> {
-  const struck = planned.flatMap((each) => (each.kind === 'outage' ? [] : [each.connection]));
+  const struck = planned.flatMap((each) => ('connection' in each ? [each.connection] : []));
   const spared = Array.from({ length: connections }, (_, n) => n).filter((n) => !struck.includes(n));
   const half = Math.ceil(most / 2);
   return new Set([...struck.slice(0, half), ...spared.slice(0, most - half)]);
@@ -84,6 +84,8 @@ interface Lived {
   /** Repairs that were begun, asked for and given up. */
   readonly repairs: readonly Repaired[];
   readonly looks: number;
+  /** Steps of repairs whose element was not where it was recorded. */
+  readonly relocated: number;
   readonly strays: readonly string[];
   readonly realMs: number;
 }
@@ -131,6 +133,7 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
     ...{ account, planned, strays: await straysOf(world), repairs: await repairsOf(world, startMs) },
     messages: await messagesOf(world, before),
     looks: await looksOf(world),
+    relocated: await relocatedOf(world),
     realMs: performance.now() - beganAt,
   };
 }
@@ -166,6 +169,7 @@ async function giveEnds({ core, connections }: World, planned: readonly Mishap[]
 }
 
 async function befall(world: World, account: Account, events: Event[], mishap: Mishap): Promise<void> {
+  if (mishap.kind === 'pages') return world.changePages(mishap.shop);
   if (mishap.kind === 'outage') {
     const shop = world.shops[mishap.shop];
     shop?.setOutage(mishap.how);
@@ -350,6 +354,13 @@ async function straysOf({ core, connections, shops }: World): Promise<readonly s
   );
 }
 
+async function relocatedOf({ admin }: World): Promise<number> {
+  const { rows } = await admin.query<{ steps: number }>(
+    "SELECT count(*)::int AS steps FROM operation_steps WHERE rung = 'relocated'",
+  );
+  return rows[0]?.steps ?? 0;
+}
+
 async function looksOf({ admin }: World): Promise<number> {
   const { rows } = await admin.query<{ looks: number }>(`SELECT count(*)::int AS looks FROM autonomous_operations_audit
     WHERE kind = 'credential.opened' AND header::jsonb ->> 'why' = 'health check'`);
@@ -389,6 +400,9 @@ function report(
   say(`looks at keys: ${looks}, ${(looks / connections / days).toFixed(1)} a connection and day`);
   say(
     `outages injected: ${outages}; told of: ${outagesTold}, and of their end and other recoveries: ${recoveriesTold}`,
+  );
+  say(
+    `shops whose pages changed: ${planned.filter(({ kind }) => kind === 'pages').length}; steps found elsewhere there: ${lived.relocated}`,
   );
   say(
     `breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`,

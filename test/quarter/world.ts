@@ -47,6 +47,7 @@ export interface World {
   readonly repairs: Repairs;
   /** The superuser's way to the tables. */
   readonly admin: pg.Client;
+  changePages(shop: number): void;
   /** Whether that shop is out of order now. */
   isAway(shop: number): boolean;
   /** Moves test time on. */
@@ -91,8 +92,13 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   await migrate({ ownerUrl, rootKeys: testRootKeys });
   await shiftClock(ownerUrl, '0 seconds');
   const shops: PracticeShop[] = [];
-  for (let n = 0; n < shopCount; n++)
-    shops.push(await startPracticeShop({ products: 1, obstacles: { adminEmailCheck: false } }));
+  const altered = new Set<number>();
+  for (let n = 0; n < shopCount; n++) {
+    const renamed = (words: string) => CHANGES.reduce((text, [from, to]) => text.replaceAll(from, to), words);
+    const text = (words: string, type: string) => (altered.has(n) && type === 'html' ? renamed(words) : words);
+    const alteration = { text, field: (name: string) => name };
+    shops.push(await startPracticeShop({ products: 1, obstacles: { adminEmailCheck: false }, alteration }));
+  }
   const tools = openTestBrowser({ privateTargets: shops.map(({ origin }) => new URL(origin).host) });
   const http = createHttp({ egress: tools.egress });
   const core = await openCore({ programUrl }, { http, perHour: 1_000_000 });
@@ -170,6 +176,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   };
   return {
     ...{ core, health, repairs, shops, connections, chat, admin },
+    changePages: (shop) => void altered.add(shop),
     isAway: (shop) => shops[shop]?.outage() !== undefined,
     async pass(ms) {
       await owner.query('UPDATE test.clock SET ahead = ahead + make_interval(secs => $1)', [ms / 1000]);
@@ -217,6 +224,11 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   };
 }
 
+/** What buttons and links are called after an update. */
+const CHANGES = [
+  ['Generate API key', 'Create API key'],
+  ['>Add key<', '>Add a key<'],
+] as const;
 const SAMPLE_MS = 100;
 
 interface Named {
