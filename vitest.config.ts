@@ -9,6 +9,9 @@ const LONG = [
   'test/core/fairness.test.ts',
   'test/e2e/roles.test.ts',
   'test/e2e/control.test.ts',
+  'test/e2e/drain.test.ts',
+  'test/e2e/restart.test.ts',
+  'test/e2e/together.test.ts',
   'test/attack/two-workers.test.ts',
   'test/attack/flood.test.ts',
   'test/add-a-service.test.ts',
@@ -16,12 +19,7 @@ const LONG = [
 ];
 
 /** Small files that take minutes: begun last, as small ones are, they would keep everybody waiting at the end. */
-const EARLY = [
-  'test/faults.test.ts',
-  'test/e2e/drain.test.ts',
-  'test/e2e/control.test.ts',
-  'test/add-a-service.test.ts',
-];
+const EARLY = ['test/faults.test.ts', 'test/e2e/control.test.ts', 'test/add-a-service.test.ts'];
 
 class EarlyFirst extends BaseSequencer {
   override async sort(files: Parameters<BaseSequencer['sort']>[0]): ReturnType<BaseSequencer['sort']> {

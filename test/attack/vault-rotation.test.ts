@@ -38,7 +38,7 @@ afterAll(async () => {
 
 const TEXT = 'cs_canary_of';
 /** Each is a process of its own that takes a second to start, so `npm test` makes do with fewer than `npm run attacks`. */
-const KILLS = process.env.COUNTERSIGN_ATTACKS === 'whole' ? 50 : 14;
+const KILLS = process.env.COUNTERSIGN_ATTACKS === 'whole' ? 50 : 7;
 const SLOW_MS = 600_000;
 const admin = <Row extends object>(text: string, values: unknown[] = []) =>
   sql<Row & Record<string, unknown>>(testDatabase.adminUrl, text, values);
