@@ -90,15 +90,22 @@ export async function operationsById(
   customerId: CustomerId,
   ids: readonly string[],
 ): Promise<readonly Operation[]> {
-  return inOrder(await partsOf(tx, customerId, ids), async (own) => {
-    const parts = isRepair(own) ? await underItsGrant(tx, customerId, own) : own;
-    const { status } = parts.operation;
-    const more: More = {
-      given: hasCountedApprovals(parts) ? await countedApprovals(tx, customerId, parts.request.id) : givenTo(parts),
-      twin: status === 'awaiting_consent' ? await twinOf(tx, parts.operation) : null,
-      reason: status === 'denied' ? await reasonOf(tx, deps, customerId, parts.operation.id) : null,
-    };
-    return operationOf(deps, parts, more);
+  return inOrder(await partsOf(tx, customerId, ids), (parts) => wholeOperation(tx, deps, customerId, parts));
+}
+
+/** What was read, with what more belongs to it. */
+export async function wholeOperation(
+  tx: Transaction,
+  deps: ReadOperationDeps,
+  customerId: CustomerId,
+  own: Parts,
+): Promise<Operation> {
+  const parts = isRepair(own) ? await underItsGrant(tx, customerId, own) : own;
+  const { status } = parts.operation;
+  return operationOf(deps, parts, {
+    given: hasCountedApprovals(parts) ? await countedApprovals(tx, customerId, parts.request.id) : givenTo(parts),
+    twin: status === 'awaiting_consent' ? await twinOf(tx, parts.operation) : null,
+    reason: status === 'denied' ? await reasonOf(tx, deps, customerId, parts.operation.id) : null,
   });
 }
 
@@ -215,7 +222,13 @@ async function underItsGrant(tx: Transaction, customerId: CustomerId, parts: Par
 
 async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
   const { customerId, id, service, operation, target } = row;
-  const open = { status: { notIn: STATES.filter(isEnd) }, id: { not: id }, createdAt: { lt: row.createdAt } };
+  // `completedAt` says the same once more, and is what an index holds the few open ones by.
+  const open = {
+    status: { notIn: STATES.filter(isEnd) },
+    completedAt: null,
+    id: { not: id },
+    createdAt: { lt: row.createdAt },
+  };
   const other = await tx.operation.findFirst({
     where: { customerId, service, operation, target, ...open },
     orderBy: { createdAt: 'asc' },

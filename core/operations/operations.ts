@@ -5,7 +5,15 @@ import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
-import { isMore, type Operation, operationsById, readyOperation, widenedBy } from './operation.ts';
+import {
+  inOrder,
+  isMore,
+  type Operation,
+  operationsById,
+  readyOperation,
+  wholeOperation,
+  widenedBy,
+} from './operation.ts';
 import { readNewestParts, readParts } from './parts.ts';
 import { type Plan, planHash, planText } from './plan.ts';
 import {
@@ -154,7 +162,7 @@ export function createOperations(deps: RequestDeps): Operations {
     async look(customerId, id) {
       const parts = await readParts(database, customerId, id);
       if (!parts || !isMore(parts)) return parts && readyOperation(deps, parts);
-      return database.withCustomer(customerId, (tx) => operations.get(tx, customerId, id));
+      return database.withCustomer(customerId, (tx) => wholeOperation(tx, deps, customerId, parts));
     },
     ofThread: async (tx, customerId, threadId, options) => {
       const entered = options && {
@@ -183,10 +191,10 @@ export function createOperations(deps: RequestDeps): Operations {
       const { states, service, from, to, after, limit } = filter;
       if (!states && service === undefined && !from && !to) {
         const read = await readNewestParts(database, customerId, { after, most: limit + 1 });
-        if (!read.some(isMore)) {
-          const { items, ...next } = pageOf(read, filter, ({ operation: { createdAt: at, id } }) => ({ at, id }));
-          return { items: items.map((parts) => readyOperation(deps, parts)), ...next };
-        }
+        const { items, ...next } = pageOf(read, filter, ({ operation: { createdAt: at, id } }) => ({ at, id }));
+        if (!items.some(isMore)) return { items: items.map((parts) => readyOperation(deps, parts)), ...next };
+        const whole = (tx: Transaction) => inOrder(items, (parts) => wholeOperation(tx, deps, customerId, parts));
+        return { items: await database.withCustomer(customerId, whole), ...next };
       }
       return database.withCustomer(customerId, async (tx) => {
         const rows = await tx.operation.findMany({

@@ -232,7 +232,8 @@ async function deleteRows(deps: ErasureDeps, begun: Begun): Promise<bigint> {
   await database.withCustomer(customerId, async (tx) => {
     await customers.setRules(tx, customerId, { approvalsRequired: 1, adminsApprove: false, approverGroup: null });
     const { pausedAt } = await tx.customer.findUniqueOrThrow({ where: { customerId }, select: { pausedAt: true } });
-    const words = { name: 'erased', allowedTargets: [], allowedChannels: [], ...(pausedAt ? { pauseReason: '' } : {}) };
+    const nothing = { allowedTargets: [], allowedChannels: [], timeZone: null };
+    const words = { name: 'erased', ...nothing, ...(pausedAt ? { pauseReason: '' } : {}) };
     await tx.customer.update({ where: { customerId }, data: words });
   });
   const batch = async (tx: Transaction) => {

@@ -153,12 +153,13 @@ describe('the console', () => {
     await steps.getByRole('link').first().click();
     await page.getByRole('region', { name: 'Step 1' }).waitFor();
     const { customerId, id: operationId } = running;
-    await core.database.withCustomer(customerId, (tx) =>
-      tx.operationStep.update({
+    await core.database.withCustomer(customerId, async (tx) => {
+      await tx.operationStep.update({
         where: { customerId_operationId_number: { customerId, operationId, number: 3 } },
         data: { state: 'done', durationMs: 310 },
-      }),
-    );
+      });
+      await core.audit.append(tx, customerId, { kind: 'step.finished', operationId, stepNumber: 3, success: true });
+    });
     await page.getByText(`3 of ${running.steps.length}`).waitFor();
     expect(await page.getByRole('region', { name: 'Step 1' }).isVisible()).toBe(true);
     expect(await page.evaluate("document.querySelector('figure img').naturalWidth")).toBe(640);

@@ -84,7 +84,7 @@ describe('the settings', () => {
     });
     expect(toOwner()).toHaveLength(before);
     expect(await program.hands.submit(owner, thread, { ...filled, retention: ['365'] })).toBeUndefined();
-    await vi.waitUntil(() => toOwner().some(({ text }) => /Records are kept for 365 days\.$/.test(text)), PATIENCE);
+    await vi.waitUntil(() => toOwner().some(({ text }) => /Records are kept for 365 days\./.test(text)), PATIENCE);
     expect(await program.sql('SELECT retention_days FROM customers')).toEqual([{ retention_days: 365 }]);
   });
 
