@@ -70,3 +70,6 @@ REVOKE ALL ON FUNCTION app.operation_parts(uuid, text[]), app.read_operation(uui
   app.read_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.operation_parts(uuid, text[]), app.read_operation(uuid, bigint, bytea, text),
   app.read_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) TO countersign_program;
+
+-- The few that are not over, among however many.
+CREATE INDEX autonomous_operations_customer_open_idx ON autonomous_operations (customer_id, created_at) WHERE completed_at IS NULL;
