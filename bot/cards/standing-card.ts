@@ -116,6 +116,11 @@ function question(operation: Operation, { request, terms }: StandingState, peopl
   ];
 }
 
+const ENDED: Readonly<Record<string, string>> = {
+  expired: 'Expired: nobody approved it in time',
+  cancelled: 'Withdrawn with the key',
+};
+
 function answered(operation: Operation, state: StandingState): readonly Block[] {
   const { request, decidedBy, grant, terms, isKept, isRevoked } = state;
   const by: RichText = decidedBy ? [text(' by '), bold(decidedBy.person.name)] : [];
@@ -125,7 +130,7 @@ function answered(operation: Operation, state: StandingState): readonly Block[] 
       {
         kind: 'signature',
         tone: 'refused',
-        text: [text(request.decision === 'expired' ? 'Expired: nobody approved it in time' : 'Denied'), ...by, ...at],
+        text: [text(ENDED[request.decision ?? ''] ?? 'Denied'), ...by, ...at],
       },
     ];
   const signed: Block = { kind: 'signature', tone: 'granted', text: [text('Countersigned'), ...by, ...at] };

@@ -91,6 +91,11 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
    * one stops before its next action.
    */
   revoke(tx: Transaction, operation: Operation, by: Member): Promise<boolean>;
+  /**
+   * The same of an operation whose key was deleted, with all consents to repairs of the key in that place and the questions for
+   * them, whichever operation of the connection they were asked for.
+   */
+  revokeWithKey(tx: Transaction, operation: Operation, by: Member): Promise<void>;
   /** Together with what it prolongs and what prolongs it: they are one countersignature, of one question. */
   revokeById(tx: Transaction, customerId: CustomerId, id: string, by: Member): Promise<boolean>;
   /** @returns how many were taken back. */
@@ -297,6 +302,16 @@ export function createConsents(deps: ConsentDeps): Consents {
       const standing = plan.repair?.consent;
       const which = standing === undefined ? { operationId: id } : { OR: [{ operationId: id }, { id: standing }] };
       return (await revokeWhere(tx, customerId, by, which)) > 0;
+    },
+    async revokeWithKey(tx, { customerId, id: operationId, service, plan }, by) {
+      const place = { service: service.id, target: plan.base };
+      const open = { customerId, terms: { not: null }, decision: null, operationRow: place };
+      const asked = await tx.consentRequest.findMany({ where: open });
+      // Whoever grants it holds its operation: that is done, and taken back below, or finds no question any more.
+      for (const id of idsOf(asked)) await lock(tx, customerId, id);
+      const now = await databaseNow(tx);
+      for (const request of asked) await closeRequest(tx, request, { decision: 'cancelled', by: by.id, now });
+      await revokeWhere(tx, customerId, by, { OR: [{ operationId }, { ...place, templateHash: { not: null } }] });
     },
     async revokeById(tx, customerId, id, by) {
       const found = await consentById(tx, customerId, id);

@@ -201,7 +201,7 @@ export async function closeRequest(
   tx: Transaction,
   { customerId, id }: Pick<ConsentRequest, 'customerId' | 'id'>,
   close: {
-    readonly decision: 'denied' | 'expired';
+    readonly decision: 'denied' | 'expired' | 'cancelled';
     readonly by?: MemberId;
     readonly method?: CollectionMethod;
     readonly now: Date;

@@ -13,12 +13,13 @@ import { type OperationResult, unproven } from './result.ts';
 export interface RevocationDeps {
   readonly vault: Vault;
   readonly operations: Operations;
-  readonly consents: Pick<Consents, 'revoke'>;
+  readonly consents: Pick<Consents, 'revokeWithKey'>;
   readonly audit: Audit;
 }
 
 /**
- * Deletes the key that an operation made from the vault, with the token that goes with it, and takes its countersignature back.
+ * Deletes the key that an operation made from the vault, with the token that goes with it, and takes its countersignature back,
+ * as well as the consents to its repairs with what they keep.
  * A new key takes the row of the one that it replaces, so nothing is deleted on the word of what was read before its place
  * was held. The place before the operation's row, as whoever stores a key there takes them; both before the chain's head.
  * @returns false when the operation's key is not in the vault.
@@ -42,7 +43,7 @@ export async function deleteKeyOf(
   if (token) await vault.delete(customerId, token.service, token.type, token);
   const result = revoked(operation, stored, await databaseNow(tx));
   await tx.operation.update({ where: { customerId_id: { customerId, id: operation.id } }, data: { result } });
-  await deps.consents.revoke(tx, operation, by);
+  await deps.consents.revokeWithKey(tx, operation, by);
   await deps.audit.append(tx, customerId, {
     kind: 'credential.deleted',
     operationId: operation.id,

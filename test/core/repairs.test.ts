@@ -8,6 +8,7 @@ import type { CustomerId } from '../../core/ids.ts';
 import { keepBeside, takePlace } from '../../core/operations/effect.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { deleteKeyOf } from '../../core/operations/revocation.ts';
 import { Secret } from '../../core/secret.ts';
 import { getService } from '../../core/services/index.ts';
 import { fails, keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
@@ -213,6 +214,24 @@ describe('under a standing grant', () => {
     expect(await look(core, repair)).toMatchObject({ state: 'cancelled', errorCode: 'consent' });
     await core.repairs.consider(place, 'broken');
     expect(await statesAt(place)).toEqual(['awaiting_consent', 'cancelled']);
+  });
+
+  test('ends with the key, whichever operation made that, and so does a question for another one', async () => {
+    const { shop, operation, place } = await keptConnection();
+    const { customerId } = shop;
+    const newer = await madeConnection(core, shop); // by hand: its key takes the place
+    const offered = await core.repairOffers.offer(customerId, newer.id, shop.merchant);
+    if (offered.kind !== 'asked') throw new Error(`expected a question, got ${offered.kind}`);
+    expect(await secretsOf(operation)).toHaveLength(2);
+    expect(await inside(customerId, (tx) => deleteKeyOf(tx, core, newer, shop.admin))).toBe(true);
+    expect(await secretsOf(operation)).toEqual([]);
+    const { planHash } = offered.question;
+    expect(await core.standingGrants.grant(customerId, click(newer, shop.approver, { planHash }))).toMatchObject({
+      kind: 'stale',
+    });
+    await madeConnection(core, shop);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['awaiting_consent']);
   });
 
   test('is tried twice a day; then somebody is told once, and nothing more is tried until it is granted anew', async () => {
