@@ -234,6 +234,16 @@ describe('under a standing grant', () => {
     expect(await statesAt(place)).toEqual(['awaiting_consent']);
   });
 
+  test('that has ended does not hold again when the clock goes back', async () => {
+    const { shop, place } = await keptConnection();
+    await minutesPass((STANDING_DAYS_MAX + 1) * DAY);
+    await core.repairs.consider(place, 'expiring');
+    await core.consents.deny(shop.customerId, click(await onlyRepair(place), shop.approver), 'not now');
+    await minutesPass(-2 * DAY);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).not.toContain('queued');
+  });
+
   test('is tried twice a day; then somebody is told once, and nothing more is tried until it is granted anew', async () => {
     const { shop, operation, place } = await keptConnection();
     for (let tries = 0; tries < 2; tries++) {
