@@ -18,6 +18,8 @@ import { askedRepair, automaticRepair, planRepair, type RepairWay, repairPermiss
 
 /** Tries within a day at one place, whatever came of them: then a person is asked. */
 export const MOST_TRIES = 2;
+/** So long an old key waits for a service that is away, where the tries of a day would come to nothing. */
+const PATIENCE_MS = 7 * 86_400_000;
 
 /**
  * Begins a repair at a place, asks for one, or leaves it alone, in one transaction: whoever comes second waits for the place,
@@ -76,6 +78,9 @@ async function connectionAt(
   if (cause === 'rotation_due') {
     const due = await dueForRotation(tx, customerId, deps.rotationDays, { service: id, target, credentialType });
     if (due.length === 0 || !service.operationTypes.credential_rotation) return undefined;
+    const since = { gt: new Date((await databaseNow(tx)).getTime() - PATIENCE_MS) };
+    const where = { customerId, service: id, target, credentialType, state: 'degraded', since };
+    if ((await tx.connectionHealth.count({ where })) > 0) return undefined;
   }
   const open = { customerId, service: id, target, status: { notIn: STATES.filter(isEnd) } };
   if ((await tx.operation.count({ where: open })) > 0) return undefined;

@@ -1,6 +1,7 @@
 import type { StandingGrants } from '../consent/standing.ts';
 import { isUniqueViolation, type Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
+import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { RepairCause } from '../operations/plan.ts';
@@ -19,7 +20,7 @@ export interface Repairs {
   consider(place: ConnectionPlace, cause: RepairCause): Promise<void>;
   /**
    * Considers the keys whose age has come, a few of each customer at a time.
-   * @returns how many were begun or asked for, and the customers where that failed: the next look tries again.
+   * @returns how many were begun or asked for, and the customers of whose keys one could not be: the next look tries again.
    */
   rotateDue(): Promise<{ readonly count: number; readonly failed: readonly FailedFor[] }>;
 }
@@ -59,12 +60,17 @@ export function createRepairs(deps: RepairDeps): Repairs {
     }
   };
 
-  const rotateFor = async (customerId: CustomerId): Promise<number> => {
+  const rotateFor = async (customerId: CustomerId, failed: FailedFor[]): Promise<number> => {
     const due = await database.withCustomer(customerId, (tx) => dueForRotation(tx, customerId, deps.rotationDays));
     let count = 0;
     for (const { service, target, credentialType } of due) {
       const place = { customerId, service, target, credentialType };
-      if (await consider(place, 'rotation_due')) count++;
+      try {
+        if (await consider(place, 'rotation_due')) count++;
+      } catch (error) {
+        if (error instanceof CountersignError && error.isRetryable) throw error;
+        failed.push({ customerId, error }); // what is wrong with one key keeps the younger ones from nothing
+      }
       if (count >= MOST_AT_ONCE) break;
     }
     return count;
@@ -80,7 +86,7 @@ export function createRepairs(deps: RepairDeps): Repairs {
       const failed: FailedFor[] = [];
       for (const customerId of await directory.customers())
         try {
-          count += await rotateFor(customerId);
+          count += await rotateFor(customerId, failed);
         } catch (error) {
           failed.push({ customerId, error });
         }

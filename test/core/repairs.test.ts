@@ -374,6 +374,40 @@ describe('keys that are 90 days old', () => {
     expect(repair?.plan.repair).toEqual({ cause: 'rotation_due' });
   });
 
+  test('are replaced although something is wrong with an older one', async () => {
+    const shop = await installShop(core);
+    const made: Operation[] = [];
+    for (const base of ['https://older.example.com', 'https://younger.example.com']) {
+      const operation = await madeConnection(core, shop, { base, origin: base });
+      await keptWorking(core, shop, operation);
+      made.push(operation);
+    }
+    const [older] = made;
+    const spoil = "UPDATE autonomous_credentials SET encrypted_credential = '\\x00' WHERE operation_id = $1";
+    await sql(testDatabase.adminUrl, spoil, [older?.id]);
+    await minutesPass(2 * DAY);
+    const directory = { ...core.directory, customers: async () => [shop.customerId] };
+    const { failed } = await createRepairs({ ...core, directory, getService, rotationDays: 1 }).rotateDue();
+    expect(failed).toHaveLength(1);
+    expect(await Promise.all(made.map((operation) => statesAt(placeOf(operation))))).toEqual([[], ['queued']]);
+  });
+
+  test('wait while their service is away or in trouble', async () => {
+    const { place, shop } = await connection();
+    const { customerId } = shop;
+    const found = (state: string) =>
+      sql(testDatabase.adminUrl, 'UPDATE connection_health SET state = $2, since = app.now() WHERE customer_id = $1', [
+        ...[customerId, state],
+      ]);
+    await minutesPass(91 * DAY);
+    await found('degraded');
+    await core.repairs.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual([]);
+    await found('healthy');
+    await core.repairs.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual(['awaiting_consent']);
+  });
+
   test('and no younger ones, whoever says that it is time', async () => {
     const { place } = await keptConnection();
     await core.repairs.consider(place, 'rotation_due');
