@@ -62,8 +62,15 @@ export function takeAccess(
     await tx.$executeRaw`
       UPDATE members SET person_id = ${person}
       WHERE customer_id = ${customerId}::uuid AND id = ${memberId}::uuid AND person_id IS NOT NULL`;
+    // Also for what others asked for, such as what is kept for repairs.
+    const entered = enteredRows.parse(
+      await tx.$queryRaw`
+        SELECT DISTINCT operation_id AS id FROM autonomous_operations_audit
+        WHERE customer_id = ${customerId}::uuid AND kind = 'credentials.entered' AND header::jsonb ->> 'actor' = ${memberId}`,
+    );
+    const operationId = { in: entered.map(({ id }) => id) };
     const theirs = await tx.credential.findMany({
-      where: { customerId, operationRow: { userId: memberId } },
+      where: { customerId, OR: [{ operationRow: { userId: memberId } }, { operationId }] },
       select: { id: true, credentialType: true },
     });
     await deleteRows(tx, database, customerId, theirs);
@@ -72,6 +79,7 @@ export function takeAccess(
   });
 }
 
+const enteredRows = z.array(z.object({ id: z.string() }));
 const goneRows = z.tuple([z.object({ gone: z.bigint() })]);
 
 /** @returns how many rows went. */

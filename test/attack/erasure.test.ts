@@ -16,6 +16,7 @@ import { Secret } from '../../core/secret.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { reclaimSpace } from '../../prisma/reclaim.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { keptWorking, madeConnection } from '../support/connections.ts';
 import {
   asCustomer,
   type Core,
@@ -317,6 +318,17 @@ describe('a person', () => {
     const anew = await core.database.withCustomer(customerId, (tx) => core.customers.member(tx, customerId, person));
     expect(anew.id).not.toBe(merchant.id);
   }, 60_000);
+
+  test('143 a sign-in that somebody keeps for another one’s key goes with them', async () => {
+    const shop = await installShop(core);
+    const operation = await madeConnection(core, shop);
+    await keptWorking(core, shop, operation);
+    const signIn = { admin_username: 'ada', admin_password: newMark() };
+    await core.repairOffers.keep(operation, shop.admin.id, signIn, async () => true);
+    expect(await erasuresOf(core, keeper).ofMember(shop.customerId, shop.admin.id)).toMatchObject({ kind: 'erased' });
+    const left = 'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
+    expect(await sql(testDatabase.adminUrl, left, [shop.customerId])).toEqual([]);
+  });
 
   test('143 an erasure refuses while something is under way, unless it is forced, and under a legal hold always', async () => {
     const [one, held, single] = [await installShop(core), await installShop(core), await installShop(core)];
