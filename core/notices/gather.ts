@@ -15,7 +15,7 @@ export interface GatherDeps {
   readonly customers: Customers;
   readonly log: Log;
   /** What the platform says of somebody; absent, as without a platform: nobody is gone. */
-  identify?(person: Person): Promise<Standing>;
+  identify?(person: Person, group?: string): Promise<Standing>;
 }
 
 /** A summary is written down this long before it is due, so that whoever looks once an hour is in time. */
@@ -47,8 +47,8 @@ async function gather({ database, customers, identify }: GatherDeps, customerId:
   });
   const unsupported: string[] = [];
   // Outside of any transaction: a platform takes its time.
-  for (const { consentId, person, isSupported } of signers)
-    if (!isSupported || (await isGone(person, identify))) unsupported.push(consentId);
+  for (const signer of signers)
+    if (!signer.isSupported || (await isGone(signer, identify))) unsupported.push(signer.consentId);
   if (unsupported.length > 0)
     await database.withCustomer(customerId, (tx) => tellUnsupported(tx, customers, customerId, unsupported));
 }

@@ -54,19 +54,30 @@ export async function tellLapsing(tx: Transaction, customerId: CustomerId): Prom
   }
 }
 
+export interface Countersigner {
+  readonly consentId: string;
+  readonly person: Person;
+  readonly isSupported: boolean;
+  /** By being in which they could. */
+  readonly group: string | undefined;
+}
+
 /** Who countersigned what lasts, and whether that word still counts by our own record. */
 export async function countersigners(
   tx: Transaction,
   customers: Customers,
   customerId: CustomerId,
-): Promise<readonly { readonly consentId: string; readonly person: Person; readonly isSupported: boolean }[]> {
+): Promise<readonly Countersigner[]> {
   const now = await databaseNow(tx);
-  const found = [];
+  const found: Countersigner[] = [];
   for (const consent of await lastingConsents(tx, customerId)) {
     const granted = { hasConsent: true, consentRecord: toRecord(consent, now) } as const;
     const { hasConsent: isSupported } = await stillApproved(tx, customers, consent, granted);
     const { person } = await customers.memberById(tx, customerId, consent.userId);
-    found.push({ consentId: consent.id, person, isSupported });
+    const { requestId, userId: memberId } = consent;
+    const where = { customerId, requestId, memberId, kind: 'approved' };
+    const { basis } = (await tx.consentEvent.findFirst({ where, select: { basis: true } })) ?? {};
+    found.push({ consentId: consent.id, person, isSupported, group: basis?.match(/^group:(.+)$/)?.[1] });
   }
   return found;
 }
@@ -83,13 +94,17 @@ export async function tellUnsupported(
     await tell(tx, customerId, admins, { kind: 'unsupported', about: id, key: `unsupported:${id}` });
 }
 
-/** Whether the platform says that somebody is no full member any more; where it says nothing just now, nobody is gone. */
+/**
+ * Whether the platform says that somebody is no full member any more, or has left the group that made them an approver; where it
+ * says nothing just now, nobody is gone.
+ */
 export async function isGone(
-  person: Person,
-  identify: ((person: Person) => Promise<Standing>) | undefined,
+  { person, group }: Pick<Countersigner, 'person' | 'group'>,
+  identify: ((person: Person, group?: string) => Promise<Standing>) | undefined,
 ): Promise<boolean> {
-  const standing = await identify?.(person).catch(() => undefined);
-  return standing !== undefined && standing.kind !== 'member';
+  const standing = await identify?.(person, group).catch(() => undefined);
+  if (standing === undefined) return false;
+  return standing.kind !== 'member' || (group !== undefined && !standing.isInGroup);
 }
 
 function daysBetween(from: Date, to: Date): number {

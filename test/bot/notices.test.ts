@@ -247,6 +247,31 @@ describe('a consent that is about to lapse', () => {
     expect(gone.chat.direct()).toHaveLength(1);
   });
 
+  test('that the group of approvers stood for is told to admins once whoever countersigned has left that group', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const operation = await madeConnection(core, shop);
+    const { customerId } = shop;
+    await inside(shop, async (tx) => {
+      await core.customers.setApprovers(tx, customerId, [], false);
+      await core.customers.setRules(tx, customerId, { approvalsRequired: 1, adminsApprove: false, approverGroup: 'S1' });
+    });
+    const inGroup = await openCore(testDatabase, { platform: () => ({ kind: 'member', isInGroup: true }) });
+    const asked = { by: shop.merchant, until: inMs(60 * DAY), keeps: [] };
+    const question = await core.standingGrants.ask(customerId, operation.id, asked);
+    const click = { operationId: operation.id, planHash: question?.planHash ?? '', by: shop.approver } as const;
+    expect(await inGroup.standingGrants.grant(customerId, { ...click, method: 'web' })).toMatchObject({
+      kind: 'granted',
+    });
+    await inGroup.close();
+    await scene.look(async () => ({ kind: 'member', isInGroup: true }));
+    expect(chat.direct()).toEqual([]);
+    await scene.look(async () => ({ kind: 'member', isInGroup: false }));
+    expect(chat.direct().map(({ to, card }) => [to.name, card.summary])).toEqual([
+      ['Ada', 'The consent to repairs for WooCommerce at shop.example.com has lost its countersigner'],
+    ]);
+  });
+
   test('is asked about directly where its thread takes nothing any more, and later where nothing is taken just now', async () => {
     const scene = await openScene();
     const { shop, chat, told } = scene;
