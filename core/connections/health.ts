@@ -5,7 +5,7 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Log } from '../ports/log.ts';
-import { createTurns } from '../turns.ts';
+import { createTurns, type Turns } from '../turns.ts';
 import { type LookDeps, lookAt } from './look.ts';
 import type { ConnectionPlace, HealthCause, Repair } from './place.ts';
 import { type Claim, claim, dueOf, isStillOurs, release, settle } from './records.ts';
@@ -26,10 +26,12 @@ export interface HealthDeps extends LookDeps {
   readonly audit: Audit;
   readonly operations: Pick<Operations, 'get'>;
   readonly log: Log;
-  /** Hears of each look at a connection that is broken, expired, or ends within the days of the first warning. */
+  /** Hears of each look at a connection that is expired, ends within the days of the first warning, or is broken while its service answers. */
   readonly repair: Repair;
   /** A break is found and confirmed within so many hours. */
   readonly everyHours: number;
+  /** A pass begins no look after this; absent: a minute, as long as it is until the next one. */
+  readonly passMs?: number;
 }
 
 /**
@@ -49,6 +51,10 @@ const AT_ONCE = 4;
 const AT_ONE_HOST = 2;
 const OF_ONE_CUSTOMER = 2;
 const PAGE = 50;
+/** Customers whose due looks are read at a time. */
+const READ_AT_ONCE = 4;
+/** What was not begun by then is the next pass's, which sees what has become due meanwhile: services may keep one waiting for hours. */
+const PASS_MS = 60_000;
 /** A look that came to nothing, since an operation has begun or the database was away, is due again after this. */
 const AGAIN_MS = 60_000;
 
@@ -60,8 +66,9 @@ export function createHealth(deps: HealthDeps): Health {
   const everyMs = deps.everyHours * 3_600_000;
   let isDraining = false;
 
-  const check = async (place: ConnectionPlace): Promise<boolean> => {
-    if (isDraining) return false;
+  /** @param isOver whether the pass begins no further look. */
+  const check = async (place: ConnectionPlace, isOver: () => boolean): Promise<boolean> => {
+    if (isOver()) return false;
     try {
       return await checkOne(deps, place, everyMs);
     } catch (err) {
@@ -70,13 +77,15 @@ export function createHealth(deps: HealthDeps): Health {
       return false;
     }
   };
-  const checkCustomer = async (customerId: CustomerId): Promise<number> => {
+  // Looks wait in one line for all customers, of each a few at a time: whose services hang keeps nobody else waiting.
+  const checkCustomer = async (customerId: CustomerId, isOver: () => boolean, reading: Turns): Promise<number> => {
     let settled = 0;
     for (;;) {
-      const due = isDraining ? [] : await database.withCustomer(customerId, (tx) => dueOf(tx, customerId, PAGE));
+      const dueNow = () => database.withCustomer(customerId, (tx) => dueOf(tx, customerId, PAGE));
+      const due = await reading('customers', async () => (isOver() ? [] : dueNow()));
       const checked = await Promise.all(
         due.map((place) =>
-          ofCustomer(customerId, () => atHost(hostOf(place), () => atOnce('all', () => check(place)))),
+          ofCustomer(customerId, () => atHost(hostOf(place), () => atOnce('all', () => check(place, isOver)))),
         ),
       );
       const here = checked.filter((isSettled) => isSettled).length;
@@ -88,11 +97,11 @@ export function createHealth(deps: HealthDeps): Health {
   return {
     async checkDue() {
       if (await directory.standstill()) return 0; // the operator holds everything back, calls of services included
+      const until = performance.now() + (deps.passMs ?? PASS_MS);
+      const isOver = () => isDraining || performance.now() >= until;
       const customers = await directory.customersToCheck();
-      const inTurn = createTurns(AT_ONCE);
-      const counts = await Promise.all(
-        customers.map((customerId) => inTurn('customers', () => checkCustomer(customerId))),
-      );
+      const reading = createTurns(READ_AT_ONCE);
+      const counts = await Promise.all(customers.map((customerId) => checkCustomer(customerId, isOver, reading)));
       return counts.reduce((sum, count) => sum + count, 0);
     },
     drain() {
@@ -180,6 +189,8 @@ async function conclude(
       ...{ kind: 'connection.expiring' as const, ...key, ...(maker ? { operationId: maker.id } : {}) },
       payload: { ...what, days, expiresAt: expiresAt.toISOString() },
     });
+  // At a service that is away the repair of a broken key comes to nothing, and would be one of the few tries of a day.
+  if (look.kind === 'impaired' && state === 'broken') return 'none';
   return causeOf(standing, expiresAt, now) ?? 'none';
 }
 
@@ -199,10 +210,18 @@ async function considerRepair({ repair, log }: HealthDeps, place: ConnectionPlac
 async function makerOf(
   tx: Transaction,
   operations: Pick<Operations, 'get'>,
-  { place: { customerId }, credential }: Claim,
+  { place, credential }: Claim,
 ): Promise<Operation | undefined> {
+  const { customerId } = place;
   const id = parsedId(credential.metadata.operationId);
-  return id && operations.get(tx, customerId, id);
+  const maker = id && (await operations.get(tx, customerId, id));
+  return maker && isMakerAt(maker, place) ? maker : undefined;
+}
+
+/** Which operation made a key is not sealed with it: whatever is written there, a key is tried where it lies, and nowhere else. */
+function isMakerAt({ service, type, plan }: Operation, { service: id, target, credentialType }: ConnectionPlace) {
+  const isThere = service.id === id && type.credentialType === credentialType && plan.base === target;
+  return isThere && URL.parse(target)?.origin === plan.origin;
 }
 
 function parsedId(text: string | null | undefined): OperationId | undefined {

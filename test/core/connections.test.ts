@@ -1,5 +1,5 @@
 // Stored keys, looked at by the clock: at a practice shop over real HTTP, in test time.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Health } from '../../core/connections/health.ts';
 import type { HealthCause } from '../../core/connections/place.ts';
 import { connectionsOf } from '../../core/connections/records.ts';
@@ -18,7 +18,7 @@ import type { Runner } from '../../core/operations/run.ts';
 import type { Http } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
+import { type Core, installShop, openCore, queuedOperation, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 
@@ -184,6 +184,77 @@ describe('a connection', () => {
         entry: { kind: 'operation.cancelled' },
       }),
     );
+    await health.checkDue();
+    expect(await lookedAt(shop)).toBe(1);
+  });
+
+  test('is not handed to repair while its shop is away', async () => {
+    const { label } = await alone();
+    await during(2);
+    practice.endKey(label);
+    await during(6);
+    expect(repairs.splice(0)).not.toEqual([]);
+    practice.setOutage('unavailable');
+    await during(12);
+    expect(repairs).toEqual([]);
+    practice.setOutage();
+    await during(6);
+    expect(repairs).not.toEqual([]);
+  });
+
+  test('is tried where it lies alone, whatever is written of who made it', async () => {
+    const { shop } = await alone();
+    const { customerId: id } = shop;
+    const elsewhere = await startPracticeShop();
+    const { origin } = elsewhere;
+    // Nobody approved it, and nobody has to: whoever speaks SQL in the program's name can say that it made the key.
+    const asked = await requestOperation(core, shop, { origin, base: origin });
+    await core.database.withCustomer(
+      id,
+      (tx) => tx.$executeRaw`
+        UPDATE autonomous_credentials SET credential_metadata = credential_metadata || jsonb_build_object('operationId', ${asked.id}::text)
+        WHERE customer_id = ${id}::uuid AND operation_id IS NULL`,
+    );
+    await later('2 hours');
+    await healthOf(core, httpTo(practice, elsewhere)).checkDue();
+    await elsewhere.close();
+    expect(elsewhere.requests).toEqual([]);
+    expect(await connection(shop)).toMatchObject({ state: 'unknown', checkedAt: expect.any(Date) });
+  });
+
+  test('at a shop that lets one wait keeps nobody else’s waiting', async () => {
+    await sql(testDatabase.adminUrl, 'UPDATE connection_health SET next_check_at = NULL');
+    const slow: Connected[] = [];
+    for (let made = 0; made < 4; made++) slow.push(await connected());
+    const other = await startPracticeShop();
+    const shop = await installShop(core);
+    const http = httpTo(practice, other);
+    const quick = await connect(core, runnerWithoutBrowser(core, http), shop, other);
+    const answers = Promise.withResolvers<void>();
+    const late: Http = {
+      async request(request) {
+        if (new URL(request.url).origin === practice.origin) await answers.promise;
+        return http.request(request);
+      },
+    };
+    const due = [...slow, quick].map(({ place }) => place.customerId);
+    const directory = { ...core.directory, customersToCheck: async () => due };
+    await later('2 hours');
+    const pass = healthOf({ ...core, directory }, late).checkDue();
+    try {
+      await vi.waitFor(async () => expect(await connection(shop)).toMatchObject({ state: 'healthy' }), 10_000);
+    } finally {
+      answers.resolve();
+      await pass;
+      await other.close();
+    }
+  });
+
+  test('that a pass has no time for any more is the next one’s', async () => {
+    const { shop } = await alone();
+    await later('2 hours');
+    expect(await healthOf(core, http, { passMs: 0 }).checkDue()).toBe(0);
+    expect(await lookedAt(shop)).toBe(0);
     await health.checkDue();
     expect(await lookedAt(shop)).toBe(1);
   });

@@ -75,12 +75,14 @@ export function healthOf(
   {
     log = silentLog,
     everyHours = 6,
+    passMs = 60_000,
     repair = async () => {},
   }: {
     readonly log?: Log;
     readonly everyHours?: number;
+    readonly passMs?: number;
     repair?(place: ConnectionPlace, cause: HealthCause): Promise<void>;
   } = {},
 ): Health {
-  return createHealth({ ...core, http, secrets: createSecretRegistry(), log, repair, everyHours });
+  return createHealth({ ...core, http, secrets: createSecretRegistry(), log, repair, everyHours, passMs });
 }
