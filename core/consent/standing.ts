@@ -228,7 +228,11 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
       });
       if (!grant) return refusal('No consent granted for repairs by this plan');
       // It lasts for months, and may be the oldest that is on record: the newest says when the clock went back since.
-      const newest = await tx.auditEntry.findFirst({ where: { customerId }, orderBy: { seq: 'desc' }, select: { at: true } });
+      const newest = await tx.auditEntry.findFirst({
+        where: { customerId },
+        orderBy: { seq: 'desc' },
+        select: { at: true },
+      });
       const verdict = liveness(grant, newest?.at ?? grant.grantedAt, await databaseNow(tx), REPAIR_PERMISSION);
       return verdict.hasConsent ? stillApproved(tx, customers, grant, verdict) : verdict;
     },

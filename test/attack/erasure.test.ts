@@ -326,7 +326,8 @@ describe('a person', () => {
     const signIn = { admin_username: 'ada', admin_password: newMark() };
     await core.repairOffers.keep(operation, shop.admin.id, signIn, async () => true);
     expect(await erasuresOf(core, keeper).ofMember(shop.customerId, shop.admin.id)).toMatchObject({ kind: 'erased' });
-    const left = 'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
+    const left =
+      'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
     expect(await sql(testDatabase.adminUrl, left, [shop.customerId])).toEqual([]);
   });
 

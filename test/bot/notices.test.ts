@@ -254,7 +254,11 @@ describe('a consent that is about to lapse', () => {
     const { customerId } = shop;
     await inside(shop, async (tx) => {
       await core.customers.setApprovers(tx, customerId, [], false);
-      await core.customers.setRules(tx, customerId, { approvalsRequired: 1, adminsApprove: false, approverGroup: 'S1' });
+      await core.customers.setRules(tx, customerId, {
+        approvalsRequired: 1,
+        adminsApprove: false,
+        approverGroup: 'S1',
+      });
     });
     const inGroup = await openCore(testDatabase, { platform: () => ({ kind: 'member', isInGroup: true }) });
     const asked = { by: shop.merchant, until: inMs(60 * DAY), keeps: [] };

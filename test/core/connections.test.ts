@@ -18,7 +18,15 @@ import type { Runner } from '../../core/operations/run.ts';
 import type { Http } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { type Core, installShop, openCore, queuedOperation, requestOperation, type Shop, sql } from '../support/core.ts';
+import {
+  type Core,
+  installShop,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 
