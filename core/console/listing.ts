@@ -95,7 +95,7 @@ export async function listOperations(
 
 const counted = z.tuple([z.object({ open: z.int(), waiting: z.int() })]);
 
-/** How many operations are not over, and how many of them wait for a countersignature. */
+/** How many operations are not over, and how many countersignatures approvers are waited for: of plans, and of repairs to come. */
 export async function countOpen(
   tx: Transaction,
   customerId: CustomerId,
@@ -104,7 +104,9 @@ export async function countOpen(
   const own = isEverybodys(of) ? Prisma.sql`true` : await ownedBy(tx, customerId, of);
   const [row] = counted.parse(
     await tx.$queryRaw`
-      SELECT count(*)::int AS open, count(*) FILTER (WHERE o.status = 'awaiting_consent')::int AS waiting
+      SELECT count(*)::int AS open, (count(*) FILTER (WHERE o.status = 'awaiting_consent')
+        + (SELECT count(*) FROM consent_requests r
+          WHERE r.customer_id = ${customerId}::uuid AND r.terms IS NOT NULL AND r.decision IS NULL))::int AS waiting
       FROM autonomous_operations o
       WHERE o.customer_id = ${customerId}::uuid AND o.status = ANY (${[...OPEN_STATES]}) AND ${own}`,
   );

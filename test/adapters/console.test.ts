@@ -459,8 +459,12 @@ describe('what is pressed', () => {
     };
     const visitor = await own.signIn(shop.approver);
     const path = `/console/approvals/${operation.id}`;
+    const waiting = async () =>
+      Number(/data-count="waiting"[^>]*><span>(\d+)/.exec((await visitor.get('/console/approvals')).text)?.[1]);
+    const before = await waiting();
     const denied = await asked();
     expect((await visitor.get('/console/approvals')).text).toContain(denied);
+    expect(await waiting()).toBe(before + 1);
     const reason = 'each time by hand';
     expect((await visitor.post(`${path}/deny-repairs`, { plan: denied, reason })).status).toBe(303);
     expect((await visitor.get('/console/approvals')).text).not.toContain(denied);
