@@ -19,7 +19,7 @@ import type { RootKeys } from '../ports/keys.ts';
 import type { Secret } from '../secret.ts';
 import type { KeyRotation } from '../vault/rotation.ts';
 import { erasePersonRows, takeAccess, wordsNaming } from './person.ts';
-import { type Receipt, signReceipt } from './receipt.ts';
+import { type Receipt, readReceipt, signReceipt } from './receipt.ts';
 
 export interface ErasureDeps {
   readonly database: Database;
@@ -150,14 +150,16 @@ async function standing(
   });
 }
 
-/** The one that is under way or was finished, or a new one. */
+/** The one that is under way or was finished, or a new one. That it was finished is believed of a receipt that we signed. */
 async function begin(
-  { database, audit }: ErasureDeps,
+  { database, audit, rootKeys }: ErasureDeps,
   customerId: CustomerId,
   memberId: MemberId | null,
 ): Promise<Begun> {
+  const verifiers = checkpointSigners(rootKeys).map(({ verifier }) => verifier);
   return database.withCustomer(customerId, async (tx) => {
-    const known = await tx.erasure.findFirst({ where: { customerId, memberId }, orderBy: { begunAt: 'desc' } });
+    const rows = await tx.erasure.findMany({ where: { customerId, memberId }, orderBy: { begunAt: 'desc' } });
+    const known = rows.find(({ id, receipt }) => receipt === null || readReceipt(receipt, verifiers)?.id === id);
     if (known) return { ...known, customerId };
     const row = await tx.erasure.create({ data: { customerId, id: newUuid(), memberId, state: 'begun' } });
     await audit.append(tx, customerId, { kind: 'erasure.begun' });

@@ -471,6 +471,27 @@ describe('a person', () => {
     });
   });
 
+  test('145 a receipt that the program did not sign keeps nobody from being erased', async () => {
+    const shop = await installShop(core);
+    const { customerId, merchant } = shop;
+    await asCustomer(testDatabase.programUrl, customerId, (client) =>
+      client.query(
+        `INSERT INTO erasures (customer_id, id, member_id, state, finished_at, receipt)
+         SELECT $1::uuid, gen_random_uuid(), m, 'finished', app.now(), 'Erased.' FROM unnest(ARRAY[$2::uuid, NULL]) m`,
+        [customerId, merchant.id],
+      ),
+    );
+    const erasures = erasuresOf(core, keeper);
+    expect(await erasures.ofMember(customerId, merchant.id)).toMatchObject({ kind: 'erased', isNew: true });
+    expect(await erasures.ofMember(customerId, merchant.id)).toMatchObject({ kind: 'erased', isNew: false });
+    const names = await sql<{ name: string }>(testDatabase.adminUrl, 'SELECT name FROM members WHERE id = $1', [
+      merchant.id,
+    ]);
+    expect(names).toEqual([{ name: 'erased' }]);
+    expect(await erasures.ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: true });
+    expect(await sql(testDatabase.adminUrl, 'SELECT FROM members WHERE customer_id = $1', [customerId])).toEqual([]);
+  });
+
   test('146 an export holds no secret, and nothing of another customer', async () => {
     const [mark, foreign] = [newMark(), newMark()];
     const [one, other] = [await installShop(core), await installShop(core)];
