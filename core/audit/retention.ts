@@ -7,12 +7,14 @@ import { type Audit, headerText } from './audit.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { heldOperations, isHeld } from './rows.ts';
 
-/** Whose words are erased: of everything, of one operation, or of one person: what they did, and the operations they asked for. */
+/**
+ * Whose words are erased: of everything, of one operation, or of one person: what they did, and the operations they asked for.
+ * `entries`: these, by their numbers.
+ */
 export type ErasureScope =
   | 'all'
   | { readonly operationId: OperationId }
-  | { readonly memberId: MemberId }
-  /** These entries, by their numbers. */
+  | { readonly memberId: MemberId; readonly entries?: readonly bigint[] }
   | { readonly entries: readonly bigint[] };
 
 /** What may go from a trail, and what keeps it. Each of these is an entry itself. */
@@ -236,14 +238,15 @@ function sealedEntries(tx: Transaction, customerId: CustomerId, scope: ErasureSc
     return tx.$queryRaw`
       SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
       WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND operation_id = ${scope.operationId} ORDER BY seq`;
-  if ('entries' in scope)
+  const { entries = [] } = scope;
+  if (!('memberId' in scope))
     return tx.$queryRaw`
       SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit
-      WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND seq = ANY (${[...scope.entries]}::bigint[]) ORDER BY seq`;
+      WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND seq = ANY (${[...entries]}::bigint[]) ORDER BY seq`;
   return tx.$queryRaw`
     SELECT seq, operation_id AS "operationId" FROM autonomous_operations_audit a
     WHERE customer_id = ${customerId}::uuid AND payload IS NOT NULL AND (header::jsonb ->> 'actor' = ${scope.memberId}
-      OR operation_id IN (SELECT o.id FROM autonomous_operations o
+      OR seq = ANY (${[...entries]}::bigint[]) OR operation_id IN (SELECT o.id FROM autonomous_operations o
         WHERE o.customer_id = a.customer_id AND o.user_id = ${scope.memberId}::uuid)) ORDER BY seq`;
 }
 

@@ -112,11 +112,7 @@ export function createErasures(deps: ErasureDeps): Erasures {
         await stop(deps, customerId, before.open);
         const person = await database.withCustomer(customerId, (tx) => customers.memberById(tx, customerId, memberId));
         const naming = await wordsNaming(deps, customerId, person);
-        const taken = [
-          await retention.erase(customerId, { memberId }),
-          await retention.erase(customerId, { entries: naming }),
-        ];
-        if (taken.some(({ kind }) => kind === 'held')) return { kind: 'held' };
+        if ((await retention.erase(customerId, { memberId, entries: naming })).kind === 'held') return { kind: 'held' };
         await inbox.forgetFrom(customerId, person.person.userId);
         await takeAccess(deps, customerId, memberId);
         await reach(deps, begun, 'keys');

@@ -354,6 +354,28 @@ describe('a person', () => {
     expect(await erasures.ofCustomer(newUuid() as CustomerId)).toEqual({ kind: 'unknown' });
   });
 
+  test('143 a legal hold of an operation keeps who countersigned it, and who is named in it, with all of their words', async () => {
+    const shop = await installShop(core);
+    const { customerId, admin, approver, secondApprover } = shop;
+    const operation = await queuedOperation(core, shop);
+    await keeper.retention.placeHold(customerId, { why: `${secondApprover.person.name} is sued`, operationId: operation.id });
+    await core.database.withCustomer(customerId, (tx) =>
+      core.audit.append(tx, customerId, {
+        ...{ kind: 'rules.changed', actor: admin.id },
+        payload: { text: `${approver.person.name} and ${secondApprover.person.name} approve` },
+      }),
+    );
+    const words = () =>
+      sql(testDatabase.adminUrl, 'SELECT seq FROM autonomous_operations_audit WHERE customer_id = $1 AND payload IS NOT NULL', [
+        customerId,
+      ]);
+    const before = await words();
+    const erasures = erasuresOf(core, keeper);
+    for (const { id } of [approver, secondApprover])
+      expect(await erasures.ofMember(customerId, id, { isForced: true })).toEqual({ kind: 'held' });
+    expect(await words()).toEqual(before);
+  });
+
   test('143 what a platform or the disk does not let go of keeps the erasure from its end, and it goes on from there', async () => {
     const shop = await installShop(core);
     const { customerId } = shop;
