@@ -18,7 +18,7 @@ import { isEnd, STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import type { Secret } from '../secret.ts';
 import type { KeyRotation } from '../vault/rotation.ts';
-import { erasePersonRows, takeAccess, wordsNaming } from './person.ts';
+import { erasePersonRows, forgetNamed, takeAccess, wordsNaming } from './person.ts';
 import { type Receipt, readReceipt, signReceipt } from './receipt.ts';
 
 export interface ErasureDeps {
@@ -114,6 +114,7 @@ export function createErasures(deps: ErasureDeps): Erasures {
         const naming = await wordsNaming(deps, customerId, person);
         if ((await retention.erase(customerId, { memberId, entries: naming })).kind === 'held') return { kind: 'held' };
         await inbox.forgetFrom(customerId, person.person.userId);
+        await forgetNamed(deps, customerId, person);
         await takeAccess(deps, customerId, memberId);
         await reach(deps, begun, 'keys');
         const gone = await erasePersonRows(deps, customerId, memberId);

@@ -15,8 +15,7 @@ export async function wordsNaming(
   { id, person }: Member,
 ): Promise<readonly bigint[]> {
   if (person.userId === `erased ${id}`) return []; // done before
-  const names = [person.name, person.userId].filter((name) => name.trim() !== '').map(escaped);
-  const naming = new RegExp(`(?<![\\p{L}\\p{N}])(?:${names.join('|')})(?![\\p{L}\\p{N}])`, 'iu');
+  const naming = namingOf(person);
   const found: bigint[] = [];
   for (let after = 0n; ; ) {
     const entries = await database.withCustomer(customerId, async (tx) => {
@@ -32,6 +31,27 @@ export async function wordsNaming(
     if (!last) return found;
     after = last.seq;
   }
+}
+
+/** Takes why somebody else's operation ended, where it says their name, such as “Stopped by Mona.” */
+export async function forgetNamed(
+  { database }: { readonly database: Database },
+  customerId: CustomerId,
+  { id, person }: Member,
+): Promise<void> {
+  if (person.userId === `erased ${id}`) return; // done before
+  const naming = namingOf(person);
+  await database.withCustomer(customerId, async (tx) => {
+    const where = { customerId, errorMessage: { not: null } };
+    const rows = await tx.operation.findMany({ where, select: { id: true, errorMessage: true } });
+    const ids = rows.filter(({ errorMessage }) => naming.test(errorMessage ?? '')).map((row) => row.id);
+    await tx.operation.updateMany({ where: { customerId, id: { in: ids } }, data: { errorMessage: null } });
+  });
+}
+
+function namingOf({ name, userId }: Member['person']): RegExp {
+  const names = [name, userId].filter((each) => each.trim() !== '').map(escaped);
+  return new RegExp(`(?<![\\p{L}\\p{N}])(?:${names.join('|')})(?![\\p{L}\\p{N}])`, 'iu');
 }
 
 function escaped(text: string): string {

@@ -26,6 +26,7 @@ import {
   installShop,
   openCore,
   queuedOperation,
+  requestOperation,
   type Shop,
   sql,
   vouchByHand,
@@ -249,6 +250,13 @@ describe('a person', () => {
     }));
     const asked = { threadId: thread.id, requester: merchant };
     const operation = await grantedOperation(core, shop, asked);
+    // Somebody else's operation says who stopped it.
+    await core.database.withCustomer(customerId, (tx) =>
+      core.customers.setApprovers(tx, customerId, [shop.approver.person, person], false),
+    );
+    const stopped = await requestOperation(core, shop);
+    const stopping = { operationId: stopped.id, by: merchant, event: { platform: 'web', id: newUuid() } } as const;
+    expect(await core.control.cancel(customerId, stopping)).toMatchObject({ kind: 'cancelled' });
     await core.database.withCustomer(customerId, async (tx) => {
       await core.vault.within(tx).store(customerId, 'woocommerce', 'admin_username', {
         ...{ value: mark, target: 'https://shop.example.com', operationId: operation.id },
