@@ -90,7 +90,7 @@ export function createErasures(deps: ErasureDeps): Erasures {
         if (before.kind !== 'erasable') return before;
         if (before.open.length > 0 && !isForced) return { kind: 'running', operations: before.open };
         const begun = await begin(deps, customerId, null);
-        if (begun.receipt !== null) return { kind: 'erased', receipt: begun.receipt, isNew: false };
+        if (begun.receipt !== null) return again(deps, begun.receipt);
         await stop(deps, customerId, before.open);
         await revokeTokens(deps, customerId);
         await reach(deps, begun, 'platforms');
@@ -108,7 +108,7 @@ export function createErasures(deps: ErasureDeps): Erasures {
         if (before.kind !== 'erasable') return before;
         if (before.open.length > 0 && !isForced) return { kind: 'running', operations: before.open };
         const begun = await begin(deps, customerId, memberId);
-        if (begun.receipt !== null) return { kind: 'erased', receipt: begun.receipt, isNew: false };
+        if (begun.receipt !== null) return again(deps, begun.receipt);
         await stop(deps, customerId, before.open);
         const person = await database.withCustomer(customerId, (tx) => customers.memberById(tx, customerId, memberId));
         const naming = await wordsNaming(deps, customerId, person);
@@ -248,6 +248,12 @@ async function deleteRows(deps: ErasureDeps, begun: Begun): Promise<bigint> {
   }
 }
 
+/** Of what was finished the disk alone is written anew: a transaction that was open all the while may have kept old rows in it. */
+async function again({ reclaim }: ErasureDeps, receipt: string): Promise<ErasureOutcome> {
+  await reclaim?.();
+  return { kind: 'erased', receipt, isNew: false };
+}
+
 /** The disk, the last entry, a signed checkpoint behind it, and the receipt. */
 async function finish(deps: ErasureDeps, begun: Begun): Promise<ErasureOutcome> {
   const { database, audit, checkpoints, rootKeys } = deps;
@@ -256,6 +262,7 @@ async function finish(deps: ErasureDeps, begun: Begun): Promise<ErasureOutcome> 
   for (let sweeps = 0; sweeps < MOST_SWEEPS; sweeps++) {
     isRewritten = (await deps.reclaim?.()) ?? false;
     if (memberId !== null || (await deleteRows(deps, begun)) === 0n) break;
+    isRewritten = false;
   }
   await reach(deps, begun, 'space');
   await database.withCustomer(customerId, (tx) => audit.append(tx, customerId, { kind: 'erasure.finished' }));

@@ -411,6 +411,40 @@ describe('a person', () => {
     expect(await erasuresOf(core, keeper).ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: true });
   });
 
+  test('143 what an open transaction keeps in the files goes when the erasure is begun again after its end', async () => {
+    const [shop, mark] = [await installShop(core), newMark()];
+    const { customerId } = shop;
+    await live(core, shop, mark);
+    expect((await plant(testDatabase, customerId, mark)).length).toBeGreaterThan(5);
+    const erasures = erasuresOf(core, keeper, {
+      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).isLogEnded,
+    });
+    const files = async () => {
+      await sql(testDatabase.adminUrl, 'CHECKPOINT');
+      return found(testDatabase, mark, [await filesOf(testDatabase)]);
+    };
+    await connected(testDatabase.adminUrl, async (reader) => {
+      await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await reader.query('SELECT 1'); // its snapshot sees everything still
+      expect(await erasures.ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: true });
+      await reader.query('ROLLBACK');
+    });
+    expect(await files()).not.toEqual([]);
+    expect(await erasures.ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: false });
+    expect(await files()).toEqual([]);
+  }, 60_000);
+
+  test('143 a receipt does not say that the disk was written anew where rows came after', async () => {
+    const { customerId } = await installShop(core);
+    const limit = "INSERT INTO limits (customer_id, name, remaining, at) VALUES ($1, 'late', 1, app.now())";
+    const reclaim = async () => {
+      await sql(testDatabase.adminUrl, limit, [customerId]);
+      return true;
+    };
+    const erased = await erasuresOf(core, keeper, { reclaim }).ofCustomer(customerId);
+    expect(erased.kind === 'erased' && erased.receipt).toContain('"space":"left"');
+  });
+
   test('143 an erasure that was killed, wherever, is taken up and comes to the same end', async () => {
     const prepared = async () => {
       const shop = await installShop(core);
