@@ -112,7 +112,8 @@ export const customerErase: Command = {
       ...(isKept || ownerUrl === undefined ? {} : { reclaim: () => reclaim(ownerUrl) }),
     });
     const options = { isForced: call.values.force === true };
-    call.complain(`Customer ${customer}. Should this be cut off, the same command with that id goes on.`);
+    const who = people ? `Customer ${customer}, member ${people.at(-1)?.id}` : `Customer ${customer}`;
+    call.complain(`${who}. Should this be cut off, the same command with that id goes on.`);
     const outcomes = people
       ? await eachOf(people, ({ id }) => erasures.ofMember(customer, id, options))
       : [await erasures.ofCustomer(customer, options)];
@@ -156,9 +157,17 @@ export const customerLink: Command = {
   },
 };
 
-async function eachOf<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<readonly R[]> {
-  const done: R[] = [];
-  for (const one of all) done.push(await work(one));
+/** Whoever is named comes last: as long as another account of theirs is not erased, they lead to it. */
+async function eachOf<T>(
+  all: readonly T[],
+  erase: (one: T) => Promise<ErasureOutcome>,
+): Promise<readonly ErasureOutcome[]> {
+  const done: ErasureOutcome[] = [];
+  for (const one of all) {
+    const outcome = await erase(one);
+    done.push(outcome);
+    if (outcome.kind !== 'erased') break;
+  }
   return done;
 }
 
@@ -219,7 +228,7 @@ async function nameOf({ database, customers }: Foundation, id: CustomerId): Prom
   return (await database.withCustomer(id, (tx) => customers.rules(tx, id))).name;
 }
 
-/** All accounts of the person that is named; `undefined`: none is. */
+/** All accounts of the person that is named, that one last; `undefined`: none is. */
 async function peopleNamed(
   call: Call,
   foundation: Foundation,
@@ -231,7 +240,8 @@ async function peopleNamed(
   if (!account) return 'misused';
   const { database, customers } = foundation;
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
-  return members.filter(({ personId }) => personId === account.personId);
+  const others = members.filter(({ id, personId }) => personId === account.personId && id !== account.id);
+  return [...others, account];
 }
 
 async function accountNamed(

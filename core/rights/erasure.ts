@@ -108,9 +108,11 @@ export function createErasures(deps: ErasureDeps): Erasures {
         if (before.kind !== 'erasable') return before;
         if (before.open.length > 0 && !isForced) return { kind: 'running', operations: before.open };
         const begun = await begin(deps, customerId, memberId);
-        if (begun.receipt !== null) return again(deps, begun.receipt);
-        await stop(deps, customerId, before.open);
         const person = await database.withCustomer(customerId, (tx) => customers.memberById(tx, customerId, memberId));
+        // Last of all: as long as it is not over, this account leads to the others of the same person.
+        const unlink = () => database.withCustomer(customerId, (tx) => customers.link(tx, customerId, [person]));
+        if (begun.receipt !== null) return again(deps, begun.receipt).finally(unlink);
+        await stop(deps, customerId, before.open);
         const naming = await wordsNaming(deps, customerId, person);
         if ((await retention.erase(customerId, { memberId, entries: naming })).kind === 'held') return { kind: 'held' };
         await inbox.forgetFrom(customerId, person.person.userId);
@@ -119,7 +121,9 @@ export function createErasures(deps: ErasureDeps): Erasures {
         await reach(deps, begun, 'keys');
         const gone = await erasePersonRows(deps, customerId, memberId);
         await reach(deps, begun, 'rows', gone);
-        return finish(deps, begun);
+        const erased = await finish(deps, begun);
+        await unlink();
+        return erased;
       }),
   };
 }

@@ -67,7 +67,7 @@ function textsIn(value: unknown): readonly string[] {
   return [];
 }
 
-/** Roles, links to other accounts, and the sign-in secrets that they entered: each by the program's own word. */
+/** Roles, and the sign-in secrets that they entered: each by the program's own word. */
 export function takeAccess(
   { database, audit }: { readonly database: Database; readonly audit: Audit },
   customerId: CustomerId,
@@ -78,10 +78,6 @@ export function takeAccess(
     await tx.$executeRaw`
       UPDATE members SET roles = ${roles}
       WHERE customer_id = ${customerId}::uuid AND id = ${memberId}::uuid AND cardinality(roles) > 0`;
-    const person = database.vouched('member', customerId, `${memberId}|person|`, Prisma.sql`NULL::uuid`);
-    await tx.$executeRaw`
-      UPDATE members SET person_id = ${person}
-      WHERE customer_id = ${customerId}::uuid AND id = ${memberId}::uuid AND person_id IS NOT NULL`;
     // Also for what others asked for, such as what is kept for repairs.
     const entered = enteredRows.parse(
       await tx.$queryRaw`

@@ -470,6 +470,27 @@ describe('a person', () => {
       }
   }, 900_000);
 
+  test('143 an account leads to the others of the same person until its own erasure is over, wherever it was killed', async () => {
+    const shop = await installShop(core);
+    const { customerId, merchant, secondApprover } = shop;
+    await core.database.withCustomer(customerId, (tx) => core.customers.link(tx, customerId, [merchant, secondApprover]));
+    for (let at = 1, isOver = false; !isOver; at++) {
+      const dying = mortal(core.database, { at, isAfter: true });
+      isOver = await erasuresOf(core, keeper, {}, dying)
+        .ofMember(customerId, merchant.id)
+        .then(({ kind }) => kind === 'erased')
+        .catch(() => false);
+      const accounts = await core.database.withCustomer(customerId, (tx) => core.customers.members(tx, customerId));
+      const personOf = (id: string) => accounts.find((account) => account.id === id)?.personId;
+      const [row] = await sql<{ state: string }>(testDatabase.adminUrl, 'SELECT state FROM erasures WHERE customer_id = $1', [
+        customerId,
+      ]);
+      const isLinked = personOf(merchant.id) === personOf(secondApprover.id);
+      expect([at, isLinked || row?.state === 'finished']).toEqual([at, true]);
+      if (isOver) expect(isLinked).toBe(false);
+    }
+  }, 60_000);
+
   test('144 the other customer stays as it is, byte for byte, its jobs included', async () => {
     const [one, other] = [await installShop(core), await installShop(core)];
     for (const shop of [one, other]) await queuedOperation(core, shop);

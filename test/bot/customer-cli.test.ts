@@ -118,4 +118,16 @@ describe('countersign customer', () => {
       complained: expect.stringContaining('There is no customer'),
     });
   });
+
+  test('erase of a person begins with their other accounts, and ends with the one that is named, or at the first that is refused', async () => {
+    const other = await installShop(core);
+    const { customerId, merchant, approver } = other;
+    await grantedOperation(core, other);
+    await run(['link', customerId, '--member', merchant.id, '--member', approver.id]);
+    const erase = (...more: string[]) => run(['erase', customerId, '--member', approver.id, '--keep-space', '--yes', ...more]);
+    expect(await erase()).toMatchObject({ code: 1, said: '', complained: expect.stringContaining('under way') });
+    const { code, said } = await erase('--force');
+    expect(code).toBe(0);
+    expect([...said.matchAll(/"memberId":"([^"]+)"/g)].map(([, id]) => id)).toEqual([merchant.id, approver.id]);
+  });
 });
