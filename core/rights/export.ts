@@ -6,7 +6,7 @@ import { type Database, databaseNow } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
-import { TABLES } from './tables.ts';
+import { type PersonRule, TABLES } from './tables.ts';
 
 /** Where an export is written. */
 export interface ExportFolder {
@@ -186,12 +186,28 @@ async function* rowsOf(
           ${people ? [...people] : null}::uuid[], ${last}::jsonb, ${BATCH}::int)`,
     );
     const found = tableRows.parse(rows);
-    for (const { line } of found) yield line;
+    for (const { line } of found) yield people && person?.own ? withoutOthers(line, person.own, people) : line;
     after = found.length < BATCH ? undefined : found.at(-1)?.place;
   }
 }
 
+const anyRow = z.record(z.string(), z.unknown());
+
+/** A row without what is about somebody else. */
+function withoutOthers(
+  line: string,
+  { of, columns }: NonNullable<PersonRule['own']>,
+  people: readonly MemberId[],
+): string {
+  const row = anyRow.parse(JSON.parse(line));
+  if (people.some((id) => id === row[of])) return line;
+  return JSON.stringify({ ...row, ...Object.fromEntries(columns.map((column) => [column, null])) });
+}
+
 const seqRow = z.object({ seq: z.number() });
+
+/** In the words of a decision: see `collected`. */
+const OF_A_BROWSER = ['ipAddress', 'userAgent'];
 
 /** Entries of a person's trail, opened, as JSON texts. */
 async function* entriesOf(
@@ -205,6 +221,12 @@ async function* entriesOf(
       const found = await tx.auditEntry.findUnique({ where: { customerId_seq: { customerId, seq } } });
       return found && audit.read(tx, customerId, found);
     });
-    if (entry) yield JSON.stringify(entry, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+    if (!entry) continue;
+    // Where somebody else's browser was is theirs alone.
+    const isOwn = people.some((id) => id === entry.actor);
+    const shown = (name: string, value: unknown) => (isOwn || !OF_A_BROWSER.includes(name) ? value : undefined);
+    yield JSON.stringify(entry, (name, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : shown(name, value),
+    );
   }
 }

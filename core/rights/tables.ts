@@ -31,6 +31,8 @@ export interface PersonRule {
    * or rows of a token that acts for them: app.export_rows.
    */
   readonly through?: 'operation' | 'trail' | 'thread' | 'message' | 'token';
+  /** Columns that are about whoever the column `of` names: in a person's export only where that is them. */
+  readonly own?: { readonly of: string; readonly columns: readonly string[] };
   /** What the erasure of that person does with them. `words`: what they wrote, or what says who they are, is taken out. */
   readonly erased: 'deleted' | 'words' | 'pseudonym';
 }
@@ -217,7 +219,10 @@ export const TABLES: Readonly<Record<string, TableRule>> = {
       ...['granted_at', 'expires_at', 'revoked_at', 'revoked_by', 'collection_method', 'ip_address', 'user_agent'],
       ...['consent_version', 'extends', 'template_hash', 'keeps', 'created_at'],
     ],
-    person: { by: ['user_id', 'revoked_by'], through: 'operation', erased: 'words' },
+    person: {
+      ...{ by: ['user_id', 'revoked_by'], through: 'operation', erased: 'words' },
+      own: { of: 'user_id', columns: ['ip_address', 'user_agent'] },
+    },
   },
   consent_events: {
     what: 'what happened to a question and its countersignature',

@@ -9,6 +9,7 @@ import { type Keeper, keepTrails, verifyLines } from '../support/audit.ts';
 import {
   type Core,
   cancel,
+  click,
   grantedOperation,
   installShop,
   openCore,
@@ -130,7 +131,9 @@ describe('an export', () => {
       core.database.withCustomer(customerId, (tx) =>
         core.audit.append(tx, customerId, { kind: 'rules.changed', actor: actor.id, payload: { text } }),
       );
-    const operation = await grantedOperation(core, shop);
+    const operation = await requestOperation(core, shop);
+    const place = { ipAddress: '203.0.113.7', userAgent: 'Browser of Abel' };
+    expect(await core.consents.grant(customerId, click(operation, approver, place))).toMatchObject({ kind: 'granted' });
     await words(merchant, 'of the merchant');
     await words(admin, 'of the admin');
     const { files, rows, manifest } = await exported(shop, [merchant.id]);
@@ -140,6 +143,12 @@ describe('an export', () => {
     expect(rows('autonomous_consent').map(({ user_id }) => user_id)).toEqual([approver.id]); // about what they asked for
     const trail = files.get('audit.json')?.toString() ?? '';
     expect([trail.includes('of the merchant'), trail.includes('of the admin')]).toEqual([true, false]);
+    // Where the approver's browser was is the approver's alone.
+    const all = (of: Exported) => Buffer.concat([...of.files.values()]).toString();
+    expect(all({ files, rows, manifest })).not.toMatch(/203\.0\.113\.7|Browser of Abel/);
+    const ofApprover = await exported(shop, [approver.id]);
+    expect(ofApprover.files.get('tables/autonomous_consent.json')?.toString()).toMatch(/203\.0\.113\.7.*Browser of Abel/s);
+    expect(ofApprover.files.get('audit.json')?.toString()).toMatch(/203\.0\.113\.7.*Browser of Abel/s);
     const ofAdmin = await exported(shop, [admin.id]);
     expect(ofAdmin.rows('autonomous_operations')).toEqual([]);
     expect(ofAdmin.files.get('audit.json')?.toString()).toContain('of the admin');
