@@ -251,7 +251,11 @@ async function accountNamed(
   named: string,
 ): Promise<Member | undefined> {
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
-  const found = members.filter(({ id, person }) => [id, person.userId, person.name].includes(named));
+  // Anybody may call themselves what somebody else's id is.
+  const called = members.map((member) => ({ member, by: [member.id, member.person.userId, member.person.name] }));
+  const [found = []] = [0, 1, 2]
+    .map((at) => called.filter(({ by }) => by[at] === named).map(({ member }) => member))
+    .filter(({ length }) => length > 0);
   if (found.length === 1) return found[0];
   const lead = `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${named}”. There is:`;
   const lines = (found.length > 1 ? found : members)

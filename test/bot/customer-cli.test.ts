@@ -119,6 +119,20 @@ describe('countersign customer', () => {
     });
   });
 
+  test('an id names its own member, whatever anybody else calls themselves', async () => {
+    const { customerId, merchant, approver, secondApprover } = await installShop(core);
+    for (const [id, name] of [
+      [approver.id, merchant.id],
+      [secondApprover.id, merchant.person.userId],
+    ])
+      await sql(testDatabase.adminUrl, 'UPDATE members SET name = $2 WHERE id = $1', [id, name]);
+    for (const named of [merchant.id, merchant.person.userId]) {
+      const to = join(folder, `of ${named}`);
+      expect(await run(['export', customerId, '--to', to, '--member', named])).toMatchObject({ code: 0 });
+      expect(JSON.parse(readFileSync(join(to, 'manifest.json'), 'utf8'))).toMatchObject({ members: [merchant.id] });
+    }
+  });
+
   test('erase of a person begins with their other accounts, and ends with the one that is named, or at the first that is refused', async () => {
     const other = await installShop(core);
     const { customerId, merchant, approver } = other;
