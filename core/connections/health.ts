@@ -159,7 +159,7 @@ interface Concluded {
 /** The verdict, what is told of it, and when to look again, in one transaction: told is told once, whatever ends this process. */
 async function conclude(
   tx: Transaction,
-  { audit }: HealthDeps,
+  { audit, operations }: HealthDeps,
   { held, maker, look, everyMs }: Concluded,
 ): Promise<HealthCause | 'none'> {
   const { place, credential } = held;
@@ -170,8 +170,9 @@ async function conclude(
   const { state, reason, since } = standing;
   const days = warningDue(standing, expiresAt, now);
   const isNews = isToBeTold(standing, now);
-  // A trouble is over where it was told of.
-  const about = (state === 'healthy' ? parsedId(held.toldOf) : undefined) ?? maker?.id;
+  // A trouble is over where it was told of, if that is still there: it may have lasted for longer than operations are kept.
+  const toldAt = state === 'healthy' ? parsedId(held.toldOf) : undefined;
+  const about = (toldAt && (await operations.get(tx, customerId, toldAt)) ? toldAt : undefined) ?? maker?.id;
   if (isNews) standing = toldNow(standing, now);
   if (days !== undefined) standing = { ...standing, warnedDays: days, warnedFor: expiresAt };
   const toldOf = isNews ? (state === 'healthy' ? null : (maker?.id ?? null)) : held.toldOf;

@@ -181,6 +181,21 @@ describe('a connection', () => {
     expect((await entries(shop, 'connection.healthy'))[0]).toMatchObject({ operation_id: operation.id });
   });
 
+  test('is said to be whole at the operation of its new key, where that of the trouble is not kept any more', async () => {
+    const { shop, operation } = await alone();
+    await during(2);
+    practice.setOutage('unauthorised');
+    await during(6);
+    expect(await toldOf(shop)).toEqual(['broken']);
+    practice.setOutage();
+    await sql(testDatabase.adminUrl, "UPDATE connection_health SET told_of = 'op-zzzzzzzz' WHERE customer_id = $1", [
+      shop.customerId,
+    ]);
+    await during(6);
+    expect(await toldOf(shop)).toEqual(['broken', 'healthy']);
+    expect((await entries(shop, 'connection.healthy'))[0]).toMatchObject({ operation_id: operation.id });
+  });
+
   test('is left alone while an operation works at that place', async () => {
     const { shop, place } = await alone();
     const running = await queuedOperation(core, shop, { origin: practice.origin, base: place.target });
