@@ -235,9 +235,8 @@ async function deleteRows(deps: ErasureDeps, begun: Begun): Promise<bigint> {
   await database.withCustomer(customerId, async (tx) => {
     await customers.setRules(tx, customerId, { approvalsRequired: 1, adminsApprove: false, approverGroup: null });
     const { pausedAt } = await tx.customer.findUniqueOrThrow({ where: { customerId }, select: { pausedAt: true } });
-    const nothing = { allowedTargets: [], allowedChannels: [], timeZone: null };
-    const words = { name: 'erased', ...nothing, ...(pausedAt ? { pauseReason: '' } : {}) };
-    await tx.customer.update({ where: { customerId }, data: words });
+    const words = { name: 'erased', allowedTargets: [], allowedChannels: [], timeZone: null };
+    await tx.customer.update({ where: { customerId }, data: { ...words, ...(pausedAt ? { pauseReason: '' } : {}) } });
   });
   const batch = async (tx: Transaction) => {
     const [{ gone }] = goneRows.parse(await tx.$queryRaw`SELECT app.erase_rows(${ROWS_AT_ONCE}::int) AS gone`);
