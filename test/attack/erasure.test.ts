@@ -366,7 +366,10 @@ describe('a person', () => {
     const shop = await installShop(core);
     const { customerId, admin, approver, secondApprover } = shop;
     const operation = await queuedOperation(core, shop);
-    await keeper.retention.placeHold(customerId, { why: `${secondApprover.person.name} is sued`, operationId: operation.id });
+    await keeper.retention.placeHold(customerId, {
+      why: `${secondApprover.person.name} is sued`,
+      operationId: operation.id,
+    });
     await core.database.withCustomer(customerId, (tx) =>
       core.audit.append(tx, customerId, {
         ...{ kind: 'rules.changed', actor: admin.id },
@@ -374,9 +377,11 @@ describe('a person', () => {
       }),
     );
     const words = () =>
-      sql(testDatabase.adminUrl, 'SELECT seq FROM autonomous_operations_audit WHERE customer_id = $1 AND payload IS NOT NULL', [
-        customerId,
-      ]);
+      sql(
+        testDatabase.adminUrl,
+        'SELECT seq FROM autonomous_operations_audit WHERE customer_id = $1 AND payload IS NOT NULL',
+        [customerId],
+      );
     const before = await words();
     const erasures = erasuresOf(core, keeper);
     for (const { id } of [approver, secondApprover])
@@ -473,7 +478,9 @@ describe('a person', () => {
   test('143 an account leads to the others of the same person until its own erasure is over, wherever it was killed', async () => {
     const shop = await installShop(core);
     const { customerId, merchant, secondApprover } = shop;
-    await core.database.withCustomer(customerId, (tx) => core.customers.link(tx, customerId, [merchant, secondApprover]));
+    await core.database.withCustomer(customerId, (tx) =>
+      core.customers.link(tx, customerId, [merchant, secondApprover]),
+    );
     for (let at = 1, isOver = false; !isOver; at++) {
       const dying = mortal(core.database, { at, isAfter: true });
       isOver = await erasuresOf(core, keeper, {}, dying)
@@ -482,9 +489,11 @@ describe('a person', () => {
         .catch(() => false);
       const accounts = await core.database.withCustomer(customerId, (tx) => core.customers.members(tx, customerId));
       const personOf = (id: string) => accounts.find((account) => account.id === id)?.personId;
-      const [row] = await sql<{ state: string }>(testDatabase.adminUrl, 'SELECT state FROM erasures WHERE customer_id = $1', [
-        customerId,
-      ]);
+      const [row] = await sql<{ state: string }>(
+        testDatabase.adminUrl,
+        'SELECT state FROM erasures WHERE customer_id = $1',
+        [customerId],
+      );
       const isLinked = personOf(merchant.id) === personOf(secondApprover.id);
       expect([at, isLinked || row?.state === 'finished']).toEqual([at, true]);
       if (isOver) expect(isLinked).toBe(false);

@@ -138,7 +138,8 @@ describe('countersign customer', () => {
     const { customerId, merchant, approver } = other;
     await grantedOperation(core, other);
     await run(['link', customerId, '--member', merchant.id, '--member', approver.id]);
-    const erase = (...more: string[]) => run(['erase', customerId, '--member', approver.id, '--keep-space', '--yes', ...more]);
+    const erase = (...more: string[]) =>
+      run(['erase', customerId, '--member', approver.id, '--keep-space', '--yes', ...more]);
     expect(await erase()).toMatchObject({ code: 1, said: '', complained: expect.stringContaining('under way') });
     const { code, said } = await erase('--force');
     expect(code).toBe(0);

@@ -147,7 +147,9 @@ describe('an export', () => {
     const all = (of: Exported) => Buffer.concat([...of.files.values()]).toString();
     expect(all({ files, rows, manifest })).not.toMatch(/203\.0\.113\.7|Browser of Abel/);
     const ofApprover = await exported(shop, [approver.id]);
-    expect(ofApprover.files.get('tables/autonomous_consent.json')?.toString()).toMatch(/203\.0\.113\.7.*Browser of Abel/s);
+    expect(ofApprover.files.get('tables/autonomous_consent.json')?.toString()).toMatch(
+      /203\.0\.113\.7.*Browser of Abel/s,
+    );
     expect(ofApprover.files.get('audit.json')?.toString()).toMatch(/203\.0\.113\.7.*Browser of Abel/s);
     const ofAdmin = await exported(shop, [admin.id]);
     expect(ofAdmin.rows('autonomous_operations')).toEqual([]);
