@@ -387,6 +387,8 @@ describe('a person', () => {
     for (const { id } of [approver, secondApprover])
       expect(await erasures.ofMember(customerId, id, { isForced: true })).toEqual({ kind: 'held' });
     expect(await words()).toEqual(before);
+    // Of whoever took part in it not even a beginning is made: nothing of theirs is stopped.
+    expect(await sql(testDatabase.adminUrl, 'SELECT FROM erasures WHERE member_id = $1', [approver.id])).toEqual([]);
   });
 
   test('143 what a platform or the disk does not let go of keeps the erasure from its end, and it goes on from there', async () => {
