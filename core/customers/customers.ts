@@ -24,8 +24,6 @@ export interface Customers {
   /** The member behind a person; a merchant when seen for the first time. */
   member(tx: Transaction, customerId: CustomerId, person: Person): Promise<Member>;
   memberById(tx: Transaction, customerId: CustomerId, id: string): Promise<Member>;
-  /** By id; whoever is none of theirs is left out. */
-  membersById(tx: Transaction, customerId: CustomerId, ids: readonly string[]): Promise<ReadonlyMap<string, Member>>;
   /** `undefined`: this customer has no such member. */
   find(tx: Transaction, customerId: CustomerId, id: string): Promise<Member | undefined>;
   members(tx: Transaction, customerId: CustomerId, role?: Role): Promise<readonly Member[]>;
@@ -97,10 +95,6 @@ export function createCustomers(deps: { database: Database; directory: Directory
     },
     memberById: async (tx, customerId, id) =>
       toMember(await tx.member.findUniqueOrThrow({ where: { customerId_id: { customerId, id } } })),
-    membersById: async (tx, customerId, ids) => {
-      const rows = await tx.member.findMany({ where: { customerId, id: { in: [...new Set(ids)] } } });
-      return new Map(rows.map((row) => [row.id, toMember(row)]));
-    },
     async find(tx, customerId, id) {
       const row = await tx.member.findUnique({ where: { customerId_id: { customerId, id } } });
       return row ? toMember(row) : undefined;
