@@ -125,15 +125,20 @@ export function createDatabase(config: DatabaseConfig): Database {
   const contextKey = contextKeyOf(config.rootKeys);
   const names = new Map<string, string>();
   const name = config.name === undefined ? 'countersign' : `${PROCESS_PREFIX}${config.name}`;
-  const adapter = new PrismaPg(
-    { ...connectionConfig(config.url, name), max: config.poolSize },
-    {
-      statementNameGenerator: (query) => statementName(names, query),
-      onPoolError: () => {},
-      onConnectionError: () => {},
-    },
-  );
+  const pool = new pg.Pool({ ...connectionConfig(config.url, name), max: config.poolSize });
+  pool.on('error', () => {}); // the next call reconnects
+  const adapter = new PrismaPg(pool, {
+    statementNameGenerator: (query) => statementName(names, query),
+    onPoolError: () => {},
+    onConnectionError: () => {},
+  });
   const client = new PrismaClient({ adapter });
+  /** A statement alone, which needs none of what Prisma does for a transaction: on its connections, and checked as its statements are. */
+  const ask = ({ text, values }: Prisma.Sql): Promise<readonly unknown[]> =>
+    translated(async () => {
+      const statement = { text, values, name: statementName(names, { sql: text, args: values }), types: AS_PRISMA };
+      return (await pool.query(statement)).rows;
+    });
   const inTurn = createTurns(Math.max(1, config.poolSize - OTHERS));
   const notifier = new pg.Pool({
     ...connectionConfig(config.url, name),
@@ -171,15 +176,14 @@ export function createDatabase(config: DatabaseConfig): Database {
         for (const call of hooks.get(outcome.tx) ?? []) call();
         return outcome.value;
       }),
-    callAs: (customerId, statement) =>
-      translated(() => client.$queryRaw<unknown[]>(statement(contextOf(contextKey, customerId)))),
+    callAs: (customerId, statement) => ask(statement(contextOf(contextKey, customerId))),
     vouch: (...word) => vouchWith(contextKey, ...word),
     vouched(what, customerId, text, value) {
       const word = wordOf(contextKey, what, customerId, text);
       return Prisma.sql`CASE WHEN set_config('app.vouched', ${word}, true) <> '' THEN ${value} END`;
     },
-    directory: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
-    shared: (sql) => translated(() => client.$queryRaw<unknown[]>(sql)),
+    directory: ask,
+    shared: ask,
     exclusively: (name, work) => exclusively(locks, name, work),
     listen: (channel, onWake) => listen(config.url, channel, onWake),
     notify: async (channel, payloads) => {
@@ -194,10 +198,16 @@ export function createDatabase(config: DatabaseConfig): Database {
       return version ?? undefined;
     },
     close: async () => {
-      await Promise.allSettled([client.$disconnect(), notifier.end(), locks.end()]);
+      await Promise.allSettled([client.$disconnect().then(() => pool.end()), notifier.end(), locks.end()]);
     },
   };
 }
+
+/** One type is one in TypeScript, whichever way a row came: `pg` alone would give a `bigint` as text. */
+const AS_PRISMA: pg.CustomTypesConfig = {
+  getTypeParser: (type, format) =>
+    type === pg.types.builtins.INT8 ? BigInt : (pg.types.getTypeParser(type, format) as (text: string) => unknown),
+};
 
 const PROCESSES = `SELECT DISTINCT application_name AS name FROM pg_stat_activity
   WHERE datname = current_database() AND application_name LIKE $1 ORDER BY 1`;

@@ -6,7 +6,7 @@ import type {
   OperationStep,
 } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
-import { type Approval, countedApprovals } from '../consent/events.ts';
+import type { Approval } from '../consent/events.ts';
 import { type Member, toMember } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
@@ -19,7 +19,7 @@ import type { Hold } from './hold.ts';
 import { type Parts, partsOf } from './parts.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
-import { isEnd, type OperationState, parseState, STATES } from './states.ts';
+import { type OperationState, parseState } from './states.ts';
 
 /** One request for one operation type on one target, with all that people are shown of it. */
 export interface Operation {
@@ -102,36 +102,25 @@ export async function wholeOperation(
 ): Promise<Operation> {
   const parts = isRepair(own) ? await underItsGrant(tx, customerId, own) : own;
   const { status } = parts.operation;
-  return operationOf(deps, parts, {
-    given: hasCountedApprovals(parts) ? await countedApprovals(tx, customerId, parts.request.id) : givenTo(parts),
-    twin: status === 'awaiting_consent' ? await twinOf(tx, parts.operation) : null,
-    reason: status === 'denied' ? await reasonOf(tx, deps, customerId, parts.operation.id) : null,
-  });
+  return operationOf(
+    deps,
+    parts,
+    status === 'denied' ? await reasonOf(tx, deps, customerId, parts.operation.id) : null,
+  );
 }
 
 /** Whether more belongs to it than what one statement reads. */
 export function isMore(parts: Parts): boolean {
-  const { status } = parts.operation;
-  return hasCountedApprovals(parts) || status === 'awaiting_consent' || status === 'denied' || isRepair(parts);
+  return parts.operation.status === 'denied' || isRepair(parts);
 }
 
 /** Of which `isMore` is false. */
 export function readyOperation(deps: Pick<ReadOperationDeps, 'getService'>, parts: Parts): Operation {
-  return operationOf(deps, parts, { given: givenTo(parts), twin: null, reason: null });
+  return operationOf(deps, parts, null);
 }
 
-interface More {
-  readonly given: readonly Approval[];
-  readonly twin: OperationId | null;
-  /** Why it was denied. */
-  readonly reason: string | null;
-}
-
-function operationOf(
-  deps: Pick<ReadOperationDeps, 'getService'>,
-  parts: Parts,
-  { given, twin, reason }: More,
-): Operation {
+/** @param reason why it was denied */
+function operationOf(deps: Pick<ReadOperationDeps, 'getService'>, parts: Parts, reason: string | null): Operation {
   const { operation: row, request, consent, intent, signIn } = parts;
   const plan = readPlan(row.plan);
   const { service, type, way, id } = named(deps, row, plan);
@@ -155,7 +144,7 @@ function operationOf(
     // Written from a ThreadRef, whose platform is the union.
     workspace: { platform: parts.platform as Platform, workspaceId: parts.workspaceId },
     request,
-    approvals: given.map(({ memberId, at }) => ({ by: member(memberId), at })),
+    approvals: (parts.given ?? givenTo(parts)).map(({ memberId, at }) => ({ by: member(memberId), at })),
     widened: Object.entries(widenedBy.parse(request?.widened ?? {})).map(([permission, by]) => ({
       permission,
       by: member(by),
@@ -174,7 +163,7 @@ function operationOf(
     heldBy: row.heldBy ? member(row.heldBy) : null,
     retryOf: row.retryOf as OperationId | null, // by foreign key
     retriedAs: parts.retriedAs as OperationId | null, // by foreign key
-    twin,
+    twin: parts.twin as OperationId | null, // an operation's own id
     result: row.result === null ? null : operationResult.parse(row.result),
     errorCode: row.errorCode,
     errorMessage: row.status === 'denied' ? reason : row.errorMessage,
@@ -183,11 +172,6 @@ function operationOf(
     execution: readExecution(row.executionMetadata),
     completedAt: row.completedAt,
   };
-}
-
-/** An open question's approvals count as things stand: the database counts them itself. */
-function hasCountedApprovals(parts: Parts): parts is Parts & { readonly request: ConsentRequest } {
-  return parts.request?.decision === null && parts.events.some(({ kind }) => kind === 'approved');
 }
 
 function givenTo({ events }: Parts): readonly Approval[] {
@@ -218,23 +202,6 @@ async function underItsGrant(tx: Transaction, customerId: CustomerId, parts: Par
   const ids = [row.userId, ...request.events.flatMap(({ memberId }) => memberId ?? [])];
   const more = await tx.member.findMany({ where: { customerId, id: { in: ids } } });
   return { ...parts, consent: { ...consent, expiresAt }, events: request.events, people: [...parts.people, ...more] };
-}
-
-async function twinOf(tx: Transaction, row: OperationRow): Promise<OperationId | null> {
-  const { customerId, id, service, operation, target } = row;
-  // `completedAt` says the same once more, and is what an index holds the few open ones by.
-  const open = {
-    status: { notIn: STATES.filter(isEnd) },
-    completedAt: null,
-    id: { not: id },
-    createdAt: { lt: row.createdAt },
-  };
-  const other = await tx.operation.findFirst({
-    where: { customerId, service, operation, target, ...open },
-    orderBy: { createdAt: 'asc' },
-    select: { id: true },
-  });
-  return other && (other.id as OperationId); // an operation's own id
 }
 
 /** Ids of its pictures that are still kept, the last step's first. */

@@ -98,11 +98,16 @@ const partsRow = z.object({
   retriedAs: z.string().nullable(),
   /** Everybody whom any of these names. */
   people: z.array(member),
+  /** Of an open question that somebody approved: the approvals that count as things stand, one a person, oldest first. */
+  given: z.array(z.object({ memberId: z.string(), at: moment })).nullable(),
+  /** While it waits for approval: the oldest other one that is asked for the same at the same place and is not over. */
+  twin: z.string().nullable(),
 });
 const partsRows = z.array(partsRow);
 
 const COLUMNS = Prisma.sql`operation, platform, workspace_id AS "workspaceId", request, events, consent, intent,
-  sign_in AS "signIn", is_key_stored AS "isKeyStored", steps, pictures, retried_as AS "retriedAs", people`;
+  sign_in AS "signIn", is_key_stored AS "isKeyStored", steps, pictures, retried_as AS "retriedAs", people,
+  given, twin`;
 
 /** Of all these operations, in their order, in one statement: a transaction is one connection, and each statement a way there and back. */
 export async function partsOf(
