@@ -4,7 +4,7 @@ import { type Copy, copyProject, expectTouched, readRecipe, runInCopy } from './
 import { IS_WHOLE } from './support/whole.ts';
 
 const PAGES = ['docs/add-a-platform.md', 'docs/add-a-step-kind.md'].map(readRecipe);
-const RECIPE_MS = 300_000; // some seconds where nothing else runs
+const RECIPE_MS = 600_000; // some seconds where nothing else runs
 
 let copy: Copy;
 
