@@ -32,8 +32,8 @@ class EarlyFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Files of docs/add-a-service.md, which test/add-a-service.test.ts runs where they belong.
-    exclude: [...configDefaults.exclude, 'test/example/**', ...(IS_WHOLE ? [] : LONG)],
+    // Files of recipes, which test/add-a-service.test.ts and test/recipes.test.ts run where they belong.
+    exclude: [...configDefaults.exclude, 'test/example/**', 'test/example-platform/**', ...(IS_WHOLE ? [] : LONG)],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     sequence: { sequencer: EarlyFirst },

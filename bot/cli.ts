@@ -28,7 +28,8 @@ import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 
-const COMMANDS: readonly Command[] = [
+/** Every command, in the order in which `help` lists them. */
+export const COMMANDS: readonly Command[] = [
   ...[auditVerify, auditExport, auditHold, auditRelease],
   ...[customerHold, customerExport, customerErase, customerLink],
   ...[vaultList, vaultRotate],

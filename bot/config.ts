@@ -1,7 +1,6 @@
-import { z } from 'zod';
-import { MOST_RETENTION_DAYS } from '../core/customers/settings.ts';
 import { CountersignError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { ENVIRONMENT, type Environment, list, TEAMS_TYPE, VARIABLES } from './variables.ts';
 
 /** Everything that the environment decides. Optional groups are absent when none of their variables is set. */
 export interface Config {
@@ -71,103 +70,6 @@ export interface ConfigOptions {
   /** Whether a root key must be given: yes in production; a demo makes and keeps its own. */
   readonly requiresKey?: boolean;
 }
-
-/** 32 bytes as `openssl rand -base64 32` prints them. */
-const ROOT_KEY = /^[A-Za-z0-9+/]{43}=$/;
-const ROOT_KEY_BYTES = 32;
-/** Among 32 random bytes, fewer than 16 different ones occur less than once in 10^11 keys. */
-const DISTINCT_BYTES = 16;
-
-const text = z.string();
-const wholeNumber = (min: number, max: number) =>
-  text
-    .refine(
-      (value) => /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max,
-      `must be a whole number from ${min} to ${max}`,
-    )
-    .transform(Number);
-const whole = (min: number, max: number, fallback: number) => wholeNumber(min, max).default(fallback);
-const dollars = (fallback: number) =>
-  text
-    .refine((value) => /^\d{1,7}(?:\.\d{1,2})?$/.test(value), 'must be an amount of dollars, such as 1 or 2.50')
-    .transform(Number)
-    .default(fallback);
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `must be one of ${values.join(', ')}` });
-const address = (schemes: readonly string[], example: string) =>
-  text.refine((value) => schemes.includes(protocolOf(value)), `must be an address such as ${example}`);
-const list = (value: string) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-
-/** Microsoft ended the creation of multi-tenant bots on 2025-07-31, so a new one is a single-tenant bot. */
-const TEAMS_TYPE = oneOf(['MultiTenant', 'SingleTenant', 'UserAssignedMSI']).default('SingleTenant');
-
-/** Every variable there is; `.env.example` lists the same ones. */
-const ENVIRONMENT = z.object({
-  DATABASE_URL: address(['postgres:', 'postgresql:'], 'postgres://name@host:5432/database').optional(),
-  DATABASE_OWNER_URL: address(['postgres:', 'postgresql:'], 'postgres://owner@host:5432/database').optional(),
-  ENCRYPTION_KEY: text.superRefine(checkRootKey).optional(),
-  ENCRYPTION_KEYS_OLD: text
-    .transform(list)
-    .pipe(z.array(text.superRefine(checkRootKey)))
-    .default([]),
-  PORT: whole(0, 65_535, 3000),
-  PUBLIC_URL: text
-    .refine(isOrigin, 'must be an address without a path, such as https://countersign.example.com')
-    .optional(),
-  METRICS_TOKEN: text
-    .refine(
-      (value) => /^[\x21-\x7e]{32,}$/.test(value),
-      'must be 32 characters or more, such as `openssl rand -hex 32` prints',
-    )
-    .optional(),
-  ROLE: oneOf(['all', 'bot', 'worker']).default('all'),
-  SLACK_SIGNING_SECRET: text.optional(),
-  SLACK_BOT_TOKEN: text.optional(),
-  SLACK_APP_TOKEN: text.optional(),
-  SLACK_CLIENT_ID: text.optional(),
-  SLACK_CLIENT_SECRET: text.optional(),
-  SLACK_STATE_SECRET: text.optional(),
-  SLACK_FIRST_ADMIN: text
-    .refine((value) => /^[UW][A-Z0-9]{2,30}$/.test(value), 'must be the id of a person in Slack, such as U012AB3CD')
-    .optional(),
-  SLACK_API_URL: address(['http:', 'https:'], 'https://slack.com/api/').optional(),
-  TEAMS_APP_ID: text.optional(),
-  TEAMS_APP_PASSWORD: text.optional(),
-  TEAMS_APP_TENANT_ID: text.optional(),
-  TEAMS_APP_TYPE: TEAMS_TYPE,
-  ANTHROPIC_API_KEY: text.optional(),
-  ANTHROPIC_BASE_URL: address(['http:', 'https:'], 'https://api.anthropic.com').optional(),
-  ANTHROPIC_MODEL: text.default('claude-sonnet-5-5'),
-  AGENT_MODE: oneOf(['ladder', 'vision', 'replay']).default('ladder'),
-  BROWSER_WS_ENDPOINT: address(['ws:', 'wss:'], 'wss://browsers.example.com').optional(),
-  EGRESS_PROXY_URL: address(['http:'], 'http://worker.example.com:3128').optional(),
-  CHROMIUM_PATH: text.optional(),
-  WORKER_CONCURRENCY: whole(1, 64, 2),
-  ALLOW_PRIVATE_TARGETS: text
-    .transform((value) => list(value.toLowerCase()))
-    .refine((hosts) => hosts.every(isHostAndPort), 'must be a comma list of host:port, such as localhost:4001')
-    .default([]),
-  CHECKPOINT_DIR: text.default('.countersign/checkpoints'),
-  OPERATIONS_PER_HOUR: whole(1, 100_000, 10),
-  OPERATIONS_AT_ONCE: whole(1, 1000, 1),
-  PICTURES_MB_PER_MONTH: whole(1, 1_000_000, 1000),
-  MODEL_BUDGET_USD_PER_OPERATION: dollars(1),
-  MODEL_BUDGET_USD_PER_MONTH: dollars(50),
-  AUDIT_RETENTION_DAYS: whole(1, MOST_RETENTION_DAYS, 90),
-  AUDIT_RETENTION_MIN_DAYS: wholeNumber(1, MOST_RETENTION_DAYS).optional(),
-  KEY_ROTATION_DAYS: whole(1, 3650, 90),
-  CONNECTION_CHECK_HOURS: whole(1, 168, 6),
-  DEBUG_AUTONOMOUS: oneOf(['true', 'false']).default('false'),
-  NODE_ENV: text.optional(),
-});
-type Environment = z.infer<typeof ENVIRONMENT>;
-
-/** The names of all variables, as `.env.example` lists them. */
-export const VARIABLES: readonly string[] = Object.keys(ENVIRONMENT.shape);
 
 /**
  * Reads the environment; an empty variable counts as absent.
@@ -383,30 +285,4 @@ type Defined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
 function defined<T extends object>(values: T): Defined<T> {
   // Every remaining value is one of T's that is not undefined, which is what Defined<T> says.
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
-}
-
-function checkRootKey(value: string, context: z.RefinementCtx): void {
-  const bytes = Buffer.from(value, 'base64');
-  // Re-encoding catches bits that base64 has room for and the key has not.
-  if (!ROOT_KEY.test(value) || bytes.length !== ROOT_KEY_BYTES || bytes.toString('base64') !== value) {
-    context.addIssue('must be exactly 32 bytes long in base64, as `openssl rand -base64 32` prints them');
-  } else if (new Set(bytes).size < DISTINCT_BYTES) {
-    context.addIssue('has insufficient entropy (too repetitive)');
-  }
-}
-
-function protocolOf(value: string): string {
-  return URL.canParse(value) ? new URL(value).protocol : '';
-}
-
-function isOrigin(value: string): boolean {
-  if (!['http:', 'https:'].includes(protocolOf(value))) return false;
-  const url = new URL(value);
-  return url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-}
-
-/** A name, an IPv4 address or a bracketed IPv6 address, and a port. */
-function isHostAndPort(value: string): boolean {
-  const match = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):(\d{1,5})$/.exec(value);
-  return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65_535;
 }

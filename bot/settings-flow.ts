@@ -6,7 +6,15 @@ import { setDigest, setWork } from '../core/customers/settings.ts';
 import type { Transaction } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { hadEffect, takeEvent } from '../core/operations/events.ts';
-import type { Card, Chat, ChatEvent, FormField, MessageRef, Person } from '../core/ports/chat.ts';
+import {
+  type Card,
+  type Chat,
+  type ChatEvent,
+  type FormField,
+  type MessageRef,
+  type Person,
+  PLATFORMS,
+} from '../core/ports/chat.ts';
 import { note, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { isAdminNow, refuse } from './refusal.ts';
@@ -38,7 +46,7 @@ const carried = z.object({
   message: z
     .object({
       ref: z.string(),
-      thread: z.object({ platform: z.enum(['slack', 'teams', 'web']), workspaceId: z.string(), ref: z.string() }),
+      thread: z.object({ platform: z.enum(PLATFORMS), workspaceId: z.string(), ref: z.string() }),
     })
     .optional(),
 });

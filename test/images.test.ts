@@ -5,8 +5,9 @@ import { dirname, join, relative } from 'node:path';
 import { parseYAML } from 'confbox/yaml';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { readConfig, VARIABLES } from '../bot/config.ts';
+import { readConfig } from '../bot/config.ts';
 import { connectionsOf } from '../bot/connections.ts';
+import { VARIABLES } from '../bot/variables.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (name: string) => readFileSync(join(ROOT, name), 'utf8');
@@ -182,13 +183,13 @@ describe('compose.yaml', () => {
     expect(need(bot) + (worker.deploy?.replicas ?? 0) * need(worker) + MIGRATION).toBeLessThan(most - 3); // the superuser's own
   });
 
-  test('makes the roles that the README names', () => {
+  test('makes the roles that docs/deploy.md names', () => {
     const statements = (text: string) =>
       [...text.matchAll(/^CREATE (?:ROLE|DATABASE) [^;]+;/gm)].map(([found]) =>
         found.replace(/PASSWORD \S+/, 'PASSWORD').replace(/;$/, ''),
       );
-    expect(statements(compose.configs.roles.content)).toEqual(statements(read('README.md')));
-    expect(statements(read('README.md'))).toHaveLength(5);
+    expect(statements(compose.configs.roles.content)).toEqual(statements(read('docs/deploy.md')));
+    expect(statements(read('docs/deploy.md'))).toHaveLength(5);
   });
 
   test('lets Chromium make its sandbox, and still nobody mount anything', () => {

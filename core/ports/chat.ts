@@ -67,7 +67,8 @@ export interface Chat {
 /** `waiting`: for a person. `over`: nothing more comes by itself. */
 export type Activity = 'working' | 'waiting' | 'over';
 
-export type Platform = 'slack' | 'teams' | 'web';
+export const PLATFORMS = ['slack', 'teams', 'web'] as const;
+export type Platform = (typeof PLATFORMS)[number];
 
 export interface ChatCapabilities {
   readonly ephemeral: boolean;

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { readConfig, VARIABLES } from '../../bot/config.ts';
+import { readConfig } from '../../bot/config.ts';
+import { VARIABLES } from '../../bot/variables.ts';
 import { CountersignError } from '../../core/errors.ts';
 
 const KEY = randomBytes(32).toString('base64');

@@ -1,12 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { runCli } from '../../bot/cli.ts';
 import { knowledgeBaseSchema } from '../../core/workflow/workflow.ts';
+import { startPracticeAcme } from '../example/test/practice/acme/server.ts';
 import { startPracticeShop } from '../practice/woocommerce/server.ts';
 import type { LoopbackSite } from '../support/loopback-site.ts';
+import { readRecipe } from '../support/recipe.ts';
 import { serveBoard, serveBookings } from '../support/recorded-sites.ts';
 import { IS_WHOLE } from '../support/whole.ts';
 
@@ -391,4 +393,43 @@ test(
 test('of a service that has no workflow none is checked, and that is said', async () => {
   const { code, complained } = await run(['workflow', 'check', 'xero']);
   expect([code, complained]).toEqual([2, 'There is no workflow of a service “xero”.']);
+});
+
+describe('docs/write-a-workflow.md', () => {
+  test(
+    'its test is recorded and its workflow replayed by its own commands, on the site and with the password of somebody',
+    async () => {
+      const [spec, commands] = readRecipe('docs/write-a-workflow.md').blocks;
+      if (spec?.language !== 'ts' || commands?.language !== 'sh') throw new Error('the page begins otherwise');
+      const project = join(import.meta.dirname, '../..');
+      for (const name of ['adapters', 'node_modules']) symlinkSync(join(project, name), at(name));
+      mkdirSync(at('test/playwright'), { recursive: true });
+      write('test/playwright/acme.spec.ts', spec.lines.join('\n'));
+      const practice = await startPracticeAcme();
+      try {
+        const password = write('acme-password', practice.password);
+        const lines = commands.lines
+          .join('\n')
+          .replaceAll(/\\\n\s*/g, '')
+          .replaceAll(/ +#.*/g, '')
+          .replaceAll('https://acme.example.com', practice.origin)
+          .replaceAll('test/playwright/acme.spec.ts', at('test/playwright/acme.spec.ts'))
+          .replaceAll('/run/secrets/acme', password)
+          .replaceAll('grace@example.com', practice.email)
+          .split('\n')
+          .map((line) => line.replace('npm run countersign -- ', '').split(/ +/));
+        const [recording = [], replaying = []] = lines;
+        const recorded = await run([...recording, '--out', at('acme.json')], { ACME_PASSWORD: practice.password });
+        expect(recorded).toMatchObject({ code: 0 });
+        const replayed = await run([...replaying, '--knowledge-base', at('acme.json'), '--allow-private']);
+        const report = reportSchema.parse(JSON.parse(replayed.said));
+        expect(report.steps.filter(({ outcome }) => outcome !== 'done')).toEqual([]);
+        expect(Object.keys(report.results)).toEqual(['token']);
+        expect(practice.tokens()).toHaveLength(2);
+      } finally {
+        await practice.close();
+      }
+    },
+    RECORDING_MS,
+  );
 });
