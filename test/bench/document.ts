@@ -130,7 +130,12 @@ function plotsOf(rows: readonly Row[]): readonly (readonly [name: string, plot: 
       'median; the line reaches from the least to p95; shorter is better',
       /^Approve clicked, until the worker/,
       (what) =>
-        /, (\d+) queued/.test(what) ? what.replace(/.*, (\d+) queued/, '$1 queued before it') : 'an empty queue',
+        /, (\d+) queued/.test(what)
+          ? what.replace(
+              /.*, (\d+?)(000)? queued/,
+              (_, n, thousand) => `${n}${thousand ? ',000' : ''} queued before it`,
+            )
+          : 'an empty queue',
     ),
     ...plot(
       'operations',
@@ -173,7 +178,7 @@ function barOf({ unit, min, median, p95 }: Row, label: string): Bar {
     unit === 'ms' && median >= 1_000
       ? `${rounded(median / 1000)} s`
       : unit === 'USD'
-        ? `$${median.toFixed(3)}`
+        ? `$${median === 0 ? 0 : median.toFixed(3)}`
         : figureWords(median, unit);
   return { label, value: median, low: min, high: p95, words };
 }
