@@ -164,7 +164,7 @@ describe('npm run bench', () => {
   test('names the benchmarks when it is asked for another one', async () => {
     const { code, err } = await bench(['--only', 'nonsense']);
     expect(code).toBe(2);
-    expect(err).toContain('warm-start, approve-to-worker, credential-open');
+    expect(err).toContain('warm-start, approve-to-worker, queue-length, credential-open');
   });
 });
 

@@ -47,7 +47,7 @@ interface Taken {
 export function operationAt(service: string): Benchmark {
   return {
     name: `operation-${service}`,
-    isLeftOutOfSlice: service !== 'woocommerce',
+    isLeftOutOfSlice: true,
     async run(bench) {
       const rig = await bench.rig();
       const { it: site, close: closeSite } = await bench.open(

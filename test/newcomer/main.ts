@@ -35,6 +35,7 @@ async function main(): Promise<number> {
   ];
   const lines: string[] = [];
   let sum = 0;
+  let isWhole = true;
   try {
     for (const { name, work } of stages) {
       process.stdout.write(`== ${name}\n`);
@@ -46,24 +47,24 @@ async function main(): Promise<number> {
     }
   } catch (error) {
     lines.push(`FAILED  ${error instanceof Error ? error.message : error}`);
-    sum = Number.POSITIVE_INFINITY;
+    isWhole = false;
   } finally {
     for (const folder of [clone, home]) removeHome(folder);
   }
   process.stdout.write(`\n${lines.join('\n')}\n${sum.toFixed(1).padStart(6)} s  together, of ${MOST_SECONDS} s\n`);
-  return sum <= MOST_SECONDS ? 0 : 1;
+  return isWhole && sum <= MOST_SECONDS ? 0 : 1;
 }
 
-/** Nothing of whoever runs this but the way to programs and to npm's registry: no cache, no settings of another project. */
+/** The way to programs, to the network and to npm's registry, which this is run with. */
+const INHERITED =
+  /^(PATH|CHROMIUM_PATH|npm_config_userconfig|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i;
+
+/** Nothing else of whoever runs this: no cache, no settings of another project. */
 function environment(home: string): NodeJS.ProcessEnv {
-  const { PATH, CHROMIUM_PATH, npm_config_userconfig } = process.env;
   const tmp = join(home, 'tmp');
   mkdirSync(tmp);
-  return {
-    ...{ PATH, HOME: home, TMPDIR: tmp, CI: 'true' },
-    ...(CHROMIUM_PATH ? { CHROMIUM_PATH } : {}),
-    ...(npm_config_userconfig ? { npm_config_userconfig } : {}),
-  };
+  const inherited = Object.entries(process.env).filter(([name]) => INHERITED.test(name));
+  return { ...Object.fromEntries(inherited), HOME: home, TMPDIR: tmp, CI: 'true' };
 }
 
 async function running(
