@@ -28,7 +28,7 @@ export interface ApiDeps extends AdmissionDeps {
 const HSTS = 'max-age=31536000';
 const NOTHING_HERE = { status: 404, code: 'not_found', detail: 'There is nothing here.' } as const;
 /** The longest thing that is sent is a key of a few kilobytes. */
-export const BODY_LIMIT_BYTES = 65_536;
+const BODY_LIMIT_BYTES = 65_536;
 /** draft-ietf-httpapi-idempotency-key-header-07 asks for a string; visible characters, so that it passes through every proxy. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 

@@ -44,7 +44,7 @@ export const operationId = z.string().regex(OPERATION_ID).describe('Such as op-7
 export const operationParams = z.strictObject({ id: operationId });
 export const uuid = z.uuid().toLowerCase();
 
-export const MOST_ON_A_PAGE = 100;
+const MOST_ON_A_PAGE = 100;
 const paging = (ids: RegExp) => ({
   limit: z.coerce.number().int().min(1).max(MOST_ON_A_PAGE).default(20).describe('How many at most.'),
   cursor: z

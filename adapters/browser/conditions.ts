@@ -9,7 +9,7 @@ import { countVisible, isOnOrigins, matchFirst, searchableFrames, toPlaywright, 
  * Whether the claim holds at this moment. Nothing holds on a page off the origins: an error page of the browser shows
  * no spinner and no form either, and must not pass for success.
  */
-export async function holds(
+async function holds(
   page: Page,
   condition: LiveCondition,
   origins: readonly Origin[],

@@ -9,11 +9,11 @@ export interface DatabaseUrls {
   readonly programUrl: string;
 }
 
-export const OWNER_ROLE = 'countersign_owner';
-export const PROGRAM_GROUP = 'countersign_program';
-export const PROGRAM_ROLE = 'countersign';
+const OWNER_ROLE = 'countersign_owner';
+const PROGRAM_GROUP = 'countersign_program';
+const PROGRAM_ROLE = 'countersign';
 /** Drops and erases what the audit trail may lose; its functions belong to it, and nobody logs in as it. */
-export const RETENTION_ROLE = 'countersign_retention';
+const RETENTION_ROLE = 'countersign_retention';
 
 /** Makes the roles and the database where they are missing; the same result however often it runs. */
 export async function prepareRoles(server: PostgresServer, { database }: { database: string }): Promise<DatabaseUrls> {

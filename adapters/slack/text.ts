@@ -3,7 +3,7 @@ import type { Person, RichText, Span } from '../../core/ports/chat.ts';
 import { clip, LIMITS } from './limits.ts';
 
 /** Slack reads these three as its own markup, everywhere (docs.slack.dev, formatting message text). */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

@@ -21,7 +21,7 @@ const manifest = z.looseObject({
 });
 
 /** The app's manifest for one installation. `app-package/manifest.json` holds what is the same for all of them. */
-export function teamsManifest({ appId, url, privacyUrl = url, termsUrl = url }: PackageOptions): object {
+function teamsManifest({ appId, url, privacyUrl = url, termsUrl = url }: PackageOptions): object {
   const file = new URL('./app-package/manifest.json', import.meta.url);
   const { developer, bots, composeExtensions, ...given } = manifest.parse(JSON.parse(readFileSync(file, 'utf8')));
   return {

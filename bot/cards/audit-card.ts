@@ -20,7 +20,7 @@ export interface Trail {
 }
 
 /** So many entries fit into a message of every platform, whatever the names in them. */
-export const ENTRIES_ON_A_PAGE = 40;
+const ENTRIES_ON_A_PAGE = 40;
 
 /** `/audit op-…`: what was done, by whom, how long it took, and whether the record is intact. */
 export function auditCard(trail: Trail): Card {
@@ -203,7 +203,7 @@ export function faultWords({ seq, fault, fits }: Extract<ChainVerdict, { isIntac
   }
 }
 
-export function verdictWords(verdict: ChainVerdict): string {
+function verdictWords(verdict: ChainVerdict): string {
   return verdict.isIntact
     ? `chain verified, ${verdict.entries} entries`
     : `chain broken at entry #${verdict.seq} (${verdict.fault})`;

@@ -81,7 +81,7 @@ function thenWords({ kind }: Question): string {
 }
 
 /** `Waiting for a code` */
-export function waitsFor({ kind }: Pick<Question, 'kind'>): string {
+function waitsFor({ kind }: Pick<Question, 'kind'>): string {
   return kind === 'code' ? 'Waiting for a code' : 'Waiting for a person';
 }
 
@@ -182,7 +182,7 @@ export function codeLinkCard(operation: Operation, url: string): Card {
 }
 
 /** What a button of the card carries. */
-export function questionValue(operationId: string, questionId: string): string {
+function questionValue(operationId: string, questionId: string): string {
   return `${operationId} ${questionId}`;
 }
 

@@ -148,7 +148,7 @@ export function whichWords(words: string, verb: string): string {
 }
 
 /** The same for absent and for somebody else's. */
-export function unknownWords(id: string): string {
+function unknownWords(id: string): string {
   return `There is no operation “${id}” here.`;
 }
 

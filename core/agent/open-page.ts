@@ -56,6 +56,6 @@ function isOrdered(error: unknown): error is CountersignError {
 }
 
 /** Between half of the pause and all of it, by chance: workers that were refused together don't come back together. */
-export function backoff(tries: number, random = Math.random()): number {
+function backoff(tries: number, random = Math.random()): number {
   return Math.min(CAP_MS, BASE_MS * FACTOR ** (tries - 1)) * (0.5 + random / 2);
 }

@@ -16,7 +16,7 @@ const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const seq = z.string().regex(/^\d{1,19}$/);
 const point = z.object({ seq, hash: hex32 });
 
-export const bundleHead = z.object({
+const bundleHead = z.object({
   format: z.literal(BUNDLE_FORMAT),
   customerId: z.uuid(),
   /** Whose words are shown; absent: all. */
@@ -37,7 +37,7 @@ export const bundleHead = z.object({
 });
 export type BundleHead = z.infer<typeof bundleHead>;
 
-export const bundleEntry = z.object({
+const bundleEntry = z.object({
   seq,
   at: z.iso.datetime(),
   prev: hex32,

@@ -17,7 +17,7 @@ import { givenUpAt, isHeldBack, type PastRepair, pastRepairs, triesOf } from './
 import { askedRepair, automaticRepair, planRepair, type RepairWay, repairPermissions } from './repair-plan.ts';
 
 /** Tries within a day at one place, whatever came of them: then a person is asked. */
-export const MOST_TRIES = 2;
+const MOST_TRIES = 2;
 /** So long an old key waits for a service that is away, where the tries of a day would come to nothing. */
 const PATIENCE_MS = 7 * 86_400_000;
 

@@ -7,7 +7,7 @@ import type { Click, Ready } from './decisions.ts';
 import type { CollectionMethod } from './events.ts';
 
 /** The version of the words that a person agreed to. */
-export const CONSENT_VERSION = '1.0';
+const CONSENT_VERSION = '1.0';
 
 /** A countersignature as people and programs may read it. */
 export interface ConsentRecord {

@@ -31,7 +31,7 @@ export interface OperationFilter {
   readonly text?: string | undefined;
 }
 
-export const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
+const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
 
 const lineRows = z.array(
   z.object({

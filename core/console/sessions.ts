@@ -10,7 +10,7 @@ import { type Limit, type Taken, take } from '../limits.ts';
 /** How long a link is good for, a session at most, and a session that nobody uses. */
 export const CONSOLE_LINK_MINUTES = 15;
 export const SESSION_HOURS = 8;
-export const IDLE_MINUTES = 60;
+const IDLE_MINUTES = 60;
 /** Of one person: enough for whoever loses their link, too few to fill a table. */
 const LINKS = { quota: 20, windowSeconds: 3600 } as const satisfies Omit<Limit, 'name'>;
 /** A use is noted so often: reading pages writes hardly anything. */

@@ -12,7 +12,7 @@ import { onePerPerson, tell } from './notices.ts';
  * countersigns, as a known expiry of a key is announced; the last comes before a weekend could swallow it. A consent that
  * was given for no longer than that is not announced so: its owner has just seen how long it holds.
  */
-export const LAPSING_DAYS = [14, 3] as const;
+const LAPSING_DAYS = [14, 3] as const;
 
 const DAY_MS = 86_400_000;
 

@@ -9,10 +9,10 @@ import type { Workflow } from '../workflow/workflow.ts';
 export const CONSENT_REQUEST_MINUTES = 15;
 export const CONSENT_GRANT_MINUTES = 60;
 /** The same of a repair that the program asks for by itself, at a time that nobody chose: three days. */
-export const REPAIR_REQUEST_MINUTES = 3 * 24 * 60;
+const REPAIR_REQUEST_MINUTES = 3 * 24 * 60;
 
 /** What is amiss with a key that the program sets out to replace by itself. Stored in plans, never renamed. */
-export const REPAIR_CAUSES = ['broken', 'expired', 'expiring', 'rotation_due'] as const;
+const REPAIR_CAUSES = ['broken', 'expired', 'expiring', 'rotation_due'] as const;
 export type RepairCause = (typeof REPAIR_CAUSES)[number];
 
 /** Exactly what is shown for consent. One changed byte, and a grant no longer fits. */

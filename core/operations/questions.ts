@@ -12,7 +12,7 @@ import type { Operation } from './operation.ts';
 import { Stopped } from './stopped.ts';
 
 /** How long a question stays open, unless its countersignature ends before. */
-export const QUESTION_MINUTES = 30;
+const QUESTION_MINUTES = 30;
 /** A code from a person's phone is worth nothing later, and must not lie about. */
 export const CODE_SECONDS = 120;
 /** How often one operation may ask, all in all. */

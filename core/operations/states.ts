@@ -18,7 +18,7 @@ export type OperationState = (typeof STATES)[number];
 const ENDS = ['denied', 'expired', 'cancelled', 'failed'] as const;
 
 /** Every legal move. A state without moves is an end. */
-export const MOVES = {
+const MOVES = {
   pending: ['awaiting_consent', ...ENDS],
   awaiting_consent: ['awaiting_credentials', 'queued', ...ENDS],
   awaiting_credentials: ['queued', ...ENDS],

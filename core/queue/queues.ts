@@ -46,7 +46,7 @@ export interface OperationJob {
  * Why a job of `operations` is sent: a `person` clicked or answered and waits; it is done `again`, after nobody finished it;
  * or it was due by the `schedule`. 1 is also what migration 20261126500000 lowers whatever is handed out again to.
  */
-export const URGENCY = { person: 2, again: 1, schedule: 0 } as const;
+const URGENCY = { person: 2, again: 1, schedule: 0 } as const;
 export type Urgency = keyof typeof URGENCY;
 
 /**

@@ -256,7 +256,7 @@ export function sealedWord(
 }
 
 /** Where the stored result of an operation is, if it is still there. */
-export function resultWhere(customerId: CustomerId, operationId: OperationId): Prisma.CredentialWhereInput {
+function resultWhere(customerId: CustomerId, operationId: OperationId): Prisma.CredentialWhereInput {
   return { customerId, operationId: null, credentialMetadata: { path: ['operationId'], equals: operationId } };
 }
 

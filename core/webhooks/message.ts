@@ -19,7 +19,7 @@ export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
  * The types of the events that an entry is: none, one, or, of a key, two. That a key was opened to be looked at by the clock is
  * in the trail alone: several times a day it would be no news.
  */
-export function typesOf(kind: string, credentialType: string | undefined, why?: string): readonly string[] {
+function typesOf(kind: string, credentialType: string | undefined, why?: string): readonly string[] {
   if (!/^(?:operation|credential|connection)\./.test(kind) || why === HEALTH_CHECK) return [];
   const connection = KEY_TYPES.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
   return connection === undefined ? [kind] : [kind, connection];

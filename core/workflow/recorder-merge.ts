@@ -108,7 +108,7 @@ function succeed(old: Workflow, fresh: Workflow): Workflow {
 }
 
 /** What a run does of a step; where an element stood on the day is not part of it. */
-export function doing(step: Step): object {
+function doing(step: Step): object {
   if (!('locators' in step)) return step;
   const { fingerprint: _, place: __, ...rest } = step;
   return rest;

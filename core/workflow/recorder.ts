@@ -104,7 +104,7 @@ export function slugOf(text: string): string {
 }
 
 /** Where a secret or a result stands in what would be written, whatever it is a part of. */
-export function leaksOf(written: unknown, data: RecordedData, path = ''): string[] {
+function leaksOf(written: unknown, data: RecordedData, path = ''): string[] {
   if (typeof written === 'string')
     return data.leaksIn(written).map((what) => `The value of ${what} would stand in ${path}: nothing was written.`);
   if (typeof written !== 'object' || written === null) return [];

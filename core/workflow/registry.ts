@@ -53,7 +53,7 @@ export function createWorkflowRegistry(
 }
 
 /** The shipped knowledge base and its overlay. */
-export function readBesideThisFile(): ReturnType<WorkflowSource> {
+function readBesideThisFile(): ReturnType<WorkflowSource> {
   const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8'));
   return { knowledgeBase: read('AGENT_KNOWLEDGE_BASE.json'), overlay: read('overlay.json') };
 }

@@ -60,7 +60,7 @@ export const elementBase = {
 export const valueSchema = z.string().min(1);
 
 /** A field of a result: where it stands and what it must look like. */
-export const fieldSchema = z.strictObject({
+const fieldSchema = z.strictObject({
   locators: z.array(locatorSchema).min(1),
   matches: patternSchema,
   /** As a step's: what it is looked for by when no locator finds it. */

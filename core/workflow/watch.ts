@@ -7,7 +7,7 @@ import { type CustomerId, newUuid } from '../ids.ts';
  * tell; 80 % is the rate at which every other set-up of six steps meets a failure (0.8^6 = 0.26 go through); and with ten
  * uses, twenty points are more than what two chance failures make of a rate.
  */
-export const WATCH = {
+const WATCH = {
   recentDays: 7,
   beforeDays: 30,
   leastUses: 10,
@@ -47,13 +47,13 @@ export interface EpisodePicture {
 }
 
 /** Enough uses both before and now to compare; seldom enough done, and much more seldom than before. */
-export function isFalling({ recent, before }: Pick<StepRates, 'recent' | 'before'>): boolean {
+function isFalling({ recent, before }: Pick<StepRates, 'recent' | 'before'>): boolean {
   if (recent.all < WATCH.leastUses || before.all < WATCH.leastUses) return false;
   return rateOf(recent) < WATCH.worstRate && rateOf(before) - rateOf(recent) >= WATCH.leastFall;
 }
 
 /** It goes well again, or nobody does it any more. What is tried now and then and fails goes on. */
-export function isOver({ recent }: Pick<StepRates, 'recent'>): boolean {
+function isOver({ recent }: Pick<StepRates, 'recent'>): boolean {
   return recent.all === 0 || rateOf(recent) >= WATCH.worstRate;
 }
 
@@ -71,7 +71,7 @@ const rates = z.array(
 );
 
 /** Of every step that was done or failed in that time, by the trail. */
-export async function stepRates(tx: Transaction, customerId: CustomerId): Promise<readonly StepRates[]> {
+async function stepRates(tx: Transaction, customerId: CustomerId): Promise<readonly StepRates[]> {
   const rows = rates.parse(
     await tx.$queryRaw`
       WITH used AS (

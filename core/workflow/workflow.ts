@@ -68,7 +68,7 @@ const provenanceSchema = z.strictObject({
   vendorVersion: words,
 });
 
-export const workflowSchema = z.strictObject({
+const workflowSchema = z.strictObject({
   id: slug,
   aliases: z.array(slug),
   name: words,

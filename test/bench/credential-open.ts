@@ -29,6 +29,7 @@ export const credentialOpen: Benchmark = {
     const [first, ...others] = customers.slice(0, IN_FLIGHT);
     if (!first) throw new Error('there is no customer');
     const alone = await openings(rig, [first], each, limits);
+    const bare = await repeat(limits, () => timed(() => nothing(rig, first)));
     const apart = await openings(rig, [first, ...others], each, limits);
     const together = await openings(
       rig,
@@ -39,6 +40,7 @@ export const credentialOpen: Benchmark = {
     const what = `of ${each * CUSTOMERS} credentials opened`;
     return [
       { what: `${what}, 1 in flight`, unit: 'ms', values: alone },
+      { what: 'an empty transaction of a customer', unit: 'ms', values: bare },
       { what: `${what}, 10 over 10 customers`, unit: 'ms', values: apart, target: { of: 'p99', atMost: 50 } },
       { what: `${what}, 10 on one customer`, unit: 'ms', values: together },
       { what: 'secrets rewrapped', unit: '/s', values: await rotations(rig, customers.slice(0, 5)) },
@@ -59,6 +61,11 @@ async function open({ vault }: Rig, customerId: CustomerId, each: number): Promi
   const place = { service: 'woocommerce', type: 'api_key', target: shopTarget(randomInt(each)) } as const;
   const length = await vault.open({ ...place, customerId, why: 'bench' }, (fields) => fields.value?.length);
   if (!length) throw new Error('the credential was not there');
+}
+
+/** What any transaction costs: begin, context, a statement, commit. */
+function nothing({ database }: Rig, customerId: CustomerId): Promise<unknown> {
+  return database.withCustomer(customerId, (tx) => tx.$queryRaw`SELECT 1`);
 }
 
 /** Secrets a second of each customer's whole rotation: the new version, the rewraps, the end of the old one. */

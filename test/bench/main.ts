@@ -8,15 +8,19 @@ import { apiLoad } from './api-load.ts';
 import { approveToWorker } from './approve-to-worker.ts';
 import { auditAppend } from './audit-append.ts';
 import { auditVerify } from './audit-verify.ts';
+import { comparison, keepBaseline, type Ratios, ratiosOf, readBaseline } from './baseline.ts';
 import type { Bench, Benchmark } from './benchmark.ts';
 import { credentialOpen } from './credential-open.ts';
 import { egressOverhead } from './egress-overhead.ts';
 import { createEndings, type Endings } from './endings.ts';
 import { removeAbandonedHomes } from './folder.ts';
+import { growth } from './growth.ts';
 import { liveStream } from './live-stream.ts';
-import { machineFacts, renderMachine } from './machine.ts';
+import { type Machine, machineFacts, renderMachine } from './machine.ts';
 import { modelTurn } from './model-turn.ts';
+import { operationAt } from './operation.ts';
 import { picture } from './picture.ts';
+import { queueLength } from './queue-length.ts';
 import { replayOverhead } from './replay-overhead.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type Row, renderTable, toRow } from './table.ts';
@@ -25,19 +29,29 @@ import { warmStart } from './warm-start.ts';
 
 /** The demo's start comes first, while nothing else of ours is running. */
 const BENCHMARKS: readonly Benchmark[] = [
-  ...[warmStart, approveToWorker, credentialOpen, auditAppend, auditVerify],
-  ...[liveStream, apiLoad, egressOverhead, picture, replayOverhead, modelTurn, throughput],
+  ...[warmStart, approveToWorker, queueLength, credentialOpen, auditAppend, auditVerify],
+  ...[liveStream, apiLoad, egressOverhead, picture, replayOverhead, modelTurn],
+  ...['woocommerce', 'wordpress', 'stripe', 'shopify'].map(operationAt),
+  ...[growth, throughput],
 ];
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
   --slice        a small part, in less than a minute
-  --only NAME    one of: ${BENCHMARKS.map(({ name }) => name).join(', ')}
-  --json FILE    also as JSON`;
+  --only NAMES   with commas, of: ${BENCHMARKS.map(({ name }) => name).join(', ')}
+  --json FILE    also as JSON, for docs/benchmarks.md (npm run bench:document)
+  --keep         stores the ratios in test/bench/baseline.json`;
 
-interface Report {
+/** What `--json` writes. */
+export interface Report {
+  readonly machine: Machine;
+  /** How many seconds each benchmark took, by its name. */
+  readonly seconds: Readonly<Record<string, number>>;
+  readonly ratios: Ratios;
   readonly rows: readonly Row[];
   /** Of benchmarks that could not run or measured nothing. */
   readonly problems: readonly string[];
+  /** What else could not be measured, and why. */
+  readonly notes: readonly string[];
 }
 
 async function main(endings: Endings): Promise<number> {
@@ -46,10 +60,13 @@ async function main(endings: Endings): Promise<number> {
       slice: { type: 'boolean', default: false },
       only: { type: 'string' },
       json: { type: 'string' },
+      keep: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
   });
-  const chosen = BENCHMARKS.filter(({ name }) => values.only === undefined || values.only === name);
+  const chosen = BENCHMARKS.filter(({ name, isLeftOutOfSlice = false }) =>
+    values.only === undefined ? !(values.slice && isLeftOutOfSlice) : values.only.split(',').includes(name),
+  );
   if (values.help || chosen.length === 0) {
     (values.help ? process.stdout : process.stderr).write(`${USAGE}\n`);
     return values.help ? 0 : 2;
@@ -58,24 +75,38 @@ async function main(endings: Endings): Promise<number> {
   await removeAbandonedHomes().catch((error: unknown) =>
     complain(`What an earlier run left could not be removed: ${error}`),
   );
-  const report = await runAll(chosen, createBench(values.slice, endings));
+  const notes: string[] = [];
+  const found = await runAll(chosen, createBench(values.slice, endings, notes));
+  const report: Report = { machine, ratios: ratiosOf(found.rows), ...found, notes };
   process.stdout.write(`${renderMachine(machine)}\n\n${renderTable(report.rows)}\n`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, ...report }, null, 2)}\n`);
+  const kind = values.slice ? 'slice' : 'whole';
+  const compared = comparison(report.ratios, readBaseline(kind));
+  if (compared.length > 0) process.stdout.write(`\n${compared.join('\n')}\n`);
+  if (values.keep) keepBaseline(kind, report.ratios);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
   return report.problems.length === 0 ? 0 : 1;
 }
 
-function createBench(isSlice: boolean, endings: Endings): Bench {
+function createBench(isSlice: boolean, endings: Endings, notes: string[]): Bench {
   let rig: Promise<Rig> | undefined;
   return {
     isSlice,
     rig: () => (rig ??= createRig(endings)),
     open: endings.open,
+    note: (words) => {
+      notes.push(words);
+      complain(words);
+    },
   };
 }
 
 /** One after the other; one that fails doesn't keep the next from running. */
-async function runAll(benchmarks: readonly Benchmark[], bench: Bench): Promise<Report> {
+async function runAll(
+  benchmarks: readonly Benchmark[],
+  bench: Bench,
+): Promise<Omit<Report, 'machine' | 'ratios' | 'notes'>> {
   const rows: Row[] = [];
+  const seconds: Record<string, number> = {};
   const problems: string[] = [];
   for (const { name, run } of benchmarks) {
     const began = performance.now();
@@ -83,13 +114,14 @@ async function runAll(benchmarks: readonly Benchmark[], bench: Bench): Promise<R
       const found = (await run(bench)).map(toRow);
       if (found.length === 0) throw new RangeError('nothing was measured');
       rows.push(...found);
-      complain(`${name} took ${((performance.now() - began) / 1000).toFixed(1)} s`);
+      seconds[name] = Math.round((performance.now() - began) / 100) / 10;
+      complain(`${name} took ${seconds[name]} s`);
     } catch (error) {
       problems.push(`${name} could not run: ${error instanceof Error ? error.message : error}`);
       complain(problems.at(-1) ?? '');
     }
   }
-  return { rows, problems };
+  return { rows, seconds, problems };
 }
 
 /** Progress and problems; the table alone goes to the standard output. */

@@ -6,6 +6,8 @@ export interface Summary {
   readonly n: number;
   readonly min: number;
   readonly median: number;
+  /** Nearest rank: of fewer than 20 values it is the largest. */
+  readonly p95: number;
   /** Nearest rank: of fewer than 100 values it is the largest. */
   readonly p99: number;
   readonly max: number;
@@ -21,6 +23,7 @@ export function summarise(values: Samples): Summary {
     n,
     min: at(1),
     median: (at(Math.floor((n + 1) / 2)) + at(Math.ceil((n + 1) / 2))) / 2,
+    p95: at(Math.ceil(0.95 * n)),
     p99: at(Math.ceil(0.99 * n)),
     max: at(n),
   };

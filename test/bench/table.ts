@@ -19,7 +19,7 @@ export function toRow({ what, unit, values, target }: Measure): Row {
   return { ...row, target: `${target.of} ≤ ${target.atMost} ${unit}`, isMet: summary[target.of] <= target.atMost };
 }
 
-const COLUMNS = ['what', 'n', 'min', 'median', 'p99/max', 'target', 'met'] as const;
+const COLUMNS = ['what', 'n', 'min', 'median', 'p95', 'p99/max', 'target', 'met'] as const;
 
 /** One line a row under one of headings; of times the worst is p99, of rates the largest is the best. */
 export function renderTable(rows: readonly Row[]): string {
@@ -30,17 +30,23 @@ export function renderTable(rows: readonly Row[]): string {
 }
 
 function cellsOf(row: Row): readonly string[] {
-  const figures = [row.min, row.median, row.unit.startsWith('/') ? row.max : row.p99];
+  const figures = [row.min, row.median, row.p95, row.unit.startsWith('/') ? row.max : row.p99];
   const met = row.isMet === undefined ? '' : row.isMet ? 'yes' : 'NO';
-  return [row.what, String(row.n), ...figures.map((value) => `${rounded(value)} ${row.unit}`), row.target ?? '', met];
+  return [row.what, String(row.n), ...figures.map((value) => figureWords(value, row.unit)), row.target ?? '', met];
+}
+
+/** With its unit; what is counted has no fractions. */
+export function figureWords(value: number, unit: Measure['unit']): string {
+  const isCount = unit === 'calls' || unit === 'tokens';
+  return `${isCount ? Math.round(value).toLocaleString('en') : rounded(value)} ${unit}`;
 }
 
 /** Three digits that count. */
-function rounded(value: number): string {
+export function rounded(value: number): string {
   const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 || size === 0 ? 2 : 4);
 }
 
 function aligned(cell: string, column: number, width: number): string {
-  return column >= 1 && column <= 4 ? cell.padStart(width) : cell.padEnd(width);
+  return column >= 1 && column <= 5 ? cell.padStart(width) : cell.padEnd(width);
 }

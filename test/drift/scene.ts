@@ -7,7 +7,7 @@ import { type RecordingRun, recordingRun } from '../core/agent/recording-run.ts'
 import { type PracticeShop, type PracticeShopOptions, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { openTestBrowser } from '../support/browser.ts';
 
-export const WORKFLOW_ID = 'woocommerce_api_key_generation';
+const WORKFLOW_ID = 'woocommerce_api_key_generation';
 export const workflow = createWorkflowRegistry().getDefinition(WORKFLOW_ID);
 
 /** A practice shop of its own, a real browser that is on it, and a run of the WooCommerce workflow to be played there. */

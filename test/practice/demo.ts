@@ -19,7 +19,7 @@ const TEAMS_PORT = 3978;
 /** Microsoft's client without an account. Its licence is for evaluation: it is fetched when somebody wants it, and is no part of this. */
 export const TEAMS_CLIENT = '@microsoft/m365agentsplayground@0.2.28';
 
-export const PEOPLE = [
+const PEOPLE = [
   { userId: 'merchant', name: 'Merchant' },
   { userId: 'approver', name: 'Approver' },
   { userId: 'admin', name: 'Admin' },

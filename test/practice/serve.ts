@@ -6,7 +6,7 @@ import { startPracticeShop } from './woocommerce/server.ts';
 import { wordPressPackages } from './wordpress/packages.ts';
 import { openWordPressHost } from './wordpress/server.ts';
 
-interface Served {
+export interface Served {
   readonly base: string;
   /** In place of the further origins that the service's way opens. */
   readonly origins?: readonly string[];
@@ -16,7 +16,7 @@ interface Served {
 }
 
 /** What can't be brought up on this computer, and why. */
-interface Missing {
+export interface Missing {
   readonly missing: string;
 }
 
@@ -73,12 +73,18 @@ const SERVICES: Readonly<Record<string, () => Promise<Served | Missing>>> = {
   },
 };
 
-const name = process.argv[2] ?? '';
-const start = Object.hasOwn(SERVICES, name) ? SERVICES[name] : undefined;
-if (start === undefined) {
-  process.exitCode = 2;
-} else {
-  const { close, ...served } = { close: async () => {}, ...(await start()) };
-  process.stdout.write(`${JSON.stringify(served)}\n`);
-  process.stdin.resume().once('end', () => void close());
+/** @returns `undefined` for a service that has no practice pages. */
+export async function servePractice(name: string): Promise<Served | Missing | undefined> {
+  return Object.hasOwn(SERVICES, name) ? SERVICES[name]?.() : undefined;
+}
+
+if (import.meta.main) {
+  const found = await servePractice(process.argv[2] ?? '');
+  if (found === undefined) {
+    process.exitCode = 2;
+  } else {
+    const { close, ...served } = { close: async () => {}, ...found };
+    process.stdout.write(`${JSON.stringify(served)}\n`);
+    process.stdin.resume().once('end', () => void close());
+  }
 }

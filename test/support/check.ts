@@ -1,12 +1,17 @@
-// `npm run check`: types and lint at once, one line each. The boundaries between rooms are a test: `npm test` has them.
+// `npm run check`: types, lint, unused exports and licences at once, one line each. The boundaries between rooms are a test:
+// `npm test` has them.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
+const BIN = (name: string) => join(ROOT, 'node_modules', '.bin', name);
+
 const CHECKS = [
-  { name: 'types', command: 'tsc', args: ['--noEmit', '--pretty', 'false'] },
-  { name: 'lint and format', command: 'biome', args: ['ci', '--colors=off', '.'] },
+  { name: 'types', command: BIN('tsc'), args: ['--noEmit', '--pretty', 'false'] },
+  { name: 'lint and format', command: BIN('biome'), args: ['ci', '--colors=off', '.'] },
+  { name: 'unused exports', command: process.execPath, args: [join(import.meta.dirname, 'unused-exports.ts')] },
+  { name: 'licences', command: process.execPath, args: [join(import.meta.dirname, 'licences.ts')] },
 ] as const;
 
 interface Outcome {
@@ -18,10 +23,7 @@ interface Outcome {
 
 async function run({ name, command, args }: (typeof CHECKS)[number]): Promise<Outcome> {
   const started = performance.now();
-  const child = spawn(join(ROOT, 'node_modules', '.bin', command), args, {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   const parts: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => parts.push(part));
   child.stderr.on('data', (part: Buffer) => parts.push(part));

@@ -64,10 +64,7 @@ export async function keptWorking(
 }
 
 /** Operations at the place that are about it, the newest first. */
-export function operationsAt(
-  core: Core,
-  { customerId, service, target }: ConnectionPlace,
-): Promise<readonly Operation[]> {
+function operationsAt(core: Core, { customerId, service, target }: ConnectionPlace): Promise<readonly Operation[]> {
   return core.database.withCustomer(customerId, async (tx) => {
     const latest = await core.operations.latest(tx, customerId, 100);
     return latest.filter(({ service: { id }, plan }) => id === service && plan.base === target);

@@ -25,7 +25,7 @@ export const ENCODINGS: Readonly<Record<string, (secret: string) => string>> = {
 };
 
 /** What is compared: no white space, nothing invisible, one case. */
-export function foldedForSearch(text: string): string {
+function foldedForSearch(text: string): string {
   return text.replaceAll(/\\[nrt]|[\s\u00ad\u200b-\u200f\u2060\ufeff]/g, '').toLowerCase();
 }
 

@@ -16,7 +16,7 @@ export function webChatFolder(): { readonly storeFile: string; remove(): void } 
   return { storeFile: join(folder, 'chat.jsonl'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-export function webChatOptions(storeFile: string): WebChatOptions {
+function webChatOptions(storeFile: string): WebChatOptions {
   return {
     port: 0,
     workspaceId: 'demo',
@@ -60,7 +60,7 @@ export async function openPageAs(
 }
 
 /** What stands on the page, message by message. */
-export function readMessages(page: Page): Promise<readonly ShownMessage[]> {
+function readMessages(page: Page): Promise<readonly ShownMessage[]> {
   return page.locator('.message').evaluateAll((articles) =>
     articles.map((article) => {
       const said = article.querySelector('.said')?.cloneNode(true);

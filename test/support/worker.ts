@@ -1,8 +1,10 @@
 import { createHttp } from '../../adapters/http/index.ts';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import type { AgentMode } from '../../core/agent/engine.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
 import type { Browser, BrowserSession } from '../../core/ports/browser.ts';
+import type { RootKeys } from '../../core/ports/keys.ts';
 import type { PageModel } from '../../core/ports/model.ts';
 import type { getService } from '../../core/services/index.ts';
 import type { WorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -29,19 +31,24 @@ export interface WorkerOptions {
   readonly serviceOf?: typeof getService;
   /** Stands between the runner and the real session, for a worker that is slow or frozen at some action. */
   wrap?(session: BrowserSession): BrowserSession;
-  /** Asked at every step. */
+  /** Asked at every step, unless `mode` says otherwise. */
   readonly model?: PageModel;
+  /** How steps are decided; as `AGENT_MODE` says when absent: `vision` with a model, else `ladder`. */
+  readonly mode?: AgentMode;
+  /** Those of the installation; the tests' own when absent. */
+  readonly rootKeys?: RootKeys;
   /** What its version knows; this version's when absent. */
   readonly workflows?: WorkflowRegistry;
 }
 
 export async function openWorker(
-  database: TestDatabase,
-  { target, serviceOf, wrap = (session) => session, model, workflows }: WorkerOptions,
+  database: Pick<TestDatabase, 'programUrl'>,
+  { target, serviceOf, wrap = (session) => session, model, mode, workflows, rootKeys }: WorkerOptions,
 ): Promise<Worker> {
   const core = await openCore(database, {
     hasPageModel: model !== undefined,
     ...(serviceOf ? { serviceOf } : {}),
+    ...(rootKeys ? { rootKeys } : {}),
   });
   const tools = openTestBrowser({ privateTargets: target.split(',') });
   const browser: Browser = {
@@ -58,7 +65,8 @@ export async function openWorker(
     screenshots: createScreenshots(core),
     log: { ...silentLog, info: say, warn: say, error: say },
     secrets: { add() {}, remove() {} },
-    ...(model ? { agentMode: 'vision', pages: { model, limits: { perOperationUsd: 1, perMonthUsd: 50 } } } : {}),
+    agentMode: mode ?? (model ? 'vision' : 'ladder'),
+    ...(model ? { pages: { model, limits: { perOperationUsd: 1, perMonthUsd: 50 } } } : {}),
   });
   const never = new AbortController().signal;
   return {

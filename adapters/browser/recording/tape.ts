@@ -83,7 +83,7 @@ export class Tape {
 
 const steps = new AsyncLocalStorage<readonly string[]>();
 
-export function stepTitles(): readonly string[] {
+function stepTitles(): readonly string[] {
   return steps.getStore() ?? [];
 }
 

@@ -85,7 +85,7 @@ export const operationRoutes: readonly ConsoleRoute[] = [
 ];
 
 /** The operation that the address names, if it is there and they may see it. */
-export async function theirs({ params, customerId, member, deps, read }: Call): Promise<Operation | undefined> {
+async function theirs({ params, customerId, member, deps, read }: Call): Promise<Operation | undefined> {
   const id = parseOperationId(params.id ?? '');
   const operation = id && (await read((tx) => deps.operations.get(tx, customerId, id)));
   return operation && maySee(operation, member) ? operation : undefined;

@@ -109,7 +109,7 @@ export function modeOf(granted: readonly string[]): Mode {
 }
 
 /** What Stripe calls the rights of a key: `rak_balance_read,rak_customer_write`. */
-export function raksOf(granted: readonly string[]): readonly string[] {
+function raksOf(granted: readonly string[]): readonly string[] {
   return RESOURCES.flatMap((resource) => {
     const level = levelOf(resource, granted);
     return level === 'none' ? [] : [`rak_${resource.rak}_${level}`];

@@ -7,7 +7,7 @@ import { levelOf, OUTSIDE, RESOURCES, type Resource } from './resources.ts';
 const errorSchema = z.object({ error: z.object({ code: z.string() }) });
 
 /** A change of nothing to an object that there is not: a key that may write is told so, one that may not is refused. */
-export function changeOf({ path }: Pick<Resource, 'path'>): string {
+function changeOf({ path }: Pick<Resource, 'path'>): string {
   return `${path.replace(/\?.*$/, '')}/countersign_${randomBytes(16).toString('hex')}`;
 }
 

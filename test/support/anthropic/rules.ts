@@ -19,7 +19,7 @@ import { checkManyPictures, checkPictureBytes, checkPictureSize } from './pictur
 import { invalid, type Refusal, unauthorized } from './refusal.ts';
 import { checkBetaTools, checkChoice, checkEntries, checkFamilies, checkNames, checkToolModels } from './tools.ts';
 
-export const API_VERSION = '2026-10-21';
+const API_VERSION = '2026-10-21';
 /** Sampling parameters were removed with this version of the API. */
 const REMOVED = ['temperature', 'top_p', 'top_k'];
 

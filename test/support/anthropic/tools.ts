@@ -39,7 +39,7 @@ type Family = keyof typeof MEMBERS;
 type Tools = NonNullable<MessagesBody['tools']>;
 
 /** The families whose toolset is among the tools, once for each entry. */
-export function familiesOf(tools: Tools): readonly Family[] {
+function familiesOf(tools: Tools): readonly Family[] {
   return tools.flatMap(({ type }) => {
     const family = /^(browser|computer)_toolset_20260801$/.exec(type ?? '')?.[1];
     return family === 'browser' || family === 'computer' ? [family] : [];

@@ -24,7 +24,7 @@ export interface OpenedTeams extends Omit<OpenedChat, keyof Hands>, Hands {
 }
 
 /** Conversations in memory, as the program keeps them in its database. */
-export function rememberedReferences(): ReferenceStore & { readonly kept: ReadonlyMap<string, Remembered> } {
+function rememberedReferences(): ReferenceStore & { readonly kept: ReadonlyMap<string, Remembered> } {
   const kept = new Map<string, Remembered>();
   const nameOf = ({ workspaceId, ref }: ThreadRef) => `${workspaceId} ${ref}`;
   const of = (workspaceId: string) =>

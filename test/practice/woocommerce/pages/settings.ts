@@ -47,7 +47,7 @@ const SECTIONS: Readonly<Record<string, readonly (readonly [slug: string, label:
   ],
 };
 
-export const SETTINGS_PATH = '/wp-admin/admin.php?page=wc-settings';
+const SETTINGS_PATH = '/wp-admin/admin.php?page=wc-settings';
 
 /** WooCommerce > Settings: one form around tabs, sub links and whatever the section holds. */
 export function settingsPage(visit: Visit, view: SettingsView): Html {

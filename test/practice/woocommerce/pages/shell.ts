@@ -16,7 +16,7 @@ export interface AdminPage {
   readonly after?: HtmlPart;
 }
 
-export const ASSET_VERSION = '11.0.1';
+const ASSET_VERSION = '11.0.1';
 
 export function script(path: string): Html {
   return html`<script src="${path}?ver=${ASSET_VERSION}"></script>
