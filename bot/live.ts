@@ -88,12 +88,12 @@ const PASS_SECONDS = 60;
 /** Connections are looked at as they become due, by one process of all at a time. */
 export async function startHealth(
   { connections: { checkHours: everyHours } }: Config,
-  { database, directory, audit, vault, operations, repairs, secrets, queue, log }: Foundation,
+  { database, directory, audit, vault, operations, mover, repairs, secrets, queue, log }: Foundation,
   http: Http,
   ending: (() => Promise<unknown>)[],
 ): Promise<void> {
   const health = createHealth({
-    ...{ database, directory, audit, vault, operations, secrets, log },
+    ...{ database, directory, audit, vault, operations, mover, secrets, log },
     ...{ http, repair: repairs.consider, everyHours },
   });
   await queue.workConnections(PASS_SECONDS, health.checkDue);

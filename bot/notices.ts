@@ -13,6 +13,7 @@ import type { Operations } from '../core/operations/operations.ts';
 import { isUnread, type Threads } from '../core/operations/threads.ts';
 import type { Card, Chat, MessageRef, Person, PictureLink, Platform, ThreadRef } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
+import { createRounds } from '../core/rounds.ts';
 import type { Service } from '../core/services/service.ts';
 import type { WorkflowRegistry } from '../core/workflow/registry.ts';
 import { type EpisodePicture, episodes } from '../core/workflow/watch.ts';
@@ -50,38 +51,23 @@ export interface Notices {
 }
 
 const EVERY_MS = 10_000;
+/** Each holds one of the few connections for locks: the others are for threads that are shown. */
+const CUSTOMERS_AT_ONCE = 2;
 
 export function createNotices(deps: NoticesDeps): Notices {
   const { database, directory, log } = deps;
-  let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
-
-  const deliver = async (): Promise<void> => {
+  const { start, stop, once } = createRounds({
+    everyMs: EVERY_MS,
+    atOnce: CUSTOMERS_AT_ONCE,
+    customers: directory.customersToNotify,
     // Of two processes one sends, and the other then finds it sent; who dies on the way lets go.
-    for (const customerId of await directory.customersToNotify())
-      await database
-        .exclusively(`notices ${customerId}`, () => deliverTo(deps, customerId))
-        .catch((err: unknown) =>
-          log.warn({ code: 'notices', customerId, err }, 'somebody could not be told; it is tried again'),
-        );
-  };
-  const look = () => {
-    looking ??= deliver()
-      .catch((err: unknown) => log.debug({ code: 'notices', err }, 'notices could not be looked after'))
-      .finally(() => {
-        looking = undefined;
-      });
-  };
-  return {
-    start() {
-      timer = setInterval(look, EVERY_MS).unref();
+    work: (customerId) => database.exclusively(`notices ${customerId}`, () => deliverTo(deps, customerId)),
+    failed(err, customerId) {
+      if (customerId) log.warn({ code: 'notices', customerId, err }, 'somebody could not be told; it is tried again');
+      else log.debug({ code: 'notices', err }, 'notices could not be looked after');
     },
-    async stop() {
-      clearInterval(timer);
-      await looking;
-    },
-    deliver,
-  };
+  });
+  return { start, stop, deliver: once };
 }
 
 async function deliverTo(deps: NoticesDeps, customerId: CustomerId): Promise<void> {

@@ -87,12 +87,16 @@ function next(operation: Operation, kind: string, days: number | undefined): rea
     case 'unknown':
       return [quiet([text('Nothing was changed, and the key stays where it is.')])];
     default:
-      return isAskedFor(operation, kind, days) ? [quiet([text(ASKED)])] : renewal(operation);
+      return isAskedFor(operation, kind, days)
+        ? [quiet([text(kind === 'broken' ? ASKED_LATER : ASKED)])]
+        : renewal(operation);
   }
 }
 
 const KEPT = 'Programs that use it go on with the stored key until there is a new one. Nothing was changed.';
 const ASKED = `${KEPT} Below it is asked for, or made where that is granted.`;
+/** A service that refuses everybody for a while is not given new keys: REPAIR_AFTER_MS. */
+const ASKED_LATER = `${KEPT} If it is still refused in an hour, a new one is asked for below, or made where that is granted.`;
 
 /** With the first word of it the program sees to a new key by itself: core/connections/repair.ts. What comes later is a reminder. */
 function isAskedFor({ service, isKeyStored }: Operation, kind: string, days: number | undefined): boolean {

@@ -1,4 +1,6 @@
+import { RECOVERED } from '../../core/connections/withdrawal.ts';
 import { isRetryable } from '../../core/operations/control.ts';
+import { endOfOldKey } from '../../core/operations/kept-key.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, CardStatus, RichText } from '../../core/ports/chat.ts';
@@ -186,7 +188,8 @@ function unseenLabel({ intent }: Operation): string | undefined {
 }
 
 function next(operation: Operation): RichText {
-  const { retriedAs } = operation;
+  const { retriedAs, errorCode } = operation;
+  if (errorCode === RECOVERED) return [text('Nothing has to be done. If it breaks again, it is asked for anew.')];
   if (retriedAs)
     return [text('It is tried again as '), code(retriedAs), text(', with a plan and an approval of its own.')];
   return [bold('Next: '), text(nextWords(operation))];
@@ -194,10 +197,11 @@ function next(operation: Operation): RichText {
 
 /** One press: not where a person has to look at the shop first, or does better by hand. */
 function canTryAgain(operation: Operation): boolean {
-  // A rotation whose new key is the stored one has only its end left to do, and that by hand.
-  const isRotated = operation.type.type === 'credential_rotation' && operation.isKeyStored;
+  // A rotation whose new key is the stored one has only its end left to do, and that by hand unless the old key ends itself.
+  const isRotated = operation.type.type === 'credential_rotation' && operation.isKeyStored && !endOfOldKey(operation);
   const isOrphan = isRotated || unseenLabel(operation) !== undefined || operation.errorCode === 'effect_unsure';
-  return isRetryable(operation) && !operation.retriedAs && !isOrphan && !isForHand(operation);
+  const isWanted = !operation.retriedAs && operation.errorCode !== RECOVERED;
+  return isRetryable(operation) && isWanted && !isOrphan && !isForHand(operation);
 }
 
 function tryAgain({ id }: Operation): Button {
@@ -211,7 +215,9 @@ function nextWords(operation: Operation): string {
     ? 'press “Try again” for a new plan that somebody approves'
     : `write “${asking(operation)}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
   if (operation.type.type === 'credential_rotation' && operation.isKeyStored)
-    return 'end the old key by hand, as above.';
+    return canTryAgain(operation)
+      ? 'press “Try again” to have the old key ended, once somebody approves that, or end it by hand, as above.'
+      : 'end the old key by hand, as above.';
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in ${side}, then ${again}.`;
   if (isForHand(operation))
     return `make the key by hand: “How to do it by hand” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;

@@ -78,7 +78,7 @@ export function leftOfKeys({ type, plan, intent, isKeyStored, result, service }:
   if (type.type === 'credential_revocation')
     return `Whether “${key.label}” still works in ${side} was not seen. Here it is as it was before.`;
   if (isKeyStored)
-    return `The new key “${intent?.label}” works and is the stored one. The old one was not seen to have ended.`;
+    return `The new key “${intent?.label}” works and is the stored one. The old one was not seen to have ended.${type.revoke ? ' Here it is kept sealed until it has.' : ''}`;
   if (result?.data.replacedBy) return `The key of ${result.data.replacedBy} has taken its place in the vault since.`;
   const old = `The old key, “${key.label}”, was left as it was.`;
   return intent?.state === 'done'

@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Log } from '../ports/log.ts';
@@ -19,14 +20,19 @@ import {
   told as toldNow,
   warningDue,
 } from './verdict.ts';
+import { withdrawQuestions } from './withdrawal.ts';
 
 export interface HealthDeps extends LookDeps {
   readonly database: Database;
   readonly directory: Pick<Directory, 'customersToCheck' | 'standstill'>;
   readonly audit: Audit;
   readonly operations: Pick<Operations, 'get'>;
+  readonly mover: Mover;
   readonly log: Log;
-  /** Hears of each look at a connection that is expired, ends within the days of the first warning, or is broken while its service answers. */
+  /**
+   * Hears of each look at a connection that is expired, ends within the days of the first warning, or has been broken for longer
+   * than `REPAIR_AFTER_MS` while its service answers.
+   */
   readonly repair: Repair;
   /** A break is found and confirmed within so many hours. */
   readonly everyHours: number;
@@ -159,9 +165,10 @@ interface Concluded {
 /** The verdict, what is told of it, and when to look again, in one transaction: told is told once, whatever ends this process. */
 async function conclude(
   tx: Transaction,
-  { audit, operations }: HealthDeps,
+  deps: HealthDeps,
   { held, maker, look, everyMs }: Concluded,
 ): Promise<HealthCause | 'none'> {
+  const { audit, operations } = deps;
   const { place, credential } = held;
   const { customerId, service, target } = place;
   const { expiresAt } = credential;
@@ -177,6 +184,7 @@ async function conclude(
   if (days !== undefined) standing = { ...standing, warnedDays: days, warnedFor: expiresAt };
   const toldOf = isNews ? (state === 'healthy' ? null : (maker?.id ?? null)) : held.toldOf;
   const nextCheckAt = nextLookAt(place, standing, { now, expiresAt, everyMs });
+  if (state === 'healthy') await withdrawQuestions(tx, deps, place);
   await settle(tx, held, standing, { checkedAt: now, nextCheckAt, toldOf });
   const key = { credentialId: credential.id, credentialType: credential.credentialType };
   const what = { service, target };

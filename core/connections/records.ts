@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ConnectionHealth } from '../../prisma/generated/client.ts';
-import type { Transaction } from '../database.ts';
+import { type ConnectionHealth, Prisma } from '../../prisma/generated/client.ts';
+import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid } from '../ids.ts';
 import { type StoredCredential, toStored } from '../vault/credential.ts';
 import type { ConnectionPlace } from './place.ts';
@@ -31,6 +31,17 @@ const CLAIM_MINUTES = 15;
 const dueRows = z.array(z.object({ service: z.string(), target: z.string(), credentialType: z.string() }));
 const stateSchema = z.enum(CONNECTION_STATES);
 
+/**
+ * A row `h` whose look is due and under way nowhere, with no operation at work at its place: what can't be looked at now takes
+ * no turn of what can. Due is also what only a clock that was ahead can have written: `directory.customers_to_check` has the same.
+ */
+const IS_DUE = Prisma.sql`h.next_check_at IS NOT NULL
+  AND (h.next_check_at <= app.now() OR h.next_check_at > app.now() + interval '8 days'
+    OR greatest(h.checked_at, h.since) > app.now() + interval '1 minute')
+  AND (h.claimed_until IS NULL OR h.claimed_until <= app.now() OR h.claimed_until > app.now() + interval '16 minutes')
+  AND NOT EXISTS (SELECT FROM autonomous_operations o WHERE o.customer_id = h.customer_id AND o.service = h.service
+    AND o.target = h.target AND o.status IN ('queued', 'in_progress'))`;
+
 /** Connections whose look is due and under way nowhere, those that wait longest first. */
 export async function dueOf(
   tx: Transaction,
@@ -39,10 +50,9 @@ export async function dueOf(
 ): Promise<readonly ConnectionPlace[]> {
   const rows = dueRows.parse(
     await tx.$queryRaw`
-      SELECT service, target, credential_type AS "credentialType" FROM connection_health
-      WHERE customer_id = ${customerId}::uuid AND next_check_at <= app.now()
-        AND (claimed_until IS NULL OR claimed_until <= app.now())
-      ORDER BY next_check_at LIMIT ${most}`,
+      SELECT h.service, h.target, h.credential_type AS "credentialType" FROM connection_health h
+      WHERE h.customer_id = ${customerId}::uuid AND ${IS_DUE}
+      ORDER BY least(h.next_check_at, app.now()) LIMIT ${most}`,
   );
   return rows.map((row) => ({ customerId, ...row }));
 }
@@ -58,10 +68,7 @@ export async function claim(tx: Transaction, place: ConnectionPlace): Promise<Cl
     UPDATE connection_health h SET claim = ${token}::uuid,
       claimed_until = app.now() + make_interval(mins => ${CLAIM_MINUTES}::int)
     WHERE h.customer_id = ${customerId}::uuid AND h.service = ${service} AND h.target = ${target}
-      AND h.credential_type = ${credentialType} AND h.next_check_at <= app.now()
-      AND (h.claimed_until IS NULL OR h.claimed_until <= app.now())
-      AND NOT EXISTS (SELECT FROM autonomous_operations o WHERE o.customer_id = h.customer_id AND o.service = h.service
-        AND o.target = h.target AND o.status IN ('queued', 'in_progress'))`;
+      AND h.credential_type = ${credentialType} AND ${IS_DUE}`;
   if (taken === 0) return undefined;
   const found = await credentialAt(tx, place);
   const row = await tx.connectionHealth.findUniqueOrThrow({ where: whereOf(place) });
@@ -69,7 +76,7 @@ export async function claim(tx: Transaction, place: ConnectionPlace): Promise<Cl
     await tx.connectionHealth.update({ where: whereOf(place), data: { ...FREE, nextCheckAt: null } });
     return undefined;
   }
-  return { token, place, credential: found, standing: standingOf(row), toldOf: row.toldOf };
+  return { token, place, credential: found, standing: standingOf(row, await databaseNow(tx)), toldOf: row.toldOf };
 }
 
 /**
@@ -159,10 +166,13 @@ function whereOf({ customerId, service, target, credentialType }: ConnectionPlac
   return { customerId_service_target_credentialType: { customerId, service, target, credentialType } };
 }
 
-function standingOf(row: ConnectionHealth): Standing {
-  const { reason, since, failures, refusedSince, toldAt, toldCount, warnedDays, warnedFor } = row;
+/** Nothing has been since a time to come: where the clock was ahead, it has been since now. */
+function standingOf(row: ConnectionHealth, now: Date): Standing {
+  const { reason, failures, toldCount, warnedDays, warnedFor } = row;
+  const notAhead = <T extends Date | null>(at: T) => (at !== null && at > now ? now : at);
   return {
     ...{ state: stateSchema.parse(row.state), toldState: stateSchema.parse(row.toldState) },
-    ...{ reason, since, failures, refusedSince, toldAt, toldCount, warnedDays, warnedFor },
+    ...{ since: notAhead(row.since), refusedSince: notAhead(row.refusedSince), toldAt: notAhead(row.toldAt) },
+    ...{ reason, failures, toldCount, warnedDays, warnedFor },
   };
 }

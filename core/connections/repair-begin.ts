@@ -11,6 +11,7 @@ import { ask, insertOperation, obstacleTo, requireTime } from '../operations/req
 import { isEnd, STATES } from '../operations/states.ts';
 import type { CredentialType } from '../vault/vault.ts';
 import type { ConnectionPlace } from './place.ts';
+import { lookSoon } from './records.ts';
 import type { Considered, RepairDeps } from './repair.ts';
 import { dueForRotation } from './repair-due.ts';
 import { givenUpAt, isHeldBack, type PastRepair, pastRepairs, triesOf } from './repair-history.ts';
@@ -31,14 +32,17 @@ export async function begin(
   place: ConnectionPlace,
   cause: RepairCause,
 ): Promise<Considered> {
-  const found = await connectionAt(tx, deps, place, cause);
-  if (!found) return undefined;
-  const { maker, key } = found;
+  const connection = await connectionAt(tx, deps, place, cause);
+  if (!connection) return undefined;
+  const { maker, key } = connection;
   const now = await databaseNow(tx);
   const past = await pastRepairs(tx, place, key);
-  const grant = await grantFor(tx, deps, maker, cause, now);
-  if (await isHeldBack(tx, place.customerId, past, grant?.grantedAt)) return undefined;
-  const candidate: Candidate = { ...found, cause, now };
+  const found = await grantFor(tx, deps, maker, cause, now);
+  // Whoever gave it may not approve any more, by the platform's word: somebody else is asked.
+  const grant = found && past.some((before) => before.isNotVouchedUnder(found.id)) ? undefined : found;
+  if (await isHeldBack(tx, place, past, grant?.grantedAt)) return undefined;
+  if (cause === 'rotation_due' && !(await isLookedAtSince(tx, place, past))) return undefined;
+  const candidate: Candidate = { ...connection, cause, now };
   if (grant) {
     const tries = triesOf(past, now);
     if (tries.length >= MOST_TRIES) return giveUp(tx, deps, place, tries);
@@ -79,7 +83,7 @@ async function connectionAt(
     const due = await dueForRotation(tx, customerId, deps.rotationDays, { service: id, target, credentialType });
     if (due.length === 0 || !service.operationTypes.credential_rotation) return undefined;
     const since = { gt: new Date((await databaseNow(tx)).getTime() - PATIENCE_MS) };
-    const where = { customerId, service: id, target, credentialType, state: 'degraded', since };
+    const where = { customerId, service: id, target, credentialType, state: { in: ['degraded', 'broken'] }, since };
     if ((await tx.connectionHealth.count({ where })) > 0) return undefined;
   }
   const open = { customerId, service: id, target, status: { notIn: STATES.filter(isEnd) } };
@@ -88,6 +92,20 @@ async function connectionAt(
   const madeBy = parseOperationId(key?.operationId ?? '');
   const maker = madeBy && (await deps.operations.get(tx, customerId, madeBy));
   return key && maker && { place, maker, key };
+}
+
+/**
+ * After a try the connection is looked at before there is another one, by the next pass: where the service is out of order, a
+ * second try would come to nothing like the first.
+ */
+async function isLookedAtSince(tx: Transaction, place: ConnectionPlace, past: readonly PastRepair[]): Promise<boolean> {
+  const tried = past.find(({ isTry }) => isTry)?.completedAt;
+  if (!tried) return true;
+  const { customerId, service, target, credentialType } = place;
+  const where = { customerId, service, target, credentialType, checkedAt: { gt: tried } };
+  if ((await tx.connectionHealth.count({ where })) > 0) return true;
+  await lookSoon(tx, place, false);
+  return false;
 }
 
 /** The standing grant that covers a repair of this key as it would be planned right now, held until the transaction ends. */

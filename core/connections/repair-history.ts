@@ -3,6 +3,7 @@ import type { CustomerId, OperationId } from '../ids.ts';
 import type { PlanKey } from '../operations/key.ts';
 import { type Plan, type RepairCause, readPlan } from '../operations/plan.ts';
 import type { ConnectionPlace } from './place.ts';
+import { RECOVERED } from './withdrawal.ts';
 
 const DAY_MS = 86_400_000;
 /** A question that nobody answered is put again after so many days, if the key is still the same. */
@@ -21,6 +22,8 @@ export interface PastRepair {
   readonly isAboutKey: boolean;
   /** A try that a person ended. */
   readonly isStopped: boolean;
+  /** It ran under that grant, and the platform said of whoever gave it that they may not approve any more. */
+  isNotVouchedUnder(consentId: string): boolean;
   /** It put this question to people for the key that lies there now, and they said No, or it is not long ago. */
   isQuestionFor(cause: RepairCause, now: Date): boolean;
 }
@@ -44,15 +47,19 @@ export async function pastRepairs(
       id: row.id as OperationId, // an operation's own id
       ...{ isTry, isAboutKey, createdAt: row.createdAt, completedAt: row.completedAt },
       // What ended with its countersignature was not stopped: somebody took that back, and may be asked.
-      isStopped: isTry && row.status === 'cancelled' && row.errorCode !== 'consent',
+      isStopped: isTry && row.status === 'cancelled' && !WITHOUT_CONSENT.includes(row.errorCode ?? ''),
+      isNotVouchedUnder: (consentId) => plan.repair?.consent === consentId && row.errorCode === 'not_vouched',
       isQuestionFor: (cause, now) =>
         !isTry &&
+        row.errorCode !== RECOVERED &&
         isAbout(plan, key) &&
         plan.repair?.cause === cause &&
         (row.status === 'denied' || row.status === 'cancelled' || isRecent(row.createdAt, now)),
     };
   });
 }
+
+const WITHOUT_CONSENT: readonly string[] = ['consent', 'not_vouched'];
 
 function isRecent(at: Date, now: Date): boolean {
   return now.getTime() - at.getTime() < ASKED_AGAIN_DAYS * DAY_MS;
@@ -68,12 +75,12 @@ export function triesOf(past: readonly PastRepair[], now: Date): readonly PastRe
 }
 
 /**
- * Whether it was given up, or stopped by a person, and nothing has changed since: the same key lies there, and nobody has given
- * a standing grant anew. @param grantedAt of the one that covers it
+ * Whether it was given up, or stopped by a person, and nothing has changed since: the same key lies there, nobody has given a
+ * standing grant anew, and it did not become healthy. @param grantedAt of the one that covers it
  */
 export async function isHeldBack(
   tx: Transaction,
-  customerId: CustomerId,
+  place: ConnectionPlace,
   past: readonly PastRepair[],
   grantedAt: Date | undefined,
 ): Promise<boolean> {
@@ -81,8 +88,11 @@ export async function isHeldBack(
   const isSince = (at: Date) => grantedAt !== undefined && grantedAt > at;
   if (about.some(({ isStopped, completedAt }) => isStopped && completedAt && !isSince(completedAt))) return true;
   if (about.length === 0) return false;
-  const givenUp = await givenUpAt(tx, customerId, about);
-  return givenUp !== undefined && !isSince(givenUp);
+  const givenUp = await givenUpAt(tx, place.customerId, about);
+  if (!givenUp || isSince(givenUp)) return false;
+  const { customerId, service, target, credentialType } = place;
+  const healthy = { customerId, service, target, credentialType, state: 'healthy', since: { gt: givenUp } };
+  return (await tx.connectionHealth.count({ where: healthy })) === 0;
 }
 
 /** When somebody was last told that one of these was the last try; `undefined`: never. */

@@ -38,6 +38,13 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** A refusal is looked at again after this: an outage that answers 401 once alarms nobody. */
 export const CONFIRM_MS = 5 * MINUTE_MS;
+/**
+ * For so long a key has to be refused before it is replaced. A service whose sign-in is out of order refuses every key, the new
+ * one as well: that one would be made for nothing, and be left behind.
+ */
+export const REPAIR_AFTER_MS = HOUR_MS;
+/** Until then it is looked at again after each of these. */
+const REFUSED_AGAIN_MS = 20 * MINUTE_MS;
 /** What an interval promises includes the second look and a pass that comes late. */
 const SLACK_MS = 15 * MINUTE_MS;
 /** Doubled with each look that fails, up to the interval. */
@@ -113,16 +120,22 @@ export function warningDue({ warnedDays, warnedFor }: Standing, expiresAt: Date 
   return isGiven ? undefined : days;
 }
 
-/** What a repair is considered for. */
-export function causeOf({ state }: Standing, expiresAt: Date | null, now: Date): HealthCause | undefined {
-  if (state === 'broken' || state === 'expired') return state;
+/** What a repair is considered for; nothing as long as a refusal may be over by itself. */
+export function causeOf({ state, refusedSince }: Standing, expiresAt: Date | null, now: Date): HealthCause | undefined {
+  if (state === 'expired') return state;
+  if (isRefusedOfLate(refusedSince, now)) return undefined;
+  if (state === 'broken') return state;
   const isNear = expiresAt !== null && expiresAt.getTime() - now.getTime() <= EXPIRY_WARNING_DAYS[0] * DAY_MS;
   return isNear ? 'expiring' : undefined;
 }
 
+function isRefusedOfLate(refusedSince: Date | null, now: Date): boolean {
+  return refusedSince !== null && now.getTime() - refusedSince.getTime() < REPAIR_AFTER_MS;
+}
+
 /**
  * When the next look is due. Each place has a moment of its own in the interval, so that a thousand keys are not tried at once;
- * what is away is tried ever more seldom, a refusal again within minutes, and a known expiry and its warnings are met to the minute.
+ * what is away is tried ever more seldom, a refusal again within minutes and until a repair may begin, and a known expiry and its warnings are met to the minute.
  * @param everyMs the interval within which a break is found and confirmed.
  */
 export function nextLookAt(
@@ -138,7 +151,10 @@ export function nextLookAt(
   if (failures > 0) {
     const waitMs = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(failures - 1, 20), lookEveryMs);
     due.splice(0, 1, at + Math.min(waitMs * (1 + share / 4), lookEveryMs));
-  } else if (refusedSince !== null && state !== 'broken') due.push(at + CONFIRM_MS + share * MINUTE_MS);
+  } else if (isRefusedOfLate(refusedSince, now)) {
+    const againMs = state === 'broken' ? REFUSED_AGAIN_MS : CONFIRM_MS;
+    due.push(at + againMs + share * MINUTE_MS);
+  }
   if (expiresAt !== null)
     for (const days of [...EXPIRY_WARNING_DAYS, 0]) {
       const moment = expiresAt.getTime() - days * DAY_MS;

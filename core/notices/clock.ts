@@ -47,6 +47,11 @@ export function mondays(at: Date, timeZone: string): { readonly last: Date; read
   return { last: nineOf(monday), next: nineOf(monday + 7) };
 }
 
+/** The day on the calendar there, such as `2026-11-30`. */
+export function dayOf(at: Date, timeZone: string): string {
+  return new Date(wallMs(at, timeZone)).toISOString().slice(0, 10);
+}
+
 /** What the clock on the wall shows there, as if it were UTC. */
 function wallMs(at: Date, timeZone: string): number {
   const format = new Intl.DateTimeFormat('en-US', {

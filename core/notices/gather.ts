@@ -5,7 +5,7 @@ import type { CustomerId } from '../ids.ts';
 import type { Person, Standing } from '../ports/chat.ts';
 import type { Log } from '../ports/log.ts';
 import { watchSteps } from '../workflow/watch.ts';
-import { mondays } from './clock.ts';
+import { dayOf, mondays } from './clock.ts';
 import { countersigners, isGone, tellLapsing, tellUnsupported } from './lapsing.ts';
 import { onePerPerson, tell } from './notices.ts';
 
@@ -57,14 +57,15 @@ async function tellSummary(tx: Transaction, customers: Customers, customerId: Cu
   const { hasDigest, timeZone, createdAt } = await customers.rules(tx, customerId);
   if (!hasDigest) return;
   const now = await databaseNow(tx);
-  const { last, next } = mondays(now, timeZone ?? 'UTC');
+  const zone = timeZone ?? 'UTC';
+  const { last, next } = mondays(now, zone);
   const isNext = next.getTime() - now.getTime() <= SUMMARY_AHEAD_MS;
   const due = isNext ? next : last;
   if (now.getTime() - due.getTime() > SUMMARY_LATE_MS || createdAt > due) return;
   const about = due.toISOString();
   const admins = onePerPerson(await customers.members(tx, customerId, 'admin')).map(({ id }) => id);
-  // By the day: who moves to another zone on a Monday morning is not told twice.
-  await tell(tx, customerId, admins, { kind: 'digest', about, key: `digest:${about.slice(0, 10)}`, dueAt: due });
+  // By the Monday there: who moves to another zone meanwhile is not told twice.
+  await tell(tx, customerId, admins, { kind: 'digest', about, key: `digest:${dayOf(due, zone)}`, dueAt: due });
 }
 
 async function tellSteps(tx: Transaction, customers: Customers, customerId: CustomerId): Promise<void> {

@@ -7,9 +7,11 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { Queue } from '../queue/queue.ts';
+import { defaultPermissions } from '../services/ways.ts';
 import type { Vault } from '../vault/vault.ts';
 import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
+import { endOfOldKey } from './kept-key.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';
@@ -235,8 +237,12 @@ export function createControl(deps: ControlDeps): Control {
       });
       if (seen.kind !== 'found') return seen;
       const { operation, by } = seen;
-      const { service, type, way, plan } = operation;
-      const { origin, base, permissions } = plan;
+      const { service, plan } = operation;
+      const { origin, base } = plan;
+      // Of a rotation that lacks nothing but the end of the old key that alone is done: a new key would not end it.
+      const end = endOfOldKey(operation);
+      const { type, way } = end ?? operation;
+      const permissions = end ? defaultPermissions(type, way) : plan.permissions;
       if (!operation.retriedAs && !(await deps.egress.check(origin)).isAllowed)
         return { kind: 'unreachable', operation };
       const { event } = wish;

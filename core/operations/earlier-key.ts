@@ -1,13 +1,14 @@
 import type { EarlierKey } from '../agent/engine.ts';
 import type { Audit } from '../audit/audit.ts';
-import type { Database } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import { parseOperationId } from '../ids.ts';
 import type { Http } from '../ports/http.ts';
 import type { VerifyInput } from '../services/service.ts';
 import { tryStored } from '../services/try-stored.ts';
-import { asSecrets, type SecretFields, type StoredCredential, type Vault } from '../vault/vault.ts';
+import { asSecrets, type SecretFields, type StoredCredential, type Vault, type Where } from '../vault/vault.ts';
 import { takePlace } from './effect.ts';
 import { besidePlace } from './entered.ts';
+import { keptKeyOf } from './kept-key.ts';
 import type { PlanKey } from './key.ts';
 import type { Lease } from './lease.ts';
 import type { Operations } from './operations.ts';
@@ -29,7 +30,7 @@ interface Using {
 
 /**
  * The key that the plan names, as the steps use it: in its place in the vault, or, once the new one of a rotation has that,
- * beside it until the operation ends. Another one that lies there is left alone.
+ * beside it until the operation ends, or for longer where its end failed. Another one that lies there is left alone.
  */
 export function earlierKey(
   deps: EarlierKeyDeps,
@@ -41,19 +42,29 @@ export function earlierKey(
   const { key } = plan;
   if (!key) return undefined;
   const reader = { customerId, forOperation: operation.id, fence: lease.fence, why };
-  const places = [{ service: service.id, target: plan.base, type: type.credentialType }, besidePlace(operation)];
+  const own = { service: service.id, target: plan.base, type: type.credentialType } as const;
+  const keptPlace = async () => {
+    const find = (tx: Transaction) => keptKeyOf(tx, customerId, { service, type, base: plan.base }, key.operationId);
+    const kept = await deps.database.withCustomer(customerId, find);
+    return kept && { ...own, operationId: kept.operationId };
+  };
+
+  const openedAt = async (place: typeof own & Where): Promise<SecretFields | undefined> => {
+    const stored = await deps.vault.find(customerId, place.service, place.type, place);
+    if (!stored || !isKey(stored, key)) return undefined;
+    const ref = { ...place, ...reader };
+    const fields = await deps.vault.open(ref, (found, now) => (isKey(now, key) ? asSecrets(found) : undefined));
+    if (fields) learn(fields);
+    return fields ?? undefined;
+  };
 
   const opened = async (): Promise<SecretFields | undefined> => {
-    for (const place of places) {
-      const stored = await deps.vault.find(customerId, place.service, place.type, place);
-      if (!stored || !isKey(stored, key)) continue;
-      const ref = { ...place, ...reader };
-      const fields = await deps.vault.open(ref, (found, now) => (isKey(now, key) ? asSecrets(found) : undefined));
-      if (!fields) continue;
-      learn(fields);
-      return fields;
+    for (const place of [own, besidePlace(operation)]) {
+      const fields = await openedAt(place);
+      if (fields) return fields;
     }
-    return undefined;
+    const place = await keptPlace();
+    return place && openedAt(place);
   };
 
   /** What it may do is what was countersigned when it was made. */

@@ -3,6 +3,7 @@ import type { Audit } from '../audit/audit.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Secret } from '../secret.ts';
+import { KEPT_TO_END } from '../vault/credential.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
 import { besidePlace } from './entered.ts';
 import type { PlanKey } from './key.ts';
@@ -186,7 +187,9 @@ export async function takePlace(
   if (stored?.metadata.operationId !== key.operationId || stored.metadata.label !== key.label)
     return `“${key.label}” is not the stored key any more, so the new one did not take its place.`;
   if (!(await vault.find(customerId, service, type, beside))) return 'The new key is not in the vault any more.';
-  const exchanged = await vault.exchange(customerId, service, type, beside, { replaced: key.label });
+  const kept: Record<string, string> = operation.type.revoke ? { [KEPT_TO_END]: operationId } : {};
+  const metadata = { result: { replaced: key.label }, beside: kept };
+  const exchanged = await vault.exchange(customerId, service, type, beside, metadata);
   await recordStored(tx, deps, operation, { fence, stored: exchanged, earlier: stored });
   return undefined;
 }

@@ -6,6 +6,7 @@ import { quoted } from '../plain-text.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { MACHINE_MS, machineMsAt } from './execution.ts';
+import { keptKeyOf } from './kept-key.ts';
 import { type Lease, lock } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
@@ -40,7 +41,7 @@ export type Ending =
         | 'given_up';
       readonly words: string;
     }
-  | { readonly kind: 'stopped'; readonly words: string }
+  | { readonly kind: 'stopped'; readonly code?: 'consent' | 'not_vouched'; readonly words: string }
   | { readonly kind: 'overtime' };
 
 type Held =
@@ -110,7 +111,7 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
   if (ending.kind === 'stopped')
     return {
       to: 'cancelled' as const,
-      set: { errorCode: 'consent', errorMessage: ending.words },
+      set: { errorCode: ending.code ?? 'consent', errorMessage: ending.words },
       entry: { kind: 'operation.cancelled' as const, attempt, success: false, payload: { why: ending.words } },
     };
   if (ending.kind === 'overtime') return failedMove(attempt, 'overtime', overtimeWords(operation));
@@ -134,9 +135,17 @@ async function moveFor(tx: Transaction, deps: EndingDeps, operation: Operation, 
 
 /** In the transaction that says that it has ended, at the word of whoever countersigned that. */
 async function deleteRevoked(tx: Transaction, deps: EndingDeps, operation: Operation): Promise<void> {
-  const { customerId, plan, grant, requester } = operation;
+  const { customerId, plan, grant, requester, service, type } = operation;
   const id = parseOperationId(plan.key?.operationId ?? '');
-  if (id) await deleteKeyOf(tx, deps, { customerId, id }, grant?.approver ?? requester);
+  if (!id) return;
+  const by = grant?.approver ?? requester;
+  if (await deleteKeyOf(tx, deps, { customerId, id }, by)) return;
+  const kept = await keptKeyOf(tx, customerId, { service, type, base: plan.base }, id);
+  if (!kept) return;
+  const { operationId } = kept;
+  await deps.vault.within(tx).delete(customerId, service.id, type.credentialType, { target: plan.base, operationId });
+  const payload = { why: 'the key that it replaced has ended' };
+  await deps.audit.append(tx, customerId, { kind: 'credential.deleted', operationId, actor: by.id, payload });
 }
 
 interface Proven {

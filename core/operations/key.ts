@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { OperationTypeDefinition, Service } from '../services/service.ts';
+import { keptKeyOf } from './kept-key.ts';
 import type { Plan } from './plan.ts';
 import { operationResult } from './result.ts';
 
@@ -16,7 +17,8 @@ export type PlanKey = NonNullable<Plan['key']>;
 
 /**
  * The key that an operation is about: the one that lies in that place, if an operation of ours made it. Of a revocation also one
- * that somebody deleted from the vault, when `of` names the operation that made it: the service may still know it.
+ * that its rotation could not end, or that somebody deleted from the vault, when `of` names the operation that made it: the
+ * service may still know it.
  * `undefined`: there is none, or another one than that operation's, such as one that was replaced.
  */
 export async function keyAt(
@@ -28,9 +30,9 @@ export async function keyAt(
   const stored = await inPlace(tx, customerId, { service, type, base });
   const { success, data } = ours.safeParse(stored?.credentialMetadata);
   if (success && (of === undefined || data.operationId === of)) return data;
-  return of !== undefined && type.type === 'credential_revocation'
-    ? deletedKey(tx, customerId, { service, type, base }, of)
-    : undefined;
+  if (of === undefined || type.type !== 'credential_revocation') return undefined;
+  const kept = ours.safeParse((await keptKeyOf(tx, customerId, { service, type, base }, of))?.metadata);
+  return kept.success ? kept.data : deletedKey(tx, customerId, { service, type, base }, of);
 }
 
 /** The name of whatever lies in that place, whoever made it; `null` where nothing does. */

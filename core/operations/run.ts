@@ -96,7 +96,7 @@ async function runOnce(
     lease = await takeLease(deps, job, outside.job);
     if (!lease) return true;
     const notVouched = await notVouchedFor(deps, lease.operation);
-    if (notVouched) throw new Stopped('consent', notVouched);
+    if (notVouched) throw new Stopped('not_vouched', notVouched);
     secrets.showed(planText(lease.operation.plan));
     const outcome = await attempt(deps, lease, outside.drain, secrets);
     if (outcome.kind === 'waiting') return true;
@@ -130,8 +130,10 @@ async function afterError(
   const ids = { operationId: job.operationId };
   if (error instanceof Stopped) {
     deps.log.info({ ...ids, why: error.why }, 'an operation was stopped');
-    if (error.why === 'consent')
-      await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'stopped', words: error.message }, secrets);
+    if (error.why === 'consent' || error.why === 'not_vouched') {
+      const stopped = { kind: 'stopped', code: error.why, words: error.message } as const;
+      await endOperation(deps, { ...job, fence: lease?.fence }, stopped, secrets);
+    }
     if (error.why === 'overtime')
       await endOperation(deps, { ...job, fence: lease?.fence }, { kind: 'overtime' }, secrets);
     if (error.why === 'drained') throw forQueue(error, secrets); // handed back: another worker takes it at once

@@ -3,7 +3,7 @@ export class Stopped extends Error {
   readonly why: StopReason;
 
   constructor(why: StopReason, message: string) {
-    super(why === 'consent' ? `Consent required: ${message}` : message);
+    super(why === 'consent' || why === 'not_vouched' ? `Consent required: ${message}` : message);
     this.name = 'Stopped';
     this.why = why;
   }
@@ -11,6 +11,7 @@ export class Stopped extends Error {
 
 /**
  * `moved`: somebody else has the operation or ended it. `paused`: it was asked to pause, and is. `consent`: the
- * countersignature no longer covers it. `drained`: the process stops. `overtime`: its machine time is over.
+ * countersignature no longer covers it. `not_vouched`: whoever gave that may not approve any more. `drained`: the process
+ * stops. `overtime`: its machine time is over.
  */
-export type StopReason = 'moved' | 'paused' | 'consent' | 'drained' | 'overtime';
+export type StopReason = 'moved' | 'paused' | 'consent' | 'not_vouched' | 'drained' | 'overtime';

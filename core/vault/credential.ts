@@ -14,6 +14,12 @@ export const CREDENTIAL_TYPES = [
 ] as const;
 export type CredentialType = (typeof CREDENTIAL_TYPES)[number];
 
+/**
+ * In the metadata of an earlier key that lies beside the one which took its place: until it has ended at the service it is kept,
+ * since it ends itself by its own power.
+ */
+export const KEPT_TO_END = 'keptToEnd';
+
 /** Where a credential belongs; its record opens nowhere else. */
 export interface CredentialPlace {
   readonly service: string;

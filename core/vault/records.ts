@@ -8,6 +8,7 @@ import {
   binding,
   type CredentialPlace,
   type CredentialType,
+  KEPT_TO_END,
   placeOf,
   type StoredCredential,
   toStored,
@@ -57,14 +58,15 @@ export interface VaultRecords {
   ): Promise<void>;
   /**
    * The result at the target and what lies beside it under that operation, each sealed anew into the other's place.
-   * @param metadata is added to that of what becomes the result. @returns it. @throws CountersignError `credential_not_found`.
+   * @param metadata is added to that of what becomes the result, and of what lies beside it from then on. @returns the result.
+   * @throws CountersignError `credential_not_found`.
    */
   exchange(
     customerId: CustomerId,
     service: string,
     type: CredentialType,
     where: { readonly target: string; readonly operationId: OperationId },
-    metadata: Readonly<Record<string, string>>,
+    metadata: Readonly<Record<'result' | 'beside', Readonly<Record<string, string>>>>,
   ): Promise<StoredCredential>;
   /**
    * `null` when absent or, unless that is asked for, expired by the database's clock.
@@ -95,7 +97,8 @@ export interface VaultRecords {
     types: readonly CredentialType[],
   ): Promise<readonly Copied[] | undefined>;
   /**
-   * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names.
+   * Deletes the operation's sign-in secrets, except the types that a live standing grant of it names, and except an earlier key that
+   * it did not come to end (`KEPT_TO_END`).
    * @returns how many were deleted.
    */
   deleteSignIn(customerId: CustomerId, operationId: OperationId): Promise<number>;
@@ -137,12 +140,12 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
         await put(tx, deps, customerId, beside, old, {
           old: second,
           expiresAt: first.expiresAt,
-          metadata: toStored(first).metadata,
+          metadata: { ...toStored(first).metadata, ...metadata.beside },
         });
         return await put(tx, deps, customerId, result, fresh, {
           old: first,
           expiresAt: second.expiresAt,
-          metadata: { ...toStored(second).metadata, ...metadata },
+          metadata: { ...toStored(second).metadata, ...metadata.result },
         });
       } finally {
         old.fill(0);
@@ -208,7 +211,9 @@ export function recordsIn(tx: Transaction, deps: RecordDeps): VaultRecords {
       const rows = await tx.$queryRaw`
         SELECT id FROM autonomous_credentials c WHERE c.customer_id = ${customerId}::uuid AND c.operation_id = ${operationId}
           AND NOT EXISTS (SELECT FROM autonomous_consent g WHERE g.customer_id = c.customer_id AND g.operation_id = c.operation_id
-            AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())`;
+            AND c.credential_type = ANY (g.keeps) AND g.revoked_at IS NULL AND g.expires_at > app.now())
+          AND NOT (c.credential_metadata ? ${KEPT_TO_END}::text AND EXISTS (SELECT FROM autonomous_operations o
+            WHERE o.customer_id = c.customer_id AND o.id = c.operation_id AND o.status <> 'completed'))`;
       return deleteRows(tx, deps.database, customerId, idRows.parse(rows));
     },
   };

@@ -9,6 +9,7 @@ import type { Log } from '../ports/log.ts';
 import type { WebhookMetrics } from '../ports/metrics.ts';
 import type { Queue } from '../queue/queue.ts';
 import { UNDELIVERED_QUEUE, type WebhookJob } from '../queue/queues.ts';
+import { createRounds } from '../rounds.ts';
 import { isWanted, messageId, messageOf, signed, typesOfRow } from './message.ts';
 import type { Webhooks } from './webhooks.ts';
 
@@ -36,33 +37,27 @@ export interface Delivery {
 }
 
 const EVERY_MS = 2_000;
+const CUSTOMERS_AT_ONCE = 2;
 const PAGE = 500;
 const TIMEOUT_MS = 15_000;
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
   const { directory, log } = deps;
-  let timer: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
-
-  const handOver = async (): Promise<void> => {
-    for (const customerId of await directory.customersToTell()) while (await handOverPage(deps, customerId)); // nothing else: each page is a transaction
-  };
-  const look = () => {
-    looking ??= handOver()
-      .catch((cause: unknown) => log.debug({ code: 'webhooks', cause }, 'webhooks could not be looked after'))
-      .finally(() => {
-        looking = undefined;
-      });
-  };
+  const { start, stop, once } = createRounds({
+    everyMs: EVERY_MS,
+    atOnce: CUSTOMERS_AT_ONCE,
+    customers: directory.customersToTell,
+    async work(customerId) {
+      while (await handOverPage(deps, customerId)); // nothing else: each page is a transaction
+    },
+    failed(cause, customerId) {
+      log.debug({ code: 'webhooks', customerId, cause }, 'webhooks could not be looked after');
+    },
+  });
   return {
-    start() {
-      timer = setInterval(look, EVERY_MS).unref();
-    },
-    async stop() {
-      clearInterval(timer);
-      await looking;
-    },
-    handOver,
+    start,
+    stop,
+    handOver: once,
     deliver: (job) => deliver(deps, job),
   };
 }

@@ -7,7 +7,7 @@ import { getService } from '../../core/services/index.ts';
 import type { Service, VerifyInput, VerifyResult } from '../../core/services/service.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import { asCustomer, type Core, installShop, openCore, type Shop, sql } from '../support/core.ts';
+import { asCustomer, type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -126,6 +126,40 @@ describe('137 a look', () => {
       { name: 'thread', bytes: Buffer.from(JSON.stringify(chat.calls)) },
     ];
     expect(sweep(sinks, { secret: key.consumerSecret, key: key.consumerKey })).toEqual([]);
+  });
+});
+
+describe('152 a look', () => {
+  test('152 takes a key nowhere but to where it lies, whatever a smuggled statement says of who made it', async () => {
+    const { shop, key } = await connected();
+    const elsewhere = await startPracticeShop();
+    const { origin } = elsewhere;
+    const asked: string[] = [];
+    const watched: Http = {
+      async request(request) {
+        asked.push(`${request.url} ${JSON.stringify(request.headers ?? {})}`);
+        return httpTo(practice, elsewhere).request(request);
+      },
+    };
+    // It was asked for and nobody approved it: whoever speaks SQL in the program's name makes it the key's maker.
+    const made = await requestOperation(core, shop, { origin, base: origin });
+    await asCustomer(testDatabase.programUrl, shop.customerId, (client) =>
+      client.query(
+        `UPDATE autonomous_credentials SET credential_metadata = credential_metadata || jsonb_build_object('operationId', $1::text)
+         WHERE operation_id IS NULL`,
+        [made.id],
+      ),
+    );
+    await sql(
+      testDatabase.adminUrl,
+      'UPDATE connection_health SET next_check_at = CASE WHEN customer_id = $1 THEN app.now() END',
+      [shop.customerId],
+    );
+    await healthOf(core, watched).checkDue();
+    await elsewhere.close();
+    expect([elsewhere.requests, asked]).toEqual([[], []]);
+    expect(await stateOf(shop)).toBe('unknown');
+    expect(key.consumerKey).toMatch(/^ck_/);
   });
 });
 

@@ -5,8 +5,19 @@ import { newOperationId } from '../../core/ids.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { type Plan, planHash, planText } from '../../core/operations/plan.ts';
+import { deleteKeyOf } from '../../core/operations/revocation.ts';
 import { keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
-import { type Core, cancel, grantedOperation, installShop, look, openCore, type Shop, sql } from '../support/core.ts';
+import {
+  type Core,
+  cancel,
+  click,
+  grantedOperation,
+  installShop,
+  look,
+  openCore,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -185,5 +196,40 @@ describe('142 a standing grant that is taken back', () => {
     await expect(begins(repair)).rejects.toThrow(CLOSED);
     await expectNotRun(repair);
     expect(shop.customerId).toBe(repair.customerId);
+  });
+});
+
+describe('154 a key that is taken away', () => {
+  const taken = async ({ customerId, admin }: Shop, operation: Operation) =>
+    core.database.withCustomer(customerId, (tx) => deleteKeyOf(tx, core, operation, admin));
+
+  test('takes every consent to its repairs along, whichever operation of the connection it was given for', async () => {
+    const shop = await installShop(core);
+    await keptWorking(core, shop, await madeConnection(core, shop));
+    const newer = await madeConnection(core, shop); // by hand: its key takes the place
+    expect(await taken(shop, newer)).toBe(true);
+    const live =
+      'SELECT id FROM autonomous_consent WHERE customer_id = $1 AND template_hash IS NOT NULL AND revoked_at IS NULL';
+    expect(await sql(database.adminUrl, live, [shop.customerId])).toEqual([]);
+    const kept =
+      'SELECT credential_type FROM autonomous_credentials WHERE customer_id = $1 AND operation_id IS NOT NULL';
+    expect(await sql(database.adminUrl, kept, [shop.customerId])).toEqual([]);
+    const made = await madeConnection(core, shop);
+    await core.repairs.consider(placeOf(made), 'broken');
+    expect((await repairsAt(core, placeOf(made))).map(({ state }) => state)).toEqual(['awaiting_consent']);
+  });
+
+  test('takes the questions for such a consent along: none of them is countersigned afterwards', async () => {
+    const shop = await installShop(core);
+    const operation = await madeConnection(core, shop);
+    const offered = await core.repairOffers.offer(shop.customerId, operation.id, shop.merchant);
+    if (offered.kind !== 'asked') throw new Error(`expected a question, got ${offered.kind}`);
+    const newer = await madeConnection(core, shop);
+    expect(await taken(shop, newer)).toBe(true);
+    const { planHash } = offered.question;
+    const decision = await core.standingGrants.grant(shop.customerId, click(operation, shop.approver, { planHash }));
+    expect(decision).toMatchObject({ kind: 'stale' });
+    const granted = 'SELECT id FROM autonomous_consent WHERE customer_id = $1 AND template_hash IS NOT NULL';
+    expect(await sql(database.adminUrl, granted, [shop.customerId])).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 // What people are told, where they want it, and once: core/notices, bot/notices.ts, bot/notify-flow.ts, bot/renew-flow.ts.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { renderBlocks } from '../../adapters/slack/cards.ts';
@@ -394,6 +394,52 @@ describe('whoever wants to be told directly', () => {
   });
 });
 
+test('a customer whose platform takes its time keeps nobody else waiting, in this round or in the next', async () => {
+  const [slow, quick] = [await openScene(), await openScene()];
+  const answered = Promise.withResolvers<void>();
+  for (const { shop } of [slow, quick])
+    await inside(shop, (tx) =>
+      choose(tx, shop.customerId, shop.merchant.id, { place: 'direct', timeZone: 'UTC', quiet: undefined }),
+    );
+  const end = async ({ shop }: Scene) => cancel(core, await requestOperation(core, shop));
+  await Promise.all([end(slow), end(quick)]);
+  const both = [slow, quick].map(({ shop }) => shop.customerId);
+  const directory: Directory = {
+    ...core.directory,
+    customersToNotify: async () => {
+      const due = await core.directory.customersToNotify();
+      return both.filter((customerId) => due.includes(customerId)); // the slow one first
+    },
+  };
+  let most = 0;
+  let sending = 0;
+  const chat = {
+    ...quick.chat,
+    async directMessage(...[to, ...rest]: Parameters<typeof quick.chat.directMessage>) {
+      if (to.workspaceId !== slow.shop.workspaceId) return quick.chat.directMessage(to, ...rest);
+      most = Math.max(most, ++sending);
+      await answered.promise;
+      sending -= 1;
+      return slow.chat.directMessage(to, ...rest);
+    },
+  };
+  const notices = createNotices({ ...quick.told, directory, chat: () => chat });
+  const first = notices.deliver();
+  try {
+    await vi.waitFor(() => expect(quick.chat.direct()).toHaveLength(1), 10_000);
+    await Promise.all([end(slow), end(quick)]);
+    const second = notices.deliver();
+    await vi.waitFor(() => expect(quick.chat.direct()).toHaveLength(2), 10_000);
+    answered.resolve();
+    await Promise.all([first, second]);
+  } finally {
+    answered.resolve();
+    await first;
+  }
+  await notices.deliver();
+  expect([slow.chat.direct().length, most]).toEqual([2, 1]);
+});
+
 describe('the form', () => {
   const open = async ({ shop, chat, hand }: Scene, by: Member = shop.merchant) => {
     const command = { kind: 'command', command: 'countersign', text: 'notify', trigger: 't' };
@@ -475,6 +521,27 @@ describe('the summary of a week', () => {
     await pass(3_600_000);
     await scene.look();
     expect(chat.direct()).toHaveLength(2); // the key still expires
+  });
+
+  test('comes once for a Monday, also to whoever moves to another zone in the course of it', async () => {
+    const scene = await openScene();
+    const { shop, chat } = scene;
+    const zone = (timeZone: string) =>
+      inside(shop, (tx) => setDigest(tx, shop.customerId, { hasDigest: true, timeZone }));
+    const until = async (timeZone: string) =>
+      pass(mondays(inMs(0), timeZone).next.getTime() - inMs(0).getTime() + 60_000);
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', {
+      ...{ target: 'https://shop.example.com', value: 'x', expiresAt: inMs(20 * DAY) },
+    });
+    await zone('Pacific/Auckland');
+    await until('Pacific/Auckland');
+    await scene.look();
+    expect(chat.direct()).toHaveLength(1);
+    await zone('Europe/Berlin');
+    await until('Europe/Berlin');
+    await scene.look();
+    await scene.look();
+    expect(chat.direct()).toHaveLength(1);
   });
 
   test('does not come after a week in which nothing happened, nor where it is switched off', async () => {

@@ -5,10 +5,12 @@ import type { HealthCause } from '../../core/connections/place.ts';
 import { connectionsOf } from '../../core/connections/records.ts';
 import {
   CONFIRM_MS,
+  causeOf,
   isToBeTold,
   judge,
   type Look,
   nextLookAt,
+  REPAIR_AFTER_MS,
   type Standing,
   told,
   warningDue,
@@ -18,15 +20,8 @@ import type { Runner } from '../../core/operations/run.ts';
 import type { Http } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
-import {
-  type Core,
-  installShop,
-  openCore,
-  queuedOperation,
-  requestOperation,
-  type Shop,
-  sql,
-} from '../support/core.ts';
+import { repairsAt } from '../support/connections.ts';
+import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 
@@ -215,7 +210,7 @@ describe('a connection', () => {
     const { label } = await alone();
     await during(2);
     practice.endKey(label);
-    await during(6);
+    await during(7.5);
     expect(repairs.splice(0)).not.toEqual([]);
     practice.setOutage('unavailable');
     await during(12);
@@ -225,24 +220,98 @@ describe('a connection', () => {
     expect(repairs).not.toEqual([]);
   });
 
-  test('is tried where it lies alone, whatever is written of who made it', async () => {
+  test('at a shop that refuses everybody for most of an hour is handed to repair by none of the looks', async () => {
+    const { shop } = await alone();
+    await during(2);
+    practice.setOutage('unauthorised');
+    const before = await lookedAt(shop);
+    await sql(testDatabase.adminUrl, 'UPDATE connection_health SET next_check_at = app.now() WHERE customer_id = $1', [
+      shop.customerId,
+    ]);
+    await during(5 / 6);
+    expect((await lookedAt(shop)) - before).toBeGreaterThanOrEqual(3);
+    expect(await connection(shop)).toMatchObject({ state: 'broken' });
+    expect(repairs).toEqual([]);
+    practice.setOutage();
+    await during(0.5);
+    expect(await connection(shop)).toMatchObject({ state: 'healthy' });
+  });
+
+  test('that people were asked to repair asks them no more once it works, and asks anew when it breaks again', async () => {
+    const { shop, place } = await alone();
+    const asking = healthOf(core, http, { repair: core.repairs.consider });
+    const looks = async (...intervals: readonly string[]) => {
+      for (const interval of intervals) {
+        await later(interval);
+        await asking.checkDue();
+      }
+    };
+    const states = async () => (await repairsAt(core, place)).map(({ state, errorCode }) => [state, errorCode]);
+    practice.setOutage('unauthorised');
+    await looks('2 hours', '6 minutes');
+    expect(await states()).toEqual([]);
+    await looks('1 hour', '1 hour');
+    expect(await states()).toEqual([['awaiting_consent', null]]);
+    practice.setOutage();
+    await looks('6 hours');
+    expect(await states()).toEqual([['cancelled', 'recovered']]);
+    expect(await toldOf(shop)).toEqual(['broken', 'healthy']);
+    practice.setOutage('unauthorised');
+    await looks('6 hours', '6 minutes', '1 hour');
+    expect(await states()).toEqual([
+      ['awaiting_consent', null],
+      ['cancelled', 'recovered'],
+    ]);
+  });
+
+  test('is looked at although a clock that was ahead has written when', async () => {
+    const { shop } = await alone();
+    const stuck = await connected();
+    await later('5 days');
+    await health.checkDue();
+    await sql(
+      testDatabase.adminUrl,
+      "UPDATE connection_health SET claim = gen_random_uuid(), claimed_until = app.now() + interval '15 minutes' WHERE customer_id = $1",
+      [stuck.shop.customerId],
+    );
+    await later('-5 days');
+    const before = await lookedAt(shop);
+    practice.setOutage('unauthorised');
+    for (const interval of ['2 minutes', '6 minutes']) {
+      await later(interval);
+      await health.checkDue();
+    }
+    expect((await lookedAt(shop)) - before).toBe(2);
+    expect(await connection(shop)).toMatchObject({ state: 'broken' });
+    expect(await connection(stuck.shop)).toMatchObject({ state: 'broken' });
+    const [row] = await sql<{ ahead: boolean }>(
+      testDatabase.adminUrl,
+      'SELECT bool_or(greatest(since, checked_at, refused_since) > app.now()) AS ahead FROM connection_health WHERE customer_id = $1',
+      [shop.customerId],
+    );
+    expect(row).toEqual({ ahead: false });
+  });
+
+  test('has its turn although more than a page of others can’t be looked at just now', async () => {
     const { shop } = await alone();
     const { customerId: id } = shop;
-    const elsewhere = await startPracticeShop();
-    const { origin } = elsewhere;
-    // Nobody approved it, and nobody has to: whoever speaks SQL in the program's name can say that it made the key.
-    const asked = await requestOperation(core, shop, { origin, base: origin });
-    await core.database.withCustomer(
-      id,
-      (tx) => tx.$executeRaw`
-        UPDATE autonomous_credentials SET credential_metadata = credential_metadata || jsonb_build_object('operationId', ${asked.id}::text)
-        WHERE customer_id = ${id}::uuid AND operation_id IS NULL`,
+    const busy = 'https://busy.example.com';
+    const running = await queuedOperation(core, shop, { origin: busy, base: busy });
+    await sql(
+      testDatabase.adminUrl,
+      `INSERT INTO connection_health (customer_id, service, target, credential_type, state, reason, since, told_state, next_check_at)
+       SELECT $1, 'woocommerce', $2, 'key ' || n, 'healthy', '', app.now(), 'healthy', app.now() - interval '1 day' FROM generate_series(1, 60) n`,
+      [id, busy],
     );
     await later('2 hours');
-    await healthOf(core, httpTo(practice, elsewhere)).checkDue();
-    await elsewhere.close();
-    expect(elsewhere.requests).toEqual([]);
-    expect(await connection(shop)).toMatchObject({ state: 'unknown', checkedAt: expect.any(Date) });
+    await health.checkDue();
+    expect(await lookedAt(shop)).toBe(1);
+    await core.database.withCustomer(id, (tx) =>
+      core.mover.move(tx, id, {
+        ...{ operationId: running.id, from: ['queued'], to: 'cancelled' },
+        entry: { kind: 'operation.cancelled' },
+      }),
+    );
   });
 
   test('at a shop that lets one wait keeps nobody else’s waiting', async () => {
@@ -355,6 +424,14 @@ describe('a verdict', () => {
     expect(judge(broken, away, elapsed(HOUR)).state).toBe('broken');
   });
 
+  test('of broken is a cause for a repair once it has been refused for an hour', () => {
+    const broken = judge(judge(fresh, refused, START), refused, elapsed(CONFIRM_MS));
+    const cause = (standing: Standing, ms: number) => causeOf(standing, elapsed(HOUR * 24), elapsed(ms));
+    expect([cause(broken, REPAIR_AFTER_MS - 1), cause(broken, REPAIR_AFTER_MS)]).toEqual([undefined, 'broken']);
+    expect(cause(fresh, 0)).toBe('expiring');
+    expect(cause(judge(fresh, refused, START), 1)).toBeUndefined();
+  });
+
   test('that changes all the time is told a few times a day', () => {
     let standing = fresh;
     let tellings = 0;
@@ -406,7 +483,11 @@ describe('looks', () => {
   });
 
   test('come again within minutes after a refusal, and ever more seldom at a service that is away', () => {
-    expect(Math.max(...due(judge(fresh, refused, START), START))).toBeLessThan(7 * 60_000);
+    const once = judge(fresh, refused, START);
+    expect(Math.max(...due(once, START))).toBeLessThan(7 * 60_000);
+    const broken = judge(once, refused, elapsed(CONFIRM_MS));
+    expect(Math.max(...due(broken, elapsed(CONFIRM_MS)))).toBeLessThan(22 * 60_000);
+    expect(Math.max(...due(broken, elapsed(HOUR)))).toBeGreaterThan(HOUR);
     const waits = [1, 2, 4, 8, 100].map((failures) =>
       Math.max(...due({ ...fresh, state: 'degraded', failures }, START)),
     );

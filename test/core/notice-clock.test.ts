@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isTimeZone, mondays, quietUntil } from '../../core/notices/clock.ts';
+import { dayOf, isTimeZone, mondays, quietUntil } from '../../core/notices/clock.ts';
 
 const night = (timeZone: string) => ({ from: 22 * 60, to: 7 * 60, timeZone });
 const at = (text: string) => new Date(text);
@@ -50,6 +50,11 @@ describe('Monday, 09:00', () => {
   ])('%s', (_, now, zone, last, next) => {
     expect(mondays(at(now), zone)).toEqual({ last: at(last), next: at(next) });
   });
+});
+
+test.each(['UTC', 'Pacific/Auckland', 'Pacific/Kiritimati', 'Pacific/Honolulu'])('in %s is that Monday’s', (zone) => {
+  const { last, next } = mondays(at('2026-11-26T12:00:00Z'), zone);
+  expect([dayOf(last, zone), dayOf(next, zone)]).toEqual(['2026-11-23', '2026-11-30']);
 });
 
 test.each([

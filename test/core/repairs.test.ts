@@ -1,16 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { ConnectionPlace } from '../../core/connections/place.ts';
 import { createRepairs } from '../../core/connections/repair.ts';
 import { dueForRotation } from '../../core/connections/repair-due.ts';
 import { REPAIR_PERMISSION, STANDING_DAYS_MAX } from '../../core/consent/standing.ts';
 import type { Transaction } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
-import { keepBeside, takePlace } from '../../core/operations/effect.ts';
+import { keepBeside, takePlace, writeIntent } from '../../core/operations/effect.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { deleteKeyOf } from '../../core/operations/revocation.ts';
+import { createRunner } from '../../core/operations/run.ts';
 import { Secret } from '../../core/secret.ts';
 import { getService } from '../../core/services/index.ts';
+import type { RevokeResult, Service, VerifyInput, VerifyResult } from '../../core/services/service.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
+import { wordpress } from '../../core/services/wordpress/index.ts';
 import { fails, keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import {
   type Core,
@@ -21,12 +25,21 @@ import {
   kinds,
   look,
   openCore,
+  queuedOperation,
   requestOperation,
   type Shop,
   sql,
   trail,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+/** No page is opened and no service asked. */
+const nothing = {
+  open: () => Promise.reject(new Error('a browser was opened')),
+  request: () => Promise.reject(new Error('a service was asked')),
+  close: async () => {},
+};
 
 const DAY = 24 * 60;
 const KEPT = 'a kept pass phrase';
@@ -216,24 +229,6 @@ describe('under a standing grant', () => {
     expect(await statesAt(place)).toEqual(['awaiting_consent', 'cancelled']);
   });
 
-  test('ends with the key, whichever operation made that, and so does a question for another one', async () => {
-    const { shop, operation, place } = await keptConnection();
-    const { customerId } = shop;
-    const newer = await madeConnection(core, shop); // by hand: its key takes the place
-    const offered = await core.repairOffers.offer(customerId, newer.id, shop.merchant);
-    if (offered.kind !== 'asked') throw new Error(`expected a question, got ${offered.kind}`);
-    expect(await secretsOf(operation)).toHaveLength(2);
-    expect(await inside(customerId, (tx) => deleteKeyOf(tx, core, newer, shop.admin))).toBe(true);
-    expect(await secretsOf(operation)).toEqual([]);
-    const { planHash } = offered.question;
-    expect(await core.standingGrants.grant(customerId, click(newer, shop.approver, { planHash }))).toMatchObject({
-      kind: 'stale',
-    });
-    await madeConnection(core, shop);
-    await core.repairs.consider(place, 'broken');
-    expect(await statesAt(place)).toEqual(['awaiting_consent']);
-  });
-
   test('that has ended does not hold again when the clock goes back', async () => {
     const { shop, place } = await keptConnection();
     await minutesPass((STANDING_DAYS_MAX + 1) * DAY);
@@ -264,6 +259,49 @@ describe('under a standing grant', () => {
     await keptWorking(core, shop, operation);
     await core.repairs.consider(place, 'broken');
     expect(await statesAt(place)).toEqual(['queued', 'failed', 'failed']);
+  });
+
+  test('that was given up is taken up again once the key was taken again, and its rotation with it', async () => {
+    const { shop, place } = await keptConnection();
+    const isNow = (state: string) =>
+      sql(
+        testDatabase.adminUrl,
+        'UPDATE connection_health SET state = $2, since = app.now(), checked_at = app.now() WHERE customer_id = $1',
+        [shop.customerId, state],
+      );
+    await isNow('broken');
+    for (let tries = 0; tries < 2; tries++) {
+      await core.repairs.consider(place, 'broken');
+      const [newest] = await repairsAt(core, place);
+      if (newest) await fails(core, newest);
+      await minutesPass(60);
+    }
+    await core.repairs.consider(place, 'broken');
+    await minutesPass(2 * DAY);
+    await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['failed', 'failed']);
+    await isNow('healthy');
+    const rotating = createRepairs({ ...core, getService, rotationDays: 1 });
+    await rotating.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual(['queued', 'failed', 'failed']);
+  });
+
+  test('whose countersigner has left, by the platform’s word, makes room for a card that asks the others', async () => {
+    const { shop, place } = await keptConnection();
+    await core.repairs.consider(place, 'broken');
+    const repair = await onlyRepair(place);
+    const runner = createRunner({
+      ...core,
+      ...{ browser: nothing, http: nothing, screenshots: createScreenshots(core), log: silentLog },
+      secrets: { add() {}, remove() {} },
+      identify: async () => ({ kind: 'unknown' }),
+    });
+    await runner.run({ customerId: shop.customerId, operationId: repair.id }, new AbortController().signal);
+    expect(await look(core, repair)).toMatchObject({ state: 'cancelled', errorCode: 'not_vouched' });
+    for (let looks = 0; looks < 3; looks++) await core.repairs.consider(place, 'broken');
+    expect(await statesAt(place)).toEqual(['awaiting_consent', 'cancelled']);
+    const [asked] = await repairsAt(core, place);
+    expect(asked && (await grant(core, asked, shop.secondApprover))).toMatchObject({ kind: 'granted' });
   });
 
   test('takes the place of a key whose time is over, too', async () => {
@@ -392,6 +430,32 @@ describe('keys that are 90 days old', () => {
     expect(await Promise.all(made.map((operation) => statesAt(placeOf(operation))))).toEqual([[], ['queued']]);
   });
 
+  test('are looked at after a try that failed, before they are tried again', async () => {
+    const { place, shop } = await keptConnection();
+    const rotating = createRepairs({ ...core, getService, rotationDays: 1 });
+    const health = (values: string) =>
+      sql<{ due: boolean }>(
+        testDatabase.adminUrl,
+        `UPDATE connection_health SET ${values} WHERE customer_id = $1 RETURNING next_check_at <= app.now() AS due`,
+        [shop.customerId],
+      );
+    await health("state = 'healthy', checked_at = app.now()");
+    await minutesPass(2 * DAY);
+    await health("next_check_at = app.now() + interval '6 hours'");
+    await rotating.consider(place, 'rotation_due');
+    await fails(core, await onlyRepair(place));
+    await minutesPass(60);
+    await rotating.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual(['failed']);
+    expect(await health('reason = reason')).toEqual([{ due: true }]);
+    await health("state = 'broken', since = app.now(), checked_at = app.now()");
+    await rotating.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual(['failed']);
+    await health("state = 'healthy', since = app.now(), checked_at = app.now()");
+    await rotating.consider(place, 'rotation_due');
+    expect(await statesAt(place)).toEqual(['queued', 'failed']);
+  });
+
   test('wait while their service is away or in trouble', async () => {
     const { place, shop } = await connection();
     const { customerId } = shop;
@@ -413,4 +477,88 @@ describe('keys that are 90 days old', () => {
     await core.repairs.consider(place, 'rotation_due');
     expect(await statesAt(place)).toEqual([]);
   });
+});
+
+test('a rotation that could not end the old key keeps that sealed, and trying again ends it once somebody approves', async () => {
+  const alive = new Set<string>();
+  let isOutOfOrder = true;
+  const keyOf = ({ credential }: VerifyInput) => credential.consumer_key?.reveal() ?? '';
+  const does = {
+    async verify(input: VerifyInput): Promise<VerifyResult> {
+      if (alive.has(keyOf(input))) return { kind: 'works', checked: 'it works', method: 'GET' };
+      return { kind: 'fails', reason: 'It is not taken.', isRetryable: false, refusedWith: '401' };
+    },
+    async revoke(input: VerifyInput): Promise<RevokeResult> {
+      if (isOutOfOrder) return { kind: 'fails', reason: 'The site is out of order.', isRetryable: false };
+      alive.delete(keyOf(input));
+      return { kind: 'revoked' };
+    },
+  };
+  const types = Object.entries(wordpress.operationTypes).map(([name, type]) => [name, { ...type, ...does }] as const);
+  const service: Service = { ...wordpress, operationTypes: Object.fromEntries(types) };
+  const { api_key_generation: generation, credential_rotation: rotation } = service.operationTypes;
+  if (!generation || !rotation) throw new Error('WordPress makes and rotates passwords');
+  const blog = await openCore(testDatabase, { serviceOf: (id) => (id === 'wordpress' ? service : getService(id)) });
+  try {
+    const shop = await installShop(blog);
+    const { customerId } = shop;
+    const origin = 'https://blog.example.com';
+    const about = (type: typeof rotation) => ({
+      ...{ service, type, origin },
+      base: origin,
+      permissions: defaultPermissions(type),
+    });
+    const keyNamed = (label: string) => {
+      alive.add(label);
+      return { consumerKey: label, consumerSecret: 'secret' };
+    };
+    const first = await madeConnection(blog, shop, about(generation), keyNamed);
+    const rotating = await queuedOperation(blog, shop, about(rotation));
+    const never = new AbortController().signal;
+    const lease = await takeLease(blog, { customerId, operationId: rotating.id }, never);
+    if (!lease) throw new Error('the lease was not to be had');
+    const { label } = rotating.plan;
+    const { consumerKey, consumerSecret } = keyNamed(label);
+    const fields = { consumer_key: new Secret(consumerKey), consumer_secret: new Secret(consumerSecret) };
+    await inside(customerId, async (tx) => {
+      await writeIntent(tx, blog.audit, rotating, 7, label, lease.fence);
+      await keepBeside(tx, blog, rotating, { step: 7, fence: lease.fence, label, fields });
+    });
+    lease.release();
+    const runner = createRunner({
+      ...blog,
+      ...{ browser: nothing, http: nothing, screenshots: createScreenshots(blog), log: silentLog },
+      secrets: { add() {}, remove() {} },
+    });
+    await runner.run({ customerId, operationId: rotating.id }, never);
+    const failed = await look(blog, rotating);
+    expect(failed).toMatchObject({ state: 'failed', isKeyStored: true });
+    expect(failed.errorMessage).toContain('The site is out of order. The key may still live there.');
+    const beside = async () =>
+      sql(
+        testDatabase.adminUrl,
+        `SELECT credential_type AS type, credential_metadata ->> 'label' AS label FROM autonomous_credentials
+         WHERE customer_id = $1 AND operation_id IS NOT NULL`,
+        [customerId],
+      );
+    expect(await beside()).toEqual([{ type: 'password', label: first.plan.label }]);
+    const retried = await blog.control.retry(customerId, {
+      ...{ operationId: rotating.id, by: shop.merchant, threadId: shop.threadId },
+    });
+    if (retried.kind !== 'requested') throw new Error(`expected a request, got ${retried.kind}`);
+    const { operation: ending } = retried;
+    expect(ending).toMatchObject({
+      type: { type: 'credential_revocation' },
+      plan: { key: { label: first.plan.label } },
+    });
+    isOutOfOrder = false;
+    expect(await grant(blog, ending, shop.approver)).toMatchObject({ kind: 'granted', next: 'queued' });
+    await runner.run({ customerId, operationId: ending.id }, never);
+    expect(await look(blog, ending)).toMatchObject({ state: 'completed' });
+    expect([await beside(), [...alive]]).toEqual([[], [label]]);
+    const stored = await blog.vault.find(customerId, 'wordpress', 'password', { target: origin });
+    expect(stored?.metadata.operationId).toBe(rotating.id);
+  } finally {
+    await blog.close();
+  }
 });

@@ -236,6 +236,44 @@ describe('retention', () => {
   });
 });
 
+test('retention leaves what is still needed: what runs find things by, where the app was, and what is not over', async () => {
+  const shop = await installShop(core);
+  const { customerId } = shop;
+  const [learned, forgotten] = [await requestOperation(core, shop), await requestOperation(core, shop)];
+  for (const operation of [learned, forgotten]) await cancel(core, operation);
+  const away = await core.database.withCustomer(customerId, async (tx) => {
+    const ref = { platform: 'teams', workspaceId: shop.workspaceId, ref: 'away' } as const;
+    const thread = await core.threads.open(tx, customerId, ref);
+    for (const [slot, shown] of [
+      ['reference', 'removed'],
+      ['result:op-gone0000', 'old'],
+    ] as const)
+      await core.threads.keepMessage(tx, customerId, thread, slot, { thread: ref, ref: slot }, shown);
+    return thread.id;
+  });
+  const admin = (text: string, values: readonly unknown[]) =>
+    sql<{ id: string }>(testDatabase.adminUrl, text, [...values]);
+  const proposal = `INSERT INTO workflow_proposals (customer_id, id, operation_id, workflow_id, workflow_version, target, step, field,
+      digest, element, score, margin, last_held_at)
+    SELECT $1, gen_random_uuid(), $2, 'w', 1, 'https://shop.example.com', $3, '', 'd', '{}', 1, 1, app.now() + make_interval(days => $4)`;
+  await admin(proposal, [customerId, learned.id, 1, 60]);
+  await admin(proposal, [customerId, forgotten.id, 2, 0]);
+  const episode = `INSERT INTO step_episodes (customer_id, id, workflow_id, workflow_version, step, before_done, before_all, recent_done,
+      recent_all, closed_at) SELECT $1, gen_random_uuid(), 'w', 1, $2, 1, 1, 0, 1, app.now() + make_interval(days => $3)`;
+  await admin(episode, [customerId, 1, null]);
+  await admin(episode, [customerId, 2, 60]);
+  await admin(episode, [customerId, 3, 1]);
+  await shiftClock(testDatabase.ownerUrl, '100 days');
+  await keeper.retention.dropAll(90);
+  await keeper.retention.dropAll(90); // what rests on the trail goes once that is gone
+  const ids = async (text: string) => (await admin(text, [customerId])).map(({ id }) => id);
+  expect(await ids('SELECT id FROM autonomous_operations WHERE customer_id = $1')).toEqual([learned.id]);
+  expect(await ids('SELECT operation_id AS id FROM workflow_proposals WHERE customer_id = $1')).toEqual([learned.id]);
+  expect(await ids('SELECT step::text AS id FROM step_episodes WHERE customer_id = $1 ORDER BY 1')).toEqual(['1', '2']);
+  expect(await ids('SELECT slot AS id FROM thread_messages WHERE customer_id = $1')).toEqual(['reference']);
+  expect(await ids('SELECT id::text FROM threads WHERE customer_id = $1')).toContain(away);
+});
+
 test('a table of tomorrow, as a migration of the owner makes it, ages by its comment and is erased with its person and its customer', async () => {
   const later = await createTestDatabase();
   const own = await openCore(later);

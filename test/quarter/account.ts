@@ -21,13 +21,29 @@ export interface Account {
   falseAlarms: string[];
   warnings: number;
   outagesTold: number;
+  /** Tellings that a key is not taken, while its shop took nobody's. */
+  refusalsTold: number;
+  /** Connections of which that was told, and nothing since. */
+  readonly toldBroken: Set<number>;
+  /** New keys that a repair has left at a shop, since they were not proven there. */
+  readonly leftBehind: LeftBehind[];
   recoveriesTold: number;
   /** Repairs that the worker carried out. */
   readonly ran: Ran[];
 }
 
+/** A key at a shop of which somebody has to be told. */
+export interface LeftBehind {
+  readonly shop: number;
+  readonly label: string;
+  isTold: boolean;
+}
+
 export function newAccount(): Account {
-  return { breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, recoveriesTold: 0, ran: [] };
+  return {
+    ...{ breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, refusalsTold: 0, recoveriesTold: 0, ran: [] },
+    ...{ toldBroken: new Set(), leftBehind: [] },
+  };
 }
 
 /** The trouble of a connection that is not over. */

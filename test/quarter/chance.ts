@@ -35,6 +35,8 @@ const OUTAGES_A_SHOP = 3;
 /** A shop that refuses everybody for some minutes is not to alarm anybody. */
 const BLIP_MS = 4 * 60_000;
 const LONGEST_OUTAGE_MS = 30 * HOUR_MS;
+/** Its pages may work for as long while it takes nobody's key: what is made meanwhile is refused, too. */
+const LONGEST_REFUSAL_MS = 6 * HOUR_MS;
 /** The last of them comes early enough to be found within the quarter. */
 const LAST_SHARE = 0.9;
 const FIRST_MS = 2 * DAY_MS;
@@ -70,6 +72,9 @@ export function mishaps({ connections, shops, days, seed }: QuarterSize): readon
     }
     const atMs = between(DAY_MS, lastMs);
     all.push({ kind: 'outage', atMs, endsMs: atMs + BLIP_MS, shop, how: 'unauthorised' });
+    const refusedMs = between(DAY_MS, lastMs);
+    const endsMs = refusedMs + between(0.1, 1) * LONGEST_REFUSAL_MS;
+    all.push({ kind: 'outage', atMs: refusedMs, endsMs, shop, how: 'keys-refused' });
   }
   return all.sort((one, other) => one.atMs - other.atMs);
 }

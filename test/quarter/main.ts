@@ -100,7 +100,7 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
   const endMs = size.days * DAY_MS;
   const events: Event[] = planned.map((mishap) => ({
     atMs: mishap.atMs,
-    run: async () => befall(world, account, events, mishap),
+    run: async () => befall(world, account, events, mishap, random),
   }));
   const reader = readerOf(world);
   await world.show();
@@ -125,8 +125,9 @@ async function live(world: World, size: QuarterSize, planned: readonly Mishap[])
     }
     for (const entry of await reader()) hear(account, events, { ...entry, world, now, random });
     await world.show();
-    for (const ran of await world.work()) finished(account, ran, (await moment(world)).nowMs - startMs);
+    for (const ran of await world.work()) finished(world, account, ran, (await moment(world)).nowMs - startMs);
     await world.show();
+    clearUp(world, account, events, now, random);
   }
   process.stderr.write('\n');
   return {
@@ -168,13 +169,19 @@ async function giveEnds({ core, connections }: World, planned: readonly Mishap[]
   }
 }
 
-async function befall(world: World, account: Account, events: Event[], mishap: Mishap): Promise<void> {
+async function befall(
+  world: World,
+  account: Account,
+  events: Event[],
+  mishap: Mishap,
+  random: () => number,
+): Promise<void> {
   if (mishap.kind === 'pages') return world.changePages(mishap.shop);
   if (mishap.kind === 'outage') {
     const shop = world.shops[mishap.shop];
     shop?.setOutage(mishap.how);
     // It is over in minutes: whoever is not looked at meanwhile would not notice.
-    if (mishap.how === 'unauthorised') await world.lookNow(shop?.origin ?? '');
+    if (mishap.how === 'unauthorised' || mishap.how === 'keys-refused') await world.lookNow(shop?.origin ?? '');
     events.push({ atMs: mishap.endsMs, run: async () => shop?.setOutage() });
     return;
   }
@@ -185,7 +192,11 @@ async function befall(world: World, account: Account, events: Event[], mishap: M
   if (!connection || !first || !isOwn) return;
   world.shops[connection.shop]?.endKey(connection.current.label);
   const kind = mishap.kind === 'revoked' ? 'revoked' : 'expired';
-  account.breakages.push({ kind, connection: connection.index, atMs: mishap.atMs, told: 0, isRepaired: false });
+  const breakage: Breakage = { kind, connection: connection.index, atMs: mishap.atMs, told: 0, isRepaired: false };
+  account.breakages.push(breakage);
+  // Where its shop takes nobody's key just now, that it is not taken was told already, and stays so.
+  if (kind === 'revoked' && account.toldBroken.has(connection.index))
+    told(world, account, events, connection, mishap.atMs, random);
 }
 
 interface Heard {
@@ -203,15 +214,12 @@ function hear(account: Account, events: Event[], { kind, connection, world, now,
     events.push({ atMs: now + ms, run: (at) => renew(world, account, events, connection, at) });
   switch (kind) {
     case 'connection.broken':
-    case 'connection.expired': {
-      if (!breakage) return void account.falseAlarms.push(`${kind} of connection ${connection.index}`);
-      breakage.told += 1;
-      if (breakage.foundMs !== undefined) return;
-      breakage.foundMs = now;
-      if (connection.isStanding) return;
-      const [least, most] = RENEWED_AFTER_MS;
-      return void renewLater(least + random() * (most - least));
-    }
+    case 'connection.expired':
+      if (kind === 'connection.broken') account.toldBroken.add(connection.index);
+      if (breakage) told(world, account, events, connection, now, random);
+      else if (kind === 'connection.broken' && world.refusesKeys(connection.shop)) account.refusalsTold += 1;
+      else account.falseAlarms.push(`${kind} of connection ${connection.index}`);
+      return;
     case 'connection.expiring':
       account.warnings += 1;
       if (connection.warnings++ === 1 && !connection.isStanding && random() < IN_TIME_SHARE) renewLater(DAY_MS);
@@ -221,11 +229,36 @@ function hear(account: Account, events: Event[], { kind, connection, world, now,
       if (!world.isAway(connection.shop)) account.falseAlarms.push(`${kind} of connection ${connection.index}`);
       return;
     case 'connection.healthy':
+      account.toldBroken.delete(connection.index);
       account.recoveriesTold += 1;
       return;
     default:
       account.falseAlarms.push(`${kind} of connection ${connection.index}`);
   }
+}
+
+/** People know that it is broken: whoever has to do it themselves takes some hours. */
+function told(
+  world: World,
+  account: Account,
+  events: Event[],
+  connection: Connection,
+  now: number,
+  random: () => number,
+): void {
+  const breakage = openBreakage(account, connection.index);
+  if (!breakage) return;
+  breakage.told += 1;
+  if (breakage.foundMs !== undefined) return;
+  breakage.foundMs = now;
+  if (connection.isStanding) return;
+  const run = (at: number) => renew(world, account, events, connection, at);
+  events.push({ atMs: now + someHours(random), run });
+}
+
+function someHours(random: () => number): number {
+  const [least, most] = RENEWED_AFTER_MS;
+  return least + random() * (most - least);
 }
 
 async function renew(
@@ -243,44 +276,74 @@ async function renew(
 }
 
 /** What a repair made is the connection's key from then on. */
-function finished(account: Account, ran: Ran, now: number): void {
+function finished(world: World, account: Account, ran: Ran, now: number): void {
+  const { shop } = ran.connection;
   account.ran.push(ran);
+  const isMade = world.shops[shop]
+    ?.keys()
+    .some(({ description, isRevoked }) => description === ran.label && !isRevoked);
+  if (ran.state === 'failed' && isMade) account.leftBehind.push({ shop, label: ran.label, isTold: false });
   const breakage = openBreakage(account, ran.connection.index);
   if (ran.state !== 'completed' || !breakage) return;
   breakage.overMs = now;
   breakage.isRepaired = true;
 }
 
+/** Whoever is told of a key that a repair has left at the shop revokes it there, some hours later. */
+function clearUp(
+  { chat, shops }: World,
+  { leftBehind }: Account,
+  events: Event[],
+  now: number,
+  random: () => number,
+): void {
+  const waiting = leftBehind.filter(({ isTold }) => !isTold);
+  if (waiting.length === 0) return;
+  const words = chat.shown().map((card) => JSON.stringify(card));
+  for (const left of waiting) {
+    left.isTold = words.some(
+      (card) => card.includes(`“${left.label}”, was not proven`) && card.includes('revoke it in'),
+    );
+    const run = async () => shops[left.shop]?.endKey(left.label);
+    if (left.isTold) events.push({ atMs: now + someHours(random), run });
+  }
+}
+
 interface Repaired {
+  readonly id: string;
   readonly connection: number;
   readonly atMs: number;
   /** `Infinity`: it is open. */
   readonly closedMs: number;
   readonly cause: string;
+  readonly hasFailed: boolean;
 }
 
 const repairRow = z.object({
   ...{ customer: z.uuid(), target: z.string(), plan: z.string(), at: z.number(), closed: z.number().nullable() },
+  ...{ id: z.string(), status: z.string() },
 });
 
 async function repairsOf({ admin, connections }: World, startMs: number): Promise<readonly Repaired[]> {
   const { rows } =
-    await admin.query(`SELECT customer_id AS customer, target, plan, (extract(epoch FROM created_at) * 1000)::float8 AS at,
+    await admin.query(`SELECT id, customer_id AS customer, target, plan, status, (extract(epoch FROM created_at) * 1000)::float8 AS at,
       (extract(epoch FROM completed_at) * 1000)::float8 AS closed
     FROM autonomous_operations WHERE plan LIKE '%"repair":%' ORDER BY created_at`);
   return repairRow
     .array()
     .parse(rows)
-    .map(({ customer, target, plan, at, closed }) => {
+    .map(({ id, customer, target, plan, at, closed, status }) => {
       const connection = connections.find(
         ({ current: { place } }) => place.customerId === asCustomerId(customer) && place.target === target,
       );
       const closedMs = closed === null ? Number.POSITIVE_INFINITY : closed - startMs;
       return {
+        id,
         connection: connection?.index ?? -1,
         atMs: at - startMs,
         closedMs,
         cause: readPlan(plan).repair?.cause ?? '',
+        hasFailed: status === 'failed',
       };
     });
 }
@@ -290,10 +353,11 @@ function isAnsweredOnce(
   { connection, atMs, overMs, kind }: Breakage,
   repairs: readonly Repaired[],
   endMs: number,
+  isInVain: (repair: Repaired) => boolean,
 ): boolean {
   const cause = kind === 'revoked' ? 'broken' : 'expired';
   const of = repairs.filter((each) => each.connection === connection && each.atMs <= (overMs ?? endMs));
-  const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause).length;
+  const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause && !isInVain(each)).length;
   return begun === 1 || (begun === 0 && of.some((each) => each.closedMs > atMs));
 }
 
@@ -385,9 +449,21 @@ function report(
     (each) => (each.foundMs ?? Number.POSITIVE_INFINITY) <= deadlineOf(each, planned, shopOf, everyHours),
   );
   const once = judged.filter(({ told }) => told === 1);
-  const answered = judged.filter((each) => isAnsweredOnce(each, repairs, endMs));
+  /** Nothing comes of a repair at a shop that takes nobody's key. */
+  const isRefused = (connection: number, at: number) =>
+    planned.some(
+      (each) =>
+        each.kind === 'outage' &&
+        each.how === 'keys-refused' &&
+        each.shop === shopOf(connection) &&
+        each.atMs <= at &&
+        at <= each.endsMs + STEP_MS,
+    );
+  const inVain = repairs.filter(({ connection, hasFailed, closedMs }) => hasFailed && isRefused(connection, closedMs));
+  const answered = judged.filter((each) => isAnsweredOnce(each, repairs, endMs, (repair) => inVain.includes(repair)));
   const repaired = judged.filter(({ isRepaired }) => isRepaired);
-  const failed = ran.filter(({ state }) => state !== 'completed');
+  const vainIds = new Set(inVain.map(({ id }) => id));
+  const failed = ran.filter(({ state, id }) => state !== 'completed' && !vainIds.has(id));
   const turns = ran.filter(({ cause }) => cause === 'rotation_due' || cause === 'expiring');
   const without = turns.reduce((sum, { withoutKeyMs }) => sum + withoutKeyMs, 0) / 60_000;
   const outages = planned.filter(({ kind }) => kind === 'outage').length;
@@ -400,6 +476,9 @@ function report(
   say(`looks at keys: ${looks}, ${(looks / connections / days).toFixed(1)} a connection and day`);
   say(
     `outages injected: ${outages}; told of: ${outagesTold}, and of their end and other recoveries: ${recoveriesTold}`,
+  );
+  say(
+    `tellings of a key that its shop did not take, as it took nobody's: ${account.refusalsTold}; repairs that came to nothing there: ${inVain.length}, keys that these left and told of: ${account.leftBehind.filter(({ isTold }) => isTold).length}`,
   );
   say(
     `shops whose pages changed: ${planned.filter(({ kind }) => kind === 'pages').length}; steps found elsewhere there: ${lived.relocated}`,

@@ -50,6 +50,8 @@ export interface World {
   changePages(shop: number): void;
   /** Whether that shop is out of order now. */
   isAway(shop: number): boolean;
+  /** Whether it takes nobody's key now, although its pages work. */
+  refusesKeys(shop: number): boolean;
   /** Moves test time on. */
   pass(ms: number): Promise<void>;
   /** The moment of every connection of that shop has come. */
@@ -72,6 +74,8 @@ export interface Ran {
   readonly state: string;
   readonly why: string;
   readonly cause: string;
+  /** Of the key that it was to make. */
+  readonly label: string;
   readonly withoutKeyMs: number;
 }
 
@@ -172,12 +176,14 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       connection.current = { ...connection.current, operation, label: operation.plan.label };
     }
     const cause = operation.plan.repair?.cause ?? '';
-    return { connection, id: operation.id, state, why: errorMessage ?? '', cause, withoutKeyMs };
+    const { label } = operation.plan;
+    return { connection, id: operation.id, state, why: errorMessage ?? '', cause, label, withoutKeyMs };
   };
   return {
     ...{ core, health, repairs, shops, connections, chat, admin },
     changePages: (shop) => void altered.add(shop),
     isAway: (shop) => shops[shop]?.outage() !== undefined,
+    refusesKeys: (shop) => shops[shop]?.outage() === 'keys-refused',
     async pass(ms) {
       await owner.query('UPDATE test.clock SET ahead = ahead + make_interval(secs => $1)', [ms / 1000]);
     },

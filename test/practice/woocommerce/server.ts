@@ -182,7 +182,10 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
     shop.requests.push(logLine(request));
     next();
   });
-  app.use((_request, response, next) => (shop.outage ? endIn(shop.outage, response) : next()));
+  app.use((request, response, next) => {
+    const isSpared = shop.outage === 'keys-refused' && !request.path.startsWith('/wp-json/');
+    return shop.outage && !isSpared ? endIn(shop.outage, response) : next();
+  });
   app.use(async (request, _response, next) => {
     const waitMs = latencyMs(request.path);
     if (waitMs > 0) await delay(waitMs);
@@ -217,7 +220,7 @@ function createApp(shop: Shop, latencyMs: (path: string) => number, alteration?:
 /** `silent`: the other side's patience ends it. */
 function endIn(outage: Outage, response: Response): void {
   if (outage === 'unavailable') sendReply(response, text('Service Unavailable', 503));
-  if (outage === 'unauthorised')
+  if (outage === 'unauthorised' || outage === 'keys-refused')
     response.status(401).json({ code: 'woocommerce_rest_authentication_error', message: 'Maintenance' });
   if (outage === 'hang-up') response.socket?.destroy();
 }

@@ -6,9 +6,9 @@ import { createSessions, type Sessions } from './sessions.ts';
 
 /**
  * How every request is answered while the shop is out of order: with 503; with 401 to whoever has a key, as a shop does whose
- * database is away; by a connection that breaks; or not at all.
+ * database is away; by a connection that breaks; or not at all. `keys-refused`: its pages work, and no key does.
  */
-export type Outage = 'unavailable' | 'unauthorised' | 'hang-up' | 'silent';
+export type Outage = 'unavailable' | 'unauthorised' | 'keys-refused' | 'hang-up' | 'silent';
 
 /**
  * What goes wrong once, at the next occasion:
