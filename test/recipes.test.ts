@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Copy, copyProject, expectTouched, readRecipe, runInCopy } from './support/recipe.ts';
 import { IS_WHOLE } from './support/whole.ts';
 
-const PAGES = ['docs/add-a-platform.md', 'docs/add-a-step-kind.md'].map(readRecipe);
+const PAGES = ['docs/add-a-platform.md', 'docs/add-a-step-kind.md'].map((page) => readRecipe(page));
 const RECIPE_MS = 600_000; // some seconds where nothing else runs
 
 let copy: Copy;
