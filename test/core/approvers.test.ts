@@ -12,6 +12,7 @@ function member(name: string, roles: Member['roles'], personId?: string): Member
 
 const mona = member('Mona', ['merchant']);
 const [abel, anna] = [member('Abel', ['approver']), member('Anna', ['approver'])];
+const ada = member('Ada', ['admin']);
 const alsoAbel = member('Abel at home', ['approver'], abel.personId);
 
 function lack(
@@ -30,6 +31,7 @@ describe('approvers', () => {
     ['two of two', lack([abel, anna], 2), undefined],
     ['one of two', lack([abel], 2), 'too_few'],
     ['two accounts of one person, of two', lack([abel, alsoAbel], 2), 'too_few'],
+    ['an admin, where admins approve nothing', lack([ada]), 'nobody'],
     ['whoever asked alone', lack([abel], 1, abel), 'own'],
     ['nobody', lack([]), 'nobody'],
     ['nobody, but a group of the platform', lack([], 1, mona, 'S1'), undefined],
