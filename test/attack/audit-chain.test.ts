@@ -22,7 +22,7 @@ import {
   trail,
   untilBlocked,
 } from '../support/core.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -101,6 +101,12 @@ describe('45 verify names the first wrong entry in the database after', () => {
     [
       'a changed outcome beside an honest header',
       [`UPDATE ${AUDIT} SET success = true WHERE ME AND seq = 1`],
+      1n,
+      'modified',
+    ],
+    [
+      'a changed duration beside an honest header',
+      [`UPDATE ${AUDIT} SET duration_ms = 5 WHERE ME AND seq = 1`],
       1n,
       'modified',
     ],
@@ -246,6 +252,17 @@ describe('45 audit verify names the first wrong entry of an export after', () =>
     expect(out).toContain(sentence);
     expect(code).toBe(1);
   });
+});
+
+test('45 an export that is made after the clock went back is none the worse', async () => {
+  const { shop } = await victim();
+  await shiftClock(testDatabase.ownerUrl, '-1 hour');
+  try {
+    const lines = await exportLines(core, keeper, shop.customerId);
+    expect(await verifyLines(lines)).toMatchObject({ code: 0 });
+  } finally {
+    await shiftClock(testDatabase.ownerUrl, '1 hour');
+  }
 });
 
 test('45 an export is what it was, however another program spaces and escapes it', async () => {

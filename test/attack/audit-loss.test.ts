@@ -166,8 +166,15 @@ describe('49 words that an export leaves out', () => {
 
   test('are those of other operations, and of no other export than one about an operation', async () => {
     const { customerId, operation } = await person();
+    // So that the words about no operation lie between entries of this one.
+    await core.database.withCustomer(customerId, (tx) =>
+      core.audit.append(tx, customerId, { kind: 'guide.shown', operationId: operation.id }),
+    );
+    await append(customerId);
     const lines = await exportLines(core, keeper, customerId, { operationId: operation.id });
     expect((await verifyLines(lines)).code).toBe(0);
+    expect(lines.join('\n')).not.toContain('"words":"kept"');
+    expect(lines.filter((line) => line.includes('"payload":"withheld"'))).toHaveLength(1);
     const { code, out } = await verifyLines(wordless(lines, 'withheld'));
     expect([code, out]).toEqual([1, expect.stringContaining('not shown to be erased')]);
   });

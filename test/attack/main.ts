@@ -2,19 +2,17 @@
  * `npm run attacks`: carries out every numbered attack, and then each again with its guard taken out, by a patch kept in
  * `guards/`. An attack that still "holds" without its guard tests nothing, so that counts as a failure, too.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { shuffled } from '../support/shuffled.ts';
 import { type Guard, readGuards } from './guards.ts';
-import { createScratch } from './scratch.ts';
+import { inCopies, type Scratch } from './scratch.ts';
 import { runAttacks } from './vitest-run.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /** Each of its guards is for other pages, so all of them are gone through. */
 const INJECTION = 68;
 const SLICE_GUARDS = 5;
-const COPIES = 2; // as many as there are cores on a small machine
 
 const USAGE = `Usage: npm run attacks [-- OPTIONS]
   --only 5,17    these numbers
@@ -60,29 +58,19 @@ async function carryOut(
 
 /** Guard → whether a test of its number failed while it was out. */
 async function takeOut(guards: readonly Guard[]): Promise<Map<Guard, boolean>> {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-attacks-'));
   const noticed = new Map<Guard, boolean>();
-  const waiting = [...guards];
-  try {
-    const work = async (name: string) => {
-      const scratch = createScratch(ROOT, join(folder, name));
-      for (let guard = waiting.shift(); guard !== undefined; guard = waiting.shift()) {
-        const took = performance.now();
-        // One that could not even be tried is no reason to leave the others untried.
-        const isSeen = await isNoticed(guard, scratch).catch((error: unknown) => complain(`${guard.name}: ${error}`));
-        noticed.set(guard, isSeen ?? false);
-        const seconds = ((performance.now() - took) / 1000).toFixed(1);
-        complain(`${guard.name}: ${isSeen ? 'noticed' : 'NOT NOTICED'} (${seconds} s)`);
-      }
-    };
-    await Promise.all(Array.from({ length: COPIES }, (_, index) => work(String(index))));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  await inCopies(ROOT, guards, async (guard, scratch) => {
+    const took = performance.now();
+    // One that could not even be tried is no reason to leave the others untried.
+    const isSeen = await isNoticed(guard, scratch).catch((error: unknown) => complain(`${guard.name}: ${error}`));
+    noticed.set(guard, isSeen ?? false);
+    const seconds = ((performance.now() - took) / 1000).toFixed(1);
+    complain(`${guard.name}: ${isSeen ? 'noticed' : 'NOT NOTICED'} (${seconds} s)`);
+  });
   return noticed;
 }
 
-async function isNoticed(guard: Guard, scratch: ReturnType<typeof createScratch>): Promise<boolean> {
+async function isNoticed(guard: Guard, scratch: Scratch): Promise<boolean> {
   scratch.apply(guard.path);
   try {
     const results = await runAttacks(scratch.root, [guard.test], [guard.number], guard.number === INJECTION);
@@ -125,19 +113,6 @@ function report({ held, noticed, guards, wanted, isSlice, seed }: Findings): num
   const kind = isSlice ? `a slice of ${noticed.size} guards, seed ${seed}` : `${noticed.size} guards`;
   say(`\n${numbers.length} attacks, ${kind}: ${problems === 0 ? 'all well' : `${problems} NOT WELL`}`);
   return problems === 0 ? 0 : 1;
-}
-
-/** Fisher-Yates with a linear congruential generator (Numerical Recipes' constants): the same seed, the same order. */
-function shuffled<T>(items: readonly T[], seed: number): T[] {
-  const result = [...items];
-  let state = seed >>> 0;
-  for (let index = result.length - 1; index > 0; index--) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const other = state % (index + 1);
-    const [a, b] = [result[index], result[other]];
-    if (a !== undefined && b !== undefined) [result[index], result[other]] = [b, a];
-  }
-  return result;
 }
 
 function say(words: string): void {

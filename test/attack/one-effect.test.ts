@@ -425,7 +425,7 @@ describe('55 one effect', () => {
     const kept = await inside((tx) =>
       keepResult(tx, core, operation, { step: 9, fence: second.fence, label: `Countersign ${id} 2`, fields }),
     );
-    expect(await state()).toMatchObject({ kind: 'done' });
+    expect(await state()).toEqual({ kind: 'done', label: `Countersign ${id} 2` });
     expect(kept.metadata).toEqual({ operationId: id, label: `Countersign ${id} 2`, lastFour: 'cdef' });
     expect((await kinds(core, operation)).slice(-6)).toEqual([
       ...['operation.started', 'intent.written', 'operation.taken_over'],

@@ -83,6 +83,12 @@ async function expectNotRun(repair: Operation): Promise<void> {
 test('139 a countersignature that is no standing one, or lacks the permission of repairs, lets no repair run', async () => {
   const { shop, repair, consentId } = await begunRepair();
   expect(await verdict(repair)).toMatchObject({ hasConsent: true });
+  for (const permission of repair.plan.permissions)
+    expect(await verdict(repair, permission)).toMatchObject({ hasConsent: true });
+  expect(await verdict(repair, 'write_shop')).toEqual({
+    hasConsent: false,
+    reason: 'Permission write_shop was not granted',
+  });
   const asked = await grantedOperation(core, shop, { base: 'https://b.example.com', origin: 'https://b.example.com' });
   await withPlan(repair, { repair: { cause: 'broken', consent: asked.grant?.id ?? '' } });
   expect(await verdict(repair)).toMatchObject({ hasConsent: false });
@@ -120,6 +126,13 @@ describe('140 a repair whose plan differs from what was shown for the standing g
     const { repair } = await begunRepair();
     await withPlan(repair, changes(repair.plan));
     expect(await verdict(repair)).toMatchObject({ hasConsent: false });
+    await expectNotRun(repair);
+  });
+
+  test('by nothing, but after its own time, does not run either', async () => {
+    const { repair } = await begunRepair();
+    await withPlan(repair, { runsUntil: new Date(Date.now() - 1_000).toISOString() });
+    expect(await verdict(repair)).toEqual({ hasConsent: false, reason: 'Consent has expired' });
     await expectNotRun(repair);
   });
 

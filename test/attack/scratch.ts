@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A copy of the project to break things in. */
@@ -10,6 +11,7 @@ export interface Scratch {
   restore(patch: string): void;
 }
 
+const COPIES = 2; // as many as there are cores on a small machine
 const NOT_COPIED = ['.git', 'node_modules', '.countersign', 'coverage', 'docs'];
 
 export function createScratch(project: string, root: string): Scratch {
@@ -25,4 +27,23 @@ export function createScratch(project: string, root: string): Scratch {
     apply: (patch) => void git('apply', '--unidiff-zero', patch),
     restore: (patch) => void git('apply', '--unidiff-zero', '--reverse', patch),
   };
+}
+
+/** Does the work for each item in one of a few copies of the project, side by side. */
+export async function inCopies<T>(
+  project: string,
+  items: readonly T[],
+  work: (item: T, scratch: Scratch) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-copies-'));
+  const waiting = [...items];
+  const workIn = async (name: string) => {
+    const scratch = createScratch(project, join(folder, name));
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item, scratch);
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(COPIES, items.length) }, (_, index) => workIn(String(index))));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { z } from 'zod';
 
 export interface AttackResult {
@@ -17,28 +17,51 @@ const reportSchema = z.object({
       name: z.string(),
       message: z.string().optional(),
       assertionResults: z.array(
-        z.object({ ancestorTitles: z.array(z.string()), title: z.string(), status: z.string() }),
+        z.object({
+          ancestorTitles: z.array(z.string()),
+          title: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
       ),
     }),
   ),
 });
 
+/** A test that ran to its end. */
+export interface TestResult {
+  /** From the project's root. */
+  readonly file: string;
+  /** Of its describes, from outside in, and its own. */
+  readonly titles: readonly string[];
+  readonly isPassed: boolean;
+  /** What failed it, each with its stack. */
+  readonly failures: readonly string[];
+}
+
+export interface TestRun {
+  readonly files: readonly string[];
+  /** What the titles of a test, joined by spaces, have to match. */
+  readonly pattern?: string;
+  /** No further test is begun once one has failed. */
+  readonly isOverAtFirst?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** It is given up then. */
+  readonly timeoutMs?: number;
+}
+
 /**
- * Runs the tests whose title, or whose describe's title, begins with a number. `numbers` absent: all of them. `isWhole`: those
- * that are shortened in `npm test` are not.
+ * Runs tests of the project at `root`, which may be a copy.
  * @throws Error when a file could not be run at all, with what vitest said.
  */
-export async function runAttacks(
-  root: string,
-  files: readonly string[],
-  numbers?: readonly number[],
-  isWhole = false,
-): Promise<readonly AttackResult[]> {
+export async function runTests(root: string, run: TestRun): Promise<readonly TestResult[]> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-report-'));
   const output = join(folder, 'report.json');
-  const pattern = `(^| )(${numbers?.join('|') ?? '\\d+'}) `;
+  const named = run.pattern === undefined ? [] : ['-t', run.pattern];
+  const bail = run.isOverAtFirst ? ['--bail', '1'] : [];
   try {
-    const said = await vitest(root, isWhole, [...files, '-t', pattern, '--reporter=json', `--outputFile=${output}`]);
+    const args = [...run.files, ...named, ...bail, '--reporter=json', `--outputFile=${output}`];
+    const said = await vitest(root, run, args);
     let report: z.infer<typeof reportSchema>;
     try {
       report = reportSchema.parse(JSON.parse(readFileSync(output, 'utf8')));
@@ -47,17 +70,42 @@ export async function runAttacks(
     }
     return report.testResults.flatMap(({ name, message, assertionResults }) => {
       if (assertionResults.length === 0 && message) throw new Error(`${name} could not run: ${message}`);
-      return assertionResults.flatMap(({ ancestorTitles, title, status }) => {
-        const number = numberOf([...ancestorTitles, title]);
-        const isWanted = number !== undefined && (numbers === undefined || numbers.includes(number));
-        return isWanted && ['passed', 'failed'].includes(status)
-          ? [{ number, title, isPassed: status === 'passed' }]
-          : [];
-      });
+      return assertionResults.flatMap(({ ancestorTitles, title, status, failureMessages }) =>
+        ['passed', 'failed'].includes(status)
+          ? [
+              {
+                file: relative(root, name),
+                titles: [...ancestorTitles, title],
+                isPassed: status === 'passed',
+                failures: failureMessages ?? [],
+              },
+            ]
+          : [],
+      );
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs the tests whose title, or whose describe's title, begins with a number. `numbers` absent: all of them. `isWhole`: those
+ * that are shortened in `npm test` are not.
+ * @throws Error as `runTests` does.
+ */
+export async function runAttacks(
+  root: string,
+  files: readonly string[],
+  numbers?: readonly number[],
+  isWhole = false,
+): Promise<readonly AttackResult[]> {
+  const pattern = `(^| )(${numbers?.join('|') ?? '\\d+'}) `;
+  const results = await runTests(root, { files, pattern, env: isWhole ? { COUNTERSIGN_ATTACKS: 'whole' } : {} });
+  return results.flatMap(({ titles, isPassed }) => {
+    const number = numberOf(titles);
+    const isWanted = number !== undefined && (numbers === undefined || numbers.includes(number));
+    return isWanted ? [{ number, title: titles.at(-1) ?? '', isPassed }] : [];
+  });
 }
 
 function numberOf(titles: readonly string[]): number | undefined {
@@ -66,14 +114,15 @@ function numberOf(titles: readonly string[]): number | undefined {
 }
 
 /** @returns what it printed; whether tests failed is read from its report. */
-function vitest(root: string, isWhole: boolean, args: readonly string[]): Promise<string> {
+function vitest(root: string, { env = {}, timeoutMs }: TestRun, args: readonly string[]): Promise<string> {
   const child = spawn(
     process.execPath,
     [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, ...args],
     {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...(isWhole ? { COUNTERSIGN_ATTACKS: 'whole' } : {}) },
+      env: { ...process.env, ...env },
+      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs, killSignal: 'SIGINT' }), // so that it removes what it made
     },
   );
   const parts: Buffer[] = [];

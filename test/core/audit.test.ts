@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AUDIT_CHANNEL } from '../../core/audit/audit.ts';
+import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
+import { AUDIT_CHANNEL, createAudit } from '../../core/audit/audit.ts';
 import type { NewEntry } from '../../core/audit/entry.ts';
 import { canonical } from '../../core/canonical.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
+import { createSealer } from '../../core/vault/sealer.ts';
 import {
   type Core,
   grantedOperation,
@@ -179,6 +181,18 @@ describe('a payload', () => {
       expect(rows.map(({ text }) => text).join('\n')).not.toContain(form);
     const read = (await trail(core, operation)).at(-1);
     expect(read?.payload).toEqual({ note: canary, deep: [{ canary }] });
+  });
+
+  test('is not left out because a root key is not configured: nothing is written then', async () => {
+    const { customerId } = await installShop(core);
+    await append(customerId, { kind: 'guide.shown', payload: { words: 'one' } });
+    const rootKeys = createEnvironmentRootKeys({ current: Buffer.alloc(32, 9).toString('base64'), old: [] });
+    const slipped = createAudit({ database: core.database, sealer: createSealer(rootKeys) });
+    const appending = core.database.withCustomer(customerId, (tx) =>
+      slipped.append(tx, customerId, { kind: 'guide.shown', payload: { words: 'two' } }),
+    );
+    await expect(appending).rejects.toMatchObject({ code: 'vault_key_missing' });
+    expect(await rowsOf(customerId)).toHaveLength(1);
   });
 
   test('leaves a salted hash in the header: the same words never hash alike', async () => {

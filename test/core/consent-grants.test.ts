@@ -9,6 +9,7 @@ import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import {
   type Core,
+  cancel,
   click,
   grant,
   grantedOperation,
@@ -199,6 +200,9 @@ describe('a grant is extended', () => {
     expect(await extend(operation, latest)).toMatchObject({ kind: 'stale' });
     const live = 'SELECT FROM autonomous_consent WHERE operation_id = $1 AND revoked_at IS NULL';
     expect(await sql(testDatabase.adminUrl, live, [operation.id])).toEqual([]);
+    const over = await grantedOperation(core, shop);
+    await cancel(core, over);
+    expect(await extend(over, new Date(over.plan.runsUntil))).toMatchObject({ kind: 'stale' });
     const late = await grantedOperation(core, shop);
     await minutesPass(61);
     expect(await extend(late, new Date(late.plan.runsUntil))).toMatchObject({ kind: 'stale' });
@@ -281,6 +285,10 @@ describe('a standing grant for repairs', () => {
     const operation = await queuedOperation(core, shop);
     const { terms } = await standing(operation);
     expect(terms.permissions).toContain(REPAIR_PERMISSION);
+    expect(await inside((tx) => core.consents.verify(tx, shop.customerId, operation.id))).toMatchObject({
+      hasConsent: true,
+      consentRecord: { standing: null },
+    });
     expect(templateHash(operation.plan)).toBe(templateHash(planOf()));
     expect(await verify(planOf())).toMatchObject({ hasConsent: true, consentRecord: { standing: { keeps: KEEPS } } });
     const workflow = core.workflows.getDefinition(operation.plan.workflowId);
@@ -376,11 +384,21 @@ describe('a standing grant for repairs', () => {
     await expect(asked(operation, -1)).rejects.toThrow(RangeError);
     await expect(asked(operation, 1, ['api_key'])).rejects.toThrow(RangeError);
     await asked(operation);
+    const comes = () => createDeadlines(core)({ customerId: shop.customerId, operationId: operation.id });
+    await comes();
     await expect(asked(operation)).rejects.toThrow('another question is open');
     await minutesPass(16);
-    await createDeadlines(core)({ customerId: shop.customerId, operationId: operation.id });
+    await comes();
     await asked(operation);
     expect((await kinds(core, operation)).filter((kind) => kind === 'consent.expired')).toHaveLength(1);
+  });
+
+  test('is asked and given also where its operation ends in between', async () => {
+    const operation = await queuedOperation(core, shop);
+    const { planHash } = await asked(operation);
+    await end(operation);
+    const given = await core.standingGrants.grant(shop.customerId, click(operation, shop.approver, { planHash }));
+    expect(given).toMatchObject({ kind: 'granted' });
   });
 
   test('keeps the sign-in secrets that it names beyond the end, until its date', async () => {

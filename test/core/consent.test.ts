@@ -169,6 +169,19 @@ describe('who decides', () => {
     expect(await refusals(other)).toEqual([shop.merchant.id]);
   });
 
+  test('is refused on record once more where the reason is another one', async () => {
+    const own = await installShop(core);
+    const operation = await requestOperation(core, own);
+    expect(await grant(core, operation, own.merchant)).toEqual({ kind: 'refused', why: 'not_an_approver' });
+    await core.database.withCustomer(own.customerId, (tx) =>
+      core.customers.setApprovers(tx, own.customerId, [own.merchant.person, own.approver.person], false),
+    );
+    for (const _ of [1, 2])
+      expect(await grant(core, operation, own.merchant)).toEqual({ kind: 'refused', why: 'own_request' });
+    const refusals = (await trail(core, operation)).filter(({ kind }) => kind === 'consent.refused');
+    expect(refusals.map(({ payload }) => payload)).toEqual([{ why: 'not_an_approver' }, { why: 'own_request' }]);
+  });
+
   test('may deny, with a reason on record, and nobody else may', async () => {
     const operation = await requestOperation(core, shop);
     const deny = (by: Member) => core.consents.deny(shop.customerId, click(operation, by), 'Not this shop');

@@ -186,6 +186,16 @@ describe('cancel', () => {
     },
   );
 
+  test('is whoever asked’s by any of their accounts', async () => {
+    const alsoMona = await inside((tx) =>
+      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-mona-2', name: 'Mona at home' }),
+    );
+    const operation = await queuedOperation(core, shop);
+    expect(await cancel(operation, alsoMona)).toEqual({ kind: 'not_allowed' });
+    await inside((tx) => core.customers.link(tx, shop.customerId, [shop.merchant, alsoMona]));
+    expect(await cancel(operation, alsoMona)).toMatchObject({ kind: 'cancelled' });
+  });
+
   test('counts a role as it stands, not as it was', async () => {
     const operation = await queuedOperation(core, shop);
     const before = shop.secondApprover;

@@ -89,6 +89,9 @@ describe('machine time', () => {
     await pass('25 minutes');
     await answer(operation);
     expect(Math.round((await msOf(operation)) / 10_000)).toBe(3);
+    const { peopleMs } = (await look(worker.core, operation)).execution;
+    expect(peopleMs).toBeGreaterThan(25 * 60_000);
+    expect(peopleMs).toBeLessThan(30 * 60_000);
     const lease = await passing(await taken(operation), '40 seconds');
     const verified = { kind: 'works', checked: 'answered 200', method: 'rest' } as const;
     await endOperation(worker.core, lease, { kind: 'completed', verified }, noSecrets);

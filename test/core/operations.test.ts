@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertQuestion } from '../../core/consent/records.ts';
+import { setWork } from '../../core/customers/settings.ts';
 import type { Transaction } from '../../core/database.ts';
 import { parseOperationId } from '../../core/ids.ts';
 import type { Move } from '../../core/operations/move.ts';
@@ -131,6 +132,22 @@ describe('a request', () => {
         expect(await core.operations.get(tx, own.customerId, id), id).toBeUndefined();
       expect(await core.operations.get(tx, shop.customerId, foreign.id)).toBeUndefined();
     });
+  });
+
+  test.each([
+    { installation: 3, own: 1 },
+    { installation: 1, own: 3 },
+  ])('counts against the lower limit of both: $installation and $own an hour', async ({ installation, own }) => {
+    const limited = await openCore(testDatabase, { perHour: installation });
+    try {
+      const asking = await installShop(limited);
+      const settings = { isGuideOnly: false, operationsPerHour: own, allowedTargets: [], allowedChannels: [] };
+      await limited.database.withCustomer(asking.customerId, (tx) => setWork(tx, asking.customerId, settings));
+      await requestOperation(limited, asking);
+      await expect(requestOperation(limited, asking)).rejects.toThrow('comes too soon');
+    } finally {
+      await limited.close();
+    }
   });
 
   test('has an id that people can type', async () => {

@@ -2,7 +2,16 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { canonical, type Json, sha256Hex } from '../../core/canonical.ts';
 import { parseOperationId } from '../../core/ids.ts';
-import { keyLabel, makePlan, type Plan, planHash, planText, readPlan } from '../../core/operations/plan.ts';
+import {
+  fitsPlan,
+  isAboutOwnKey,
+  keyLabel,
+  makePlan,
+  type Plan,
+  planHash,
+  planText,
+  readPlan,
+} from '../../core/operations/plan.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 
@@ -101,6 +110,25 @@ describe('a plan', () => {
     const both = makePlan({ ...input, permissions: [...input.permissions, 'write_shop'] });
     expect(both.values).toEqual({ scope: 'read_write', scopeWords: 'Read/Write' });
     expect(both.steps.map(({ intent }) => intent).join('\n')).toContain('Read/Write');
+  });
+
+  test('fits the very version of its workflow, whatever the steps of another one are', () => {
+    expect(fitsPlan(input.workflow, plan)).toBe(true);
+    for (const version of [input.workflow.version - 1, input.workflow.version + 1])
+      expect(fitsPlan({ ...input.workflow, version }, plan), String(version)).toBe(false);
+  });
+
+  test.each([
+    ['Countersign op-earlier2', true],
+    ['Countersign op-earlier2 3', true],
+    ['Countersign op-earlier2 of the till', false],
+    ['Countersign op-earlier22', false],
+    ['Countersign op-another2', false],
+    ['Till', false],
+  ])('is about a key of ours or not: %s', (label, isOurs) => {
+    const about = { ...plan, key: { operationId: 'op-earlier2', label, lastFour: '' } };
+    expect(isAboutOwnKey({ ...about, values: { ...plan.values, oldLabel: label } })).toBe(isOurs);
+    expect(isAboutOwnKey({ ...about, values: { ...plan.values, oldLabel: 'Till' } })).toBe(label === 'Till' && isOurs);
   });
 
   test('is read back strictly: a field more, a field less or another version is none', () => {

@@ -157,8 +157,14 @@ describe('a question', () => {
     const operation = await asked('help', LATER_STEP);
     const before = await jobsOf(operation);
     const people = [shop.merchant, shop.approver, shop.secondApprover, shop.admin];
+    const link = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.links.issue(tx, shop.customerId, {
+        ...{ purpose: 'answer', operationId: operation.id, memberId: shop.merchant.id },
+      }),
+    );
     const taken = await Promise.all([...people, ...people].map((by) => answer(operation, GO_ON, by)));
     expect(taken.filter(Boolean)).toHaveLength(1);
+    expect(await core.links.look(link.token)).toBeUndefined();
     expect((await jobsOf(operation)).length - before.length).toBe(1);
     expect((await look(core, operation)).state).toBe('queued');
     expect((await kinds(core, operation)).filter((kind) => kind === 'question.answered')).toHaveLength(1);

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Transaction } from '../../core/database.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { newOperationId, newUuid } from '../../core/ids.ts';
 import { createLateDeadlines } from '../../core/operations/deadlines.ts';
 import { endGivenUp } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { countJobs, findJob } from '../../core/queue/jobs.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import { OPERATIONS_QUEUE, type OperationJob, QUEUES, type Urgency } from '../../core/queue/queues.ts';
 import {
@@ -123,6 +125,34 @@ describe('a job', () => {
     const at = new Date(Date.now() + 900_000);
     await core.database.withCustomer(job.customerId, (tx) => core.queue.sendDeadline(tx, job, at));
     expect(await jobsOf(job)).toMatchObject([{ state: 'created', start_after: at }]);
+  });
+});
+
+describe('a job as its customer sees it', () => {
+  const seen = <T>({ customerId }: Shop, read: (tx: Transaction) => Promise<T>) =>
+    core.database.withCustomer(customerId, read);
+  const NONE = { waiting: 0, active: 0, completed: 0, failed: 0, delayed: 0, paused: 0 };
+
+  test('is nobody else’s, by its id or in numbers', async () => {
+    const job = newJob();
+    const id = await send(job);
+    const found = (whose: Shop) => seen(whose, (tx) => findJob(tx, whose.customerId, id));
+    expect(await found(shop)).toMatchObject({ id, operationId: job.operationId, state: 'waiting', attempts: 0 });
+    expect(await found(otherShop)).toBeUndefined();
+    const counts = (whose: Shop) => seen(whose, (tx) => countJobs(tx, whose.customerId));
+    expect([await counts(shop), await counts(otherShop)]).toEqual([{ ...NONE, waiting: 1 }, NONE]);
+  });
+
+  test('waits for a worker once its time has come, and is delayed until then', async () => {
+    const [now, later] = [newJob(), newJob()];
+    const sent = (job: OperationJob, afterSeconds: number) =>
+      seen(shop, (tx) => core.queue.sendOperation(tx, job, { afterSeconds }));
+    const states = [];
+    for (const id of [await sent(now, 0), await sent(later, 60)])
+      states.push((await seen(shop, (tx) => findJob(tx, shop.customerId, id)))?.state);
+    expect(states).toEqual(['waiting', 'delayed']);
+    const counts = await seen(shop, (tx) => countJobs(tx, shop.customerId));
+    expect(counts).toEqual({ ...NONE, waiting: 1, delayed: 1 });
   });
 });
 

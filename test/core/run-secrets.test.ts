@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLog } from '../../bot/log.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { effectState, keepResult, writeIntent } from '../../core/operations/effect.ts';
+import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
@@ -137,6 +138,23 @@ describe('a run that meets a fault', () => {
     expect(
       JSON.stringify(await trail(core, operation), (_, value) => (typeof value === 'bigint' ? 0 : value)),
     ).not.toContain(SECRET);
+  });
+
+  test('and one that comes to its end say nothing of its secrets either, whatever the vendor answers', async () => {
+    for (const verified of [
+      { kind: 'works', checked: `answered 200 to ${SECRET}`, method: `GET with ${SECRET}` },
+      { kind: 'fails', reason: `refused ${SECRET}`, isRetryable: false },
+    ] as const) {
+      const operation = await keptOperation();
+      const secrets = createRunSecrets(createSecretRegistry());
+      secrets.learn(new Secret(SECRET), 'secret');
+      const { fence } = await look(core, operation);
+      await endOperation(core, { operation, fence }, { kind: 'completed', verified }, secrets);
+      const { state, result, errorMessage } = await look(core, operation);
+      expect(state).toBe(verified.kind === 'works' ? 'completed' : 'failed');
+      expect(JSON.stringify({ data: result?.data, errorMessage })).toContain('[secret]');
+      expect(JSON.stringify({ data: result?.data, errorMessage })).not.toContain(SECRET);
+    }
   });
 
   test('that a later try may survive hands the queue a sentence without causes', async () => {

@@ -3,8 +3,10 @@ import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { StepResult } from '../../core/agent/engine.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type Lease, takeLease } from '../../core/operations/lease.ts';
+import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { recordBegin, recordEnd } from '../../core/operations/step-record.ts';
 import type { Screenshots } from '../../core/ports/screenshots.ts';
+import { Secret } from '../../core/secret.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
 import { type Core, installShop, look, noSecrets, openCore, queuedOperation, sql, trail } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -53,6 +55,23 @@ async function finished(screenshots: Screenshots = createScreenshots(core)) {
   await recordBegin(deps, lease, first);
   await recordEnd(deps, lease, workflow, first, first.intent, result, noSecrets);
 }
+
+test('what a page says of a secret is on record without it, in the step and in its entry', async () => {
+  if (!first) throw new Error('the workflow has steps');
+  const secrets = createRunSecrets({ add() {}, remove() {} });
+  secrets.learn(new Secret('open-sesame-7'), 'secret');
+  const words = 'The page said: open-sesame-7 is wrong.';
+  const result: StepResult = {
+    ...{ kind: 'failed', failure: 'wrong_page', words, durationMs: 5, pageUrl: '', obstacles: [], hasActed: true },
+  };
+  const deps = { ...core, screenshots: createScreenshots(core), log: silentLog };
+  await recordBegin(deps, lease, first);
+  await recordEnd(deps, lease, workflow, first, first.intent, result, secrets);
+  expect(await firstStep()).toMatchObject({ state: 'failed', note: 'The page said: [secret] is wrong.' });
+  const entry = (await trail(core, lease.operation)).findLast(({ kind }) => kind === 'step.finished');
+  expect(entry?.payload).toMatchObject({ error: 'The page said: [secret] is wrong.', note: expect.any(String) });
+  expect(JSON.stringify(entry?.payload)).not.toContain('sesame');
+});
 
 const firstStep = async () => (await look(core, lease.operation)).steps[0];
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { deleteCredential } from '../../core/operations/revocation.ts';
 import { Secret } from '../../core/secret.ts';
 import type { StoredCredential } from '../../core/vault/vault.ts';
 import { type PracticeApp, type PracticeShopify, startPracticeShopify } from '../practice/shopify/server.ts';
@@ -113,6 +114,23 @@ describe('a credential that is used by a short-lived token', () => {
       detail: expect.stringContaining('not installed'),
     });
     expect(JSON.stringify(await read())).not.toContain(app.clientSecret);
+  });
+
+  test('leaves the vault together with its token', async () => {
+    await read();
+    const inVault = () =>
+      sql<{ type: string }>(
+        testDatabase.adminUrl,
+        'SELECT credential_type AS type FROM autonomous_credentials WHERE target = $1 AND (id = $2 OR operation_id = $3) ORDER BY 1',
+        [practice.origin, stored.id, stored.metadata.operationId],
+      );
+    expect(await inVault()).toEqual([{ type: 'api_key' }, { type: 'oauth_token' }]);
+    const { customerId } = shop;
+    const deleted = await core.database.withCustomer(customerId, (tx) =>
+      deleteCredential(tx, core, customerId, stored.id, shop.admin),
+    );
+    expect(deleted).toBe('deleted');
+    expect(await inVault()).toEqual([]);
   });
 
   test('does not hand one app the token of the app before it', async () => {

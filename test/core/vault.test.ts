@@ -449,6 +449,7 @@ describe('in the shapes of the reference', () => {
         metadata: { label: 'l' },
         lastRotatedAt: expect.any(Date),
       });
+      expect(await core.vault.markStaleCredentialsForRotation()).toBe(0);
       expect(await due()).toEqual([]);
     } finally {
       await shiftClock(testDatabase.ownerUrl, '-91 days');

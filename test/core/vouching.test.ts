@@ -1,8 +1,18 @@
 // Whoever countersigned is asked about once more when the work begins: core/operations/vouching.ts.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Transaction } from '../../core/database.ts';
 import { notVouchedFor } from '../../core/operations/vouching.ts';
 import type { Standing } from '../../core/ports/chat.ts';
-import { type Core, grantedOperation, installShop, look, openCore, type Shop } from '../support/core.ts';
+import {
+  type Core,
+  grant,
+  grantedOperation,
+  installShop,
+  look,
+  openCore,
+  requestOperation,
+  type Shop,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -40,6 +50,29 @@ test('what can’t be asked right now is as it was at the click', async () => {
     }),
   ).toBeUndefined();
   expect(await ask(() => new Promise<Standing>(() => {}))).toBeUndefined();
+});
+
+test('of several who approved each is asked about, whoever of them can’t be', async () => {
+  const own = await installShop(core);
+  const inside = <T>(work: (tx: Transaction) => Promise<T>) => core.database.withCustomer(own.customerId, work);
+  const rules = { approvalsRequired: 2, adminsApprove: false, approverGroup: null };
+  await inside((tx) => core.customers.setRules(tx, own.customerId, rules));
+  const operation = await requestOperation(core, own);
+  for (const by of [own.approver, own.secondApprover]) await grant(core, operation, by);
+  const asked = async (isAway: string) =>
+    notVouchedFor(
+      {
+        ...{ database: core.database, log: silentLog },
+        identify: async ({ name }) => {
+          if (name === isAway) throw new Error('Slack is away');
+          return { kind: 'guest' };
+        },
+      },
+      await look(core, operation),
+    );
+  const gone = /^Anna, who approved this, may not approve any more/;
+  expect(await asked('Anna')).toEqual(expect.stringMatching(GONE));
+  expect(await asked('Abel')).toEqual(expect.stringMatching(gone));
 });
 
 test('who approved as one of a group has to be in it still', async () => {

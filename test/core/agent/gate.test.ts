@@ -40,6 +40,7 @@ describe("the step's own click", () => {
     ['that publishes instead', button('Log In', 'submit'), button('Publish', 'submit'), false],
     ['that saves instead of opening', link('Add key'), button('Save changes', 'submit'), false],
     ['that sends a form instead of opening', link('Keys'), button('Keys', 'submit'), false],
+    ['that sends a form by a picture', link('Add key'), { ...button('Add key', 'image'), tag: 'input' }, false],
     ['on a field', button('Add key'), field('text'), false],
     ['in letters of two scripts', button('Add key'), button('Nеw kеy'), false],
     ['in letters of another script', button('Add key'), button('Новый ключ'), true],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Fingerprint, relocate } from '../../../core/agent/relocate.ts';
+import { type Fingerprint, holdsWords, relocate } from '../../../core/agent/relocate.ts';
 
 /** "Generate API key" on a settings form, as it was recorded. */
 const recorded: Fingerprint = {
@@ -113,6 +113,18 @@ describe('abstains', () => {
       reason: 'close',
     });
   });
+});
+
+test.each([
+  ['Ian', { name: 'Ian' }, true],
+  ['Ian', { name: 'Ask Ian, please' }, true],
+  ['Ian', { name: 'Ask', neighbours: ['Owner', 'ian'] }, true],
+  ['Ian', { name: 'Adriana' }, false],
+  ['Ian', { name: 'Mediant', neighbours: ['Ians', 'Vivian'] }, false],
+  ['test shop', { name: 'Open the test shop' }, true],
+  ['test shop', { name: 'Open the test', neighbours: ['shop'] }, false],
+])('“%s” stands in %o: %s', (words, print, isThere) => {
+  expect(holdsWords({ tag: 'button', ...print }, words)).toBe(isThere);
 });
 
 test('a page of two thousand candidates with long texts is scored all the same', () => {
