@@ -491,7 +491,9 @@ describe('what is pressed', () => {
     expect(await connections()).toContain('waits for the sign-in');
     const signIn = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
     await core.repairOffers.keep(operation, shop.merchant.id, signIn, async () => true);
-    expect(await connections()).toMatch(/by itself.*until .*by Abel; keeps admin password and admin username sealed.*End repairs…/s);
+    expect(await connections()).toMatch(
+      /by itself.*until .*by Abel; keeps admin password and admin username sealed.*End repairs…/s,
+    );
     const revoke = { from: 'connections', consent: consent?.id ?? '' };
     const stranger = await own.signIn(await newcomer('Sid'));
     expect((await stranger.post(`/console/operations/${operation.id}/revoke-repairs`, revoke)).status).toBe(404);
