@@ -8,9 +8,10 @@ import { createFileCheckpoints } from '../adapters/checkpoints/index.ts';
 import { createHttp } from '../adapters/http/index.ts';
 import { revokeToken } from '../adapters/slack/index.ts';
 import { teamsPackage } from '../adapters/teams/package.ts';
+import { withoutTricks } from '../core/plain-text.ts';
 import type { Log } from '../core/ports/log.ts';
 import { reclaimSpace } from '../prisma/reclaim.ts';
-import { auditExport, auditHold, auditRelease, auditVerify } from './cli/audit.ts';
+import { auditExport, auditVerify } from './cli/audit.ts';
 import { argumentsOf, type Call, type Command, nameOf } from './cli/command.ts';
 import { customerErase, customerExport, customerHold, customerLink } from './cli/customer.ts';
 import { doctor } from './cli/doctor.ts';
@@ -30,7 +31,7 @@ import { type Foundation, openFoundation } from './foundation.ts';
 
 /** Every command, in the order in which `help` lists them. */
 export const COMMANDS: readonly Command[] = [
-  ...[auditVerify, auditExport, auditHold, auditRelease],
+  ...[auditVerify, auditExport],
   ...[customerHold, customerExport, customerErase, customerLink],
   ...[vaultList, vaultRotate],
   ...[queueList, queueStatsCommand, queueRedrive],
@@ -58,7 +59,8 @@ export interface CliOptions {
 }
 
 /** Runs one command line. @returns the exit code; never throws: what went wrong is one sentence on the standard error. */
-export async function runCli(argv: readonly string[], options: CliOptions): Promise<number> {
+export async function runCli(argv: readonly string[], given: CliOptions): Promise<number> {
+  const options = clean(given);
   const { say, complain, commands = COMMANDS } = options;
   const command = commands.find((candidate) => nameOf(candidate).every((word, index) => argv[index] === word));
   if (!command) return explainCommands(argv, commands, say, complain);
@@ -77,6 +79,17 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
   } finally {
     for (const end of ending.splice(0).reverse()) await end().catch(() => {});
   }
+}
+
+/** Whatever anybody wrote, a terminal shows it and does nothing that it says. */
+function clean(options: CliOptions): CliOptions {
+  const { say, complain, ask } = options;
+  return {
+    ...options,
+    say: (line) => say(withoutTricks(line)),
+    complain: (line) => complain(withoutTricks(line)),
+    ...(ask ? { ask: (question) => ask(withoutTricks(question)) } : {}),
+  };
 }
 
 function callOf(
@@ -118,7 +131,7 @@ function callOf(
     env: (name) => env[name],
     ask: async (question) => ask?.(question),
     revokeSlackToken: (token) => revokeToken({ token, apiUrl: config().slack?.apiUrl, log: SILENT }),
-    reclaimSpace,
+    reclaimSpace: (ownerUrl) => reclaimSpace(ownerUrl),
     teamsPackage,
     async recordSpec(spec, base) {
       const { path, ...where } = chromium();

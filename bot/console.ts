@@ -61,7 +61,7 @@ export function consoleParts(context: Context, foundation: Foundation) {
 
 type Decided = 'approve' | 'deny' | 'approve_standing' | 'deny_standing';
 
-const ACTIONS: { readonly [Kind in Exclude<Press['kind'], Decided>]: string } = {
+const ACTIONS: { readonly [Kind in Exclude<Press['kind'], Decided | 'revoke_repairs'>]: string } = {
   stop: 'stop',
   pause: 'pause',
   resume: 'resume',
@@ -86,6 +86,8 @@ function eventOf({ operation, press, by, once, browser }: Pressed, thread: ChatE
         ...{ ...event, kind: 'action', action: press.kind, value: consentValue(operation.id, press.planHash) },
         trigger: '',
       };
+    case 'revoke_repairs':
+      return { ...event, kind: 'action', action: 'revoke_consent', value: press.consentId, trigger: '' };
     default:
       return { ...event, kind: 'action', action: ACTIONS[press.kind], value: operation.id, trigger: '' };
   }

@@ -1,5 +1,6 @@
 import { type ConnectionView, connectionsOf } from '../core/connections/records.ts';
 import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
+import { listRepairQuestions } from '../core/console/waiting.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
@@ -12,6 +13,7 @@ import { stopButton } from './cards/progress-card.ts';
 import { bold, clock, code, place, text } from './cards/text.ts';
 import { operationList } from './commands/operations.ts';
 import type { Context } from './context.ts';
+import { standingQuestion } from './standing-question.ts';
 
 /** So many of the newest operations are looked at: a page, not an archive. */
 const LATEST = 50;
@@ -24,9 +26,13 @@ interface Seen {
   readonly threads: ReadonlyMap<string, ThreadRef>;
   readonly members: readonly Member[];
   readonly rules: Rules;
+  /** Open questions for repairs to come, the oldest first. */
+  readonly repairs: readonly Asked[];
   /** Stored keys that are not well, the newest trouble first. */
   readonly troubled: readonly ConnectionView[];
 }
+
+type Asked = NonNullable<Awaited<ReturnType<typeof standingQuestion>>>;
 
 /** A person's own page: what waits for them, what runs, what is connected, and where the record of it is. */
 export async function showHome(
@@ -44,11 +50,19 @@ export async function showHome(
       const thread = await context.threads.get(tx, customerId, id);
       if (thread && !isUnread(thread.ref)) threads.set(id, thread.ref);
     }
+    const repairs: Asked[] = [];
+    for (const { operationId } of await listRepairQuestions(tx, customerId, { most: SHOWN })) {
+      const operation = await context.operations.get(tx, customerId, operationId);
+      const asked = operation && (await standingQuestion(tx, context, operation));
+      const thread = operation && (await context.threads.get(tx, customerId, operation.threadId));
+      if (asked?.state.request.decision === null) repairs.push(asked);
+      if (thread && !isUnread(thread.ref)) threads.set(thread.id, thread.ref);
+    }
     const members = await context.customers.members(tx, customerId);
     const troubled = (await connectionsOf(tx, customerId))
       .filter(({ state, checkedAt }) => state !== 'healthy' && checkedAt !== null)
       .toSorted((one, other) => other.since.getTime() - one.since.getTime());
-    return { latest, threads, members, rules: await context.customers.rules(tx, customerId), troubled };
+    return { latest, threads, members, rules: await context.customers.rules(tx, customerId), repairs, troubled };
   });
   await chat.showHome(event.from, { summary: 'Countersign', blocks: homeBlocks(context, seen, member) });
 }
@@ -70,7 +84,10 @@ function homeBlocks(context: Context, seen: Seen, member: Member): readonly Bloc
     },
     ...part(
       'Waiting for approval',
-      each(waiting, (operation) => (mayPressApprove(seen, operation, member) ? decisionButtons(operation) : [])),
+      [
+        ...each(waiting, (operation) => (mayPressApprove(seen, operation, member) ? decisionButtons(operation) : [])),
+        ...seen.repairs.flatMap((asked) => repairEntry(context, seen, asked, member)),
+      ],
       'Nothing waits.',
     ),
     ...part(
@@ -134,6 +151,15 @@ function entry(
     { kind: 'text', text: what },
     ...(thread && buttons.length > 0 ? [{ kind: 'actions', buttons, thread } satisfies Block] : []),
   ];
+}
+
+/** A question for repairs to come, with the buttons of its card. */
+function repairEntry(context: Context, seen: Seen, { operation, card }: Asked, member: Member): readonly Block[] {
+  const buttons = mayPressApprove(seen, operation, member)
+    ? card.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []))
+    : [];
+  const title = `Keep ${operation.service.name} working`;
+  return entry(context, seen, { ...operation, type: { ...operation.type, title }, state: 'awaiting_consent' }, buttons);
 }
 
 /** The trail itself comes to whoever pressed, in the operation's thread, and to nobody else. */

@@ -28,9 +28,9 @@ export function consoleCallers({ sessions, desk, publicUrl }: Pick<ConsoleDeps, 
       const token = sessionToken(request, publicUrl());
       const session = token === undefined ? undefined : await sessions.find(token, false);
       if (!session || (await desk.standing(session.member.person)) !== 'member') return undefined;
-      const { customerId, member } = session;
-      const sees = isEverybodys(member) ? {} : { requester: member.personId };
-      return { customerId, key: keyOf(session), isPage: true as const, ...sees };
+      const requester = requesterOf(session);
+      const sees = requester === undefined ? {} : { requester };
+      return { customerId: session.customerId, key: keyOf(session), isPage: true as const, ...sees };
     },
     async stillGood(keys: readonly string[]): Promise<ReadonlySet<string>> {
       const good = await sessions.stillGood(keys.map(readKey));
@@ -40,8 +40,14 @@ export function consoleCallers({ sessions, desk, publicUrl }: Pick<ConsoleDeps, 
   };
 }
 
-function keyOf({ customerId, id }: Pick<Session, 'customerId' | 'id'>): string {
-  return `console ${customerId} ${id}`;
+/** Of whose operations alone they may hear; `undefined`: of everybody's. */
+function requesterOf({ member }: Session): string | undefined {
+  return isEverybodys(member) ? undefined : member.personId;
+}
+
+/** With what they may hear of: whoever turns out to be somebody else, or has another role, is let go, and comes back as who they are. */
+function keyOf(session: Session): string {
+  return `console ${session.customerId} ${session.id} ${requesterOf(session) ?? 'everybody'}`;
 }
 
 function readKey(key: string): Pick<Session, 'customerId' | 'id'> {

@@ -24,6 +24,7 @@ const DONE = {
   retry: 'To be tried again:',
   rotate: 'To be rotated: the key of',
   revoke: 'To be revoked: the key of',
+  revoke_repairs: 'No repair begins by itself any more:',
 } as const;
 type Done = keyof typeof DONE;
 

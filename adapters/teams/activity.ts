@@ -60,6 +60,8 @@ export interface Reference {
   /** The team that a channel is of: its id is that of its first channel. */
   readonly teamId?: string | undefined;
   readonly teamName?: string | undefined;
+  /** With whom, where that is one person alone: what app.erase_person finds it by. */
+  readonly userId?: string | undefined;
 }
 
 /** What Teams sent, as far as anybody here has an interest in it. */
@@ -165,13 +167,16 @@ function scopeOf({ conversationType, isGroup, id }: Activity['conversation']): S
   return conversationType === 'groupChat' || isGroup === true ? 'group' : 'personal';
 }
 
-function referenceOf({ serviceUrl, recipient, type, channelData }: Activity, place: Place): Reference | undefined {
+function referenceOf(sent: Activity, place: Place): Reference | undefined {
+  const { serviceUrl, recipient, type, channelData } = sent;
   if (!recipient || type === 'conversationUpdate') return undefined;
   const { scope, conversationId, workspaceId: tenantId } = place;
   const { id: teamId, name: teamName } = (scope === 'channel' && channelData?.team) || {};
+  const userId = scope === 'personal' ? personOf(sent.from, tenantId)?.userId : undefined;
   return {
     ...{ serviceUrl, conversationId, scope, tenantId, botId: recipient.id, botName: recipient.name ?? 'Countersign' },
     ...(teamId ? { teamId, ...(teamName ? { teamName } : {}) } : {}),
+    ...(userId ? { userId } : {}),
   };
 }
 

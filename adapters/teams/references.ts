@@ -23,7 +23,7 @@ export interface ReferenceStore {
 const stored = z.object({
   ...{ serviceUrl: z.url(), conversationId: z.string(), tenantId: z.string() },
   ...{ scope: z.enum(['personal', 'group', 'channel']), botId: z.string(), botName: z.string() },
-  ...{ teamId: z.string().optional(), teamName: z.string().optional() },
+  ...{ teamId: z.string().optional(), teamName: z.string().optional(), userId: z.string().optional() },
 }) satisfies z.ZodType<Reference>;
 
 /** How each conversation is reached: as it was heard of last, by this process or another one. */

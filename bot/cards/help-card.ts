@@ -3,7 +3,8 @@ import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import type { Service } from '../../core/services/service.ts';
 import { code, text } from './text.ts';
 
-const COMMANDS: Readonly<Record<'everybody' | 'tests' | 'admins', readonly string[]>> = {
+/** What follows `/countersign`, by who may. */
+export const COMMANDS: Readonly<Record<'everybody' | 'tests' | 'admins', readonly string[]>> = {
   everybody: [
     'operations',
     'console',

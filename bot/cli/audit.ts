@@ -18,13 +18,12 @@ import {
   trailRow,
 } from '../../core/audit/export.ts';
 import { CountersignError } from '../../core/errors.ts';
-import { type CustomerId, customerId, parseOperationId } from '../../core/ids.ts';
+import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import { faultWords } from '../cards/audit-card.ts';
 import type { Foundation } from '../foundation.ts';
 import { type Call, type Command, counted } from './command.ts';
-
-const CUSTOMER = { type: 'string', help: "the customer's id, a UUID" } as const;
+import { CUSTOMER, customerOf } from './whom.ts';
 
 /** `audit verify`: offline on an export, or on the database. Needs neither for the other. */
 export const auditVerify: Command = {
@@ -60,36 +59,15 @@ export const auditExport: Command = {
   run: writeExport,
 };
 
-export const auditHold: Command = {
-  usage: 'audit hold',
-  summary: 'Places a legal hold: nothing of the trail is dropped or erased until audit release.',
-  options: { customer: CUSTOMER, why: { type: 'string', help: 'the reason, which goes on record' } },
-  run: (call) => changeHold(call, 'placeHold', 'A legal hold keeps the trail as it is from now on.'),
-};
-
-export const auditRelease: Command = {
-  usage: 'audit release',
-  summary: 'Releases a legal hold.',
-  options: { customer: CUSTOMER, why: { type: 'string', help: 'the reason, which goes on record' } },
-  run: (call) => changeHold(call, 'releaseHold', 'The legal hold is released.'),
-};
-
-async function changeHold(call: Call, change: 'placeHold' | 'releaseHold', done: string): Promise<number> {
-  const customer = customerOf(call);
-  const why = text(call, 'why');
-  if (!customer || !why) return misused(call, 'Say which customer (--customer ID) and the reason (--why TEXT).');
-  const { retention } = await call.open();
-  await retention[change](customer, { why });
-  call.say(done);
-  return 0;
-}
-
 async function verifyDatabase(call: Call): Promise<number> {
-  const customer = customerOf(call);
   const witness = witnessOf(call);
   if (witness === null) return misused(call, NO_WITNESS);
-  if (!customer) return misused(call, 'Name the export to check, or the customer in the database (--customer ID).');
-  const { audit, checkpoints, database } = await call.open();
+  if (text(call, 'customer') === undefined)
+    return misused(call, 'Name the export to check, or the customer in the database (--customer NAME).');
+  const foundation = await call.open();
+  const customer = await customerOf(call, foundation);
+  if (!customer) return 2;
+  const { audit, checkpoints, database } = foundation;
   const store = storeOf(call);
   const held = await checkpoints.held(customer, store, await keysOf(call, store));
   const verdict = await audit.verify(customer, held.checkpoints);
@@ -246,18 +224,19 @@ async function writeExport(call: Call): Promise<number> {
     from: text(call, 'from'),
     to: text(call, 'to'),
   };
-  const customer = customerOf(call);
   const out = text(call, 'out');
   const format = text(call, 'format') ?? 'jsonl';
   const operationId = operation === undefined ? undefined : parseOperationId(operation);
   const times = { from: timeOf(from, '00:00:00.000Z'), to: timeOf(to, '23:59:59.999Z') };
-  if (!customer || !out) return misused(call, 'Say which customer (--customer ID) and where to write (--out FILE).');
+  if (!out) return misused(call, 'Say which customer (--customer NAME) and where to write (--out FILE).');
   if (format !== 'jsonl' && format !== 'json' && format !== 'csv')
     return misused(call, 'The format is jsonl, json or csv.');
   if (operation !== undefined && !operationId) return misused(call, 'An operation looks like op-7k3f9q2m.');
   if (times.from === null || times.to === null)
     return misused(call, 'A time looks like 2026-01-31 or 2026-01-31T12:00:00Z.');
   const foundation = await call.open();
+  const customer = await customerOf(call, foundation);
+  if (!customer) return 2;
   const { database, audit } = foundation;
   await database.withCustomer(customer, (tx) =>
     audit.append(tx, customer, {
@@ -361,14 +340,6 @@ function witnessOf(call: Call): Witness | undefined | null {
   if (words === undefined) return undefined;
   const [, seq = '', hash = ''] = /^\s*#?(\d{1,18})\s*[:·]\s*([0-9a-f]{8,64})\s*$/i.exec(words) ?? [];
   return seq === '' ? null : { seq: BigInt(seq), hash: hash.toLowerCase() };
-}
-
-function customerOf(call: Call): CustomerId | undefined {
-  try {
-    return customerId((text(call, 'customer') ?? '').toLowerCase());
-  } catch {
-    return undefined;
-  }
 }
 
 /** `null`: no time at all. A day stands for its first or last moment. */

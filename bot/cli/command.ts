@@ -40,7 +40,7 @@ export interface Call {
   /** Has Slack forget a token. @throws CountersignError `chat_unavailable`. */
   revokeSlackToken(token: Secret): Promise<void>;
   /** See prisma/reclaim.ts. */
-  reclaimSpace(ownerUrl: string): Promise<{ readonly isLogEnded: boolean }>;
+  reclaimSpace(ownerUrl: string): Promise<{ readonly isLogEnded: boolean; readonly stillOpen: readonly number[] }>;
   /** The app package for Teams. */
   teamsPackage(options: { appId: string; url: string; privacyUrl?: string; termsUrl?: string }): Buffer;
   /** What a person at the terminal types; `undefined` where nobody sits there. */

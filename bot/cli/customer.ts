@@ -3,16 +3,16 @@ import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Member } from '../../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
-import { createErasures, type ErasureOutcome } from '../../core/rights/erasure.ts';
+import { createErasures, type ErasureOutcome, isErasureBegun } from '../../core/rights/erasure.ts';
 import { type ExportFolder, exportCustomer, type Manifest } from '../../core/rights/export.ts';
 import type { Foundation } from '../foundation.ts';
 import { type Call, type Command, counted } from './command.ts';
+import { customerNamed, memberNamed, nameOfCustomer, nameShown } from './whom.ts';
 
 const MEMBER = {
   type: 'string',
   help: 'one person alone: the id, the platform’s id, or the name of a member',
 } as const;
-const MOST_LISTED = 20;
 
 /** `customer hold`: a legal hold, of a customer or of one operation. */
 export const customerHold: Command = {
@@ -32,7 +32,7 @@ export const customerHold: Command = {
       return misused(call, 'Say why (--reason TEXT): it goes on record.');
     if (operation !== undefined && !operationId) return misused(call, 'An operation looks like op-7k3f9q2m.');
     const foundation = await call.open();
-    const customer = await customerNamed(call, foundation);
+    const customer = await customerNamed(call, foundation, call.args[0] ?? '');
     if (!customer) return 2;
     const { database, operations, retention } = foundation;
     if (operationId && !(await database.withCustomer(customer, (tx) => operations.get(tx, customer, operationId))))
@@ -57,7 +57,7 @@ export const customerExport: Command = {
     const { to } = call.values;
     if (typeof to !== 'string' || to === '') return misused(call, 'Say where to write (--to FOLDER).');
     const foundation = await call.open();
-    const customer = await customerNamed(call, foundation);
+    const customer = await customerNamed(call, foundation, call.args[0] ?? '');
     if (!customer) return 2;
     const people = await peopleNamed(call, foundation, customer);
     if (people === 'misused') return 2;
@@ -87,12 +87,11 @@ export const customerErase: Command = {
   },
   async run(call) {
     const foundation = await call.open();
-    const customer = await customerNamed(call, foundation);
+    const customer = await customerNamed(call, foundation, call.args[0] ?? '');
     if (!customer) return 2;
     const people = await peopleNamed(call, foundation, customer);
     if (people === 'misused') return 2;
-    const name = people ? people.map(({ person }) => person.name).join(', ') : await nameOf(foundation, customer);
-    if (!(await isConfirmed(call, name, people !== undefined))) return 2;
+    if (!(await isConfirmed(call, foundation, customer, people))) return 2;
     const { ownerUrl } = foundation;
     const isKept = call.values['keep-space'] === true;
     if (!isKept && ownerUrl === undefined)
@@ -100,11 +99,13 @@ export const customerErase: Command = {
         call,
         'The tables are written anew as the database’s owner: give DATABASE_OWNER_URL, or --keep-space.',
       );
+    const again = `customer erase ${customer}${people ? ` --member ${people.at(-1)?.id}` : ''}`;
     const reclaim = async (url: string) => {
-      const { isLogEnded } = await call.reclaimSpace(url);
+      const { isLogEnded, stillOpen } = await call.reclaimSpace(url);
       if (!isLogEnded)
         call.complain('PostgreSQL’s log of changes (WAL) still holds it until it is overwritten: see docs/privacy.md.');
-      return true;
+      if (stillOpen.length > 0) call.complain(openWords(stillOpen));
+      return stillOpen.length === 0;
     };
     const erasures = createErasures({
       ...foundation,
@@ -112,12 +113,15 @@ export const customerErase: Command = {
       ...(isKept || ownerUrl === undefined ? {} : { reclaim: () => reclaim(ownerUrl) }),
     });
     const options = { isForced: call.values.force === true };
-    const who = people ? `Customer ${customer}, member ${people.at(-1)?.id}` : `Customer ${customer}`;
-    call.complain(`${who}. Should this be cut off, the same command with that id goes on.`);
+    call.complain(`Should this be cut off, \`${again}\` goes on; it asks for no name, which may be gone by then.`);
     const outcomes = people
       ? await eachOf(people, ({ id }) => erasures.ofMember(customer, id, options))
       : [await erasures.ofCustomer(customer, options)];
-    return Math.max(...outcomes.map((outcome) => sayOutcome(call, outcome)));
+    const code = Math.max(...outcomes.map((outcome) => sayOutcome(call, outcome)));
+    const last = outcomes.at(-1);
+    if (isKept || last?.kind !== 'erased' || last.isRewritten) return code;
+    call.complain(`On the disk it is not finished: run \`${again}\` once more.`);
+    return 1;
   },
 };
 
@@ -137,11 +141,11 @@ export const customerLink: Command = {
     const named = Array.isArray(call.values.member) ? call.values.member : [];
     if (named.length === 0) return misused(call, 'Say which accounts (--member A --member B).');
     const foundation = await call.open();
-    const customer = await customerNamed(call, foundation);
+    const customer = await customerNamed(call, foundation, call.args[0] ?? '');
     if (!customer) return 2;
     const accounts: Member[] = [];
     for (const name of named) {
-      const account = await accountNamed(call, foundation, customer, name);
+      const account = await memberNamed(call, foundation, customer, name);
       if (!account) return 2;
       accounts.push(account);
     }
@@ -151,7 +155,7 @@ export const customerLink: Command = {
       const payload = { linked: accounts.map(({ id }) => id), by: 'the operator' };
       await audit.append(tx, customer, { kind: 'rules.changed', payload });
     });
-    const who = accounts.map(({ person }) => `${person.name} (${person.platform})`).join(' and ');
+    const who = accounts.map(({ person }) => `${nameShown(person.name)} (${person.platform})`).join(' and ');
     call.say(accounts.length > 1 ? `${who} are one person now.` : `${who} is nobody else’s account now.`);
     return 0;
   },
@@ -174,13 +178,19 @@ async function eachOf<T>(
 function sayOutcome(call: Call, outcome: ErasureOutcome): number {
   switch (outcome.kind) {
     case 'erased':
+      if (!outcome.isNew && outcome.isRewritten)
+        call.complain('The tables are written anew: no deleted row is left in them.');
       call.complain(
-        outcome.isNew ? 'Erased. This is the receipt, which is kept:' : 'It was erased before. This is the receipt:',
+        outcome.isNew
+          ? 'Erased. This is the receipt, which is kept:'
+          : 'It was erased before. This is the receipt of then:',
       );
       call.say(outcome.receipt.trimEnd());
       return 0;
     case 'held':
-      call.complain('A legal hold keeps it: nothing was erased. `customer hold NAME off` releases it.');
+      call.complain(
+        'A legal hold keeps it, of the customer or of an operation that they took part in: nothing was erased. `customer hold NAME off --reason TEXT` releases it, of one operation with --operation op-….',
+      );
       return 1;
     case 'running':
       call.complain(
@@ -195,37 +205,36 @@ function sayOutcome(call: Call, outcome: ErasureOutcome): number {
   }
 }
 
-/** Typed once more, as an option or where a person sits at the terminal. */
-async function isConfirmed(call: Call, name: string, isPerson: boolean): Promise<boolean> {
+/** What keeps deleted rows in the files, and how that ends. @param pids of the server's processes; 0: of none */
+function openWords(pids: readonly number[]): string {
+  const all = pids.map((pid) => (pid > 0 ? `SELECT pg_terminate_backend(${pid})` : 'ROLLBACK PREPARED'));
+  return `Deleted rows may be left in the files: ${counted(pids.length, 'transaction was', 'transactions were')} open before and did not end. What ends them: ${all.join('; ')}.`;
+}
+
+/**
+ * Typed once more, the name or the id, as an option or where a person sits at the terminal. One that was begun was confirmed then,
+ * and knows no name any more.
+ */
+async function isConfirmed(
+  call: Call,
+  foundation: Foundation,
+  customer: CustomerId,
+  people: readonly Member[] | undefined,
+): Promise<boolean> {
   if (call.values.yes === true) return true;
-  const { confirm } = call.values;
-  const what = isPerson ? `the person ${name}` : `the customer ${name}, with everything that is stored for it`;
-  const typed = confirm ?? (await call.ask(`This erases ${what}, for good. Type the name to go on: `));
-  if (typed === name) return true;
+  const account = people?.at(-1);
+  const isBegun = await foundation.database.withCustomer(customer, (tx) => isErasureBegun(tx, customer, account?.id));
+  if (isBegun) return true;
+  const name = account ? nameShown(account.person.name) : await nameOfCustomer(foundation, customer);
+  const others =
+    people && people.length > 1 ? `, with ${counted(people.length - 1, 'other account', 'other accounts')}` : '';
+  const what = account ? `the person ${name}${others}` : `the customer ${name}, with everything that is stored for it`;
+  const typed = call.values.confirm ?? (await call.ask(`This erases ${what}, for good. Type the name to go on: `));
+  if (typed === name || typed === (account?.id ?? customer)) return true;
   call.complain(
     `This erases ${what}, for good. Type its name once more (--confirm "${name}"), or give --yes. Nothing was erased.`,
   );
   return false;
-}
-
-/** By id, or by a name that one customer alone has; one whose erasure was begun is found by its id. `undefined` after a complaint. */
-async function customerNamed(call: Call, foundation: Foundation): Promise<CustomerId | undefined> {
-  const [named = ''] = call.args;
-  const found: CustomerId[] = [];
-  for (const id of await foundation.directory.customersOnRecord()) {
-    if (id === named.toLowerCase()) return id;
-    if (named === (await nameOf(foundation, id))) found.push(id);
-  }
-  for (const id of await foundation.directory.customers())
-    if (!found.includes(id) && (id === named.toLowerCase() || named === (await nameOf(foundation, id)))) found.push(id);
-  if (found.length > 1)
-    return void call.complain(`Several customers have this name. Say which by its id: ${found.join(', ')}.`);
-  if (!found[0]) call.complain(`There is no customer “${named}”. \`vault list\` prints the ids of all.`);
-  return found[0];
-}
-
-async function nameOf({ database, customers }: Foundation, id: CustomerId): Promise<string> {
-  return (await database.withCustomer(id, (tx) => customers.rules(tx, id))).name;
 }
 
 /** All accounts of the person that is named, that one last; `undefined`: none is. */
@@ -236,34 +245,12 @@ async function peopleNamed(
 ): Promise<readonly Member[] | 'misused' | undefined> {
   const { member } = call.values;
   if (typeof member !== 'string') return undefined;
-  const account = await accountNamed(call, foundation, customer, member);
+  const account = await memberNamed(call, foundation, customer, member);
   if (!account) return 'misused';
   const { database, customers } = foundation;
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
   const others = members.filter(({ id, personId }) => personId === account.personId && id !== account.id);
   return [...others, account];
-}
-
-async function accountNamed(
-  call: Call,
-  { database, customers }: Foundation,
-  customer: CustomerId,
-  named: string,
-): Promise<Member | undefined> {
-  const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
-  // Anybody may call themselves what somebody else's id is.
-  const called = members.map((member) => ({ member, by: [member.id, member.person.userId, member.person.name] }));
-  const [found = []] = [0, 1, 2]
-    .map((at) => called.filter(({ by }) => by[at] === named).map(({ member }) => member))
-    .filter(({ length }) => length > 0);
-  if (found.length === 1) return found[0];
-  const lead = `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${named}”. There is:`;
-  const lines = (found.length > 1 ? found : members)
-    .slice(0, MOST_LISTED)
-    .map(({ id, person, roles }) =>
-      [id, `${person.platform} ${person.userId}`, person.name, roles.join(',')].join('  '),
-    );
-  return void call.complain([lead, ...lines].join('\n'));
 }
 
 function folderAt(to: string): ExportFolder {

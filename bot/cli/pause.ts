@@ -3,7 +3,7 @@ import type { PauseStatus } from '../../core/operations/standstill.ts';
 import { redact } from '../../core/redaction.ts';
 import type { Foundation } from '../foundation.ts';
 import { type Call, type Command, counted } from './command.ts';
-import { customerOf } from './token.ts';
+import { customerOf, nameShown } from './whom.ts';
 
 const MOST_CHARACTERS = 200;
 const CUSTOMER = { type: 'string', help: 'the name or the id of one customer; without it, all of them' } as const;
@@ -76,7 +76,7 @@ async function sayStatus(call: Call, { standstill }: Foundation): Promise<number
 
 function customerLine({ customerId, name, pause: of, held }: PauseStatus): string {
   const own = of && !of.isEverybodys ? [`paused since ${of.since.toISOString()}${reasonWords(of)}`] : [];
-  return [`${customerId} ${name}`, ...own, `${counted(held, 'operation')} held`].join('  ');
+  return [`${customerId} ${nameShown(name)}`, ...own, `${counted(held, 'operation')} held`].join('  ');
 }
 
 function reasonWords({ reason }: { readonly reason: string }): string {

@@ -3,9 +3,9 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Foundation } from '../foundation.ts';
 import type { Call, Command } from './command.ts';
+import { CUSTOMER, customerOf, memberLines, memberNamed } from './whom.ts';
 
 const MOST_DAYS = 366;
-const CUSTOMER = { type: 'string', help: 'the name or the id of the customer' } as const;
 
 /** `token create`: the one time that a token is shown. */
 export const tokenCreate: Command = {
@@ -100,32 +100,22 @@ function scopesOf({ values: { scope } }: Call): readonly Scope[] | undefined {
   return asked.length > 0 && known.length === new Set(asked).size ? known : undefined;
 }
 
-const MOST_LISTED = 20;
-
 /** Whom the token is to act for; `misused` after a complaint, which says whom there is. */
 async function memberOf(
   call: Call,
-  { database, customers }: Foundation,
+  foundation: Foundation,
   customer: CustomerId,
   scopes: readonly Scope[],
 ): Promise<Member | 'misused' | undefined> {
   const { member: named } = call.values;
+  if (typeof named === 'string') return (await memberNamed(call, foundation, customer, named)) ?? 'misused';
   const acting = scopes.filter((scope) => SCOPES_OF_MEMBERS.includes(scope));
-  if (named === undefined && acting.length === 0) return undefined;
+  if (acting.length === 0) return undefined;
+  const { database, customers } = foundation;
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
-  const found = members.filter(({ id, person }) => [id, person.userId, person.name].includes(String(named ?? '')));
-  if (found.length === 1) return found[0];
-  const lead =
-    named === undefined
-      ? `What is done with ${acting.join(', ')} is done by somebody: say by whom (--member).`
-      : `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${named}”.`;
-  const lines = (found.length > 1 ? found : members).slice(0, MOST_LISTED).map(memberLine);
-  call.complain([lead, ...(lines.length > 0 ? ['There is:', ...lines] : ['There is no member yet.'])].join('\n'));
+  const lead = `What is done with ${acting.join(', ')} is done by somebody: say by whom (--member).`;
+  call.complain([lead, ...memberLines(members)].join('\n'));
   return 'misused';
-}
-
-function memberLine({ id, person, roles }: Member): string {
-  return [id, `${person.platform} ${person.userId}`, person.name, roles.join(',')].join('  ');
 }
 
 /** All of them where none is named; `undefined` after a complaint. */
@@ -133,25 +123,6 @@ async function customersOf(call: Call, foundation: Foundation): Promise<readonly
   if (call.values.customer === undefined) return foundation.directory.customers();
   const customer = await customerOf(call, foundation);
   return customer && [customer];
-}
-
-/** By id, or by a name that one customer alone has. `undefined` after a complaint. */
-export async function customerOf(call: Call, foundation: Foundation): Promise<CustomerId | undefined> {
-  const { customer: named } = call.values;
-  if (typeof named !== 'string' || named === '') return void call.complain('Say which customer (--customer NAME).');
-  const found: CustomerId[] = [];
-  for (const id of await foundation.directory.customers()) {
-    if (id === named.toLowerCase()) return id;
-    if (named === (await nameOf(foundation, id))) found.push(id);
-  }
-  if (found.length > 1)
-    return void call.complain(`Several customers have this name. Say which by its id: ${found.join(', ')}.`);
-  if (!found[0]) call.complain(`There is no customer “${named}”. \`vault list\` prints the ids of all.`);
-  return found[0];
-}
-
-async function nameOf({ database, customers }: Foundation, id: CustomerId): Promise<string> {
-  return (await database.withCustomer(id, (tx) => customers.rules(tx, id))).name;
 }
 
 function misused(call: Call, words: string): number {

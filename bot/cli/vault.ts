@@ -1,23 +1,24 @@
-import { type CustomerId, customerId } from '../../core/ids.ts';
+import type { CustomerId } from '../../core/ids.ts';
 import type { KeyVersion, RotationOutcome } from '../../core/vault/rotation.ts';
 import type { Foundation } from '../foundation.ts';
 import { type Call, type Command, counted } from './command.ts';
+import { CUSTOMER, customerOf, nameOfCustomer } from './whom.ts';
 
 /** What may be shown of a customer's secrets: never a value. */
 export const vaultList: Command = {
   usage: 'vault list',
   summary: 'Stored credentials of a customer, and the versions of its key; never a value.',
-  options: { customer: { type: 'string', help: 'the id of the customer; without it, the ids of all customers' } },
+  options: { customer: { ...CUSTOMER, help: `${CUSTOMER.help}; without it, the ids and names of all customers` } },
   async run(call) {
     const foundation = await call.open();
-    const named = customerOf(call);
-    if (named === 'wrong') return 2;
-    if (named === undefined) {
+    if (call.values.customer === undefined) {
       const customers = await foundation.directory.customers();
-      for (const id of customers) call.say(id);
+      for (const id of customers) call.say(`${id}  ${await nameOfCustomer(foundation, id)}`);
       if (customers.length === 0) call.say('There is no customer yet.');
       return 0;
     }
+    const named = await customerOf(call, foundation);
+    if (!named) return 2;
     const [keys, credentials] = [await foundation.keyRotation.versions(named), await foundation.vault.list(named)];
     for (const key of keys) call.say(keyLine(key));
     for (const { id, service, target, credentialType, expiresAt, rotationRequired } of credentials)
@@ -38,16 +39,17 @@ export const vaultRotate: Command = {
   summary:
     'New keys for customers, or with --root their keys under the newest root key. May be stopped and begun again.',
   options: {
-    customer: { type: 'string', help: 'this customer alone' },
+    customer: { ...CUSTOMER, help: `${CUSTOMER.help}; without it, all of them` },
     root: { type: 'boolean', help: 'once it says that nothing is left, ENCRYPTION_KEYS_OLD can be dropped' },
   },
   async run(call) {
     const foundation = await call.open();
-    const named = customerOf(call);
-    if (named === 'wrong') return 2;
-    const customers = named === undefined ? await foundation.directory.customers() : [named];
+    const isAll = call.values.customer === undefined;
+    const named = isAll ? undefined : await customerOf(call, foundation);
+    if (!isAll && !named) return 2;
+    const customers = named ? [named] : await foundation.directory.customers();
     return call.values.root === true
-      ? rotateRoot(call, foundation, customers, named === undefined)
+      ? rotateRoot(call, foundation, customers, isAll)
       : rotateCustomers(call, foundation, customers);
   },
 };
@@ -109,15 +111,4 @@ function rotationWords(outcome: RotationOutcome): string {
 
 function keyLine({ version, state, createdAt, seals }: KeyVersion): string {
   return `key v${version}  ${state.replaceAll('_', ' ')}  since ${createdAt.toISOString()}  about ${counted(seals, 'seal')}`;
-}
-
-function customerOf(call: Call): CustomerId | 'wrong' | undefined {
-  const { customer } = call.values;
-  if (typeof customer !== 'string') return undefined;
-  try {
-    return customerId(customer);
-  } catch {
-    call.complain('A customer is named by its id, as `vault list` prints them.');
-    return 'wrong';
-  }
 }

@@ -3,9 +3,8 @@ import { replayWebhook } from '../../core/webhooks/delivery.ts';
 import { createWebhooks, WEBHOOK_KINDS, type Webhook, type WebhookKind } from '../../core/webhooks/webhooks.ts';
 import type { Foundation } from '../foundation.ts';
 import { type Call, type Command, counted } from './command.ts';
-import { customerOf } from './token.ts';
+import { CUSTOMER, customerOf } from './whom.ts';
 
-const CUSTOMER = { type: 'string', help: 'the name or the id of the customer' } as const;
 const STOP_MS = 1_000;
 
 /** `webhook add`: the one time that its secret is shown. */

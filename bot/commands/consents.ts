@@ -124,7 +124,8 @@ export async function revokeConsent(
     const isRevoked = isRepeated
       ? consent.revokedAt !== null
       : await context.consents.revokeById(tx, customerId, event.value, member);
-    return isRevoked ? { operation, thread, isRepeated } : isRepeated ? 'repeated' : 'gone';
+    const isStanding = consent.standing !== null;
+    return isRevoked ? { operation, thread, isRepeated, isStanding } : isRepeated ? 'repeated' : 'gone';
   });
   if (outcome === 'repeated') return;
   if (outcome === 'gone')
@@ -135,15 +136,13 @@ export async function revokeConsent(
       event,
       'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
     );
-  const { operation, thread, isRepeated } = outcome;
-  const words = `${member.person.name} took back the countersignature of ${operation.id}. What ran under it stops.`;
+  const { operation, thread, isRepeated, isStanding } = outcome;
+  const effect = isStanding ? 'Its key is not repaired by itself any more' : 'What ran under it stops';
+  const what = isStanding ? 'the consent to repairs' : 'the countersignature';
+  const words = `${member.person.name} took back ${what} of ${operation.id}. ${effect}.`;
   if (!isUnread(thread.ref))
     await context.chat(thread.ref.platform).post(thread.ref, note(words), { key: `consent-revoked:${event.id}` });
   await context.progress.refresh(customerId, operation.threadId);
   if (!isRepeated)
-    await whisperWords(
-      context,
-      event,
-      `Taken back: ${operation.id}. What ran under it stops, and its own thread says so.`,
-    );
+    await whisperWords(context, event, `Taken back: ${operation.id}. ${effect}, and its own thread says so.`);
 }

@@ -91,6 +91,13 @@ async function tellOfTarget(context: Context, event: ChatEvent, service: Service
   });
 }
 
+function workingWords(name: string, good: number, all: number): string {
+  if (all === 1) return `The ${name} key ${good === 1 ? 'works' : 'does not work'}`;
+  return good === all
+    ? `All ${all} ${name} keys work`
+    : `${good} of ${all} ${name} keys ${good === 1 ? 'works' : 'work'}`;
+}
+
 /** The calls by which each stored key was proven. */
 async function tellOfKeys(
   context: Context,
@@ -105,13 +112,11 @@ async function tellOfKeys(
     tried.push({ target: each.target, ...(await tryOne(context, customerId, member, each)) });
   const good = tried.filter(({ isGood }) => isGood).length;
   const rest = stored.length - tried.length;
+  const summary = workingWords(service.name, good, tried.length);
   await whisper(context, event, {
-    summary: `${good} of ${tried.length} ${service.name} keys work`,
+    summary,
     blocks: [
-      {
-        kind: 'text',
-        text: [bold(`${good} of ${tried.length} ${service.name} ${tried.length === 1 ? 'key works' : 'keys work'}`)],
-      },
+      { kind: 'text', text: [bold(summary)] },
       {
         kind: 'steps',
         items: tried.map(({ target, words: told, isGood }) => ({

@@ -114,16 +114,13 @@ export async function heldOperations(tx: Transaction, customerId: CustomerId): P
   return rows.map(({ id }) => id);
 }
 
-/** Whether a legal hold keeps anything of the customer; of a member: of the customer as a whole, or what they asked for or did. */
+/** Whether a legal hold keeps anything of the customer; of a member: of the customer as a whole, or what they took part in. */
 export async function isAnythingHeld(tx: Transaction, customerId: CustomerId, memberId?: MemberId): Promise<boolean> {
   if (await isHeld(tx, customerId)) return true;
-  const held = await heldOperations(tx, customerId);
-  if (memberId === undefined) return held.length > 0;
-  if ((await tx.operation.count({ where: { customerId, userId: memberId, id: { in: [...held] } } })) > 0) return true;
-  const did = await tx.$queryRaw<unknown[]>`
-    SELECT 1 AS did FROM autonomous_operations_audit WHERE customer_id = ${customerId}::uuid
-      AND operation_id = ANY (${[...held]}::text[]) AND header::jsonb ->> 'actor' = ${memberId} LIMIT 1`;
-  return did.length > 0;
+  if (memberId === undefined) return (await heldOperations(tx, customerId)).length > 0;
+  const rows = await tx.$queryRaw<[{ held: boolean }]>`
+    SELECT app.holds_member(${customerId}::uuid, ${memberId}::uuid) AS held`;
+  return rows[0].held;
 }
 
 const NO_HEAD: ChainPoint = { seq: 0n, hash: Buffer.alloc(32) };

@@ -25,7 +25,9 @@ export interface ConsentStep {
   readonly by: string | undefined;
   readonly method: string | undefined;
   readonly basis: string | undefined;
+  /** Of the plan; of a question for repairs to come, of its terms. */
   readonly planHash: string;
+  readonly isForRepairs: boolean;
   /** The plan was made anew only because another key had been stored: nobody chose, or asked for, anything else. */
   readonly isRenewal: boolean;
 }
@@ -64,13 +66,14 @@ export async function readRun(tx: Transaction, audit: Pick<Audit, 'read'>, opera
   const events = await tx.consentEvent.findMany({
     where: { customerId, operationId },
     orderBy: [{ at: 'asc' }, { n: 'asc' }],
-    include: { member: { select: { name: true } } },
+    include: { member: { select: { name: true } }, request: { select: { terms: true } } },
   });
   const renewals = events.some(({ kind }) => kind === 'superseded') ? await renewalsOf(tx, audit, operation) : NONE;
   return {
     steps,
-    consent: events.map(({ kind, at, member, method, basis, planHash }) => ({
+    consent: events.map(({ kind, at, member, method, basis, planHash, request }) => ({
       ...{ kind, at, planHash, by: member?.name, method: method ?? undefined, basis: basis ?? undefined },
+      isForRepairs: request.terms !== null,
       isRenewal:
         (kind === 'superseded' && renewals.left.has(planHash)) || (kind === 'requested' && renewals.made.has(planHash)),
     })),

@@ -12,7 +12,9 @@ export type Press =
   | { readonly kind: 'deny_standing'; readonly planHash: string; readonly reason: string }
   | { readonly kind: 'stop' | 'pause' | 'resume' | 'retry' }
   /** Begins an operation about the stored key, with a plan and a countersignature of its own. */
-  | { readonly kind: 'rotate' | 'revoke' };
+  | { readonly kind: 'rotate' | 'revoke' }
+  /** Takes a standing grant back. */
+  | { readonly kind: 'revoke_repairs'; readonly consentId: string };
 
 export interface Pressed {
   readonly customerId: CustomerId;

@@ -36,15 +36,15 @@ export interface ErasureDeps {
   /** Has Slack forget a token. @throws CountersignError `chat_unavailable`: nothing of the customer's keys is gone then. */
   readonly revokeSlackToken: (token: Secret) => Promise<void>;
   /**
-   * Has the database write its tables anew, so that no deleted row is left in them. @returns whether that could be done.
-   * Absent: it is left to the database's own upkeep.
+   * Has the database write its tables anew. @returns whether no deleted row is left in them. Absent: it is left to the database's own
+   * upkeep.
    */
   readonly reclaim?: () => Promise<boolean>;
 }
 
 export type ErasureOutcome =
-  /** `isNew`: it was not finished before. */
-  | { readonly kind: 'erased'; readonly receipt: string; readonly isNew: boolean }
+  /** `isNew`: it was not finished before. `isRewritten`: as of now, no deleted row is left in the tables on the disk. */
+  | { readonly kind: 'erased'; readonly receipt: string; readonly isNew: boolean; readonly isRewritten: boolean }
   /** A legal hold keeps it. */
   | { readonly kind: 'held' }
   /** These are under way: stop them first. */
@@ -63,6 +63,11 @@ export interface Erasures {
   ofCustomer(customerId: CustomerId, options?: ErasureOptions): Promise<ErasureOutcome>;
   /** One account; what was decided stays on record, by somebody who is nobody any more. */
   ofMember(customerId: CustomerId, memberId: MemberId, options?: ErasureOptions): Promise<ErasureOutcome>;
+}
+
+/** Whether the erasure of a customer, or of a person, was begun, finished ones included: then who it was may be gone already. */
+export async function isErasureBegun(tx: Transaction, customerId: CustomerId, memberId?: MemberId): Promise<boolean> {
+  return (await tx.erasure.count({ where: { customerId, memberId: memberId ?? null } })) > 0;
 }
 
 export interface ErasureOptions {
@@ -253,8 +258,7 @@ async function deleteRows(deps: ErasureDeps, begun: Begun): Promise<bigint> {
 
 /** Of what was finished the disk alone is written anew: a transaction that was open all the while may have kept old rows in it. */
 async function again({ reclaim }: ErasureDeps, receipt: string): Promise<ErasureOutcome> {
-  await reclaim?.();
-  return { kind: 'erased', receipt, isNew: false };
+  return { kind: 'erased', receipt, isNew: false, isRewritten: (await reclaim?.()) ?? false };
 }
 
 /** The disk, the last entry, a signed checkpoint behind it, and the receipt. */
@@ -288,7 +292,7 @@ async function finish(deps: ErasureDeps, begun: Begun): Promise<ErasureOutcome> 
     await tx.erasure.updateMany({ where: { customerId, id, finishedAt: null }, data });
     return note;
   });
-  return { kind: 'erased', receipt, isNew: true };
+  return { kind: 'erased', receipt, isNew: true, isRewritten };
 }
 
 const REMAINS = [

@@ -1,21 +1,23 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { type Audit, headerText } from '../audit/audit.ts';
-import type { Member } from '../customers/customers.ts';
+import type { Customers, Member } from '../customers/customers.ts';
 import type { Database } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
 import { deleteRows } from '../vault/records.ts';
 
 const BATCH = 200; // each payload is opened, which takes a while
 
-/** Entries whose words name a person, by whomever: by name as a word of its own, or by the platform's id. */
+/** Entries whose words name a person, by whomever, see `namingOf`. */
 export async function wordsNaming(
-  { database, audit }: { readonly database: Database; readonly audit: Audit },
+  { database, audit, customers }: NamingDeps & { readonly audit: Audit },
   customerId: CustomerId,
   { id, person }: Member,
 ): Promise<readonly bigint[]> {
   if (person.userId === `erased ${id}`) return []; // done before
-  const naming = namingOf(person);
+  const naming = await database.withCustomer(customerId, async (tx) =>
+    namingOf(person, await customers.rules(tx, customerId)),
+  );
   const found: bigint[] = [];
   for (let after = 0n; ; ) {
     const entries = await database.withCustomer(customerId, async (tx) => {
@@ -35,13 +37,13 @@ export async function wordsNaming(
 
 /** Takes why somebody else's operation ended, where it says their name, such as “Stopped by Mona.” */
 export async function forgetNamed(
-  { database }: { readonly database: Database },
+  { database, customers }: NamingDeps,
   customerId: CustomerId,
   { id, person }: Member,
 ): Promise<void> {
   if (person.userId === `erased ${id}`) return; // done before
-  const naming = namingOf(person);
   await database.withCustomer(customerId, async (tx) => {
+    const naming = namingOf(person, await customers.rules(tx, customerId));
     const where = { customerId, errorMessage: { not: null } };
     const rows = await tx.operation.findMany({ where, select: { id: true, errorMessage: true } });
     const ids = rows.filter(({ errorMessage }) => naming.test(errorMessage ?? '')).map((row) => row.id);
@@ -49,10 +51,31 @@ export async function forgetNamed(
   });
 }
 
-function namingOf({ name, userId }: Member['person']): RegExp {
-  const names = [name, userId].filter((each) => each.trim() !== '').map(escaped);
-  return new RegExp(`(?<![\\p{L}\\p{N}])(?:${names.join('|')})(?![\\p{L}\\p{N}])`, 'iu');
+interface NamingDeps {
+  readonly database: Database;
+  readonly customers: Pick<Customers, 'rules'>;
 }
+
+/**
+ * What in a text means this person: an id of a chat platform, and a full name as they spell it, unless the customer itself is called
+ * that. One word alone (“Al”, “the”, “Approver”), or words without a capital (“set up”), may mean anybody or nothing, and would take
+ * everybody’s words: they count after an @, and where the program itself says who did something.
+ */
+function namingOf({ name, userId }: Member['person'], customer: { readonly name: string }): RegExp {
+  const called = name.trim();
+  const isFull = /\s/.test(called) && /[\p{Lu}\p{Lo}]/u.test(called) && called !== customer.name.trim();
+  const alone = [...(isFull ? [called] : []), ...(/\p{N}/u.test(userId) ? [userId] : [])];
+  const either = [called, userId].filter((each) => each !== '');
+  const forms = [
+    ...alone.map(escaped),
+    ...either.map((each) => `@${escaped(each)}`),
+    ...SAID.map((words) => words.replace('NAME', () => escaped(called || userId))),
+  ];
+  return new RegExp(`(?<![\\p{L}\\p{N}])(?:${forms.join('|')})(?![\\p{L}\\p{N}])`, 'u');
+}
+
+/** How core/operations says who did something: control.ts, vouching.ts. */
+const SAID = ['Stopped by NAME(?=[.,])', 'NAME(?=, who approved this)'];
 
 function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -148,6 +148,19 @@ describe('150 the live stream of a session', () => {
     },
   );
 
+  test('150 ends within two seconds when it turns out who its person is', async () => {
+    const link = (...accounts: Shop['admin'][]) =>
+      core.database.withCustomer(shop.customerId, (tx) => core.customers.link(tx, shop.customerId, accounts));
+    await link(shop.merchant, shop.secondApprover);
+    const page = listen((await own.signIn(shop.merchant)).cookie);
+    expect(await page.begun).toBe('begun');
+    const began = performance.now();
+    await link(shop.merchant);
+    expect(await page.closed).toBe(4401);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    await link(shop.secondApprover);
+  });
+
   test('150 of one customer’s people and programs takes no more than its share', async () => {
     const cookies = [await own.signIn(shop.admin), await own.signIn(shop.merchant)].map(({ cookie }) => cookie);
     const pages: Listening[] = [];

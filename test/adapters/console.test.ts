@@ -476,7 +476,47 @@ describe('what is pressed', () => {
     );
     expect((await visitor.post(`${path}/approve-repairs`, { plan: planHash })).status).toBe(303);
     const consents = await core.database.withCustomer(shop.customerId, (tx) => core.consents.list(tx, shop.customerId));
-    expect(consents.find(({ standing }) => standing)).toMatchObject({ collectionMethod: 'console', planHash });
+    const consent = consents.find(({ standing }) => standing);
+    expect(consent).toMatchObject({ collectionMethod: 'console', planHash });
+
+    const told = (await visitor.get(`/console/operations/${operation.id}`)).text;
+    for (const words of ['Asked to keep it working', 'Repairs to come denied', 'Repairs to come countersigned'])
+      expect(told).toContain(`<b>${words}</b> by`);
+    expect(told.match(/<b>Countersigned<\/b>/g)).toHaveLength(1); // of the operation itself
+
+    // Under Connections it says until when, and what is kept; there it is taken back.
+    const admin = await own.signIn(shop.admin);
+    const connections = async () =>
+      /kept\.example\.com.*?<\/tr>/s.exec((await admin.get('/console/connections')).text)?.[0] ?? '';
+    expect(await connections()).toContain('waits for the sign-in');
+    const signIn = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
+    await core.repairOffers.keep(operation, shop.merchant.id, signIn, async () => true);
+    expect(await connections()).toMatch(
+      /by itself.*until .*by Abel; keeps admin password and admin username sealed.*End repairs…/s,
+    );
+    const revoke = { from: 'connections', consent: consent?.id ?? '' };
+    const stranger = await own.signIn(await newcomer('Sid'));
+    expect((await stranger.post(`/console/operations/${operation.id}/revoke-repairs`, revoke)).status).toBe(404);
+    const revoked = await admin.post(`/console/operations/${operation.id}/revoke-repairs`, revoke);
+    expect(revoked.text).toContain('Its key is not repaired by itself any more');
+    expect(await connections()).toContain('asked for each time');
+  });
+
+  test('Approvals goes on to whatever is newer, repairs to come included', async () => {
+    const busy = await installShop(core);
+    const operation = await madeConnection(core, busy);
+    await core.repairOffers.offer(busy.customerId, operation.id, busy.merchant);
+    for (let n = 0; n < 10; n++) await requestOperation(core, busy);
+    const visitor = await own.signIn(busy.approver);
+    const first = (await visitor.get('/console/approvals')).text;
+    expect(first.match(/<article/g)).toHaveLength(10);
+    expect(first).not.toContain('Keep WooCommerce');
+    const [, next = ''] = /<a class="button" href="(\/console\/approvals\?after=10)">1 newer one</.exec(first) ?? [];
+    const last = (await visitor.get(next)).text;
+    expect(last.match(/<article/g)).toHaveLength(1);
+    expect(last).toContain('Keep WooCommerce');
+    expect(last).toContain('data-live="/console/approvals/live?after=10"');
+    expect(last).toContain('<a class="button" href="/console/approvals">Oldest</a>');
   });
 
   test('Stop, Pause and Resume do what the chat does, once however often the form is sent', async () => {

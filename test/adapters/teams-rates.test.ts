@@ -181,6 +181,13 @@ describe('how a conversation is reached', () => {
     expect((await kept()).serviceUrl).toBe(moved);
   });
 
+  test('is kept with whom, where that is one person alone', async () => {
+    const chat = teams.server.personalChat(teams.merchant.userId);
+    await teams.say(teams.merchant, 'help', chat);
+    const found = await teams.references.find({ ...thread, ref: `personal:${chat}` });
+    expect(typeof found === 'object' && JSON.parse(found.text)).toMatchObject({ userId: teams.merchant.userId });
+  });
+
   test('is known to a process that was only just started, with the whole thread', async () => {
     await teams.say(teams.merchant, 'in a channel');
     const [name] = [...teams.references.kept.keys()].filter((each) => each.includes('channel:'));

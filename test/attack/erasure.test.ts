@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { prepareRoles, startPostgres } from '../../adapters/postgres/index.ts';
@@ -169,7 +170,7 @@ describe('of an erased customer', () => {
 
     const revoked: string[] = [];
     const erased = await erasuresOf(core, keeper, {
-      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).isLogEnded,
+      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).stillOpen.length === 0,
       revokeSlackToken: async (token) => void revoked.push(token.reveal()),
     }).ofCustomer(customerId);
     expect(erased).toMatchObject({ kind: 'erased', isNew: true });
@@ -203,6 +204,7 @@ describe('of an erased customer', () => {
       kind: 'erased',
       receipt: note,
       isNew: false,
+      isRewritten: false,
     });
     // Whoever has the same workspace begins anew, as somebody else.
     const again = await core.customers.install(
@@ -275,7 +277,7 @@ describe('a person', () => {
         customerId,
         thread,
         'reference',
-        { thread: thread.ref, ref: `{"user":"U-${mark}"}` },
+        { thread: thread.ref, ref: `{"userId":"U-${mark}"}` },
         '',
       );
     });
@@ -298,7 +300,7 @@ describe('a person', () => {
     expect((await found(testDatabase, mark, folders)).length).toBeGreaterThan(10);
 
     const erasures = erasuresOf(core, keeper, {
-      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).isLogEnded,
+      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).stillOpen.length === 0,
     });
     expect(await erasures.ofMember(customerId, merchant.id)).toMatchObject({ kind: 'erased' });
     await sql(testDatabase.adminUrl, 'CHECKPOINT');
@@ -326,6 +328,76 @@ describe('a person', () => {
     const anew = await core.database.withCustomer(customerId, (tx) => core.customers.member(tx, customerId, person));
     expect(anew.id).not.toBe(merchant.id);
   }, 60_000);
+
+  test.each([
+    { name: 'the', userId: 'approver', isFull: false },
+    { name: 'Set up', userId: 'U-9', isFull: true },
+  ])('143 a person called “$name” takes nobody else’s words along', async ({ name, userId, isFull }) => {
+    const shop = await installShop(core);
+    const { customerId, workspaceId, admin, merchant } = shop;
+    const person = { platform: 'web', workspaceId, userId, name } as const;
+    const theirs = await core.database.withCustomer(customerId, async (tx) => {
+      await core.customers.setApprovers(tx, customerId, [shop.approver.person, person], false);
+      return core.customers.member(tx, customerId, person);
+    });
+    const stopped = await requestOperation(core, shop);
+    const stopping = { operationId: stopped.id, by: theirs, event: { platform: 'web', id: newUuid() } } as const;
+    expect(await core.control.cancel(customerId, stopping)).toMatchObject({ kind: 'cancelled' });
+    const stays = [
+      'set up the shop for the approver',
+      `${name}ology`,
+      `a@${name.replace(' ', '')}.example`,
+      `${userId}1`,
+    ];
+    const goes = [`@${name} wants it`, `ask <@${userId}>`, ...(isFull ? [`${name}, as they say`, `(${userId})`] : [])];
+    await core.database.withCustomer(customerId, async (tx) => {
+      for (const text of [...stays, ...goes])
+        await core.audit.append(tx, customerId, { kind: 'rules.changed', actor: admin.id, payload: { text } });
+    });
+    expect(await erasuresOf(core, keeper).ofMember(customerId, theirs.id)).toMatchObject({ kind: 'erased' });
+    const left = await core.database.withCustomer(customerId, async (tx) => {
+      const where = { customerId, kind: { in: ['rules.changed', 'operation.requested'] }, payload: { not: null } };
+      const rows = await tx.auditEntry.findMany({ where, orderBy: { seq: 'asc' } });
+      const read = [];
+      for (const row of rows) read.push(await core.audit.read(tx, customerId, row));
+      return { read, why: (await core.operations.get(tx, customerId, stopped.id))?.errorMessage };
+    });
+    expect(left.read.filter(({ kind }) => kind === 'rules.changed').map(({ payload }) => payload?.text)).toEqual(stays);
+    expect(left.read.filter(({ actor }) => actor === merchant.id).length).toBeGreaterThan(0);
+    expect(left.why ?? '').not.toContain(name); // “Stopped by the.”
+  });
+
+  test('143 the chats of a person with the bot go with them, and nothing of whoever’s id is longer', async () => {
+    const { customerId } = await installShop(core);
+    const workspaceId = newUuid();
+    const chat = async (userId: string) => {
+      const person = { platform: 'teams', workspaceId, userId, name: 'Al' } as const;
+      const ref = { platform: 'teams', workspaceId, ref: `personal:a:1-of-${userId}` } as const;
+      return core.database.withCustomer(customerId, async (tx) => {
+        const member = await core.customers.member(tx, customerId, person);
+        const thread = await core.threads.open(tx, customerId, ref);
+        const reference = { thread: ref, ref: JSON.stringify({ conversationId: `a:1-of-${userId}`, userId }) };
+        await core.threads.keepMessage(tx, customerId, thread, 'reference', reference, '');
+        await tx.chatEvent.create({ data: { customerId, platform: 'teams', eventId: `inbox/${ref.ref}/17` } });
+        return { member, thread };
+      });
+    };
+    const [al, other] = [await chat('29:ab'), await chat('29:ab-c')];
+    const rows = () =>
+      sql<{ row: string }>(
+        testDatabase.adminUrl,
+        `SELECT t.ref AS row FROM threads t WHERE customer_id = $1 AND platform = 'teams'
+         UNION ALL SELECT event_id FROM chat_events WHERE customer_id = $1
+         UNION ALL SELECT ref FROM thread_messages WHERE customer_id = $1 ORDER BY 1`,
+        [customerId],
+      ).then((all) => all.map(({ row }) => row));
+    const before = await rows();
+    expect(before.filter((row) => /of-29:ab(?!-)/.test(row))).toHaveLength(3);
+    expect(await erasuresOf(core, keeper).ofMember(customerId, al.member.id)).toMatchObject({ kind: 'erased' });
+    const others = before.filter((row) => row.includes('29:ab-c'));
+    expect(await rows()).toEqual([`erased ${al.thread.id}`, ...others].toSorted());
+    expect(other.thread.id).not.toBe(al.thread.id);
+  });
 
   test('143 a sign-in that somebody keeps for another one’s key goes with them', async () => {
     const shop = await installShop(core);
@@ -367,13 +439,13 @@ describe('a person', () => {
     const { customerId, admin, approver, secondApprover } = shop;
     const operation = await queuedOperation(core, shop);
     await keeper.retention.placeHold(customerId, {
-      why: `${secondApprover.person.name} is sued`,
+      why: `@${secondApprover.person.name} is sued`,
       operationId: operation.id,
     });
     await core.database.withCustomer(customerId, (tx) =>
       core.audit.append(tx, customerId, {
         ...{ kind: 'rules.changed', actor: admin.id },
-        payload: { text: `${approver.person.name} and ${secondApprover.person.name} approve` },
+        payload: { text: `@${approver.person.name} and @${secondApprover.person.name} approve` },
       }),
     );
     const words = () =>
@@ -418,28 +490,52 @@ describe('a person', () => {
     expect(await erasuresOf(core, keeper).ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: true });
   });
 
-  test('143 what an open transaction keeps in the files goes when the erasure is begun again after its end', async () => {
+  test('143 what open transactions keep in the files is said, and goes when the erasure is begun again', async () => {
     const [shop, mark] = [await installShop(core), newMark()];
     const { customerId } = shop;
     await live(core, shop, mark);
     expect((await plant(testDatabase, customerId, mark)).length).toBeGreaterThan(5);
-    const erasures = erasuresOf(core, keeper, {
-      reclaim: async () => (await reclaimSpace(testDatabase.ownerUrl)).isLogEnded,
-    });
+    let open: readonly number[] = [];
+    const erase = (patience = {}) =>
+      erasuresOf(core, keeper, {
+        reclaim: async () => {
+          open = (await reclaimSpace(testDatabase.ownerUrl, patience)).stillOpen;
+          return open.length === 0;
+        },
+      }).ofCustomer(customerId);
     const files = async () => {
       await sql(testDatabase.adminUrl, 'CHECKPOINT');
       return found(testDatabase, mark, [await filesOf(testDatabase)]);
     };
-    await connected(testDatabase.adminUrl, async (reader) => {
-      await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-      await reader.query('SELECT 1'); // its snapshot sees everything still
-      expect(await erasures.ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: true });
-      await reader.query('ROLLBACK');
+    const elsewhere = new URL(testDatabase.adminUrl);
+    elsewhere.pathname = '/postgres';
+    const pidOf = async (client: pg.Client) =>
+      (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+    await connected(elsewhere.href, async (writer) => {
+      await writer.query('BEGIN');
+      await writer.query('SELECT pg_current_xact_id()'); // whatever writes anywhere on the server, for as long as it does
+      await connected(testDatabase.adminUrl, async (reader) => {
+        await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+        await reader.query('SELECT 1'); // its snapshot sees everything still
+        const left = {
+          kind: 'erased',
+          isNew: true,
+          isRewritten: false,
+          receipt: expect.stringContaining('"space":"left"'),
+        };
+        expect(await erase({ patienceMs: 0 })).toMatchObject(left);
+        expect(open).toEqual(expect.arrayContaining([await pidOf(reader), await pidOf(writer)]));
+        await reader.query('ROLLBACK');
+      });
+      expect(await files()).not.toEqual([]);
+      expect(await erase({ patienceMs: 0 })).toMatchObject({ isNew: false, isRewritten: false });
+      expect(await files()).not.toEqual([]);
+      const erased = erase();
+      await writer.query('ROLLBACK'); // which is waited for
+      expect(await erased).toMatchObject({ kind: 'erased', isNew: false, isRewritten: true });
     });
-    expect(await files()).not.toEqual([]);
-    expect(await erasures.ofCustomer(customerId)).toMatchObject({ kind: 'erased', isNew: false });
     expect(await files()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('143 a receipt does not say that the disk was written anew where rows came after', async () => {
     const { customerId } = await installShop(core);
@@ -561,10 +657,12 @@ describe('a person', () => {
       code: '23514',
       constraint: 'legal_hold',
     });
-    await expect(word(erased, 'SELECT app.erase_person($1)')).rejects.toMatchObject({
-      code: '23514',
-      constraint: 'legal_hold',
-    });
+    // Who asked for it, and who countersigned it.
+    for (const { id } of [shop.merchant, shop.approver]) {
+      const header = JSON.stringify({ kind: 'member.erased', erasedMember: id });
+      const refused = { code: '23514', constraint: 'legal_hold' };
+      await expect(word(header, 'SELECT app.erase_person($1)')).rejects.toMatchObject(refused);
+    }
   });
 
   test('145 a receipt that the program did not sign keeps nobody from being erased', async () => {
@@ -641,7 +739,7 @@ if (IS_WHOLE)
       const before = await places();
       for (const where of [/table public/, /base/, /pg_wal/]) expect(before).toMatch(where);
       const erasures = erasuresOf(core, keeper, {
-        reclaim: async () => (await reclaimSpace(urls.ownerUrl)).isLogEnded,
+        reclaim: async () => (await reclaimSpace(urls.ownerUrl)).stillOpen.length === 0,
       });
       expect(await erasures.ofCustomer(shop.customerId)).toMatchObject({ kind: 'erased' });
       await sql(place.adminUrl, 'SELECT pg_switch_wal()');

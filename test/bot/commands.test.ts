@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { COMMANDS } from '../../bot/cards/help-card.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
@@ -11,6 +12,7 @@ import { type Listening, listenOnLoopback } from '../../core/listen.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
+import { DEMO_COMMANDS } from '../practice/demo.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import {
   type Core,
@@ -105,8 +107,8 @@ describe('stored keys', () => {
   });
 
   test.each([
-    { key: 'ck_good', says: '1 of 1 WooCommerce keys work', detail: /answered 200, 5 products/ },
-    { key: 'ck_other', says: '0 of 1 WooCommerce keys work', detail: /"state":"failed"/ },
+    { key: 'ck_good', says: 'The WooCommerce key works', detail: /answered 200, 5 products/ },
+    { key: 'ck_other', says: 'The WooCommerce key does not work', detail: /"state":"failed"/ },
   ])('are tried with one call to the shop, on record: $key', async ({ key, says, detail }) => {
     const { shop, command } = await openScene();
     await stored(shop, key);
@@ -137,6 +139,12 @@ describe('stored keys', () => {
     expect((await command(shop.merchant, 'test woocommerce'))?.summary).toMatch(/^Only an approver or an admin/);
     expect((await command(shop.admin, 'test nothing'))?.summary).toMatch(/^Say which service/);
   });
+});
+
+test('the demo offers whatever the help names', () => {
+  const offered = DEMO_COMMANDS.map(({ command }) => command);
+  for (const words of Object.values(COMMANDS).flat())
+    expect(offered).toContain(`countersign ${words.replace(/ (?:op-…|woocommerce)$/, '')}`);
 });
 
 describe('words', () => {

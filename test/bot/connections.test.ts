@@ -124,13 +124,21 @@ test('a person’s own page and the list of keys show what is not well, wherever
   practice.setOutage('unauthorised');
   await passes('25 hours', '6 minutes');
   const [page, list] = await look();
+  expect(page).not.toContain('Keep WooCommerce working');
   expect(page).toContain('Needs a look');
   expect(page).toContain('"text":"broken"');
   expect(list).toMatch(/broken: \S+ does not accept the signed request/);
   practice.setOutage();
   await passes('6 hours');
+  const offered = await core.repairOffers.offer(shop.customerId, connection.operation.id, shop.merchant);
+  expect(offered.kind).toBe('asked');
   const [laterPage, laterList] = await look();
   expect(laterPage).not.toContain('Needs a look');
+  expect(laterPage).toContain('Keep WooCommerce working');
+  expect(laterPage).not.toContain('approve_standing'); // a merchant has no use for it
+  await showHome(context, shop.customerId, shop.approver, { ...event, from: shop.approver.person });
+  for (const action of ['approve_standing', 'deny_standing'])
+    expect(JSON.stringify(pages.at(-1))).toContain(`"action":"${action}"`);
   expect(laterList).not.toContain('broken');
   keeper.remove();
 });

@@ -80,7 +80,7 @@ describe('countersign customer', () => {
     const nobody = await run(['export', 'Tea & Co.', '--to', join(folder, 'nobody'), '--member', 'Eve']);
     expect([nobody.code, nobody.complained, existsSync(join(folder, 'nobody'))]).toEqual([
       2,
-      expect.stringMatching(/Nobody of this customer’s members is “Eve”. There is:\n[0-9a-f-]{36}/),
+      expect.stringMatching(/Nobody of this customer’s members is “Eve”\.\nThere is:\n[0-9a-f-]{36}/),
       false,
     ]);
   });
@@ -115,8 +115,24 @@ describe('countersign customer', () => {
     expect(await run(['erase', shop.customerId, '--keep-space', '--yes'])).toMatchObject({ code: 0, said });
     expect(await erase('--yes')).toMatchObject({
       code: 2,
-      complained: expect.stringContaining('There is no customer'),
+      complained: expect.stringMatching(/There is no customer “Tea & Co\.”\. \S+ list` prints the ids of all\.$/),
     });
+    // Cut off when its name was gone: the id is said, and what was typed at first is confirmation enough.
+    const cutOff = "UPDATE erasures SET state = 'rows', finished_at = NULL, receipt = NULL WHERE customer_id = $1";
+    await sql(testDatabase.adminUrl, cutOff, [shop.customerId]);
+    expect((await erase('--yes')).complained).toContain(`An erasure was begun of ${shop.customerId}`);
+    expect(await run(['erase', shop.customerId, '--keep-space', '--confirm', 'Tea & Co.'])).toMatchObject({ code: 0 });
+  });
+
+  test('a name does nothing to the terminal, and is typed as it is shown', async () => {
+    const { customerId, merchant } = await installShop(core);
+    const name = 'Mo\u001b[2J\u202e\nna';
+    await sql(testDatabase.adminUrl, 'UPDATE members SET name = $2 WHERE id = $1', [merchant.id, name]);
+    const [shown, to] = ['Mo\ufffd[2J\ufffd na', join(folder, 'of a name')];
+    const { complained } = await run(['export', customerId, '--to', to, '--member', 'Eve']);
+    expect(complained.split('\n').find((line) => line.startsWith(merchant.id))).toContain(`  ${shown}  `);
+    for (const trick of ['\u001b', '\u202e']) expect(complained).not.toContain(trick);
+    expect(await run(['export', customerId, '--to', to, '--member', shown])).toMatchObject({ code: 0 });
   });
 
   test('an id names its own member, whatever anybody else calls themselves', async () => {
@@ -141,6 +157,8 @@ describe('countersign customer', () => {
     const erase = (...more: string[]) =>
       run(['erase', customerId, '--member', approver.id, '--keep-space', '--yes', ...more]);
     expect(await erase()).toMatchObject({ code: 1, said: '', complained: expect.stringContaining('under way') });
+    const named = await run(['erase', customerId, '--member', approver.id, '--keep-space']);
+    expect(named.complained).toContain('the person Abel, with 1 other account, for good');
     const { code, said } = await erase('--force');
     expect(code).toBe(0);
     expect([...said.matchAll(/"memberId":"([^"]+)"/g)].map(([, id]) => id)).toEqual([merchant.id, approver.id]);

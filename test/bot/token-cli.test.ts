@@ -82,6 +82,19 @@ describe('countersign token', () => {
     expect(unnamed.complained).toMatch(new RegExp(`${id} {2}web U-Abel {2}Abel {2}merchant,approver`));
   });
 
+  test('create takes an id for whose it is, whatever somebody else is called', async () => {
+    const [{ id, person }, { id: other }] = [shop.approver, shop.merchant];
+    for (const name of [id, person.userId]) {
+      await sql(testDatabase.adminUrl, 'UPDATE members SET name = $2 WHERE id = $1', [other, name]);
+      const { code, complained } = await create('--member', name);
+      expect([code, complained]).toEqual([0, expect.stringContaining(`for member ${id}`)]);
+    }
+    await sql(testDatabase.adminUrl, 'UPDATE members SET name = $2 WHERE id = $1', [other, person.name]);
+    const { code, complained } = await create('--member', person.name);
+    expect([code, complained]).toEqual([2, expect.stringMatching(new RegExp(`More than one .*${id}`, 's'))]);
+    expect(complained).toContain(other);
+  });
+
   test('create makes it good for ninety days when nothing else is said, and names a customer by its id, too', async () => {
     const { code } = await run('create', '--customer', other.customerId, '--scope', 'credentials:value');
     const [token] = await core.apiTokens.list(other.customerId);

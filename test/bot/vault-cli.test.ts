@@ -4,7 +4,7 @@ import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { runCli } from '../../bot/cli.ts';
 import { newUuid } from '../../core/ids.ts';
 import { migrate } from '../../prisma/migrate.ts';
-import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { type Core, installShop, openCore, type Shop, sql } from '../support/core.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
@@ -40,7 +40,10 @@ async function run(argv: readonly string[], keys: Record<string, string> = { ENC
 describe('countersign vault', () => {
   test('list names all customers, and of one the keys and credentials, never a value', async () => {
     const all = await run(['vault', 'list']);
-    expect([all.code, all.said.split('\n').toSorted()]).toEqual([0, [shop.customerId, other.customerId].toSorted()]);
+    expect([all.code, all.said.split('\n').toSorted()]).toEqual([
+      0,
+      [shop, other].map(({ customerId }) => `${customerId}  Shop`).toSorted(),
+    ]);
     const one = await run(['vault', 'list', '--customer', shop.customerId]);
     expect(one.code).toBe(0);
     expect(one.said).toMatch(/^key v1 {2}active {2}since /);
@@ -113,21 +116,28 @@ describe('countersign vault', () => {
   });
 
   test('says so where there is nothing to list or to rotate', async () => {
-    const nobody = newUuid();
+    const renewed = await openCore(testDatabase, { rootKeys: createEnvironmentRootKeys({ current: NEW, old: [] }) });
+    const { customerId } = await installShop(renewed);
+    await renewed.close();
     for (const [argv, words] of [
-      [['vault', 'rotate', '--customer', nobody], 'Nothing to do: nothing was ever sealed for this customer.'],
-      [['vault', 'list', '--customer', nobody], 'Nothing is stored for this customer.'],
+      [['vault', 'rotate', '--customer', customerId], 'Nothing to do: nothing was ever sealed for this customer.'],
+      [['vault', 'list', '--customer', customerId], 'Nothing is stored for this customer.'],
     ] as const)
       expect(await run(argv, { ENCRYPTION_KEY: NEW })).toEqual({ code: 0, said: words, complained: '' });
   });
 
-  test('a customer is named by its id', async () => {
-    for (const argv of [
-      ['vault', 'list', '--customer', 'Shop'],
-      ['vault', 'rotate', '--customer', '1'],
-    ]) {
-      const { code, said, complained } = await run(argv, { ENCRYPTION_KEY: NEW });
-      expect([code, said, complained]).toEqual([2, '', 'A customer is named by its id, as `vault list` prints them.']);
+  test('a customer is named by its id or by a name that it alone has', async () => {
+    await sql(testDatabase.adminUrl, "UPDATE customers SET name = 'Tea & Co.' WHERE customer_id = $1", [
+      other.customerId,
+    ]);
+    for (const [named, code, words] of [
+      ['Tea & Co.', 0, ''],
+      [other.customerId.toUpperCase(), 0, ''],
+      ['Shop', 2, 'Several customers have this name.'],
+      [newUuid(), 2, 'There is no customer'],
+    ] as const) {
+      const listed = await run(['vault', 'list', '--customer', named], { ENCRYPTION_KEY: NEW });
+      expect([named, listed.code, listed.complained]).toEqual([named, code, expect.stringContaining(words)]);
     }
   });
 });

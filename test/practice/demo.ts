@@ -19,6 +19,26 @@ const TEAMS_PORT = 3978;
 /** Microsoft's client without an account. Its licence is for evaluation: it is fetched when somebody wants it, and is no part of this. */
 export const TEAMS_CLIENT = '@microsoft/m365agentsplayground@0.2.28';
 
+/** What web chat offers after a slash: all that the help names. */
+export const DEMO_COMMANDS = [
+  { command: 'audit', hint: 'op-…', help: 'What was done, by whom, and whether the record is intact (admins)' },
+  { command: 'countersign console', hint: '', help: 'The console: your own link to it, good once' },
+  { command: 'countersign operations', hint: '', help: 'The latest operations' },
+  { command: 'countersign stop', hint: 'op-…', help: 'Stop an operation' },
+  { command: 'countersign stop all', hint: '', help: 'Stop everything (admins)' },
+  { command: 'countersign pause', hint: 'op-…', help: 'Let an operation rest; resume lets it go on' },
+  { command: 'countersign resume', hint: 'op-…', help: 'Let what rests go on' },
+  { command: 'countersign retry', hint: 'op-…', help: 'Try again what failed or was stopped' },
+  { command: 'countersign link', hint: '', help: 'Your one-time page, once more' },
+  { command: 'countersign consents', hint: '', help: 'What is countersigned, repairs to come included' },
+  { command: 'countersign credentials', hint: '', help: 'The stored keys, and what is wrong with any (admins)' },
+  { command: 'countersign test', hint: 'WooCommerce', help: 'Try the stored keys (approvers and admins)' },
+  { command: 'countersign notify', hint: '', help: 'How I tell you, and your quiet hours' },
+  { command: 'countersign settings', hint: '', help: 'Who may approve, and what I may do (admins)' },
+  { command: 'countersign accounts', hint: '', help: 'Which accounts are one person’s (admins)' },
+  { command: 'countersign help', hint: '', help: 'What I can do' },
+] as const;
+
 const PEOPLE = [
   { userId: 'merchant', name: 'Merchant' },
   { userId: 'approver', name: 'Approver' },
@@ -66,18 +86,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
         installer: 'admin',
         storeFile: join(options.folder, 'web-chat.jsonl'),
         examples: [`set up WooCommerce for ${shop.origin}`, 'can you connect my woo store?', 'what can you do?'],
-        commands: [
-          { command: 'audit', hint: 'op-…', help: 'What was done, by whom, and whether the record is intact (admins)' },
-          { command: 'countersign console', hint: '', help: 'The console: your own link to it, good once' },
-          { command: 'countersign operations', hint: '', help: 'The latest operations' },
-          { command: 'countersign stop', hint: 'op-…', help: 'Stop an operation' },
-          { command: 'countersign stop all', hint: '', help: 'Stop everything (admins)' },
-          { command: 'countersign consents', hint: '', help: 'What is countersigned right now' },
-          { command: 'countersign notify', hint: '', help: 'How I tell you, and your quiet hours' },
-          { command: 'countersign settings', hint: '', help: 'Who may approve, and what I may do (admins)' },
-          { command: 'countersign accounts', hint: '', help: 'Which accounts are one person’s (admins)' },
-          { command: 'countersign help', hint: '', help: 'What I can do' },
-        ],
+        commands: DEMO_COMMANDS,
       },
     });
     const stop = async () => {

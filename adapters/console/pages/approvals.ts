@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Transaction } from '../../../core/database.ts';
-import type { CustomerId } from '../../../core/ids.ts';
+import { listWaiting, type Waiting } from '../../../core/console/waiting.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import type { Card } from '../../../core/ports/chat.ts';
 import type { Decider } from '../../../core/ports/console.ts';
 import { drawCard } from '../cards.ts';
-import { form, heading, livePart, nothingYet } from '../layout.ts';
+import { form, heading, link, livePart, nothingYet } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
 import { chip, counted } from '../words.ts';
 import { press } from './operation.ts';
@@ -21,40 +20,34 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
     role: 'approver',
     async answer(call) {
       const { deps, customerId } = call;
-      const mark = await markNow(call);
-      const { waiting, keeping, count } = await call.read(async (tx) => {
-        const where = { customerId, status: 'awaiting_consent' };
-        const rows = await tx.operation.findMany({
-          where,
-          select: { id: true },
-          orderBy: { createdAt: 'asc' },
-          take: SHOWN,
-        });
-        const found: Operation[] = [];
-        for (const { id } of rows) {
-          const operation = await deps.operations.get(tx, customerId, id); // one transaction is one connection
-          if (operation) found.push(operation);
-        }
-        const keeping: Operation[] = [];
-        for (const { operationId } of await openRepairs(tx, customerId)) {
-          const operation = await deps.operations.get(tx, customerId, operationId);
-          if (operation) keeping.push(operation);
-        }
-        return { waiting: found, keeping, count: await tx.operation.count({ where }) };
+      const waiting = await waitingNow(call);
+      const operations = await call.read(async (tx) => {
+        const found: { readonly operation: Operation; readonly isRepair: boolean }[] = [];
+        for (const [list, isRepair] of [
+          [waiting.plans, false],
+          [waiting.repairs, true],
+        ] as const)
+          for (const { operationId } of list) {
+            const operation = await deps.operations.get(tx, customerId, operationId); // one transaction is one connection
+            if (operation) found.push({ operation, isRepair });
+          }
+        return found;
       });
       const asked: Html[] = [];
-      for (const operation of waiting) asked.push(await question(call, operation));
-      for (const operation of keeping) asked.push(...(await repairsQuestion(call, operation)));
-      const rest = count - waiting.length;
+      for (const { operation, isRepair } of operations)
+        asked.push(...(isRepair ? await repairsQuestion(call, operation) : [await question(call, operation)]));
       const body =
         asked.length === 0
-          ? nothingYet(
-              'Nothing waits for you',
-              'When somebody asks for something, the whole plan stands here and in its thread, for you to approve or to deny.',
-            )
-          : html`<div class="questions">${asked}</div>${rest > 0 && html`<p class="quiet">And ${counted(rest, 'newer one', 'newer ones')}.</p>`}`;
+          ? waiting.count > 0
+            ? html`${nothingYet('Nothing newer waits', 'What has waited longer stands before it.')}${pages(waiting)}`
+            : nothingYet(
+                'Nothing waits for you',
+                'When somebody asks for something, the whole plan stands here and in its thread, for you to approve or to deny.',
+              )
+          : html`<div class="questions">${asked}${pages(waiting)}</div>`;
       // What somebody reads before they press Approve does not move or change beneath their pointer.
-      const live = livePart('/console/approvals/live', html`${marked(mark)}${body}`, {
+      const source = link('/console/approvals/live', { after: call.query.after });
+      const live = livePart(source, html`${marked(waiting)}${body}`, {
         tells: 'What waits here has changed since this page was opened.',
       });
       const sub =
@@ -67,7 +60,7 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
     path: '/approvals/live',
     role: 'approver',
     isByItself: true,
-    answer: async (call) => ({ kind: 'part', body: marked(await markNow(call)) }),
+    answer: async (call) => ({ kind: 'part', body: marked(await waitingNow(call)) }),
   },
   {
     method: 'post',
@@ -105,31 +98,31 @@ export const approvalRoutes: readonly ConsoleRoute[] = [
   },
 ];
 
-/** Operations of which repairs to come are asked for, the oldest question first. */
-async function openRepairs(tx: Transaction, customerId: CustomerId) {
-  return tx.consentRequest.findMany({
-    where: { customerId, terms: { not: null }, decision: null },
-    select: { operationId: true, planHash: true },
-    orderBy: { askedAt: 'asc' },
-    take: SHOWN,
-  });
+/** What the page shows, from the place that its address says. */
+interface Shown {
+  readonly from: number;
+  readonly plans: readonly Waiting[];
+  readonly repairs: readonly Waiting[];
+  readonly count: number;
+}
+
+async function waitingNow({ customerId, read, query }: Call): Promise<Shown> {
+  const from = /^\d{1,6}$/.test(query.after ?? '') ? Number(query.after) : 0;
+  return { from, ...(await read((tx) => listWaiting(tx, customerId, { from, most: SHOWN }))) };
 }
 
 /** Which plans wait; another one, or one more, is another mark. */
-async function markNow({ customerId, read }: Call): Promise<string> {
-  const where = { customerId, status: 'awaiting_consent' };
-  const order = { orderBy: { createdAt: 'asc' }, take: SHOWN } as const;
-  const [rows, count, repairs] = await read(async (tx) => [
-    await tx.operation.findMany({ where, select: { id: true, planHash: true }, ...order }),
-    await tx.operation.count({ where }),
-    await openRepairs(tx, customerId),
-  ]);
-  const hash = createHash('sha256').update(JSON.stringify([count, rows, repairs]));
-  return hash.digest('hex').slice(0, 16);
+function marked({ plans, repairs, count }: Shown): Html {
+  const hash = createHash('sha256').update(JSON.stringify([count, plans, repairs]));
+  return html`<span data-state="open" data-mark="${hash.digest('hex').slice(0, 16)}" hidden></span>`;
 }
 
-function marked(mark: string): Html {
-  return html`<span data-state="open" data-mark="${mark}" hidden></span>`;
+/** On from here, and how much more there is. */
+function pages({ from, plans, repairs, count }: Shown): Html {
+  const next = from + plans.length + repairs.length;
+  const rest = count - next;
+  if (from === 0 && rest <= 0) return html``;
+  return html`<nav class="pages" aria-label="Pages">${from > 0 && html`<a class="button" href="/console/approvals">Oldest</a>`}${rest > 0 && html`<a class="button" href="${link('/console/approvals', { after: String(next) })}">${counted(rest, 'newer one', 'newer ones')}</a>`}</nav>`;
 }
 
 /** The whole card first, and the buttons beneath it. */

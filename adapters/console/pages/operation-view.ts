@@ -209,12 +209,23 @@ function countersignatures({ run, operation }: Seen): Html {
   return html`<h2>Countersignatures</h2>${rows.length > 0 ? html`<ul class="list" role="list">${rows}</ul>` : html`<p class="quiet">Nobody was asked yet.</p>`}${grant?.expiresAt && html`<dl class="facts"><div><dt>Holds until</dt><dd>${time(grant.expiresAt)}: nothing is done under it after that, unless it is extended</dd></div></dl>`}`;
 }
 
-function consentWords({ kind, by, method, basis, planHash, isRenewal }: ConsentStep): Html {
+const REPAIR_WORDS: Readonly<Record<string, string>> = {
+  requested: 'Asked to keep it working',
+  approved: 'Repairs to come approved',
+  granted: 'Repairs to come countersigned',
+  refused: 'Refused to decide on repairs to come',
+  denied: 'Repairs to come denied',
+  expired: 'Question for repairs to come expired',
+  cancelled: 'Question for repairs to come withdrawn',
+  revoked: 'Repairs to come revoked',
+};
+
+function consentWords({ kind, by, method, basis, planHash, isForRepairs, isRenewal }: ConsentStep): Html {
   // Whoever pressed only brought it to light.
   if (isRenewal)
     return html`<b>${kind === 'requested' ? 'Asked again' : 'New plan'}</b>, because what is stored had changed · plan ${hashChip(planHash)}`;
-  const what = CONSENT_WORDS[kind] ?? kind;
-  return html`<b>${what}</b>${by !== undefined && html` by ${by}`}${method !== undefined && html` ${METHOD_WORDS[method] ?? method}`}${basis !== undefined && html`, as ${basis}`} · plan ${hashChip(planHash)}`;
+  const what = (isForRepairs ? REPAIR_WORDS[kind] : undefined) ?? CONSENT_WORDS[kind] ?? kind;
+  return html`<b>${what}</b>${by !== undefined && html` by ${by}`}${method !== undefined && html` ${METHOD_WORDS[method] ?? method}`}${basis !== undefined && html`, as ${basis}`} · ${isForRepairs ? 'terms' : 'plan'} ${hashChip(planHash)}`;
 }
 
 function trail({ entries, nameOf, operation }: Seen): Html {

@@ -82,6 +82,18 @@ export const operationRoutes: readonly ConsoleRoute[] = [
       answer: (call) => press(call, { kind }, call.fields.from === 'connections' ? 'connections' : 'operation'),
     }),
   ),
+  {
+    method: 'post',
+    path: '/operations/:id/revoke-repairs',
+    role: 'merchant',
+    isUnasked: true,
+    answer: (call) =>
+      press(
+        call,
+        { kind: 'revoke_repairs', consentId: call.fields.consent ?? '' },
+        call.fields.from === 'connections' ? 'connections' : 'operation',
+      ),
+  },
 ];
 
 /** The operation that the address names, if it is there and they may see it. */
