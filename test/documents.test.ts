@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCli } from '../bot/cli.ts';
 import { VARIABLES } from '../bot/config.ts';
+import vitestConfig from '../vitest.config.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md'];
@@ -41,6 +42,42 @@ test('docs/operate.md names only commands that there are, and variables', async 
   }
   const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map((m) => m[1] ?? '');
   expect(variables.filter((name) => !VARIABLES.includes(name))).toEqual([]);
+});
+
+describe('docs/measured.md', () => {
+  const rows = read('docs/measured.md')
+    .split('\n')
+    .filter((line) => /^\| (?!what \|)/.test(line))
+    .map((line) => line.slice(2, -2).split(' | '));
+  const commands = rows.map((cells) => cells.at(-1) ?? '');
+
+  test('says of everything the target, what was measured, and by which command', () => {
+    expect(rows.length).toBeGreaterThan(60);
+    expect(rows.filter((cells) => cells.length !== 4 || cells.some((cell) => cell.trim() === ''))).toEqual([]);
+    expect(commands.filter((command) => !/^(?:`[^`]+`|—|@@[\w-]+@@)$/.test(command))).toEqual([]);
+  });
+
+  test('names only commands that there are', () => {
+    const named = commands.flatMap((command) => command.match(/(?<=npm run )[\w:-]+/g) ?? []);
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((script) => !scripts.includes(script))).toEqual([]);
+    const files = commands.flatMap((command) => command.match(/(?:test|\.ci)\/[\w./-]+/g) ?? []);
+    expect(files.length).toBeGreaterThan(40);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+    const parts = commands.flatMap((command) => command.match(/(?<=npm run bench -- --only )[\w-]+/g) ?? []);
+    expect(parts.filter((name) => !read(`test/bench/${name}.ts`).includes(`name: '${name}'`))).toEqual([]);
+    const faults = commands.flatMap((command) => command.match(/(?<=npm run faults -- --only )'[^']+'/g) ?? []);
+    const sources = ['kill-worker', 'kill-bot', 'cut-connections', 'surroundings'];
+    const known = sources.map((name) => read(`test/attack/faults/${name}.ts`)).join();
+    expect(faults.length).toBeGreaterThan(8);
+    expect(faults.filter((name) => !known.includes(`name: ${name}`))).toEqual([]);
+  });
+
+  test('says where a file runs in the whole suite alone', () => {
+    const long = (vitestConfig.test?.exclude ?? []).filter((name) => name.endsWith('.test.ts'));
+    const isWhole = (command: string) => command.includes('COUNTERSIGN_TESTS=whole');
+    expect(commands.filter((each) => !isWhole(each) && long.some((name) => each.includes(name)))).toEqual([]);
+  });
 });
 
 test('the documents name files at all', () => {
