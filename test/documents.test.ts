@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { argumentsOf, type Command, nameOf } from '../bot/cli/command.ts';
 import { COMMANDS } from '../bot/cli.ts';
 import { VARIABLES } from '../bot/variables.ts';
+import vitestConfig from '../vitest.config.ts';
 import { GENERATED } from './support/docs.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -164,6 +165,42 @@ test('every text that docs/troubleshooting.md quotes is one of ours', () => {
   expect(quoted.length).toBeGreaterThan(45);
   const pieces = quoted.flatMap((text) => text.split('…').map((piece) => piece.trim()));
   expect(pieces.filter((piece) => !source.includes(piece))).toEqual([]);
+});
+
+describe('docs/measured.md', () => {
+  const rows = read('docs/measured.md')
+    .split('\n')
+    .filter((line) => /^\| (?!what \|)/.test(line))
+    .map((line) => line.slice(2, -2).split(' | '));
+  const commands = rows.map((cells) => cells.at(-1) ?? '');
+
+  test('says of everything the target, what was measured, and by which command', () => {
+    expect(rows.length).toBeGreaterThan(60);
+    expect(rows.filter((cells) => cells.length !== 4 || cells.some((cell) => cell.trim() === ''))).toEqual([]);
+    expect(commands.filter((command) => !/^(?:`[^`]+`|—|@@[\w-]+@@)$/.test(command))).toEqual([]);
+  });
+
+  test('names only commands that there are', () => {
+    const named = commands.flatMap((command) => command.match(/(?<=npm run )[\w:-]+/g) ?? []);
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([]);
+    const files = commands.flatMap((command) => command.match(/(?:test|\.ci)\/[\w./-]+/g) ?? []);
+    expect(files.length).toBeGreaterThan(40);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+    const parts = commands.flatMap((command) => command.match(/(?<=npm run bench -- --only )[\w-]+/g) ?? []);
+    expect(parts.filter((name) => !read(`test/bench/${name}.ts`).includes(`name: '${name}'`))).toEqual([]);
+    const faults = commands.flatMap((command) => command.match(/(?<=npm run faults -- --only )'[^']+'/g) ?? []);
+    const sources = ['kill-worker', 'kill-bot', 'cut-connections', 'surroundings'];
+    const known = sources.map((name) => read(`test/attack/faults/${name}.ts`)).join();
+    expect(faults.length).toBeGreaterThan(8);
+    expect(faults.filter((name) => !known.includes(`name: ${name}`))).toEqual([]);
+  });
+
+  test('says where a file runs in the whole suite alone', () => {
+    const long = (vitestConfig.test?.exclude ?? []).filter((name) => name.endsWith('.test.ts'));
+    const isWhole = (command: string) => command.includes('COUNTERSIGN_TESTS=whole');
+    expect(commands.filter((each) => !isWhole(each) && long.some((name) => each.includes(name)))).toEqual([]);
+  });
 });
 
 test('every npm script starts a file that is there', () => {
