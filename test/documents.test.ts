@@ -17,7 +17,7 @@ const PAGES = readdirSync(join(ROOT, 'docs'))
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...PAGES];
 /** Of something of the reader's own, of the reference system's, or a constant: no variable of ours. */
 const NO_VARIABLES =
-  /^(?:[A-Z]+_ID|ACME_\w+|CONSOLE_ROUTES|WITHOUT_PAGE|ENCRYPTION_KEY_VERSION|CONSENT_VERSION|RATE_LIMIT_PER_ORG|ENABLE_METRICS|LINES_PEOPLE)$/;
+  /^(?:[A-Z]+_ID|ACME_\w+|CONSOLE_ROUTES|WITHOUT_PAGE|ENCRYPTION_KEY_VERSION|CONSENT_VERSION|RATE_LIMIT_PER_ORG|ENABLE_METRICS|LINES_PEOPLE|COUNTERSIGN_(?:TESTS|ATTACKS))$/;
 const PATH = /`((?:\.ci|adapters|bot|core|docs|prisma|test)\/[\w./-]*|[\w-]+\.md)`/g;
 /** Of the reader's own making, as a recipe or an example names it. */
 const MADE = /NAME|\b(?:acme|lines|show)\b|\/x$/;
