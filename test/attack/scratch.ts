@@ -14,7 +14,7 @@ export interface Scratch {
 const COPIES = 2; // as many as there are cores on a small machine
 const NOT_COPIED = ['.git', 'node_modules', '.countersign', 'coverage', 'docs'];
 
-export function createScratch(project: string, root: string): Scratch {
+function createScratch(project: string, root: string): Scratch {
   mkdirSync(root, { recursive: true });
   for (const name of readdirSync(project).filter((entry) => !NOT_COPIED.includes(entry)))
     cpSync(join(project, name), join(root, name), { recursive: true });
