@@ -41,9 +41,17 @@ export async function loadOperations(
   chmodSync(folder, 0o755); // the server reads it, as somebody else
   try {
     await client.query(`SET session_replication_role = replica`); // rows of the past, which no trigger is asked about
+    // Each in a thread of its own, in which it was shown: else a bot would begin with showing them all.
+    await client.query(
+      `INSERT INTO threads SELECT made.* FROM autonomous_operations o JOIN threads t ON t.customer_id = o.customer_id AND t.id = o.thread_id,
+        generate_series($4::int, $2::int) n,
+        LATERAL jsonb_populate_record(t, jsonb_build_object('id', md5('bench ' || n)::uuid, 'ref', 'bench ' || n, 'cursor', t.last_seq)) made
+       WHERE o.customer_id = $3 AND o.id = $1`,
+      [of, to, customerId, from],
+    );
     await client.query(
       `INSERT INTO autonomous_operations SELECT made.* FROM autonomous_operations o, generate_series($4::int, $2::int) n,
-        LATERAL jsonb_populate_record(o, jsonb_build_object('id', 'op-' || lpad(n::text, 8, '0'), 'status', 'failed',
+        LATERAL jsonb_populate_record(o, jsonb_build_object('id', 'op-' || lpad(n::text, 8, '0'), 'thread_id', md5('bench ' || n)::uuid, 'status', 'failed',
           'completed_at', o.created_at, 'created_at', o.created_at - make_interval(mins => n))) made
        WHERE o.customer_id = $3 AND o.id = $1`,
       [of, to, customerId, from],
