@@ -63,7 +63,11 @@ export async function loadOperations(
       [of, to, customerId, from],
     );
     await loadEntries(client, folder, customerId, of, { from, to });
-    await client.query('ANALYZE');
+    // As a database lies that was filled over months: nothing is left to be looked at again, or to be written out.
+    await client.query(
+      'VACUUM (FREEZE, ANALYZE) threads, autonomous_operations, operation_steps, autonomous_operations_audit',
+    );
+    await client.query('CHECKPOINT');
   } finally {
     await client.end();
     await removeFolder();
