@@ -15,6 +15,8 @@ const LONG = [
   'test/e2e/hand-over.test.ts',
   'test/e2e/slack-program.test.ts',
   'test/e2e/stop.test.ts',
+  'test/e2e/stripe.test.ts',
+  'test/e2e/teams-program.test.ts',
   'test/adapters/postgres.test.ts',
   'test/attack/two-workers.test.ts',
   'test/attack/flood.test.ts',
