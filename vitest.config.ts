@@ -17,6 +17,7 @@ const LONG = [
   'test/e2e/stop.test.ts',
   'test/e2e/stripe.test.ts',
   'test/e2e/teams-program.test.ts',
+  'test/e2e/wordpress.test.ts',
   'test/adapters/postgres.test.ts',
   'test/attack/two-workers.test.ts',
   'test/attack/flood.test.ts',
