@@ -34,7 +34,7 @@ async function store(value: string): Promise<string> {
   const current = readFileSync(join(demo.project.folder, 'root.key'), 'utf8').trim();
   const rootKeys = createEnvironmentRootKeys({ current, old: [] });
   const core = await openCore({ programUrl: demo.app.databaseUrl }, { rootKeys });
-  const customer = customerId(await countersign('vault', 'list'));
+  const customer = customerId((await countersign('vault', 'list')).split(' ')[0] ?? '');
   const { id } = await core.vault.store(customer, 'woocommerce', 'api_key', { target: demo.shop.origin, value });
   await core.close();
   return id;
