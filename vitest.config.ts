@@ -18,6 +18,8 @@ const LONG = [
   'test/e2e/stripe.test.ts',
   'test/e2e/teams-program.test.ts',
   'test/e2e/wordpress.test.ts',
+  'test/e2e/services-stress.test.ts',
+  'test/e2e/woocommerce-key.test.ts',
   'test/core/agent/phases.test.ts',
   'test/core/agent/replay.test.ts',
   'test/core/agent/model-rung.test.ts',
