@@ -1,6 +1,5 @@
 -- Operations with all that people are shown of them, in one statement: pages and programs ask for them many times a second.
--- Where it is asked for in a transaction, the customer was entered before; see core/operations/parts.ts. There are no statistics to plan by:
--- OFFSET 0 has each operation looked up by its whole key first.
+-- Where it is asked for in a transaction, the customer was entered before; see core/operations/parts.ts.
 CREATE FUNCTION app.operation_parts(customer uuid, wanted text[])
 RETURNS TABLE (operation jsonb, platform text, workspace_id text, request jsonb, events jsonb, consent jsonb, intent jsonb,
   sign_in jsonb, is_key_stored boolean, steps jsonb, pictures jsonb, retried_as text, people jsonb)
@@ -27,9 +26,8 @@ BEGIN
       || ARRAY(SELECT w.value::uuid FROM jsonb_each_text(r.widened) w)
       || ARRAY(SELECT e.member_id FROM public.consent_events e
         WHERE e.customer_id = o.customer_id AND e.request_id = r.id AND e.kind = 'approved')))
-  FROM unnest(wanted) AS one(id)
-  JOIN LATERAL (SELECT p.* FROM public.autonomous_operations p WHERE p.customer_id = customer AND p.id = one.id OFFSET 0) o ON true
-  JOIN LATERAL (SELECT h.platform, h.workspace_id FROM public.threads h WHERE h.customer_id = o.customer_id AND h.id = o.thread_id OFFSET 0) t ON true
+  FROM public.autonomous_operations o
+  JOIN public.threads t ON t.customer_id = o.customer_id AND t.id = o.thread_id
   LEFT JOIN LATERAL (SELECT q.id, q.decided_by, q.widened, to_jsonb(q) AS row FROM public.consent_requests q
     WHERE q.customer_id = o.customer_id AND q.operation_id = o.id AND q.terms IS NULL
     ORDER BY q.asked_at DESC LIMIT 1) r ON true
@@ -41,7 +39,8 @@ BEGIN
     ORDER BY n.started_at DESC LIMIT 1) i ON true
   LEFT JOIN LATERAL (SELECT a.header::jsonb ->> 'actor' AS actor, a.at FROM public.autonomous_operations_audit a
     WHERE a.customer_id = o.customer_id AND a.operation_id = o.id AND a.kind = 'credentials.entered'
-    ORDER BY a.seq LIMIT 1) s ON true;
+    ORDER BY a.seq LIMIT 1) s ON true
+  WHERE o.customer_id = customer AND o.id = ANY (wanted);
 END $$;
 
 -- The same as statements of their own, which enter the customer: one by its id; and the newest, from a place on.
@@ -70,6 +69,3 @@ REVOKE ALL ON FUNCTION app.operation_parts(uuid, text[]), app.read_operation(uui
   app.read_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.operation_parts(uuid, text[]), app.read_operation(uuid, bigint, bytea, text),
   app.read_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) TO countersign_program;
-
--- The few that are not over, among however many.
-CREATE INDEX autonomous_operations_customer_open_idx ON autonomous_operations (customer_id, created_at) WHERE completed_at IS NULL;

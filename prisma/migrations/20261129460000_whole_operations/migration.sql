@@ -1,5 +1,6 @@
 -- What people are shown of an operation, with the approvals that count and its twin: neither needs a transaction of its own any more.
--- See 20261128600000_read_operations and core/operations/parts.ts. Planning takes longer than all it looks up, and would be
+-- See 20261128600000_read_operations and core/operations/parts.ts. There are no statistics to plan by: OFFSET 0 has each operation looked up by
+-- its whole key first. Planning takes longer than all it looks up, and would be
 -- done anew each time; and JSON that is only sent needs no second form.
 DROP FUNCTION app.read_operation(uuid, bigint, bytea, text),
   app.read_newest_operations(uuid, bigint, bytea, timestamptz, text, integer), app.operation_parts(uuid, text[]);
@@ -90,3 +91,6 @@ GRANT EXECUTE ON FUNCTION app.operation_parts(uuid, text[]), app.read_operation(
 -- Whoever entered the sign-in or the key: one entry of an operation's many.
 CREATE INDEX autonomous_operations_audit_entered_idx ON autonomous_operations_audit (customer_id, operation_id)
   WHERE kind = 'credentials.entered';
+
+-- The few that are not over, among however many.
+CREATE INDEX IF NOT EXISTS autonomous_operations_customer_open_idx ON autonomous_operations (customer_id, created_at) WHERE completed_at IS NULL;
