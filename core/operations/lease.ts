@@ -10,7 +10,7 @@ import { type HeldBy, heldPauseOf, isEffectUnderWay, pauseNow } from './hold.ts'
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
-import { requirePlace } from './places.ts';
+import { hasPlace } from './places.ts';
 import { isEnd, type OperationState, parseState } from './states.ts';
 import { Stopped } from './stopped.ts';
 
@@ -62,7 +62,8 @@ const RUNNABLE: readonly OperationState[] = ['queued', 'in_progress'];
 
 /**
  * Takes the operation of a job, also from a worker that died. `undefined`: there is nothing to do any more, or it
- * is held back, and paused now, or left to others. @throws Stopped `consent`, CountersignError `customer_busy`
+ * is held back, and paused now, or left to others. @throws Stopped `consent`, CountersignError `customer_busy`: the queue puts
+ * the job back
  */
 export async function takeLease(
   deps: LeaseDeps,
@@ -87,7 +88,7 @@ export async function takeLease(
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     if (!isRunnable) return undefined;
     const isTakeOver = operation.state === 'in_progress';
-    if (!isTakeOver && deps.atOnce !== undefined) await requirePlace(tx, customerId, deps.atOnce);
+    if (!isTakeOver && deps.atOnce !== undefined && !(await hasPlace(tx, customerId, deps.atOnce))) return 'busy';
     const fence = await deps.mover.move(tx, customerId, {
       operationId,
       from: ['queued', 'in_progress'],
@@ -98,6 +99,10 @@ export async function takeLease(
     });
     return fence === undefined ? undefined : { operation, fence, seenAt: performance.now() };
   });
+  if (taken === 'busy')
+    throw new CountersignError('customer_busy', 'The customer has as many operations under way as it may.', {
+      isRetryable: true,
+    });
   return taken && createLease(deps, taken, jobSignal);
 }
 

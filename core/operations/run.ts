@@ -139,6 +139,8 @@ async function afterError(
     if (error.why === 'drained') throw forQueue(error, secrets); // handed back: another worker takes it at once
     return true;
   }
+  // Its turn comes: the queue puts the job back where it was.
+  if (error instanceof CountersignError && error.code === 'customer_busy') throw forQueue(error, secrets);
   // The queue took the job away, or an outage: it is handed out again, and goes on from what is on record.
   if (signal.aborted || (error instanceof CountersignError && error.isRetryable)) {
     deps.log.warn({ ...ids, cause: error }, 'an operation was interrupted and is handed out again');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { type OperationState, parseState } from '../operations/states.ts';
-import { OPERATIONS_QUEUE } from './queues.ts';
+import { FIRST, OPERATIONS_QUEUE } from './queues.ts';
 
 /** The queue's tables lie outside row level security, so that each of these names the customer in its question. */
 
@@ -100,6 +100,14 @@ const STATE_OF_FORGOTTEN: Readonly<Partial<Record<OperationState, JobState>>> = 
   ...{ denied: 'cancelled', expired: 'cancelled', cancelled: 'cancelled' },
   ...{ failed: 'failed', paused: 'paused' },
 };
+
+/** Has those of the customer's jobs that wait handed out before all others. */
+export async function putFirst(tx: Transaction, customerId: CustomerId, jobIds: readonly string[]): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE pgboss.job SET priority = ${FIRST}
+    WHERE name = ${OPERATIONS_QUEUE} AND group_id = ${customerId} AND state < 'active' AND priority < ${FIRST}
+      AND id = ANY (${[...jobIds]}::uuid[])`;
+}
 
 /** The newest job of an operation that was ever sent to the queue. */
 export async function jobOf(tx: Transaction, customerId: CustomerId, id: OperationId): Promise<string | null> {

@@ -48,6 +48,8 @@ export interface OperationJob {
  */
 const URGENCY = { person: 2, again: 1, schedule: 0 } as const;
 export type Urgency = keyof typeof URGENCY;
+/** Of what has begun and holds up the customer's others: before whoever waits. There are no more than may be under way. */
+export const FIRST = 3;
 
 /**
  * pg-boss's priority, of which the highest goes first. What comes before is the job's place among its own customer's: of the

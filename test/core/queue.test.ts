@@ -269,7 +269,12 @@ describe('operations of one customer at once', () => {
       return takeLease({ ...core, atOnce: 1 }, job, new AbortController().signal);
     };
     (await lease(one))?.release();
+    const jobs = [one, two].map(({ customerId, id: operationId }) => ({ customerId, operationId }));
+    const last = "UPDATE pgboss.job SET priority = -90 WHERE name = 'operations' AND data ->> 'operationId' = $1";
+    await sql(testDatabase.adminUrl, last, [one.id]);
     await expect(lease(two)).rejects.toMatchObject({ code: 'customer_busy' });
+    // Whose worker is lost does not wait behind those who wait for its place.
+    expect(await prioritiesOf(jobs)).toEqual([3, -1]);
     (await lease(one))?.release(); // it is taken over, and takes no second place
     const { customerId, id: operationId } = one;
     const entry = { kind: 'question.asked', stepNumber: 1 } as const;

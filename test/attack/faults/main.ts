@@ -122,7 +122,7 @@ async function play(world: World, fault: Fault, cases: readonly Case[], seed: nu
         void pending.push(going.catch((error) => broken.push(String(error))));
       try {
         const hits = await one.run({ world, lane, random: randomFrom(seed + index), meanwhile });
-        const judged = await Promise.all(hits.map((hit) => judgeHit(world, hit)));
+        const judged = await Promise.all(hits.map((hit) => judgeHit(world, hit, hits.length)));
         verdicts.push(...judged);
         for (const verdict of judged) complain(lineOf(fault, one, verdict));
       } catch (error) {
@@ -136,8 +136,8 @@ async function play(world: World, fault: Fault, cases: readonly Case[], seed: nu
   return { fault, verdicts, gaps: await brokenChains(world), broken };
 }
 
-async function judgeHit(world: World, { asked, overAt, doubled = [] }: Hit): Promise<Verdict> {
-  const verdict = await judge(world, asked, overAt);
+async function judgeHit(world: World, { asked, overAt, doubled = [] }: Hit, together: number): Promise<Verdict> {
+  const verdict = await judge(world, asked, overAt, together);
   // A true end, but an outage should have been survived: whoever looks into it needs the program's own words.
   if (verdict.code === 'internal') complain(faultOf(world, asked.id));
   return { ...verdict, doubled: [...verdict.doubled, ...doubled] };

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { isEnd } from '../../../core/operations/states.ts';
 import type { Card } from '../../../core/ports/chat.ts';
@@ -26,12 +27,17 @@ export interface Verdict {
 const END_MS = 300_000;
 const TRUE_MS = 60_000;
 const LOOK_MS = 100;
+/** Looks a second at all of them together: one who looks at hundreds at once would be a fault of its own. */
+const LOOKS_PER_SECOND = 100;
 
 /**
  * Waits until the operation has ended and its thread says so, and counts what is wrong with that.
  * @param overAt when the fault was over, by `performance.now()`.
+ * @param together how many are judged at the same time
  */
-export async function judge(world: World, asked: Asked, overAt: number): Promise<Verdict> {
+export async function judge(world: World, asked: Asked, overAt: number, together = 1): Promise<Verdict> {
+  const everyMs = Math.max(LOOK_MS, (together * 1000) / LOOKS_PER_SECOND);
+  await wait(Math.random() * (everyMs - LOOK_MS)); // not all in one moment
   const looked = () => world.look(asked).catch(() => undefined); // the database may just be coming back
   const ended = await until(
     END_MS,
@@ -39,7 +45,7 @@ export async function judge(world: World, asked: Asked, overAt: number): Promise
       const operation = await looked();
       return operation && isSettled(operation) ? operation : undefined;
     },
-    LOOK_MS,
+    everyMs,
   );
   const endedAt = performance.now();
   const operation = ended ?? (await world.look(asked));
@@ -51,7 +57,7 @@ export async function judge(world: World, asked: Asked, overAt: number): Promise
       problem = untruth(await world.look(asked), world, asked);
       return problem === undefined;
     },
-    LOOK_MS,
+    everyMs,
   );
   const truthMs = performance.now() - overAt;
   const keys = keysOf(asked);
