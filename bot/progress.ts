@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { AUDIT_CHANNEL, type Audit } from '../core/audit/audit.ts';
 import type { RepairOffers } from '../core/connections/repair-offer.ts';
@@ -23,11 +24,13 @@ import { givenUpCard } from './cards/standing-card.ts';
 import { connectionMessages } from './connection-messages.ts';
 import { type ConsentMessages, consentMessagesOf } from './consent-messages.ts';
 import { createPlaces } from './places.ts';
-import { type ShowDeps, show, showActivity, showTo, type Wanted } from './showing.ts';
+import { type ShowDeps, show, showActivity, showTo, slotsOf, type Wanted } from './showing.ts';
 import { standingQuestion } from './standing-question.ts';
 import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
+/** What is appended in a burst, as by a step, is shown by one pass: nobody sees that much sooner. */
+const TOGETHER_MS = 100;
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
 /**
  * A thread's last word is right within 60 s of a fault's end: a call that hung until then takes up to 10 s to fail, then
@@ -143,7 +146,7 @@ export function createProgress(deps: ProgressDeps): Progress {
     else failures.delete(customerId); // also what another process has shown, or nobody has to
   };
 
-  /** One pass a customer at a time; a wake during a pass asks for one more. */
+  /** One pass a customer at a time; wakes during a pass, or soon after it, ask for one more. */
   const wake = (customerId: CustomerId) => {
     const current = running.get(customerId);
     if (current) {
@@ -156,6 +159,7 @@ export function createProgress(deps: ProgressDeps): Progress {
       do {
         state.again = false;
         await catchUp(customerId);
+        if (!isStopped) await wait(TOGETHER_MS);
       } while (state.again && !isStopped);
     })()
       .catch((error: unknown) => warn(deps.log, error)) // the next look finds the customer still behind
@@ -229,22 +233,25 @@ async function refresh(deps: ProgressDeps & ShowDeps, customerId: CustomerId, th
   const seen = await deps.database.withCustomer(customerId, async (tx) => {
     const thread = await deps.threads.get(tx, customerId, threadId);
     if (!thread) return undefined;
-    if (isUnread(thread.ref)) return { thread, wanted: [], activity: undefined };
+    if (isUnread(thread.ref)) return { thread, wanted: [], activity: undefined, known: new Map() };
     const operations = await deps.operations.ofThread(tx, customerId, threadId, { since: thread.cursor });
     const wanted: Wanted[] = [];
     const consentMessages = await consentMessagesOf(tx, deps, operations);
     for (const operation of operations) wanted.push(...(await wantedMessages(tx, deps, operation, consentMessages)));
-    return { thread, wanted, activity: activityOf(operations) };
+    // Last: what was asked for has its messages reserved in the same transaction.
+    const known = await deps.threads.messages(tx, customerId, thread, slotsOf(wanted));
+    return { thread, wanted, activity: activityOf(operations), known };
   });
   if (!seen) return { waitMs: 0, readTo: 0n };
-  const { thread, wanted, activity } = seen;
+  const { thread, wanted, activity, known } = seen;
+  const place = { customerId, thread, known };
   const readTo = thread.lastSeq;
   const waits: number[] = [];
   for (const message of wanted) {
-    if (message.to) await showTo(deps, customerId, thread, message, message.to);
-    else waits.push(await show(deps, customerId, thread, message));
+    if (message.to) await showTo(deps, place, message, message.to);
+    else waits.push(await show(deps, place, message));
   }
-  if (activity) waits.push(await showActivity(deps, customerId, thread, activity));
+  if (activity) waits.push(await showActivity(deps, place, activity));
   const waiting = waits.filter((ms) => ms > 0);
   if (waiting.length > 0) return { waitMs: Math.min(...waiting), readTo };
   await deps.database.withCustomer(customerId, (tx) => deps.threads.advance(tx, customerId, threadId, readTo));

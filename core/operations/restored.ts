@@ -57,8 +57,10 @@ function end(deps: RestoredDeps, customerId: CustomerId, id: OperationId): Promi
     });
     if (moved === undefined || !thread) return moved !== undefined;
     // A message that was posted under these names since is found again by them, and then changed.
-    for (const slot of [`progress:${id}`, `result:${id}`])
-      if (!(await deps.threads.message(tx, customerId, thread, slot)))
+    const slots = [`progress:${id}`, `result:${id}`];
+    const known = await deps.threads.messages(tx, customerId, thread, slots);
+    for (const slot of slots)
+      if (!known.has(slot))
         await deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref: '' }, '');
     return true;
   });

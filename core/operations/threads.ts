@@ -40,6 +40,12 @@ export function isUnread({ ref }: ThreadRef): boolean {
   return ref.startsWith(UNREAD);
 }
 
+export interface KeptMessage {
+  readonly ref: MessageRef;
+  /** A hash of what it shows. */
+  readonly shown: string;
+}
+
 /** Threads, the messages in them that are edited in place, and how far each has shown the trail. */
 export interface Threads {
   open(tx: Transaction, customerId: CustomerId, ref: ThreadRef): Promise<ThreadState>;
@@ -47,13 +53,13 @@ export interface Threads {
   setAwaiting(tx: Transaction, customerId: CustomerId, id: string, awaiting: Awaiting | undefined): Promise<void>;
   behind(tx: Transaction, customerId: CustomerId): Promise<readonly ThreadState[]>;
   advance(tx: Transaction, customerId: CustomerId, id: string, cursor: bigint): Promise<void>;
-  /** The message that stands for `slot`, with a hash of what it shows. */
-  message(
+  /** The messages that stand for these slots, as far as there are any. */
+  messages(
     tx: Transaction,
     customerId: CustomerId,
     thread: ThreadState,
-    slot: string,
-  ): Promise<{ ref: MessageRef; shown: string } | undefined>;
+    slots: readonly string[],
+  ): Promise<Map<string, KeptMessage>>;
   keepMessage(
     tx: Transaction,
     customerId: CustomerId,
@@ -92,11 +98,10 @@ export function createThreads(): Threads {
     async advance(tx, customerId, id, cursor) {
       await tx.thread.updateMany({ where: { customerId, id, cursor: { lt: cursor } }, data: { cursor } });
     },
-    async message(tx, customerId, thread, slot) {
-      const row = await tx.threadMessage.findUnique({
-        where: { customerId_threadId_slot: { customerId, threadId: thread.id, slot } },
-      });
-      return row ? { ref: { thread: thread.ref, ref: row.ref }, shown: row.shown } : undefined;
+    async messages(tx, customerId, thread, slots) {
+      const where = { customerId, threadId: thread.id, slot: { in: [...slots] } };
+      const rows = slots.length === 0 ? [] : await tx.threadMessage.findMany({ where });
+      return new Map(rows.map(({ slot, ref, shown }) => [slot, { ref: { thread: thread.ref, ref }, shown }]));
     },
     async keepMessage(tx, customerId, thread, slot, message, shown) {
       const key = { customerId, threadId: thread.id, slot };

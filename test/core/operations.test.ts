@@ -359,11 +359,13 @@ describe('a thread', () => {
       expect((await core.threads.get(tx, customerId, opened.id))?.awaiting).toEqual(awaiting);
       await core.threads.setAwaiting(tx, customerId, opened.id, undefined);
       expect((await core.threads.get(tx, customerId, opened.id))?.awaiting).toBeUndefined();
-      expect(await core.threads.message(tx, customerId, opened, 'consent')).toBeUndefined();
+      expect(await core.threads.messages(tx, customerId, opened, ['consent'])).toEqual(new Map());
       for (const shown of ['a', 'b']) {
         const ref = { thread: opened.ref, ref: `m-${shown}` };
         await core.threads.keepMessage(tx, customerId, opened, 'consent', ref, shown);
-        expect(await core.threads.message(tx, customerId, opened, 'consent')).toEqual({ ref, shown });
+        expect(await core.threads.messages(tx, customerId, opened, ['consent', 'other'])).toEqual(
+          new Map([['consent', { ref, shown }]]),
+        );
       }
     });
   });
