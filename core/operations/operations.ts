@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Prisma } from '../../prisma/generated/client.ts';
+import { Prisma } from '../../prisma/generated/client.ts';
 import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
@@ -165,17 +165,16 @@ export function createOperations(deps: RequestDeps): Operations {
       return database.withCustomer(customerId, (tx) => wholeOperation(tx, deps, customerId, parts));
     },
     ofThread: async (tx, customerId, threadId, options) => {
-      const entered = options && {
-        where: { customerId, seq: { gt: options.since }, operationId: { not: null } },
-        ...{ select: { operationId: true }, distinct: ['operationId' as const] },
-      };
-      const changed = entered ? await tx.auditEntry.findMany(entered) : [];
-      const changing = options && [
-        { status: { notIn: STATES.filter(isEnd) } },
-        { id: { in: changed.flatMap(({ operationId }) => operationId ?? []) } },
-      ];
-      const where = { customerId, threadId, ...(changing ? { OR: changing } : {}) };
-      const rows = await tx.operation.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }], select: ID });
+      // By each operation's own entries: what lies behind a thread's cursor are those of all threads, millions after a while.
+      const changing = options
+        ? Prisma.sql`AND (o.status <> ALL (${STATES.filter(isEnd)}) OR EXISTS (
+            SELECT FROM autonomous_operations_audit e
+            WHERE e.customer_id = o.customer_id AND e.operation_id = o.id AND e.seq > ${options.since}))`
+        : Prisma.empty;
+      const rows = await tx.$queryRaw<{ id: string }[]>`
+        SELECT o.id FROM autonomous_operations o
+        WHERE o.customer_id = ${customerId}::uuid AND o.thread_id = ${threadId}::uuid ${changing}
+        ORDER BY o.created_at, o.id`;
       return operationsById(tx, deps, customerId, rows.map(idOf));
     },
     latest: async (tx, customerId, limit) => {

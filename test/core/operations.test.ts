@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertQuestion } from '../../core/consent/records.ts';
 import { setWork } from '../../core/customers/settings.ts';
 import type { Transaction } from '../../core/database.ts';
-import { parseOperationId } from '../../core/ids.ts';
+import { type OperationId, parseOperationId } from '../../core/ids.ts';
 import type { Move } from '../../core/operations/move.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planHash, planText } from '../../core/operations/plan.ts';
@@ -125,7 +125,17 @@ describe('a request', () => {
     const foreign = await requestOperation(core, shop);
     await core.database.withCustomer(own.customerId, async (tx) => {
       const ids = (operations: readonly Operation[]) => operations.map(({ id }) => id);
-      expect(ids(await core.operations.ofThread(tx, own.customerId, own.threadId))).toEqual(made);
+      const ofThread = async (options?: { since: bigint }) =>
+        ids(await core.operations.ofThread(tx, own.customerId, own.threadId, options));
+      expect(await ofThread()).toEqual(made);
+      // Of those that are over, the ones alone that an entry is about which the thread has not shown.
+      const over = parseOperationId(made[1] ?? '') as OperationId;
+      const entry = { kind: 'operation.cancelled' } as const;
+      const by = { operationId: over, from: ['awaiting_consent'], to: 'cancelled', entry } as const;
+      await core.mover.move(tx, own.customerId, by);
+      const { seq } = await tx.auditHead.findUniqueOrThrow({ where: { customerId: own.customerId } });
+      expect(await ofThread({ since: seq - 1n })).toEqual(made);
+      expect(await ofThread({ since: seq })).toEqual(made.filter((id) => id !== over));
       expect(ids(await core.operations.latest(tx, own.customerId, 2))).toEqual([...made].reverse().slice(0, 2));
       expect((await core.operations.get(tx, own.customerId, made[1] ?? ''))?.id).toBe(made[1]);
       for (const id of [foreign.id, 'op-00000000', '', "op-' OR true --"])
