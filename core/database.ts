@@ -160,10 +160,13 @@ export function createDatabase(config: DatabaseConfig): Database {
         undisturbed((at) =>
           client.$transaction(
             async (tx) => {
-              await tx.$executeRaw`
-                SELECT sec.enter(${contextOf(contextKey, customerId)}),
-                  set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
-                  set_config('timezone', 'UTC', true)`; // whatever an earlier customer left behind on this connection
+              const [{ now }] = clockRows.parse(
+                await tx.$queryRaw`
+                  SELECT sec.enter(${contextOf(contextKey, customerId)}) IS NULL,
+                    set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
+                    set_config('timezone', 'UTC', true), ${NOW}`, // whatever an earlier customer left behind on this connection
+              );
+              clocks.set(tx, now);
               at('work');
               const value = await work(tx);
               at('commit');
@@ -375,10 +378,14 @@ export function sqlState(error: unknown): string | undefined {
  * rounds it whose default is the same clock.
  */
 export async function databaseNow(tx: Transaction): Promise<Date> {
-  const [row] = clockRows.parse(await tx.$queryRaw`SELECT app.now()::timestamptz(3) AS now`);
+  const known = clocks.get(tx); // it stands still while the transaction runs
+  if (known) return known;
+  const [row] = clockRows.parse(await tx.$queryRaw`SELECT ${NOW}`);
   return row.now;
 }
 
+const NOW = Prisma.sql`app.now()::timestamptz(3) AS now`;
+const clocks = new WeakMap<Transaction, Date>();
 const clockRows = z.tuple([z.object({ now: z.date() })]);
 
 /** A row that was there already: 23505. */
