@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
@@ -216,9 +216,10 @@ const PROCESSES = `SELECT DISTINCT application_name AS name FROM pg_stat_activit
   WHERE datname = current_database() AND application_name LIKE $1 ORDER BY 1`;
 const processRows = z.array(z.object({ name: z.string() }));
 
-function contextKeyOf(rootKeys: RootKeys): Buffer {
+/** Made once: taking a key's bytes in takes longer than what is done with them. */
+function contextKeyOf(rootKeys: RootKeys): KeyObject {
   const [key] = rootKeys.derive(CONTEXT_PURPOSE);
-  if (key) return key;
+  if (key) return createSecretKey(key);
   throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
 }
 
@@ -227,19 +228,19 @@ export function vouchingWith(rootKeys: RootKeys): Database['vouch'] {
   return (...word) => vouchWith(contextKeyOf(rootKeys), ...word);
 }
 
-async function vouchWith(contextKey: Buffer, ...[tx, what, customerId, text]: Parameters<Database['vouch']>) {
+async function vouchWith(contextKey: KeyObject, ...[tx, what, customerId, text]: Parameters<Database['vouch']>) {
   await tx.$executeRaw`SELECT set_config('app.vouched', ${wordOf(contextKey, what, customerId, text)}, true)`;
 }
 
 /** What `sec.enter` takes: the program's word for this customer and these minutes. */
-function contextOf(contextKey: Buffer, customerId: CustomerId): Prisma.Sql {
+function contextOf(contextKey: KeyObject, customerId: CustomerId): Prisma.Sql {
   const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
   const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
   return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
 }
 
 /** What `sec.refuse_unvouched` asks for. A context's text begins with a UUID, so that neither passes for the other. */
-function wordOf(contextKey: Buffer, what: Vouched, customerId: CustomerId, text: string): string {
+function wordOf(contextKey: KeyObject, what: Vouched, customerId: CustomerId, text: string): string {
   return createHmac('sha256', contextKey).update(`${what}|${customerId}|${text}`).digest('hex');
 }
 
