@@ -7,8 +7,8 @@ import type { VerifyResult } from '../../../core/services/service.ts';
 import { defaultPermissions, permissionProblem } from '../../../core/services/ways.ts';
 import { woocommerce } from '../../../core/services/woocommerce/index.ts';
 import { verify } from '../../../core/services/woocommerce/verify.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const found = woocommerce.operationTypes.api_key_generation;
 if (found === undefined) throw new Error('WooCommerce has no API keys');
 const type = found;
@@ -151,7 +151,7 @@ describe('checking a key', () => {
     });
     const address = server.address();
     const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-    const http = createHttp({ egress: createEgress({ privateTargets: [host], log: silent }) });
+    const http = createHttp({ egress: createEgress({ privateTargets: [host], log: silentLog }) });
     const credential = { consumer_key: new Secret(KEY), consumer_secret: new Secret(SECRET) };
     const base = `http://${host}`;
     return { result: await verify({ base, origin: base, credential, permissions: scope, http }), urls };
@@ -221,9 +221,9 @@ describe('checking a key', () => {
     const credential = { consumer_key: new Secret(KEY), consumer_secret: new Secret(SECRET) };
     const base = 'http://127.0.0.1:1';
     const input = { base, origin: base, credential, permissions: ['read_shop'] };
-    const open = createHttp({ egress: createEgress({ privateTargets: ['127.0.0.1:1'], log: silent }) });
+    const open = createHttp({ egress: createEgress({ privateTargets: ['127.0.0.1:1'], log: silentLog }) });
     expect(await verify({ ...input, http: open })).toMatchObject({ kind: 'fails', isRetryable: true });
-    const closed = createHttp({ egress: createEgress({ privateTargets: [], log: silent }) });
+    const closed = createHttp({ egress: createEgress({ privateTargets: [], log: silentLog }) });
     expect(await verify({ ...input, http: closed })).toMatchObject({ kind: 'fails', isRetryable: false });
   });
 
