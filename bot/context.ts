@@ -4,13 +4,14 @@ import type { RepairOffers } from '../core/connections/repair-offer.ts';
 import type { Consents } from '../core/consent/consent.ts';
 import type { StandingGrants } from '../core/consent/standing.ts';
 import type { ConsoleSessions } from '../core/console/sessions.ts';
-import type { Customers } from '../core/customers/customers.ts';
+import type { Customers, Member } from '../core/customers/customers.ts';
 import type { Database } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
+import type { CustomerId } from '../core/ids.ts';
 import type { Control } from '../core/operations/control.ts';
 import type { Mover } from '../core/operations/move.ts';
 import type { Operations } from '../core/operations/operations.ts';
-import type { Threads } from '../core/operations/threads.ts';
+import type { ThreadState, Threads } from '../core/operations/threads.ts';
 import type { Chat, Platform } from '../core/ports/chat.ts';
 import type { Egress } from '../core/ports/egress.ts';
 import type { Http } from '../core/ports/http.ts';
@@ -54,6 +55,13 @@ export interface Context {
   /** Where people's browsers reach `/connect/:token`, without a slash at the end. */
   publicUrl(): string;
   chat(platform: Platform): Chat;
+}
+
+/** Who speaks, of which customer, and where. */
+export interface Scene {
+  readonly customerId: CustomerId;
+  readonly member: Member;
+  readonly thread: ThreadState;
 }
 
 /** The address of a one-time page. */

@@ -1,12 +1,9 @@
-import type { Member } from '../core/customers/customers.ts';
-import type { CustomerId } from '../core/ids.ts';
 import { effectsOf } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import type { ThreadState } from '../core/operations/threads.ts';
 import type { Block, Card, ChatEvent } from '../core/ports/chat.ts';
 import { code, place, text } from './cards/text.ts';
 import { stopOperation } from './commands/stop.ts';
-import type { Context } from './context.ts';
+import type { Context, Scene } from './context.ts';
 import { type Intent, understand } from './intent.ts';
 import type { Wish } from './intent-several.ts';
 import { requestSetUp } from './request-flow.ts';
@@ -44,12 +41,6 @@ function wishesOf(request: Request): readonly Wish[] {
   if (request.kind === 'set_up_together') return request.wishes;
   const { service, target, wantsWrite } = request;
   return service === undefined ? [] : [{ service, wantsWrite, ...(target !== undefined && { target }) }];
-}
-
-interface Scene {
-  readonly customerId: CustomerId;
-  readonly member: Member;
-  readonly thread: ThreadState;
 }
 
 interface Requested {

@@ -1,14 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Directory } from '../core/directory.ts';
-import { CountersignError } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
-import { type Inbox, isOverheard, isWords } from '../core/inbox.ts';
-import type { Chat, ChatEvent, ChatListener, ChatReply, Platform } from '../core/ports/chat.ts';
-import type { Log } from '../core/ports/log.ts';
-import { note } from './cards/text.ts';
+import { type Inbox, isWords } from '../core/inbox.ts';
+import type { ChatEvent, ChatListener } from '../core/ports/chat.ts';
+import { type AnsweringDeps, createAnswering } from './answering.ts';
 
-/** How long after a failure the same event is tried again. */
-const RETRY_AFTER_MS = [300, 2_000, 10_000];
 /** How often what a process that is gone left unanswered is looked for. */
 const LOOK_MS = 30_000;
 /**
@@ -17,9 +13,6 @@ const LOOK_MS = 30_000;
  */
 const WORDS_AT_ONCE = 8;
 const AT_ONCE = 24;
-/** How often a customer's people are told that too much waits. */
-const TOLD_MS = 60_000;
-
 /**
  * Between a platform that waits no second for an answer and the conversation: an event is on record before it is acknowledged,
  * and is answered after that, once, by this process or, when it dies, by another one.
@@ -32,12 +25,9 @@ export interface Reception {
   stop(timeoutMs: number): Promise<void>;
 }
 
-export interface ReceptionDeps {
+export interface ReceptionDeps extends AnsweringDeps {
   readonly inbox: Inbox;
   readonly directory: Pick<Directory, 'customerOfWorkspace' | 'customers'>;
-  readonly log: Log;
-  readonly converse: ChatListener;
-  chat(platform: Platform): Chat;
 }
 
 export function createReception(deps: ReceptionDeps): Reception {
@@ -50,35 +40,9 @@ export function createReception(deps: ReceptionDeps): Reception {
   const atWork = new Map<CustomerId, Set<string>>();
   /** Customers of whom more is on record, whether somebody looks for it now, and whether there is reason to look again. */
   const waiting = new Map<CustomerId, { isLooking: boolean; again: boolean }>();
-  const told = new Map<CustomerId, number>();
   const stopping = new AbortController();
+  const answering = createAnswering(deps, stopping.signal);
   let timer: NodeJS.Timeout | undefined;
-
-  async function attempt(event: ChatEvent): Promise<ChatReply> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await converse(event);
-      } catch (error) {
-        const delayMs = RETRY_AFTER_MS[tries];
-        log.error({ kind: event.kind, tries: tries + 1, err: error }, 'an event could not be answered');
-        const isHopeless = error instanceof CountersignError && !error.isRetryable;
-        if (delayMs === undefined || isHopeless) throw error;
-        await wait(delayMs, undefined, { signal: stopping.signal, ref: false });
-      }
-    }
-  }
-
-  async function run(customerId: CustomerId, event: ChatEvent): Promise<void> {
-    try {
-      const reply = await attempt(event);
-      if (reply && 'laterMs' in reply) return putOff(customerId, event, reply.laterMs);
-    } catch (error) {
-      if (stopping.signal.aborted) return; // it stays, for the next start
-      if (isAway(error)) return; // it stays as well: it is tried again when its lease is over, for an hour
-      await tell(event, error);
-    }
-    await inbox.settle(customerId, event);
-  }
 
   /** It stays on record meanwhile, so that another process takes it up when this one is gone. Others of its thread go first. */
   function putOff(customerId: CustomerId, event: ChatEvent, ms: number): void {
@@ -91,28 +55,6 @@ export function createReception(deps: ReceptionDeps): Reception {
     later.add(timer);
   }
 
-  /** Whoever spoke is never left without a word; when not even that arrives, the log has it. */
-  async function tell(event: ChatEvent, error: unknown): Promise<void> {
-    if (event.kind === 'home' || (event.kind === 'message' && event.isOverheard)) return;
-    const chat = deps.chat(event.thread.platform);
-    // Such as a form that Slack gave no time to open: said where the button was, or the command.
-    const hasForm = event.kind === 'action' || event.kind === 'command';
-    if (hasForm && error instanceof CountersignError && error.code === 'chat_unavailable') {
-      const isTold = await chat.ephemeral(event.thread, event.from, note(error.message, 'warning')).then(
-        () => true,
-        () => false,
-      );
-      if (isTold) return;
-    }
-    const isChat = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
-    const words = isChat
-      ? `I could not answer you where you wrote to me. ${error.message}`
-      : 'I could not take what you just sent me. Please look at its thread, then send it again.';
-    await chat
-      .directMessage(event.from, note(words, 'warning'))
-      .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
-  }
-
   /** Words of one thread one after the other, since an edit is about what was said before; a click waits for nothing. */
   function begin(customerId: CustomerId, event: ChatEvent): void {
     const { platform, workspaceId, ref } = event.thread;
@@ -120,7 +62,10 @@ export function createReception(deps: ReceptionDeps): Reception {
     const before = (isWords(event) ? turns.get(thread) : undefined) ?? Promise.resolve();
     take(customerId, event);
     const work = before
-      .then(() => run(customerId, event))
+      .then(() => answering.answer(customerId, event))
+      .then((laterMs) => {
+        if (laterMs !== undefined) putOff(customerId, event, laterMs);
+      })
       .catch((err: unknown) => log.error({ err }, 'an event could not be settled: it is answered once more'))
       .finally(() => {
         pending.delete(work);
@@ -185,7 +130,7 @@ export function createReception(deps: ReceptionDeps): Reception {
     if (atWork.get(customerId)?.has(event.id)) return;
     if (!hasPlace(customerId, event)) {
       const kept = await inbox.keep(customerId, event, { isLater: true });
-      if (kept === 'full') await tellFull(customerId, event);
+      if (kept === 'full') await answering.refuse(customerId, event);
       if (kept === 'kept') void lookFor(customerId);
       return;
     }
@@ -195,24 +140,10 @@ export function createReception(deps: ReceptionDeps): Reception {
       const kept = await inbox.keep(customerId, event);
       isBegun = kept === 'kept';
       if (isBegun) begin(customerId, event);
-      else if (kept === 'full') await tellFull(customerId, event);
+      else if (kept === 'full') await answering.refuse(customerId, event);
     } finally {
       if (!isBegun) release(customerId, event);
     }
-  }
-
-  /** Nobody is left without a word, and a flood of words is not answered with another one. */
-  async function tellFull(customerId: CustomerId, event: ChatEvent): Promise<void> {
-    log.warn({ customerId }, 'so many words of a customer wait that more are not taken');
-    const now = performance.now();
-    if (isOverheard(event) || now < (told.get(customerId) ?? 0)) return;
-    told.set(customerId, now + TOLD_MS);
-    const words =
-      'So much that was written here waits for me that I did not take this. Please write it again in some minutes.';
-    await deps
-      .chat(event.thread.platform)
-      .ephemeral(event.thread, event.from, note(words, 'warning'))
-      .catch((err: unknown) => log.error({ err }, 'somebody could not be told that they were not answered'));
   }
 
   return {
@@ -236,9 +167,4 @@ export function createReception(deps: ReceptionDeps): Reception {
       await Promise.race([Promise.allSettled([...pending]), wait(timeoutMs, undefined, { ref: false })]);
     },
   };
-}
-
-/** The platform itself does not answer, or wants silence: that passes, and nobody could be told anything now either. */
-function isAway(error: unknown): boolean {
-  return error instanceof CountersignError && error.code === 'chat_unavailable' && error.isRetryable;
 }

@@ -1,8 +1,6 @@
-import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { look, take } from '../core/limits.ts';
 import type { Closed, NewOperation, TooSoon } from '../core/operations/operations.ts';
-import type { ThreadState } from '../core/operations/threads.ts';
 import type { Card, ChatEvent, ThreadRef } from '../core/ports/chat.ts';
 import { type Resolved, resolveTarget } from '../core/services/resolve-target.ts';
 import type { OperationTypeDefinition, Service } from '../core/services/service.ts';
@@ -11,7 +9,7 @@ import { askForApprovers } from './approvers-flow.ts';
 import { guideOnlyCard } from './cards/guide-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { clock, note, place, text } from './cards/text.ts';
-import type { Context } from './context.ts';
+import type { Context, Scene } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { Wish } from './intent-several.ts';
 import type { Unclear } from './intent-text.ts';
@@ -22,10 +20,7 @@ const CLOSED = { name: 'closed targets', quota: 60, windowSeconds: 3600 } as con
 
 type SetUp = Extract<Intent, { kind: 'set_up' }>;
 
-export interface Asking {
-  readonly customerId: CustomerId;
-  readonly member: Member;
-  readonly thread: ThreadState;
+export interface Asking extends Scene {
   readonly event: ChatEvent;
 }
 

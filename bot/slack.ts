@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
-import type { ConnectedChat } from './main.ts';
+import type { ConnectedChat } from './platforms.ts';
 import { createReception } from './reception.ts';
 
 interface Workspace {

@@ -4,7 +4,7 @@ import { welcomeInstaller } from './approvers-flow.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
-import type { ConnectedChat } from './main.ts';
+import type { ConnectedChat } from './platforms.ts';
 import { createReception } from './reception.ts';
 import { finishTeamsRemovals } from './teams-references.ts';
 

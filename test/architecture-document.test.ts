@@ -90,7 +90,7 @@ describe('commands, variables and queues', () => {
     /\n([\s\S]*?)\n\nAfter `npm run countersign --`([\s\S]*)/.exec(section('Commands')) ?? [];
 
   test('every word after /countersign', () => {
-    const source = read('bot/conversation.ts').split('switch (verb.toLowerCase())')[1]?.split('default:')[0] ?? '';
+    const source = read('bot/command-flow.ts').split('switch (verb.toLowerCase())')[1]?.split('default:')[0] ?? '';
     const verbs = Array.from(source.matchAll(/case '(\w+)':/g), ([, verb = '']) => verb);
     expect(verbs.length).toBeGreaterThan(10);
     expect(sorted(codesIn(chat).filter((code) => !code.startsWith('/')))).toEqual(sorted(verbs));

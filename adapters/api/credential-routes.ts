@@ -8,7 +8,7 @@ import { pageOf } from '../../core/page.ts';
 import type { ApiWish } from '../../core/ports/api.ts';
 import { Secret } from '../../core/secret.ts';
 import { GIVEN_TYPES, storeGiven } from '../../core/vault/given.ts';
-import { jobPath, operationOf, type RouteDeps, statusPath, wishOf } from './deps.ts';
+import { jobPath, operationOf, placeOf, type RouteDeps, statusPath, wishOf } from './deps.ts';
 import { answerRefused, badField, ok, problem } from './replies.ts';
 import { ANSWER_LOST, type ApiRoute, NOT_THERE, type Reply, route } from './route.ts';
 import {
@@ -162,19 +162,19 @@ async function answerEntered({ desk }: RouteDeps, outcome: Entering): Promise<Re
 
 async function keep(deps: RouteDeps, wish: ApiWish, body: z.infer<typeof given>): Promise<Reply> {
   const { customerId, by, event } = wish;
-  const service = deps.services.find(({ id }) => id === body.service);
-  if (!service) return { problem: badField('service', `Service not yet supported: ${body.service}`) };
-  const written = body.target ?? service.home;
-  if (written === undefined) return { problem: badField('target', `Say at which address: ${service.targetWords}.`) };
-  const target = service.parseTarget(written);
-  if (target.kind === 'invalid') return { problem: badField('target', target.reason) };
+  const place = placeOf(
+    deps.services,
+    { service: body.service, address: body.target },
+    { field: 'target', unsaid: ({ targetWords }) => `Say at which address: ${targetWords}.` },
+  );
+  if ('code' in place) return { problem: place };
   const expiresAt = body.expiresAt === undefined ? null : new Date(body.expiresAt);
   if (expiresAt && !(expiresAt.getUTCFullYear() >= 1970 && expiresAt.getUTCFullYear() <= 9998))
     return { problem: badField('expiresAt', 'That is no time for a key to end.') };
   const value = Object.fromEntries(Object.entries(body.fields).map(([name, text]) => [name, new Secret(text)]));
   const { type } = body;
   const label = deps.redact(body.label);
-  const secret = { service: service.id, type, target: target.base, value, expiresAt, label };
+  const secret = { service: place.service.id, type, target: place.base, value, expiresAt, label };
   const outcome = await deps.database.withCustomer(customerId, async (tx) =>
     (await takeEvent(tx, customerId, event)) ? storeGiven(tx, deps, customerId, secret, by) : 'repeated',
   );

@@ -15,6 +15,8 @@ import type { Redact } from '../../core/redacted-ports.ts';
 import type { Service } from '../../core/services/service.ts';
 import type { Tokens } from '../../core/vault/tokens.ts';
 import type { Vault } from '../../core/vault/vault.ts';
+import type { Problem } from './problem.ts';
+import { badField } from './replies.ts';
 
 /** What the routes may use of the core, and of the conversation. */
 export interface RouteDeps {
@@ -54,6 +56,20 @@ export function operationOf(
   id: string,
 ): Promise<Operation | undefined> {
   return operations.look(customerId, id);
+}
+
+/** The service that a request names, and the address that it means there; or what is wrong with them. */
+export function placeOf(
+  services: readonly Service[],
+  named: { readonly service: string | undefined; readonly address: string | undefined },
+  at: { readonly field: string; unsaid(service: Service): string },
+): { readonly service: Service; readonly base: string } | Problem {
+  const service = services.find(({ id }) => id === named.service);
+  if (!service) return badField('service', `Service not yet supported: ${named.service ?? 'none was named'}`);
+  const written = named.address ?? service.home;
+  if (written === undefined) return badField(at.field, at.unsaid(service));
+  const target = service.parseTarget(written);
+  return target.kind === 'invalid' ? badField(at.field, target.reason) : { service, base: target.base };
 }
 
 export const statusPath = (id: string) => `/api/autonomous/status/${id}`;

@@ -3,7 +3,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd, STATES } from '../../core/operations/states.ts';
 import type { ApiWish, Begun } from '../../core/ports/api.ts';
 import { jobOf } from '../../core/queue/jobs.ts';
-import { jobPath, operationOf, type RouteDeps, statusPath, wishOf } from './deps.ts';
+import { jobPath, operationOf, placeOf, type RouteDeps, statusPath, wishOf } from './deps.ts';
 import type { Problem } from './problem.ts';
 import { accepted, badField, problem, tooSoon } from './replies.ts';
 import { ANSWER_LOST, type ApiRoute, NOT_THERE, type Reply, route } from './route.ts';
@@ -76,16 +76,16 @@ export function operationBeginnings(deps: RouteDeps): readonly ApiRoute[] {
     customerId: ApiWish['customerId'],
     { service: id, operation, config }: z.infer<typeof submission>,
   ): Promise<Operation | Problem | undefined> => {
-    const service = services.find((known) => known.id === id);
-    if (!service) return badField('service', `Service not yet supported: ${id ?? 'none was named'}`);
-    const written = config.storeUrl ?? service.home;
-    if (written === undefined) return badField('config.storeUrl', 'Store URL is required for e-commerce operations');
-    const target = service.parseTarget(written);
-    if (target.kind === 'invalid') return badField('config.storeUrl', target.reason);
+    const place = placeOf(
+      services,
+      { service: id, address: config.storeUrl },
+      { field: 'config.storeUrl', unsaid: () => 'Store URL is required for e-commerce operations' },
+    );
+    if ('code' in place) return place;
     const open = await database.withCustomer(customerId, (tx) => operations.open(tx, customerId));
     return open.find(
       ({ service: of, type, plan }) =>
-        of.id === service.id && type.type === operation && hostOf(plan.base) === hostOf(target.base),
+        of.id === place.service.id && type.type === operation && hostOf(plan.base) === hostOf(place.base),
     );
   };
 

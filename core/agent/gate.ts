@@ -174,7 +174,7 @@ const ADDRESS_EFFECTS: ReadonlySet<string> = new Set([
 
 function addressWords({ href }: Fingerprint): readonly string[] {
   if (href === undefined) return [];
-  const words = wordsIn(href);
+  const words = plainWordsIn(href);
   return ACTS_WHEN_OPENED.test(href) ? [...words, TOKEN] : words;
 }
 
@@ -229,10 +229,10 @@ function submits({ tag, type, role }: Fingerprint): boolean {
 }
 
 function allWords({ name, text, title, alt }: Fingerprint): readonly string[] {
-  return [name, text, title, alt].flatMap((part) => (part === undefined ? [] : wordsIn(part)));
+  return [name, text, title, alt].flatMap((part) => (part === undefined ? [] : plainWordsIn(part)));
 }
 
-/** Lower-case words of letters and digits. */
-export function wordsIn(text: string): readonly string[] {
+/** Words as the page shows them, however they are hidden or spaced; their accents are kept, unlike those by which likeness is judged. */
+export function plainWordsIn(text: string): readonly string[] {
   return plainText(text).match(/[\p{L}\p{N}]+/gu) ?? [];
 }

@@ -3,7 +3,7 @@ import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../port
 import { redact } from '../redaction.ts';
 import { act, touch } from './act.ts';
 import type { Failed } from './failures.ts';
-import { keyRefusal, refusal, wordsIn } from './gate.ts';
+import { keyRefusal, plainWordsIn, refusal } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
 import type { Stage, StepModel } from './stage.ts';
@@ -198,11 +198,11 @@ function lineOf({ fingerprint }: Candidate): string {
 
 /** Those that share words with the query; best first. */
 function bestFor(query: string, all: readonly Candidate[]): readonly Candidate[] {
-  const asked = new Set(wordsIn(query));
+  const asked = new Set(plainWordsIn(query));
   const hits = ({
     fingerprint: { tag, type = '', role = '', name = '', text = '', placeholder = '', neighbours = [] },
   }: Candidate) =>
-    wordsIn([tag, type, role, name, text, placeholder, ...neighbours].join(' ')).filter((word) => asked.has(word))
+    plainWordsIn([tag, type, role, name, text, placeholder, ...neighbours].join(' ')).filter((word) => asked.has(word))
       .length;
   return all
     .map((candidate) => ({ candidate, hits: hits(candidate) }))

@@ -12,6 +12,7 @@ import type { Action, BrowserSession, FoundElement, Locator } from '../../core/p
 import { Secret } from '../../core/secret.ts';
 import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 const FORM = `<title>Key details</title>
 <style>.far { margin-top: 1500px } .gone { display: none }
@@ -196,7 +197,7 @@ describe('a frame that only looks like the shop', () => {
   });
 
   test('gets no secret typed, also when a field of it is at hand', async () => {
-    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const log = silentLog;
     const { path } = await findChromium({ mayInstall: true, log, configured: process.env.CHROMIUM_PATH ?? '' });
     const raw = await chromium.launch({ executablePath: path, chromiumSandbox: process.getuid?.() !== 0 });
     const page = await raw.newPage();
@@ -463,7 +464,7 @@ describe('pages', () => {
 describe('the browser', () => {
   test('gives a browser that was kept warm to one session only', async () => {
     const { egress } = test1;
-    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const log = silentLog;
     const warm = createBrowser({ egress, log, mayInstall: true, keepWarm: true, ...configured() });
     await (await warm.open({ origins: [site.origin] })).close();
     const [one, two] = await Promise.all([
@@ -513,7 +514,7 @@ describe('the browser', () => {
   });
 
   test('a configured path without a file is refused in words that name the variable', async () => {
-    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const log = silentLog;
     await expect(findChromium({ configured: '/nowhere/chromium', mayInstall: false, log })).rejects.toMatchObject({
       code: 'browser_missing',
       message: expect.stringContaining('CHROMIUM_PATH'),

@@ -6,8 +6,8 @@ import { createEgress } from '../../adapters/browser/index.ts';
 import { createTargetCheck } from '../../adapters/browser/target-check.ts';
 import type { EgressDoor } from '../../core/ports/egress.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { silentLog as log } from '../support/silent-log.ts';
 
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 let site: LoopbackSite;
 beforeAll(async () => {
   site = await serveSite({

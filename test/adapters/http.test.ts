@@ -10,8 +10,8 @@ import type { HttpRequest } from '../../core/ports/http.ts';
 import { Secret } from '../../core/secret.ts';
 import { createLoopbackCertificate } from '../practice/woocommerce/certificate.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { silentLog as log } from '../support/silent-log.ts';
 
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const KEY = new Secret('ck_0123456789abcdef0123456789abcdef01234567');
 const SECRET = new Secret('cs_76543210fedcba9876543210fedcba9876543210');
 let site: LoopbackSite;

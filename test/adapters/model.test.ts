@@ -10,6 +10,7 @@ import type { LogFields } from '../../core/ports/log.ts';
 import type { ModelQuestion } from '../../core/ports/model.ts';
 import { Secret } from '../../core/secret.ts';
 import { type AnthropicServer, answers, createAnthropicServer, type Turn } from '../support/anthropic/server.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 const SHAPE = z.strictObject({ service: z.string().max(20).nullable(), isAsked: z.boolean() });
 const QUESTION: ModelQuestion<z.infer<typeof SHAPE>> = {
@@ -34,7 +35,7 @@ afterEach(() => server.close());
 
 /** The real proxy, with its doors in sight. */
 function watchedEgress(privateTargets: readonly string[]): Egress {
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const log = silentLog;
   const inner = createEgress({ privateTargets, log });
   return {
     ...inner,

@@ -7,12 +7,12 @@ import { capabilities } from '../../adapters/web/config.ts';
 import type { WebChat } from '../../adapters/web/index.ts';
 import type { Card, ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { chatContract, sentence } from '../contracts/chat.ts';
+import { silentLog } from '../support/silent-log.ts';
 import {
   createWindows,
   launchChromium,
   openWebChat,
   openWebChatByHand,
-  silent,
   type Windows,
   webChatFolder,
 } from '../support/web-chat.ts';
@@ -314,7 +314,7 @@ describe('what is stored', () => {
     await chat.stop();
     truncateSync(folder.storeFile, statSync(folder.storeFile).size - 1);
     const warn = vi.fn();
-    chat = openWebChat(folder.storeFile, { log: { ...silent, warn } });
+    chat = openWebChat(folder.storeFile, { log: { ...silentLog, warn } });
     ({ url } = await chat.start());
     port = Number(new URL(url).port);
     expect((await ask('GET', '/', { host: `localhost:${port}` })).text).toContain('kept');

@@ -11,6 +11,7 @@ import { refuseUdpLeak } from '../../adapters/browser/udp-probe.ts';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { Egress, EgressDoor } from '../../core/ports/egress.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { silentLog as log } from '../support/silent-log.ts';
 import {
   addressOf,
   CANARY_DOMAIN,
@@ -20,8 +21,6 @@ import {
   UDP_WAYS,
   WAYS,
 } from './hostile-page.ts';
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** What arrived: names of ways. Cleared by each test. */
 const hits = new Set<string>();

@@ -24,7 +24,8 @@ import { keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { ENCODINGS, leftOver } from '../support/encodings.ts';
-import { openWebChat, silent, webChatFolder } from '../support/web-chat.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { openWebChat, webChatFolder } from '../support/web-chat.ts';
 
 /** A password as people choose them, a key as services make them, and a long one with everything that encodings change. */
 const CANARIES = [
@@ -259,9 +260,9 @@ describe('66 to and from the model', () => {
       createAnthropicModel({
         apiKey: new Secret(server.apiKey),
         baseUrl: server.url,
-        egress: createEgress({ privateTargets: [new URL(server.url).host], log: silent }),
+        egress: createEgress({ privateTargets: [new URL(server.url).host], log: silentLog }),
         model: 'claude-sonnet-5-5',
-        log: silent,
+        log: silentLog,
       }),
       clean,
     );
@@ -311,14 +312,14 @@ describe('66 on record', () => {
 
     const keeper = keepTrails(core);
     // The pages of an export use these parts of the context, and no other.
-    const context = { ...core, checkpoints: keeper.checkpoints, services: [], log: silent } as unknown as Context;
+    const context = { ...core, checkpoints: keeper.checkpoints, services: [], log: silentLog } as unknown as Context;
     const pages = createConnectPages(context, clean);
     const routes = connectRoutes({ pages, publicUrl: () => 'http://localhost' });
     const api = createApiServer({
       port: 0,
       isLocal: true,
       routes: [routes],
-      log: silent,
+      log: silentLog,
       isReady: async () => true,
     });
     const { port } = await api.start();

@@ -3,8 +3,8 @@
  * `guards/`. An attack that still "holds" without its guard tests nothing, so that counts as a failure, too.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { shuffled } from '../support/shuffled.ts';
+import { randomFrom, shuffled } from '../support/chance.ts';
+import { complain, runSuite, type SuiteOptions, say } from '../support/suite.ts';
 import { type Guard, readGuards } from './guards.ts';
 import { inCopies, type Scratch } from './scratch.ts';
 import { runAttacks } from './vitest-run.ts';
@@ -14,34 +14,16 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const INJECTION = 68;
 const SLICE_GUARDS = 5;
 
-const USAGE = `Usage: npm run attacks [-- OPTIONS]
-  --only 5,17    these numbers
-  --slice        a few guards, chosen by the seed, in less than a minute
-  --seed N       which ones; printed, so that a run can be repeated`;
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string' },
-      slice: { type: 'boolean', default: false },
-      seed: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) {
-    say(USAGE);
-    return 0;
-  }
-  const seed = Number(values.seed ?? Date.now() % 100_000);
-  const wanted = values.only?.split(',').map(Number);
+async function main({ only, slice, seed }: SuiteOptions): Promise<number> {
+  const wanted = only?.split(',').map(Number);
   const guards = readGuards(join(import.meta.dirname, 'guards')).filter(
     ({ number }) => wanted === undefined || wanted.includes(number),
   );
-  const chosen = values.slice ? shuffled(guards, seed).slice(0, SLICE_GUARDS) : guards;
+  const chosen = slice ? shuffled(guards, randomFrom(seed)).slice(0, SLICE_GUARDS) : guards;
   // A slice leaves the attacks themselves to `npm test`, which has just carried them out.
-  const held = values.slice ? new Map<number, boolean>() : await carryOut(guards, wanted);
+  const held = slice ? new Map<number, boolean>() : await carryOut(guards, wanted);
   const noticed = await takeOut(chosen);
-  return report({ held, noticed, guards, wanted, isSlice: values.slice, seed });
+  return report({ held, noticed, guards, wanted, isSlice: slice, seed });
 }
 
 /** Number → whether every test of that number passed. */
@@ -115,12 +97,4 @@ function report({ held, noticed, guards, wanted, isSlice, seed }: Findings): num
   return problems === 0 ? 0 : 1;
 }
 
-function say(words: string): void {
-  process.stdout.write(`${words}\n`);
-}
-
-function complain(words: string): void {
-  process.stderr.write(`${words}\n`);
-}
-
-process.exitCode = await main();
+await runSuite('attacks', '5,17    these numbers', main);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sideBySide } from '../support/suite.ts';
 
 /** A copy of the project to break things in. */
 export interface Scratch {
@@ -36,13 +37,10 @@ export async function inCopies<T>(
   work: (item: T, scratch: Scratch) => Promise<void>,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-copies-'));
-  const waiting = [...items];
-  const workIn = async (name: string) => {
-    const scratch = createScratch(project, join(folder, name));
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item, scratch);
-  };
   try {
-    await Promise.all(Array.from({ length: Math.min(COPIES, items.length) }, (_, index) => workIn(String(index))));
+    const names = Array.from({ length: Math.min(COPIES, items.length) }, (_, index) => String(index));
+    const copies = names.map((name) => createScratch(project, join(folder, name)));
+    await sideBySide(items, copies, work);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

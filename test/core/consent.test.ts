@@ -107,28 +107,25 @@ describe('a grant', () => {
 describe('who decides', () => {
   interface Scenario {
     readonly by: keyof Shop & ('admin' | 'merchant' | 'approver' | 'secondApprover');
-    readonly requester?: 'merchant' | 'approver';
-    readonly worksAlone?: boolean;
+    readonly requester: 'merchant' | 'approver';
+    readonly worksAlone: boolean;
     readonly decision: string;
     readonly grants: number;
     readonly kind: string;
   }
+  const othersRequest = { requester: 'merchant', worksAlone: false } as const;
+  const ownRequest = { requester: 'approver', worksAlone: false } as const;
+  const granted = { decision: 'granted', grants: 1, kind: 'consent.granted' } as const;
+  const refused = (decision: string) => ({ decision, grants: 0, kind: 'consent.refused' });
   const scenarios: readonly Scenario[] = [
-    { by: 'approver', decision: 'granted', grants: 1, kind: 'consent.granted' },
-    { by: 'secondApprover', decision: 'granted', grants: 1, kind: 'consent.granted' },
-    { by: 'admin', decision: 'not_an_approver', grants: 0, kind: 'consent.refused' },
-    { by: 'merchant', decision: 'not_an_approver', grants: 0, kind: 'consent.refused' },
-    { by: 'merchant', worksAlone: true, decision: 'not_an_approver', grants: 0, kind: 'consent.refused' },
-    { by: 'approver', requester: 'approver', decision: 'own_request', grants: 0, kind: 'consent.refused' },
-    { by: 'secondApprover', requester: 'approver', decision: 'granted', grants: 1, kind: 'consent.granted' },
-    {
-      by: 'approver',
-      requester: 'approver',
-      worksAlone: true,
-      decision: 'granted',
-      grants: 1,
-      kind: 'consent.granted',
-    },
+    { ...othersRequest, by: 'approver', ...granted },
+    { ...othersRequest, by: 'secondApprover', ...granted },
+    { ...othersRequest, by: 'admin', ...refused('not_an_approver') },
+    { ...othersRequest, by: 'merchant', ...refused('not_an_approver') },
+    { ...othersRequest, by: 'merchant', worksAlone: true, ...refused('not_an_approver') },
+    { ...ownRequest, by: 'approver', ...refused('own_request') },
+    { ...ownRequest, by: 'secondApprover', ...granted },
+    { ...ownRequest, by: 'approver', worksAlone: true, ...granted },
   ];
 
   test.each(scenarios)(
@@ -137,9 +134,9 @@ describe('who decides', () => {
       const own = await installShop(core);
       const approvers = [own.approver.person, own.secondApprover.person];
       await core.database.withCustomer(own.customerId, (tx) =>
-        core.customers.setApprovers(tx, own.customerId, approvers, scenario.worksAlone ?? false),
+        core.customers.setApprovers(tx, own.customerId, approvers, scenario.worksAlone),
       );
-      const operation = await requestOperation(core, own, { requester: own[scenario.requester ?? 'merchant'] });
+      const operation = await requestOperation(core, own, { requester: own[scenario.requester] });
       const decision = await grant(core, operation, own[scenario.by]);
       expect(decision.kind === 'refused' ? decision.why : decision.kind).toBe(scenario.decision);
       expect(await grantsOf(operation)).toHaveLength(scenario.grants);

@@ -3,11 +3,11 @@
  * are to notice it. A mistake that no assertion notices shows what the tests do not test, so that counts as a failure.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { inCopies, type Scratch } from '../attack/scratch.ts';
 import { runTests, type TestResult } from '../attack/vitest-run.ts';
+import { randomFrom, shuffled } from '../support/chance.ts';
 import { RUN_POSTGRES } from '../support/global-setup.ts';
-import { shuffled } from '../support/shuffled.ts';
+import { complain, runSuite, type SuiteOptions, say } from '../support/suite.ts';
 import { startTemplate } from '../support/template.ts';
 import { type Mutant, readMutants } from './mutants.ts';
 
@@ -16,26 +16,8 @@ const SLICE_MUTANTS = 4;
 /** A mistake that keeps its tests from ending is noticed by nobody's assertion. */
 const TIMEOUT_MS = 300_000;
 
-const USAGE = `Usage: npm run mutants [-- OPTIONS]
-  --only NAME    these alone; several by commas
-  --slice        a few of them, chosen by the seed, in less than a minute
-  --seed N       which ones; printed, so that a run can be repeated`;
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string' },
-      slice: { type: 'boolean', default: false },
-      seed: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) {
-    say(USAGE);
-    return 0;
-  }
-  const seed = Number(values.seed ?? Date.now() % 100_000);
-  const wanted = values.only?.split(',');
+async function main({ only, slice, seed }: SuiteOptions): Promise<number> {
+  const wanted = only?.split(',');
   const all = readMutants(import.meta.dirname);
   const absent = wanted?.filter((name) => !all.some((mutant) => mutant.name === name)) ?? [];
   if (absent.length > 0) {
@@ -43,20 +25,20 @@ async function main(): Promise<number> {
     return 1;
   }
   const mutants = all.filter(({ name }) => wanted === undefined || wanted.includes(name));
-  const chosen = values.slice ? shuffled(mutants, seed).slice(0, SLICE_MUTANTS) : mutants;
+  const chosen = slice ? shuffled(mutants, randomFrom(seed)).slice(0, SLICE_MUTANTS) : mutants;
   const startedAt = performance.now();
   // None of them changes the schema: one server and one template do for all.
   const { urls, remove } = await startTemplate();
   try {
     const env = { [RUN_POSTGRES]: JSON.stringify(urls) };
     // A slice leaves the tests themselves to `npm test`, which has just run them.
-    const broken = values.slice ? new Map<Mutant, string>() : await unpatched(chosen, env);
+    const broken = slice ? new Map<Mutant, string>() : await unpatched(chosen, env);
     const survivors = await patched(
       chosen.filter((mutant) => !broken.has(mutant)),
       env,
     );
     const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
-    return report(chosen, new Map([...broken, ...survivors]), minutes, values.slice ? `, seed ${seed}` : '');
+    return report(chosen, new Map([...broken, ...survivors]), minutes, slice ? `, seed ${seed}` : '');
   } finally {
     await remove();
   }
@@ -150,12 +132,4 @@ function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error).split('\n', 1)[0] ?? '';
 }
 
-function say(words: string): void {
-  process.stdout.write(`${words}\n`);
-}
-
-function complain(words: string): void {
-  process.stderr.write(`${words}\n`);
-}
-
-process.exitCode = await main();
+await runSuite('mutants', 'NAME    these alone; several by commas', main);

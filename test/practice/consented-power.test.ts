@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { NewOperation } from '../../core/operations/operations.ts';
 import { services } from '../../core/services/index.ts';
 import type { Service } from '../../core/services/service.ts';
+import { pick, randomFrom } from '../support/chance.ts';
 import { installShop, look, queuedOperation } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { sampler } from '../support/sampler.ts';
 import { IS_WHOLE } from '../support/whole.ts';
 import { openWorker, type Worker, type WorkerOptions } from '../support/worker.ts';
 import { startPracticeShopify } from './shopify/server.ts';
@@ -14,7 +14,7 @@ import { startPracticeStripe } from './stripe/server.ts';
 import { startPracticeShop } from './woocommerce/server.ts';
 
 const RUN_MS = 120_000;
-const { pick } = sampler(20_261_126);
+const chance = randomFrom(20_261_126);
 
 let database: TestDatabase;
 const opened: (() => Promise<unknown>)[] = [];
@@ -88,7 +88,7 @@ describe('a key that the worker makes in Stripe', () => {
   const ids = Object.keys(RIGHTS);
   const sample = (): Choice =>
     ids.flatMap((id) => {
-      const level = pick(['none', 'read', 'write'] as const);
+      const level = pick(['none', 'read', 'write'] as const, chance);
       return level === 'none' ? [] : [[id, level] as const];
     });
   const samples = Array.from({ length: IS_WHOLE ? 4 : 1 }, sample);
@@ -121,7 +121,7 @@ if (IS_WHOLE)
   describe('an app that the worker makes in Shopify', () => {
     const SUBJECTS = ['products', 'inventory', 'locations', 'orders', 'customers'];
     const singles = SUBJECTS.flatMap((subject) => [[`read_${subject}`], [`write_${subject}`]]);
-    const sample = () => SUBJECTS.flatMap((subject) => pick([[], [`read_${subject}`], [`write_${subject}`]]));
+    const sample = () => SUBJECTS.flatMap((subject) => pick([[], [`read_${subject}`], [`write_${subject}`]], chance));
     const cases = [['write_inventory', 'read_orders'], ...(IS_WHOLE ? [...singles, sample(), sample()] : [])].filter(
       (scopes) => scopes.length > 0,
     );

@@ -4,11 +4,11 @@ import OAuth from 'oauth-1.0a';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { findChromium } from '../../adapters/browser/chromium.ts';
+import { silentLog } from '../support/silent-log.ts';
 import { type PracticeShop, type PracticeShopOptions, startPracticeShop } from './woocommerce/server.ts';
 
 const KEYS = '/wp-admin/admin.php?page=wc-settings&tab=advanced&section=keys';
 const NO_OBSTACLES = { obstacles: { adminEmailCheck: false } };
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 let browser: Browser;
 let context: BrowserContext;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   const { path, args } = await findChromium({
     configured: process.env.CHROMIUM_PATH ?? '',
     mayInstall: true,
-    log: silent,
+    log: silentLog,
   });
   browser = await chromium.launch({
     executablePath: path,

@@ -1,5 +1,5 @@
-import { randomFrom } from '../attack/faults/fault.ts';
 import type { Outage } from '../practice/woocommerce/server.ts';
+import { randomFrom } from '../support/chance.ts';
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;

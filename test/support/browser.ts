@@ -3,8 +3,7 @@ import { createBrowser, createEgress } from '../../adapters/browser/index.ts';
 import type { Browser } from '../../core/ports/browser.ts';
 import type { Egress } from '../../core/ports/egress.ts';
 import type { Log } from '../../core/ports/log.ts';
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog } from './silent-log.ts';
 
 export interface TestBrowser {
   readonly browser: Browser;
@@ -18,7 +17,7 @@ export function openTestBrowser(options: {
   pictureType?: PictureType;
   log?: Log;
 }): TestBrowser {
-  const log = options.log ?? silent;
+  const log = options.log ?? silentLog;
   const egress = createEgress({ privateTargets: options.privateTargets, log });
   const chromiumPath = process.env.CHROMIUM_PATH;
   const browser = createBrowser({

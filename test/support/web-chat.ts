@@ -5,10 +5,8 @@ import { type Browser, chromium, type Page } from 'playwright';
 import { findChromium } from '../../adapters/browser/index.ts';
 import { createWebChat, type WebChat, type WebChatDeps, type WebChatOptions } from '../../adapters/web/index.ts';
 import type { Person, ThreadRef } from '../../core/ports/chat.ts';
-import type { Log } from '../../core/ports/log.ts';
 import type { OpenedChat, ShownMessage } from '../contracts/chat.ts';
-
-export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog } from './silent-log.ts';
 
 /** A folder of its own for the store of one chat. */
 export function webChatFolder(): { readonly storeFile: string; remove(): void } {
@@ -38,11 +36,15 @@ function webChatOptions(storeFile: string): WebChatOptions {
 
 export function openWebChat(storeFile: string, deps: Partial<WebChatDeps> & { port?: number } = {}): WebChat {
   const { port = 0, ...rest } = deps;
-  return createWebChat({ ...webChatOptions(storeFile), port }, { log: silent, ...rest });
+  return createWebChat({ ...webChatOptions(storeFile), port }, { log: silentLog, ...rest });
 }
 
 export async function launchChromium(): Promise<Browser> {
-  const { path } = await findChromium({ configured: process.env.CHROMIUM_PATH ?? '', mayInstall: true, log: silent });
+  const { path } = await findChromium({
+    configured: process.env.CHROMIUM_PATH ?? '',
+    mayInstall: true,
+    log: silentLog,
+  });
   return chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
 }
 

@@ -59,24 +59,3 @@ export const EFFECT_STEP = 9;
 export const LAST_STEP = 10;
 /** For the moment to come, on a machine that is shared. */
 export const MOMENT_MS = 300_000;
-
-/** Numbers from 0 to 1 from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Fisher and Yates's. */
-export function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const all = [...items];
-  for (let i = all.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [all[i], all[j]] = [all[j] as T, all[i] as T]; // both indexes lie within the list
-  }
-  return all;
-}

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ConnectedChat } from '../../../bot/main.ts';
+import type { ConnectedChat } from '../../../bot/platforms.ts';
 import { CountersignError } from '../../../core/errors.ts';
 import { type Listening, listenOnLoopback } from '../../../core/listen.ts';
 import type { ChatListener, Person, ThreadRef } from '../../../core/ports/chat.ts';

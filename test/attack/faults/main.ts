@@ -5,8 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { randomFrom, shuffled } from '../../support/chance.ts';
+import { complain, say, sideBySide } from '../../support/suite.ts';
 import { connectionsCut } from './cut-connections.ts';
-import { type Case, type Fault, type Hit, type Row, randomFrom, shuffled } from './fault.ts';
+import type { Case, Fault, Hit, Row } from './fault.ts';
 import { killBot } from './kill-bot.ts';
 import { freezeWorker, killWorkerAtBoundaries, killWorkerAtRandom } from './kill-worker.ts';
 import { brokenChains, judge, type Verdict } from './oracle.ts';
@@ -111,27 +113,22 @@ async function playAll(chosen: readonly Chosen[], isSimulated: boolean, seed: nu
 }
 
 async function play(world: World, fault: Fault, cases: readonly Case[], seed: number) {
-  const waiting = [...cases.entries()];
   const verdicts: Verdict[] = [];
   const broken: string[] = [];
   const pending: Promise<unknown>[] = [];
-  const work = async (lane: World['lanes'][number]) => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [index, one] = next;
-      const meanwhile = (going: Promise<unknown>) =>
-        void pending.push(going.catch((error) => broken.push(String(error))));
-      try {
-        const hits = await one.run({ world, lane, random: randomFrom(seed + index), meanwhile });
-        const judged = await Promise.all(hits.map((hit) => judgeHit(world, hit, hits.length)));
-        verdicts.push(...judged);
-        for (const verdict of judged) complain(lineOf(fault, one, verdict));
-      } catch (error) {
-        broken.push(`${one.name}: ${error instanceof Error ? error.message : String(error)}`);
-        complain(`${fault.name}, ${one.name}: ${error instanceof Error ? error.stack : String(error)}`);
-      }
+  const lanes = fault.isAlone ? world.lanes.slice(0, 1) : world.lanes;
+  const meanwhile = (going: Promise<unknown>) => void pending.push(going.catch((error) => broken.push(String(error))));
+  await sideBySide(cases, lanes, async (one, lane, index) => {
+    try {
+      const hits = await one.run({ world, lane, random: randomFrom(seed + index), meanwhile });
+      const judged = await Promise.all(hits.map((hit) => judgeHit(world, hit, hits.length)));
+      verdicts.push(...judged);
+      for (const verdict of judged) complain(lineOf(fault, one, verdict));
+    } catch (error) {
+      broken.push(`${one.name}: ${error instanceof Error ? error.message : String(error)}`);
+      complain(`${fault.name}, ${one.name}: ${error instanceof Error ? error.stack : String(error)}`);
     }
-  };
-  await Promise.all(world.lanes.slice(0, fault.isAlone ? 1 : world.lanes.length).map(work));
+  });
   await Promise.all(pending);
   return { fault, verdicts, gaps: await brokenChains(world), broken };
 }
@@ -208,14 +205,6 @@ function endsOf(verdicts: readonly Verdict[]): string {
     ends.set(end, (ends.get(end) ?? 0) + 1);
   }
   return [...ends].map(([end, times]) => `${times} ${end}`).join(', ');
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function complain(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 process.exitCode = await main();

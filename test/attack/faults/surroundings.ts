@@ -1,8 +1,9 @@
 // What stands around the programs fails: the database, the browser, the chat, the model, the store of pictures, the clock.
 import { setTimeout as wait } from 'node:timers/promises';
+import { shuffled } from '../../support/chance.ts';
 import { shiftClock } from '../../support/database.ts';
 import type { ChatFault } from './chat-server.ts';
-import { type Case, EFFECT_STEP, type Fault, type Hit, MOMENT_MS, shuffled } from './fault.ts';
+import { type Case, EFFECT_STEP, type Fault, type Hit, MOMENT_MS } from './fault.ts';
 import { askedUpTo } from './kill-worker.ts';
 import type { BrokenModel } from './model-server.ts';
 import { descendants, killProcess, until } from './program.ts';

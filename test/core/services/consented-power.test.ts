@@ -13,7 +13,7 @@ import { type PracticeShopify, startPracticeShopify } from '../../practice/shopi
 import { type PracticeStripe, startPracticeStripe } from '../../practice/stripe/server.ts';
 import { type PracticeShop, startPracticeShop } from '../../practice/woocommerce/server.ts';
 import { createVisitor, type MadeKey } from '../../practice/woocommerce/visitor.ts';
-import { sampler } from '../../support/sampler.ts';
+import { pick, randomFrom, shuffled } from '../../support/chance.ts';
 import { silentLog } from '../../support/silent-log.ts';
 import { IS_WHOLE } from '../../support/whole.ts';
 
@@ -96,12 +96,12 @@ describe('a Stripe key', () => {
     return (await type.verify({ ...place, credential, permissions: chosen(levels) })).kind;
   };
 
-  const { pick, shuffled } = sampler(SEED);
+  const chance = randomFrom(SEED);
   const singles: readonly Levels[] = Object.keys(RIGHTS).flatMap((id) =>
     (['read', 'write'] as const).map((level) => ({ ...NOTHING, [id]: level })),
   );
   const random = (): Levels =>
-    Object.fromEntries(Object.keys(RIGHTS).map((id) => [id, pick(['none', 'read', 'write'] as const)]));
+    Object.fromEntries(Object.keys(RIGHTS).map((id) => [id, pick(['none', 'read', 'write'], chance)]));
   const samples = Array.from({ length: IS_WHOLE ? 40 : 8 }, random);
 
   test('made by the link of the steps has the rights that were chosen, and is taken', async () => {
@@ -121,7 +121,7 @@ describe('a Stripe key', () => {
       !['refunds', 'disputes'].includes(id) ||
       levels.charges === 'none' ||
       (level === 'write' && levels.charges === 'read');
-    const [some, few] = IS_WHOLE ? [samples, singles] : [samples.slice(0, 3), shuffled(singles).slice(0, 2)];
+    const [some, few] = IS_WHOLE ? [samples, singles] : [samples.slice(0, 3), shuffled(singles, chance).slice(0, 2)];
     for (const levels of [...some, ...few])
       for (const id of Object.keys(RIGHTS))
         for (const other of (['none', 'read', 'write'] as const).filter((level) => level !== levels[id])) {
@@ -172,8 +172,7 @@ describe('a Shopify app', () => {
   }, 60_000);
 
   test('with one scope more, or one less, or another level of one, is refused', async () => {
-    const { shuffled } = sampler(SEED);
-    for (const levels of shuffled(CHOICES).slice(0, IS_WHOLE ? 80 : 12))
+    for (const levels of shuffled(CHOICES, randomFrom(SEED)).slice(0, IS_WHOLE ? 80 : 12))
       for (const [n, level] of levels.entries())
         for (const other of LEVELS.filter((one) => one !== level)) {
           const held = scopesOf(levels.with(n, other));

@@ -43,8 +43,11 @@ const ADAPTERS = [
 ];
 const CHAT_ADAPTERS = ['slack', 'teams', 'web'];
 const CHAT_FILES = ['index.ts', 'config.ts', 'receiver.ts', 'cards.ts', 'thread.ts', 'errors.ts'];
-/** Programs that are started by themselves and put rooms together; the last one is for developers, to write a migration. */
-const WIRING = ['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'bot/live.ts', 'prisma/author.ts'];
+/** What puts rooms together: the two programs and what they are put together from; the last one is for developers, to write a migration. */
+const WIRING = [
+  ...['bot/main.ts', 'bot/cli.ts', 'bot/foundation.ts', 'bot/live.ts', 'bot/models.ts', 'bot/platforms.ts'],
+  ...['bot/worker.ts', 'prisma/author.ts'],
+];
 
 const CORE_PACKAGES = ['zod', 'canonicalize', 'csv-stringify', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];
