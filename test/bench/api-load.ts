@@ -11,6 +11,7 @@ import type { Rig, RigCustomer } from './rig.ts';
 
 /** A token has 600 requests a minute. */
 const TOKENS = 60;
+const TOKENS_OF_SLICE = 10;
 const STOP_LIMIT_MS = 5_000;
 const BOT = join(import.meta.dirname, 'bot-program.ts');
 
@@ -30,7 +31,7 @@ export const apiLoad: Benchmark = {
     const { id } = await makeApprovable(rig, customer);
     const operations = bench.isSlice ? 500 : 100_000;
     await loadOperations(bench, rig, customer, id, { to: operations });
-    const tokens = await tokensOf(rig, customer);
+    const tokens = await tokensOf(rig, customer, bench.isSlice ? TOKENS_OF_SLICE : TOKENS);
     const { it: bot, close } = await bench.open(
       () => startProgram({ ...rig.env, ROLE: 'bot', PORT: '0' }, BOT),
       (started) => started.end(),
@@ -38,9 +39,9 @@ export const apiLoad: Benchmark = {
     const paths = (n: number) =>
       n % 2 === 0 ? `/status/${numbered(1 + ((n * 7919) % operations))}` : '/operations?limit=20';
     const ask = asker(`${bot.url}/api/autonomous`, tokens, paths);
-    await inFlight(5, bench.isSlice ? 40 : 400, ask); // statements that are prepared, and pages that are read into memory
-    const few = await inFlight(5, bench.isSlice ? 100 : 1_000, ask);
-    const many = await inFlight(50, bench.isSlice ? 200 : 6_000, ask);
+    await inFlight(5, bench.isSlice ? 20 : 400, ask); // statements that are prepared, and pages that are read into memory
+    const few = await inFlight(5, bench.isSlice ? 50 : 1_000, ask);
+    const many = await inFlight(50, bench.isSlice ? 100 : 6_000, ask);
     const shown = { url: bot.url, operation: id, text: numbered(Math.floor(operations / 2)).slice(3) };
     const paints = await firstPaints(bench, rig, customer, shown, bench.isSlice ? 1 : 5);
     await close();
@@ -88,10 +89,14 @@ async function inFlight(
   return { ms, perSecond: (1000 * requests) / (performance.now() - began) };
 }
 
-async function tokensOf({ database, audit }: Rig, { customerId }: RigCustomer): Promise<readonly string[]> {
+async function tokensOf(
+  { database, audit }: Rig,
+  { customerId }: RigCustomer,
+  count: number,
+): Promise<readonly string[]> {
   const tokens = createApiTokens({ database, directory: createDirectory(database), audit });
   const made: string[] = [];
-  while (made.length < TOKENS)
+  while (made.length < count)
     made.push((await tokens.create(customerId, { scopes: ['operations:read'], days: 1 })).token.reveal());
   return made;
 }

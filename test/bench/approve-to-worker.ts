@@ -23,7 +23,7 @@ export const approveToWorker: Benchmark = {
     const start = () => startWorker(rig);
     const { it: arrivals, close: stopQueue } = await bench.open(start, () => rig.queue.stop(STOP_LIMIT_MS));
     const clicks: Click[] = [];
-    const times = bench.isSlice ? 15 : 100;
+    const times = bench.isSlice ? 8 : 100;
     for (let i = 0; i < WARM_UPS + times; i++) {
       const click = await approve(rig, customer, await makeApprovable(rig, customer), arrivals);
       if (i >= WARM_UPS) clicks.push(click);

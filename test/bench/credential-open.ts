@@ -6,6 +6,7 @@ import type { Rig } from './rig.ts';
 import { type Limits, repeat, type Samples, timed } from './samples.ts';
 
 const CUSTOMERS = 100;
+const CUSTOMERS_OF_SLICE = 10;
 const IN_FLIGHT = 10;
 const SECRETS = 100_000;
 
@@ -18,9 +19,10 @@ export const credentialOpen: Benchmark = {
   name: 'credential-open',
   async run(bench) {
     const rig = await bench.rig();
-    const each = (bench.isSlice ? SECRETS / 20 : SECRETS) / CUSTOMERS;
+    const count = bench.isSlice ? CUSTOMERS_OF_SLICE : CUSTOMERS;
+    const each = SECRETS / CUSTOMERS / (bench.isSlice ? 10 : 1);
     const customers: CustomerId[] = [];
-    for (let i = 0; i < CUSTOMERS; i++) {
+    for (let i = 0; i < count; i++) {
       const { customerId } = await rig.addCustomer();
       await fillVault(rig.database, rig.rootKeys, customerId, each, 'not a real one');
       customers.push(customerId);
@@ -37,7 +39,7 @@ export const credentialOpen: Benchmark = {
       each,
       limits,
     );
-    const what = `of ${each * CUSTOMERS} credentials opened`;
+    const what = `of ${each * count} credentials opened`;
     return [
       { what: `${what}, 1 in flight`, unit: 'ms', values: alone },
       { what: 'an empty transaction of a customer', unit: 'ms', values: bare },

@@ -57,7 +57,7 @@ export const modelTurn: Benchmark = {
     const pair = async () => ({ own: await turnsOf(server, own), bare: await turnsOf(server, bare) });
     await pair(); // connections, and code that is compiled
     const pairs: { readonly own: number; readonly bare: number }[] = [];
-    const limits = bench.isSlice ? { times: 3, withinMs: 10_000 } : { times: 30, withinMs: 90_000 };
+    const limits = bench.isSlice ? { times: 1, withinMs: 10_000 } : { times: 30, withinMs: 90_000 };
     const above = await repeat(limits, async () => {
       const pairOf = await pair();
       pairs.push(pairOf);

@@ -55,7 +55,7 @@ export const queueLength: Benchmark = {
           limits.limits.operationsAtOnce,
         );
       isWorking = true;
-      values.get(length)?.push(...(await arrivalsOf(rig, quiet, arrivals, bench.isSlice ? 8 : 25)));
+      values.get(length)?.push(...(await arrivalsOf(rig, quiet, arrivals, bench.isSlice ? 4 : 25)));
       if ((await emptied(admin, pattern)) === 0) throw new Error('the queue was empty before the end');
     }
     await closeAdmin();

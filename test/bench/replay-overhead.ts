@@ -99,7 +99,7 @@ async function pairs(bench: Bench, latencyMs: number, times: number): Promise<re
     replay: replayOnce,
   };
   const order = ['plain', 'replay', 'lean'] as const;
-  for (const who of order) await runs[who](); // code that is compiled, and what the system keeps of the browsers' files
+  if (!bench.isSlice) for (const who of order) await runs[who](); // code that is compiled, and what the system keeps of the browsers' files
   const all: Pair[] = [];
   await repeat({ times, withinMs: bench.isSlice ? 15_000 : 180_000 }, async (index) => {
     const pair = { plain: 0, lean: 0, replay: 0 };

@@ -50,7 +50,7 @@ async function measure(bench: Bench, rig: Rig, latencyMs: number, concurrency: n
       }),
     ({ end }) => end(),
   );
-  await runAll(rig, shop, 1); // code that is compiled and files that are read once
+  if (!bench.isSlice) await runAll(rig, shop, 1); // code that is compiled and files that are read once
   let most = 0;
   const watch = setInterval(() => {
     most = Math.max(most, memoryOf(worker.pid));

@@ -17,7 +17,7 @@ export const warmStart: Benchmark = {
   async run(bench) {
     const { it: home, close: remove } = await bench.open(makeHome, (made) => made.remove());
     const cold = [await startOnce(bench, home.folder)];
-    const limits = bench.isSlice ? { times: 2, withinMs: 10_000 } : { times: 10, withinMs: 120_000 };
+    const limits = bench.isSlice ? { times: 1, withinMs: 10_000 } : { times: 10, withinMs: 120_000 };
     const warm = await repeat(limits, () => startOnce(bench, home.folder));
     await remove();
     return [
