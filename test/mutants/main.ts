@@ -12,7 +12,7 @@ import { startTemplate } from '../support/template.ts';
 import { type Mutant, readMutants } from './mutants.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const SLICE_MUTANTS = 4;
+const SLICE_MUTANTS = 3;
 /** A mistake that keeps its tests from ending is noticed by nobody's assertion. */
 const TIMEOUT_MS = 300_000;
 

@@ -1,6 +1,6 @@
-const INHERITED = ['PATH', 'HOME', 'CHROMIUM_PATH'];
+const INHERITED = ['PATH', 'HOME', 'CHROMIUM_PATH', 'NODE_COMPILE_CACHE'];
 
-/** What a program that a test starts has of the run's own environment: with it the browser that the run was told to use. */
+/** What a program that a test starts has of the run's own environment: with it the browser that the run was told to use, and what Node has compiled. */
 export function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(
     INHERITED.flatMap((name) => {
