@@ -30,6 +30,7 @@ const LONG = [
   'test/adapters/slack-oauth.test.ts',
   'test/e2e/slack-oauth.test.ts',
   'test/e2e/keep-working.test.ts',
+  'test/e2e/keep-working-wordpress.test.ts',
   'test/e2e/shopify.test.ts',
   'test/e2e/approvals.test.ts',
   'test/e2e/woocommerce-grant.test.ts',

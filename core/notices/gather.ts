@@ -4,6 +4,7 @@ import type { Directory } from '../directory.ts';
 import type { CustomerId } from '../ids.ts';
 import type { Person, Standing } from '../ports/chat.ts';
 import type { Log } from '../ports/log.ts';
+import { createTurns } from '../turns.ts';
 import { watchSteps } from '../workflow/watch.ts';
 import { dayOf, mondays } from './clock.ts';
 import { countersigners, isGone, tellLapsing, tellUnsupported } from './lapsing.ts';
@@ -22,6 +23,8 @@ export interface GatherDeps {
 const SUMMARY_AHEAD_MS = 2 * 3_600_000;
 /** And so long after it was due, where nobody looked in time; later it would tell of a week that is over. */
 const SUMMARY_LATE_MS = 24 * 3_600_000;
+/** Customers at a time: whose platform takes its time with who somebody is keeps nobody else waiting. */
+const AT_ONCE = 4;
 
 /**
  * Looks, of every customer, for what people are to be told, and writes it down; who tells it is another matter. Done twice,
@@ -29,13 +32,16 @@ const SUMMARY_LATE_MS = 24 * 3_600_000;
  */
 export async function gatherNotices(deps: GatherDeps): Promise<void> {
   const { directory, log } = deps;
-  for (const customerId of await directory.customers())
-    await gather(deps, customerId).catch((err: unknown) =>
-      log.warn(
-        { code: 'notices', customerId, err },
-        'what people are to be told could not be gathered; it is tried again',
-      ),
-    );
+  const inTurn = createTurns(AT_ONCE);
+  const gathering = async (customerId: CustomerId) => {
+    try {
+      await inTurn('all', () => gather(deps, customerId));
+    } catch (err) {
+      const words = 'what people are to be told could not be gathered; it is tried again';
+      log.warn({ code: 'notices', customerId, err }, words);
+    }
+  };
+  await Promise.all((await directory.customers()).map(gathering));
 }
 
 async function gather({ database, customers, identify }: GatherDeps, customerId: CustomerId): Promise<void> {

@@ -30,14 +30,15 @@ export async function keptKeyOf(
   });
   for (const { operationId: holder, credentialMetadata: metadata } of rows) {
     const operationId = parseOperationId(holder ?? '');
-    if (!operationId || !isMarked(metadata)) continue;
+    if (!operationId || !isKeptToEnd(metadata)) continue;
     const where = { customerId, id: operationId, status: { in: STATES.filter(isEnd) } };
     if ((await tx.operation.count({ where })) > 0) return { operationId, metadata };
   }
   return undefined;
 }
 
-function isMarked(metadata: unknown): boolean {
+/** Whether a credential of an operation is an earlier key that lies there until it has ended: the customer’s, not of who asked. */
+export function isKeptToEnd(metadata: unknown): boolean {
   return typeof metadata === 'object' && metadata !== null && KEPT_TO_END in metadata;
 }
 

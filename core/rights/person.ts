@@ -4,6 +4,7 @@ import { type Audit, headerText } from '../audit/audit.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import type { Database } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
+import { isKeptToEnd } from '../operations/kept-key.ts';
 import { deleteRows } from '../vault/records.ts';
 
 const BATCH = 200; // each payload is opened, which takes a while
@@ -90,7 +91,7 @@ function textsIn(value: unknown): readonly string[] {
   return [];
 }
 
-/** Roles, and the sign-in secrets that they entered: each by the program's own word. */
+/** Roles, and the sign-in secrets that they entered, but no key of the customer's: each by the program's own word. */
 export function takeAccess(
   { database, audit }: { readonly database: Database; readonly audit: Audit },
   customerId: CustomerId,
@@ -108,10 +109,12 @@ export function takeAccess(
         WHERE customer_id = ${customerId}::uuid AND kind = 'credentials.entered' AND header::jsonb ->> 'actor' = ${memberId}`,
     );
     const operationId = { in: entered.map(({ id }) => id) };
-    const theirs = await tx.credential.findMany({
+    const found = await tx.credential.findMany({
       where: { customerId, OR: [{ operationRow: { userId: memberId } }, { operationId }] },
-      select: { id: true, credentialType: true },
+      select: { id: true, credentialType: true, credentialMetadata: true },
     });
+    // Without it nobody could end at the service what is still taken there.
+    const theirs = found.filter(({ credentialMetadata }) => !isKeptToEnd(credentialMetadata));
     await deleteRows(tx, database, customerId, theirs);
     for (const { id, credentialType } of theirs)
       await audit.append(tx, customerId, { kind: 'credential.deleted', credentialId: id, credentialType });

@@ -201,7 +201,13 @@ export type RevokeResult =
   /** The vendor no longer takes it. */
   | { readonly kind: 'revoked' }
   /** What happened, as a sentence: the key may still live. */
-  | { readonly kind: 'fails'; readonly reason: string; readonly isRetryable: boolean };
+  | {
+      readonly kind: 'fails';
+      readonly reason: string;
+      readonly isRetryable: boolean;
+      /** Not taken, for this key's fault or for that of something on the way: it has ended if another key is taken now. */
+      readonly isNotTaken?: boolean;
+    };
 
 export type TokenResult =
   | { readonly kind: 'token'; readonly token: Secret; readonly expiresInSeconds: number }

@@ -18,7 +18,7 @@ import { choose } from '../../core/notices/choices.ts';
 import { mondays } from '../../core/notices/clock.ts';
 import { gatherNotices } from '../../core/notices/gather.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card, ChatEvent, Standing } from '../../core/ports/chat.ts';
+import type { Card, ChatEvent, Person, Standing } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
@@ -245,6 +245,21 @@ describe('a consent that is about to lapse', () => {
     await gone.look(async () => ({ kind: 'unknown' }));
     await gone.look(async () => ({ kind: 'unknown' }));
     expect(gone.chat.direct()).toHaveLength(1);
+  });
+
+  test('is looked at while the platform of another customer takes its time', async () => {
+    const [slow, quick] = [await openScene(), await openScene()];
+    for (const scene of [slow, quick]) await standingConsent(scene, 60);
+    const isQuickAsked = Promise.withResolvers<Standing>();
+    const identify = async ({ workspaceId }: Person): Promise<Standing> => {
+      if (workspaceId === slow.shop.workspaceId) return isQuickAsked.promise;
+      const member = { kind: 'member', isInGroup: false } as const;
+      isQuickAsked.resolve(member);
+      return member;
+    };
+    const customers = async () => [slow.shop.customerId, quick.shop.customerId];
+    await gatherNotices({ ...core, directory: { ...core.directory, customers }, log: silentLog, identify });
+    expect(slow.chat.direct()).toEqual([]);
   });
 
   test('that the group of approvers stood for is told to admins once whoever countersigned has left that group', async () => {

@@ -1,15 +1,17 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import type { ConnectionPlace } from '../../core/connections/place.ts';
 import { createRepairs } from '../../core/connections/repair.ts';
 import { dueForRotation } from '../../core/connections/repair-due.ts';
 import { REPAIR_PERMISSION, STANDING_DAYS_MAX } from '../../core/consent/standing.ts';
+import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { keepBeside, takePlace, writeIntent } from '../../core/operations/effect.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
+import { takeAccess } from '../../core/rights/person.ts';
 import { Secret } from '../../core/secret.ts';
 import { getService } from '../../core/services/index.ts';
 import type { RevokeResult, Service, VerifyInput, VerifyResult } from '../../core/services/service.ts';
@@ -479,9 +481,13 @@ describe('keys that are 90 days old', () => {
   });
 });
 
-test('a rotation that could not end the old key keeps that sealed, and trying again ends it once somebody approves', async () => {
+describe('a rotation at a service whose API ends keys', () => {
+  /** Keys that it takes, and whether it ends any. */
   const alive = new Set<string>();
-  let isOutOfOrder = true;
+  let isOutOfOrder = false;
+  let blog: Core;
+  let shop: Shop;
+  const origin = 'https://blog.example.com';
   const keyOf = ({ credential }: VerifyInput) => credential.consumer_key?.reveal() ?? '';
   const does = {
     async verify(input: VerifyInput): Promise<VerifyResult> {
@@ -490,31 +496,51 @@ test('a rotation that could not end the old key keeps that sealed, and trying ag
     },
     async revoke(input: VerifyInput): Promise<RevokeResult> {
       if (isOutOfOrder) return { kind: 'fails', reason: 'The site is out of order.', isRetryable: false };
-      alive.delete(keyOf(input));
+      // As WordPress 6.1 answers: it may be the key, or something on the way.
+      if (!alive.delete(keyOf(input)))
+        return { kind: 'fails', reason: 'It is not taken.', isRetryable: false, isNotTaken: true };
       return { kind: 'revoked' };
     },
   };
   const types = Object.entries(wordpress.operationTypes).map(([name, type]) => [name, { ...type, ...does }] as const);
   const service: Service = { ...wordpress, operationTypes: Object.fromEntries(types) };
-  const { api_key_generation: generation, credential_rotation: rotation } = service.operationTypes;
-  if (!generation || !rotation) throw new Error('WordPress makes and rotates passwords');
-  const blog = await openCore(testDatabase, { serviceOf: (id) => (id === 'wordpress' ? service : getService(id)) });
-  try {
-    const shop = await installShop(blog);
-    const { customerId } = shop;
-    const origin = 'https://blog.example.com';
-    const about = (type: typeof rotation) => ({
-      ...{ service, type, origin },
-      base: origin,
-      permissions: defaultPermissions(type),
+  const never = new AbortController().signal;
+
+  beforeAll(async () => {
+    blog = await openCore(testDatabase, { serviceOf: (id) => (id === 'wordpress' ? service : getService(id)) });
+  });
+  beforeEach(async () => {
+    alive.clear();
+    isOutOfOrder = false;
+    shop = await installShop(blog);
+  });
+  afterAll(() => blog?.close());
+
+  const about = (name: 'api_key_generation' | 'credential_rotation' | 'credential_revocation') => {
+    const type = service.operationTypes[name];
+    if (!type) throw new Error('WordPress makes, rotates and revokes passwords');
+    return { service, type, origin, base: origin, permissions: defaultPermissions(type) };
+  };
+  const keyNamed = (label: string) => {
+    alive.add(label);
+    return { consumerKey: label, consumerSecret: 'secret' };
+  };
+  const made = () => madeConnection(blog, shop, about('api_key_generation'), keyNamed);
+
+  async function ran(operation: Operation): Promise<Operation> {
+    const runner = createRunner({
+      ...blog,
+      ...{ browser: nothing, http: nothing, screenshots: createScreenshots(blog), log: silentLog },
+      secrets: { add() {}, remove() {} },
     });
-    const keyNamed = (label: string) => {
-      alive.add(label);
-      return { consumerKey: label, consumerSecret: 'secret' };
-    };
-    const first = await madeConnection(blog, shop, about(generation), keyNamed);
-    const rotating = await queuedOperation(blog, shop, about(rotation));
-    const never = new AbortController().signal;
+    await runner.run({ customerId: shop.customerId, operationId: operation.id }, never);
+    return look(blog, operation);
+  }
+
+  /** From the moment on at which its page has made the new key. */
+  async function rotated(): Promise<Operation> {
+    const { customerId } = shop;
+    const rotating = await queuedOperation(blog, shop, about('credential_rotation'));
     const lease = await takeLease(blog, { customerId, operationId: rotating.id }, never);
     if (!lease) throw new Error('the lease was not to be had');
     const { label } = rotating.plan;
@@ -525,40 +551,64 @@ test('a rotation that could not end the old key keeps that sealed, and trying ag
       await keepBeside(tx, blog, rotating, { step: 7, fence: lease.fence, label, fields });
     });
     lease.release();
-    const runner = createRunner({
-      ...blog,
-      ...{ browser: nothing, http: nothing, screenshots: createScreenshots(blog), log: silentLog },
-      secrets: { add() {}, remove() {} },
-    });
-    await runner.run({ customerId, operationId: rotating.id }, never);
-    const failed = await look(blog, rotating);
-    expect(failed).toMatchObject({ state: 'failed', isKeyStored: true });
-    expect(failed.errorMessage).toContain('The site is out of order. The key may still live there.');
-    const beside = async () =>
-      sql(
-        testDatabase.adminUrl,
-        `SELECT credential_type AS type, credential_metadata ->> 'label' AS label FROM autonomous_credentials
-         WHERE customer_id = $1 AND operation_id IS NOT NULL`,
-        [customerId],
-      );
-    expect(await beside()).toEqual([{ type: 'password', label: first.plan.label }]);
-    const retried = await blog.control.retry(customerId, {
-      ...{ operationId: rotating.id, by: shop.merchant, threadId: shop.threadId },
-    });
+    return ran(rotating);
+  }
+
+  const beside = () =>
+    sql(
+      testDatabase.adminUrl,
+      `SELECT credential_type AS type, credential_metadata ->> 'label' AS label FROM autonomous_credentials
+       WHERE customer_id = $1 AND operation_id IS NOT NULL`,
+      [shop.customerId],
+    );
+
+  /** “Try again” of one that could not end the old key. */
+  async function endsOld(rotating: Operation, old: Operation, by: Member): Promise<void> {
+    const { customerId, threadId } = shop;
+    const retried = await blog.control.retry(customerId, { operationId: rotating.id, by, threadId });
     if (retried.kind !== 'requested') throw new Error(`expected a request, got ${retried.kind}`);
     const { operation: ending } = retried;
-    expect(ending).toMatchObject({
-      type: { type: 'credential_revocation' },
-      plan: { key: { label: first.plan.label } },
-    });
+    expect(ending).toMatchObject({ type: { type: 'credential_revocation' }, plan: { key: { label: old.plan.label } } });
     isOutOfOrder = false;
-    expect(await grant(blog, ending, shop.approver)).toMatchObject({ kind: 'granted', next: 'queued' });
-    await runner.run({ customerId, operationId: ending.id }, never);
-    expect(await look(blog, ending)).toMatchObject({ state: 'completed' });
-    expect([await beside(), [...alive]]).toEqual([[], [label]]);
+    expect(await grant(blog, ending, shop.secondApprover)).toMatchObject({ kind: 'granted', next: 'queued' });
+    expect(await ran(ending)).toMatchObject({ state: 'completed' });
+    expect([await beside(), [...alive]]).toEqual([[], [rotating.plan.label]]);
     const stored = await blog.vault.find(customerId, 'wordpress', 'password', { target: origin });
     expect(stored?.metadata.operationId).toBe(rotating.id);
-  } finally {
-    await blog.close();
   }
+
+  test('that could not end the old key keeps that sealed, and trying again ends it once somebody approves', async () => {
+    const first = await made();
+    isOutOfOrder = true;
+    const failed = await rotated();
+    expect(failed).toMatchObject({ state: 'failed', isKeyStored: true });
+    expect(failed.errorMessage).toContain('The site is out of order. The key may still live there.');
+    expect(await beside()).toEqual([{ type: 'password', label: first.plan.label }]);
+    await endsOld(failed, first, shop.merchant);
+  });
+
+  test('155 that could not end the old key keeps that for the customer when whoever asked for it is erased', async () => {
+    const first = await made();
+    isOutOfOrder = true;
+    const failed = await rotated();
+    await takeAccess(blog, shop.customerId, shop.merchant.id);
+    expect(await beside()).toEqual([{ type: 'password', label: first.plan.label }]);
+    await endsOld(failed, first, shop.approver);
+  });
+
+  test('156 takes an old key that is not taken for ended where the new one is taken at that moment, and else never', async () => {
+    const first = await made();
+    alive.delete(first.plan.label);
+    const rotation = await rotated();
+    expect(rotation).toMatchObject({ state: 'completed', isKeyStored: true });
+    expect(await beside()).toEqual([]);
+    alive.delete(rotation.plan.label);
+    const revocation = await ran(await queuedOperation(blog, shop, about('credential_revocation')));
+    expect(revocation).toMatchObject({
+      state: 'failed',
+      errorMessage: expect.stringContaining('may still live there'),
+    });
+    const stored = await blog.vault.find(shop.customerId, 'wordpress', 'password', { target: origin });
+    expect(stored?.metadata.operationId).toBe(rotation.id);
+  });
 });

@@ -21,13 +21,18 @@ export async function revoke(input: VerifyInput): Promise<RevokeResult> {
     const own = await ask(input, 'GET', `${LIST}/introspect`);
     if (isGone(own)) return { kind: 'revoked' };
     const { uuid } = ownSchema.safeParse(parsed(own.body)).data ?? {};
-    if (own.status !== 200 || uuid === undefined) return { kind: 'fails', ...refusal(input, own) };
+    if (own.status !== 200 || uuid === undefined) return failed(input, own);
     const deleted = await ask(input, 'DELETE', `${LIST}/${uuid}`);
     if (deleted.status === 200 && deletedSchema.safeParse(parsed(deleted.body)).success) return { kind: 'revoked' };
-    return isGone(deleted) ? { kind: 'revoked' } : { kind: 'fails', ...refusal(input, deleted) };
+    return isGone(deleted) ? { kind: 'revoked' } : failed(input, deleted);
   } catch (error) {
     return outage(input, 'password', error);
   }
+}
+
+function failed(input: VerifyInput, answer: HttpResponse): RevokeResult {
+  const { reason, isRetryable, refusedWith } = refusal(input, answer);
+  return { kind: 'fails', reason, isRetryable, isNotTaken: refusedWith !== undefined };
 }
 
 /** Somebody has ended it before. */

@@ -153,11 +153,23 @@ describe('ending a password', () => {
   });
 
   test.each([
-    { what: 'cannot be asked', answers: [page(503)], retry: true },
-    { what: 'is not told', answers: [error(401, 'rest_not_logged_in')], retry: false },
-    { what: 'is not deleted', answers: [own, error(403, 'rest_cannot_delete_application_password')], retry: false },
-  ])('says that it may live on when it $what', async ({ answers, retry }) => {
-    expect(await revoke((await site(answers)).input)).toMatchObject({ kind: 'fails', isRetryable: retry });
+    { what: 'cannot be asked', answers: [page(503)], retry: true, not: false },
+    { what: 'is not told', answers: [error(401, 'rest_not_logged_in')], retry: false, not: true },
+    {
+      what: 'is switched off like all of them',
+      answers: [error(401, 'application_passwords_disabled')],
+      retry: false,
+      not: false,
+    },
+    {
+      what: 'is not deleted',
+      answers: [own, error(403, 'rest_cannot_delete_application_password')],
+      retry: false,
+      not: false,
+    },
+  ])('says that it may live on when it $what', async ({ answers, retry, not }) => {
+    const fails = { kind: 'fails', isRetryable: retry, isNotTaken: not };
+    expect(await revoke((await site(answers)).input)).toMatchObject(fails);
   });
 });
 

@@ -65,6 +65,8 @@ export interface WordPress {
   passwords(of?: Account): Promise<readonly ApplicationPassword[]>;
   /** Makes one without any page. */
   createPassword(of: Account, name: string): Promise<string>;
+  /** Ends the administrator's of that name, as they would on their profile page. @throws Error where there is none */
+  endPassword(name: string): Promise<void>;
   setOption(name: string, value: string): Promise<void>;
   setLanguage(of: Account, locale: string): Promise<void>;
   plug(plugin: Plugin): void;
@@ -172,6 +174,7 @@ async function startSite(host: Host, name: string, { folder: inside }: WordPress
     ...{ base, host: authority, version, admin, editor, requests: server.requests },
     passwords: async (of = admin) => z.array(passwordSchema).parse(await tool('passwords', of.username)),
     createPassword: async (of, label) => z.string().parse(await tool('create', of.username, label)),
+    endPassword: async (label) => void z.literal(true).parse(await tool('end_password', admin.username, label)),
     setOption: async (option, value) => void (await tool('option', option, value)),
     setLanguage: async (of, locale) => void (await tool('locale', of.username, locale)),
     plug: (plugin) => copyFileSync(join(import.meta.dirname, 'plugins', `${plugin}.php`), file(plugin)),

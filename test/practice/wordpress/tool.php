@@ -43,6 +43,15 @@ function create($name, $label)
     return WP_Application_Passwords::chunk_password($password);
 }
 
+/** As its account does on the profile page. */
+function end_password($name, $label)
+{
+    $id = get_user_by('login', $name)->ID;
+    foreach (WP_Application_Passwords::get_user_application_passwords($id) as $one)
+        if ($one['name'] === $label) return WP_Application_Passwords::delete_application_password($id, $one['uuid']) === true;
+    return false;
+}
+
 function option($name, $value)
 {
     // As its own settings page does it; else the addresses of before would go on answering.
@@ -55,5 +64,5 @@ function locale($name, $locale)
     return update_user_meta(get_user_by('login', $name)->ID, 'locale', $locale);
 }
 
-if (!in_array($command, ['install', 'passwords', 'create', 'option', 'locale'], true)) exit(2);
+if (!in_array($command, ['install', 'passwords', 'create', 'end_password', 'option', 'locale'], true)) exit(2);
 echo json_encode($command(...$arguments));
