@@ -145,7 +145,9 @@ function answered(operation: Operation, state: StandingState): readonly Block[] 
       {
         kind: 'text',
         tone: 'quiet',
-        text: [text('It is ready. To take it back: /countersign consents, or Revoke on the key.')],
+        text: [
+          text('It is ready. To take it back: /countersign consents. Whoever revokes the key ends its repairs, too.'),
+        ],
       },
     ];
   const button: Button = {

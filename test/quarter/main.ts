@@ -487,6 +487,10 @@ function report(
     `breakages injected: ${breakages.length} (${breakages.filter(({ kind }) => kind === 'revoked').length} revoked, ${breakages.filter(({ kind }) => kind === 'expired').length} expired)`,
   );
   say(`  found within one interval: ${inTime.length} of ${judged.length}; median ${at(0.5)} h, longest ${at(1)} h`);
+  for (const each of judged.filter((other) => !inTime.includes(other)))
+    say(
+      `    ${each.kind} ${day(each.atMs)}, found ${day(each.foundMs)}, due by ${day(deadlineOf(each, planned, shopOf, everyHours))}`,
+    );
   say(`  told of exactly once: ${once.length} of ${judged.length}`);
   say(
     `  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`,
