@@ -101,11 +101,12 @@ export async function isHeld(tx: Transaction, customerId: CustomerId): Promise<b
 
 /** The legal hold of the customer, since when and by which entry, whose words say why; `undefined`: there is none. */
 export async function holdOf(tx: Transaction, customerId: CustomerId): Promise<AuditEntry | undefined> {
-  const last = await tx.auditEntry.findFirst({
-    where: { customerId, kind: { in: ['hold.placed', 'hold.released'] } },
-    orderBy: { seq: 'desc' },
-  });
-  return last?.kind === 'hold.placed' ? last : undefined;
+  // The kinds as the index has them: of values that are bound, PostgreSQL can't tell that it holds them all.
+  const [last] = await tx.$queryRaw<{ seq: bigint; kind: string }[]>`
+    SELECT seq, kind FROM autonomous_operations_audit
+    WHERE customer_id = ${customerId}::uuid AND kind IN ('hold.placed', 'hold.released') ORDER BY seq DESC LIMIT 1`;
+  if (last?.kind !== 'hold.placed') return undefined;
+  return tx.auditEntry.findUniqueOrThrow({ where: { customerId_seq: { customerId, seq: last.seq } } });
 }
 
 /** The operations that a legal hold of their own keeps as they are. */
