@@ -29,6 +29,8 @@ export interface Database {
    * entering `context`, its first three arguments (`customer uuid, expires bigint, token bytea`). Errors as above.
    */
   callAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
+  /** The same of a function that changes nothing: it is called once more where its connection was lost. */
+  readAs(customerId: CustomerId, statement: (context: Prisma.Sql) => Prisma.Sql): Promise<readonly unknown[]>;
   /**
    * The program's word in this transaction for the one thing that it is about to do: the database takes what retention and
    * erasure trust, what may destroy what is sealed, and what countersigns or decides who may, with that alone, so that no
@@ -180,6 +182,11 @@ export function createDatabase(config: DatabaseConfig): Database {
         return outcome.value;
       }),
     callAs: (customerId, statement) => ask(statement(contextOf(contextKey, customerId))),
+    readAs: (customerId, statement) =>
+      undisturbed((at) => {
+        at('work');
+        return ask(statement(contextOf(contextKey, customerId)));
+      }),
     vouch: (...word) => vouchWith(contextKey, ...word),
     vouched(what, customerId, text, value) {
       const word = wordOf(contextKey, what, customerId, text);

@@ -7,6 +7,7 @@ import { lock } from '../operations/lease.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
+import { sightOf } from '../operations/sight.ts';
 import { isEnd, type OperationState, STATES } from '../operations/states.ts';
 import type { Page, PageRequest } from '../page.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -37,8 +38,8 @@ import {
   listConsents,
   pageConsents,
 } from './records.ts';
-import { deleteUnkept, grantOfRepair, verdictOnRepair } from './standing.ts';
-import { type ConsentVerdict, stillApproved, verdictOn } from './verdict.ts';
+import { deleteUnkept, grantOfRepair, verdictOnSight } from './standing.ts';
+import { type ConsentVerdict, stillApproved } from './verdict.ts';
 
 export type { Click, Shown, Together } from './decisions.ts';
 export type { ConsentVerdict } from './verdict.ts';
@@ -159,27 +160,8 @@ export function createConsents(deps: ConsentDeps): Consents {
       (await operations.saysWhatItReplaces(tx, operation)) ? plan.find(tx, operation) : undefined,
   };
 
-  const verify = async (
-    tx: Transaction,
-    customerId: CustomerId,
-    operationId: OperationId,
-    permission?: string,
-  ): Promise<ConsentVerdict> => {
-    const operation = await tx.operation.findUnique({
-      where: { customerId_id: { customerId, id: operationId } },
-      select: { id: true, plan: true, planHash: true, updatedAt: true },
-    });
-    const standing = operation ? grantOfRepair(operation.plan) : undefined;
-    if (operation && standing !== undefined) {
-      const grant = await tx.consent.findUnique({ where: { customerId_id: { customerId, id: standing } } });
-      return verdictOnRepair(operation, grant, await databaseNow(tx), permission);
-    }
-    const grant = await tx.consent.findFirst({
-      where: { customerId, operationId, templateHash: null },
-      orderBy: [{ grantedAt: 'desc' }, { expiresAt: 'desc' }],
-    });
-    return verdictOn(operation, grant, await databaseNow(tx), permission);
-  };
+  const verify: Consents['verify'] = async (tx, customerId, operationId, permission) =>
+    verdictOnSight(await sightOf(tx, customerId, operationId), permission);
 
   /**
    * What was taken back goes on record, one entry an operation, and sign-in secrets that it kept go with it. A run notices

@@ -5,6 +5,7 @@ import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import { CONSENT_REQUEST_MINUTES, isAboutOwnKey, type Plan, readPlan } from '../operations/plan.ts';
+import type { Sight } from '../operations/sight.ts';
 import { isEnd, parseState } from '../operations/states.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Way } from '../services/service.ts';
@@ -22,7 +23,15 @@ import {
   type Subject,
 } from './decisions.ts';
 import { closeRequest, insertConsent, insertQuestion } from './records.ts';
-import { type ConsentVerdict, isPlanOf, liveness, type PlannedRow, refusal, stillApproved } from './verdict.ts';
+import {
+  type ConsentVerdict,
+  isPlanOf,
+  liveness,
+  type PlannedRow,
+  refusal,
+  stillApproved,
+  verdictOn,
+} from './verdict.ts';
 
 /** The permission that a standing grant adds to those of its plan, and that nothing else gives. */
 export const REPAIR_PERMISSION = 'repair';
@@ -245,8 +254,15 @@ export function grantOfRepair(plan: string): string | undefined {
   return plan.includes('"repair":') ? readPlan(plan).repair?.consent : undefined;
 }
 
+/** Whether an operation may act by what was seen of it, and holds the permission. */
+export function verdictOnSight(sight: Sight | undefined, permission?: string): ConsentVerdict {
+  if (!sight) return refusal('No consent granted for this operation');
+  const verdict = grantOfRepair(sight.plan) === undefined ? verdictOn : verdictOnRepair;
+  return verdict(sight, sight.consent, sight.now, permission);
+}
+
 /** Whether a repair may act right now under the grant that its plan names: what `verdictOn` says of other operations. */
-export function verdictOnRepair(
+function verdictOnRepair(
   operation: PlannedRow & { readonly id: string },
   grant: Consent | null,
   now: Date,

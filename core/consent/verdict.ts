@@ -27,12 +27,12 @@ export function isPlanOf({ plan, planHash }: PlannedRow, hash = planHash): boole
 
 /** Whether the operation may act by this countersignature of its very plan. */
 export function verdictOn(
-  operation: PlannedRow | null,
+  operation: PlannedRow,
   grant: Consent | null,
   now: Date,
   permission?: string,
 ): ConsentVerdict {
-  if (!grant || !operation) return refusal('No consent granted for this operation');
+  if (!grant) return refusal('No consent granted for this operation');
   if (!isPlanOf(operation, grant.planHash)) return refusal('The plan is not the one that was countersigned');
   return liveness(grant, operation.updatedAt, now, permission);
 }

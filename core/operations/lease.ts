@@ -1,6 +1,6 @@
-import { z } from 'zod';
 import type { Operation as OperationRow } from '../../prisma/generated/client.ts';
 import type { Consents } from '../consent/consent.ts';
+import { verdictOnSight } from '../consent/standing.ts';
 import type { Database, Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
@@ -11,6 +11,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import { hasPlace } from './places.ts';
+import { readSight, type Sight, sightOf } from './sight.ts';
 import { isEnd, type OperationState, parseState } from './states.ts';
 import { Stopped } from './stopped.ts';
 
@@ -130,14 +131,14 @@ interface Taken {
 }
 
 function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Taken, jobSignal: AbortSignal): Lease {
-  const { database, consents } = deps;
+  const { database } = deps;
   const { customerId, id } = operation;
   const lost = new AbortController();
   let seenAt = takenAt;
   /** @returns whether somebody wants it paused. */
-  const check = async (tx: Transaction, permission?: string) => {
-    const { isHeld } = await checkFence(tx, customerId, id, fence);
-    const verdict = await consents.verify(tx, customerId, id, permission);
+  const check = (seen: Sight | undefined, permission?: string) => {
+    const { isHeld } = requireFence(seen, fence);
+    const verdict = verdictOnSight(seen, permission);
     if (!verdict.hasConsent) throw new Stopped('consent', verdict.reason);
     return isHeld;
   };
@@ -145,7 +146,7 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
   const pauseWhereSafe = () =>
     database.withCustomer(customerId, async (tx) => {
       await lock(tx, customerId, id);
-      await checkFence(tx, customerId, id, fence);
+      requireFence(await sightOf(tx, customerId, id), fence);
       if (await isEffectUnderWay(tx, customerId, id, fence)) return false;
       const row = await tx.operation.findUniqueOrThrow({
         where: { customerId_id: { customerId, id } },
@@ -156,12 +157,9 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
     });
   /** What is seen is at least as new as the moment before the question. */
   const look = async (permission?: string) => {
-    const isHeld = await database.withCustomer(customerId, async (tx) => {
-      const askedAt = performance.now();
-      const isWanted = await check(tx, permission);
-      seenAt = Math.max(seenAt, askedAt);
-      return isWanted;
-    });
+    const askedAt = performance.now();
+    const isHeld = check(await readSight(database, customerId, id), permission);
+    seenAt = Math.max(seenAt, askedAt);
     if (isHeld && (await pauseWhereSafe())) throw new Stopped('paused', 'The operation was paused');
   };
   const requireSight = () => {
@@ -185,11 +183,11 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
     requireSight,
     hold: async (tx) => {
       await lock(tx, customerId, id);
-      await checkFence(tx, customerId, id, fence);
+      requireFence(await sightOf(tx, customerId, id), fence);
     },
     holdToAct: async (tx, permission) => {
       await lock(tx, customerId, id);
-      await check(tx, permission);
+      check(await sightOf(tx, customerId, id), permission);
     },
     holdToKeep: async (tx) => {
       await lock(tx, customerId, id);
@@ -212,24 +210,10 @@ export async function lock(tx: Transaction, customerId: CustomerId, id: string):
   await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
-const standing = z.array(z.object({ status: z.string(), fence: z.bigint(), isHeld: z.boolean() })).max(1);
-
-/** @returns whether it is held back, by whomever. */
-async function checkFence(
-  tx: Transaction,
-  customerId: CustomerId,
-  id: string,
-  fence: bigint,
-): Promise<{ isHeld: boolean }> {
-  const [row] = standing.parse(
-    await tx.$queryRaw`
-      SELECT o.status, o.fence, o.hold IS NOT NULL OR c.paused_at IS NOT NULL OR s.since IS NOT NULL AS "isHeld"
-      FROM autonomous_operations o JOIN customers c USING (customer_id), app.standstill() s
-      WHERE o.customer_id = ${customerId}::uuid AND o.id = ${id}`,
-  );
-  if (row?.status !== 'in_progress' || row.fence !== fence)
+function requireFence(seen: Sight | undefined, fence: bigint): Sight {
+  if (seen?.status !== 'in_progress' || seen.fence !== fence)
     throw new Stopped('moved', 'Somebody else moved the operation');
-  return row;
+  return seen;
 }
 
 /** Every move takes one fence number, and a worker that takes over leaves it `in_progress`. */

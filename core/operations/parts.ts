@@ -39,7 +39,8 @@ const request = rowOf({
   ...{ method: z.string().nullable(), terms: z.string().nullable() },
 }) satisfies z.ZodType<ConsentRequest>;
 
-const consent = rowOf({
+/** A countersignature's row as `row_to_json` gives it. */
+export const consentRow = rowOf({
   ...{ customerId: z.string(), id: z.string(), requestId: z.string(), operationId: z.string(), userId: z.string() },
   ...{ service: z.string(), operation: z.string(), target: z.string(), permissions: json, planHash: z.string() },
   ...{
@@ -88,7 +89,7 @@ const partsRow = z.object({
   request: request.nullable(),
   /** Approvals and reminders of that request, oldest first. */
   events: z.array(z.object({ kind: z.string(), memberId: z.string().nullable(), at: moment })),
-  consent: consent.nullable(),
+  consent: consentRow.nullable(),
   intent: z.object({ label: z.string(), state: z.string(), attempt: bigint }).nullable(),
   signIn: z.object({ actor: z.string(), at: moment }).nullable(),
   isKeyStored: z.boolean(),
@@ -126,7 +127,7 @@ export async function partsOf(
 /** Of one operation, in a statement of its own. */
 export async function readParts(database: Database, customerId: CustomerId, id: string): Promise<Parts | undefined> {
   const [found] = partsRows.parse(
-    await database.callAs(
+    await database.readAs(
       customerId,
       (context) => Prisma.sql`SELECT ${COLUMNS} FROM app.read_operation(${context}, ${id})`,
     ),
@@ -144,7 +145,7 @@ export async function readNewestParts(
   { after = BEGINNING, most }: { readonly after?: Cursor | undefined; readonly most: number },
 ): Promise<readonly Parts[]> {
   const rows = partsRows.parse(
-    await database.callAs(
+    await database.readAs(
       customerId,
       (context) =>
         Prisma.sql`SELECT ${COLUMNS} FROM app.read_newest_operations(${context}, ${after.at}::timestamptz, ${after.id}, ${most}::int)`,
