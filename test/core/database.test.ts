@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { afterCommit, createDatabase, type Transaction } from '../../core/database.ts';
-import { type Core, installShop, openCore, type Shop, sql, untilBlocked } from '../support/core.ts';
+import { readSight } from '../../core/operations/sight.ts';
+import { type Core, installShop, openCore, requestOperation, type Shop, sql, untilBlocked } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openPostgresRelay } from '../support/postgres-relay.ts';
 import { testRootKeys } from '../support/root-keys.ts';
@@ -87,6 +88,23 @@ test.each(['end', 'reset'] as const)(
     });
     expect(tries).toBe(2);
     expect(await inside((tx) => tx.chatEvent.count({ where: { eventId: name } }))).toBe(1);
+    await database.close();
+    await relay.close();
+  },
+);
+
+test.each(['end', 'reset'] as const)(
+  'what is only read is asked once more when its connection comes to its %s',
+  async (how) => {
+    const relay = await openPostgresRelay(testDatabase.programUrl);
+    const database = createDatabase({ url: relay.url, rootKeys: testRootKeys, poolSize: 2 });
+    const { id } = await requestOperation(core, shop);
+    expect((await readSight(database, shop.customerId, id))?.status).toBe('awaiting_consent');
+    relay.cut();
+    const read = readSight(database, shop.customerId, id);
+    await new Promise(setImmediate);
+    relay.mend(how);
+    expect((await read)?.status).toBe('awaiting_consent');
     await database.close();
     await relay.close();
   },
