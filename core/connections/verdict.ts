@@ -92,12 +92,19 @@ function become(before: Standing, state: ConnectionState, { reason }: Pick<Look,
  * time after time, only what lasts.
  */
 export function isToBeTold(standing: Standing, now: Date): boolean {
+  const at = tellAt(standing, now);
+  return at !== undefined && at <= now.getTime();
+}
+
+/** When people are told of the state, if it lasts until then; nothing where they know it. */
+function tellAt(standing: Standing, now: Date): number | undefined {
   const { state, since, toldState } = standing;
-  if (state === toldState) return false;
+  if (state === toldState) return undefined;
   const isOutage = state === 'degraded' || state === 'unknown';
   const ownMs = isOutage ? OUTAGE_TOLD_MS : 0;
-  const settledMs = toldWithinADay(standing, now) >= TOLD_UNDAMPED ? Math.max(ownMs, DAMPED_MS) : ownMs;
-  return now.getTime() - since.getTime() >= settledMs;
+  // A key that has ended does not come back.
+  const isDamped = state !== 'expired' && toldWithinADay(standing, now) >= TOLD_UNDAMPED;
+  return since.getTime() + (isDamped ? Math.max(ownMs, DAMPED_MS) : ownMs);
 }
 
 /** How a row reads once its state was told. */
@@ -135,14 +142,16 @@ function isRefusedOfLate(refusedSince: Date | null, now: Date): boolean {
 
 /**
  * When the next look is due. Each place has a moment of its own in the interval, so that a thousand keys are not tried at once;
- * what is away is tried ever more seldom, a refusal again within minutes and until a repair may begin, and a known expiry and its warnings are met to the minute.
+ * what is away is tried ever more seldom, a refusal again within minutes and until a repair may begin; and a known expiry, its
+ * warnings, and the moment at which people are told of what has lasted so long are met to the minute.
  * @param everyMs the interval within which a break is found and confirmed.
  */
 export function nextLookAt(
   place: ConnectionPlace,
-  { failures, refusedSince, state }: Standing,
+  standing: Standing,
   { now, expiresAt, everyMs }: { readonly now: Date; readonly expiresAt: Date | null; readonly everyMs: number },
 ): Date {
+  const { failures, refusedSince, state } = standing;
   const lookEveryMs = Math.max(everyMs - SLACK_MS, BACKOFF_FIRST_MS);
   const share = shareOf(place);
   const at = now.getTime();
@@ -155,6 +164,8 @@ export function nextLookAt(
     const againMs = state === 'broken' ? REFUSED_AGAIN_MS : CONFIRM_MS;
     due.push(at + againMs + share * MINUTE_MS);
   }
+  const toldAt = tellAt(standing, now);
+  if (toldAt !== undefined && toldAt > at) due.push(toldAt);
   if (expiresAt !== null)
     for (const days of [...EXPIRY_WARNING_DAYS, 0]) {
       const moment = expiresAt.getTime() - days * DAY_MS;

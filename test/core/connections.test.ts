@@ -446,6 +446,14 @@ describe('a verdict', () => {
     expect(tellings).toBeLessThanOrEqual(3 * 7);
   });
 
+  test('that a key has ended is told at once, however much came and went before', () => {
+    const restless = { ...fresh, toldState: 'healthy', toldAt: START, toldCount: 2 } as const;
+    const at = elapsed(HOUR);
+    const ended = judge(restless, { kind: 'expired', reason: 'it has ended' }, at);
+    const gone = judge(restless, away, at);
+    expect([isToBeTold(ended, at), isToBeTold(gone, elapsed(2 * HOUR))]).toEqual([true, false]);
+  });
+
   test('of a warning is the nearest that was not given, once', () => {
     const end = elapsed(20 * 24 * HOUR);
     const on = (day: number, warnedDays: number | null = null) =>
@@ -493,6 +501,15 @@ describe('looks', () => {
     );
     expect(waits).toEqual(waits.toSorted((a, b) => a - b));
     expect(waits.at(-1)).toBeLessThanOrEqual(6 * HOUR - 15 * 60_000);
+  });
+
+  test('meet the moment at which people are told of what has lasted', () => {
+    const restless = { ...fresh, toldState: 'degraded', toldAt: START, toldCount: 2, since: elapsed(HOUR) } as const;
+    const now = elapsed(2 * HOUR);
+    expect(isToBeTold(restless, now)).toBe(false);
+    const everyDay = places.map((place) => nextLookAt(place, restless, { now, expiresAt: null, everyMs: 24 * HOUR }));
+    expect(Math.max(...everyDay.map(Number))).toBe(elapsed(7 * HOUR).getTime());
+    expect(isToBeTold(restless, elapsed(7 * HOUR))).toBe(true);
   });
 
   test('meet the end of a key, and its warnings', () => {

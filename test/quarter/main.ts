@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { REPAIR_AFTER_MS } from '../../core/connections/verdict.ts';
 import { customerId as asCustomerId } from '../../core/ids.ts';
 import { readPlan } from '../../core/operations/plan.ts';
 import { Secret } from '../../core/secret.ts';
@@ -348,17 +349,25 @@ async function repairsOf({ admin, connections }: World, startMs: number): Promis
     });
 }
 
+/** So long after people were told does the program wait before it asks for a repair, its looks in between included. */
+const ASKED_WITHIN_MS = REPAIR_AFTER_MS + HOUR_MS / 2;
+
+function isRenewedBefore({ foundMs, overMs, isRepaired }: Breakage): boolean {
+  return !isRepaired && foundMs !== undefined && overMs !== undefined && overMs - foundMs < ASKED_WITHIN_MS;
+}
+
 /** Begun or asked once for what is amiss; or asked before, for another reason, and that question was open when it broke. */
 function isAnsweredOnce(
-  { connection, atMs, overMs, kind }: Breakage,
+  breakage: Breakage,
   repairs: readonly Repaired[],
   endMs: number,
   isInVain: (repair: Repaired) => boolean,
 ): boolean {
+  const { connection, atMs, overMs, kind } = breakage;
   const cause = kind === 'revoked' ? 'broken' : 'expired';
   const of = repairs.filter((each) => each.connection === connection && each.atMs <= (overMs ?? endMs));
   const begun = of.filter((each) => each.atMs >= atMs && each.cause === cause && !isInVain(each)).length;
-  return begun === 1 || (begun === 0 && of.some((each) => each.closedMs > atMs));
+  return begun === 1 || (begun === 0 && (isRenewedBefore(breakage) || of.some((each) => each.closedMs > atMs)));
 }
 
 type Subject = 'health' | 'repairs' | 'own';
@@ -493,11 +502,11 @@ function report(
     );
   say(`  told of exactly once: ${once.length} of ${judged.length}`);
   say(
-    `  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}`,
+    `  repaired or asked about exactly once: ${answered.length} of ${judged.length}; by the program itself in real Chromium: ${repaired.length}; renewed by a person within 1.5 h of being told: ${judged.filter(isRenewedBefore).length}`,
   );
   for (const each of judged.filter((other) => !answered.includes(other)))
     say(
-      `    ${each.kind} ${day(each.atMs)} to ${day(each.overMs)}: ${repairs
+      `    ${each.kind} ${day(each.atMs)}, found ${day(each.foundMs)}, until ${day(each.overMs)}: ${repairs
         .filter(({ connection }) => connection === each.connection)
         .map(({ cause, atMs, closedMs }) => `${cause} ${day(atMs)} to ${day(closedMs)}`)
         .join(', ')}`,
@@ -528,9 +537,9 @@ function secretsOf({ consumerKey, consumerSecret }: NewKey) {
   return { consumer_key: new Secret(consumerKey), consumer_secret: new Secret(consumerSecret) };
 }
 
-/** `12.3`: days since the beginning. */
+/** `12.34`: days since the beginning. */
 function day(ms: number | undefined): string {
-  return ms === undefined || ms === Number.POSITIVE_INFINITY ? 'the end' : `day ${(ms / DAY_MS).toFixed(1)}`;
+  return ms === undefined || ms === Number.POSITIVE_INFINITY ? 'the end' : `day ${(ms / DAY_MS).toFixed(2)}`;
 }
 
 function say(line: string): void {
