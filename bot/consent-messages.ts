@@ -15,6 +15,7 @@ import type { Wanted } from './showing.ts';
 export interface ConsentMessagesDeps {
   readonly customers: Customers;
   readonly operations: Operations;
+  /** As in Context; absent: a way that needs it is not offered. */
   publicUrl?(): string;
 }
 
