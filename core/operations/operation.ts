@@ -1,10 +1,5 @@
 import { z } from 'zod';
-import type {
-  Consent,
-  ConsentRequest,
-  Operation as OperationRow,
-  OperationStep,
-} from '../../prisma/generated/client.ts';
+import type { Consent, ConsentRequest, Operation as OperationRow } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Approval } from '../consent/events.ts';
 import { type Member, toMember } from '../customers/customers.ts';
@@ -16,7 +11,7 @@ import type { OperationType, OperationTypeDefinition, Service, Way } from '../se
 import { wayOf } from '../services/ways.ts';
 import { type Execution, readExecution } from './execution.ts';
 import type { Hold } from './hold.ts';
-import { type Parts, partsOf } from './parts.ts';
+import { type Parts, partsOf, type Step } from './parts.ts';
 import { type Plan, readPlan } from './plan.ts';
 import { type OperationResult, operationResult } from './result.ts';
 import { type OperationState, parseState } from './states.ts';
@@ -57,7 +52,7 @@ export interface Operation {
   readonly isKeyStored: boolean;
   /** Ids of the pictures that are still kept, in no order. */
   readonly pictures: readonly string[];
-  readonly steps: readonly OperationStep[];
+  readonly steps: readonly Step[];
   readonly currentStep: number;
   /** Who wants it paused, and once it is, by whom: `person`, who is `heldBy`, or the operator. */
   readonly hold: Hold | null;

@@ -71,15 +71,20 @@ export const consentRow = rowOf(
   ['grantedAt', 'expiresAt', 'revokedAt', 'createdAt'],
 ) satisfies z.ZodType<Consent>;
 
-const step = rowOf(
-  {
-    ...{ customerId: text, operationId: text, number: z.int(), intent: text, state: text, attempt: z.number() },
-    ...{ rung: maybe, startedAt: maybe, finishedAt: maybe, durationMs: z.int().nullable(), screenshotId: maybe },
-    note: maybe,
-  },
-  ['startedAt', 'finishedAt'],
-  ['attempt'],
-) satisfies z.ZodType<OperationStep>;
+/** One of an operation's steps. */
+export type Step = Omit<OperationStep, 'customerId' | 'operationId'>;
+
+/** In the order of `app.operation_parts`. */
+const step = z
+  .tuple([z.int(), text, text, z.number(), maybe, maybe, maybe, z.int().nullable(), maybe, maybe])
+  .transform(
+    ([number, intent, state, attempt, rung, startedAt, finishedAt, durationMs, screenshotId, note]): Step => ({
+      ...{ number, intent, state, rung, durationMs, screenshotId, note },
+      attempt: BigInt(attempt),
+      startedAt: startedAt === null ? null : new Date(startedAt),
+      finishedAt: finishedAt === null ? null : new Date(finishedAt),
+    }),
+  );
 
 const member = rowOf(
   {
