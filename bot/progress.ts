@@ -18,7 +18,7 @@ import { tellWhoAsked } from './unshown.ts';
 
 const POLL_MS = 2_000; // the floor under NOTIFY: a notification may be lost with the process that sent it
 /** What is appended in a burst, as by a step, is shown by one pass: nobody sees that much sooner. */
-const TOGETHER_MS = 100;
+const TOGETHER_MS = 250;
 const RETRY_FIRST_MS = 1_000; // doubled with each failure of one thread in a row
 /**
  * A thread's last word is right within 60 s of a fault's end: a call that hung until then takes up to 10 s to fail, then
