@@ -184,7 +184,8 @@ describe('82 a session', () => {
     await shiftClock(testDatabase.adminUrl, '59 minutes');
     expect((await idle.get('/console/operations')).status).toBe(200);
     await shiftClock(testDatabase.adminUrl, '61 minutes');
-    expect((await idle.get('/console/operations')).status).toBe(401);
+    const late = await idle.post('/console/queue/redrive');
+    expect([late.status, late.text]).toEqual([401, expect.stringContaining('what you pressed was not done')]);
     const used = await own.signIn(shop.admin);
     for (let hours = 0; hours < 10; hours++) {
       await shiftClock(testDatabase.adminUrl, '50 minutes');
@@ -410,10 +411,12 @@ describe('what is pressed', () => {
     );
     const to = answer.headers.get('location') ?? '';
     expect([answer.status, to]).toEqual([303, expect.stringMatching(/^\/console\/approvals\?/)]);
-    const told = /<p class="panel" role="status">.*?<\/p>/.exec((await visitor.get(to)).text)?.[0];
+    const told = /<p class="panel" role="status" tabindex="-1" autofocus>.*?<\/p>/.exec(
+      (await visitor.get(to)).text,
+    )?.[0];
     expect(told).toContain(`Your approval is on record: <a href="/console/operations/${operation.id}">`);
     for (const forged of [to.replace('did=approve', 'did=deny'), to.replace(/&seal=.*/, '')])
-      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status">');
+      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status"');
     expect((await (await own.signIn(shop.secondApprover)).get(to)).text).not.toContain('Your approval is on record');
     const { grant, state } = await look(core, operation);
     expect(grant).toMatchObject({ collectionMethod: 'console', ipAddress: '127.0.0.1', userAgent: 'A browser' });
@@ -542,7 +545,7 @@ describe('what is pressed', () => {
     expect((await look(core, operation)).state).toBe('queued');
     const stopped = await press('stop');
     expect(stopped.status).toBe(303);
-    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('role="status"><span>Stopped: ');
+    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('autofocus><span>Stopped: ');
     const retried = await press('retry');
     const told = (await visitor.get(retried.headers.get('location') ?? '')).text;
     const { retriedAs } = await look(core, operation);
