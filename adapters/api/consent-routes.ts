@@ -127,8 +127,14 @@ async function decide(deps: RouteDeps, wish: ApiWish, wanted: DecisionWish, befo
       return ANSWER_LOST;
     case 'stale': {
       if (!outcome.operation) return NOT_THERE;
-      const isChanged = outcome.operation.state === 'awaiting_consent';
-      return problem(409, isChanged ? 'plan_changed' : 'not_possible_now', why, outcome.operation);
+      if (outcome.operation.state === 'awaiting_consent')
+        return problem(
+          409,
+          'plan_changed',
+          'That is an earlier plan. Nothing was decided: read it again.',
+          outcome.operation,
+        );
+      return problem(409, 'not_possible_now', why, outcome.operation);
     }
     default:
       return outcome satisfies never;

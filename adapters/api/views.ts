@@ -52,7 +52,7 @@ const paging = (ids: RegExp) => ({
     .max(300)
     .transform((text, context) => {
       const cursor = readCursor(text, ids);
-      if (!cursor) context.addIssue({ code: 'custom', message: 'no cursor' });
+      if (!cursor) context.addIssue({ code: 'invalid_format', format: 'cursor', input: text, message: 'no cursor' });
       return cursor ?? z.NEVER;
     })
     .optional()

@@ -21,6 +21,9 @@ import { signInRoutes } from './sign-in.ts';
 export { consoleCallers } from './callers.ts';
 export type { ConsoleDeps, ConsoleRoute } from './routes.ts';
 
+/** From where something did not work. */
+const BACK = html`<p><a class="button" href="/console/operations">To the console</a></p>`;
+
 const FORM_LIMIT_BYTES = 32_768;
 
 /** Everything that somebody who has signed in can ask for; tests go through all of it. */
@@ -179,11 +182,11 @@ async function enter(
     if (session) await deps.sessions.leave(session);
     if (token !== undefined) clearSession(response, publicUrl);
     else if (mayComeAgain(request)) return void send(response, 200, again(request));
-    send(response, 401, signedOutPage(assetsPath));
+    send(response, 401, signedOutPage(assetsPath, request.method === 'POST'));
     return undefined;
   }
   if (standing === 'away') {
-    const words = html`<p>Your chat platform can’t be asked just now whether you still belong to the workspace. Nothing was changed; please try again in a moment.</p>`;
+    const words = html`<p>Your chat platform can’t be asked just now whether you still belong to the workspace. Nothing was changed; please try again in a moment.</p>${BACK}`;
     send(response, 503, plainDocument(assetsPath, 'One moment', words));
     return undefined;
   }
@@ -214,8 +217,8 @@ function again(request: Request): string {
   return `<!doctype html>\n${page.markup}\n`;
 }
 
-function signedOutPage(assetsPath: string): string {
-  const words = html`<p>Write <code>console</code> to Countersign in chat, or <code>/countersign console</code> in Slack. You then get a link of your own, which signs you in once.</p>`;
+function signedOutPage(assetsPath: string, isPress: boolean): string {
+  const words = html`${isPress && html`<p>Your session is over, so what you pressed was not done.</p>`}<p>Write <code>console</code> to Countersign in chat, or <code>/countersign console</code> in Slack. You then get a link of your own, which signs you in once.</p>`;
   return plainDocument(assetsPath, 'Please sign in', words);
 }
 
@@ -223,7 +226,7 @@ function signedOutPage(assetsPath: string): string {
 function isOurForm(deps: ConsoleDeps, call: Call, request: Request, response: Response, assetsPath: string): boolean {
   const token = sessionToken(request, deps.publicUrl()) ?? '';
   if (isSameOrigin(request, deps.publicUrl()) && isCsrfToken(call.fields.csrf, token)) return true;
-  const words = html`<p>This was sent from another page, so it was not taken. Nothing was changed.</p><p><a class="button" href="/console/operations">To the console</a></p>`;
+  const words = html`<p>This was sent from another page, so it was not taken. Nothing was changed.</p>${BACK}`;
   send(response, 403, plainDocument(assetsPath, 'Not taken', words));
   return false;
 }
@@ -254,8 +257,8 @@ function failed({ log }: ConsoleDeps, assetsPath: string): ErrorRequestHandler {
     if (response.headersSent) return next(error);
     const words =
       status >= 500
-        ? html`<p>Something went wrong on our side. What you see in chat is true; please try again in a moment.</p>`
-        : html`<p>This request could not be read. Nothing was changed.</p>`;
+        ? html`<p>Something went wrong on our side. What you see in chat is true; please try again in a moment.</p>${BACK}`
+        : html`<p>This request could not be read. Nothing was changed.</p>${BACK}`;
     send(response, status, plainDocument(assetsPath, 'That did not work', words));
   };
 }

@@ -61,7 +61,7 @@ export async function notice(call: Call): Promise<Html | undefined> {
   if (!operation) return undefined;
   const begun = await seen(call, led);
   const words = DONE[did as Done]; // it is one of them, see above
-  return html`<p class="panel" role="status"><span>${words} <a href="/console/operations/${operation.id}">${operation.type.title}</a>, ${place(operation.plan.base)} ${chip(operation.id)}.${begun && html` ${ledTo(begun)}`}</span></p>`;
+  return html`<p class="panel" role="status" tabindex="-1" autofocus><span>${words} <a href="/console/operations/${operation.id}">${operation.type.title}</a>, ${place(operation.plan.base)} ${chip(operation.id)}.${begun && html` ${ledTo(begun)}`}</span></p>`;
 }
 
 /** The operation that a press began. */

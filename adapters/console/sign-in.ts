@@ -4,7 +4,7 @@ import { html } from '../../core/markup.ts';
 import { plainDocument } from './layout.ts';
 import type { ConsoleDeps } from './routes.ts';
 import { isSameOrigin, sessionToken, setSession } from './session.ts';
-import { time } from './words.ts';
+import { counted, time } from './words.ts';
 
 /** The one-time link: a GET says whom it is for and spends nothing, so that previews do no harm; a POST of that very page spends it. */
 export function signInRoutes(deps: ConsoleDeps, assetsPath: string): Router {
@@ -32,7 +32,7 @@ export function signInRoutes(deps: ConsoleDeps, assetsPath: string): Router {
       response,
       429,
       'Not now',
-      html`<p>Too many links that lead nowhere were opened from where you are. Nothing was done.</p>`,
+      html`<p>Too many links that lead nowhere were opened from where you are. Nothing was done. Open yours again in ${counted(Math.ceil(seconds / 60), 'minute')}.</p>`,
     );
   });
   router.get('/sign-in/:token', async (request, response) => {

@@ -1,5 +1,5 @@
 import type { ChainVerdict } from '../../core/audit/chain.ts';
-import type { AuditEntry } from '../../core/audit/entry.ts';
+import { type AuditEntry, GONE_WORDS, type Gone } from '../../core/audit/entry.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { clock, code, person, place, seconds, text } from './text.ts';
@@ -45,7 +45,10 @@ export function auditCard(trail: Trail): Card {
       ...(finished.length > 0
         ? [steps(finished)]
         : [{ kind: 'text', tone: 'quiet', text: [text('No step was run.')] } satisfies Block]),
-      { kind: 'facts', rows: [...totals(finished), chainRow(trail.verdict), checkpointRow(trail)] },
+      {
+        kind: 'facts',
+        rows: [...totals(finished), chainRow(trail.verdict), checkpointRow(trail), ...goneRows(entries)],
+      },
       { kind: 'details', summary: pageWords(trail), blocks: [record(trail)] },
       ...exports(trail),
     ],
@@ -109,6 +112,17 @@ function checkpointRow({ checkpoint, problems = [] }: Trail) {
       ? [text('signed up to '), code(`#${checkpoint.seq}`), text(' at '), clock(checkpoint.at)]
       : [text('no checkpoint is signed yet')];
   return { label: 'Checkpoint', value };
+}
+
+/** Entries without the words that belong to them, and why. */
+function goneRows(entries: readonly AuditEntry[]) {
+  const groups = Object.groupBy(entries, ({ gone }) => gone ?? 'there');
+  return Object.entries(GONE_WORDS).flatMap(([why, words]) => {
+    const [first, ...others] = groups[why as Gone] ?? []; // the names of that very table
+    if (!first) return [];
+    const which = others.length === 0 ? `#${first.seq}` : `${others.length + 1} entries from #${first.seq} on`;
+    return [{ label: 'Words', value: [text(`${which}: ${words}`)] }];
+  });
 }
 
 function record(trail: Trail): Block {

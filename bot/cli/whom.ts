@@ -72,7 +72,8 @@ export async function memberNamed(
   ].filter(({ length }) => length > 0);
   if (found.length === 1) return found[0];
   const lead = `${found.length === 0 ? 'Nobody' : 'More than one'} of this customer’s members is “${nameShown(named)}”.`;
-  return void call.complain([lead, ...memberLines(found.length > 1 ? found : members)].join('\n'));
+  const advice = found.length === 0 ? ['Whoever writes to Countersign in chat becomes a member.'] : [];
+  return void call.complain([lead, ...memberLines(found.length > 1 ? found : members), ...advice].join('\n'));
 }
 
 /** Whom there is to choose from. */

@@ -5,9 +5,11 @@ import { canonical, type Json } from '../canonical.ts';
 import { afterCommit, type Database, type Transaction } from '../database.ts';
 import { CountersignError } from '../errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import { toBuffer } from '../vault/keys.ts';
+import { keyVersionOf } from '../vault/record.ts';
 import type { Sealer } from '../vault/sealer.ts';
 import type { ChainPoint, ChainVerdict } from './chain.ts';
-import type { AuditEntry, AuditKind, NewEntry } from './entry.ts';
+import type { AuditEntry, AuditKind, Gone, NewEntry } from './entry.ts';
 import { isIntactUpTo, verifyChain } from './rows.ts';
 
 /** The channel on which processes tell each other that a customer's trail grew; its payload is the customer's id. */
@@ -29,7 +31,7 @@ export interface Audit {
   headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: Prisma.Sql; appended(): void };
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
-  /** As it reads in a list of rows; the words are opened where they are still there. */
+  /** As it reads in a list of rows; the words are opened where that can be, and `gone` says why it can't. */
   read(tx: Transaction, customerId: CustomerId, row: AuditRow): Promise<AuditEntry>;
   /** Whether this entry and those before it hold together, back to the last checkpoint before its operation began. */
   isIntactUpTo(tx: Transaction, customerId: CustomerId, seq: bigint): Promise<boolean>;
@@ -164,37 +166,50 @@ function payloadHash(salt: string, payload: Json): string {
 async function readEntry(tx: Transaction, sealer: Sealer, customerId: CustomerId, row: AuditRow): Promise<AuditEntry> {
   // The header is what is chained; the columns beside it are for queries.
   const { id, payloadHash: expected, ...fields } = header.parse(JSON.parse(row.header));
-  const sealed = row.payload && (await openPayload(tx, sealer, customerId, id, row.payload));
-  if (sealed && payloadHash(sealed.salt, sealed.payload) !== expected)
-    throw new CountersignError('audit_chain_broken', `The words of audit entry ${row.seq} are not those on record.`);
+  const opened = row.payload ? await openPayload(tx, sealer, customerId, id, row.payload) : 'erased';
+  const isOnRecord = typeof opened === 'object' && payloadHash(opened.salt, opened.payload) === expected;
+  const sealed = isOnRecord ? opened : undefined;
+  const gone = typeof opened === 'string' ? opened : isOnRecord ? undefined : 'damaged';
   const { seq, at } = row;
   return defined({
     seq,
     at,
     ...fields,
     hash: Buffer.from(row.hash).toString('hex'),
-    gone: sealed || expected === undefined ? undefined : row.payload ? ('key destroyed' as const) : ('erased' as const),
+    gone: expected === undefined && !row.payload ? undefined : gone, // most entries never had any
     salt: sealed?.salt,
     payload: sealed?.payload,
   });
 }
 
-/** `undefined`: the key was destroyed, so that nobody can open it. */
+/** @throws CountersignError `vault_key_missing`: there is no root key for it, an operator's slip. */
 async function openPayload(
   tx: Transaction,
   sealer: Sealer,
   customerId: CustomerId,
   entryId: string,
   record: Uint8Array,
-): Promise<z.infer<typeof sealedPayload> | undefined> {
+): Promise<z.infer<typeof sealedPayload> | Gone> {
   try {
     const bytes = await sealer.open(tx, customerId, ['audit', entryId], record);
     return sealedPayload.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
+    if (isDamage(error)) return 'damaged';
     const isKeyMissing = error instanceof CountersignError && error.code === 'vault_key_missing';
-    if (isKeyMissing && (await isErased(tx, customerId))) return undefined;
+    if (isKeyMissing && (await isDestroyed(tx, customerId, keyVersionOf(toBuffer(record))))) return 'key destroyed';
     throw error;
   }
+}
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof CountersignError)
+    return error.code === 'vault_authentication_failed' || error.code === 'vault_format_unknown';
+  return error instanceof SyntaxError || error instanceof z.ZodError;
+}
+
+async function isDestroyed(tx: Transaction, customerId: CustomerId, version: number): Promise<boolean> {
+  const key = await tx.customerKey.findUnique({ where: { customerId_version: { customerId, version } } });
+  return key?.state === 'destroyed';
 }
 
 /** Without the keys whose value is undefined. */

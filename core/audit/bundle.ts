@@ -44,8 +44,12 @@ const bundleEntry = z.object({
   hash: hex32,
   header: z.string(),
   salt: hex32.optional(),
-  /** The words; `null`: there never were any. `withheld`: of another operation than was asked for. */
-  payload: z.union([z.record(z.string(), z.json()), z.enum(['erased', 'key destroyed', 'withheld']), z.null()]),
+  /** The words; `null`: there never were any. `withheld`: of another operation than was asked for. `damaged`: no proof of any. */
+  payload: z.union([
+    z.record(z.string(), z.json()),
+    z.enum(['erased', 'key destroyed', 'damaged', 'withheld']),
+    z.null(),
+  ]),
 });
 export type BundleEntry = z.infer<typeof bundleEntry>;
 
@@ -86,7 +90,7 @@ function respelled(token: string): string {
   return token.startsWith('"') ? JSON.stringify(JSON.parse(token)) : '';
 }
 
-const WORDLESS: ReadonlySet<unknown> = new Set(['erased', 'key destroyed', 'withheld']);
+const WORDLESS: ReadonlySet<unknown> = new Set(['erased', 'key destroyed', 'damaged', 'withheld']);
 const HASH = /^[0-9a-f]{64}$/;
 
 function isHash(value: unknown): boolean {
@@ -243,6 +247,7 @@ function rowOf({ seq, at, prev, hash, header, salt, payload }: BundleEntry, head
     hash: Buffer.from(hash, 'hex'),
   };
   if (payload === 'key destroyed') return { ...row, words: 'locked' };
+  if (payload === 'damaged') return { ...row, words: 'there', wordsHash: '' }; // which no header names
   if (payload === 'withheld' && isOfAnother(header, head.operationId)) return { ...row, words: 'not shown' };
   if (payload === null || typeof payload === 'string') return { ...row, words: 'none' };
   return { ...row, words: 'there', wordsHash: wordsHash(salt ?? '', payload) };

@@ -137,9 +137,19 @@ export interface AuditEntry {
   readonly asked?: string;
   /** Hex, 64 characters. */
   readonly hash: string;
-  /** The header names words that are gone: `erased`, or the key of the customer is destroyed. */
-  readonly gone?: 'erased' | 'key destroyed';
+  /** Why there are no words, although the header names some. */
+  readonly gone?: Gone;
   /** Hex: the header's `payloadHash` is SHA-256 of these bytes and the payload's RFC 8785 text. */
   readonly salt?: string;
   readonly payload?: { readonly [key: string]: Json };
 }
+
+/** `damaged`: they don't open, or what opens is not what the header vouches for. */
+export type Gone = 'erased' | 'key destroyed' | 'damaged';
+
+/** Why nobody is shown an entry's words, for whoever reads the trail. */
+export const GONE_WORDS: { readonly [Why in Gone]: string } = {
+  erased: 'words erased',
+  'key destroyed': 'words can’t be opened any more: their key was destroyed',
+  damaged: 'words can’t be opened: they are damaged, not what was put on record',
+};

@@ -4,7 +4,6 @@ import type { Audit } from '../audit/audit.ts';
 import type { Approval } from '../consent/events.ts';
 import { type Member, toMember } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
-import { CountersignError } from '../errors.ts';
 import { customerId as asCustomerId, type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Platform } from '../ports/chat.ts';
 import type { OperationType, OperationTypeDefinition, Service, Way } from '../services/service.ts';
@@ -211,7 +210,7 @@ export function newestPictures(
     .slice(0, most);
 }
 
-/** What whoever denied it wrote; `null` once it was erased, or where it can't be opened. */
+/** What whoever denied it wrote; `null` once it was erased, or where it can't be opened: an audit says so, a card does without. */
 async function reasonOf(
   tx: Transaction,
   { audit }: ReadOperationDeps,
@@ -219,12 +218,7 @@ async function reasonOf(
   operationId: string,
 ): Promise<string | null> {
   const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'operation.denied' } });
-  try {
-    return (row && denial.safeParse((await audit.read(tx, customerId, row)).payload).data?.reason) || null;
-  } catch (error) {
-    if (error instanceof CountersignError && !error.isRetryable) return null; // an audit says so, a card does without
-    throw error;
-  }
+  return (row && denial.safeParse((await audit.read(tx, customerId, row)).payload).data?.reason) || null;
 }
 
 const denial = z.object({ reason: z.string() });

@@ -24,7 +24,7 @@ const common = {
 
 /** What a client of the live stream is told, one JSON text each. */
 export const streamEventSchema = z.discriminatedUnion('event', [
-  z.object({
+  z.strictObject({
     event: z.literal('autonomous_progress'),
     ...common,
     step: z.int(),
@@ -36,7 +36,7 @@ export const streamEventSchema = z.discriminatedUnion('event', [
     /** An address of the masked picture, good for a quarter of an hour; null where there is none. */
     screenshot: z.string().nullable(),
   }),
-  z.object({
+  z.strictObject({
     event: z.literal('operation_changed'),
     ...common,
     /** What went on record, such as `consent.granted`. */
@@ -53,10 +53,11 @@ export function isStreamed({ kind, operationId }: Pick<AuditRow, 'kind' | 'opera
 export function changeEvent(
   row: Pick<AuditRow, 'seq' | 'at' | 'kind'>,
   operationId: string,
-  now: Standing,
+  { state, totalSteps }: Standing,
 ): StreamEvent {
   const { seq, at, kind } = row;
-  return { event: 'operation_changed', cursor: String(seq), at: at.toISOString(), operationId, ...now, kind };
+  const common = { cursor: String(seq), at: at.toISOString(), operationId, state, totalSteps };
+  return { event: 'operation_changed', ...common, kind };
 }
 
 const words = z.object({ intent: z.string().nullable().catch(null), screenshotId: z.string().nullable().catch(null) });
@@ -65,13 +66,13 @@ const words = z.object({ intent: z.string().nullable().catch(null), screenshotId
 export function progressEvent(
   entry: Pick<AuditEntry, 'seq' | 'at' | 'stepNumber' | 'success' | 'rung' | 'durationMs' | 'payload'>,
   operationId: string,
-  now: Standing,
+  { state, totalSteps }: Standing,
   pictureUrl: (pictureId: string) => string,
 ): StreamEvent {
   const { seq, at, stepNumber = 0, success = false, rung = null, durationMs = 0, payload = {} } = entry;
   const { intent, screenshotId } = words.parse(payload);
   return {
-    ...{ event: 'autonomous_progress', cursor: String(seq), at: at.toISOString(), operationId, ...now },
+    ...{ event: 'autonomous_progress', cursor: String(seq), at: at.toISOString(), operationId, state, totalSteps },
     ...{ step: stepNumber, intent, outcome: success ? 'done' : 'failed', rung, durationMs },
     screenshot: screenshotId === null ? null : pictureUrl(screenshotId),
   };

@@ -3,7 +3,6 @@ import type { AuditEntry as AuditRow } from '../../prisma/generated/client.ts';
 import { AUDIT_CHANNEL, type Audit } from '../audit/audit.ts';
 import type { AuditEntry } from '../audit/entry.ts';
 import type { Database, Listener, Transaction } from '../database.ts';
-import { CountersignError } from '../errors.ts';
 import { customerId as asCustomerId, type CustomerId } from '../ids.ts';
 import { parseState } from '../operations/states.ts';
 import type { Log } from '../ports/log.ts';
@@ -239,18 +238,18 @@ async function eventOf(
   return progressEvent(entry, operationId, standing, (id) => deps.pictureUrl(customerId, id));
 }
 
-/** An entry whose words somebody changed is shown without them; what else it says, the chain vouches for. */
+/** An entry whose words are damaged is shown without them; what else it says, the chain vouches for. */
 async function readOrBare(
   tx: Transaction,
   { audit, log }: FeedDeps,
   customerId: CustomerId,
   row: AuditRow,
 ): Promise<AuditEntry> {
-  try {
-    return await audit.read(tx, customerId, row);
-  } catch (cause) {
-    if (!(cause instanceof CountersignError) || cause.isRetryable) throw cause;
-    log.error({ code: cause.code, customerId, seq: String(row.seq) }, 'the words of an entry could not be read');
-    return audit.read(tx, customerId, { ...row, payload: null });
-  }
+  const entry = await audit.read(tx, customerId, row);
+  if (entry.gone === 'damaged')
+    log.error(
+      { code: 'audit_chain_broken', customerId, seq: String(row.seq) },
+      'the words of an entry could not be read',
+    );
+  return entry;
 }

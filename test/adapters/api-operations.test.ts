@@ -402,6 +402,8 @@ describe('lists', () => {
       expect([query, ...code(await api.get(`/operations?${query}`, merchant))]).toEqual([
         ...[query, 400, 'request_invalid'],
       ]);
+    const wrong = (await api.get('/operations?cursor=zzz', merchant)).json<{ errors: unknown }>();
+    expect(wrong.errors).toEqual([{ at: 'cursor', detail: 'invalid_format' }]);
     const cancelled = await api.post(`/operations/${ids[0]}/cancel`, merchant);
     expect(cancelled.headers.get('ratelimit-policy')).toBe('"token";q=600;w=60');
     const open = (await api.get('/operations?status=awaiting_consent&service=woocommerce', merchant)).json();

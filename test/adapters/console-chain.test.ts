@@ -86,6 +86,12 @@ describe('a trail, checked by the page itself', () => {
       /not what was put on record/,
     ],
     ['a word is changed', 1, (line: string) => line.replace('"payload":{', '"payload":{"added":1,'), /words of entry/],
+    [
+      'words can’t be opened',
+      1,
+      (line: string) => line.replace(/"salt":"[^"]*","payload":\{.*\}\}$/, '"payload":"damaged"}'),
+      /damaged/,
+    ],
     ['an entry is taken out', 3, () => '', /is missing/],
     [
       'the time is changed',

@@ -5,6 +5,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
+import { tamper } from '../support/audit.ts';
 import { madeConnection } from '../support/connections.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
 import {
@@ -183,7 +184,8 @@ describe('82 a session', () => {
     await shiftClock(testDatabase.adminUrl, '59 minutes');
     expect((await idle.get('/console/operations')).status).toBe(200);
     await shiftClock(testDatabase.adminUrl, '61 minutes');
-    expect((await idle.get('/console/operations')).status).toBe(401);
+    const late = await idle.post('/console/queue/redrive');
+    expect([late.status, late.text]).toEqual([401, expect.stringContaining('what you pressed was not done')]);
     const used = await own.signIn(shop.admin);
     for (let hours = 0; hours < 10; hours++) {
       await shiftClock(testDatabase.adminUrl, '50 minutes');
@@ -409,10 +411,12 @@ describe('what is pressed', () => {
     );
     const to = answer.headers.get('location') ?? '';
     expect([answer.status, to]).toEqual([303, expect.stringMatching(/^\/console\/approvals\?/)]);
-    const told = /<p class="panel" role="status">.*?<\/p>/.exec((await visitor.get(to)).text)?.[0];
+    const told = /<p class="panel" role="status" tabindex="-1" autofocus>.*?<\/p>/.exec(
+      (await visitor.get(to)).text,
+    )?.[0];
     expect(told).toContain(`Your approval is on record: <a href="/console/operations/${operation.id}">`);
     for (const forged of [to.replace('did=approve', 'did=deny'), to.replace(/&seal=.*/, '')])
-      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status">');
+      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status"');
     expect((await (await own.signIn(shop.secondApprover)).get(to)).text).not.toContain('Your approval is on record');
     const { grant, state } = await look(core, operation);
     expect(grant).toMatchObject({ collectionMethod: 'console', ipAddress: '127.0.0.1', userAgent: 'A browser' });
@@ -541,7 +545,7 @@ describe('what is pressed', () => {
     expect((await look(core, operation)).state).toBe('queued');
     const stopped = await press('stop');
     expect(stopped.status).toBe(303);
-    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('role="status"><span>Stopped: ');
+    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('autofocus><span>Stopped: ');
     const retried = await press('retry');
     const told = (await visitor.get(retried.headers.get('location') ?? '')).text;
     const { retriedAs } = await look(core, operation);
@@ -750,6 +754,38 @@ describe('what pages say', () => {
     const lines = (await export_('jsonl')).text.trim().split('\n');
     expect(lines.length).toBeGreaterThan(3);
     expect(await kinds(core, operation)).toContain('trail.read');
+  });
+
+  test('an entry whose words nobody can open stands there without them, and says why', async () => {
+    const there = await installShop(core);
+    const operation = await grantedOperation(core, there);
+    const visitor = await own.signIn(there.admin);
+    const entry = `customer_id = '${there.customerId}' AND operation_id = '${operation.id}' AND kind`;
+    const words = 'UPDATE autonomous_operations_audit SET payload';
+    await tamper(testDatabase, there, `${words} = NULL WHERE ${entry} = 'consent.granted'`);
+    await tamper(
+      testDatabase,
+      there,
+      `${words} = set_byte(payload, 40, 255 - get_byte(payload, 40)) WHERE ${entry} = 'plan.made'`,
+    );
+    const pages = ['audit', `audit?operation=${operation.id}`, `operations/${operation.id}`, 'people'];
+    const look = async () => {
+      const seen = await Promise.all(pages.map((path) => visitor.get(`/console/${path}`)));
+      expect(seen.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      return seen.map(({ text }) => text);
+    };
+    for (const text of (await look()).slice(0, 3)) {
+      expect(text).toMatch(/consent\.granted.*?words erased/s);
+      expect(text).toMatch(/plan\.made.*?words can’t be opened: they are damaged/s);
+    }
+    const { text } = await visitor.post('/console/audit/export', { operation: operation.id, format: 'jsonl' });
+    expect(text).toContain('"payload":"damaged"');
+    await own.say(there.admin, `/audit ${operation.id}`);
+    expect(JSON.stringify(own.chat.calls.at(-1))).toMatch(
+      /#\d+: words erased.*#\d+: words can’t be opened: they are damaged/,
+    );
+    await tamper(testDatabase, there, "UPDATE customer_keys SET state = 'destroyed', wrapped = '' WHERE ME");
+    for (const text of (await look()).slice(0, 3)) expect(text).toContain('their key was destroyed');
   });
 
   test.each(['operation=nonsense', 'person=nobody', 'kind=%3F', 'from=yesterday'])(

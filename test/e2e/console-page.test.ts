@@ -6,6 +6,7 @@ import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { madeConnection } from '../support/connections.ts';
 import { openConsole, type TestConsole } from '../support/console.ts';
 import {
   type Core,
@@ -15,6 +16,7 @@ import {
   queuedOperation,
   requestOperation,
   type Shop,
+  sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { launchChromium } from '../support/web-chat.ts';
@@ -104,6 +106,71 @@ async function expectGood(page: Page): Promise<void> {
   expect([page.url(), overflow]).toEqual([page.url(), 0]);
 }
 
+/** What Tab leads to in the content of a page, in its order. */
+const CONTROLS = `[...document.querySelectorAll('main :is(a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"])')].filter((each) => each.checkVisibility())`;
+/** Which of them has the focus, and whether that can be seen. A field of a date rings the part of it that has the focus. */
+const FOCUSED = `(() => {
+  const element = document.activeElement;
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const at = document.elementFromPoint(left + width / 2, top + Math.min(height, 40) / 2);
+  const rings = getComputedStyle(element).outlineStyle !== 'none' || element.type === 'date';
+  const isSeen = at !== null && (element.contains(at) || at.contains(element)) && rings;
+  return { place: ${CONTROLS}.indexOf(element), isSeen, isInMain: element.closest('main') !== null, html: element.outerHTML.slice(0, 120) };
+})()`;
+
+interface Focused {
+  readonly place: number;
+  readonly isSeen: boolean;
+  readonly isInMain: boolean;
+  readonly html: string;
+}
+
+/** From "Skip to the content" on, Tab leads to everything, in order, where it can be seen; Shift+Tab leads back, and nothing holds the focus. */
+async function expectWalkable(page: Page): Promise<void> {
+  await page.evaluate('for (const each of document.querySelectorAll("main details")) each.open = true');
+  const count = Number(await page.evaluate(`${CONTROLS}.length`));
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  const seen: Focused[] = [];
+  let presses = 0;
+  for (; presses < 5 * count; presses++) {
+    await page.keyboard.press('Tab');
+    const focused = (await page.evaluate(FOCUSED)) as Focused;
+    if (!focused.isInMain) break;
+    if (seen.at(-1)?.place !== focused.place) seen.push(focused); // a date is several stops
+  }
+  expect([page.url(), seen.filter(({ isSeen }) => !isSeen)]).toEqual([page.url(), []]);
+  expect([page.url(), seen.map(({ place }) => place)]).toEqual([
+    page.url(),
+    Array.from({ length: count }, (_, n) => n),
+  ]);
+  // Backwards a date is fewer stops, so the end of the way is gone step by step.
+  for (; presses > 9; presses--) await page.keyboard.press('Shift+Tab');
+  let last = count === 0 ? 0 : -1;
+  for (let n = 0; n < 20; n++) {
+    await page.keyboard.press('Shift+Tab');
+    const { place, isInMain } = (await page.evaluate(FOCUSED)) as Focused;
+    if (isInMain) last = place;
+    else if (last >= 0) break;
+  }
+  expect([page.url(), last]).toEqual([page.url(), 0]);
+}
+
+/** Presses Tab until something has the focus whose label or words begin so, as whoever has no mouse does. */
+async function tabTo(page: Page, name: string): Promise<void> {
+  for (let n = 0; n < 60; n++) {
+    await page.keyboard.press('Tab');
+    const says = await page.evaluate(
+      '(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()',
+    );
+    if (String(says).startsWith(name)) return;
+  }
+  throw new Error(`Tab leads to nothing that is called ${name} on ${page.url()}`);
+}
+
+/** What has the focus, in words. */
+const focusedWords = (page: Page) => page.evaluate('document.activeElement.textContent') as Promise<string>;
+
 const PAGES = ['approvals', 'connections', 'workflows', 'audit', 'people', 'queue', 'health'];
 const LOOKS = [
   { width: 1440, colorScheme: 'light' },
@@ -124,6 +191,7 @@ describe('the console', () => {
     for (const path of ['operations', `operations/${running.id}`, ...PAGES, 'nothing']) {
       await page.goto(`/console/${path}`);
       await expectGood(page);
+      if (width === 360 || IS_WHOLE) await expectWalkable(page);
     }
     await page.context().clearCookies();
     await page.goto('/console/operations');
@@ -188,6 +256,102 @@ describe('the console', () => {
     await page.context().close();
   });
 
+  test('is used by the keyboard alone: a merchant finds, pauses and resumes', async () => {
+    const { id } = await queuedOperation(core, shop);
+    const page = await pageOf(shop.merchant, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    await page.goto('/console/operations');
+    await tabTo(page, 'Id, service, address');
+    await page.keyboard.type(id);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**text=${id}`);
+    await tabTo(page, 'Create a WooCommerce API key for shop.example.com');
+    await page.keyboard.press('Enter');
+    for (const [press, came] of [
+      ['Pause', 'Paused:'],
+      ['Resume', 'Resumed:'],
+    ] as const) {
+      await page.getByRole('button', { name: press }).waitFor();
+      await tabTo(page, press);
+      await page.keyboard.press('Enter');
+      await page.getByText(came).waitFor();
+      expect(await focusedWords(page)).toContain(came); // it is read aloud, and Tab goes on from there
+    }
+    await tabTo(page, 'Enter the password');
+    await page.keyboard.press('Enter');
+    await page.getByRole('region', { name: 'Step 3' }).waitFor();
+    expect(await focusedWords(page)).toContain('Enter the password');
+    await expect.poll(() => page.locator('#live-words').textContent()).toContain('Step 3');
+    await page.context().close();
+  });
+
+  test('is used by the keyboard alone: an approver denies, with a reason', async () => {
+    const asked = await requestOperation(core, shop, {
+      base: 'https://no.example.com',
+      origin: 'https://no.example.com',
+    });
+    const page = await pageOf(shop.approver);
+    await page.goto(`/console/operations/${asked.id}`);
+    await tabTo(page, 'Decide');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/console/approvals#*');
+    await tabTo(page, 'Deny…: Create a WooCommerce API key for no.example.com');
+    const reason = page.locator(`#${asked.id}`).getByLabel('Reason');
+    await page.keyboard.press('Enter');
+    await reason.waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Escape');
+    await reason.waitFor({ state: 'hidden' });
+    expect(await focusedWords(page)).toContain('Deny…');
+    await page.keyboard.press('Space');
+    await tabTo(page, 'Reason');
+    await page.keyboard.type('not this shop');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByText('Denied, with your reason on record').waitFor();
+    expect(await focusedWords(page)).toContain('Denied');
+    expect((await look(core, asked)).state).toBe('denied');
+    await page.context().close();
+  });
+
+  test('is used by the keyboard alone: an admin revokes, redrives and exports, and no change takes the focus away', async () => {
+    const base = 'https://8.8.8.8'; // an address that is never asked: a plan is all that is made here
+    await madeConnection(core, shop, { base, origin: base });
+    const dead = await queuedOperation(core, shop);
+    await sql(
+      testDatabase.adminUrl,
+      `UPDATE pgboss.job SET state = 'failed', retry_count = retry_limit, completed_on = now()
+       WHERE name = 'operations' AND data ->> 'operationId' = $1`,
+      [dead.id],
+    );
+    const page = await pageOf(shop.admin);
+    await page.goto('/console/connections');
+    await tabTo(page, 'Revoke WooCommerce at 8.8.8.8');
+    const other = 'https://other.example.com';
+    await madeConnection(core, shop, { base: other, origin: other });
+    await page.getByText('other.example.com').first().waitFor();
+    expect(await focusedWords(page)).toContain('Revoke WooCommerce at 8.8.8.8');
+    await page.keyboard.press('Enter');
+    await page.getByText('To be revoked:').waitFor();
+    await tabTo(page, 'A new operation');
+
+    await page.goto('/console/queue');
+    await tabTo(page, `Do it after all: ${dead.id}`);
+    await page.keyboard.press('Space');
+    await page.waitForURL(`**/console/operations/${dead.id}`);
+
+    await page.goto('/console/audit');
+    await tabTo(page, 'What');
+    await page.keyboard.type('consent');
+    await tabTo(page, 'Search');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**kind=consent**');
+    const kept = page.waitForEvent('download');
+    await tabTo(page, 'CSV');
+    await page.keyboard.press('Enter');
+    expect((await kept).suggestedFilename()).toBe('countersign-trail.csv');
+    await page.context().close();
+  });
+
   test('keeps the list and the counts as they are, and says when the server does not answer', async () => {
     const page = await pageOf(shop.admin);
     await page.goto('/console/operations?state=awaiting_consent');
@@ -249,7 +413,7 @@ describe('the console', () => {
     const { customerId, admin: member } = shop;
     const expiresAt = new Date();
     if (session) await core.sessions.leave({ customerId, id: session.id, member, expiresAt });
-    await page.getByText('You are signed out, so this is not live any more.').waitFor();
+    await page.getByText('You are signed out, so this is not live any more. Write “console”').waitFor();
     contexts.delete(shop.admin.id);
     await page.context().close();
   });

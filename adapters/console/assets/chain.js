@@ -19,6 +19,8 @@ export async function checkTrail(text) {
     if (hexOf(hash) !== entry.hash || hexOf(last.hash) !== entry.prev)
       return broken(seq, `Entry #${seq} is not what was put on record.`);
     const header = JSON.parse(entry.header);
+    if (entry.payload === 'damaged')
+      return broken(seq, `The words of entry #${seq} are damaged: nobody can open them.`);
     if (entry.payload !== null && typeof entry.payload === 'object') {
       const words = await wordsHash(entry.salt, entry.payload);
       if (words !== header.payloadHash) return broken(seq, `The words of entry #${seq} are not those on record.`);

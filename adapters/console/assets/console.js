@@ -16,6 +16,14 @@ if (words) {
   });
 }
 
+// What was unfolded to write a reason, or to be sure, folds again.
+document.addEventListener('keydown', ({ key, target }) => {
+  const summary = key === 'Escape' && target.closest?.('details[open]')?.querySelector('summary.button');
+  if (!summary) return;
+  summary.parentElement.open = false;
+  summary.focus();
+});
+
 /** Checks the record as often as it has grown; what was found stands there meanwhile. */
 function createCheck() {
   let known;

@@ -6,6 +6,8 @@ const PATIENCE_MS = 10_000;
 const COUNTS = '/console/counts';
 const UNANSWERED = 'The server does not answer. What you see may be old; trying again.';
 const LOST = 'The connection is lost. This page looks by itself until it is back.';
+const SIGNED_OUT =
+  'You are signed out, so this is not live any more. Write “console” to Countersign in chat for a link that signs you in.';
 const AGAIN = 'Live again.';
 const AGAIN_MS = 5_000;
 
@@ -71,6 +73,11 @@ export async function follow(root, first, words, changed) {
     step = link.dataset.step;
     history.replaceState(null, '', link.href);
     await look(root.dataset.live).catch(() => location.assign(link.href));
+    const panel = root.querySelector('[data-shown]');
+    if (!panel) return;
+    if (wasSaid === '') say(words, `${panel.ariaLabel}: ${link.textContent}`);
+    // Beneath the steps, where there is no room beside them, nobody would see it.
+    if (panel.getBoundingClientRect().top > innerHeight - 40) panel.scrollIntoView({ block: 'nearest' });
   });
 
   for (;;) {
@@ -80,7 +87,7 @@ export async function follow(root, first, words, changed) {
       feed.answered(true, found === 'new');
       if (found === 'signed out') {
         feed.stop();
-        return warn(words, 'You are signed out, so this is not live any more.');
+        return warn(words, SIGNED_OUT);
       }
       isAnswered = true;
       tellStanding();
@@ -111,11 +118,33 @@ function markIn(root) {
 }
 
 function put(root, content) {
-  const focused = document.activeElement?.closest?.('[data-key]')?.dataset.key;
+  const focused = focusIn(root);
   const open = new Set([...root.querySelectorAll('details[open]')].map(nameOf));
   root.replaceChildren(content);
   for (const details of root.querySelectorAll('details')) if (open.has(nameOf(details))) details.open = true;
-  if (focused) root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (!focused) return;
+  // Where it is gone, the focus goes to nothing that acts: whoever presses Enter meant what stood there before.
+  root.tabIndex = -1;
+  (marked(root, focused.mark)[focused.at] ?? root).focus({ preventScroll: true });
+}
+
+/** What has the focus, by what it is and says; `at`: of several that are alike, which one. */
+function focusIn(root) {
+  const element = document.activeElement;
+  if (element === root) return { mark: '', at: 0 };
+  if (!root.contains(element)) return undefined;
+  const mark = markOf(element);
+  return { mark, at: marked(root, mark).indexOf(element) };
+}
+
+function marked(root, mark) {
+  return [...root.querySelectorAll('a, button, summary, [tabindex]')].filter((each) => markOf(each) === mark);
+}
+
+function markOf(element) {
+  const leads = element.getAttribute('href') ?? element.form?.getAttribute('action') ?? '';
+  const says = element.getAttribute('aria-label') ?? element.textContent;
+  return element.dataset.key ?? `${element.tagName} ${leads} ${says}`;
 }
 
 function nameOf(details) {

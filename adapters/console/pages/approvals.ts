@@ -7,7 +7,7 @@ import type { Decider } from '../../../core/ports/console.ts';
 import { drawCard } from '../cards.ts';
 import { form, heading, link, livePart, nothingYet } from '../layout.ts';
 import type { Call, ConsoleRoute } from '../routes.ts';
-import { chip, counted } from '../words.ts';
+import { chip, counted, place } from '../words.ts';
 import { press } from './operation.ts';
 
 /** What waits longest comes first; nobody reads more of them at once. */
@@ -130,13 +130,13 @@ async function question(call: Call, operation: Operation): Promise<Html> {
   const { desk } = call.deps;
   const card = await desk.question(operation);
   const decider = await desk.mayDecide(call.member, operation);
-  return panel(call, operation.id, { card, planHash: operation.planHash, ...decider }, PLAN);
+  return panel(call, operation, { card, planHash: operation.planHash, ...decider }, PLAN);
 }
 
 /** The same of repairs to come. */
 async function repairsQuestion(call: Call, operation: Operation): Promise<readonly Html[]> {
   const asked = await call.deps.desk.repairsQuestion(call.member, operation);
-  return asked ? [panel(call, operation.id, asked, REPAIRS)] : [];
+  return asked ? [panel(call, operation, asked, REPAIRS)] : [];
 }
 
 const PLAN = { approve: 'approve', deny: 'deny', names: 'plan', denied: 'Nothing will be done.' } as const;
@@ -147,19 +147,21 @@ const REPAIRS = {
 
 function panel(
   call: Call,
-  id: string,
+  { id, type, plan }: Operation,
   asked: { readonly card: Card; readonly planHash: string } & Decider,
   { approve, deny, names, denied }: typeof PLAN | typeof REPAIRS,
 ): Html {
   const { card, planHash } = asked;
   const [path, field] = [`/console/approvals/${id}`, `${deny}-${id}`];
+  // For whoever hears one button after the other, without the card above it.
+  const what = html`<span class="unseen">: ${names === 'plan' ? '' : 'repairs, '}${type.title} for ${place(plan.base)}</span>`;
   const decide = asked.may
-    ? html`<div class="decide">${form(call, `${path}/${approve}`, html`<button class="button primary">Approve</button>`, { plan: planHash })}<details><summary class="button danger">Deny…</summary>${form(
+    ? html`<div class="decide">${form(call, `${path}/${approve}`, html`<button class="button primary">Approve${what}</button>`, { plan: planHash })}<details><summary class="button danger">Deny…${what}</summary>${form(
         call,
         `${path}/${deny}`,
-        html`<label for="reason-${field}">Reason</label><textarea id="reason-${field}" name="reason" rows="2" maxlength="500" required aria-describedby="help-${field}"></textarea><p class="quiet" id="help-${field}">It goes into the thread and on record. ${denied}</p><button class="button danger">Deny</button>`,
+        html`<label for="reason-${field}">Reason</label><textarea id="reason-${field}" name="reason" rows="2" maxlength="500" required aria-describedby="help-${field}"></textarea><p class="quiet" id="help-${field}">It goes into the thread and on record. ${denied}</p><button class="button danger">Deny${what}</button>`,
         { plan: planHash },
       )}</details></div>`
     : html`<p class="signature neutral">${asked.why}</p>`;
-  return html`<article class="panel question" id="${names === 'plan' ? id : field}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation</a> · ${names} <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
+  return html`<article class="panel question" id="${names === 'plan' ? id : field}">${drawCard(card)}${decide}<p class="quiet provenance"><a href="/console/operations/${id}">The operation${what}</a> · ${names} <code class="whole">${planHash}</code> ${chip(id)}</p></article>`;
 }

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { csvLine } from '../../../core/audit/csv.ts';
-import type { AuditEntry } from '../../../core/audit/entry.ts';
+import { type AuditEntry, GONE_WORDS } from '../../../core/audit/entry.ts';
 import {
   bundleDocument,
   bundleLines,
@@ -142,7 +142,7 @@ const TOLD = ['intent', 'reason', 'why', 'error', 'words', 'how', 'method'] as c
 
 /** A few of the entry's own words, if it has any that people understand. */
 function wordsOf({ payload, gone, why }: AuditEntry): string {
-  if (gone) return gone === 'erased' ? 'its words were erased' : 'nobody can open its words any more';
+  if (gone) return GONE_WORDS[gone];
   for (const name of TOLD) {
     const value = payload?.[name];
     if (typeof value === 'string' && value !== '') return value.length > 160 ? `${value.slice(0, 159)}…` : value;

@@ -1,3 +1,4 @@
+import { GONE_WORDS } from '../../../core/audit/entry.ts';
 import type { ConsentStep, StepRun } from '../../../core/console/run.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { isRetryable, mayControl } from '../../../core/operations/control.ts';
@@ -36,7 +37,7 @@ export function operationView(call: Call, seen: Seen): Html {
   return html`<div class="view" data-state="${isEnd(operation.state) ? 'over' : 'open'}">
 ${head(call, seen)}
 ${figures(seen)}
-<div class="columns"><section class="panel timeline" aria-label="Steps">${timeline(call, seen, shown?.number)}</section>${shown && html`<section class="panel" aria-label="Step ${shown.number}">${stepPanel(seen, shown)}</section>`}</div>
+<div class="columns"><section class="panel timeline" aria-label="Steps">${timeline(call, seen, shown?.number)}</section>${shown && html`<section class="panel" aria-label="Step ${shown.number}" data-shown>${stepPanel(seen, shown)}</section>`}</div>
 <div class="columns"><section class="panel">${plan(seen)}</section><section class="panel">${countersignatures(seen)}</section></div>
 ${trail(seen)}
 </div>`;
@@ -232,8 +233,8 @@ function trail({ entries, nameOf, operation }: Seen): Html {
   if (!entries) return html``;
   const rows = entries.map(
     (entry) =>
-      html`<tr><td class="right">#${String(entry.seq)}</td><td>${time(entry.at)}</td><td>${entry.kind}${entry.stepNumber !== undefined && html` ${entry.stepNumber}`}</td><td>${entry.actor ? nameOf(entry.actor) : 'Countersign'}</td><td>${chip(entry.hash.slice(0, 8))}</td></tr>`,
+      html`<tr><td class="right">#${String(entry.seq)}</td><td>${time(entry.at)}</td><td>${entry.kind}${entry.stepNumber !== undefined && html` ${entry.stepNumber}`}${entry.gone && html`: <span class="quiet">${GONE_WORDS[entry.gone]}</span>`}</td><td>${entry.actor ? nameOf(entry.actor) : 'Countersign'}</td><td>${chip(entry.hash.slice(0, 8))}</td></tr>`,
   );
   return html`<section class="panel"><div class="heading"><div><h2>The record</h2><p class="quiet" id="chain-words">${counted(entries.length, 'entry', 'entries')} of this operation. This browser recomputes the chain over them, and over what lies between, and compares it with the signed checkpoint.</p></div><div class="actions"><a class="button" href="/console/audit?operation=${operation.id}">Search and export</a></div></div>
-<details data-key="record"><summary>All entries</summary><div class="scroll" role="region" aria-label="Entries" tabindex="0"><table><thead><tr><th scope="col" class="right">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">Hash</th></tr></thead><tbody>${rows}</tbody></table></div></details></section>`;
+<details><summary>All entries</summary><div class="scroll" role="region" aria-label="Entries" tabindex="0"><table><thead><tr><th scope="col" class="right">Entry</th><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th><th scope="col">Hash</th></tr></thead><tbody>${rows}</tbody></table></div></details></section>`;
 }

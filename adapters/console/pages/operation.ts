@@ -123,7 +123,7 @@ export async function press(call: Call, pressed: Press, from: From = 'operation'
     return { kind: 'go', to: withNotice(call, to, pressed.kind, after, led) };
   }
   const cards = said.map((card) => html`<div class="panel">${drawCard(card)}</div>`);
-  const body = html`${heading('Countersign says', operation.type.title)}<div role="status">${cards}</div><p class="actions"><a class="button" href="${to}">Back</a></p>`;
+  const body = html`${heading('Countersign says', operation.type.title)}<div class="view" role="status" tabindex="-1" autofocus>${cards}</div><p class="actions"><a class="button" href="${to}">Back</a></p>`;
   return { kind: 'page', title: 'Countersign says', nav: from === 'operation' ? 'operations' : from, body };
 }
 

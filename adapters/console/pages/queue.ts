@@ -35,7 +35,7 @@ export const queueRoutes: readonly ConsoleRoute[] = [
     async answer({ deps, customerId, member, fields }) {
       const redriven = await redrive(deps, fields.job ?? '', { customerId, memberId: member.id });
       if (redriven.kind === 'sent') return { kind: 'go', to: `/console/operations/${redriven.operationId}` };
-      const body = html`${heading('Nothing was sent')}<div class="panel" role="status"><p>${wordsOf(redriven)}</p></div><p class="actions"><a class="button" href="/console/queue">Back</a></p>`;
+      const body = html`${heading('Nothing was sent')}<div class="panel" role="status" tabindex="-1" autofocus><p>${wordsOf(redriven)}</p></div><p class="actions"><a class="button" href="/console/queue">Back</a></p>`;
       return { kind: 'page', title: 'Nothing was sent', nav: 'queue', body };
     },
   },
