@@ -8,6 +8,7 @@ import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Card, ChatEvent } from '../../core/ports/chat.ts';
+import { erasePersonRows } from '../../core/rights/person.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { fails, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
@@ -163,6 +164,18 @@ describe('"Keep it working"', () => {
     // A page that was left open keeps nothing any more.
     await press(shop.merchant, 'keep_sign_in', operation.id);
     expect(whispered()?.summary).toMatch(/^Nothing keeps a sign-in here any more/);
+  });
+
+  test('is revoked, too, where the thread went with who was erased: nothing is said there', async () => {
+    const { shop, operation, press, hand, approve, whispered, chat } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    await erasePersonRows(core, shop.customerId, shop.merchant.id);
+    await hand(shop.admin, { kind: 'command', command: 'countersign', text: 'consents' });
+    const id = /"action":"revoke_consent","value":"([\w-]+)"/.exec(wordsOf(whispered()))?.[1] ?? '';
+    await press(shop.admin, 'revoke_consent', id);
+    expect(whispered()?.summary).toMatch(/^Taken back/);
+    expect(chat.calls.filter(({ thread }) => thread?.ref.startsWith('erased '))).toEqual([]);
   });
 });
 
