@@ -9,7 +9,7 @@ import type { Operation } from '../core/operations/operation.ts';
 import { type Question, questionsOf } from '../core/operations/questions.ts';
 import { isEnd } from '../core/operations/states.ts';
 import type { Chat, PictureLink, Platform } from '../core/ports/chat.ts';
-import { closedCodeLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
+import { closedCodeLinkCard, closedKeepLinkCard, closedLinkCard, linkSlot, usedRevealCard } from './cards/link-card.ts';
 import { progressCard } from './cards/progress-card.ts';
 import { type Asked, questionCard, questionReminderCard } from './cards/question-card.ts';
 import { type OnRecord, resultCard } from './cards/result-card.ts';
@@ -73,6 +73,7 @@ async function repairMessages(
   const { repairOffers } = deps;
   const asked = repairOffers && (await standingQuestion(tx, { ...deps, repairOffers }, operation));
   const wanted: Wanted[] = asked ? [{ slot: `standing:${asked.state.request.id}`, card: asked.card }] : [];
+  if (asked) wanted.push(...(await closedKeepLinks(tx, deps, asked)));
   if (plan.repair?.consent !== undefined) {
     const tries = await givenUp(tx, deps, customerId, id);
     if (tries !== undefined) wanted.push({ slot: `given-up:${id}`, card: givenUpCard(operation, tries) });
@@ -167,6 +168,27 @@ async function closedLinks(
   return toSay(deps, operation, links).map(({ id }) => ({
     ...{ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person },
   }));
+}
+
+/** The same for the sign-in that repairs keep: it was entered, or nothing keeps it any more. */
+async function closedKeepLinks(
+  tx: Transaction,
+  deps: OperationMessagesDeps,
+  { operation, state }: NonNullable<Awaited<ReturnType<typeof standingQuestion>>>,
+): Promise<readonly Wanted[]> {
+  const { customerId, id: operationId } = operation;
+  if (state.grant && !state.isKept) return [];
+  const where = { customerId, operationId, purpose: 'keep' };
+  const select = { id: true, memberId: true, spentAt: true };
+  const links = await tx.connectLink.findMany({ where, select, orderBy: { createdAt: 'asc' } });
+  const enteredAt = links.findLast(({ spentAt }) => spentAt)?.spentAt ?? undefined;
+  const wanted: Wanted[] = [];
+  for (const { id, memberId: by } of toSay(deps, operation, links))
+    wanted.push({
+      ...{ slot: linkSlot(id), card: closedKeepLinkCard(enteredAt) },
+      to: (await deps.customers.memberById(tx, customerId, memberId(by))).person,
+    });
+  return wanted;
 }
 
 /** Where a message can't be replaced each would be one more: then a person is told of their newest link alone. */

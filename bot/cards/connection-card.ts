@@ -47,7 +47,7 @@ export function connectionCard({ operation, entry, isNewest }: ConnectionChange)
 const STATE_WORDS: Readonly<Record<string, string>> = {
   healthy: 'works again',
   degraded: 'could not be checked for more than an hour',
-  broken: 'is not taken any more',
+  broken: 'does not work any more',
   expired: 'has expired',
   unknown: 'can’t be checked any more',
   expiring: 'expires',
@@ -87,6 +87,7 @@ function next(operation: Operation, kind: string, days: number | undefined): rea
     case 'unknown':
       return [quiet([text('Nothing was changed, and the key stays where it is.')])];
     default:
+      if (operation.result?.data.replacedBy !== undefined) return [replaced(operation.result.data.replacedBy)];
       return isAskedFor(operation, kind, days)
         ? [quiet([text(kind === 'broken' ? ASKED_LATER : ASKED)])]
         : renewal(operation);
@@ -110,6 +111,11 @@ function renewal({ id, service, plan, isKeyStored }: Operation): readonly Block[
   const where = service.home === plan.base ? '' : ` for ${place(plan.base)}`;
   const words = `write “set up ${service.name}${where}” for a new key. Nothing was changed. About `;
   return [{ kind: 'text', text: [bold('Next: '), text(words), code(id), text('.')] }];
+}
+
+/** What was amiss with a key is nobody's trouble any more once another one lies in its place. */
+function replaced(by: string): Block {
+  return quiet([text('Nothing has to be done: a new key has taken its place, by '), code(by), text('.')]);
 }
 
 function renew(id: string): Button {

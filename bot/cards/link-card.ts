@@ -42,9 +42,17 @@ export function oneTimePageCard(operation: Operation, url: string, words: string
 
 /** The same message once its link leads nowhere any more. */
 export function closedLinkCard({ signIn, way }: Operation): Card {
-  const isKey = way.kind !== 'browser';
+  return closedCard(way.kind !== 'browser', signIn?.at);
+}
+
+/** The same for the sign-in that a standing grant keeps. @param at when it was entered; absent: it is not needed any more */
+export function closedKeepLinkCard(at: Date | undefined): Card {
+  return closedCard(false, at);
+}
+
+function closedCard(isKey: boolean, at: Date | undefined): Card {
   const what = isKey ? 'key' : 'sign-in';
-  if (!signIn) return note(`The one-time page is closed: the ${what} is not needed any more.`, 'quiet');
+  if (!at) return note(`The one-time page is closed: the ${what} is not needed any more.`, 'quiet');
   return {
     summary: `The ${what} was entered. The one-time page is closed.`,
     blocks: [
@@ -53,7 +61,7 @@ export function closedLinkCard({ signIn, way }: Operation): Card {
         tone: 'quiet',
         text: [
           text(isKey ? 'Key entered at ' : 'Sign-in entered at '),
-          clock(signIn.at),
+          clock(at),
           text('. The one-time page is closed.'),
         ],
       },

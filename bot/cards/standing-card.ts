@@ -3,6 +3,7 @@ import { automaticRepair } from '../../core/connections/repair-plan.ts';
 import { REPAIR_PERMISSION } from '../../core/consent/standing.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { RepairCause } from '../../core/operations/plan.ts';
+import { isEnd } from '../../core/operations/states.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import { type Deciders, lackWords, soFar, whoMay } from './consent-parts.ts';
 import { consentValue } from './consent-values.ts';
@@ -177,22 +178,28 @@ function standingWords({ request, grant, isRevoked }: StandingState): string {
   return grant ? 'countersigned' : isRevoked ? 'revoked' : 'over';
 }
 
-const CAUSES: Readonly<Record<RepairCause, string>> = {
-  broken: 'its key does not work any more',
-  expired: 'its key has run out',
-  expiring: 'its key runs out soon',
-  rotation_due: 'its key is old and is to be replaced by a new one',
+/** As it is, and, once what was done or asked about it is over, as it was. */
+const CAUSES: Readonly<Record<RepairCause, readonly [now: string, then: string]>> = {
+  broken: ['its key does not work any more', 'its key did not work any more'],
+  expired: ['its key has run out', 'its key had run out'],
+  expiring: ['its key runs out soon', 'its key was about to run out'],
+  rotation_due: ['its key is old and is to be replaced by a new one', 'its key was old and was to be replaced'],
 };
 
 /** Why an operation was begun that nobody asked for, and by whose word; none for the others. */
-export function repairNote({ plan, grant, service }: Operation): readonly Block[] {
+export function repairNote({ plan, grant, service, state }: Operation): readonly Block[] {
   const { repair } = plan;
   if (!repair) return [];
-  const why = `${service.name} for ${place(plan.base)}: ${CAUSES[repair.cause]}.`;
-  if (repair.consent === undefined)
+  const isOver = isEnd(state);
+  const [now, then] = CAUSES[repair.cause];
+  const at = `${service.name} for ${place(plan.base)}: `;
+  const why = `${at}${isOver ? then : now}.`;
+  if (repair.consent === undefined) {
+    if (isOver) return [{ kind: 'text', tone: 'quiet', text: [text(`${at}${then}, so I asked by myself.`)] }];
     return [
       { kind: 'text', tone: 'warning', text: [text(`${why} I ask by myself; nothing is done unless approved.`)] },
     ];
+  }
   const whose = grant ? ` under the standing consent of ${grant.approver.person.name}` : ' under a standing consent';
   return [{ kind: 'text', text: [bold(`Repair${whose}. `), text(why)] }];
 }

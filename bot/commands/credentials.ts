@@ -37,7 +37,7 @@ export async function listCredentials(
       {
         kind: 'text',
         tone: 'quiet',
-        text: [text('Whether they still work says '), code(`/countersign test ${services[0]}`), text('.')],
+        text: [text('To see whether they still work, write '), code(`/countersign test ${services[0]}`), text('.')],
       },
     ],
   });
@@ -45,7 +45,7 @@ export async function listCredentials(
 
 function line(
   context: Context,
-  { service, target, createdAt, metadata, operationId, rotationRequired }: StoredCredential,
+  { service, target, createdAt, lastRotatedAt, metadata, operationId, rotationRequired }: StoredCredential,
   health: ConnectionView | undefined,
 ) {
   const details = [...(rotationRequired ? ['to be rotated'] : []), ...healthWords(health)];
@@ -55,7 +55,7 @@ function line(
       text(`${nameOf(context, service)}${target === '' ? '' : ` for ${place(target)}`} · `),
       ...(metadata.label ? [text(`“${metadata.label}” · `)] : []),
       ...(of ? [code(of), text(' · ')] : []),
-      { kind: 'time', at: createdAt, form: 'datetime' } as const,
+      { kind: 'time', at: lastRotatedAt ?? createdAt, form: 'datetime' } as const,
     ],
     ...(details.length > 0 ? { detail: details.join('; ') } : {}),
   };

@@ -1,4 +1,5 @@
 import type { ConsentRecord } from '../consent/records.ts';
+import { isErased } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { newOperationId, type OperationId, parseOperationId } from '../ids.ts';
 import { signInPlace } from '../operations/entered.ts';
@@ -212,6 +213,8 @@ async function askFor(
   const how = askedRepair(maker.service);
   if (!how || past.some((before) => before.isQuestionFor(cause, now))) return undefined;
   const requester = await whoSetItUp(tx, deps, maker);
+  // Theirs would be the sign-in, or the key, to enter: what nobody can finish is not asked for.
+  if (how.way.kind !== 'stored' && isErased(requester)) return undefined;
   const input = { ...newOperation(maker, how, requester), repair: { cause } };
   const asked = await ask(tx, deps, place.customerId, [input]);
   return asked && asked.asked.length > 0 ? 'asked' : undefined;

@@ -27,7 +27,7 @@ export async function withdrawQuestions(
     if (cause === undefined || !TROUBLES.includes(cause)) continue;
     const operationId = id as OperationId; // an operation's own id
     await lock(tx, customerId, operationId);
-    const why = 'The key is taken again, so nothing has to be repaired.';
+    const why = 'The key works again, so nothing has to be repaired.';
     await mover.move(tx, customerId, {
       ...{ operationId, from: ['awaiting_consent'], to: 'cancelled' },
       set: { errorCode: RECOVERED, errorMessage: why },

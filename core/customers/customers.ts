@@ -15,6 +15,11 @@ export interface Member {
   readonly roles: readonly Role[];
 }
 
+/** Whether the account was erased: `app.erase_person` leaves no platform's id. */
+export function isErased({ id, person }: Pick<Member, 'id' | 'person'>): boolean {
+  return person.userId === `erased ${id}`;
+}
+
 /** Customers, their workspaces and members. Who is who is decided by (platform, workspace, user), never by a name. */
 export interface Customers {
   /** The customer of this workspace; made on first use, with the installer as its first admin. */

@@ -27,6 +27,8 @@ export interface ThreadState {
 
 /** The reference of a thread that nobody reads: what was asked for by the HTTP API where there is no channel to say it in. */
 const UNREAD = 'api:';
+/** What `app.erase_person` leaves of a reference: no platform takes it. */
+const ERASED = 'erased ';
 
 export function unreadThread(
   { platform, workspaceId }: Pick<ThreadRef, 'platform' | 'workspaceId'>,
@@ -35,9 +37,9 @@ export function unreadThread(
   return { platform, workspaceId, ref: `${UNREAD}${id}` };
 }
 
-/** Nothing is said there: whoever asked looks by the API. */
+/** Nothing is said there: whoever asked looks by the API, or is erased with where they were spoken to. */
 export function isUnread({ ref }: ThreadRef): boolean {
-  return ref.startsWith(UNREAD);
+  return ref.startsWith(UNREAD) || ref.startsWith(ERASED);
 }
 
 export interface KeptMessage {

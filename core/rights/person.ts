@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { type Audit, headerText } from '../audit/audit.ts';
-import type { Customers, Member } from '../customers/customers.ts';
+import { type Customers, isErased, type Member } from '../customers/customers.ts';
 import type { Database } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
 import { isKeptToEnd } from '../operations/kept-key.ts';
@@ -13,9 +13,10 @@ const BATCH = 200; // each payload is opened, which takes a while
 export async function wordsNaming(
   { database, audit, customers }: NamingDeps & { readonly audit: Audit },
   customerId: CustomerId,
-  { id, person }: Member,
+  member: Member,
 ): Promise<readonly bigint[]> {
-  if (person.userId === `erased ${id}`) return []; // done before
+  if (isErased(member)) return []; // done before
+  const { person } = member;
   const naming = await database.withCustomer(customerId, async (tx) =>
     namingOf(person, await customers.rules(tx, customerId)),
   );
@@ -40,9 +41,10 @@ export async function wordsNaming(
 export async function forgetNamed(
   { database, customers }: NamingDeps,
   customerId: CustomerId,
-  { id, person }: Member,
+  member: Member,
 ): Promise<void> {
-  if (person.userId === `erased ${id}`) return; // done before
+  if (isErased(member)) return; // done before
+  const { person } = member;
   await database.withCustomer(customerId, async (tx) => {
     const naming = namingOf(person, await customers.rules(tx, customerId));
     const where = { customerId, errorMessage: { not: null } };
@@ -134,6 +136,8 @@ export function erasePersonRows(
     const header = headerText(customerId, newUuid(), { kind: 'member.erased', erasedMember: memberId });
     await database.vouch(tx, 'audit', customerId, header);
     const [{ gone }] = goneRows.parse(await tx.$queryRaw`SELECT gone FROM app.erase_person(${header})`);
-    return gone;
+    // Whose chat it was is on record of none of these, so those of everybody go.
+    const [bare] = goneRows.parse(await tx.$queryRaw`SELECT app.forget_bare_threads() AS gone`);
+    return gone + bare.gone;
   });
 }

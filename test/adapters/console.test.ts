@@ -505,7 +505,7 @@ describe('what is pressed', () => {
     const signIn = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
     await core.repairOffers.keep(operation, shop.merchant.id, signIn, async () => true);
     expect(await connections()).toMatch(
-      /by itself.*until .*by Abel; keeps admin password and admin username sealed.*End repairs…/s,
+      /by itself.*until .*by Abel; keeps the sign-in for them, sealed.*End repairs…/s,
     );
     const revoke = { from: 'connections', consent: consent?.id ?? '' };
     const stranger = await own.signIn(await newcomer('Sid'));

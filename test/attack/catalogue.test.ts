@@ -49,14 +49,14 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
         AND p.qual = '${POLICY}' AND p.with_check = '${POLICY}')`),
 
   // The directory's functions run as the owner; for the program these policies do not exist.
-  'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions': () =>
+  'nobody but the owner can become the role of retention, which logs in nowhere and owns eight functions': () =>
     found(`SELECT m.member::regrole::text AS found FROM pg_auth_members m
         WHERE m.roleid = '${RETENTION}'::regrole AND m.member <> 'countersign_owner'::regrole
       UNION ALL SELECT rolname FROM pg_roles WHERE rolname = '${RETENTION}'
         AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
       UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
         WHERE p.proowner = '${RETENTION}'::regrole AND p.proname NOT IN ('drop_audit', 'erase_payloads', 'sweep', 'forget_answered',
-          'forget_old', 'erase_rows', 'erase_person')
+          'forget_old', 'erase_rows', 'erase_person', 'forget_bare_threads')
       UNION ALL SELECT relname FROM pg_class WHERE relowner = '${RETENTION}'::regrole`),
 
   'only the role of retention takes anything from the chain, and then entries or words; and rows whose time is over':
@@ -223,7 +223,7 @@ const rules: Readonly<Record<string, () => Promise<string[]>>> = {
       WHERE ${OURS} AND p.prosecdef AND n.nspname <> 'directory' AND p.oid::regprocedure::text NOT IN (
         'sec.bound(text)', 'sec.customer()', 'sec.enter(uuid,bigint,bytea)', 'sec.refuse_unvouched(text)', 'app.append_audit(text,bytea)',
         'app.record_checkpoint(bigint,bytea,text)', 'app.audit_days(integer)', 'app.drop_audit(text)', 'app.erase_payloads(text)',
-        'app.sweep(text)', 'app.forget_answered()', 'app.forget_old(text)', 'app.erase_rows(integer)', 'app.erase_person(text)', 'app.open_operations()', 'app.connections_by_state()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
+        'app.sweep(text)', 'app.forget_answered()', 'app.forget_old(text)', 'app.erase_rows(integer)', 'app.erase_person(text)', 'app.forget_bare_threads()', 'app.open_operations()', 'app.connections_by_state()', 'app.standstill()', 'app.hold_standstill()', 'app.set_standstill(text)')`),
 
   'no view shows rows with the rights of its owner': () =>
     found(`SELECT c.oid::regclass::text AS found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -346,12 +346,12 @@ const slips: readonly [rule: string, statement: string, finding: string][] = [
     'autonomous_operations_audit INSERT',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns eight functions',
     'GRANT countersign_retention TO countersign_program',
     'countersign_program',
   ],
   [
-    'nobody but the owner can become the role of retention, which logs in nowhere and owns seven functions',
+    'nobody but the owner can become the role of retention, which logs in nowhere and owns eight functions',
     'ALTER ROLE countersign_retention LOGIN',
     'countersign_retention',
   ],

@@ -119,7 +119,7 @@ describe('137 a look', () => {
       await later('6 hours');
     }
     instead = undefined;
-    expect(chat.shown().some(({ summary }) => summary.includes('is not taken any more'))).toBe(true);
+    expect(chat.shown().some(({ summary }) => summary.includes('does not work any more'))).toBe(true);
     const sinks = [
       ...(await databaseSinks(testDatabase.adminUrl)),
       logged.sink(),

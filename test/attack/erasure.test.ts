@@ -399,6 +399,27 @@ describe('a person', () => {
     expect(other.thread.id).not.toBe(al.thread.id);
   });
 
+  test('143 a chat in Slack where nobody asked for anything leads nobody to a person who is gone', async () => {
+    const { customerId, merchant, workspaceId } = await installShop(core);
+    const ref = (at: string) => ({ platform: 'slack', workspaceId, ref: `D0MONA:${at}` }) as const;
+    const open = (at: string) =>
+      core.database.withCustomer(customerId, (tx) => core.threads.open(tx, customerId, ref(at)));
+    const [, waiting] = [await open('1.0'), await open('2.0')];
+    const awaiting = { memberId: newUuid(), service: 'woocommerce', wantsWrite: false, askedAt: '' };
+    await core.database.withCustomer(customerId, (tx) =>
+      core.threads.setAwaiting(tx, customerId, waiting.id, awaiting),
+    );
+    const old = "UPDATE threads SET created_at = app.now() - interval '2 minutes' WHERE customer_id = $1";
+    await sql(testDatabase.adminUrl, old, [customerId]);
+    await open('3.0'); // in the middle of becoming a request
+    expect(await erasuresOf(core, keeper).ofMember(customerId, merchant.id)).toMatchObject({ kind: 'erased' });
+    const left = "SELECT ref FROM threads WHERE customer_id = $1 AND platform = 'slack' ORDER BY ref";
+    expect(await sql(testDatabase.adminUrl, left, [customerId])).toEqual([
+      { ref: 'D0MONA:2.0' },
+      { ref: 'D0MONA:3.0' },
+    ]);
+  });
+
   test('143 a sign-in that somebody keeps for another one’s key goes with them', async () => {
     const shop = await installShop(core);
     const operation = await madeConnection(core, shop);

@@ -5,6 +5,7 @@ import { consentCard } from '../../bot/cards/consent-card.ts';
 import type { Deciders } from '../../bot/cards/consent-parts.ts';
 import { readConsentValue, readTogetherValue, togetherValue } from '../../bot/cards/consent-values.ts';
 import { guideCard } from '../../bot/cards/guide-card.ts';
+import { digestCard } from '../../bot/cards/notice-card.ts';
 import { progressCard } from '../../bot/cards/progress-card.ts';
 import { questionCard, questionReminderCard, readQuestionValue } from '../../bot/cards/question-card.ts';
 import { reminderCard } from '../../bot/cards/reminder-card.ts';
@@ -15,6 +16,7 @@ import type { Lack } from '../../core/consent/policy.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { Question } from '../../core/operations/questions.ts';
 import type { Block, Card, RichText } from '../../core/ports/chat.ts';
+import { services } from '../../core/services/index.ts';
 import type { Service } from '../../core/services/service.ts';
 import { shopify } from '../../core/services/shopify/index.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
@@ -877,4 +879,11 @@ test('the audit card says in one line whose request it was and who countersigned
   expect(summary(operationWith({ state: 'in_progress', grant: granted(open) }))).toContain(
     'asked by Merchant, countersigned by Approver:',
   );
+});
+
+test('the summary of a week names a key that is the account’s by its service alone', () => {
+  const [from, to] = [new Date(0), new Date(7 * 86_400_000)];
+  const numbers = { completed: 0, failed: 0, keysMade: 0, keysRotated: 0, modelUsd: 0, expiring: [], lapsing: [] };
+  const unhealthy = [{ service: 'stripe', target: '', state: 'expired' }];
+  expect(JSON.stringify(digestCard({ from, to, ...numbers, unhealthy }, services))).toContain('"text":"Stripe"');
 });

@@ -69,7 +69,7 @@ test('the thread is told once of a break and once of its end, whoever shows it a
   await show();
   const [broken] = shown();
   expect(shown()).toHaveLength(1);
-  expect(broken?.summary).toContain('is not taken any more');
+  expect(broken?.summary).toContain('does not work any more');
   expect(broken && buttonsOf(broken)).toEqual([]); // the repair asks by itself
   await passes('6 hours', '6 hours');
   await show();
@@ -78,7 +78,7 @@ test('the thread is told once of a break and once of its end, whoever shows it a
   await passes('6 hours');
   await show();
   expect(shown().map(({ summary }) => summary.replace(/.* key for \S+ /, ''))).toEqual([
-    'is not taken any more.',
+    'does not work any more.',
     'works again.',
   ]);
   expect(shown().map(buttonsOf)).toEqual([[], []]); // what is over asks for nothing
@@ -174,5 +174,5 @@ test('of a key that is gone, and where no rotation is known, the words say how t
 test('the words stand without what was erased', () => {
   const operation = operationWith({ state: 'completed', isKeyStored: true });
   const card = connectionCard({ operation, entry: { kind: 'connection.broken' }, isNewest: true });
-  expect(card.summary).toBe('The WooCommerce key for shop.example.com is not taken any more.');
+  expect(card.summary).toBe('The WooCommerce key for shop.example.com does not work any more.');
 });

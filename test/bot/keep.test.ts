@@ -8,10 +8,11 @@ import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Card, ChatEvent } from '../../core/ports/chat.ts';
+import { erasePersonRows } from '../../core/rights/person.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { fails, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
-import { type Core, installShop, openCore, sql } from '../support/core.ts';
+import { type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -129,6 +130,7 @@ describe('"Keep it working"', () => {
     expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'gone' });
     expect(await kept()).toHaveLength(2);
     await refresh();
+    expect(wordsOf(whispered())).toMatch(/Sign-in entered at .*The one-time page is closed/);
     expect(wordsOf(standing())).toContain('It is ready');
     expect(wordsOf(standing())).not.toContain(SIGN_IN.admin_password);
   });
@@ -163,6 +165,44 @@ describe('"Keep it working"', () => {
     await press(shop.merchant, 'keep_sign_in', operation.id);
     expect(whispered()?.summary).toMatch(/^Nothing keeps a sign-in here any more/);
   });
+
+  test('is revoked, too, where the thread went with who was erased: nothing is said there', async () => {
+    const { shop, operation, press, hand, approve, whispered, chat } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    await erasePersonRows(core, shop.customerId, shop.merchant.id);
+    await hand(shop.admin, { kind: 'command', command: 'countersign', text: 'consents' });
+    const id = /"action":"revoke_consent","value":"([\w-]+)"/.exec(wordsOf(whispered()))?.[1] ?? '';
+    await press(shop.admin, 'revoke_consent', id);
+    expect(whispered()?.summary).toMatch(/^Taken back/);
+    expect(chat.calls.filter(({ thread }) => thread?.ref.startsWith('erased '))).toEqual([]);
+  });
+});
+
+describe('157 repairs of somebody else’s connection', () => {
+  test('157 are asked for by nobody who may not look after its key', async () => {
+    const { shop, operation, press, whispered, standing } = await openScene();
+    const eve = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.member(tx, shop.customerId, somebody(shop.workspaceId, 'Eve')),
+    );
+    await press(eve, 'keep_working', operation.id);
+    expect(whispered()?.summary).toMatch(/^Only whoever asked/);
+    expect(standing()).toBeUndefined();
+  });
+
+  test('157 take no sign-in by the page of somebody who may look after it no more', async () => {
+    const { shop, operation, press, approve, whispered, kept, pages } = await openScene();
+    await press(shop.merchant, 'keep_working', operation.id);
+    await approve(shop.approver);
+    await press(shop.secondApprover, 'keep_sign_in', operation.id);
+    const token = tokenIn(whispered());
+    expect(await pages.look(token)).toMatchObject({ person: 'Anna' });
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.setApprovers(tx, shop.customerId, [shop.approver.person], false),
+    );
+    expect(await pages.submit(token, SIGN_IN)).toEqual({ kind: 'gone' });
+    expect(await kept()).toEqual([]);
+  });
 });
 
 describe('a repair', () => {
@@ -180,7 +220,7 @@ describe('a repair', () => {
       await refresh();
     }
     expect(wordsOf(shown(/was not rotated/))).toContain('Repair under the standing consent of Abel. ');
-    expect(wordsOf(shown(/was not rotated/))).toContain('its key does not work any more');
+    expect(wordsOf(shown(/was not rotated/))).toContain('its key did not work any more');
     for (let looks = 0; looks < 2; looks++) {
       await core.repairs.consider(place, 'broken');
       await refresh();

@@ -11,7 +11,7 @@ import { keepBeside, takePlace, writeIntent } from '../../core/operations/effect
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createRunner } from '../../core/operations/run.ts';
-import { takeAccess } from '../../core/rights/person.ts';
+import { erasePersonRows, takeAccess } from '../../core/rights/person.ts';
 import { Secret } from '../../core/secret.ts';
 import { getService } from '../../core/services/index.ts';
 import type { RevokeResult, Service, VerifyInput, VerifyResult } from '../../core/services/service.ts';
@@ -124,6 +124,14 @@ describe('without a standing grant', () => {
     const openMs = (repair.request?.expiresAt.getTime() ?? 0) - (repair.request?.askedAt.getTime() ?? 0);
     expect(openMs).toBe(3 * 24 * 60 * 60_000);
     expect(await grant(core, repair, shop.approver)).toMatchObject({ kind: 'granted', next: 'awaiting_credentials' });
+  });
+
+  test('nobody is asked where whoever set it up, and would have to sign in, is erased', async () => {
+    const shop = await installShop(core);
+    const made = await madeConnection(core, shop);
+    await erasePersonRows(core, shop.customerId, shop.merchant.id);
+    await core.repairs.consider(placeOf(made), 'broken');
+    expect(await repairsAt(core, placeOf(made))).toEqual([]);
   });
 
   test('it is asked again about something else, or a month later, but not after a No', async () => {

@@ -30,7 +30,7 @@ interface Repairs {
   readonly operationId: string;
   readonly by: string;
   readonly until: Date | null;
-  /** What is kept sealed for them, such as `admin password`. */
+  /** Types of the sign-in secrets that are kept sealed for them. */
   readonly keeps: readonly string[];
   /** All of that was entered. */
   readonly isReady: boolean;
@@ -43,7 +43,7 @@ export const connectionRoutes: readonly ConsoleRoute[] = [
     role: 'admin',
     async answer(call) {
       const sub =
-        'Keys in the vault: what they are for, never what they say. Each is tried at its service by the clock. Rotate and Revoke ask for a countersignature first.';
+        'Keys in the vault: what they are for, never what they say. Each is tried at its service several times a day. Rotate and Revoke ask for a countersignature first.';
       const source = link('/console/connections/live', { after: call.query.after });
       const body = html`${heading('Connections', sub)}${livePart(source, await listed(call))}`;
       return { kind: 'page', title: 'Connections', nav: 'connections', body };
@@ -73,7 +73,7 @@ function repairsCell(call: Call, { repairs, target }: Connection, name: string):
   if (!repairs) return html`<span class="quiet">asked for each time</span>`;
   const { consentId, operationId, by, until, keeps, isReady } = repairs;
   const of = target === '' ? name : `${name} at ${place(target)}`;
-  const kept = keeps.length === 0 ? 'keeps no sign-in' : `keeps ${keeps.join(' and ')} sealed`;
+  const kept = keeps.length === 0 ? 'keeps no sign-in' : 'keeps the sign-in for them, sealed';
   const revoke = form(
     call,
     `/console/operations/${operationId}/revoke-repairs`,
@@ -142,7 +142,7 @@ async function connectionsOf({ deps, customerId, read }: Call): Promise<readonly
       return {
         ...{ consentId, operationId, until, isReady: keeps.every(isKept) },
         by: members.find(({ id }) => id === userId)?.person.name ?? 'somebody',
-        keeps: keeps.map((type) => type.replaceAll('_', ' ')),
+        keeps,
       };
     };
     return stored.map(({ id, service, target, metadata, createdAt, lastRotatedAt, rotationRequired, expiresAt }) => {
