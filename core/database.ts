@@ -114,6 +114,11 @@ export function afterCommit(tx: Transaction, call: () => void): void {
   else hooks.set(tx, [call]);
 }
 
+/**
+ * Whoever waits for a lock then has to see what its holder committed: a countersignature that was taken back, a place that
+ * was taken. In another isolation it goes on seeing what was there when its transaction began.
+ */
+const ISOLATION = 'read committed';
 const CONTEXT_PURPOSE = 'countersign/context/v1';
 const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
 const OTHERS = 3; // connections that one customer's transactions leave to the others
@@ -141,6 +146,26 @@ export function createDatabase(config: DatabaseConfig): Database {
       const statement = { text, values, name: statementName(names, { sql: text, args: values }), types: AS_PRISMA };
       return (await pool.query(statement)).rows;
     });
+  /** @returns `undefined` where the isolation was another one: with this commit its connection has the right one again. */
+  const transact = <T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>, at: (place: Place) => void) =>
+    client.$transaction(
+      async (tx) => {
+        const [{ now, isolation }] = entryRows.parse(
+          await tx.$queryRaw`
+            SELECT sec.enter(${contextOf(contextKey, customerId)}) IS NULL,
+              set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
+              set_config('timezone', 'UTC', true), set_config('default_transaction_isolation', ${ISOLATION}, false),
+              current_setting('transaction_isolation') AS isolation, ${NOW}`, // whatever an earlier customer left behind on this connection
+        );
+        if (isolation !== ISOLATION) return undefined;
+        clocks.set(tx, now);
+        at('work');
+        const value = await work(tx);
+        at('commit');
+        return { tx, value };
+      },
+      { maxWait: CONNECT_MS, timeout: 30_000 },
+    );
   const inTurn = createTurns(Math.max(1, config.poolSize - OTHERS));
   const notifier = new pg.Pool({
     ...connectionConfig(config.url, name),
@@ -159,24 +184,13 @@ export function createDatabase(config: DatabaseConfig): Database {
   return {
     withCustomer: (customerId, work) =>
       inTurn(customerId, () =>
-        undisturbed((at) =>
-          client.$transaction(
-            async (tx) => {
-              const [{ now }] = clockRows.parse(
-                await tx.$queryRaw`
-                  SELECT sec.enter(${contextOf(contextKey, customerId)}) IS NULL,
-                    set_config('search_path', 'public, pg_temp', true), set_config('datestyle', 'ISO, MDY', true),
-                    set_config('timezone', 'UTC', true), ${NOW}`, // whatever an earlier customer left behind on this connection
-              );
-              clocks.set(tx, now);
-              at('work');
-              const value = await work(tx);
-              at('commit');
-              return { tx, value };
-            },
-            { maxWait: CONNECT_MS, timeout: 30_000 },
-          ),
-        ),
+        undisturbed(async (at) => {
+          for (let left = config.poolSize; left >= 0; left--) {
+            const outcome = await transact(customerId, work, at);
+            if (outcome) return outcome;
+          }
+          throw new CountersignError('context_refused', 'Every connection was left in another isolation.');
+        }),
       ).then((outcome) => {
         for (const call of hooks.get(outcome.tx) ?? []) call();
         return outcome.value;
@@ -296,16 +310,18 @@ function statementName(names: Map<string, string>, { sql, args }: { sql: string;
 const MOST_TRIES = 3;
 /** A connection that fails later than this hung before it did: whoever waits has waited for long enough. */
 const SOON_MS = 5_000;
+/** How far a transaction has come. */
+type Place = 'work' | 'commit';
 
 /**
  * Runs a transaction again, from its beginning, while the database rolls it back for the sake of another one; and once where its
  * connection was lost in the middle of its work, which no commit can have followed. It says how far it has come.
  */
-async function undisturbed<T>(transaction: (at: (place: 'work' | 'commit') => void) => Promise<T>): Promise<T> {
+async function undisturbed<T>(transaction: (at: (place: Place) => void) => Promise<T>): Promise<T> {
   let hasLost = false;
   for (let tries = 1; ; tries++) {
     const startedAt = performance.now();
-    let place: 'begin' | 'work' | 'commit' = 'begin';
+    let place: 'begin' | Place = 'begin';
     try {
       return await translated(() =>
         transaction((now) => {
@@ -395,6 +411,7 @@ export async function databaseNow(tx: Transaction): Promise<Date> {
 const NOW = Prisma.sql`app.now()::timestamptz(3) AS now`;
 const clocks = new WeakMap<Transaction, Date>();
 const clockRows = z.tuple([z.object({ now: z.date() })]);
+const entryRows = z.tuple([z.object({ now: z.date(), isolation: z.string() })]);
 
 /** A row that was there already: 23505. */
 export function isUniqueViolation(error: unknown): boolean {

@@ -121,7 +121,7 @@ export async function answerQuestion(
   if (row?.status !== (question.closed === null ? 'waiting_for_human' : 'paused')) return false;
   const now = await databaseNow(tx);
   if (answer.kind === 'code' && question.expiresAt <= now) return false; // it lapses, though nobody has seen that yet
-  const jobId = await deps.queue.sendOperation(tx, { customerId, operationId });
+  const jobId = await deps.queue.sendOperation(tx, { customerId, operationId }, { urgency: 'begun' });
   const fence = await deps.mover.move(tx, customerId, {
     operationId,
     from: ['waiting_for_human', 'paused'],

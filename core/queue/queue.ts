@@ -111,7 +111,7 @@ export function createQueue(config: { url: string; log: Log }): Queue {
   let stopping: Promise<void> | undefined;
   return {
     async sendOperation(tx, job, { urgency = 'person', afterSeconds = 0 } = {}) {
-      const priority = priorityOf(urgency, await waitingOf(tx, job.customerId));
+      const priority = priorityOf(urgency, await lastOf(tx, job.customerId));
       const options = {
         ...{ db: fromPrisma(tx), group: { id: job.customerId }, priority },
         ...(afterSeconds > 0 ? { startAfter: afterSeconds } : {}),
@@ -245,15 +245,15 @@ async function workByClock(
   await boss.schedule(queue, cron, null, { tz: 'UTC' });
 }
 
-const count = z.array(z.object({ waiting: z.int() })).length(1);
+const lastRows = z.tuple([z.object({ last: z.int().nullable() })]);
 
-async function waitingOf(tx: Transaction, customer: string): Promise<number> {
-  const [row] = count.parse(
+async function lastOf(tx: Transaction, customer: string): Promise<number | null> {
+  const [{ last }] = lastRows.parse(
     await tx.$queryRaw`
-      SELECT count(*)::int AS waiting FROM pgboss.job
+      SELECT min(priority) AS last FROM pgboss.job
       WHERE name = ${OPERATIONS_QUEUE} AND state < 'active' AND group_id = ${customer}`,
   );
-  return row?.waiting ?? 0;
+  return last;
 }
 
 /** The customer has as many operations under way as it may: see core/operations/places.ts. */

@@ -43,22 +43,26 @@ export interface OperationJob {
 }
 
 /**
- * Why a job of `operations` is sent: a `person` clicked or answered and waits; it is done `again`, after nobody finished it;
- * or it was due by the `schedule`. 1 is also what migration 20261126500000 lowers whatever is handed out again to.
+ * Why a job of `operations` is sent: it had `begun` and a person has answered what it asked, and a code is good for two minutes
+ * at most; a `person` clicked and waits; it is done `again`, after nobody finished it; or it was due by the `schedule`. 1 is
+ * also what migration 20261126500000 lowers whatever is handed out again to.
  */
 const URGENCY = { person: 2, again: 1, schedule: 0 } as const;
-export type Urgency = keyof typeof URGENCY;
-/** Of what has begun and holds up the customer's others: before whoever waits. There are no more than may be under way. */
+export type Urgency = 'begun' | keyof typeof URGENCY;
+/** Of what has begun: it was answered, or it lost its worker and holds up the customer's others. Before whoever waits. */
 export const FIRST = 3;
 
 /**
  * pg-boss's priority, of which the highest goes first. What comes before is the job's place among its own customer's: of the
  * first job of each, whoever waits goes before what is done again or was scheduled, and all of them before anybody's second
  * one. So of a thousand jobs that one customer sent, another customer's only job waits for one at most.
- * @param before how many jobs of the same customer wait already.
+ * @param last the lowest priority of the same customer's jobs that wait, `null` where none does. Not how many they are: in a
+ * line that has moved on, the new job would go before the last of those that were there.
  */
-export function priorityOf(urgency: Urgency, before: number): number {
-  return URGENCY[urgency] - 3 * before;
+export function priorityOf(urgency: Urgency, last: number | null): number {
+  if (urgency === 'begun') return FIRST;
+  const place = last === null ? 0 : Math.max(0, Math.floor((URGENCY.person - last) / 3)) + 1;
+  return URGENCY[urgency] - 3 * place;
 }
 
 /**

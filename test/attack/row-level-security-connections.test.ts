@@ -152,6 +152,23 @@ describe('27 on its connection a customer can not leave', () => {
     expect((await atRest()).members).toBe(0);
   });
 
+  test('an isolation in which the next one acts on what was taken back while it waited', async () => {
+    const url = new URL(testDatabase.programUrl);
+    url.searchParams.set('options', '-c default_transaction_isolation=serializable'); // as an operator may have set it
+    const strict = createDatabase({ url: url.href, rootKeys: testRootKeys, poolSize: 1 });
+    const name = (tx: Transaction) => tx.$queryRaw`SELECT name FROM customers`;
+    const rename = 'UPDATE customers SET name = $2 WHERE customer_id = $1';
+    await asA((tx) => tx.$queryRaw`SELECT set_config('default_transaction_isolation', 'repeatable read', false)`);
+    for (const database of [pool, strict])
+      for (const now of ['before', 'after'])
+        await database.withCustomer(b.customerId, async (tx) => {
+          await name(tx);
+          await sql(testDatabase.adminUrl, rename, [b.customerId, now]);
+          expect(await name(tx)).toEqual([{ name: now }]);
+        });
+    await strict.close();
+  });
+
   test.each([
     'PREPARE mine AS SELECT 1',
     'DEALLOCATE ALL',

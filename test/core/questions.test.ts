@@ -172,6 +172,19 @@ describe('a question', () => {
     expect(await question(operation)).toMatchObject({ closed: 'answered', answeredBy: winner?.id });
   });
 
+  test('has its operation go on before whatever of its customer has not begun: its code would lapse in that line', async () => {
+    const operation = await asked('code');
+    const line = [await queuedOperation(core, shop), await queuedOperation(core, shop)];
+    expect(await answer(operation, code())).toBe(true);
+    const rows = await sql<{ id: string }>(
+      testDatabase.adminUrl,
+      `SELECT o.id FROM autonomous_operations o JOIN pgboss.job j ON j.name = 'operations' AND j.id = o.job_id
+       WHERE o.id = ANY ($1) ORDER BY j.priority DESC, j.created_on LIMIT 1`,
+      [[operation, ...line].map(({ id }) => id)],
+    );
+    expect(rows).toEqual([{ id: operation.id }]);
+  });
+
   test('takes no answer of another kind, and none to an earlier question', async () => {
     const operation = await asked('code');
     expect(await answer(operation, GO_ON)).toBe(false);

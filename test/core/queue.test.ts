@@ -181,6 +181,17 @@ describe('63 the line of jobs', () => {
     expect(order).toEqual([first, again, scheduled, second].map(({ operationId }) => operationId));
   });
 
+  test('of one customer keeps the order in which they were sent, also once it has moved on', async () => {
+    const jobs = [newJob(), newJob(), newJob(), newJob()] as const;
+    for (const job of jobs) await sendFor(job);
+    const isDone =
+      "UPDATE pgboss.job SET state = 'completed' WHERE name = 'operations' AND data ->> 'operationId' = $1";
+    for (const { operationId } of jobs.slice(0, 2)) await sql(testDatabase.adminUrl, isDone, [operationId]);
+    const later = newJob();
+    await sendFor(later);
+    expect(await prioritiesOf([...jobs.slice(2), later])).toEqual([-4, -7, -10]);
+  });
+
   test('has a job that failed behind whoever waits, and no further back than it was', async () => {
     const [failing, behind] = [newJob(), newJob()];
     await sendFor(failing);
