@@ -118,11 +118,13 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
     const inner = Array.from(label.querySelectorAll('select, textarea')).map((one) => folded(one.textContent));
     return cut(inner.reduce((text, own) => (own ? text.replace(own, ' ') : text), folded(label.textContent)));
   };
-  const nameOf = (node: Node): string => {
+  const writtenName = (node: Node): string => {
     const ids = folded(node.getAttribute('aria-labelledby')).split(' ').filter(Boolean).slice(0, 5);
     const byIds = cut(ids.map((id) => rootOf(node).getElementById(id)?.textContent ?? '').join(' '));
-    if (byIds) return byIds;
-    const written = cut(node.getAttribute('aria-label'));
+    return byIds || cut(node.getAttribute('aria-label'));
+  };
+  const nameOf = (node: Node): string => {
+    const written = writtenName(node);
     if (written) return written;
     const labels = cut(
       Array.from(node.labels ?? [])
@@ -135,6 +137,19 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
       return cut(node.getAttribute('value')) || (type === 'submit' ? 'Submit' : type === 'reset' ? 'Reset' : '');
     const other = cut(node.getAttribute('alt')) || (isField(node) ? '' : wordsOf(node));
     return other || cut(node.getAttribute('title')) || cut(node.getAttribute('placeholder'));
+  };
+
+  /** Of a choice: what the innermost group around it that has a name is called. */
+  const groupOf = (node: Node): string => {
+    if (!/^(radio|checkbox|switch|menuitemradio|menuitemcheckbox|combobox|listbox)$/.test(roleOf(node) ?? ''))
+      return '';
+    for (let at = parentOf(node); at; at = parentOf(at)) {
+      if (!at.matches('[role=radiogroup], [role=group], fieldset')) continue;
+      const legend = Array.from(at.children).find((child) => tagOf(child) === 'legend');
+      const name = writtenName(at) || cut(legend?.textContent);
+      if (name) return name;
+    }
+    return '';
   };
 
   /** What the icon of a control without words shows, as icon sets name it: `fa-trash`, `icon-edit`, `#copy`. */
@@ -258,6 +273,7 @@ export function describeElements(first: unknown, second?: SurveyQuestion): Descr
     put('title', cut(node.getAttribute('title')));
     const isMute = !isField(node) && nameOf(node) === '';
     put('alt', cut(node.getAttribute('alt')) || (isMute ? iconOf(node) : ''));
+    put('group', groupOf(node));
     put('href', tagOf(node) === 'a' ? (node.getAttribute('href') ?? '').slice(0, 500) : '');
     const classes = folded(node.getAttribute('class')).split(' ').filter(Boolean);
     put('classes', classes.slice(0, 12));

@@ -16,7 +16,7 @@ const LENGTH = z.number();
 const FINGERPRINT = z.strictObject({
   tag: z.string().max(100),
   ...{ type: WORDS, role: WORDS, name: WORDS, text: WORDS, id: WORDS, testId: WORDS, fieldName: WORDS },
-  ...{ placeholder: WORDS, title: WORDS, alt: WORDS, href: WORDS },
+  ...{ placeholder: WORDS, title: WORDS, alt: WORDS, group: WORDS, href: WORDS },
   classes: z.array(z.string().max(2_000)).max(12).optional(),
   neighbours: z.array(z.string().max(500)).max(4).optional(),
   path: z.array(z.string().max(500)).max(8).optional(),
@@ -141,5 +141,6 @@ function withoutSecrets(prints: readonly Fingerprint[], hide: (words: string) =>
 /** Whether it is still the same control: numbers in its words may count on. */
 export function isSame(a: Fingerprint, b: Fingerprint): boolean {
   const words = ({ text = '', href = '' }: Fingerprint) => `${text.replace(/\d+/g, '0')} ${href}`;
-  return a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name && words(a) === words(b);
+  const isAlike = a.tag === b.tag && a.type === b.type && a.role === b.role && a.name === b.name && a.group === b.group;
+  return isAlike && words(a) === words(b);
 }

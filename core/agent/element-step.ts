@@ -8,6 +8,7 @@ import { locate, type Target } from './locate.ts';
 import { VALUE } from './model-hands.ts';
 import { askModel } from './model-rung.ts';
 import { boxOf, takePicture } from './picture.ts';
+import { recordedPrint } from './recorded.ts';
 import { healOf } from './relocation.ts';
 import type { Ending, Stage } from './stage.ts';
 
@@ -112,14 +113,4 @@ function instructionOf(step: Step): string {
     default:
       return 'click it';
   }
-}
-
-/** Workflows from before fingerprints were taken know at least what the element is. */
-export function recordedPrint({
-  fingerprint,
-  identities,
-}: Pick<ElementStep, 'fingerprint' | 'identities'>): Fingerprint {
-  if (fingerprint !== undefined) return fingerprint;
-  const { tag = 'button', type, role, name } = identities[0] ?? {};
-  return { tag, ...(type ? { type } : {}), ...(role ? { role } : {}), ...(name ? { name, text: name } : {}) };
 }

@@ -22,6 +22,8 @@ export function refusal({ recorded, candidate, purpose, does }: Wish): string | 
   if (isDisguised(candidate)) return 'Refused: the words of this control are written to look like others.';
   if (purpose === 'own' && isUnnamedChoice(recorded))
     return 'Refused: nothing on record tells this choice from the others; a person will be asked.';
+  if (purpose === 'own' && isOtherChoice(recorded, candidate))
+    return 'Refused: this is another choice than the step needs, or one of another group.';
   if (purpose === 'way') return wayRefusal(candidate);
   const [wanted, found] = [sortOf(recorded), sortOf(candidate)];
   if (does === 'field') return fieldRefusal(wanted, found) ?? otherEffect(recorded, candidate);
@@ -36,8 +38,19 @@ export function refusal({ recorded, candidate, purpose, does }: Wish): string | 
 /** A box or a button of a group of which only that is known: the one that gives everything looks the same. */
 function isUnnamedChoice(recorded: Fingerprint): boolean {
   const { name, text, id, fieldName, neighbours = [] } = recorded;
-  const isChoice = ['tick', 'radio', 'choice'].includes(sortOf(recorded));
-  return isChoice && [name, text, id, fieldName, ...neighbours].every((words) => words === undefined);
+  return isChoice(recorded) && [name, text, id, fieldName, ...neighbours].every((words) => words === undefined);
+}
+
+/** One of a group is told by its words and its group alone: likeness is no reason to give another right than was approved. */
+function isOtherChoice(recorded: Fingerprint, candidate: Fingerprint): boolean {
+  if (recorded.group === undefined || !isChoice(recorded)) return false;
+  const areSame = (a = '', b = '') => plainText(a).trim() === plainText(b).trim();
+  return !areSame(recorded.group, candidate.group) || !areSame(recorded.name, candidate.name);
+}
+
+/** Whether something is ticked or chosen by it. */
+export function isChoice(print: Fingerprint): boolean {
+  return ['tick', 'radio', 'choice'].includes(sortOf(print));
 }
 
 /** Words of an effect, on the control or in its address, that what was recorded did not have. */

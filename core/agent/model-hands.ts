@@ -189,21 +189,23 @@ export function createHands(
 }
 
 function lineOf({ fingerprint }: Candidate): string {
-  const { role, tag, type, name, placeholder, neighbours, href } = fingerprint;
+  const { role, tag, type, name, placeholder, group, neighbours, href } = fingerprint;
   const words = name ?? placeholder ?? '';
   const beside = neighbours?.length ? ` (beside: ${neighbours.slice(0, 2).join(' · ')})` : '';
   const kind = type === 'password' ? 'password field' : (role ?? tag);
-  return `${kind} "${words}"${href === undefined ? '' : ` → ${URL.parse(href, 'http://site.invalid')?.pathname ?? ''}`}${beside}`;
+  const leads = href === undefined ? '' : ` → ${URL.parse(href, 'http://site.invalid')?.pathname ?? ''}`;
+  return `${kind} "${words}"${group === undefined ? '' : ` of "${group}"`}${leads}${beside}`;
 }
 
 /** Those that share words with the query; best first. */
 function bestFor(query: string, all: readonly Candidate[]): readonly Candidate[] {
   const asked = new Set(plainWordsIn(query));
   const hits = ({
-    fingerprint: { tag, type = '', role = '', name = '', text = '', placeholder = '', neighbours = [] },
+    fingerprint: { tag, type = '', role = '', name = '', text = '', placeholder = '', group = '', neighbours = [] },
   }: Candidate) =>
-    plainWordsIn([tag, type, role, name, text, placeholder, ...neighbours].join(' ')).filter((word) => asked.has(word))
-      .length;
+    plainWordsIn([tag, type, role, name, text, placeholder, group, ...neighbours].join(' ')).filter((word) =>
+      asked.has(word),
+    ).length;
   return all
     .map((candidate) => ({ candidate, hits: hits(candidate) }))
     .filter((one) => one.hits > 0)

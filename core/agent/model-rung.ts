@@ -85,6 +85,7 @@ function briefOf(step: Step, sentence: string, wanted: Pointed, base: string | u
     `Step: ${sentence}.`,
     `What is to be done: ${wanted.instruction}.`,
     `Last known control: ${last.join(' ')}.`,
+    ...(recorded.group === undefined ? [] : [`It is one of the group: ${recorded.group}.`]),
     ...(recorded.neighbours?.length ? [`It stood beside: ${recorded.neighbours.join(' · ')}.`] : []),
     `The step has worked when: ${wanted.expected}.`,
     ...(base === undefined ? [] : [`Only this site may be used: ${new URL(base).origin}.`]),

@@ -85,6 +85,8 @@ export interface Fingerprint {
   readonly placeholder?: string;
   readonly title?: string;
   readonly alt?: string;
+  /** Of a choice: the accessible name of the group that it is one of, as the row of a form whose rows offer the same. */
+  readonly group?: string;
   /** The link's address, as written. */
   readonly href?: string;
   readonly classes?: readonly string[];

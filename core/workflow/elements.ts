@@ -75,6 +75,7 @@ export const fingerprintSchema: z.ZodType<Fingerprint> = z.strictObject({
   placeholder: text.exactOptional(),
   title: text.exactOptional(),
   alt: text.exactOptional(),
+  group: text.exactOptional(),
   href: text.exactOptional(),
   classes: z.array(text).exactOptional(),
   neighbours: z.array(text).exactOptional(),

@@ -26,15 +26,24 @@ export async function createSimulatedModel(): Promise<AnthropicServer> {
   return server;
 }
 
-/** First the control is looked for by its words, then it is pointed out; whoever is asked again has nothing to add. */
+/** A page's contents, as they are told. */
+const READING = /^(\[ref_\d+\] |No controls\.)/m;
+/** What was asked for in a page that has changed meanwhile; source: core/agent/model-hands.ts. */
+const CHANGED = /(Look|Read the page) again\.$/m;
+
+/**
+ * First the control is looked for by its words, then it is pointed out; whoever is asked again has nothing to add, unless
+ * the page has changed in between: then it is looked for once more.
+ */
 function answerTo(body: MessagesBody): Turn {
   const brief = textOf(body.messages[0]);
   const control = /^Last known control: (.+)\.$/m.exec(brief)?.[1] ?? '';
   const name = /“(.+)”/.exec(control)?.[1];
-  const turns = body.messages.filter(({ role }) => role === 'assistant').length;
-  if (turns === 0) return asks('browser', [['read_page', { filter: '' }]]);
-  if (turns > 1) return says('The step is done, as far as I see.');
-  const ref = refIn(toldIn(body), control, name, /^It stood beside: (.+)\.$/m.exec(brief)?.[1]?.split(' · ') ?? []);
+  const told = toldIn({ ...body, messages: body.messages.slice(-1) });
+  if (body.messages.length === 1 || CHANGED.test(told)) return asks('browser', [['read_page', { filter: '' }]]);
+  if (!READING.test(told)) return says('The step is done, as far as I see.');
+  const beside = /^It stood beside: (.+)\.$/m.exec(brief)?.[1]?.split(' · ') ?? [];
+  const ref = refIn(told, { control, name, beside, group: /^It is one of the group: (.+)\.$/m.exec(brief)?.[1] });
   if (ref === undefined) return says('I see no control that fits.');
   const target = { type: 'ref', ref };
   const task = /^What is to be done: (.+)\.$/m.exec(brief)?.[1] ?? '';
@@ -43,15 +52,27 @@ function answerTo(body: MessagesBody): Turn {
   return asks('browser', [['left_click', { target }]]);
 }
 
-/** Of the controls that were read the last with the same words, as a dialog's stands last; else one of the same sort, beside the same words. */
-function refIn(told: string, control: string, name: string | undefined, beside: readonly string[]): string | undefined {
+/** What the brief says of the control. */
+interface Sought {
+  readonly control: string;
+  readonly name: string | undefined;
+  readonly beside: readonly string[];
+  readonly group: string | undefined;
+}
+
+/**
+ * Of the controls of the group, if it has one, that were read the last with the same words, as a dialog's stands last; else
+ * one of the same sort, beside the same words.
+ */
+function refIn(told: string, { control, name, beside, group }: Sought): string | undefined {
   const lines = Array.from(told.matchAll(/^\[(ref_\d+)\] (.*?) "(.*?)"(.*)$/gm), ([, ref, sort, words, rest]) => ({
     ...{ ref, sort: sort ?? '', words: words ?? '', rest: rest ?? '' },
   }));
   const print = control.replace(/ “.*/, '').split(' '); // tag, type and role, as far as they are on record
   const isText = print[0] === 'input' && (print.length === 1 || ['email', 'text', 'search'].includes(print[1] ?? ''));
   const sorts = print[1] === 'password' ? ['password field'] : [...print, ...(isText ? ['textbox'] : [])];
-  const fits = lines.filter(({ sort }) => sorts.includes(sort));
+  const isOfGroup = (rest: string) => group === undefined || rest.startsWith(` of "${group}"`);
+  const fits = lines.filter(({ sort, rest }) => sorts.includes(sort) && isOfGroup(rest));
   const named = fits.filter(({ words }) => words === name);
   const near = fits.filter(({ rest }) => beside.some((one) => rest.includes(one)));
   return (named.findLast((one) => near.includes(one)) ?? named.at(-1) ?? near[0] ?? fits[0])?.ref;

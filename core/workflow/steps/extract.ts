@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { ready, send } from '../../agent/act.ts';
 import { check } from '../../agent/check.ts';
-import { NOT_LOOKED_FOR, recordedPrint } from '../../agent/element-step.ts';
+import { NOT_LOOKED_FOR } from '../../agent/element-step.ts';
 import { type Failed, failed } from '../../agent/failures.ts';
 import { type Located, locate } from '../../agent/locate.ts';
 import { askModel } from '../../agent/model-rung.ts';
 import { takePicture } from '../../agent/picture.ts';
+import { recordedPrint } from '../../agent/recorded.ts';
 import { createRelocator, healOf, type RelocatedElement } from '../../agent/relocation.ts';
 import type { Ending, Heal, Relocated, Stage } from '../../agent/stage.ts';
 import { quoted } from '../../plain-text.ts';

@@ -98,6 +98,25 @@ describe('a box to tick', () => {
   });
 });
 
+describe('a choice of a group', () => {
+  const choice = (name: string, group?: string, type = 'radio'): Fingerprint => ({
+    ...{ tag: 'input', type, role: type, name },
+    ...(group === undefined ? {} : { group }),
+  });
+  test.each([
+    ['the one on record', choice('Read', 'Orders'), choice('READ', 'Orders'), true],
+    ['other words', choice('Read', 'Orders'), choice('Write', 'Orders'), false],
+    ['more words', choice('Read', 'Orders'), choice('Read and write', 'Orders'), false],
+    ['another group', choice('Read', 'Orders'), choice('Read', 'Payouts'), false],
+    ['a group that says more', choice('Read', 'Orders'), choice('Read', 'Orders, all of them'), false],
+    ['no group', choice('Read', 'Orders'), choice('Read'), false],
+    ['a box of another group', choice('Read', 'Orders', 'checkbox'), choice('Read', 'Payouts', 'checkbox'), false],
+    ['of no group on record', choice('Read'), choice('Read', 'Orders'), true],
+  ])('%s', (_, recorded, candidate, isAllowed) => {
+    expect(refusal({ recorded, candidate, purpose: 'own', does: 'field' }) === undefined).toBe(isAllowed);
+  });
+});
+
 describe('a link on the way', () => {
   test.each([
     ['/settings?tab=keys', true],

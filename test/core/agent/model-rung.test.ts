@@ -136,6 +136,30 @@ describe('the model rung', () => {
     expect(told?.brief.picture).toMatchObject({ width: 1280, height: 800 });
   });
 
+  test('is told the words by which locators alone know the control, with the values of the run', async () => {
+    const locator = { by: 'role', role: 'link', name: '{label}', exact: true };
+    const step = { ...open, locators: [locator], identities: [{ tag: 'a', role: 'link' }] } as Step; // as the schema has it
+    const { told } = await runWith(step, async function* () {});
+    expect(told?.brief.text).toContain('Last known control: a link “Countersign op-7k3f9q2m”.');
+  });
+
+  test('is told a choice by its words and its group, or by neither', async () => {
+    const radio = { by: 'role', role: 'radio', name: 'Read', exact: true };
+    const within = { by: 'role', role: 'radiogroup', name: 'Orders', exact: true };
+    const choose = (locator: object) =>
+      stepSchema.parse({
+        ...{ ...open, kind: 'check', action: 'check', isChecked: true, timeoutMs: 2_000, locators: [locator] },
+        identities: [{ tag: 'input', type: 'radio', role: 'radio' }],
+      });
+    const ofGroup = await runWith(choose({ ...radio, within }), async function* () {});
+    expect(ofGroup.told?.brief.text).toContain(
+      'Last known control: input radio radio “Read”.\nIt is one of the group: Orders.',
+    );
+    await session.close();
+    const byWords = await runWith(choose(radio), async function* () {});
+    expect(byWords.told?.brief.text).toContain('Last known control: input radio radio.');
+  });
+
   test('has the whole of the step’s time for each wish, however long the model thought', async () => {
     const { result } = await runWith({ ...open, timeoutMs: 2_500 }, async function* () {
       const read = yield { kind: 'read', what: 'controls' };
