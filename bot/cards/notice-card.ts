@@ -186,12 +186,10 @@ export function digestCard(digest: Digest, services: readonly Service[]): Card {
           { kind: 'text', text: [bold(title)] },
           {
             kind: 'list',
-            items: all
-              .slice(0, LISTED)
-              .map(({ service, target, detail }) => ({
-                text: [text(target === '' ? name(service) : `${name(service)} at ${place(target)}`)],
-                detail,
-              })),
+            items: all.slice(0, LISTED).map(({ service, target, detail }) => ({
+              text: [text(target === '' ? name(service) : `${name(service)} at ${place(target)}`)],
+              detail,
+            })),
           },
           ...(all.length > LISTED
             ? [{ kind: 'text', tone: 'quiet', text: [text(`And ${all.length - LISTED} more.`)] } satisfies Block]
