@@ -85,7 +85,10 @@ async function pointedOut(stage: Stage, wanted: ElementStep, lost: Failed): Prom
       (await stage.during(() => stage.run.session.waitFor(settled, timeoutMs))) !== undefined,
     async perform(element) {
       action ??= typeof wanted.action === 'function' ? await wanted.action() : wanted.action;
-      return act(stage, element, action);
+      const unsent = await act(stage, element, action);
+      if (unsent?.failure !== 'timeout' || !stage.hasActed) return unsent;
+      // It wasn't answered, as by a form that is drawn anew at each change, and may have been taken all the same.
+      return (await check(stage, postcondition)) === undefined ? undefined : unsent;
     },
     ...(wanted.pictured === 'before' ? { before: pictureOf } : {}),
   });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { runStep } from '../../../core/agent/engine.ts';
+import { type AgentMode, runStep } from '../../../core/agent/engine.ts';
 import type { BrowserSession } from '../../../core/ports/browser.ts';
 import type { ActionResult, ModelAction, ModelHands, PageBrief } from '../../../core/ports/model.ts';
 import { type Step, stepSchema } from '../../../core/workflow/steps/index.ts';
@@ -16,6 +16,8 @@ const PAGE = `<h1>Keys</h1>
 <button type="button" id="gen" onclick="count.textContent = Number(count.textContent) + 1; out.textContent = 'ck_1'">Schlüssel erzeugen</button>
 <button type="submit" onclick="bad.textContent += 'published '">Publish</button>
 <button type="button" onclick="bad.textContent += 'deleted '">Delete store</button></form>
+<div role="radiogroup" aria-label="Refunds" onchange="const { value } = event.target; this.innerHTML = this.innerHTML; this.querySelector('[value=' + value + ']').checked = true">
+<label><input type="radio" name="refunds" value="none" checked> None</label><label><input type="radio" name="refunds" value="some"> Some</label></div>
 <p id="out"></p><p id="count">0</p><p id="bad"></p>`;
 
 let site: LoopbackSite;
@@ -78,11 +80,16 @@ interface Told {
 }
 
 /** A stand-in that wishes for what it is told, whatever comes back. */
-async function runWith(step: Step, wishes: (hands: ModelHands) => AsyncGenerator<ModelAction, void, ActionResult>) {
+async function runWith(
+  step: Step,
+  wishes: (hands: ModelHands) => AsyncGenerator<ModelAction, void, ActionResult>,
+  mode: AgentMode = 'ladder',
+) {
   session = await browser.browser.open({ origins: [site.origin] });
   await session.navigate(`${site.origin}/keys`, 10_000);
   const told: Told[] = [];
-  const surroundings = recordingRun({ session, base: site.origin, secrets: { admin_password: 'open-sesame-7' } });
+  const secrets = { admin_password: 'open-sesame-7' };
+  const surroundings = recordingRun({ session, base: site.origin, secrets, mode });
   const usage = { model: 'm', inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 0 };
   const run = {
     ...surroundings.run,
@@ -158,6 +165,25 @@ describe('the model rung', () => {
     await session.close();
     const byWords = await runWith(choose(radio), async function* () {});
     expect(byWords.told?.brief.text).toContain('Last known control: input radio radio.');
+  });
+
+  test('goes by what the page shows when it draws anew what was ticked, so that nothing is answered', async () => {
+    const within = { by: 'role', role: 'radiogroup', name: 'Refunds', exact: true };
+    const locator = { by: 'role', role: 'radio', name: 'Some', exact: true, within };
+    const step = stepSchema.parse({
+      ...{ ...open, kind: 'check', action: 'check', isChecked: true, locators: [locator] },
+      identities: [{ tag: 'input', type: 'radio', role: 'radio' }],
+      postcondition: { kind: 'checked', locator, is: true },
+    });
+    const { result } = await runWith(
+      step,
+      async function* () {
+        const read = yield { kind: 'read', what: 'controls' };
+        yield { kind: 'tick', isChecked: true, at: { by: 'ref', ref: refOf(read, '"Some" of "Refunds"') } };
+      },
+      'vision',
+    );
+    expect(result).toMatchObject({ kind: 'done', rung: 'model' });
   });
 
   test('has the whole of the step’s time for each wish, however long the model thought', async () => {
