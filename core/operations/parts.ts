@@ -74,7 +74,7 @@ export const consentRow = rowOf(
 /** One of an operation's steps. */
 export type Step = Omit<OperationStep, 'customerId' | 'operationId'>;
 
-/** In the order of `app.operation_parts`. */
+/** In the order of `app.lean_operation_parts`. */
 const step = z
   .tuple([z.int(), text, text, z.number(), maybe, maybe, maybe, z.int().nullable(), maybe, maybe])
   .transform(
@@ -143,7 +143,7 @@ export async function partsOf(
 ): Promise<readonly Parts[]> {
   if (ids.length === 0) return [];
   const rows = partsRows.parse(
-    await tx.$queryRaw`SELECT ${COLUMNS} FROM app.operation_parts(${customerId}::uuid, ${[...ids]})`,
+    await tx.$queryRaw`SELECT ${COLUMNS} FROM app.lean_operation_parts(${customerId}::uuid, ${[...ids]})`,
   );
   const found = new Map(rows.map((row) => [row.operation.id, row]));
   return ids.flatMap((id) => found.get(id) ?? []);
@@ -154,7 +154,7 @@ export async function readParts(database: Database, customerId: CustomerId, id: 
   const [found] = partsRows.parse(
     await database.readAs(
       customerId,
-      (context) => Prisma.sql`SELECT ${COLUMNS} FROM app.read_operation(${context}, ${id})`,
+      (context) => Prisma.sql`SELECT ${COLUMNS} FROM app.read_lean_operation(${context}, ${id})`,
     ),
   );
   return found;
@@ -173,7 +173,7 @@ export async function readNewestParts(
     await database.readAs(
       customerId,
       (context) =>
-        Prisma.sql`SELECT ${COLUMNS} FROM app.read_newest_operations(${context}, ${after.at}::timestamptz, ${after.id}, ${most}::int)`,
+        Prisma.sql`SELECT ${COLUMNS} FROM app.read_lean_newest_operations(${context}, ${after.at}::timestamptz, ${after.id}, ${most}::int)`,
     ),
   );
   const isNewer = (one: Parts, other: Parts) =>
