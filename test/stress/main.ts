@@ -66,7 +66,7 @@ async function measureAll(amounts: Amounts, isWaitsAlone: boolean): Promise<numb
 }
 
 async function inWorld(workerConcurrency: number, measure: (world: World) => Promise<void>): Promise<number> {
-  const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency });
+  const world = await openWorld({ lanes: CUSTOMERS, simulated: STEP, workerConcurrency, isRelayed: false });
   const { queue } = world.foundation;
   try {
     await queue.start();

@@ -33,7 +33,7 @@ export interface World {
   readonly model: BrokenModel;
   readonly bot: Program;
   readonly workers: readonly Program[];
-  /** The programs' ways to the database, by their names. */
+  /** The programs' ways to the database, by their names, where they are relayed. */
   readonly relays: ReadonlyMap<string, PostgresRelay>;
   readonly watch: Watch;
   /** Ports of inspectors, by the programs' names, where `isInspected`. */
@@ -69,6 +69,8 @@ export interface WorldOptions {
   readonly workerConcurrency?: number;
   /** Each program's inspector is open on loopback. */
   readonly isInspected?: boolean;
+  /** The programs' ways to the database can be cut, which costs this process a part of each byte's way; so it is unless this says no. */
+  readonly isRelayed?: boolean;
 }
 
 const PROJECT = join(import.meta.dirname, '../../..');
@@ -93,10 +95,12 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 }
 
 async function build(
-  { lanes: laneCount, workers: workerCount = 2, simulated, workerConcurrency = 2, isInspected = false }: WorldOptions,
+  options: WorldOptions,
   ending: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<World> {
+  const { lanes: laneCount, workers: workerCount = 2, simulated, workerConcurrency = 2 } = options;
+  const { isInspected = false, isRelayed = true } = options;
   const opened = <T>(it: T, end: (it: T) => Promise<unknown>): T => {
     ending.push(() => end(it));
     return it;
@@ -144,7 +148,7 @@ async function build(
   mkdirSync(temporary);
   const around = { environment: { ...environment, TMPDIR: temporary }, programUrl: roles.programUrl, logFile, opened };
   const { bot, workers, relays, inspectors } = await startPrograms(around, {
-    isInspected,
+    ...{ isInspected, isRelayed },
     count: workerCount,
     botArgs: [
       join(import.meta.dirname, 'bot-program.ts'),
@@ -176,6 +180,7 @@ interface Around {
 
 interface Starting {
   readonly isInspected: boolean;
+  readonly isRelayed: boolean;
   readonly count: number;
   readonly botArgs: readonly string[];
   readonly workerArgs: readonly string[];
@@ -184,7 +189,7 @@ interface Starting {
 /** One bot and so many workers, each with a way of its own to the database. */
 async function startPrograms(
   { environment, programUrl, logFile, opened }: Around,
-  { isInspected, count, botArgs, workerArgs }: Starting,
+  { isInspected, isRelayed, count, botArgs, workerArgs }: Starting,
 ): Promise<Pick<World, 'bot' | 'workers' | 'relays' | 'inspectors'>> {
   const relays = new Map<string, PostgresRelay>();
   const inspectors = new Map<string, number>();
@@ -194,10 +199,14 @@ async function startPrograms(
     inspectors.set(name, port);
     return [`--inspect=127.0.0.1:${port}`];
   };
-  const run = async (name: string, role: 'bot' | 'worker', args: readonly string[]) => {
+  const wayOf = async (name: string): Promise<string> => {
+    if (!isRelayed) return programUrl;
     const relay = opened(await openPostgresRelay(programUrl), (it) => it.close());
     relays.set(name, relay);
-    const url = new URL(relay.url);
+    return relay.url;
+  };
+  const run = async (name: string, role: 'bot' | 'worker', args: readonly string[]) => {
+    const url = new URL(await wayOf(name));
     url.searchParams.set('application_name', name); // what the watch knows it by
     const own = {
       ...inheritedEnvironment(),
