@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Answered, Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
 import { readCode } from '../../core/operations/questions.ts';
 import { STATES } from '../../core/operations/states.ts';
+import { summaryOf } from '../../core/operations/summary.ts';
 import type { ApiWish } from '../../core/ports/api.ts';
 import { Secret } from '../../core/secret.ts';
 import { type RouteDeps, statusPath, wishOf } from './deps.ts';
@@ -116,20 +117,28 @@ export function operationControls(deps: RouteDeps): readonly ApiRoute[] {
 function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
   switch (outcome.kind) {
     case 'cancelled':
-      return ok({ success: true, message: 'It was cancelled.', operation: operationView(outcome.operation) });
+      return ok({
+        success: true,
+        message: 'It was cancelled.',
+        operation: operationView(summaryOf(outcome.operation)),
+      });
     case 'paused':
-      return accepted({ success: true, message: 'It is paused.', operation: operationView(outcome.operation) });
+      return accepted({
+        success: true,
+        message: 'It is paused.',
+        operation: operationView(summaryOf(outcome.operation)),
+      });
     case 'pausing':
       return accepted({
         success: true,
         message: 'It pauses as soon as what it makes is kept.',
-        operation: operationView(outcome.operation),
+        operation: operationView(summaryOf(outcome.operation)),
       });
     case 'resumed':
       return accepted({
         success: true,
         message: 'It is in the queue again.',
-        operation: operationView(outcome.operation),
+        operation: operationView(summaryOf(outcome.operation)),
       });
     case 'not_running':
       return problem(
@@ -159,7 +168,11 @@ function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
 function answerAnswered(outcome: Answered): Reply {
   switch (outcome.kind) {
     case 'answered':
-      return accepted({ success: true, message: 'It goes on.', operation: operationView(outcome.operation) });
+      return accepted({
+        success: true,
+        message: 'It goes on.',
+        operation: operationView(summaryOf(outcome.operation)),
+      });
     case 'not_asked':
       return problem(
         409,

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import type { ConnectionView } from '../../core/connections/records.ts';
 import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import type { ConsentRecord } from '../../core/consent/records.ts';
-import type { Member } from '../../core/customers/customers.ts';
 import { OPERATION_ID } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planSchema } from '../../core/operations/plan.ts';
 import type { Question } from '../../core/operations/questions.ts';
 import { operationResult } from '../../core/operations/result.ts';
 import { STATES } from '../../core/operations/states.ts';
+import { type OperationSummary, summaryOf } from '../../core/operations/summary.ts';
 import { readCursor } from '../../core/page.ts';
 import { JOB_STATES, type JobView } from '../../core/queue/jobs.ts';
 import { CREDENTIAL_TYPES } from '../../core/vault/credential.ts';
@@ -239,23 +239,18 @@ export const jobSchema = response(
   }),
 );
 
-export function operationView(operation: Operation): z.infer<typeof operationSchema> {
-  const { id, service, type, plan, way, state, planHash, steps, requester, approvals, grant } = operation;
-  const done = steps.filter((step) => step.state === 'done').length;
-  const current = steps.find(({ number }) => number === operation.currentStep);
+export function operationView(operation: OperationSummary): z.infer<typeof operationSchema> {
+  const { id, service, type, base, way, state, planHash, currentStep, totalSteps, stepsDone } = operation;
+  const { requestedBy, approvedBy, errorCode: code, errorMessage: message } = operation;
   return {
-    ...{ id, service: service.id, operation: type.type, target: plan.base, way: way.id, status: state, planHash },
-    ...{ currentStep: operation.currentStep, totalSteps: steps.length },
-    progressPercent: state === 'completed' ? 100 : Math.floor((100 * done) / Math.max(1, steps.length)),
-    currentIntent: state === 'completed' ? null : (current?.intent ?? null),
-    permissions: plan.permissions,
-    requestedBy: personOf(requester),
-    approvedBy: approvals.map(({ by }) => personOf(by)),
-    consentExpiresAt: iso(
-      state === 'awaiting_consent' ? operation.request?.expiresAt : grant?.revokedAt ? null : grant?.expiresAt,
-    ),
+    ...{ id, service: service.id, operation: type.type, target: base, way: way.id, status: state, planHash },
+    ...{ currentStep, totalSteps },
+    progressPercent: state === 'completed' ? 100 : Math.floor((100 * stepsDone) / Math.max(1, totalSteps)),
+    currentIntent: state === 'completed' ? null : operation.currentIntent,
+    ...{ permissions: [...operation.permissions], requestedBy, approvedBy: [...approvedBy] },
+    consentExpiresAt: iso(operation.consentExpiresAt),
     ...{ retryOf: operation.retryOf, retriedAs: operation.retriedAs, result: operation.result },
-    error: operation.errorMessage === null ? null : { code: operation.errorCode, message: operation.errorMessage },
+    error: message === null ? null : { code, message },
     createdAt: operation.createdAt.toISOString(),
     startedAt: iso(operation.startedAt),
     completedAt: iso(operation.completedAt),
@@ -265,7 +260,7 @@ export function operationView(operation: Operation): z.infer<typeof operationSch
 export function operationDetail(operation: Operation): z.infer<typeof operationDetailSchema> {
   const { request: asked, plan, steps, approvals } = operation;
   return {
-    ...operationView(operation),
+    ...operationView(summaryOf(operation)),
     plan,
     consentRequest: asked && {
       askedAt: asked.askedAt.toISOString(),
@@ -295,7 +290,7 @@ export function statusView(
     totalSteps,
     progressPercent,
     ...rest
-  } = operationView(operation);
+  } = operationView(summaryOf(operation));
   const { currentIntent, result, error, createdAt, startedAt, completedAt } = rest;
   return {
     ...{ id, service, operation: type, status, currentStep, totalSteps, progressPercent, currentIntent, result, error },
@@ -354,7 +349,7 @@ export function credentialView(stored: StoredCredential, health?: ConnectionView
 }
 
 export function jobView(job: JobView, operation: Operation): z.infer<typeof jobSchema> {
-  const { id, service, operation: type, progressPercent, result, error, status } = operationView(operation);
+  const { id, service, operation: type, progressPercent, result, error, status } = operationView(summaryOf(operation));
   return {
     ...{ jobId: job.id, operationId: job.operationId, status: job.state, progress: progressPercent, result },
     data: { operationId: id, service, operation: type },
@@ -367,8 +362,4 @@ export function jobView(job: JobView, operation: Operation): z.infer<typeof jobS
 
 export function iso(date: Date | null | undefined): string | null {
   return date?.toISOString() ?? null;
-}
-
-function personOf({ id, person: { name } }: Member): z.infer<typeof person> {
-  return { id, name };
 }

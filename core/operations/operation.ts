@@ -94,7 +94,7 @@ export async function wholeOperation(
   customerId: CustomerId,
   own: Parts,
 ): Promise<Operation> {
-  const parts = isRepair(own) ? await underItsGrant(tx, customerId, own) : own;
+  const parts = isRepair(own.operation) ? await underItsGrant(tx, customerId, own) : own;
   const { status } = parts.operation;
   return operationOf(
     deps,
@@ -104,8 +104,8 @@ export async function wholeOperation(
 }
 
 /** Whether more belongs to it than what one statement reads. */
-export function isMore(parts: Parts): boolean {
-  return parts.operation.status === 'denied' || isRepair(parts);
+export function isMore(row: Pick<OperationRow, 'status' | 'plan'>): boolean {
+  return row.status === 'denied' || isRepair(row);
 }
 
 /** Of which `isMore` is false. */
@@ -172,8 +172,8 @@ function givenTo({ events }: Parts): readonly Approval[] {
   return events.flatMap(({ kind, memberId, at }) => (kind === 'approved' && memberId ? [{ memberId, at }] : []));
 }
 
-function isRepair({ operation }: Parts): boolean {
-  return operation.plan.includes('"repair":');
+function isRepair({ plan }: Pick<OperationRow, 'plan'>): boolean {
+  return plan.includes('"repair":');
 }
 
 /**
@@ -233,7 +233,12 @@ export async function inOrder<A, B>(items: readonly A[], convert: (item: A) => P
   return out;
 }
 
-function named(deps: Pick<ReadOperationDeps, 'getService'>, row: OperationRow, plan: Plan) {
+/** What an operation names of this version. */
+export function named(
+  deps: Pick<ReadOperationDeps, 'getService'>,
+  row: Pick<OperationRow, 'id' | 'service' | 'operation'>,
+  plan: Pick<Plan, 'way'>,
+) {
   const service = deps.getService(row.service);
   // A word that names no type of this service finds none.
   const type = service?.operationTypes[row.operation as OperationType];

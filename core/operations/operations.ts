@@ -5,16 +5,8 @@ import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
-import {
-  inOrder,
-  isMore,
-  type Operation,
-  operationsById,
-  readyOperation,
-  wholeOperation,
-  widenedBy,
-} from './operation.ts';
-import { readNewestParts, readParts } from './parts.ts';
+import { isMore, type Operation, operationsById, readyOperation, wholeOperation, widenedBy } from './operation.ts';
+import { readParts } from './parts.ts';
 import { type Plan, planHash, planText } from './plan.ts';
 import {
   type Asked,
@@ -31,6 +23,7 @@ import {
   type TooSoon,
 } from './request.ts';
 import { isEnd, type OperationState, STATES } from './states.ts';
+import { newestSummaries, type OperationSummary, summariesById } from './summary.ts';
 
 export type { AskedTogether, Closed, NewOperation, TooSoon } from './request.ts';
 
@@ -87,7 +80,7 @@ export interface Operations {
   ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
   /** Newest first. */
-  page(customerId: CustomerId, filter: OperationFilter): Promise<Page<Operation>>;
+  page(customerId: CustomerId, filter: OperationFilter): Promise<Page<OperationSummary>>;
   /** All that is not over, newest first. */
   open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
@@ -161,7 +154,7 @@ export function createOperations(deps: RequestDeps): Operations {
     },
     async look(customerId, id) {
       const parts = await readParts(database, customerId, id);
-      if (!parts || !isMore(parts)) return parts && readyOperation(deps, parts);
+      if (!parts || !isMore(parts.operation)) return parts && readyOperation(deps, parts);
       return database.withCustomer(customerId, (tx) => wholeOperation(tx, deps, customerId, parts));
     },
     ofThread: async (tx, customerId, threadId, options) => {
@@ -187,14 +180,8 @@ export function createOperations(deps: RequestDeps): Operations {
       return operationsById(tx, deps, customerId, rows.map(idOf));
     },
     async page(customerId, filter) {
-      const { states, service, from, to, after, limit } = filter;
-      if (!states && service === undefined && !from && !to) {
-        const read = await readNewestParts(database, customerId, { after, most: limit + 1 });
-        const { items, ...next } = pageOf(read, filter, ({ operation: { createdAt: at, id } }) => ({ at, id }));
-        if (!items.some(isMore)) return { items: items.map((parts) => readyOperation(deps, parts)), ...next };
-        const whole = (tx: Transaction) => inOrder(items, (parts) => wholeOperation(tx, deps, customerId, parts));
-        return { items: await database.withCustomer(customerId, whole), ...next };
-      }
+      const { states, service, from, to, limit } = filter;
+      if (!states && service === undefined && !from && !to) return newestSummaries(deps, customerId, filter);
       return database.withCustomer(customerId, async (tx) => {
         const rows = await tx.operation.findMany({
           where: pageWhere(customerId, filter),
@@ -203,7 +190,7 @@ export function createOperations(deps: RequestDeps): Operations {
           select: { id: true, createdAt: true },
         });
         const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
-        return { items: await operationsById(tx, deps, customerId, items.map(idOf)), ...next };
+        return { items: await summariesById(tx, deps, customerId, items.map(idOf)), ...next };
       });
     },
     open: async (tx, customerId) => {

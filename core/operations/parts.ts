@@ -9,7 +9,6 @@ import {
 } from '../../prisma/generated/client.ts';
 import type { Database, Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
-import type { Cursor } from '../page.ts';
 
 /** One operation with what belongs to it, as it lies in the tables. */
 export type Parts = z.infer<typeof partsRow>;
@@ -158,26 +157,4 @@ export async function readParts(database: Database, customerId: CustomerId, id: 
     ),
   );
   return found;
-}
-
-/** Later than any operation was made. */
-const BEGINNING: Cursor = { at: new Date('9999-12-31T00:00:00Z'), id: '' };
-
-/** Of the newest operations, newest first, likewise. @param most how many */
-export async function readNewestParts(
-  database: Database,
-  customerId: CustomerId,
-  { after = BEGINNING, most }: { readonly after?: Cursor | undefined; readonly most: number },
-): Promise<readonly Parts[]> {
-  const rows = partsRows.parse(
-    await database.readAs(
-      customerId,
-      (context) =>
-        Prisma.sql`SELECT ${COLUMNS} FROM app.read_lean_newest_operations(${context}, ${after.at}::timestamptz, ${after.id}, ${most}::int)`,
-    ),
-  );
-  const isNewer = (one: Parts, other: Parts) =>
-    other.operation.createdAt.getTime() - one.operation.createdAt.getTime() ||
-    (one.operation.id < other.operation.id ? 1 : -1);
-  return rows.toSorted(isNewer);
 }

@@ -1,9 +1,12 @@
 // The routes of the HTTP API from beginning to end: asked for, countersigned, queued, looked at, changed, tried again.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { operationView } from '../../adapters/api/views.ts';
 import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { CountersignError } from '../../core/errors.ts';
-import { newUuid, type OperationId } from '../../core/ids.ts';
+import { type CustomerId, newUuid, type OperationId } from '../../core/ids.ts';
+import { STATES } from '../../core/operations/states.ts';
+import { summaryOf } from '../../core/operations/summary.ts';
 import type { Chat } from '../../core/ports/chat.ts';
 import { type Answer, createChannelChat, openApi, type TestApi, tokenFor } from '../support/api.ts';
 import {
@@ -615,3 +618,50 @@ function read({ customerId }: Shop, id: string) {
     return operation;
   });
 }
+
+describe('lists, in whatever state operations are', () => {
+  test('say of each what it says itself', async () => {
+    const { shop, merchant, approver } = await openShop();
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.setRules(tx, shop.customerId, {
+        ...{ approvalsRequired: 2, adminsApprove: false, approverGroup: null },
+      }),
+    );
+    expect((await grant(approver, await initiate(merchant))).status).toBe(202);
+    const { operationId } = await initiate(merchant);
+    await sql(testDatabase.adminUrl, 'UPDATE autonomous_operations SET current_step = 3 WHERE id = $1', [operationId]);
+    await sql(
+      testDatabase.adminUrl,
+      "UPDATE operation_steps SET state = 'done' WHERE operation_id = $1 AND number < 3",
+      [operationId],
+    );
+    // And what the tests above have left.
+    const owners = await sql<{ customer_id: CustomerId }>(
+      testDatabase.adminUrl,
+      'SELECT DISTINCT customer_id FROM autonomous_operations',
+    );
+    const seen = new Set<string>();
+    for (const { customer_id: customerId } of owners) {
+      const { items } = await core.operations.page(customerId, { limit: 1_000 });
+      const filtered = await core.operations.page(customerId, { limit: 1_000, states: STATES });
+      expect(filtered.items).toEqual(items);
+      for (const item of items) {
+        const operation = await core.operations.look(customerId, item.id);
+        if (!operation) throw new Error(`${item.id} is gone`);
+        expect(operationView(item)).toEqual(operationView(summaryOf(operation)));
+        seen.add(`${item.state}, ${item.approvedBy.length} approved, ${item.stepsDone > 0 ? 'some' : 'none'} done`);
+        if (item.retryOf) seen.add('tries another one again');
+      }
+    }
+    const meant = [
+      ...['awaiting_consent, 0 approved, some done', 'awaiting_consent, 1 approved, none done'],
+      ...[
+        'awaiting_credentials, 2 approved, none done',
+        'cancelled, 1 approved, none done',
+        'denied, 0 approved, none done',
+      ],
+      ...['queued, 1 approved, none done', 'queued, 1 approved, some done', 'tries another one again'],
+    ];
+    expect([...seen]).toEqual(expect.arrayContaining(meant));
+  });
+});
