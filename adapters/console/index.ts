@@ -1,7 +1,7 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import { countOpen } from '../../core/console/listing.ts';
 import { CountersignError } from '../../core/errors.ts';
-import { html } from '../../core/markup.ts';
+import { type Html, html } from '../../core/markup.ts';
 import { createAssets } from './assets.ts';
 import { plainDocument, wholePage } from './layout.ts';
 import { notice } from './notice.ts';
@@ -130,9 +130,13 @@ async function serve(
   await answer(call, await route.answer(call, response), response);
 }
 
+/** Stands where the rest of a page comes: what comes from outside is escaped, and holds no such thing. */
+const REST = html`<!-- rest -->`;
+
 async function answer(call: Call, given: Answer, response: Response): Promise<void> {
   switch (given.kind) {
     case 'page':
+      if (given.later) return sendInParts(call, given, given.later, response);
       return send(response, 200, await inFrame(call, given));
     case 'part':
       response.set(await countHeaders(call));
@@ -146,6 +150,22 @@ async function answer(call: Call, given: Answer, response: Response): Promise<vo
     default:
       return given satisfies never;
   }
+}
+
+async function sendInParts(
+  call: Call,
+  page: Parameters<typeof wholePage>[1],
+  later: () => Promise<Html>,
+  response: Response,
+): Promise<void> {
+  const whole = await inFrame(call, { ...page, body: html`${page.body}${REST}` });
+  const [above, beneath] = whole.split(REST.markup) as [string, string];
+  response.status(200).type('text/html').write(above);
+  const rest = await later().catch((error: unknown) => {
+    logFailure(call.deps, error);
+    return html`<div class="panel" role="alert"><p>The rest of this page could not be made. What stands above is true; please load the page again in a moment.</p></div>`;
+  });
+  response.end(rest.markup + beneath);
 }
 
 /** The counts beside the names of pages, for a page that keeps itself as things are. */
@@ -244,16 +264,19 @@ function send(response: Response, status: number, page: string): void {
   response.status(status).type('text/html').send(page);
 }
 
+function logFailure({ log }: Pick<ConsoleDeps, 'log'>, error: unknown): void {
+  log.error(
+    { code: 'console', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' },
+    'a page of the console failed',
+  );
+}
+
 function failed({ log }: ConsoleDeps, assetsPath: string): ErrorRequestHandler {
   return (error: unknown, _request, response, next) => {
     const given = Number((error as { status?: unknown } | null)?.status ?? 500);
     const status =
       given >= 400 && given < 500 ? given : error instanceof CountersignError && error.isRetryable ? 503 : 500;
-    if (status >= 500)
-      log.error(
-        { code: 'console', cause: error instanceof Error ? (error.stack ?? error.message) : 'unknown' },
-        'a page of the console failed',
-      );
+    if (status >= 500) logFailure({ log }, error);
     if (response.headersSent) return next(error);
     const words =
       status >= 500

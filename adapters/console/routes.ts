@@ -63,6 +63,8 @@ export type Answer =
       readonly title: string;
       readonly nav: NavName;
       readonly body: Html;
+      /** What comes beneath it and takes longer: the page is sent and shown up to there meanwhile. */
+      readonly later?: () => Promise<Html>;
     }
   | { readonly kind: 'part'; readonly body: Html }
   | { readonly kind: 'go'; readonly to: string }

@@ -1,5 +1,6 @@
-// What pages of the console hear by the live stream: that something happened, and nothing of what.
+// What pages of the console hear by the live stream: that something happened, and nothing of what. And a page that comes in two parts.
 import { request } from 'node:http';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { openConsole, type TestConsole } from '../support/console.ts';
@@ -172,5 +173,44 @@ describe('150 the live stream of a session', () => {
     const theirs = listen((await own.signIn(foreign.admin)).cookie);
     expect(await theirs.begun).toBe('begun');
     for (const page of [...pages, theirs]) page.close();
+  });
+});
+
+describe('the page Health, whose plots take longer', () => {
+  test('shows how things stand meanwhile, and says so where they could not be made', async () => {
+    const { cookie } = await own.signIn(shop.admin);
+    const busy = new pg.Client({ connectionString: testDatabase.adminUrl });
+    await busy.connect();
+    const open = async () => {
+      const answer = await fetch(`${own.origin}/console/health`, { headers: { cookie } });
+      const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+      if (!reader) throw new Error('the page has no body');
+      return { status: answer.status, reader };
+    };
+    const rest = async (reader: Awaited<ReturnType<typeof open>>['reader']) => {
+      let text = '';
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) text += piece.value;
+      return text;
+    };
+    try {
+      await busy.query('BEGIN');
+      await busy.query('LOCK TABLE operation_steps IN ACCESS EXCLUSIVE MODE');
+      for (const end of [
+        'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = $1',
+        'COMMIT',
+      ]) {
+        const { status, reader } = await open();
+        const first = await reader.read();
+        expect([status, first.value]).toEqual([200, expect.stringContaining('<h2>Now</h2>')]);
+        expect(first.value).not.toContain('<h2>Success</h2>');
+        if (end === 'COMMIT') await busy.query(end);
+        else await vi.waitUntil(async () => (await busy.query(end, ['Lock'])).rowCount, PATIENCE);
+        const text = await rest(reader);
+        expect(text).toContain(end === 'COMMIT' ? '<h2>Success</h2>' : 'The rest of this page could not be made.');
+        expect(text).toMatch(/<\/html>\n$/);
+      }
+    } finally {
+      await busy.end();
+    }
   });
 });

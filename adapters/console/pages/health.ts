@@ -23,9 +23,9 @@ export const healthRoutes: readonly ConsoleRoute[] = [
       const { deps, customerId, read } = call;
       const sub = `Whether everything that your operations need is there, and how they went in the last ${DAYS} days.`;
       const now = livePart('/console/health/live', await standing(call), { apartSeconds: LOOK_SECONDS });
-      const days = await read((tx) => dailyFigures(tx, customerId, DAYS));
-      const drawn = plots(days, await queueDepths(deps.database, customerId));
-      return { kind: 'page', title: 'Health', nav: 'health', body: html`${heading('Health', sub)}${now}${drawn}` };
+      const later = async () =>
+        plots(await read((tx) => dailyFigures(tx, customerId, DAYS)), await queueDepths(deps.database, customerId));
+      return { kind: 'page', title: 'Health', nav: 'health', body: html`${heading('Health', sub)}${now}`, later };
     },
   },
   {
