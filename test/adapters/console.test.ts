@@ -22,6 +22,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { deadJob } from '../support/dead-job.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -362,12 +363,7 @@ describe('84 who sees what', () => {
 
   test('a dead job is shown to its customer’s admin and done for them alone', async () => {
     const operation = await queuedOperation(core, shop);
-    await sql(
-      testDatabase.adminUrl,
-      `UPDATE pgboss.job SET state = 'failed', retry_count = retry_limit, completed_on = now()
-       WHERE name = 'operations' AND data ->> 'operationId' = $1`,
-      [operation.id],
-    );
+    await deadJob(testDatabase, operation);
     const theirs = await own.signIn(other.admin);
     expect((await theirs.get('/console/queue')).text).not.toContain(operation.id);
     expect((await theirs.post('/console/queue/redrive', { job: operation.id })).text).toContain(
