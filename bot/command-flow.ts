@@ -13,7 +13,7 @@ import { testedIn, testService } from './commands/test.ts';
 import type { Context, Scene } from './context.ts';
 import { linkAgain } from './credential-flow.ts';
 import { understand } from './intent.ts';
-import { hear, pasted } from './message-flow.ts';
+import { pasted, sayFor } from './message-flow.ts';
 import { openNotify } from './notify-flow.ts';
 import { isAllowedChannel } from './request-flow.ts';
 import { openSettings, SETTINGS_FORM } from './settings-flow.ts';
@@ -84,9 +84,8 @@ export async function command(context: Context, scene: Scene, event: Command): P
 
 /** A request by command, in a thread of its own: what is asked stands there for everybody to see. */
 async function ask(context: Context, scene: Scene, event: Command): Promise<void> {
-  const { id, from, text: words } = event;
-  if (!event.isOutsideThreads)
-    return hear(context, scene, { kind: 'message', id, from, thread: event.thread, text: words });
+  const { from, text: words } = event;
+  if (!event.isOutsideThreads) return sayFor(context, scene, event, words);
   // Until now nobody else has seen those words.
   const intent = await understand(words, context.services, undefined);
   if (intent.kind === 'secret_pasted') return whisper(context, event, pasted(intent.what, UNSEEN));
@@ -97,5 +96,5 @@ async function ask(context: Context, scene: Scene, event: Command): Promise<void
   const thread = await context.database.withCustomer(scene.customerId, (tx) =>
     context.threads.open(tx, scene.customerId, ref),
   );
-  await hear(context, { ...scene, thread }, { kind: 'message', id, from, thread: ref, text: words });
+  await sayFor(context, { ...scene, thread }, { ...event, thread: ref }, words);
 }

@@ -1,5 +1,3 @@
-import type { Member } from '../core/customers/customers.ts';
-import type { CustomerId } from '../core/ids.ts';
 import type { ChatEvent, ChatReply } from '../core/ports/chat.ts';
 import { LINK_FORM, submitLink } from './accounts-flow.ts';
 import { DENY_FORM, PERMISSIONS_FORM, submitDenial, submitPermissions } from './consent-flow.ts';
@@ -16,16 +14,12 @@ type Form = Extract<ChatEvent, { kind: 'form' }>;
 
 /** A form that was sent → the flow that opened it. */
 export async function submit(context: Context, scene: Scene, event: Form): Promise<ChatReply> {
-  const { customerId, member } = scene;
-  if (event.form === HEARD_FORM) {
-    await sayFor(context, scene, event, event.fields.words?.[0] ?? '');
-    return undefined;
-  }
-  const errors = await submitted(context, customerId, member, event);
+  const errors = await submitted(context, scene, event);
   return errors && { fieldErrors: errors };
 }
 
-async function submitted(context: Context, customerId: CustomerId, member: Member, event: Form) {
+async function submitted(context: Context, scene: Scene, event: Form) {
+  const { customerId, member } = scene;
   switch (event.form) {
     case APPROVERS_FORM:
     case SETTINGS_FORM:
@@ -42,6 +36,9 @@ async function submitted(context: Context, customerId: CustomerId, member: Membe
       return submitPermissions(context, customerId, member, event);
     case NOTIFY_FORM:
       return submitNotify(context, customerId, member, event);
+    case HEARD_FORM:
+      await sayFor(context, scene, event, event.fields.words?.[0] ?? '');
+      return undefined;
     default:
       await whisperWords(context, event, 'This form is from another version. Nothing was changed.');
       return undefined;

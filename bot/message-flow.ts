@@ -126,7 +126,7 @@ function unsureWords(context: Context, nearest: string | undefined): string {
     : 'I am not sure what you mean. Nothing was done. This is what I can do:';
 }
 
-/** What was read back to somebody, as if they had typed it. */
+/** What a command asks for, or was read back to somebody, as if they had typed it. */
 export function sayFor(context: Context, scene: Scene, { id, thread, from }: ChatEvent, words: string): Promise<void> {
   return hear(context, scene, { kind: 'message', id, thread, from, text: words });
 }

@@ -90,8 +90,8 @@ async function givenUp(
   customerId: CustomerId,
   operationId: string,
 ): Promise<number | undefined> {
-  const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'repair.given_up' } });
-  return row ? (givenUpSchema.safeParse((await audit.read(tx, customerId, row)).payload).data?.tries ?? 2) : undefined;
+  const entry = await audit.entryOf(tx, customerId, operationId, 'repair.given_up');
+  return entry && (givenUpSchema.safeParse(entry.payload).data?.tries ?? 2);
 }
 
 /**

@@ -31,6 +31,13 @@ export interface Audit {
   headerOnly(customerId: CustomerId, entry: Omit<NewEntry, 'payload'>): { header: Prisma.Sql; appended(): void };
   /** Oldest first. */
   entriesOf(tx: Transaction, customerId: CustomerId, operationId: OperationId): Promise<readonly AuditEntry[]>;
+  /** The one of this kind in the operation's trail, of a kind that it has once at most. */
+  entryOf(
+    tx: Transaction,
+    customerId: CustomerId,
+    operationId: string,
+    kind: AuditKind,
+  ): Promise<AuditEntry | undefined>;
   /** As it reads in a list of rows; the words are opened where that can be, and `gone` says why it can't. */
   read(tx: Transaction, customerId: CustomerId, row: AuditRow): Promise<AuditEntry>;
   /** Whether this entry and those before it hold together, back to the last checkpoint before its operation began. */
@@ -112,6 +119,10 @@ export function createAudit(deps: { database: Database; sealer: Sealer }): Audit
       // One transaction is one connection: its queries go one after the other.
       for (const row of rows) entries.push(await readEntry(tx, sealer, customerId, row));
       return entries;
+    },
+    async entryOf(tx, customerId, operationId, kind) {
+      const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind } });
+      return row ? readEntry(tx, sealer, customerId, row) : undefined;
     },
     read: (tx, customerId, row) => readEntry(tx, sealer, customerId, row),
     isIntactUpTo,

@@ -73,7 +73,7 @@ export interface Operation {
 }
 
 export interface ReadOperationDeps {
-  readonly audit: Pick<Audit, 'read'>;
+  readonly audit: Pick<Audit, 'entryOf'>;
   getService(id: string): Service | undefined;
 }
 
@@ -217,8 +217,8 @@ async function reasonOf(
   customerId: CustomerId,
   operationId: string,
 ): Promise<string | null> {
-  const row = await tx.auditEntry.findFirst({ where: { customerId, operationId, kind: 'operation.denied' } });
-  return (row && denial.safeParse((await audit.read(tx, customerId, row)).payload).data?.reason) || null;
+  const entry = await audit.entryOf(tx, customerId, operationId, 'operation.denied');
+  return denial.safeParse(entry?.payload).data?.reason || null;
 }
 
 const denial = z.object({ reason: z.string() });

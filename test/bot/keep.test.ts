@@ -12,7 +12,7 @@ import { erasePersonRows } from '../../core/rights/person.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { fails, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
-import { type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
+import { type Core, installShop, newcomer, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -182,9 +182,7 @@ describe('"Keep it working"', () => {
 describe('157 repairs of somebody else’s connection', () => {
   test('157 are asked for by nobody who may not look after its key', async () => {
     const { shop, operation, press, whispered, standing } = await openScene();
-    const eve = await core.database.withCustomer(shop.customerId, (tx) =>
-      core.customers.member(tx, shop.customerId, somebody(shop.workspaceId, 'Eve')),
-    );
+    const eve = await newcomer(core, shop, 'Eve');
     await press(eve, 'keep_working', operation.id);
     expect(whispered()?.summary).toMatch(/^Only whoever asked/);
     expect(standing()).toBeUndefined();

@@ -16,6 +16,7 @@ import {
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { deadJob } from '../support/dead-job.ts';
 import { TEST_ENCRYPTION_KEY } from '../support/root-keys.ts';
 
 let testDatabase: TestDatabase;
@@ -53,23 +54,18 @@ const jobsOf = ({ id }: Operation, state?: string) =>
     [id, state ?? null],
   );
 
-/** As pg-boss leaves a job after its last retry: failed, with a copy in the queue for that. */
+/** As pg-boss leaves a job after its last retry, with a copy in the queue for that. */
 async function dieOf(operation: Operation, queue: 'operations' | 'deadlines', copy: string): Promise<string> {
-  const [dead] = await sql<Job>(
-    testDatabase.adminUrl,
-    `UPDATE pgboss.job SET state = 'failed', retry_count = retry_limit, completed_on = now()
-     WHERE id = (SELECT id FROM pgboss.job WHERE name = $2 AND data ->> 'operationId' = $1 LIMIT 1) RETURNING id, name`,
-    [operation.id, queue],
-  );
+  const dead = await deadJob(testDatabase, operation, queue);
   await sql(testDatabase.adminUrl, "DELETE FROM pgboss.job WHERE data ->> 'operationId' = $1 AND state <> 'failed'", [
     operation.id,
   ]);
   await sql(
     testDatabase.adminUrl,
     `INSERT INTO pgboss.job (name, data, source_name, source_id) SELECT $3, data, name, id FROM pgboss.job WHERE id = $1 AND name = $2`,
-    [dead?.id, queue, copy],
+    [dead, queue, copy],
   );
-  return dead?.id ?? '';
+  return dead ?? '';
 }
 
 describe('countersign queue', () => {

@@ -11,6 +11,7 @@ import { createDeadlines } from '../../core/operations/deadlines.ts';
 import type { Button, Card, ChatEvent } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { buttonsOf, labels } from '../support/cards.ts';
 import { type Core, installShop, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -88,9 +89,6 @@ async function openScene() {
 }
 type Scene = Awaited<ReturnType<typeof openScene>>;
 
-const buttonsOf = ({ blocks }: Card): readonly Button[] =>
-  blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
-const labels = (card: Card) => buttonsOf(card).map(({ label }) => label);
 const wordsOf = (card: Card | undefined) => JSON.stringify(card?.blocks);
 const states = async (scene: Scene) => (await scene.operations()).map(({ status }) => status);
 const SENTENCE = 'set up WooCommerce and Stripe for shop.example.com';

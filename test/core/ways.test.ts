@@ -28,11 +28,11 @@ import {
   installShop,
   kinds,
   look,
+  newcomer,
   openCore,
   queuedOperation,
   requestOperation,
   type Shop,
-  somebody,
   sql,
   trail,
 } from '../support/core.ts';
@@ -377,9 +377,7 @@ describe('Revoke of a key that an API can end', () => {
   });
 
   test('does neither for somebody who may not revoke it', async () => {
-    const stranger = await core.database.withCustomer(shop.customerId, (tx) =>
-      core.customers.member(tx, shop.customerId, somebody(shop.workspaceId, 'Sam')),
-    );
+    const stranger = await newcomer(core, shop, 'Sam');
     const { isKept } = await ask({ kind: 'revoked' }, stranger);
     expect(ended).toEqual([]);
     expect(isKept).toBe(true);

@@ -16,9 +16,9 @@ import {
   queuedOperation,
   requestOperation,
   type Shop,
-  sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { deadJob } from '../support/dead-job.ts';
 import { launchChromium } from '../support/web-chat.ts';
 import { IS_WHOLE } from '../support/whole.ts';
 
@@ -317,12 +317,7 @@ describe('the console', () => {
     const base = 'https://8.8.8.8'; // an address that is never asked: a plan is all that is made here
     await madeConnection(core, shop, { base, origin: base });
     const dead = await queuedOperation(core, shop);
-    await sql(
-      testDatabase.adminUrl,
-      `UPDATE pgboss.job SET state = 'failed', retry_count = retry_limit, completed_on = now()
-       WHERE name = 'operations' AND data ->> 'operationId' = $1`,
-      [dead.id],
-    );
+    await deadJob(testDatabase, dead);
     const page = await pageOf(shop.admin);
     await page.goto('/console/connections');
     await tabTo(page, 'Revoke WooCommerce at 8.8.8.8');

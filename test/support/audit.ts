@@ -7,9 +7,10 @@ import { type Checkpoints, createCheckpoints } from '../../core/audit/checkpoint
 import { bundleLines, type ExportScope, exportTrail } from '../../core/audit/export.ts';
 import { createRetention, type Retention } from '../../core/audit/retention.ts';
 import type { CustomerId } from '../../core/ids.ts';
+import type { Operation } from '../../core/operations/operation.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
-import { type Core, connected, type Shop } from './core.ts';
+import { type Core, connected, installShop, requestOperation, type Shop } from './core.ts';
 import type { TestDatabase } from './database.ts';
 import { testRootKeys } from './root-keys.ts';
 import { silentLog } from './silent-log.ts';
@@ -30,6 +31,21 @@ export function keepTrails(core: Core, options: { rootKeys?: RootKeys; dir?: str
   const checkpoints = createCheckpoints({ database, directory, audit, rootKeys, store, log: silentLog });
   const retention = createRetention({ database, directory, audit, checkpoints, log: silentLog });
   return { dir, store, checkpoints, retention, remove: () => rmSync(dir, { recursive: true, force: true }) };
+}
+
+/** A customer with an operation of three entries, and three entries more. */
+export async function shopWithTrail(core: Core): Promise<{ readonly shop: Shop; readonly operation: Operation }> {
+  const shop = await installShop(core);
+  const operation = await requestOperation(core, shop);
+  await core.database.withCustomer(shop.customerId, async (tx) => {
+    for (const words of ['one', 'two', 'three'])
+      await core.audit.append(tx, shop.customerId, {
+        kind: 'guide.shown',
+        operationId: operation.id,
+        payload: { words },
+      });
+  });
+  return { shop, operation };
 }
 
 /** The export in JSON Lines, head first, without line ends. */

@@ -223,6 +223,13 @@ export async function installShop(core: Core): Promise<Shop> {
   });
 }
 
+/** Somebody new to the workspace, of whom no platform was asked yet. */
+export function newcomer(core: Core, { customerId, workspaceId }: Shop, name: string): Promise<Member> {
+  return core.database.withCustomer(customerId, (tx) =>
+    core.customers.member(tx, customerId, somebody(workspaceId, name)),
+  );
+}
+
 /** "set up WooCommerce for shop.example.com", waiting for a countersignature. */
 export async function requestOperation(
   core: Core,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createAudit } from '../../core/audit/audit.ts';
 import { createCheckpoints } from '../../core/audit/checkpoints.ts';
 import { createRetention } from '../../core/audit/retention.ts';
@@ -42,6 +42,9 @@ export function erasuresOf(
     ...changes,
   });
 }
+
+/** Words that stand nowhere else. */
+export const newMark = () => `mark${randomBytes(8).toString('hex')}`;
 
 /** An export's files in memory. */
 export function folderInMemory(): ExportFolder & { readonly files: ReadonlyMap<string, Buffer> } {

@@ -1,0 +1,478 @@
+// The console over HTTP: what a press does, and what pages say.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newUuid } from '../../core/ids.ts';
+import { Secret } from '../../core/secret.ts';
+import { tamper } from '../support/audit.ts';
+import { madeConnection } from '../support/connections.ts';
+import { openConsole, type TestConsole } from '../support/console.ts';
+import {
+  type Core,
+  grantedOperation,
+  installShop,
+  kinds,
+  look,
+  newcomer,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let testDatabase: TestDatabase;
+let core: Core;
+let own: TestConsole;
+let shop: Shop;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  core = await openCore(testDatabase);
+  own = await openConsole(core);
+  shop = await installShop(core);
+});
+
+afterAll(async () => {
+  await own.close();
+  await core.close();
+  await testDatabase.drop();
+});
+
+describe('what is pressed', () => {
+  test('Approve countersigns the plan that was shown, collected in the console with the browser that gave it', async () => {
+    const operation = await requestOperation(core, shop);
+    const visitor = await own.signIn(shop.approver);
+    const page = await visitor.get('/console/approvals');
+    const at = page.text.indexOf(`id="${operation.id}"`);
+    const part = page.text.slice(at, page.text.indexOf('</article>', at));
+    expect(part.indexOf('What will be done, and why')).toBeLessThan(part.indexOf('>Approve<'));
+    expect(part).toContain(operation.planHash);
+    const answer = await visitor.post(
+      `/console/approvals/${operation.id}/approve`,
+      { plan: operation.planHash },
+      { 'user-agent': 'A browser' },
+    );
+    const to = answer.headers.get('location') ?? '';
+    expect([answer.status, to]).toEqual([303, expect.stringMatching(/^\/console\/approvals\?/)]);
+    const told = /<p class="panel" role="status" tabindex="-1" autofocus>.*?<\/p>/.exec(
+      (await visitor.get(to)).text,
+    )?.[0];
+    expect(told).toContain(`Your approval is on record: <a href="/console/operations/${operation.id}">`);
+    for (const forged of [to.replace('did=approve', 'did=deny'), to.replace(/&seal=.*/, '')])
+      expect((await visitor.get(forged)).text).not.toContain('<p class="panel" role="status"');
+    expect((await (await own.signIn(shop.secondApprover)).get(to)).text).not.toContain('Your approval is on record');
+    const { grant, state } = await look(core, operation);
+    expect(grant).toMatchObject({ collectionMethod: 'console', ipAddress: '127.0.0.1', userAgent: 'A browser' });
+    expect([state, grant?.approver.id]).toEqual(['awaiting_credentials', shop.approver.id]);
+  });
+
+  test('Approve of an earlier plan, or by whoever asked, decides nothing and says why', async () => {
+    const operation = await requestOperation(core, shop, { requester: shop.approver });
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}/approve`;
+    expect((await visitor.get('/console/approvals')).text).toContain('somebody else has to decide');
+    const theirs = await visitor.post(path, { plan: operation.planHash });
+    expect(theirs.text).toContain('You asked for this yourself');
+    expect(theirs.text).toContain('<a href="/console/approvals" aria-current="page">');
+    const again = await visitor.get(path);
+    expect([again.status, again.headers.get('location')]).toEqual([303, '/console/approvals']);
+    const stop = await visitor.get(`/console/operations/${operation.id}/stop`);
+    expect(stop.headers.get('location')).toBe(`/console/operations/${operation.id}`);
+    const second = await own.signIn(shop.secondApprover);
+    expect((await second.post(path, { plan: 'f'.repeat(64) })).text).toContain('earlier version of the plan');
+    expect((await look(core, operation)).state).toBe('awaiting_consent');
+    expect(await kinds(core, operation)).toContain('consent.refused');
+  });
+
+  test('Deny takes a reason, which goes on record', async () => {
+    const operation = await requestOperation(core, shop);
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}/deny`;
+    expect((await visitor.post(path, { plan: operation.planHash, reason: ' ' })).text).toContain('Write a reason');
+    expect((await visitor.post(path, { plan: operation.planHash, reason: 'Not <now>' })).status).toBe(303);
+    expect(await look(core, operation)).toMatchObject({ state: 'denied', errorMessage: 'Not <now>' });
+    const page = await visitor.get(`/console/operations/${operation.id}`);
+    expect(page.text).toContain('Not &#60;now&#62;');
+  });
+
+  test('Repairs to come are approved or denied there, by the terms that were shown', async () => {
+    const operation = await madeConnection(core, shop, {
+      base: 'https://kept.example.com',
+      origin: 'https://kept.example.com',
+    });
+    const asked = async () => {
+      const offered = await core.repairOffers.offer(shop.customerId, operation.id, shop.merchant);
+      return offered.kind === 'asked' ? offered.question.planHash : '';
+    };
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}`;
+    /** All of its pages. */
+    const approvals = async () => {
+      let text = '';
+      for (let at: string | undefined = '/console/approvals'; at !== undefined; ) {
+        const page: string = (await visitor.get(at)).text;
+        text += page;
+        at = /href="(\/console\/approvals\?after=\d+)">\d+ newer/.exec(page)?.[1];
+      }
+      return text;
+    };
+    const waiting = async () =>
+      Number(/data-count="waiting"[^>]*><span>(\d+)/.exec((await visitor.get('/console/approvals')).text)?.[1]);
+    const before = await waiting();
+    const denied = await asked();
+    expect(await approvals()).toContain(denied);
+    expect(await waiting()).toBe(before + 1);
+    const reason = 'each time by hand';
+    expect((await visitor.post(`${path}/deny-repairs`, { plan: denied, reason })).status).toBe(303);
+    expect(await approvals()).not.toContain(denied);
+    const planHash = await asked();
+    expect(await approvals()).toContain('Keep WooCommerce for kept.example.com working');
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: operation.planHash })).text).toContain(
+      'decided already',
+    );
+    expect((await visitor.post(`${path}/approve-repairs`, { plan: planHash })).status).toBe(303);
+    const consents = await core.database.withCustomer(shop.customerId, (tx) => core.consents.list(tx, shop.customerId));
+    const consent = consents.find(({ standing }) => standing);
+    expect(consent).toMatchObject({ collectionMethod: 'console', planHash });
+
+    const told = (await visitor.get(`/console/operations/${operation.id}`)).text;
+    for (const words of ['Asked to keep it working', 'Repairs to come denied', 'Repairs to come countersigned'])
+      expect(told).toContain(`<b>${words}</b> by`);
+    expect(told.match(/<b>Countersigned<\/b>/g)).toHaveLength(1); // of the operation itself
+
+    // Under Connections it says until when, and what is kept; there it is taken back.
+    const admin = await own.signIn(shop.admin);
+    const connections = async () =>
+      /kept\.example\.com.*?<\/tr>/s.exec((await admin.get('/console/connections')).text)?.[0] ?? '';
+    expect(await connections()).toContain('waits for the sign-in');
+    const signIn = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
+    await core.repairOffers.keep(operation, shop.merchant.id, signIn, async () => true);
+    expect(await connections()).toMatch(
+      /by itself.*until .*by Abel; keeps the sign-in for them, sealed.*End repairs…/s,
+    );
+    const revoke = { from: 'connections', consent: consent?.id ?? '' };
+    const stranger = await own.signIn(await newcomer(core, shop, 'Sid'));
+    expect((await stranger.post(`/console/operations/${operation.id}/revoke-repairs`, revoke)).status).toBe(404);
+    const revoked = await admin.post(`/console/operations/${operation.id}/revoke-repairs`, revoke);
+    expect(revoked.text).toContain('Its key is not repaired by itself any more');
+    expect(await connections()).toContain('asked for each time');
+  });
+
+  test('Approvals goes on to whatever is newer, repairs to come included', async () => {
+    const busy = await installShop(core);
+    const operation = await madeConnection(core, busy);
+    await core.repairOffers.offer(busy.customerId, operation.id, busy.merchant);
+    for (let n = 0; n < 10; n++) await requestOperation(core, busy);
+    const visitor = await own.signIn(busy.approver);
+    const first = (await visitor.get('/console/approvals')).text;
+    expect(first.match(/<article/g)).toHaveLength(10);
+    expect(first).not.toContain('Keep WooCommerce');
+    const [, next = ''] = /<a class="button" href="(\/console\/approvals\?after=10)">1 newer one</.exec(first) ?? [];
+    const last = (await visitor.get(next)).text;
+    expect(last.match(/<article/g)).toHaveLength(1);
+    expect(last).toContain('Keep WooCommerce');
+    expect(last).toContain('data-live="/console/approvals/live?after=10"');
+    expect(last).toContain('<a class="button" href="/console/approvals">Oldest</a>');
+  });
+
+  test('Stop, Pause and Resume do what the chat does, once however often the form is sent', async () => {
+    const operation = await queuedOperation(core, shop);
+    const visitor = await own.signIn(shop.merchant);
+    const once = '00000000-0000-4000-8000-00000000abcd';
+    const press = (what: string, fields = {}) => visitor.post(`/console/operations/${operation.id}/${what}`, fields);
+    expect((await press('pause', { once })).status).toBe(303);
+    expect((await look(core, operation)).state).toBe('paused');
+    expect((await press('resume')).status).toBe(303);
+    expect((await look(core, operation)).state).toBe('queued');
+    expect((await press('pause', { once })).status).toBe(303);
+    expect((await look(core, operation)).state).toBe('queued');
+    const stopped = await press('stop');
+    expect(stopped.status).toBe(303);
+    expect((await visitor.get(stopped.headers.get('location') ?? '')).text).toContain('autofocus><span>Stopped: ');
+    const retried = await press('retry');
+    const told = (await visitor.get(retried.headers.get('location') ?? '')).text;
+    const { retriedAs } = await look(core, operation);
+    expect(told).toContain(`<a href="/console/operations/${retriedAs}">A new operation</a>`);
+    expect((await look(core, operation)).state).toBe('cancelled');
+    expect((await press('stop')).text).toContain('That operation is over already');
+  });
+
+  test('Rotate asks for a countersignature in the thread of the operation', async () => {
+    const base = 'https://keys.example.com';
+    const maker = await grantedOperation(core, shop, { base, origin: base });
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', {
+        target: base,
+        value: { consumer_key: new Secret('ck_of the console'), consumer_secret: new Secret('cs_of the console') },
+        metadata: { operationId: maker.id, label: maker.plan.label, lastFour: '47a9' },
+      }),
+    );
+    const visitor = await own.signIn(shop.admin);
+    const connections = (await visitor.get('/console/connections')).text;
+    expect(connections).toMatch(/…47a9/);
+    expect(connections).not.toMatch(/ck_of|cs_of/);
+    // The address does not exist, so nothing is done: the flow is the chat's own, and says so there as well.
+    const answer = await visitor.post(`/console/operations/${maker.id}/rotate`);
+    expect(answer.text).toContain('open keys.example.com from here');
+    expect(own.chat.shown().at(-1)?.summary).toMatch(/can't open keys\.example\.com/);
+  });
+});
+
+describe('what a press began', () => {
+  test('Revoke on Connections leads back there, with a link to the new operation', async () => {
+    const base = 'https://8.8.8.8'; // an address that is never asked: a plan is all that is made here
+    const maker = await grantedOperation(core, shop, { base, origin: base });
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.vault.within(tx).store(shop.customerId, 'woocommerce', 'api_key', {
+        target: base,
+        value: { consumer_key: new Secret('ck_of a press'), consumer_secret: new Secret('cs_of a press') },
+        metadata: { operationId: maker.id, label: maker.plan.label, lastFour: '58b0' },
+      }),
+    );
+    const visitor = await own.signIn(shop.admin);
+    const answer = await visitor.post(`/console/operations/${maker.id}/revoke`, { from: 'connections' });
+    expect(answer.status, answer.text).toBe(303);
+    expect(answer.headers.get('location')).toMatch(/^\/console\/connections\?/);
+    const { text } = await visitor.get(answer.headers.get('location') ?? '');
+    const led =
+      /To be revoked: .*<a href="\/console\/operations\/(op-\w{8})">A new operation<\/a>/.exec(text)?.[1] ?? '';
+    const begun = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.get(tx, shop.customerId, led),
+    );
+    expect(begun).toMatchObject({ state: 'awaiting_consent', type: { type: 'credential_revocation' } });
+    expect(text).toContain('waits for a countersignature');
+  });
+});
+
+describe('what stays as it is on the server', () => {
+  const source = (page: string) => /data-live="([^"]+)"/.exec(page)?.[1]?.replaceAll('&#38;', '&') ?? '';
+
+  test('the list of operations asks for itself with its filters, and is told the counts', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const page = await visitor.get('/console/operations?state=awaiting_consent&service=woocommerce');
+    expect(source(page.text)).toBe('/console/operations/live?state=awaiting_consent&service=woocommerce');
+    const operation = await requestOperation(core, shop);
+    const open = await visitor.get(source(page.text));
+    expect(open.text).toContain(operation.id);
+    expect(open.text).not.toMatch(/<html|<nav aria-label="Console"/);
+    await visitor.post(`/console/operations/${operation.id}/stop`);
+    const over = await visitor.get(source(page.text));
+    expect(over.text).not.toContain(operation.id);
+    for (const name of ['countersign-open', 'countersign-waiting'])
+      expect(Number(over.headers.get(name))).toBe(Number(open.headers.get(name)) - 1);
+  });
+
+  test('a question is not replaced beneath whoever reads it: its page is told that what waits has changed', async () => {
+    const visitor = await own.signIn(shop.approver);
+    const mark = (text: string) => /data-mark="(\w+)"/.exec(text)?.[1];
+    const page = await visitor.get('/console/approvals');
+    expect(source(page.text)).toBe('/console/approvals/live');
+    const before = await visitor.get('/console/approvals/live');
+    expect([mark(before.text), before.text.length < 200]).toEqual([mark(page.text), true]);
+    await requestOperation(core, shop);
+    expect(mark((await visitor.get('/console/approvals/live')).text)).not.toBe(mark(page.text));
+  });
+});
+
+describe('what pages say', () => {
+  test('a plan made anew because another key was stored is not said to be asked for by whoever pressed', async () => {
+    const base = 'https://anew.example.com';
+    const operation = await requestOperation(core, shop, { origin: base, base });
+    const metadata = { label: 'Countersign op-00000001', operationId: 'op-00000001' };
+    await core.vault.store(shop.customerId, 'woocommerce', 'api_key', { target: base, value: 'ck_x', metadata });
+    const visitor = await own.signIn(shop.approver);
+    const path = `/console/approvals/${operation.id}/approve`;
+    expect((await visitor.post(path, { plan: operation.planHash })).text).toContain('Another key was stored');
+    const { text } = await visitor.get(`/console/operations/${operation.id}`);
+    const said = text.slice(text.indexOf('<h2>Countersignatures'));
+    expect(said).toContain('<b>New plan</b>, because what is stored had changed');
+    expect(said).toContain('<b>Asked again</b>, because what is stored had changed');
+    expect(said).not.toMatch(/(?:new plan|Asked)<\/b> by Abel/);
+    expect(said).toContain(`<b>Asked</b> by ${shop.merchant.person.name}`);
+  });
+
+  test('a new plan of whoever chose other permissions is said to be theirs', async () => {
+    const operation = await requestOperation(core, shop);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.choosePermissions(tx, operation, ['read'], shop.merchant),
+    );
+    const { text } = await (await own.signIn(shop.approver)).get(`/console/operations/${operation.id}`);
+    expect(text).toContain(`<b>Replaced by a new plan</b> by ${shop.merchant.person.name}`);
+    expect(text).not.toContain('because what is stored had changed');
+  });
+
+  test('a step is “now” once at most, only while its operation runs, and one that is never reached does not wait', async () => {
+    const operation = await queuedOperation(core, shop);
+    const visitor = await own.signIn(shop.admin);
+    const change = (statement: string) => sql(testDatabase.adminUrl, `${statement} = $1`, [operation.id]);
+    const words = async () => {
+      const { text } = await visitor.get(`/console/operations/${operation.id}`);
+      const said = [...text.matchAll(/<span class="unseen"> \(([^)]+)\)<\/span>/g)].map(([, word]) => word);
+      return { text, said: said.slice(0, 4) };
+    };
+    await change(`UPDATE operation_steps SET state = CASE WHEN number = 1 THEN 'done' ELSE 'running' END
+      WHERE number <= 3 AND operation_id`);
+    await change(`UPDATE autonomous_operations SET current_step = 3 WHERE id`);
+    const set = (state: string) => change(`UPDATE autonomous_operations SET status = '${state}' WHERE id`);
+    await set('in_progress');
+    expect((await words()).said).toEqual(['done', 'begun, not finished', 'now', 'waiting']);
+    await set('paused');
+    const paused = await words();
+    expect(paused.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'waiting']);
+    expect(paused.text).not.toMatch(/<tr class="running"|>…<\/td>/);
+    const of = /Steps<\/dt><dd>(\d+ of \d+)/.exec(paused.text)?.[1];
+    const list = (await visitor.get(`/console/operations?text=${operation.id}`)).text;
+    expect([of, list]).toEqual([expect.stringMatching(/^1 of/), expect.stringContaining(`>${of}</td>`)]);
+    await set('failed');
+    const failed = await words();
+    expect(failed.said).toEqual(['done', 'begun, not finished', 'begun, not finished', 'not done']);
+    expect(failed.text).not.toContain('has not begun');
+    await change(`UPDATE operation_steps SET state = 'waiting' WHERE operation_id`);
+    const untouched = await words();
+    expect(new Set(untouched.said)).toEqual(new Set(['not done']));
+    expect(untouched.text).toContain('This step was not done.');
+  });
+
+  test('words of people and sites are escaped wherever they stand', async () => {
+    const evil = await newcomer(core, shop, '<img src=x onerror=alert(1)>');
+    await requestOperation(core, shop, { requester: evil });
+    const visitor = await own.signIn(shop.admin);
+    for (const path of ['/console/operations', '/console/people', '/console/audit', '/console/approvals'])
+      expect((await visitor.get(path)).text).not.toContain('<img src=x');
+    const page = await visitor.get('/console/operations?text=%22%3E%3Cscript%3E&state=%3Cb%3E&after=%3Cb%3E');
+    expect(page.text).not.toMatch(/"><script>|<b>&/);
+  });
+
+  test('a legal hold stands beside the policy, since when and why, until it is released', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const people = async () => (await visitor.get('/console/people')).text;
+    expect(await people()).not.toContain('Legal hold');
+    await own.keeper.retention.placeHold(shop.customerId, { why: 'a <court> asked for it' });
+    expect(await people()).toMatch(
+      /Legal hold<\/dt><dd>all records are kept since [\s\S]*: a &#60;court&#62; asked for it/,
+    );
+    await own.keeper.retention.releaseHold(shop.customerId, { why: 'it is over' });
+    expect(await people()).not.toContain('Legal hold');
+  });
+
+  test('a list is filtered by state, service and words, and goes on where the page before ended', async () => {
+    const visitor = await own.signIn(shop.admin);
+    const ids = (text: string) => [...text.matchAll(/href="\/console\/operations\/(op-\w{8})"/g)].map(([, id]) => id);
+    const all = await core.database.withCustomer(shop.customerId, (tx) =>
+      core.operations.latest(tx, shop.customerId, 200),
+    );
+    const page = await visitor.get('/console/operations?state=awaiting_consent&service=woocommerce');
+    expect(new Set(ids(page.text))).toEqual(
+      new Set(all.filter(({ state }) => state === 'awaiting_consent').map(({ id }) => id)),
+    );
+    const [one] = all;
+    expect(ids((await visitor.get(`/console/operations?text=${one?.id.toUpperCase()}`)).text)).toEqual([one?.id]);
+    for (const word of ['woo', 'COMMERCE', 'shop.exam'])
+      expect(ids((await visitor.get(`/console/operations?text=${word}`)).text)).toContain(one?.id);
+    expect((await visitor.get('/console/operations?text=mona')).text).toContain('Mona');
+    expect((await visitor.get('/console/operations?text=nothing+like+that')).text).toContain('Nothing fits');
+    expect((await visitor.get('/console/operations?text=100%25')).text).toContain('Nothing fits');
+    expect((await visitor.get('/console/operations?service=stripe')).text).toContain('Nothing fits');
+  });
+
+  test('what no database takes as words or as a day is no failure of ours, and no trail is taken away by it', async () => {
+    const admin = await own.signIn(shop.admin);
+    for (const path of ['operations?text=a%00b', 'audit?from=0000-01-01&to=1969-12-31', 'audit?kind=%00'])
+      expect((await admin.get(`/console/${path}`)).status, path).toBe(200);
+    expect((await admin.post('/console/queue/redrive', { job: '\0' })).text).toContain('no such dead job');
+    const trail = await admin.post('/console/audit/export', { from: '0000-01-01', format: 'csv' });
+    expect([trail.status, trail.headers.get('location')]).toEqual([303, expect.stringContaining('/console/audit')]);
+  });
+
+  test('the trail is found by operation, person and kind, and is taken away as it is by the chat', async () => {
+    const operation = await grantedOperation(core, shop);
+    const visitor = await own.signIn(shop.admin);
+    const found = await visitor.get(`/console/audit?operation=${operation.id}&person=${shop.approver.id}&kind=consent`);
+    expect(found.text).toContain('consent.granted');
+    expect(found.text).not.toContain('operation.requested</b>');
+    const export_ = (format: string) => visitor.post('/console/audit/export', { operation: operation.id, format });
+    const json = await export_('json');
+    expect(JSON.parse(json.text)).toMatchObject({ format: 'countersign-audit/1', operationId: operation.id });
+    expect((await export_('csv')).text).toMatch(/^seq,at,kind,/);
+    const lines = (await export_('jsonl')).text.trim().split('\n');
+    expect(lines.length).toBeGreaterThan(3);
+    expect(await kinds(core, operation)).toContain('trail.read');
+  });
+
+  test('an entry whose words nobody can open stands there without them, and says why', async () => {
+    const there = await installShop(core);
+    const operation = await grantedOperation(core, there);
+    const visitor = await own.signIn(there.admin);
+    const entry = `customer_id = '${there.customerId}' AND operation_id = '${operation.id}' AND kind`;
+    const words = 'UPDATE autonomous_operations_audit SET payload';
+    await tamper(testDatabase, there, `${words} = NULL WHERE ${entry} = 'consent.granted'`);
+    await tamper(
+      testDatabase,
+      there,
+      `${words} = set_byte(payload, 40, 255 - get_byte(payload, 40)) WHERE ${entry} = 'plan.made'`,
+    );
+    const pages = ['audit', `audit?operation=${operation.id}`, `operations/${operation.id}`, 'people'];
+    const look = async () => {
+      const seen = await Promise.all(pages.map((path) => visitor.get(`/console/${path}`)));
+      expect(seen.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      return seen.map(({ text }) => text);
+    };
+    for (const text of (await look()).slice(0, 3)) {
+      expect(text).toMatch(/consent\.granted.*?words erased/s);
+      expect(text).toMatch(/plan\.made.*?words can’t be opened: they are damaged/s);
+    }
+    const { text } = await visitor.post('/console/audit/export', { operation: operation.id, format: 'jsonl' });
+    expect(text).toContain('"payload":"damaged"');
+    await own.say(there.admin, `/audit ${operation.id}`);
+    expect(JSON.stringify(own.chat.calls.at(-1))).toMatch(
+      /#\d+: words erased.*#\d+: words can’t be opened: they are damaged/,
+    );
+    await tamper(testDatabase, there, "UPDATE customer_keys SET state = 'destroyed', wrapped = '' WHERE ME");
+    for (const text of (await look()).slice(0, 3)) expect(text).toContain('their key was destroyed');
+  });
+
+  test.each(['operation=nonsense', 'person=nobody', 'kind=%3F', 'from=yesterday'])(
+    'a search of the trail for %s finds nothing, and exports nothing',
+    async (asked) => {
+      const visitor = await own.signIn(shop.admin);
+      const { text } = await visitor.get(`/console/audit?${asked}`);
+      expect(text).toContain('Nothing fits');
+      expect(text).not.toContain('Export the trail');
+      if (asked === 'operation=nonsense') expect(text).toContain('value="nonsense"');
+      const fields = Object.fromEntries(new URLSearchParams(asked));
+      expect((await visitor.post('/console/audit/export', { ...fields, format: 'jsonl' })).status).toBe(303);
+    },
+  );
+
+  test('a workflow names what a plan fills in by words', async () => {
+    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
+    const said = [...text.matchAll(/<td class="right">\d+<\/td><td>([^<]*)<\/td>/g)].map(([, intent]) => intent ?? '');
+    expect(said).toContain('Name it as the plan says');
+    expect(said.join('\n')).not.toMatch(/[{}]|“\w+”|\b(?:label|oldLabel|scopeWords|scopes|base|baseHost|\w+_level)\b/);
+  });
+
+  test('a step that fails more often is shown to admins, with a picture of then and one of now', async () => {
+    const operation = await requestOperation(core, shop);
+    const { workflowId, workflowVersion } = operation.plan;
+    const { customerId } = shop;
+    const [then, now] = [newUuid(), newUuid()];
+    await core.database.withCustomer(customerId, async (tx) => {
+      const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 640, height: 400, alt: '' };
+      for (const id of [then, now])
+        await tx.screenshot.create({ data: { customerId, id, operationId: operation.id, step: 4, ...picture } });
+      const rates = { beforeDone: 11, beforeAll: 12, recentDone: 6, recentAll: 10 };
+      const step = { customerId, id: newUuid(), workflowId, workflowVersion, step: 4, ...rates };
+      await tx.stepEpisode.create({ data: { ...step, oldPicture: then, newPicture: now } });
+    });
+    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
+    expect(text).toContain('60 % of 10 tries in 7 days, 92 % of 12 in the 30 days before');
+    const at = (id: string) => text.indexOf(`/console/operations/${operation.id}/pictures/${id}`);
+    expect(at(then)).toBeGreaterThan(0);
+    expect(at(now)).toBeGreaterThan(at(then));
+  });
+
+  test('an empty list says what to do', async () => {
+    const visitor = await own.signIn(await newcomer(core, shop, 'Emma'));
+    expect((await visitor.get('/console/operations')).text).toContain('set up WooCommerce for shop.example.com');
+  });
+});
