@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Answered, Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
+import { listedOf } from '../../core/operations/listed.ts';
 import { readCode } from '../../core/operations/questions.ts';
 import { STATES } from '../../core/operations/states.ts';
-import { summaryOf } from '../../core/operations/summary.ts';
 import type { ApiWish } from '../../core/ports/api.ts';
 import { Secret } from '../../core/secret.ts';
 import { type RouteDeps, statusPath, wishOf } from './deps.ts';
@@ -120,25 +120,25 @@ function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
       return ok({
         success: true,
         message: 'It was cancelled.',
-        operation: operationView(summaryOf(outcome.operation)),
+        operation: operationView(listedOf(outcome.operation)),
       });
     case 'paused':
       return accepted({
         success: true,
         message: 'It is paused.',
-        operation: operationView(summaryOf(outcome.operation)),
+        operation: operationView(listedOf(outcome.operation)),
       });
     case 'pausing':
       return accepted({
         success: true,
         message: 'It pauses as soon as what it makes is kept.',
-        operation: operationView(summaryOf(outcome.operation)),
+        operation: operationView(listedOf(outcome.operation)),
       });
     case 'resumed':
       return accepted({
         success: true,
         message: 'It is in the queue again.',
-        operation: operationView(summaryOf(outcome.operation)),
+        operation: operationView(listedOf(outcome.operation)),
       });
     case 'not_running':
       return problem(
@@ -171,7 +171,7 @@ function answerAnswered(outcome: Answered): Reply {
       return accepted({
         success: true,
         message: 'It goes on.',
-        operation: operationView(summaryOf(outcome.operation)),
+        operation: operationView(listedOf(outcome.operation)),
       });
     case 'not_asked':
       return problem(

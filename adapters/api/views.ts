@@ -3,12 +3,12 @@ import type { ConnectionView } from '../../core/connections/records.ts';
 import { CONNECTION_STATES } from '../../core/connections/verdict.ts';
 import type { ConsentRecord } from '../../core/consent/records.ts';
 import { OPERATION_ID } from '../../core/ids.ts';
+import { type ListedOperation, listedOf } from '../../core/operations/listed.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planSchema } from '../../core/operations/plan.ts';
 import type { Question } from '../../core/operations/questions.ts';
 import { operationResult } from '../../core/operations/result.ts';
 import { STATES } from '../../core/operations/states.ts';
-import { type OperationSummary, summaryOf } from '../../core/operations/summary.ts';
 import { readCursor } from '../../core/page.ts';
 import { JOB_STATES, type JobView } from '../../core/queue/jobs.ts';
 import { CREDENTIAL_TYPES } from '../../core/vault/credential.ts';
@@ -239,7 +239,7 @@ export const jobSchema = response(
   }),
 );
 
-export function operationView(operation: OperationSummary): z.infer<typeof operationSchema> {
+export function operationView(operation: ListedOperation): z.infer<typeof operationSchema> {
   const { id, service, type, base, way, state, planHash, currentStep, totalSteps, stepsDone } = operation;
   const { requestedBy, approvedBy, errorCode: code, errorMessage: message } = operation;
   return {
@@ -260,7 +260,7 @@ export function operationView(operation: OperationSummary): z.infer<typeof opera
 export function operationDetail(operation: Operation): z.infer<typeof operationDetailSchema> {
   const { request: asked, plan, steps, approvals } = operation;
   return {
-    ...operationView(summaryOf(operation)),
+    ...operationView(listedOf(operation)),
     plan,
     consentRequest: asked && {
       askedAt: asked.askedAt.toISOString(),
@@ -290,7 +290,7 @@ export function statusView(
     totalSteps,
     progressPercent,
     ...rest
-  } = operationView(summaryOf(operation));
+  } = operationView(listedOf(operation));
   const { currentIntent, result, error, createdAt, startedAt, completedAt } = rest;
   return {
     ...{ id, service, operation: type, status, currentStep, totalSteps, progressPercent, currentIntent, result, error },
@@ -349,7 +349,7 @@ export function credentialView(stored: StoredCredential, health?: ConnectionView
 }
 
 export function jobView(job: JobView, operation: Operation): z.infer<typeof jobSchema> {
-  const { id, service, operation: type, progressPercent, result, error, status } = operationView(summaryOf(operation));
+  const { id, service, operation: type, progressPercent, result, error, status } = operationView(listedOf(operation));
   return {
     ...{ jobId: job.id, operationId: job.operationId, status: job.state, progress: progressPercent, result },
     data: { operationId: id, service, operation: type },

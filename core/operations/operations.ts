@@ -5,6 +5,7 @@ import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
+import { type ListedOperation, listedById, newestListed } from './listed.ts';
 import { isMore, type Operation, operationsById, readyOperation, wholeOperation, widenedBy } from './operation.ts';
 import { readParts } from './parts.ts';
 import { type Plan, planHash, planText } from './plan.ts';
@@ -23,7 +24,6 @@ import {
   type TooSoon,
 } from './request.ts';
 import { isEnd, type OperationState, STATES } from './states.ts';
-import { newestSummaries, type OperationSummary, summariesById } from './summary.ts';
 
 export type { AskedTogether, Closed, NewOperation, TooSoon } from './request.ts';
 
@@ -80,7 +80,7 @@ export interface Operations {
   ): Promise<readonly Operation[]>;
   latest(tx: Transaction, customerId: CustomerId, limit: number): Promise<readonly Operation[]>;
   /** Newest first. */
-  page(customerId: CustomerId, filter: OperationFilter): Promise<Page<OperationSummary>>;
+  page(customerId: CustomerId, filter: OperationFilter): Promise<Page<ListedOperation>>;
   /** All that is not over, newest first. */
   open(tx: Transaction, customerId: CustomerId): Promise<readonly Operation[]>;
 }
@@ -181,7 +181,7 @@ export function createOperations(deps: RequestDeps): Operations {
     },
     async page(customerId, filter) {
       const { states, service, from, to, limit } = filter;
-      if (!states && service === undefined && !from && !to) return newestSummaries(deps, customerId, filter);
+      if (!states && service === undefined && !from && !to) return newestListed(deps, customerId, filter);
       return database.withCustomer(customerId, async (tx) => {
         const rows = await tx.operation.findMany({
           where: pageWhere(customerId, filter),
@@ -190,7 +190,7 @@ export function createOperations(deps: RequestDeps): Operations {
           select: { id: true, createdAt: true },
         });
         const { items, ...next } = pageOf(rows, filter, ({ createdAt: at, id }) => ({ at, id }));
-        return { items: await summariesById(tx, deps, customerId, items.map(idOf)), ...next };
+        return { items: await listedById(tx, deps, customerId, items.map(idOf)), ...next };
       });
     },
     open: async (tx, customerId) => {

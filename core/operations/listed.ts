@@ -8,7 +8,7 @@ import { operationResult } from './result.ts';
 import { parseState } from './states.ts';
 
 /** What a list says of an operation, under the names that it has there. */
-export interface OperationSummary
+export interface ListedOperation
   extends Pick<
       Operation,
       'id' | 'state' | 'service' | 'type' | 'way' | 'planHash' | 'currentStep' | 'retryOf' | 'retriedAs'
@@ -61,22 +61,22 @@ const BEGINNING: Cursor = { at: new Date('9999-12-31T00:00:00Z'), id: '' };
 type Deps = ReadOperationDeps & { readonly database: Pick<Database, 'readAs' | 'withCustomer'> };
 
 /** A page of the newest operations in one statement, newest first; a second one reads more of those to which more belongs. */
-export async function newestSummaries(
+export async function newestListed(
   deps: Deps,
   customerId: CustomerId,
   request: PageRequest,
-): Promise<Page<OperationSummary>> {
+): Promise<Page<ListedOperation>> {
   const { at, id } = request.after ?? BEGINNING;
   const most = request.limit + 1;
   const read = rows.parse(
     await deps.database.readAs(
       customerId,
       (context) =>
-        Prisma.sql`SELECT ${COLUMNS} FROM app.read_newest_summaries(${context}, ${at}::timestamptz, ${id}, ${most}::int)`,
+        Prisma.sql`SELECT ${COLUMNS} FROM app.read_newest_listed(${context}, ${at}::timestamptz, ${id}, ${most}::int)`,
     ),
   );
   const { items, ...next } = pageOf(read, request, (row) => ({ at: row.createdAt, id: row.id }));
-  if (!items.some(isMore)) return { items: items.map((row) => summaryFrom(deps, row)), ...next };
+  if (!items.some(isMore)) return { items: items.map((row) => listedFrom(deps, row)), ...next };
   return {
     items: await deps.database.withCustomer(customerId, (tx) => completed(tx, deps, customerId, items)),
     ...next,
@@ -84,15 +84,15 @@ export async function newestSummaries(
 }
 
 /** Of these operations, in their order. */
-export async function summariesById(
+export async function listedById(
   tx: Transaction,
   deps: ReadOperationDeps,
   customerId: CustomerId,
   ids: readonly string[],
-): Promise<readonly OperationSummary[]> {
+): Promise<readonly ListedOperation[]> {
   if (ids.length === 0) return [];
   const read = rows.parse(
-    await tx.$queryRaw`SELECT ${COLUMNS} FROM app.operation_summaries(${customerId}::uuid, ${[...ids]})`,
+    await tx.$queryRaw`SELECT ${COLUMNS} FROM app.listed_operations(${customerId}::uuid, ${[...ids]})`,
   );
   return completed(tx, deps, customerId, read);
 }
@@ -102,7 +102,7 @@ async function completed(
   deps: ReadOperationDeps,
   customerId: CustomerId,
   read: readonly Row[],
-): Promise<readonly OperationSummary[]> {
+): Promise<readonly ListedOperation[]> {
   const whole = await operationsById(
     tx,
     deps,
@@ -112,11 +112,11 @@ async function completed(
   const found = new Map<string, Operation>(whole.map((operation) => [operation.id, operation]));
   return read.map((row) => {
     const operation = found.get(row.id);
-    return operation ? summaryOf(operation) : summaryFrom(deps, row);
+    return operation ? listedOf(operation) : listedFrom(deps, row);
   });
 }
 
-function summaryFrom(deps: Pick<ReadOperationDeps, 'getService'>, row: Row): OperationSummary {
+function listedFrom(deps: Pick<ReadOperationDeps, 'getService'>, row: Row): ListedOperation {
   const { base, permissions, steps, ...plan } = planHead.parse(JSON.parse(row.plan));
   const { currentStep } = row;
   return {
@@ -131,7 +131,7 @@ function summaryFrom(deps: Pick<ReadOperationDeps, 'getService'>, row: Row): Ope
   };
 }
 
-export function summaryOf(operation: Operation): OperationSummary {
+export function listedOf(operation: Operation): ListedOperation {
   const { state, plan, steps, requester, approvals, grant, request, currentStep } = operation;
   return {
     ...operation,

@@ -1,6 +1,6 @@
--- What a list says of each of its operations, in the columns of core/operations/summary.ts: a tenth of what belongs to them.
+-- What a list says of each of its operations, in the columns of core/operations/listed.ts: a tenth of what belongs to them.
 -- app.read_lean_newest_operations, which read the whole for that, stays for processes of the version before.
-CREATE FUNCTION app.operation_summaries(customer uuid, wanted text[])
+CREATE FUNCTION app.listed_operations(customer uuid, wanted text[])
 RETURNS TABLE (id text, service text, operation text, plan text, status text, plan_hash text, current_step integer, done integer,
   requested_by json, approved_by json, consent_expires_at timestamptz, retry_of text, retried_as text, result jsonb,
   error_code text, error_message text, created_at timestamptz, started_at timestamptz, completed_at timestamptz)
@@ -40,19 +40,19 @@ BEGIN
 END $$;
 
 -- The same of the newest, from a place on, newest first, as a statement of its own, which enters the customer.
-CREATE FUNCTION app.read_newest_summaries(customer uuid, expires bigint, token bytea, from_at timestamptz, from_id text, most integer)
+CREATE FUNCTION app.read_newest_listed(customer uuid, expires bigint, token bytea, from_at timestamptz, from_id text, most integer)
 RETURNS TABLE (id text, service text, operation text, plan text, status text, plan_hash text, current_step integer, done integer,
   requested_by json, approved_by json, consent_expires_at timestamptz, retry_of text, retried_as text, result jsonb,
   error_code text, error_message text, created_at timestamptz, started_at timestamptz, completed_at timestamptz)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM sec.enter(customer, expires, token);
-  RETURN QUERY SELECT * FROM app.operation_summaries(customer, ARRAY(
+  RETURN QUERY SELECT * FROM app.listed_operations(customer, ARRAY(
     SELECT o.id FROM public.autonomous_operations o
     WHERE o.customer_id = customer AND (o.created_at, o.id) < (from_at, from_id)
     ORDER BY o.created_at DESC, o.id DESC LIMIT most));
 END $$;
-REVOKE ALL ON FUNCTION app.operation_summaries(uuid, text[]),
-  app.read_newest_summaries(uuid, bigint, bytea, timestamptz, text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.operation_summaries(uuid, text[]),
-  app.read_newest_summaries(uuid, bigint, bytea, timestamptz, text, integer) TO countersign_program;
+REVOKE ALL ON FUNCTION app.listed_operations(uuid, text[]),
+  app.read_newest_listed(uuid, bigint, bytea, timestamptz, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.listed_operations(uuid, text[]),
+  app.read_newest_listed(uuid, bigint, bytea, timestamptz, text, integer) TO countersign_program;
