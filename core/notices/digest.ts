@@ -31,7 +31,7 @@ export interface DigestKey {
 export interface UnhealthyConnection {
   readonly service: string;
   readonly target: string;
-  /** In a few words, such as `expired`. */
+  /** As the connection's record has it, such as `expired`. */
   readonly state: string;
 }
 

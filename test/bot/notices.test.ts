@@ -551,7 +551,7 @@ describe('the summary of a week', () => {
     const words = wordsOf(chat.direct()[0]?.card);
     expect(words).toContain('WooCommerce at shop.example.com');
     expect(words).toContain('1 made, 0 rotated');
-    expect(words).toContain('"detail":"broken"');
+    expect(words).toContain('"detail":"does not work any more"');
     expect(words).not.toContain('canary');
     await pass(7 * DAY - 3_600_000);
     await scene.look();
