@@ -1,7 +1,8 @@
 import type { Member } from '../core/customers/customers.ts';
+import { databaseNow } from '../core/database.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { choiceOf, choose, hasWebhook, type NoticeChoice, PLACES, USUAL_CHOICE } from '../core/notices/choices.ts';
-import { isTimeZone } from '../core/notices/clock.ts';
+import { isTimeZone, minuteOfDay } from '../core/notices/clock.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
 import type { Context } from './context.ts';
@@ -34,7 +35,7 @@ export async function openNotify(
     value: '',
     title: 'How you are told',
     submit: 'Save',
-    intro: 'For you alone. Threads show what they show; this is about what is meant for you.',
+    intro: 'For you alone, and about what is meant for you: what threads show stays as it is.',
     fields: fieldsOf(chosen ?? USUAL_CHOICE, zone, canWebhook),
   });
 }
@@ -44,7 +45,7 @@ function fieldsOf({ place, quiet }: NoticeChoice, zone: string, canWebhook: bool
   return [
     {
       ...{ kind: 'choice', name: 'place', label: 'Tell me', isRequired: true, initial: place },
-      help: 'Directly, I also write to you when what you asked for is over or waits for you.',
+      help: `Directly, I also write to you when what you asked for is over or waits for you.${isShown ? ' A webhook hears of consents that end soon; the rest comes to you directly.' : ''}`,
       options: [
         { value: 'thread', label: 'In the thread that it is about' },
         { value: 'direct', label: 'Directly, in a message to me' },
@@ -53,7 +54,7 @@ function fieldsOf({ place, quiet }: NoticeChoice, zone: string, canWebhook: bool
     },
     {
       ...{ kind: 'text', name: 'from', label: 'Quiet from', isRequired: false },
-      help: 'Such as 22:00. Until the end of these hours I keep what can wait, and then send it as one message. What a running operation needs from you comes at once. Empty: never.',
+      help: 'Such as 22:00 or 10 pm. Until the end of these hours I keep what can wait, and then send it as one message. What a running operation needs from you comes at once. Empty: never.',
       initial: quiet ? clockWords(quiet.from) : '',
     },
     {
@@ -79,13 +80,13 @@ export async function submitNotify(
   const read = readChoice(event.fields);
   if ('errors' in read) return read.errors;
   const { choice } = read;
-  const isSaved = await context.database.withCustomer(customerId, async (tx) => {
-    if (choice.place === 'webhook' && !(await hasWebhook(tx, customerId))) return false;
+  const savedAt = await context.database.withCustomer(customerId, async (tx) => {
+    if (choice.place === 'webhook' && !(await hasWebhook(tx, customerId))) return undefined;
     if (await takeEvent(tx, customerId, eventRef(event))) await choose(tx, customerId, member.id, choice);
-    return true;
+    return databaseNow(tx);
   });
-  if (!isSaved) return { place: 'There is no webhook for operations: an operator adds one. Choose another way.' };
-  await whisperWords(context, event, `Saved. ${choiceWords(choice)}`);
+  if (!savedAt) return { place: 'There is no webhook for operations: an operator adds one. Choose another way.' };
+  await whisperWords(context, event, `Saved. ${choiceWords(choice, savedAt)}`);
   return undefined;
 }
 
@@ -109,14 +110,17 @@ function readChoice(
   return { choice: { place, timeZone, quiet } };
 }
 
-const A_TIME = 'Write a time as 22:00, or nothing.';
+const A_TIME = 'Write a time as 22:00 or 10 pm, or nothing.';
 
 /** Minutes after midnight; `null`: nothing was written; `undefined`: no time of day. */
 function minutesIn(words: string): number | null | undefined {
   if (words === '') return null;
-  const [, hours, minutes = '00'] = /^(\d{1,2})(?::(\d{2}))?$/.exec(words) ?? [];
-  if (hours === undefined || Number(hours) > 23 || Number(minutes) > 59) return undefined;
-  return Number(hours) * 60 + Number(minutes);
+  const [, digits, minutes = '00', half] = /^(\d{1,2})(?:[:.]?(\d{2}))?\s*([ap]m)?$/i.exec(words) ?? [];
+  const hours = Number(digits);
+  const isHour = half === undefined ? hours <= 23 : hours >= 1 && hours <= 12;
+  if (digits === undefined || !isHour || Number(minutes) > 59) return undefined;
+  const past = half === undefined ? hours : (hours % 12) + (half.toLowerCase() === 'pm' ? 12 : 0);
+  return past * 60 + Number(minutes);
 }
 
 function clockWords(minutes: number): string {
@@ -124,12 +128,14 @@ function clockWords(minutes: number): string {
   return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
 }
 
-function choiceWords({ place, quiet, timeZone }: NoticeChoice): string {
+/** @param at whose time there is said: it shows whoever has taken another zone that they have. */
+function choiceWords({ place, quiet, timeZone }: NoticeChoice, at: Date): string {
   const where = {
-    thread: 'I tell you in threads.',
+    thread: 'I tell you in the thread that it is about, and directly where there is none.',
     direct: 'I tell you directly.',
-    webhook: 'Your organisation’s webhook is told.',
+    webhook: 'Your organisation’s webhook is told of consents that end soon; the rest I tell you directly.',
   }[place];
   if (!quiet) return where;
-  return `${where} From ${clockWords(quiet.from)} to ${clockWords(quiet.to)} (${timeZone}) I keep what can wait.`;
+  const there = clockWords(minuteOfDay(at, timeZone));
+  return `${where} From ${clockWords(quiet.from)} to ${clockWords(quiet.to)} (${timeZone}, where it is ${there} now) I keep what can wait.`;
 }

@@ -230,6 +230,8 @@ export function createWebChat(
     openForm,
     upload,
     begin: () => threadRef(workspaceId, NEW_THREAD),
+    // Read from these pages alone, at whichever of their addresses they were opened.
+    linkTo: (thread) => `/t/${encodeURIComponent(threadIdOf(thread, workspaceId))}`,
     listen: delivery.listen,
     start,
     stop,

@@ -52,6 +52,11 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   unknown: 'can’t be checked any more',
   expiring: 'expires',
 };
+/** What a state means to somebody: “its key …”. */
+export function connectionWords(state: string): string {
+  return STATE_WORDS[state] ?? state;
+}
+
 const STATUS_WORDS: Readonly<Record<string, string>> = {
   degraded: 'Away',
   broken: 'Broken',

@@ -6,6 +6,7 @@ import type { Service } from '../../core/services/service.ts';
 import { type Episode, type Rate, rateOf } from '../../core/workflow/watch.ts';
 import type { Workflow } from '../../core/workflow/workflow.ts';
 import { stateWords } from './audit-card.ts';
+import { connectionWords } from './connection-card.ts';
 import { bold, code, person, place, text } from './text.ts';
 
 /** Where the thread is that a notice is about; `url`: how it is opened, where it has an address. */
@@ -150,7 +151,10 @@ export function failingNotice({ episode, workflow, before, now }: FailingStep): 
       ...shown('When it last failed', now, episode.newPicture?.at),
       {
         ...{ kind: 'text', tone: 'quiet' },
-        text: [text('The console shows both pictures beside each other, under Workflows. This is told once.')],
+        text: [
+          ...(before && now ? [text('The console shows both pictures beside each other, under Workflows. ')] : []),
+          text('This is told once.'),
+        ],
       },
     ],
   };
@@ -208,7 +212,7 @@ export function digestCard(digest: Digest, services: readonly Service[]): Card {
       { kind: 'facts', rows },
       ...listed(
         'Connections that are not well',
-        unhealthy.map((each) => ({ ...each, detail: each.state })),
+        unhealthy.map((each) => ({ ...each, detail: connectionWords(each.state) })),
       ),
       ...listed('Keys that expire', ends(expiring)),
       ...listed('Consents that lapse', ends(lapsing)),

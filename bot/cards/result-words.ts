@@ -20,11 +20,12 @@ export function doneWords({ type, result, service }: Operation): string {
 }
 
 /** What was not done, for the heading of a result. */
-export function notDoneWords({ type, service, plan }: Operation): string {
+export function notDoneWords({ type, service, plan, isKeyStored }: Operation): string {
   const at = place(plan.base);
+  const rotated = isKeyStored ? 'was rotated, but its old one was not seen to have ended' : 'was not rotated';
   const words: Readonly<Record<OperationType, string>> = {
     api_key_generation: `${service.name} for ${at} was not set up`,
-    credential_rotation: `The ${service.name} key for ${at} was not rotated`,
+    credential_rotation: `The ${service.name} key for ${at} ${rotated}`,
     credential_revocation: `The ${service.name} key for ${at} was not revoked`,
     integration_test: `The ${service.name} key for ${at} was not found to work`,
   };
@@ -58,11 +59,12 @@ export function keyRows(operation: Operation): readonly { readonly label: string
 }
 
 /** Of a rotation that no page and no API ends the old key for, or that failed before: the steps for a person. */
-export function oldKeyByHand({ type, plan, result, service, isKeyStored }: Operation): readonly Block[] {
+export function oldKeyByHand({ type, plan, result, service, state, isKeyStored }: Operation): readonly Block[] {
   const { key } = plan;
   if (type.type !== 'credential_rotation' || !key || !isKeyStored || result?.data.ended !== undefined) return [];
   const items = type.revokeGuide(plan.base, key.label).map((step) => ({ text: [text(step)] }));
-  const lead = `${capital(sideOf(service))} still knows the old key, “${key.label}”. `;
+  const knows = state === 'completed' ? 'still knows' : 'may still know'; // nobody saw what became of it
+  const lead = `${capital(sideOf(service))} ${knows} the old key, “${key.label}”. `;
   return [
     { kind: 'text', tone: 'warning', text: [bold(lead), text('To end it there:')] },
     { kind: 'list', isNumbered: true, items },
@@ -78,7 +80,7 @@ export function leftOfKeys({ type, plan, intent, isKeyStored, result, service }:
   if (type.type === 'credential_revocation')
     return `Whether “${key.label}” still works in ${side} was not seen. Here it is as it was before.`;
   if (isKeyStored)
-    return `The new key “${intent?.label}” works and is the stored one. The old one was not seen to have ended.${type.revoke ? ' Here it is kept sealed until it has.' : ''}`;
+    return `The new key “${intent?.label}” works and is the stored one.${type.revoke ? ' Here the old one is kept sealed until it has ended.' : ''}`;
   if (result?.data.replacedBy) return `The key of ${result.data.replacedBy} has taken its place in the vault since.`;
   const old = `The old key, “${key.label}”, was left as it was.`;
   return intent?.state === 'done'

@@ -73,8 +73,9 @@ async function promote(call: Call): Promise<number> {
   const fitting = all.filter(({ workflowVersion, targets }) => workflowVersion === current.version && targets >= least);
   const candidate = candidateOf(call, file, current, fitting);
   if (candidate === undefined) return 1;
-  if (!(await holds(call, candidate.merged))) {
-    call.complain('The replay did not go through with what is known then, so nothing was written.');
+  const problem = await problemOf(call, candidate.merged);
+  if (problem !== undefined) {
+    call.complain(`${problem} Nothing was written.`);
     return 1;
   }
   return show(call, file, current, candidate);
@@ -127,8 +128,8 @@ function knows({ steps }: Workflow, { step: order, field, locators, identity }: 
   return has(step.locators) && step.identities.some((one) => isSameElement(one, identity));
 }
 
-/** Whether it goes through, and finds each element where it would then be recorded. */
-async function holds(call: Call, workflow: Workflow): Promise<boolean> {
+/** Why it can't be promoted: it does not go through, or finds an element elsewhere than where it would then be recorded. */
+async function problemOf(call: Call, workflow: Workflow): Promise<string | undefined> {
   const { base } = call.values;
   const practice = typeof base === 'string' ? undefined : await startPractice(workflow.service);
   try {
@@ -137,14 +138,18 @@ async function holds(call: Call, workflow: Workflow): Promise<boolean> {
     const reports: ReplayReport[] = [];
     for (const site of sites) reports.push(await replayOn(call, workflow, site));
     for (const line of reports.flatMap(linesOf)) call.complain(line);
-    return reports.length > 0 && reports.every(isReplayed);
+    if (reports.length === 0 || reports.some(({ success }) => !success)) return 'The replay did not go through.';
+    const elsewhere = new Set(reports.flatMap(foundElsewhere));
+    return elsewhere.size === 0
+      ? undefined
+      : `The replay went through, but not by what would be recorded: step ${[...elsewhere].join(', ')} was found elsewhere. A run that finds it there proposes it, too; or record the workflow again.`;
   } finally {
     await practice?.close();
   }
 }
 
-function isReplayed({ success, steps }: ReplayReport): boolean {
-  return success && steps.every(({ rung }) => rung === null || rung === 'replayed' || rung === 'none');
+function foundElsewhere({ steps }: ReplayReport): readonly number[] {
+  return steps.flatMap(({ order, rung }) => (rung === null || rung === 'replayed' || rung === 'none' ? [] : [order]));
 }
 
 function siteOf(call: Call, workflow: Workflow, base: string): ReplaySite {

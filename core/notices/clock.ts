@@ -25,7 +25,7 @@ export function isTimeZone(name: string): boolean {
 /** When the quiet hours that hold at that moment end; `undefined`: none hold. */
 export function quietUntil(at: Date, { from, to, timeZone }: QuietHours): Date | undefined {
   const minute = wallMs(at, timeZone) / MINUTE_MS;
-  const ofDay = ((minute % DAY_MINUTES) + DAY_MINUTES) % DAY_MINUTES;
+  const ofDay = minuteOfDay(at, timeZone);
   const isQuiet = from < to ? ofDay >= from && ofDay < to : ofDay >= from || ofDay < to;
   if (!isQuiet) return undefined;
   const midnight = Math.floor(minute / DAY_MINUTES) * DAY_MINUTES;
@@ -33,6 +33,12 @@ export function quietUntil(at: Date, { from, to, timeZone }: QuietHours): Date |
   const until = instantOf(end * MINUTE_MS, timeZone);
   // In the hour that a zone goes through twice the end may seem to be over: a minute later it is.
   return until > at ? until : new Date(at.getTime() + MINUTE_MS);
+}
+
+/** What the clock on the wall shows there, in minutes after midnight. */
+export function minuteOfDay(at: Date, timeZone: string): number {
+  const minute = Math.floor(wallMs(at, timeZone) / MINUTE_MS);
+  return ((minute % DAY_MINUTES) + DAY_MINUTES) % DAY_MINUTES;
 }
 
 /** Summaries of a week are told on Monday at this hour. */

@@ -31,7 +31,7 @@ export interface DigestKey {
 export interface UnhealthyConnection {
   readonly service: string;
   readonly target: string;
-  /** In a few words, such as `expired`. */
+  /** As the connection's record has it, such as `expired`. */
   readonly state: string;
 }
 
@@ -64,7 +64,7 @@ export async function digestOf(tx: Transaction, customerId: CustomerId, to: Date
           WHERE customer_id = ${customerId}::uuid AND created_at >= ${since} AND created_at < ${to}) AS "modelUsd"
       FROM autonomous_operations_audit a WHERE a.customer_id = ${customerId}::uuid AND a.at >= ${since} AND a.at < ${to}
         AND a.kind IN ('credential.stored', 'credential.rotated')
-        AND a.header::jsonb ->> 'credentialType' = ANY (${[...KEY_TYPES]}::text[])`,
+        AND a.header::jsonb ->> 'credentialType' = ANY (${[...KEY_TYPES]}::text[]) AND a.header::jsonb ->> 'why' IS NULL`,
   );
   const soon = new Date(to.getTime() + AHEAD_DAYS * 86_400_000);
   const keys = await tx.credential.findMany({

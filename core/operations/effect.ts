@@ -140,7 +140,8 @@ export async function keepResult(
     },
   });
   await intentDone(tx, operation, kept);
-  await recordStored(tx, deps, operation, { fence: kept.fence, stored, earlier });
+  const what = { kind: 'credential.stored', isInUse: true, fence: kept.fence, stored, earlier } as const;
+  await recordStored(tx, deps, operation, what);
   return stored;
 }
 
@@ -161,7 +162,8 @@ export async function keepBeside(tx: Transaction, deps: EffectDeps, operation: O
     .within(tx)
     .store(customerId, service, type, { ...place, value: kept.fields, metadata });
   await intentDone(tx, operation, kept);
-  await recordStored(tx, deps, operation, { fence: kept.fence, stored, earlier: null });
+  const what = { kind: 'credential.stored', isInUse: false, fence: kept.fence, stored, earlier: null } as const;
+  await recordStored(tx, deps, operation, what);
 }
 
 /**
@@ -190,7 +192,8 @@ export async function takePlace(
   const kept: Record<string, string> = operation.type.revoke ? { [KEPT_TO_END]: operationId } : {};
   const metadata = { result: { replaced: key.label }, beside: kept };
   const exchanged = await vault.exchange(customerId, service, type, beside, metadata);
-  await recordStored(tx, deps, operation, { fence, stored: exchanged, earlier: stored });
+  const what = { kind: 'credential.rotated', isInUse: true, fence, stored: exchanged, earlier: stored } as const;
+  await recordStored(tx, deps, operation, what);
   return undefined;
 }
 
@@ -209,20 +212,30 @@ async function intentDone(
   });
 }
 
+interface Recorded {
+  readonly kind: 'credential.stored' | 'credential.rotated';
+  /** Programs use it from now on: by its type webhooks and the summary of a week know it. One that lies beside has none. */
+  readonly isInUse: boolean;
+  readonly fence: bigint;
+  readonly stored: StoredCredential;
+  readonly earlier: StoredCredential | null;
+}
+
 /** What was stored, and what it took the place of. */
 async function recordStored(
   tx: Transaction,
   deps: EffectDeps,
   { customerId, id: operationId }: Operation,
-  { fence, stored, earlier }: { fence: bigint; stored: StoredCredential; earlier: StoredCredential | null },
+  { kind, isInUse, fence, stored, earlier }: Recorded,
 ): Promise<void> {
   // The other operation's row before the chain's head: whoever ends that operation takes them in this order, too.
   const replaced = earlier && (await markReplaced(tx, customerId, earlier, operationId));
   const { label = null } = stored.metadata;
   await deps.audit.append(tx, customerId, {
-    kind: 'credential.stored',
+    kind,
     operationId,
     attempt: fence,
+    ...(isInUse ? { credentialId: stored.id, credentialType: stored.credentialType } : {}),
     payload: { credentialId: stored.id, label, replaced: earlier?.metadata.label ?? null },
   });
   if (earlier && replaced)

@@ -48,6 +48,8 @@ export async function deleteKeyOf(
     kind: 'credential.deleted',
     operationId: operation.id,
     actor: by.id,
+    credentialId: stored.id,
+    credentialType: stored.credentialType,
     payload: { credentialId: stored.id },
   });
   return true;

@@ -13,7 +13,7 @@ const CONNECTION: Readonly<Record<string, string | undefined>> = {
   'credential.deleted': 'connection.ended',
 };
 /** Types of the credentials that programs use. */
-export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
+export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token', 'password'];
 
 /**
  * The types of the events that an entry is: none, one, or, of a key, two. That a key was opened to be looked at by the clock is
@@ -21,7 +21,9 @@ export const KEY_TYPES: readonly string[] = ['api_key', 'oauth_token'];
  */
 function typesOf(kind: string, credentialType: string | undefined, why?: string): readonly string[] {
   if (!/^(?:operation|credential|connection)\./.test(kind) || why === HEALTH_CHECK) return [];
-  const connection = KEY_TYPES.includes(credentialType ?? '') ? CONNECTION[kind] : undefined;
+  // A token that lives for a day is kept `why` it was wanted: the key that it is got by stays what it was.
+  const isKey = why === undefined && KEY_TYPES.includes(credentialType ?? '');
+  const connection = isKey ? CONNECTION[kind] : undefined;
   return connection === undefined ? [kind] : [kind, connection];
 }
 

@@ -400,6 +400,17 @@ test('answers, live pages included, at both addresses that localhost stands for'
   }
 });
 
+test('a direct message links the thread that it is about, which opens there', async () => {
+  const thread = await begin('set up WooCommerce, please');
+  const [merchant] = chat.people as [Person]; // the options name three
+  const link = { kind: 'link', text: 'its thread', url: chat.linkTo?.(thread) ?? '' } as const;
+  const sent = await chat.directMessage(merchant, { summary: 'x', blocks: [{ kind: 'text', text: [link] }] });
+  const headers = { host: `localhost:${port}`, cookie: 'countersign_person=merchant' };
+  const { text } = await ask('GET', `/t/${sent.thread.ref}`, headers);
+  const [, path = ''] = /<a href="([^"]+)"[^>]*>its thread</.exec(text) ?? [];
+  expect((await ask('GET', path, headers)).text).toContain('set up WooCommerce, please');
+});
+
 test('a card for one person takes the place of the one under the same key, for that person alone', async () => {
   const thread = await begin();
   const [merchant, approver] = chat.people as [Person, Person]; // the options name three

@@ -271,7 +271,11 @@ describe('result card', () => {
     const unproven = said(resultCard({ ...failed, intent }, record));
     expect(unproven).toContain('The new one, “Countersign op-7k3f9q2m”, was not proven to work, so it was not kept');
     const late = resultCard({ ...failed, intent, isKeyStored: true }, record);
-    expect(said(late)).toContain('works and is the stored one. The old one was not seen to have ended.');
+    expect(said(late)).toContain(
+      'The WooCommerce key for shop.example.com was rotated, but its old one was not seen to have ended.',
+    );
+    expect(said(late)).toContain('The new key “Countersign op-7k3f9q2m” works and is the stored one.');
+    expect(said(late)).toContain(`The shop may still know the old key, “${OLD.label}”. To end it there:`);
     expect(said(late)).toContain('Next: end the old key by hand, as above.');
     expect(labels(late)).not.toContain('Try again');
   });
@@ -517,5 +521,7 @@ test('the summary of a week names a key that is the account’s by its service a
   const [from, to] = [new Date(0), new Date(7 * 86_400_000)];
   const numbers = { completed: 0, failed: 0, keysMade: 0, keysRotated: 0, modelUsd: 0, expiring: [], lapsing: [] };
   const unhealthy = [{ service: 'stripe', target: '', state: 'expired' }];
-  expect(JSON.stringify(digestCard({ from, to, ...numbers, unhealthy }, services))).toContain('"text":"Stripe"');
+  const words = JSON.stringify(digestCard({ from, to, ...numbers, unhealthy }, services));
+  expect(words).toContain('"text":"Stripe"');
+  expect(words).toContain('"detail":"has expired"');
 });

@@ -475,8 +475,8 @@ describe('the form', () => {
     expect(
       await send(scene, { place: ['direct'], from: ['22'], to: ['07:30'], zone: ['Europe/Berlin'] }),
     ).toBeUndefined();
-    expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
-      'Saved. I tell you directly. From 22:00 to 07:30 (Europe/Berlin) I keep what can wait.',
+    expect(scene.chat.calls.at(-1)?.card?.summary).toMatch(
+      /^Saved\. I tell you directly\. From 22:00 to 07:30 \(Europe\/Berlin, where it is \d\d:\d\d now\) I keep what can wait\.$/,
     );
     const again = await open(scene);
     expect(again && filledIn(again)).toEqual({
@@ -487,7 +487,29 @@ describe('the form', () => {
   });
 
   test.each([
+    ['10 pm', '7:30 AM'],
+    ['22.00', '730'],
+    ['2200', '07.30'],
+  ])('takes %s and %s for times', async (from, to) => {
+    const scene = await openScene();
+    expect(await send(scene, { from: [from], to: [to] })).toBeUndefined();
+    const form = await open(scene);
+    expect(form && filledIn(form)).toMatchObject({ from: ['22:00'], to: ['07:30'] });
+  });
+
+  test('says what a webhook hears, and where the rest is told', async () => {
+    const scene = await openScene();
+    const url = 'https://hooks.example.com';
+    await createWebhooks(core).add(scene.shop.customerId, { url, kinds: ['operation'] });
+    expect(await send(scene, { place: ['webhook'] })).toBeUndefined();
+    expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
+      'Saved. Your organisation’s webhook is told of consents that end soon; the rest I tell you directly.',
+    );
+  });
+
+  test.each([
     ['no time', { from: ['25:00'], to: ['07:00'] }, 'from'],
+    ['no hour of half a day', { from: ['13 pm'], to: ['07:00'] }, 'from'],
     ['one time', { from: ['22:00'] }, 'to'],
     ['the same time twice', { from: ['22:00'], to: ['22:00'] }, 'to'],
     ['no zone', { zone: ['Mars/Olympus'] }, 'zone'],
@@ -529,7 +551,7 @@ describe('the summary of a week', () => {
     const words = wordsOf(chat.direct()[0]?.card);
     expect(words).toContain('WooCommerce at shop.example.com');
     expect(words).toContain('1 made, 0 rotated');
-    expect(words).toContain('"detail":"broken"');
+    expect(words).toContain('"detail":"does not work any more"');
     expect(words).not.toContain('canary');
     await pass(7 * DAY - 3_600_000);
     await scene.look();

@@ -4,10 +4,29 @@ import { Webhook as Receiver } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
+import { databaseNow, type Transaction } from '../../core/database.ts';
+import { newUuid } from '../../core/ids.ts';
+import { digestOf } from '../../core/notices/digest.ts';
 import { queueStats } from '../../core/operations/dead-letters.ts';
+import { keepBeside, takePlace, writeIntent } from '../../core/operations/effect.ts';
+import { takeLease } from '../../core/operations/lease.ts';
+import { deleteKeyOf } from '../../core/operations/revocation.ts';
+import { Secret } from '../../core/secret.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createDelivery, type Delivery, replayWebhook } from '../../core/webhooks/delivery.ts';
 import { createWebhooks, type WebhookKind, type Webhooks } from '../../core/webhooks/webhooks.ts';
-import { type Core, cancel, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
+import { madeConnection } from '../support/connections.ts';
+import {
+  type Core,
+  cancel,
+  installShop,
+  openCore,
+  queuedOperation,
+  requestOperation,
+  type Shop,
+  sql,
+} from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -123,6 +142,48 @@ describe('a webhook', () => {
     expect(JSON.stringify(got)).not.toContain(CANARY);
     const jobs = await sql(testDatabase.adminUrl, "SELECT data, output FROM pgboss.job WHERE name LIKE 'webhooks%'");
     expect(JSON.stringify(jobs)).not.toMatch(new RegExp(`${CANARY}|whsec_|127\\.0\\.0\\.1`));
+  });
+
+  test('is told of a key that operations make, rotate and revoke as of a connection, as the week’s summary counts it', async () => {
+    const shop = await installShop(core);
+    const { customerId } = shop;
+    await hook(shop, '/connections', ['connection']);
+    const made = await madeConnection(core, shop);
+    const { credential_rotation: type } = woocommerce.operationTypes;
+    const operation = await queuedOperation(core, shop, { type, permissions: defaultPermissions(type) });
+    const { key, label } = operation.plan;
+    const lease = await takeLease(core, { customerId, operationId: operation.id }, new AbortController().signal);
+    if (!key || !lease) throw new Error('the rotation is about the key that was made');
+    const fields = { consumer_key: new Secret(CANARY), consumer_secret: new Secret(CANARY) };
+    const inside = <T>(work: (tx: Transaction) => Promise<T>) => core.database.withCustomer(customerId, work);
+    await inside((tx) => writeIntent(tx, core.audit, operation, 9, label, lease.fence));
+    await inside((tx) => keepBeside(tx, core, operation, { step: 9, fence: lease.fence, label, fields }));
+    expect(await inside((tx) => takePlace(tx, core, operation, key, lease.fence))).toBeUndefined();
+    lease.release();
+    const week = () => inside(async (tx) => digestOf(tx, customerId, await databaseNow(tx)));
+    expect(await week()).toMatchObject({ completed: 1, keysMade: 1, keysRotated: 1 });
+    expect(await inside((tx) => deleteKeyOf(tx, core, operation, shop.admin))).toBe(true);
+    await delivery.handOver();
+    await arrived('/connections', 3);
+    const told = at('/connections').map(({ body }) => JSON.parse(body));
+    expect(told.map(({ type: event, data }) => [event, data.operationId, data.credentialType]).toSorted()).toEqual([
+      ['connection.ended', operation.id, 'api_key'],
+      ['connection.ready', made.id, 'api_key'],
+      ['connection.renewed', operation.id, 'api_key'],
+    ]);
+    expect(JSON.stringify(told)).not.toContain(CANARY);
+  });
+
+  test('is told of no connection when a token is got by a key that is stored', async () => {
+    const shop = await installShop(core);
+    await hook(shop, '/tokens', ['credential', 'connection']);
+    const entry = { kind: 'credential.stored', credentialId: newUuid(), credentialType: 'oauth_token' } as const;
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.audit.append(tx, shop.customerId, { ...entry, why: 'value route' }),
+    );
+    await delivery.handOver();
+    await arrived('/tokens', 1);
+    expect(typesAt('/tokens')).toEqual(['credential.stored']);
   });
 
   test('is tried again when it did not take a message, with the same id', async () => {

@@ -73,7 +73,7 @@ function drawWorkflow(workflow: Workflow, service: string, seen: readonly StepSu
     return html`<tr><td class="right">${step.order}</td><td>${intentWords(step.intent)}</td><td>${step.permission}</td><td class="right">${share}</td><td class="right">${of?.medianMs ? duration(of.medianMs) : '–'}</td></tr>`;
   });
   const use = all === 0 ? 'not used yet' : `${Math.round((100 * done) / all)} % of steps done`;
-  return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+  return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll flow" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
 }
 
 /** What a plan fills in, in words; every level of a permission reads the same. */
