@@ -100,10 +100,12 @@ function replaced(operation: Operation): readonly Block[] {
 function aboutKey({ type, plan, service }: Operation, key: NonNullable<Operation['plan']['key']>): readonly Block[] {
   const side = sideOf(service);
   const ends = plan.steps.some(({ risk, permission }) => risk === 'changes' && permission.startsWith('end_'));
+  const isDead = plan.repair?.cause === 'broken' || plan.repair?.cause === 'expired';
+  const stays = isDead ? 'does not work any more, and stays in the vault' : 'stays in use';
   const words: { readonly [Type in OperationType]?: string } = {
     credential_rotation: ends
-      ? ` stays in use until the new key “${plan.label}” has been proven to work. Then it is ended in ${side}: whatever still uses it stops working.`
-      : ` stays in use until the new key “${plan.label}” has been proven to work. ${capital(side)} goes on knowing it until somebody ends it there: you will be told how.`,
+      ? ` ${stays} until the new key “${plan.label}” has been proven to work. Then it is ended in ${side}${isDead ? '' : ': whatever still uses it stops working'}.`
+      : ` ${stays} until the new key “${plan.label}” has been proven to work. ${capital(side)} goes on knowing it until somebody ends it there: you will be told how.`,
     credential_revocation: ` is ended in ${side} and deleted from the vault. It can’t be brought back: whatever uses it stops working.`,
   };
   const said = words[type.type];

@@ -332,4 +332,11 @@ describe('the consent card of what is done with a stored key', () => {
     expect(said(card)).toMatch(/Revoke “Countersign op-22222222”/);
     expect(open.plan.permissions.some((id) => id.startsWith('end_'))).toBe(true);
   });
+
+  test.each(['broken', 'expired'] as const)('says of one that is %s that nothing uses it any more', (cause) => {
+    const asked = operationAbout('credential_rotation');
+    const words = said(consentCard({ ...asked, plan: { ...asked.plan, repair: { cause } } }, nobodyYet));
+    expect(words).toContain('does not work any more, and stays in the vault until the new key');
+    expect(words).not.toMatch(/stays in use|still uses it/);
+  });
 });
