@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
+import { LOOKED_AT } from '../console/figures.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
 import type { ElementIdentity, Fingerprint } from '../ports/browser.ts';
@@ -104,27 +105,33 @@ const pictureRows = z.array(
   }),
 );
 
-/** Those that are kept: retention takes pictures before it takes what was found. */
+/** Those that are kept: retention may have taken them. What was before is looked for in the newest operations alone. */
 async function picturesOf(tx: Transaction, customerId: CustomerId, proposals: readonly string[]) {
   if (proposals.length === 0) return [];
+  // OFFSET 0: each step is looked up by its key, instead of all of the customer's being read.
   const rows = pictureRows.parse(
     await tx.$queryRaw`
-      SELECT p.id AS proposal, c.is_old AS "isOld", c.id, c.operation_id AS "operationId", c.created_at AS at, c.width, c.height
-      FROM workflow_proposals p CROSS JOIN LATERAL (
-        (SELECT true AS is_old, x.id, x.operation_id, x.created_at, x.width, x.height
-          FROM autonomous_operations o
-            JOIN operation_steps s ON s.customer_id = o.customer_id AND s.operation_id = o.id AND s.number = p.step
-            JOIN screenshots x ON x.customer_id = s.customer_id AND x.id = s.screenshot_id
-          WHERE o.customer_id = p.customer_id AND o.workflow_id = p.workflow_id AND o.workflow_version = p.workflow_version
-            AND o.target = p.target AND o.id <> p.operation_id
-            AND s.state = 'done' AND s.rung = 'replayed' AND s.finished_at <= p.created_at
-          ORDER BY s.finished_at DESC LIMIT 1)
-        UNION ALL
-        (SELECT false, x.id, x.operation_id, x.created_at, x.width, x.height
+      WITH latest AS (
+        SELECT id, workflow_id, workflow_version, target FROM autonomous_operations WHERE customer_id = ${customerId}::uuid
+        ORDER BY created_at DESC, id DESC LIMIT ${LOOKED_AT}
+      ), wanted AS (
+        SELECT * FROM workflow_proposals WHERE customer_id = ${customerId}::uuid AND id = ANY(${[...proposals]}::uuid[])
+      ), old AS (
+        SELECT DISTINCT ON (p.id) p.id AS proposal, true AS "isOld", x.*
+        FROM wanted p JOIN latest o
+          ON o.workflow_id = p.workflow_id AND o.workflow_version = p.workflow_version AND o.target = p.target
+        CROSS JOIN LATERAL (
+          SELECT x.id, x.operation_id AS "operationId", x.created_at AS at, x.width, x.height
           FROM operation_steps s JOIN screenshots x ON x.customer_id = s.customer_id AND x.id = s.screenshot_id
-          WHERE s.customer_id = p.customer_id AND s.operation_id = p.operation_id AND s.number = p.step)
-      ) c
-      WHERE p.customer_id = ${customerId}::uuid AND p.id = ANY(${[...proposals]}::uuid[])`,
+          WHERE s.customer_id = ${customerId}::uuid AND s.operation_id = o.id AND s.number = p.step
+            AND s.state = 'done' AND s.rung = 'replayed' AND s.finished_at <= p.created_at OFFSET 0) x
+        ORDER BY p.id, x.at DESC
+      )
+      SELECT * FROM old UNION ALL
+      SELECT p.id, false, x.id, x.operation_id, x.created_at, x.width, x.height
+      FROM wanted p
+        JOIN operation_steps s ON s.customer_id = p.customer_id AND s.operation_id = p.operation_id AND s.number = p.step
+        JOIN screenshots x ON x.customer_id = s.customer_id AND x.id = s.screenshot_id`,
   );
   return rows.map(({ proposal, isOld, ...picture }) => ({ proposal, isOld, picture }));
 }
