@@ -5,6 +5,7 @@ import { type Html, html } from '../../core/markup.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Press } from '../../core/ports/console.ts';
+import type { ProposalDecided, ProposalDecision } from '../../core/workflow/found-anew.ts';
 import { link } from './layout.ts';
 import type { Call } from './routes.ts';
 import { chip, place } from './words.ts';
@@ -28,6 +29,16 @@ const DONE = {
 } as const;
 type Done = keyof typeof DONE;
 
+/** What came of a decision about what was found anew. */
+const DECIDED = {
+  discard: 'Discarded, and on record: no run tries it any more.',
+  mark: 'Marked for the operator, and on record.',
+  unmark: 'The mark is taken back, and that is on record.',
+  marked: 'Nothing was changed: it is marked already.',
+  unmarked: 'Nothing was changed: it is not marked.',
+  discarded: 'Nothing was changed: it was discarded before.',
+} as const;
+
 function doneBy(kind: Press['kind'], { state }: Operation): Done {
   if (kind === 'approve' && state === 'awaiting_consent') return 'approve_first';
   if (kind === 'stop' && !isEnd(state)) return 'stopping';
@@ -43,8 +54,20 @@ export function withNotice(
   after: Operation,
   led: string | undefined,
 ): string {
-  const said = { did: doneBy(press, after), of: after.id, led };
-  return link(to, { ...said, seal: seal(call, said.did, said.of, led ?? '') });
+  const did = doneBy(press, after);
+  return link(to, { did, of: after.id, led, seal: seal(call, did, after.id, led ?? '') });
+}
+
+/** The same of what was found anew. */
+export function withDecided(
+  call: Call,
+  to: string,
+  decision: ProposalDecision,
+  decided: Exclude<ProposalDecided, 'unknown'>,
+): string {
+  const already = decision === 'mark' ? 'marked' : 'unmarked';
+  const did: keyof typeof DECIDED = decided === 'done' ? decision : decided === 'already' ? already : decided;
+  return link(to, { did, seal: seal(call, did, '', '') });
 }
 
 /** Made by this session alone: nobody sends somebody a link to a page that says that something was approved. */
@@ -56,12 +79,20 @@ function seal({ csrf }: Call, did: string, of: string, led: string): string {
 /** What came of the press that led to this page, if one did. */
 export async function notice(call: Call): Promise<Html | undefined> {
   const { did = '', of = '', led = '', seal: given } = call.query;
-  if (!(did in DONE) || given !== seal(call, did, of, led)) return undefined;
+  if (given !== seal(call, did, of, led)) return undefined;
+  if (did in DECIDED) return said(html`${DECIDED[did as keyof typeof DECIDED]}`); // it is one of them
+  if (!(did in DONE)) return undefined;
   const operation = await seen(call, of);
   if (!operation) return undefined;
   const begun = await seen(call, led);
   const words = DONE[did as Done]; // it is one of them, see above
-  return html`<p class="panel" role="status" tabindex="-1" autofocus><span>${words} <a href="/console/operations/${operation.id}">${operation.type.title}</a>, ${place(operation.plan.base)} ${chip(operation.id)}.${begun && html` ${ledTo(begun)}`}</span></p>`;
+  return said(
+    html`${words} <a href="/console/operations/${operation.id}">${operation.type.title}</a>, ${place(operation.plan.base)} ${chip(operation.id)}.${begun && html` ${ledTo(begun)}`}`,
+  );
+}
+
+function said(words: Html): Html {
+  return html`<p class="panel" role="status" tabindex="-1" autofocus><span>${words}</span></p>`;
 }
 
 /** The operation that a press began. */

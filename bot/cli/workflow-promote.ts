@@ -24,7 +24,7 @@ import { baseOf, pairs, type ReplaySite, replayOn, secretsFor } from './workflow
 export const workflowProposals: Command = {
   usage: 'workflow proposals [ID]',
   summary:
-    'What runs have found again on changed pages: of which step, at how many addresses, for how many customers; never whose.',
+    'What runs have found again on changed pages: of which step, at how many addresses, for how many customers, and for how many of them an admin marked it; never whose.',
   options: { json: { type: 'boolean', help: 'print it as JSON, with the locators' } },
   async run(call) {
     const found = await gatherProposals(await call.open(), call.args[0]);
@@ -38,7 +38,8 @@ export const workflowProposals: Command = {
 function lineOf({ workflowId, workflowVersion, step, field, identity, ...counts }: GatheredProposal): string {
   const what = [identity.role ?? identity.tag, identity.name && `“${identity.name}”`].filter(Boolean).join(' ');
   const where = `${workflowId} v${workflowVersion}  step ${step}${field === undefined ? '' : ` ${field}`}`;
-  const often = `${counted(counts.targets, 'address', 'addresses')}, ${counted(counts.customers, 'customer')}, held ${counts.held}×`;
+  const marked = counts.marked === 0 ? '' : ` (marked by ${counts.marked})`;
+  const often = `${counted(counts.targets, 'address', 'addresses')}, ${counted(counts.customers, 'customer')}${marked}, held ${counts.held}×`;
   return `${where}  ${often}  ${what}`;
 }
 

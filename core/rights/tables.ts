@@ -162,8 +162,9 @@ export const TABLES: Readonly<Record<string, TableRule>> = {
     kept: 'retention',
     shown: [
       ...[...PLACE, 'id', 'workflow_id', 'workflow_version', 'target', 'step', 'field', 'digest', 'element', 'score'],
-      ...['margin', 'held', 'created_at', 'last_held_at'],
+      ...['margin', 'held', 'created_at', 'last_held_at', 'discarded_at', 'discarded_by', 'marked_at', 'marked_by'],
     ],
+    person: { by: ['discarded_by', 'marked_by'], erased: 'pseudonym' },
   },
   autonomous_operations_audit: {
     what: 'the trail, without its words, which are in the file audit',

@@ -1,8 +1,9 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Database } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import type { Locator } from '../ports/browser.ts';
-import { fingerprintSchema, isSameElement, locatorSchema, type RecordedIdentity } from './elements.ts';
+import { isSameElement, type RecordedIdentity } from './elements.ts';
+import { elementSchema } from './proposals.ts';
 import type { Step } from './steps/index.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -18,27 +19,19 @@ export interface GatheredProposal {
   /** At how many addresses, and of how many customers, it was found like this. */
   readonly targets: number;
   readonly customers: number;
+  /** For how many of these customers an admin marked it, to be taken into the workflow. */
+  readonly marked: number;
   /** In how many runs a step went well with it. */
   readonly held: number;
 }
-
-const elementSchema = z.object({
-  fingerprint: fingerprintSchema,
-  identity: z.strictObject({
-    tag: z.string(),
-    type: z.string().exactOptional(),
-    role: z.string().exactOptional(),
-    name: z.string().exactOptional(),
-  }),
-  locators: z.array(locatorSchema).min(1),
-});
 
 /** What one run or one customer's place is called: a locator that says it finds nothing anywhere else. */
 const OF_ONE_RUN = /\bop-[a-z0-9]{8}\b/;
 
 /**
  * The proposals of all customers, the same ones counted together, those of most addresses first. Each customer's are read in
- * its own context, and nothing that names an address, a run or a customer comes out. For an operator alone.
+ * its own context, and nothing that names an address, a run or a customer comes out; what a customer's admin discarded counts as
+ * nothing there. For an operator alone.
  */
 export async function gatherProposals(
   { database, directory }: { readonly database: Database; readonly directory: Directory },
@@ -47,15 +40,19 @@ export async function gatherProposals(
   const found = new Map<string, Tally>();
   for (const customerId of await directory.customers()) {
     const rows = await database.withCustomer(customerId, (tx) =>
-      tx.workflowProposal.findMany({ where: { customerId, ...(workflowId === undefined ? {} : { workflowId }) } }),
+      tx.workflowProposal.findMany({
+        where: { customerId, discardedAt: null, ...(workflowId === undefined ? {} : { workflowId }) },
+      }),
     );
     for (const row of rows) {
       const element = elementSchema.safeParse(row.element); // what an erased customer had is empty
       if (!element.success || isOfOnePlace(element.data, row.target)) continue;
       const key = [row.workflowId, row.workflowVersion, row.step, row.field, row.digest].join(' ');
-      const tally = found.get(key) ?? { row, element: element.data, targets: new Set(), customers: new Set(), held: 0 };
+      const none = { targets: new Set<string>(), customers: new Set<string>(), marked: new Set<string>(), held: 0 };
+      const tally: Tally = found.get(key) ?? { row, element: element.data, ...none };
       tally.targets.add(row.target);
       tally.customers.add(customerId);
+      if (row.markedAt) tally.marked.add(customerId);
       tally.held += row.held;
       found.set(key, tally);
     }
@@ -73,15 +70,16 @@ interface Tally {
   readonly element: z.infer<typeof elementSchema>;
   readonly targets: Set<string>;
   readonly customers: Set<string>;
+  readonly marked: Set<string>;
   held: number;
 }
 
-function gathered({ row, element, targets, customers, held }: Tally): GatheredProposal {
+function gathered({ row, element, targets, customers, marked, held }: Tally): GatheredProposal {
   const { workflowId, workflowVersion, step, field } = row;
   return {
     ...{ workflowId, workflowVersion, step, ...(field === '' ? {} : { field }) },
     ...{ identity: element.identity, locators: element.locators },
-    ...{ targets: targets.size, customers: customers.size, held },
+    ...{ targets: targets.size, customers: customers.size, marked: marked.size, held },
   };
 }
 

@@ -14,7 +14,8 @@ export interface ProposalPlace {
   readonly target: string;
 }
 
-const elementSchema = z.strictObject({
+/** What an element is now, as it is kept; that of an erased customer is empty, and none. */
+export const elementSchema = z.strictObject({
   fingerprint: fingerprintSchema,
   identity: z.strictObject({
     tag: z.string(),
@@ -27,14 +28,14 @@ const elementSchema = z.strictObject({
 
 const MOST = 3; // of a step: what held last first; older ones stay on record
 
-/** The newest proposals of every step. What an erased customer had is skipped. */
+/** The newest proposals of every step. What an erased customer had, and what an admin has discarded, is skipped. */
 export async function proposalsFor(
   tx: Transaction,
   customerId: CustomerId,
   { workflowId, workflowVersion, target }: ProposalPlace,
 ): Promise<readonly Proposal[]> {
   const rows = await tx.workflowProposal.findMany({
-    where: { customerId, workflowId, workflowVersion, target },
+    where: { customerId, workflowId, workflowVersion, target, discardedAt: null },
     orderBy: [{ lastHeldAt: 'desc' }, { id: 'asc' }],
   });
   const counts = new Map<string, number>();
@@ -51,7 +52,7 @@ export async function proposalsFor(
 
 /**
  * Keeps what a relocated element is now, in the transaction of the step that went well with it. The same proposal is
- * counted instead of repeated.
+ * counted instead of repeated, and stays discarded where it was.
  */
 export async function keepProposal(
   tx: Transaction,

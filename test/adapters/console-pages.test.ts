@@ -1,6 +1,5 @@
 // The console over HTTP: what a press does, and what pages say.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newUuid } from '../../core/ids.ts';
 import { Secret } from '../../core/secret.ts';
 import { tamper } from '../support/audit.ts';
 import { madeConnection } from '../support/connections.ts';
@@ -443,33 +442,6 @@ describe('what pages say', () => {
       expect((await visitor.post('/console/audit/export', { ...fields, format: 'jsonl' })).status).toBe(303);
     },
   );
-
-  test('a workflow names what a plan fills in by words', async () => {
-    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
-    const said = [...text.matchAll(/<td class="right">\d+<\/td><td>([^<]*)<\/td>/g)].map(([, intent]) => intent ?? '');
-    expect(said).toContain('Name it as the plan says');
-    expect(said.join('\n')).not.toMatch(/[{}]|“\w+”|\b(?:label|oldLabel|scopeWords|scopes|base|baseHost|\w+_level)\b/);
-  });
-
-  test('a step that fails more often is shown to admins, with a picture of then and one of now', async () => {
-    const operation = await requestOperation(core, shop);
-    const { workflowId, workflowVersion } = operation.plan;
-    const { customerId } = shop;
-    const [then, now] = [newUuid(), newUuid()];
-    await core.database.withCustomer(customerId, async (tx) => {
-      const picture = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 640, height: 400, alt: '' };
-      for (const id of [then, now])
-        await tx.screenshot.create({ data: { customerId, id, operationId: operation.id, step: 4, ...picture } });
-      const rates = { beforeDone: 11, beforeAll: 12, recentDone: 6, recentAll: 10 };
-      const step = { customerId, id: newUuid(), workflowId, workflowVersion, step: 4, ...rates };
-      await tx.stepEpisode.create({ data: { ...step, oldPicture: then, newPicture: now } });
-    });
-    const { text } = await (await own.signIn(shop.admin)).get('/console/workflows');
-    expect(text).toContain('60 % of 10 tries in 7 days, 92 % of 12 in the 30 days before');
-    const at = (id: string) => text.indexOf(`/console/operations/${operation.id}/pictures/${id}`);
-    expect(at(then)).toBeGreaterThan(0);
-    expect(at(now)).toBeGreaterThan(at(then));
-  });
 
   test('an empty list says what to do', async () => {
     const visitor = await own.signIn(await newcomer(core, shop, 'Emma'));

@@ -7,8 +7,9 @@ import { newUuid } from '../../core/ids.ts';
 import { tell } from '../../core/notices/notices.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { services } from '../../core/services/index.ts';
+import { decideProposal } from '../../core/workflow/found-anew.ts';
 import { gatherProposals } from '../../core/workflow/promotion.ts';
-import { proposalsFor } from '../../core/workflow/proposals.ts';
+import { holdProposal, proposalsFor } from '../../core/workflow/proposals.ts';
 import { madeConnection } from '../support/connections.ts';
 import { type Core, click, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -64,6 +65,29 @@ describe('147 what runs found again at one customer’s shop', () => {
     const words = JSON.stringify(found);
     for (const word of ['tea-and-more', 'coffee', ofA.id, a.customerId, b.customerId])
       expect(words).not.toContain(word);
+  });
+});
+
+describe('158 what an admin has discarded of what was found again', () => {
+  test('is tried by no run, also once it is found again, and is counted by no promotion; another customer’s stays', async () => {
+    const own = await requestOperation(core, a);
+    const target = 'https://cocoa.example.com';
+    const { workflowId, workflowVersion } = own.plan;
+    for (const shop of [a, b]) await propose(shop, await requestOperation(core, shop), target, 'Log on');
+    const { customerId } = a;
+    const row = await inside(customerId, (tx) =>
+      tx.workflowProposal.findFirstOrThrow({ where: { customerId, target } }),
+    );
+    const of = { id: row.id, decision: 'discard', by: a.admin.id } as const;
+    expect(await inside(b.customerId, (tx) => decideProposal(tx, core.audit, b.customerId, of))).toBe('unknown');
+    const both = (shop: Shop) =>
+      inside(shop.customerId, (tx) => proposalsFor(tx, shop.customerId, { workflowId, workflowVersion, target }));
+    expect([(await both(a)).length, (await both(b)).length]).toEqual([1, 1]);
+    expect(await inside(customerId, (tx) => decideProposal(tx, core.audit, customerId, of))).toBe('done');
+    await inside(customerId, (tx) => holdProposal(tx, customerId, row.id));
+    expect([(await both(a)).length, (await both(b)).length]).toEqual([0, 1]);
+    const found = (await gatherProposals(core)).filter(({ identity }) => identity.name === 'Log on');
+    expect(found).toMatchObject([{ targets: 1, customers: 1, marked: 0, held: 1 }]);
   });
 });
 

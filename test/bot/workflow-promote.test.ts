@@ -129,6 +129,12 @@ describe('what runs found again on changed pages', () => {
     for (const word of [customer.customerId, second.customerId, 'second.example.com', new URL(changed.origin).host])
       expect(both.said).not.toContain(word);
     if (!IS_WHOLE) expect(JSON.parse(both.said)).toMatchObject([{ step: STEP, targets: 2, customers: 2, held: 2 }]);
+    const marked = { markedAt: new Date(), markedBy: second.admin.id };
+    await core.database.withCustomer(second.customerId, (tx) =>
+      tx.workflowProposal.updateMany({ where: { customerId: second.customerId }, data: marked }),
+    );
+    if (!IS_WHOLE)
+      expect((await run('proposals', ID)).said).toContain('2 addresses, 2 customers (marked by 1), held 2×');
   });
 
   test('is not promoted where it was found at too few addresses, and nothing is written', async () => {

@@ -8,6 +8,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
 import { queueDepths } from '../../core/operations/dead-letters.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { listFoundAnew } from '../../core/workflow/found-anew.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { openConsole } from '../support/console.ts';
 import {
@@ -47,6 +48,15 @@ beforeAll(async () => {
         'completed_at', o.created_at, 'created_at', o.created_at - make_interval(mins => n))) made
      WHERE o.id = $1`,
     [first.id, MANY],
+  );
+  const element = { tag: 'button', role: 'button', name: 'Generate a new key for this shop' };
+  const kept = { fingerprint: element, identity: element, locators: [{ by: 'css', selector: '#key' }] };
+  await sql(
+    testDatabase.adminUrl,
+    `INSERT INTO workflow_proposals (customer_id, id, operation_id, workflow_id, workflow_version, target, step, digest, element, score, margin)
+     SELECT o.customer_id, gen_random_uuid(), o.id, o.workflow_id, o.workflow_version, o.target, 6, n::text, $2::jsonb, 1, 1
+     FROM autonomous_operations o, generate_series(1, 25) n WHERE o.id = $1`,
+    [first.id, JSON.stringify(kept)],
   );
 }, 120_000);
 
@@ -104,6 +114,7 @@ const STATEMENTS: readonly (readonly [name: string, run: (tx: Transaction) => Pr
   ['entries of an operation', (tx) => listEntries(tx, core.audit, shop.customerId, { operationId: first.id }, page)],
   ['figures a day', (tx) => dailyFigures(tx, shop.customerId, 30)],
   ['how well steps go', (tx) => stepSuccess(tx, shop.customerId)],
+  ['what was found anew', (tx) => listFoundAnew(tx, shop.customerId, core.workflows.list())],
 ];
 
 describe(`of ${MANY} operations`, () => {

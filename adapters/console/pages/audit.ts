@@ -29,6 +29,7 @@ const KINDS = [
   'credentials',
   'credential',
   'step',
+  'proposal',
   'question',
   'trail',
   'access',

@@ -1,20 +1,26 @@
 import { LOOKED_AT, type StepSuccess, stepSuccess } from '../../../core/console/figures.ts';
 import { type Html, html } from '../../../core/markup.ts';
-import { type Episode, type EpisodePicture, episodes, type Rate, rateOf } from '../../../core/workflow/watch.ts';
+import { listFoundAnew } from '../../../core/workflow/found-anew.ts';
+import { type Episode, episodes, type Rate, rateOf } from '../../../core/workflow/watch.ts';
 import type { Workflow } from '../../../core/workflow/workflow.ts';
 import { heading } from '../layout.ts';
 import type { ConsoleRoute } from '../routes.ts';
 import { chip, counted, duration, number, time } from '../words.ts';
+import { drawFoundAnew, foundAnewRoutes } from './found-anew.ts';
+import { drawPicture, intentWords } from './workflow-view.ts';
 
 export const workflowRoutes: readonly ConsoleRoute[] = [
   {
     method: 'get',
     path: '/workflows',
     role: 'admin',
-    async answer({ deps, customerId, read }) {
-      const { found, failing } = await read(async (tx) => ({
+    async answer(call) {
+      const { deps, customerId, read } = call;
+      const { found, failing, anew, members } = await read(async (tx) => ({
         found: await stepSuccess(tx, customerId),
         failing: await episodes(tx, customerId),
+        anew: await listFoundAnew(tx, customerId, deps.workflows.list()),
+        members: await deps.customers.members(tx, customerId),
       }));
       const panels = deps.services.map(({ id, name }) => {
         const all = deps.workflows.list().filter(({ service }) => service === id);
@@ -32,10 +38,11 @@ export const workflowRoutes: readonly ConsoleRoute[] = [
         kind: 'page',
         title: 'Workflows',
         nav: 'workflows',
-        body: html`${heading('Workflows', sub)}${drawFailing(failing, deps.workflows.list())}${panels}`,
+        body: html`${heading('Workflows', sub)}${drawFailing(failing, deps.workflows.list())}${drawFoundAnew(call, anew, members)}${panels}`,
       };
     },
   },
+  ...foundAnewRoutes,
 ];
 
 /** Steps that fail more often than they used to, each with the page as it was and as it is. */
@@ -50,12 +57,6 @@ function drawFailing(failing: readonly Episode[], workflows: readonly Workflow[]
     return html`<article><h3>${known?.name ?? workflowId}, step ${step}${words}</h3><p>Went well in ${rates} Seen ${time(openedAt)}.</p><div class="beside">${drawPicture(oldPicture, 'When it last went well')}${drawPicture(newPicture, 'When it last failed')}</div></article>`;
   });
   return html`<section class="panel"><h2>Fails more often</h2>${parts}</section>`;
-}
-
-function drawPicture(picture: EpisodePicture | undefined, words: string): Html {
-  if (!picture) return html`<div class="no-picture"><p>${words}: there is no picture.</p></div>`;
-  const src = `/console/operations/${picture.operationId}/pictures/${picture.id}`;
-  return html`<figure><a class="picture-link" href="${src}"><img src="${src}" alt="${words}; secrets are masked" width="${picture.width}" height="${picture.height}"></a><figcaption>${words}, ${time(picture.at)}</figcaption></figure>`;
 }
 
 function percent(rate: Rate): string {
@@ -74,27 +75,6 @@ function drawWorkflow(workflow: Workflow, service: string, seen: readonly StepSu
   });
   const use = all === 0 ? 'not used yet' : `${Math.round((100 * done) / all)} % of steps done`;
   return html`<details><summary><b>${name}</b> ${chip(id)} version ${version} · ${counted(steps.length, 'step')} · ${use}</summary><div class="scroll flow" role="region" aria-label="Steps of ${name}" tabindex="0"><table><thead><tr><th scope="col" class="right">#</th><th scope="col">Step</th><th scope="col">Permission</th><th scope="col" class="right">Done</th><th scope="col" class="right">Median</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
-}
-
-/** What a plan fills in, in words; every level of a permission reads the same. */
-const FILLED_IN: Readonly<Record<string, string>> = {
-  label: 'the key’s name',
-  oldLabel: 'the old key',
-  base: 'the address',
-  baseHost: 'the site',
-  mode: 'test or live',
-  scope: 'the chosen access',
-  scopeWords: 'the chosen access',
-  scopes: 'the chosen permissions',
-};
-
-/** A step’s sentence before a plan has filled it in. */
-function intentWords(intent: string): string {
-  return intent
-    .replace(/^Name it “?\{label\}”?/, 'Name it as the plan says')
-    .replaceAll(/“?\{(\w+)\}”?/g, (_, slot: string) =>
-      slot.endsWith('_level') ? 'the chosen level' : (FILLED_IN[slot] ?? 'what the plan says'),
-    );
 }
 
 /** Under the service's own heading a name needs no more than what it is about. */

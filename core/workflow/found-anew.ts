@@ -1,0 +1,180 @@
+import { z } from 'zod';
+import type { Audit } from '../audit/audit.ts';
+import { LOOKED_AT } from '../console/figures.ts';
+import { databaseNow, type Transaction } from '../database.ts';
+import type { CustomerId, MemberId } from '../ids.ts';
+import type { ElementIdentity, Fingerprint } from '../ports/browser.ts';
+import type { RecordedIdentity } from './elements.ts';
+import { elementSchema } from './proposals.ts';
+import type { Step } from './steps/index.ts';
+import type { EpisodePicture } from './watch.ts';
+import type { Workflow } from './workflow.ts';
+
+/** What a step looked for, or what it finds instead: both as far as they are known. */
+export interface Sight {
+  readonly identity?: RecordedIdentity | ElementIdentity | undefined;
+  readonly fingerprint?: Fingerprint | undefined;
+}
+
+/** A proposal beside what was recorded, for whoever decides about it. */
+export interface FoundAnew {
+  readonly id: string;
+  readonly workflow: Workflow;
+  readonly step: Step;
+  /** Of the step's result; absent: the step's own element. */
+  readonly field?: string;
+  /** The plan's base address. */
+  readonly target: string;
+  readonly recorded: Sight;
+  readonly found: Sight;
+  /** In how many runs the step went well with it, since when, and when last. */
+  readonly held: number;
+  readonly since: Date;
+  readonly lastHeldAt: Date;
+  /** Set while it is marked for the operator. */
+  readonly marked?: { readonly at: Date; readonly by: string };
+  /** The step there as it was found where it was recorded, last before that; and as it was when it was found anew. */
+  readonly oldPicture: EpisodePicture | undefined;
+  readonly newPicture: EpisodePicture | undefined;
+}
+
+export interface FoundAnewList {
+  /** Newest first, `MOST` at most. */
+  readonly items: readonly FoundAnew[];
+  /** How many more there are. */
+  readonly more: number;
+  /** How many are of versions that run no more. */
+  readonly outdated: number;
+}
+
+/** Each has two pictures. */
+const MOST = 20;
+
+/** What is tried at a customer's sites beside what was recorded: of these workflows, what nobody has discarded. */
+export async function listFoundAnew(
+  tx: Transaction,
+  customerId: CustomerId,
+  workflows: readonly Workflow[],
+): Promise<FoundAnewList> {
+  const places = workflows.flatMap(({ id: workflowId, version: workflowVersion, steps }) =>
+    steps.length === 0 ? [] : [{ workflowId, workflowVersion, step: { in: steps.map(({ order }) => order) } }],
+  );
+  const all = { customerId, discardedAt: null, element: { not: {} } }; // empty is what an erased customer had
+  const where = { ...all, OR: places };
+  const rows = await tx.workflowProposal.findMany({
+    where,
+    orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+    take: MOST,
+  });
+  const fitting = rows.length < MOST ? rows.length : await tx.workflowProposal.count({ where });
+  const outdated = (await tx.workflowProposal.count({ where: all })) - fitting;
+  const pictures = await picturesOf(
+    tx,
+    customerId,
+    rows.map(({ id }) => id),
+  );
+  const items = rows.flatMap((row): readonly FoundAnew[] => {
+    const workflow = workflows.find(({ id, version }) => id === row.workflowId && version === row.workflowVersion);
+    const step = workflow?.steps.find(({ order }) => order === row.step);
+    const element = elementSchema.safeParse(row.element);
+    if (!workflow || !step || !element.success) return [];
+    const { identity, fingerprint } = element.data;
+    return [
+      {
+        ...{ id: row.id, workflow, step, ...(row.field === '' ? {} : { field: row.field }), target: row.target },
+        ...{ recorded: recordedOf(step, row.field), found: { identity, fingerprint } },
+        ...{ held: row.held, since: row.createdAt, lastHeldAt: row.lastHeldAt },
+        ...(row.markedAt && row.markedBy ? { marked: { at: row.markedAt, by: row.markedBy } } : {}),
+        oldPicture: pictures.find(({ proposal, isOld }) => proposal === row.id && isOld)?.picture,
+        newPicture: pictures.find(({ proposal, isOld }) => proposal === row.id && !isOld)?.picture,
+      },
+    ];
+  });
+  return { items, more: fitting - rows.length, outdated };
+}
+
+function recordedOf(step: Step, field: string): Sight {
+  if (field !== '') return 'extract' in step ? { fingerprint: step.extract.fields[field]?.fingerprint } : {};
+  return 'locators' in step ? { identity: step.identities[0], fingerprint: step.fingerprint } : {};
+}
+
+const pictureRows = z.array(
+  z.object({
+    ...{ proposal: z.string(), isOld: z.boolean() },
+    ...{ id: z.string(), operationId: z.string(), at: z.date(), width: z.int(), height: z.int() },
+  }),
+);
+
+/** Those that are kept: retention may have taken them. What was before is looked for in the newest operations alone. */
+async function picturesOf(tx: Transaction, customerId: CustomerId, proposals: readonly string[]) {
+  if (proposals.length === 0) return [];
+  // OFFSET 0: each step is looked up by its key, instead of all of the customer's being read.
+  const rows = pictureRows.parse(
+    await tx.$queryRaw`
+      WITH latest AS (
+        SELECT id, workflow_id, workflow_version, target FROM autonomous_operations WHERE customer_id = ${customerId}::uuid
+        ORDER BY created_at DESC, id DESC LIMIT ${LOOKED_AT}
+      ), wanted AS (
+        SELECT * FROM workflow_proposals WHERE customer_id = ${customerId}::uuid AND id = ANY(${[...proposals]}::uuid[])
+      ), old AS (
+        SELECT DISTINCT ON (p.id) p.id AS proposal, true AS "isOld", x.*
+        FROM wanted p JOIN latest o
+          ON o.workflow_id = p.workflow_id AND o.workflow_version = p.workflow_version AND o.target = p.target
+        CROSS JOIN LATERAL (
+          SELECT x.id, x.operation_id AS "operationId", x.created_at AS at, x.width, x.height
+          FROM operation_steps s JOIN screenshots x ON x.customer_id = s.customer_id AND x.id = s.screenshot_id
+          WHERE s.customer_id = ${customerId}::uuid AND s.operation_id = o.id AND s.number = p.step
+            AND s.state = 'done' AND s.rung = 'replayed' AND s.finished_at <= p.created_at OFFSET 0) x
+        ORDER BY p.id, x.at DESC
+      )
+      SELECT * FROM old UNION ALL
+      SELECT p.id, false, x.id, x.operation_id, x.created_at, x.width, x.height
+      FROM wanted p
+        JOIN operation_steps s ON s.customer_id = p.customer_id AND s.operation_id = p.operation_id AND s.number = p.step
+        JOIN screenshots x ON x.customer_id = s.customer_id AND x.id = s.screenshot_id`,
+  );
+  return rows.map(({ proposal, isOld, ...picture }) => ({ proposal, isOld, picture }));
+}
+
+/** What an admin says of it: no run tries it any more; the operator is to take it into the workflow; or not, after all. */
+export type ProposalDecision = 'discard' | 'mark' | 'unmark';
+
+/** `discarded`, `already`: it was so before, and nothing was changed. `unknown`: this customer has none of that id. */
+export type ProposalDecided = 'done' | 'already' | 'discarded' | 'unknown';
+
+const KINDS = { discard: 'proposal.discarded', mark: 'proposal.marked', unmark: 'proposal.unmarked' } as const;
+
+/** Decides, and puts it on record with who did, in one transaction; of two at once one does. */
+export async function decideProposal(
+  tx: Transaction,
+  audit: Pick<Audit, 'append'>,
+  customerId: CustomerId,
+  of: { readonly id: string; readonly decision: ProposalDecision; readonly by: MemberId },
+): Promise<ProposalDecided> {
+  const { id, decision, by } = of;
+  if (!z.uuid().safeParse(id).success) return 'unknown';
+  const at = await databaseNow(tx);
+  const unmarked = { markedAt: null, markedBy: null };
+  const { where, data } = {
+    discard: { where: { discardedAt: null }, data: { ...unmarked, discardedAt: at, discardedBy: by } },
+    mark: { where: { discardedAt: null, markedAt: null }, data: { markedAt: at, markedBy: by } },
+    unmark: { where: { markedAt: { not: null } }, data: unmarked },
+  }[decision];
+  const { count } = await tx.workflowProposal.updateMany({ where: { customerId, id, ...where }, data });
+  const row = await tx.workflowProposal.findUnique({ where: { customerId_id: { customerId, id } } });
+  if (!row) return 'unknown';
+  if (count === 0) return row.discardedAt ? 'discarded' : 'already';
+  const { workflowId, workflowVersion, step, field, target } = row;
+  const words = `${workflowId}, step ${step}, at ${target}`;
+  const payload = {
+    words,
+    proposal: id,
+    workflowId,
+    workflowVersion,
+    step,
+    target,
+    ...(field === '' ? {} : { field }),
+  };
+  await audit.append(tx, customerId, { kind: KINDS[decision], actor: by, payload });
+  return 'done';
+}
