@@ -1,5 +1,5 @@
 -- What a list says of each of its operations, in the columns of core/operations/listed.ts: a tenth of what belongs to them.
--- app.read_lean_newest_operations, which read the whole for that, stays for processes of the version before.
+-- app.read_newest_operations, which read the whole for that, stays for processes of the version before.
 CREATE FUNCTION app.listed_operations(customer uuid, wanted text[])
 RETURNS TABLE (id text, service text, operation text, plan text, status text, plan_hash text, current_step integer, done integer,
   requested_by json, approved_by json, consent_expires_at timestamptz, retry_of text, retried_as text, result jsonb,

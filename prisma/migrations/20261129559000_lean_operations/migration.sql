@@ -1,6 +1,7 @@
 -- A list of operations is hundreds of steps, so each goes without the names of its columns, in the order of core/operations/parts.ts. Else as
 -- 20261129460000_whole_operations has it, whose functions stay for processes of the version before, which go on while they are replaced.
-CREATE FUNCTION app.lean_operation_parts(customer uuid, wanted text[])
+-- A database may have had these by a migration 20261129540000_lean_parts, which was written in two ways: so they are made or replaced here.
+CREATE OR REPLACE FUNCTION app.lean_operation_parts(customer uuid, wanted text[])
 RETURNS TABLE (operation json, platform text, workspace_id text, request json, events json, consent json, intent json,
   sign_in json, is_key_stored boolean, steps json, pictures json, retried_as text, people json,
   given json, twin text)
@@ -56,8 +57,8 @@ BEGIN
     ORDER BY a.seq LIMIT 1) s ON true;
 END $$;
 
--- The same as statements of their own, which enter the customer: one by its id; and the newest, from a place on.
-CREATE FUNCTION app.read_lean_operation(customer uuid, expires bigint, token bytea, wanted text)
+-- The same of one, as a statement of its own, which enters the customer.
+CREATE OR REPLACE FUNCTION app.read_lean_operation(customer uuid, expires bigint, token bytea, wanted text)
 RETURNS TABLE (operation json, platform text, workspace_id text, request json, events json, consent json, intent json,
   sign_in json, is_key_stored boolean, steps json, pictures json, retried_as text, people json,
   given json, twin text)
@@ -67,20 +68,6 @@ BEGIN
   PERFORM set_config('timezone', 'UTC', true);
   RETURN QUERY SELECT * FROM app.lean_operation_parts(customer, ARRAY[wanted]);
 END $$;
-CREATE FUNCTION app.read_lean_newest_operations(customer uuid, expires bigint, token bytea, from_at timestamptz, from_id text, most integer)
-RETURNS TABLE (operation json, platform text, workspace_id text, request json, events json, consent json, intent json,
-  sign_in json, is_key_stored boolean, steps json, pictures json, retried_as text, people json,
-  given json, twin text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  PERFORM sec.enter(customer, expires, token);
-  PERFORM set_config('timezone', 'UTC', true);
-  RETURN QUERY SELECT * FROM app.lean_operation_parts(customer, ARRAY(
-    SELECT o.id FROM public.autonomous_operations o
-    WHERE o.customer_id = customer AND (o.created_at, o.id) < (from_at, from_id)
-    ORDER BY o.created_at DESC, o.id DESC LIMIT most));
-END $$;
-REVOKE ALL ON FUNCTION app.lean_operation_parts(uuid, text[]), app.read_lean_operation(uuid, bigint, bytea, text),
-  app.read_lean_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.lean_operation_parts(uuid, text[]), app.read_lean_operation(uuid, bigint, bytea, text),
-  app.read_lean_newest_operations(uuid, bigint, bytea, timestamptz, text, integer) TO countersign_program;
+REVOKE ALL ON FUNCTION app.lean_operation_parts(uuid, text[]), app.read_lean_operation(uuid, bigint, bytea, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.lean_operation_parts(uuid, text[]), app.read_lean_operation(uuid, bigint, bytea, text)
+  TO countersign_program;
