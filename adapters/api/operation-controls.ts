@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Answered, Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
-import { listedOf } from '../../core/operations/listed.ts';
 import { readCode } from '../../core/operations/questions.ts';
 import { STATES } from '../../core/operations/states.ts';
 import type { ApiWish } from '../../core/ports/api.ts';
@@ -117,28 +116,20 @@ export function operationControls(deps: RouteDeps): readonly ApiRoute[] {
 function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
   switch (outcome.kind) {
     case 'cancelled':
-      return ok({
-        success: true,
-        message: 'It was cancelled.',
-        operation: operationView(listedOf(outcome.operation)),
-      });
+      return ok({ success: true, message: 'It was cancelled.', operation: operationView(outcome.operation) });
     case 'paused':
-      return accepted({
-        success: true,
-        message: 'It is paused.',
-        operation: operationView(listedOf(outcome.operation)),
-      });
+      return accepted({ success: true, message: 'It is paused.', operation: operationView(outcome.operation) });
     case 'pausing':
       return accepted({
         success: true,
         message: 'It pauses as soon as what it makes is kept.',
-        operation: operationView(listedOf(outcome.operation)),
+        operation: operationView(outcome.operation),
       });
     case 'resumed':
       return accepted({
         success: true,
         message: 'It is in the queue again.',
-        operation: operationView(listedOf(outcome.operation)),
+        operation: operationView(outcome.operation),
       });
     case 'not_running':
       return problem(
@@ -168,11 +159,7 @@ function answerChanged(outcome: Cancelled | Paused | Resumed): Reply {
 function answerAnswered(outcome: Answered): Reply {
   switch (outcome.kind) {
     case 'answered':
-      return accepted({
-        success: true,
-        message: 'It goes on.',
-        operation: operationView(listedOf(outcome.operation)),
-      });
+      return accepted({ success: true, message: 'It goes on.', operation: operationView(outcome.operation) });
     case 'not_asked':
       return problem(
         409,

@@ -7,13 +7,13 @@ import { ok } from './replies.ts';
 import { type ApiRoute, NOT_THERE, route } from './route.ts';
 import {
   historySchema,
+  listedView,
   operationDetail,
   operationDetailSchema,
   operationId,
   operationPaging,
   operationParams,
   operationsSchema,
-  operationView,
   questionView,
   response,
   serviceFilter,
@@ -42,7 +42,7 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       async answer({ caller: { customerId }, query: { status, service, limit, cursor } }) {
         const filter = { states: status && [status], service, limit, after: cursor };
         const { items, next } = await operations.page(customerId, filter);
-        const page = items.map(operationView);
+        const page = items.map(listedView);
         return ok({ success: true, operations: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
       },
     }),
@@ -90,7 +90,7 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       async answer({ caller: { customerId }, query: { service, from, to, limit, cursor } }) {
         const filter = { states: ENDED, service, from, to, limit, after: cursor };
         const { items, next } = await operations.page(customerId, filter);
-        const page = items.map(operationView);
+        const page = items.map(listedView);
         return ok({ success: true, history: page, count: page.length, ...(next ? { nextCursor: next } : {}) });
       },
     }),

@@ -239,7 +239,11 @@ export const jobSchema = response(
   }),
 );
 
-export function operationView(operation: ListedOperation): z.infer<typeof operationSchema> {
+export function operationView(operation: Operation): z.infer<typeof operationSchema> {
+  return listedView(listedOf(operation));
+}
+
+export function listedView(operation: ListedOperation): z.infer<typeof operationSchema> {
   const { id, service, type, base, way, state, planHash, currentStep, totalSteps, stepsDone } = operation;
   const { requestedBy, approvedBy, errorCode: code, errorMessage: message } = operation;
   return {
@@ -260,7 +264,7 @@ export function operationView(operation: ListedOperation): z.infer<typeof operat
 export function operationDetail(operation: Operation): z.infer<typeof operationDetailSchema> {
   const { request: asked, plan, steps, approvals } = operation;
   return {
-    ...operationView(listedOf(operation)),
+    ...operationView(operation),
     plan,
     consentRequest: asked && {
       askedAt: asked.askedAt.toISOString(),
@@ -290,7 +294,7 @@ export function statusView(
     totalSteps,
     progressPercent,
     ...rest
-  } = operationView(listedOf(operation));
+  } = operationView(operation);
   const { currentIntent, result, error, createdAt, startedAt, completedAt } = rest;
   return {
     ...{ id, service, operation: type, status, currentStep, totalSteps, progressPercent, currentIntent, result, error },
@@ -349,7 +353,7 @@ export function credentialView(stored: StoredCredential, health?: ConnectionView
 }
 
 export function jobView(job: JobView, operation: Operation): z.infer<typeof jobSchema> {
-  const { id, service, operation: type, progressPercent, result, error, status } = operationView(listedOf(operation));
+  const { id, service, operation: type, progressPercent, result, error, status } = operationView(operation);
   return {
     ...{ jobId: job.id, operationId: job.operationId, status: job.state, progress: progressPercent, result },
     data: { operationId: id, service, operation: type },
