@@ -11,7 +11,7 @@ import type { EpisodePicture } from './watch.ts';
 import type { Workflow } from './workflow.ts';
 
 /** What a step looked for, or what it finds instead: both as far as they are known. */
-export interface Sight {
+export interface Described {
   readonly identity?: RecordedIdentity | ElementIdentity | undefined;
   readonly fingerprint?: Fingerprint | undefined;
 }
@@ -25,8 +25,8 @@ export interface FoundAnew {
   readonly field?: string;
   /** The plan's base address. */
   readonly target: string;
-  readonly recorded: Sight;
-  readonly found: Sight;
+  readonly recorded: Described;
+  readonly found: Described;
   /** In how many runs the step went well with it, since when, and when last. */
   readonly held: number;
   readonly since: Date;
@@ -93,7 +93,7 @@ export async function listFoundAnew(
   return { items, more: fitting - rows.length, outdated };
 }
 
-function recordedOf(step: Step, field: string): Sight {
+function recordedOf(step: Step, field: string): Described {
   if (field !== '') return 'extract' in step ? { fingerprint: step.extract.fields[field]?.fingerprint } : {};
   return 'locators' in step ? { identity: step.identities[0], fingerprint: step.fingerprint } : {};
 }

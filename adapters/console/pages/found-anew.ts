@@ -1,11 +1,11 @@
 import type { Member } from '../../../core/customers/customers.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import {
+  type Described,
   decideProposal,
   type FoundAnew,
   type FoundAnewList,
   type ProposalDecision,
-  type Sight,
 } from '../../../core/workflow/found-anew.ts';
 import { form } from '../layout.ts';
 import { withDecided } from '../notice.ts';
@@ -96,7 +96,7 @@ const CALLED: Readonly<Record<string, string>> = {
 const MOST_LETTERS = 120;
 
 /** `the button “Add key”` */
-function sightWords({ identity, fingerprint }: Sight): string {
+function sightWords({ identity, fingerprint }: Described): string {
   const { role, type, tag } = { ...fingerprint, ...identity };
   const called = [role, type, tag].flatMap((name) => CALLED[name ?? ''] ?? [])[0] ?? 'place';
   const name =
