@@ -87,7 +87,8 @@ async function begin(context: Context, asking: Asking, maker: Operation, wanted:
   }
   const { origin, base } = plan;
   if (!(await context.egress.check(origin)).isAllowed) {
-    await reply(context, asking.event, note(`I can't open ${place(base)} from here. Nothing was done.`, 'warning'));
+    const words = `I can't open ${place(base)} from here. Nothing was done. Look whether it opens in a browser, and ask again once it does.`;
+    await reply(context, asking.event, note(words, 'warning'));
     return;
   }
   const permissions = permissionsOf(maker, type, way);

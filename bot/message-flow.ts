@@ -1,4 +1,7 @@
+import { CountersignError } from '../core/errors.ts';
+import { take } from '../core/limits.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
+import type { Model } from '../core/ports/model.ts';
 import { stateWords } from './cards/audit-card.ts';
 import { helpCard } from './cards/help-card.ts';
 import { note } from './cards/text.ts';
@@ -20,6 +23,8 @@ type Message = Extract<ChatEvent, { kind: 'message' }>;
 /** What people write when they mean a button. */
 const DECIDING = /^\s*(?:i )?(?:approved?|approve it|deny|denied|yes|ok|okay|go ahead|confirm(?:ed)?)\b[\s.!]*$/i;
 const THANKS = /\b(?:thanks|thank you|thx|cheers|danke(?:schön)?|merci|gracias|grazie)(?!\p{L})/iu;
+/** Of one member, each with a price; what is written beyond that the grammar alone understands. */
+const SENTENCES = { quota: 60, windowSeconds: 3600 } as const;
 const EVERYTHING = /\b(?:all|everything)\b/i;
 
 /** What somebody wrote → the flow that answers it. */
@@ -28,11 +33,24 @@ export async function hear(context: Context, scene: Scene, event: Message): Prom
     context.customers.rules(tx, scene.customerId),
   );
   // What is said to others is no model's business.
-  const model = rules.allowsModel && !event.isOverheard ? context.model : undefined;
+  const model = rules.allowsModel && !event.isOverheard ? modelFor(context, scene) : undefined;
   const understood = await understand(event.text, context.services, model);
   const intent = completed(context.services, scene, event.text, understood);
   if (event.isOverheard && !isMeantForUs(intent)) return;
   await answer(context, scene, event, intent);
+}
+
+function modelFor({ model, database }: Context, { customerId, member }: Scene): Model | undefined {
+  const limit = { name: `sentences for a model ${member.id}`, ...SENTENCES };
+  return (
+    model && {
+      async answer(question) {
+        const { isAllowed } = await database.withCustomer(customerId, (tx) => take(tx, customerId, limit));
+        if (!isAllowed) throw new CountersignError('model_unavailable', 'This member has asked it enough for now.');
+        return model.answer(question);
+      },
+    }
+  );
 }
 
 /** Of what people say among themselves in a thread of ours: the answer to our question, a stop, and what must not stand there. */

@@ -31,12 +31,14 @@ type Done = keyof typeof DONE;
 
 /** What came of a decision about what was found anew. */
 const DECIDED = {
-  discard: 'Discarded, and on record: no run tries it any more.',
+  discard: 'Discarded, and on record: no run takes it any more.',
+  restore: 'It is tried again, and that is on record.',
   mark: 'Marked for the operator, and on record.',
   unmark: 'The mark is taken back, and that is on record.',
   marked: 'Nothing was changed: it is marked already.',
   unmarked: 'Nothing was changed: it is not marked.',
   discarded: 'Nothing was changed: it was discarded before.',
+  kept: 'Nothing was changed: it is not discarded.',
 } as const;
 
 function doneBy(kind: Press['kind'], { state }: Operation): Done {
@@ -65,8 +67,8 @@ export function withDecided(
   decision: ProposalDecision,
   decided: Exclude<ProposalDecided, 'unknown'>,
 ): string {
-  const already = decision === 'mark' ? 'marked' : 'unmarked';
-  const did: keyof typeof DECIDED = decided === 'done' ? decision : decided === 'already' ? already : decided;
+  const already = { discard: 'discarded', restore: 'kept', mark: 'marked', unmark: 'unmarked' } as const;
+  const did: keyof typeof DECIDED = decided === 'done' ? decision : decided === 'already' ? already[decision] : decided;
   return link(to, { did, seal: seal(call, did, '', '') });
 }
 

@@ -3,22 +3,15 @@ import type { Block, Card, RichText } from '../../core/ports/chat.ts';
 import type { Service } from '../../core/services/service.ts';
 import { code, text } from './text.ts';
 
-/** What follows `/countersign`, by who may. */
-export const COMMANDS: Readonly<Record<'everybody' | 'tests' | 'admins', readonly string[]>> = {
-  everybody: [
-    'operations',
-    'console',
-    'stop op-…',
-    'pause op-…',
-    'resume op-…',
-    'retry op-…',
-    'consents',
-    'notify',
-    'link',
-  ],
+/** What follows `/countersign`, by what it is for. */
+export const COMMANDS = {
+  look: ['operations', 'consents', 'console'],
+  steer: ['stop op-…', 'pause op-…', 'resume op-…', 'retry op-…'],
+  notify: ['notify'],
+  link: ['link'],
   tests: ['test woocommerce'],
   admins: ['credentials', 'stop all', 'settings', 'accounts'],
-};
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /**
  * What the bot can do, for somebody who has never met it. What it refuses people it does not offer them.
@@ -31,7 +24,7 @@ export function helpCard(
 ): Card {
   const known = services.map((service) => service.name).join(', ');
   const isAdmin = roles.includes('admin');
-  const commands = [...COMMANDS.everybody, ...(isAdmin || roles.includes('approver') ? COMMANDS.tests : [])];
+  const mayTest = isAdmin || roles.includes('approver');
   const forAdmins: Extract<Block, { kind: 'facts' }>['rows'] = [
     { label: 'For admins', value: [code('/audit op-…'), text(' '), ...spelled(COMMANDS.admins)] },
   ];
@@ -54,7 +47,16 @@ export function helpCard(
               text('an approver countersigns, you enter the sign-in on a one-time page, and you watch it happen'),
             ],
           },
-          { label: 'More', value: spelled(commands) },
+          { label: 'Look', value: spelled(COMMANDS.look) },
+          { label: 'Steer', value: spelled(COMMANDS.steer) },
+          {
+            label: 'Yours',
+            value: [
+              ...[...spelled(COMMANDS.notify), text(' what you are told of, and when; ')],
+              ...[...spelled(COMMANDS.link), text(' your sign-in page once more')],
+            ],
+          },
+          ...(mayTest ? [{ label: 'Try a key', value: spelled(COMMANDS.tests) }] : []),
           ...(isAdmin ? forAdmins : []),
         ],
       },

@@ -103,7 +103,7 @@ export async function retryOperation(
       return whisperWords(context, event, `${id} can’t be tried again: ${stateOf(outcome.operation)}. ${UNCHANGED}`);
     case 'unreachable': {
       const { host } = new URL(outcome.operation.plan.origin);
-      const words = `I can't open ${host} from here: it does not exist, or it is not a public address. Nothing was done.`;
+      const words = `I can't open ${host} from here: it does not exist, or it is not a public address. Nothing was done. Look whether it opens in a browser, and retry once it does.`;
       return whisperWords(context, event, words);
     }
     case 'closed':

@@ -38,6 +38,7 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
   const relocator = relocatorFor(stage, target);
   let last: Found | FindResult | 'other' = { kind: 'missing' };
   let looks = 0;
+  let isDiscarded = false;
   for (let sliceMs = SLICE_MS; ; sliceMs = relocator === undefined ? SLICE_MS : SLICE_MS / 4) {
     last = await tryAll(stage, target, ways, sliceMs);
     if (last !== 'other' && last.kind === 'located') return last;
@@ -46,14 +47,15 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
     if (hindered === undefined) {
       const found = await relocator?.();
       looks += 1;
-      if (found !== undefined) {
+      isDiscarded = found === 'discarded';
+      if (found !== undefined && found !== 'discarded') {
         const { element, score, margin } = found;
         return { kind: 'located', element, relocated: { by: 'fingerprint', score, margin } };
       }
     }
     const hasLooked = relocator === undefined || looks >= LEAST_LOOKS;
-    const isOver = last === 'other' && hasLooked && performance.now() - startedAt > MISMATCH_MS;
-    if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last);
+    const isOver = (last === 'other' || isDiscarded) && hasLooked && performance.now() - startedAt > MISMATCH_MS;
+    if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last, isDiscarded);
     if (last === 'other') await stage.pause(REST_MS);
   }
 }
@@ -122,9 +124,14 @@ function keyOf(locator: Locator): string {
   return JSON.stringify(locator);
 }
 
-function notFound(stage: Stage, last: FindResult | 'other'): Failed {
+function notFound(stage: Stage, last: FindResult | 'other', isDiscarded: boolean): Failed {
   const rest = notDone(stage.hasActed, stage.step.isMutating);
   const what = quoted(stage.sentence);
+  if (isDiscarded)
+    return failed(
+      'identity_mismatch',
+      `For ${what} the page shows only what an admin discarded on the console’s page Workflows. ${rest}`,
+    );
   if (last === 'other')
     return failed(
       'identity_mismatch',

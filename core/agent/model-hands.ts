@@ -6,6 +6,7 @@ import type { Failed } from './failures.ts';
 import { keyRefusal, plainWordsIn, refusal } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
+import { isDiscarded } from './relocation.ts';
 import type { Stage, StepModel } from './stage.ts';
 
 /** The step's own action stands for its value, which the model is never told. */
@@ -78,6 +79,8 @@ export function createHands(
     const { recorded, does } = wanted;
     const why = refusal({ recorded, candidate: candidate.fingerprint, purpose: 'own', does });
     if (why !== undefined) return refused(why);
+    if (await isDiscarded(stage, element))
+      return refused('Refused: a person has said that this is not the control that the step needs.');
     const picture = await wanted.before?.(element.box);
     const failed = await wanted.perform(element);
     if (failed?.failure === 'element_missing') return refused('Refused: the page has changed. Look again.');

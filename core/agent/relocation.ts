@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts';
 import type { Candidate, Fingerprint, FoundElement } from '../ports/browser.ts';
+import { isSameElement } from '../workflow/elements.ts';
 import { holdsWords, MUTATING_MARGIN, relocate, sortOf } from './relocate.ts';
 import type { Heal, Stage } from './stage.ts';
 
@@ -11,6 +12,8 @@ export interface RelocatedElement {
 
 interface Wanted {
   readonly fingerprint: Fingerprint;
+  /** Of the step's result; absent: the step's own element. */
+  readonly field?: string;
   /** Words that must stand in it or beside it. */
   readonly bound?: readonly string[];
   readonly hiddenIsFine?: boolean;
@@ -21,9 +24,10 @@ interface Wanted {
 /**
  * Looks for a recorded element by its fingerprint among all controls of the page. Each call is one look; an element is
  * handed out when two looks in a row found the same one among the same others, so that a page that is still drawing is
- * not judged by its first half. What is handed out was just seen again on the live page, unchanged.
+ * not judged by its first half. What is handed out was just seen again on the live page, unchanged; `discarded`: what is
+ * like it is what an admin has discarded.
  */
-export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<RelocatedElement | undefined> {
+export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<RelocatedElement | 'discarded' | undefined> {
   let before = '';
   return async () => {
     const seen = await lookFor(stage, wanted);
@@ -31,8 +35,24 @@ export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<Rel
     before = seen?.sight ?? '';
     if (!isSettled) return undefined;
     const element = await quietly(stage, () => stage.run.session.pick(seen.candidate));
-    return element && { element, score: seen.score, margin: seen.margin };
+    if (element === undefined) return undefined;
+    if (await isDiscarded(stage, element, wanted.field)) return 'discarded';
+    return { element, score: seen.score, margin: seen.margin };
   };
+}
+
+/**
+ * Whether an admin has said of this element that it is not what the step needs. It is that element where it is called the same
+ * and found in one of the same ways; where no way finds it alone any more, its name will do.
+ */
+export async function isDiscarded(stage: Stage, element: FoundElement, field?: string): Promise<boolean> {
+  const alike = stage.discarded.filter(
+    (one) => one.field === field && isSameElement(one.identity, element.identity),
+  );
+  if (alike.length === 0) return false;
+  const { locators } = (await quietly(stage, () => stage.run.session.describe(element))) ?? {};
+  const ways = locators?.map((locator) => JSON.stringify(locator));
+  return alike.some((one) => !ways || one.locators.some((locator) => ways.includes(JSON.stringify(locator))));
 }
 
 /** One look, for a claim about an element that nothing is done to. */

@@ -22,7 +22,7 @@ export interface StepRun {
   readonly mode?: AgentMode;
   /** The workflow's elements with fingerprints: what they are looked for by when their locators don't find them. */
   readonly known?: readonly KnownElement[];
-  /** What those elements had become in this target's earlier runs: tried after everything that was recorded. */
+  /** What those elements had become in this target's earlier runs: tried after everything that was recorded, unless discarded. */
   readonly proposals?: readonly Proposal[];
   /** Aborting it ends the step at once: `runStep` then rejects with its reason. */
   readonly signal: AbortSignal;
@@ -121,8 +121,10 @@ export interface Stage {
   readonly step: Step;
   /** The run's known elements, their placeholders filled; none when nothing may be relocated. */
   readonly known: readonly KnownElement[];
-  /** Those for this step. */
+  /** Those for this step that may be tried. */
   readonly proposals: readonly Proposal[];
+  /** Those for this step that an admin has discarded. */
+  readonly discarded: readonly Proposal[];
   /** The sentence that merchants read. */
   readonly sentence: string;
   /** Obstacles that may still be cleared: each at most once a step. */
@@ -143,12 +145,14 @@ export interface Stage {
 /** Opens the stage of a step whose placeholders, and those of its obstacles, are filled. */
 export function createStage(step: Step, obstacles: readonly Obstacle[], run: StepRun, values: Values): Stage {
   let deadline = performance.now() + step.timeoutMs;
+  const own = (run.proposals ?? []).filter((one) => one.step === step.order);
   const during = <T>(work: () => Promise<T>): Promise<T> => untilAborted(run.signal, work);
   return {
     run,
     step,
     known: run.mode === 'replay' ? [] : fillKnown(run.known ?? [], values),
-    proposals: run.mode === 'replay' ? [] : (run.proposals ?? []).filter((one) => one.step === step.order),
+    proposals: run.mode === 'replay' ? [] : own.filter(({ isDiscarded }) => !isDiscarded),
+    discarded: own.filter(({ isDiscarded }) => isDiscarded),
     sentence: step.intent,
     obstacles,
     cleared: [],

@@ -78,6 +78,7 @@ export type AuditKind =
   | 'webhook.replayed'
   | 'rules.changed'
   | 'proposal.discarded'
+  | 'proposal.restored'
   | 'proposal.marked'
   | 'proposal.unmarked'
   | 'console.opened'

@@ -16,6 +16,12 @@ export interface Described {
   readonly fingerprint?: Fingerprint | undefined;
 }
 
+interface Decided {
+  readonly at: Date;
+  /** The member's id. */
+  readonly by: string;
+}
+
 /** A proposal beside what was recorded, for whoever decides about it. */
 export interface FoundAnew {
   readonly id: string;
@@ -32,7 +38,9 @@ export interface FoundAnew {
   readonly since: Date;
   readonly lastHeldAt: Date;
   /** Set while it is marked for the operator. */
-  readonly marked?: { readonly at: Date; readonly by: string };
+  readonly marked?: Decided;
+  /** Set while no run takes it. */
+  readonly discarded?: Decided;
   /** The step there as it was found where it was recorded, last before that; and as it was when it was found anew. */
   readonly oldPicture: EpisodePicture | undefined;
   readonly newPicture: EpisodePicture | undefined;
@@ -43,14 +51,16 @@ export interface FoundAnewList {
   readonly items: readonly FoundAnew[];
   /** How many more there are. */
   readonly more: number;
-  /** How many are of versions that run no more. */
+  /** What was discarded last comes first, `MOST` at most. */
+  readonly discarded: readonly FoundAnew[];
+  /** How many that are not discarded are of versions that run no more. */
   readonly outdated: number;
 }
 
 /** Each has two pictures. */
 const MOST = 20;
 
-/** What is tried at a customer's sites beside what was recorded: of these workflows, what nobody has discarded. */
+/** What is tried at a customer's sites beside what was recorded, of these workflows; and what an admin has discarded of it. */
 export async function listFoundAnew(
   tx: Transaction,
   customerId: CustomerId,
@@ -61,13 +71,19 @@ export async function listFoundAnew(
   );
   const all = { customerId, discardedAt: null, element: { not: {} } }; // empty is what an erased customer had
   const where = { ...all, OR: places };
-  const rows = await tx.workflowProposal.findMany({
+  const tried = await tx.workflowProposal.findMany({
     where,
     orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
     take: MOST,
   });
-  const fitting = rows.length < MOST ? rows.length : await tx.workflowProposal.count({ where });
+  const fitting = tried.length < MOST ? tried.length : await tx.workflowProposal.count({ where });
   const outdated = (await tx.workflowProposal.count({ where: all })) - fitting;
+  const discarded = await tx.workflowProposal.findMany({
+    where: { ...where, discardedAt: { not: null } },
+    orderBy: [{ discardedAt: 'desc' }, { id: 'asc' }],
+    take: MOST,
+  });
+  const rows = [...tried, ...discarded];
   const pictures = await picturesOf(
     tx,
     customerId,
@@ -85,12 +101,18 @@ export async function listFoundAnew(
         ...{ recorded: recordedOf(step, row.field), found: { identity, fingerprint } },
         ...{ held: row.held, since: row.createdAt, lastHeldAt: row.lastHeldAt },
         ...(row.markedAt && row.markedBy ? { marked: { at: row.markedAt, by: row.markedBy } } : {}),
+        ...(row.discardedAt && row.discardedBy ? { discarded: { at: row.discardedAt, by: row.discardedBy } } : {}),
         oldPicture: pictures.find(({ proposal, isOld }) => proposal === row.id && isOld)?.picture,
         newPicture: pictures.find(({ proposal, isOld }) => proposal === row.id && !isOld)?.picture,
       },
     ];
   });
-  return { items, more: fitting - rows.length, outdated };
+  return {
+    items: items.filter((one) => !one.discarded),
+    more: fitting - tried.length,
+    discarded: items.filter((one) => one.discarded),
+    outdated,
+  };
 }
 
 function recordedOf(step: Step, field: string): Described {
@@ -136,13 +158,18 @@ async function picturesOf(tx: Transaction, customerId: CustomerId, proposals: re
   return rows.map(({ proposal, isOld, ...picture }) => ({ proposal, isOld, picture }));
 }
 
-/** What an admin says of it: no run tries it any more; the operator is to take it into the workflow; or not, after all. */
-export type ProposalDecision = 'discard' | 'mark' | 'unmark';
+/** What an admin says of it: no run takes it any more; that was a mistake; the operator is to take it into the workflow; or not, after all. */
+export type ProposalDecision = 'discard' | 'restore' | 'mark' | 'unmark';
 
 /** `discarded`, `already`: it was so before, and nothing was changed. `unknown`: this customer has none of that id. */
 export type ProposalDecided = 'done' | 'already' | 'discarded' | 'unknown';
 
-const KINDS = { discard: 'proposal.discarded', mark: 'proposal.marked', unmark: 'proposal.unmarked' } as const;
+const KINDS = {
+  discard: 'proposal.discarded',
+  restore: 'proposal.restored',
+  mark: 'proposal.marked',
+  unmark: 'proposal.unmarked',
+} as const;
 
 /** Decides, and puts it on record with who did, in one transaction; of two at once one does. */
 export async function decideProposal(
@@ -157,6 +184,7 @@ export async function decideProposal(
   const unmarked = { markedAt: null, markedBy: null };
   const { where, data } = {
     discard: { where: { discardedAt: null }, data: { ...unmarked, discardedAt: at, discardedBy: by } },
+    restore: { where: { discardedAt: { not: null } }, data: { discardedAt: null, discardedBy: null } },
     mark: { where: { discardedAt: null, markedAt: null }, data: { markedAt: at, markedBy: by } },
     unmark: { where: { markedAt: { not: null } }, data: unmarked },
   }[decision];

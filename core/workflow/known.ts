@@ -19,6 +19,8 @@ export interface Proposal extends ElementIdentityAndLocators {
   readonly id: string;
   readonly step: number;
   readonly field?: string;
+  /** An admin of the customer said that this is not it: nothing takes it for that, however alike it is. */
+  readonly isDiscarded: boolean;
 }
 
 interface ElementIdentityAndLocators {

@@ -28,25 +28,27 @@ export const elementSchema = z.strictObject({
 
 const MOST = 3; // of a step: what held last first; older ones stay on record
 
-/** The newest proposals of every step. What an erased customer had, and what an admin has discarded, is skipped. */
+/** The newest proposals of every step, and all that an admin has discarded. What an erased customer had is skipped. */
 export async function proposalsFor(
   tx: Transaction,
   customerId: CustomerId,
   { workflowId, workflowVersion, target }: ProposalPlace,
 ): Promise<readonly Proposal[]> {
   const rows = await tx.workflowProposal.findMany({
-    where: { customerId, workflowId, workflowVersion, target, discardedAt: null },
+    where: { customerId, workflowId, workflowVersion, target },
     orderBy: [{ lastHeldAt: 'desc' }, { id: 'asc' }],
   });
   const counts = new Map<string, number>();
-  return rows.flatMap(({ id, step, field, element }) => {
+  return rows.flatMap(({ id, step, field, element, discardedAt }) => {
+    const parsed = elementSchema.safeParse(element);
+    if (!parsed.success) return [];
+    const isDiscarded = discardedAt !== null;
     const place = `${step} ${field}`;
     const count = (counts.get(place) ?? 0) + 1;
-    const parsed = elementSchema.safeParse(element);
-    if (count > MOST || !parsed.success) return [];
-    counts.set(place, count);
+    if (!isDiscarded && count > MOST) return [];
+    if (!isDiscarded) counts.set(place, count);
     const { identity, locators } = parsed.data;
-    return [{ id, step, ...(field === '' ? {} : { field }), identity, locators }];
+    return [{ id, step, ...(field === '' ? {} : { field }), identity, locators, isDiscarded }];
   });
 }
 

@@ -117,9 +117,9 @@ describe('what was found anew', () => {
     const operation = await requestOperation(core, mine);
     const proposal = await findAnew(mine, operation);
     const { workflowId, workflowVersion, base: target } = operation.plan;
-    const tried = () =>
+    const known = () =>
       inside(mine, (tx) => proposalsFor(tx, mine.customerId, { workflowId, workflowVersion, target }));
-    expect(await tried()).toHaveLength(1);
+    expect(await known()).toMatchObject([{ isDiscarded: false }]);
     const visitor = await own.signIn(mine.admin);
     const pressed = async (what: string) => {
       const answer = await visitor.post(`/console/workflows/${what}`, { proposal });
@@ -134,11 +134,13 @@ describe('what was found anew', () => {
     await pressed('mark');
     const discarded = await pressed('discard');
     expect(discarded).toContain('Discarded, and on record');
-    expect(discarded).not.toContain('Found anew');
+    expect(discarded).toMatch(
+      /<summary>1 was discarded<\/summary>[^]*it had found the button “Generate key” instead[^]*by Ada/,
+    );
     for (const again of ['discard', 'mark', 'unmark'])
       expect(await pressed(again)).toContain('Nothing was changed: it was discarded before.');
     await findAnew(mine, operation);
-    expect(await tried()).toEqual([]);
+    expect(await known()).toMatchObject([{ isDiscarded: true }]);
     const row = await inside(mine, (tx) => tx.workflowProposal.findFirst({ where: { customerId: mine.customerId } }));
     expect(row).toMatchObject({ held: 2, discardedBy: mine.admin.id, markedAt: null });
     const entries = await sql<{ kind: string; actor: string }>(
@@ -150,6 +152,10 @@ describe('what was found anew', () => {
     const kinds = ['proposal.marked', 'proposal.unmarked', 'proposal.marked', 'proposal.discarded'];
     expect(entries).toEqual(kinds.map((kind) => ({ kind, actor: mine.admin.id })));
     expect((await visitor.get('/console/audit?kind=proposal')).text).toContain(`${workflowId}, step 6, at ${target}`);
+    expect(await pressed('restore')).toContain('It is tried again, and that is on record.');
+    expect(await pressed('restore')).toContain('Nothing was changed: it is not discarded.');
+    expect(await known()).toMatchObject([{ isDiscarded: false }]);
+    expect((await visitor.get('/console/audit?kind=proposal')).text).toContain('proposal.restored');
   });
 
   test('is decided by an admin of its own customer alone, and nobody is told that it is there', async () => {
@@ -157,7 +163,7 @@ describe('what was found anew', () => {
     const proposal = await findAnew(mine, await requestOperation(core, mine));
     for (const member of [mine.merchant, mine.approver, other.merchant, other.approver, other.admin]) {
       const visitor = await own.signIn(member);
-      for (const what of ['discard', 'mark', 'unmark'])
+      for (const what of ['discard', 'restore', 'mark', 'unmark'])
         for (const id of [proposal, newUuid(), 'nonsense']) {
           const answer = await visitor.post(`/console/workflows/${what}`, { proposal: id });
           expect([answer.status, answer.text.includes('There is nothing here')]).toEqual([404, true]);

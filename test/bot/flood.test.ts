@@ -4,6 +4,7 @@ import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
+import type { Model } from '../../core/ports/model.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
 import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
@@ -47,10 +48,10 @@ afterAll(async () => {
   await testDatabase.drop();
 });
 
-function write(shop: Shop, n: number): Promise<unknown> {
+function write(shop: Shop, n: number, to = context, from = shop.merchant): Promise<unknown> {
   const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: `thread-${n}` } as const;
-  const id = `${shop.workspaceId} ${n}`;
-  return converse(context, { kind: 'message', id, thread, from: shop.merchant.person, text: 'what about it, then?' });
+  const id = `${shop.workspaceId} ${from.id} ${n}`;
+  return converse(to, { kind: 'message', id, thread, from: from.person, text: 'what about it, then?' });
 }
 
 test('a customer whose people write hundreds of messages at once delays no other one’s message', async () => {
@@ -61,4 +62,22 @@ test('a customer whose people write hundreds of messages at once delays no other
   expect(answered).toBeLessThan(MESSAGES / 4); // far ahead of those that came before it
   await Promise.all(flood);
   expect(answered).toBe(MESSAGES); // and each of them was answered
+});
+
+test('a member who writes without end asks the model 60 times in an hour; the grammar answers the rest', async () => {
+  const shop = await installShop(core);
+  let asked = 0;
+  const model: Model = {
+    async answer() {
+      asked++;
+      return undefined;
+    },
+  };
+  const chat = createRecordingChat();
+  const withModel = { ...context, model, chat: () => chat };
+  await Promise.all(Array.from({ length: 70 }, (_, n) => write(shop, n, withModel)));
+  expect(asked).toBe(60);
+  expect(chat.shown()).toHaveLength(70);
+  await write(shop, 70, withModel, shop.approver);
+  expect(asked).toBe(61); // each member has a count of their own
 });

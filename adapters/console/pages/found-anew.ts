@@ -13,7 +13,7 @@ import { type Answer, type Call, type ConsoleRoute, NOTHING } from '../routes.ts
 import { counted, number, place, time } from '../words.ts';
 import { drawPicture, intentWords } from './workflow-view.ts';
 
-export const foundAnewRoutes: readonly ConsoleRoute[] = (['discard', 'mark', 'unmark'] as const).map((decision) => ({
+export const foundAnewRoutes: readonly ConsoleRoute[] = (['discard', 'restore', 'mark', 'unmark'] as const).map((decision) => ({
   method: 'post',
   path: `/workflows/${decision}`,
   role: 'admin',
@@ -29,13 +29,14 @@ async function decide(call: Call, decision: ProposalDecision): Promise<Answer> {
 }
 
 /** What runs found anew on pages that had changed, each with what was looked for before; nothing where nothing was. */
-export function drawFoundAnew(call: Call, { items, more, outdated }: FoundAnewList, members: readonly Member[]): Html {
-  if (items.length === 0) return html``;
+export function drawFoundAnew(call: Call, list: FoundAnewList, members: readonly Member[]): Html {
+  const { items, more, discarded, outdated } = list;
+  if (items.length === 0 && discarded.length === 0) return html``;
   const rest = [
     ...(more > 0 ? [`${counted(more, 'older one is', 'older ones are')} not shown here.`] : []),
     ...(outdated > 0 ? [`${counted(outdated, 'more is', 'more are')} of earlier versions, which run no more.`] : []),
   ];
-  return html`<section class="panel"><h2>Found anew on changed pages</h2><p class="quiet">Where a site has changed, a step recognises what it needs by what is known of it, and tries that there from then on. Discard what is wrong. Mark what is right: whoever operates Countersign sees for how many customers it is marked, never whose, and can take it into the workflow.</p>${items.map((item) => drawItem(call, item, members))}${rest.length > 0 && html`<p class="quiet">${rest.join(' ')}</p>`}</section>`;
+  return html`<section class="panel"><h2>Found anew on changed pages</h2><p class="quiet">Where a site has changed, a step recognises what it needs by what is known of it, and tries that there from then on. Discard what is wrong: no run takes it any more. Mark what is right: whoever operates Countersign sees for how many customers it is marked, never whose, and can take it into the workflow.</p>${items.map((item) => drawItem(call, item, members))}${rest.length > 0 && html`<p class="quiet">${rest.join(' ')}</p>`}${discarded.length > 0 && html`<details><summary>${counted(discarded.length, 'was', 'were')} discarded</summary>${discarded.map((item) => drawItem(call, item, members))}</details>`}</section>`;
 }
 
 function drawItem(call: Call, item: FoundAnew, members: readonly Member[]): Html {
@@ -51,28 +52,34 @@ function drawItem(call: Call, item: FoundAnew, members: readonly Member[]): Html
   return html`<article><h3>${workflow.name}, step ${step.order}: ${intentWords(step.intent)}</h3><p>${changeWords(item)} ${often}</p>${pictures}${decisions(call, item, members)}</article>`;
 }
 
-function changeWords({ target, recorded, found, field, since }: FoundAnew): Html {
+function changeWords({ target, recorded, found, field, since, discarded }: FoundAnew): Html {
   const [before, now] = [sightWords(recorded), sightWords(found)];
-  const [looked, finds] =
-    field === undefined ? ['looked for', 'finds'] : [`took the ${field.replaceAll('_', ' ')} from`, 'takes it from'];
+  const [looked, finds, hadFound] =
+    field === undefined
+      ? ['looked for', 'finds', 'had found']
+      : [`took the ${field.replaceAll('_', ' ')} from`, 'takes it from', 'had taken it from'];
   const site = html`At ${place(target)} Countersign ${looked} ${before}`;
   return before === now
     ? html`${site}. Since ${time(since)} the page is made differently there, and it finds it in another way.`
-    : html`${site}; since ${time(since)} it ${finds} ${now} instead.`;
+    : html`${site}; since ${time(since)} it ${discarded ? hadFound : finds} ${now} instead.`;
 }
 
-function decisions(call: Call, { id, marked, workflow, step, found }: FoundAnew, members: readonly Member[]): Html {
+function decisions(call: Call, item: FoundAnew, members: readonly Member[]): Html {
+  const { id, marked, discarded, workflow, step, found } = item;
   // For whoever hears one button after the other, without the words above it.
   const what = html`<span class="unseen">: ${sightWords(found)}, step ${step.order} of ${workflow.name}</span>`;
-  const by = members.find((member) => member.id === marked?.by)?.person.name ?? 'somebody';
+  const decided = discarded ?? marked;
+  const by = members.find((member) => member.id === decided?.by)?.person.name ?? 'somebody';
   const press = (decision: ProposalDecision, content: Html) =>
     form(call, `/console/workflows/${decision}`, content, { proposal: id });
+  if (discarded)
+    return html`<div class="decide"><span class="badge bad">discarded</span><span class="quiet">by ${by}, ${time(discarded.at)}</span>${press('restore', html`<button class="button small">Try it again${what}</button>`)}</div>`;
   const mark = marked
     ? html`<span class="badge good">marked for the operator</span><span class="quiet">by ${by}, ${time(marked.at)}</span>${press('unmark', html`<button class="button small">Take the mark back${what}</button>`)}`
     : press('mark', html`<button class="button small">Mark for the operator${what}</button>`);
   const discard = press(
     'discard',
-    html`<p class="quiet">Runs try it no more, for good. The step then looks anew for what it needs, and asks a person where it is not sure.</p><button class="button small danger">Discard${what}</button>`,
+    html`<p class="quiet">No run takes it for what the step needs any more, however alike it is. Where nothing else on the page fits, the step asks a person.</p><button class="button small danger">Discard${what}</button>`,
   );
   return html`<div class="decide">${mark}<details><summary class="button small danger">Discard…${what}</summary>${discard}</details></div>`;
 }

@@ -194,13 +194,13 @@ async function locateField(
   { locators, fingerprint }: Field,
 ): Promise<RelocatedElement | { readonly element: FoundElement } | undefined> {
   const mayRelocate = fingerprint !== undefined && stage.run.mode !== 'replay';
-  const relocator = mayRelocate ? createRelocator(stage, { fingerprint }) : undefined;
+  const relocator = mayRelocate ? createRelocator(stage, { fingerprint, field: name }) : undefined;
   do {
     const timeoutMs = relocator === undefined ? stage.leftMs() : Math.min(SLICE_MS, stage.leftMs());
     const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs, isOnlyRead: true }));
     if (result.kind === 'found') return result;
     const found = (await asProposed(stage, name)) ?? (await relocator?.());
-    if (found !== undefined) return found;
+    if (found !== undefined && found !== 'discarded') return found;
   } while (stage.leftMs() > 0);
   return undefined;
 }
