@@ -27,7 +27,10 @@ interface Wanted {
  * not judged by its first half. What is handed out was just seen again on the live page, unchanged; `discarded`: what is
  * like it is what an admin has discarded.
  */
-export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<RelocatedElement | 'discarded' | undefined> {
+export function createRelocator(
+  stage: Stage,
+  wanted: Wanted,
+): () => Promise<RelocatedElement | 'discarded' | undefined> {
   let before = '';
   return async () => {
     const seen = await lookFor(stage, wanted);
@@ -46,9 +49,7 @@ export function createRelocator(stage: Stage, wanted: Wanted): () => Promise<Rel
  * and found in one of the same ways; where no way finds it alone any more, its name will do.
  */
 export async function isDiscarded(stage: Stage, element: FoundElement, field?: string): Promise<boolean> {
-  const alike = stage.discarded.filter(
-    (one) => one.field === field && isSameElement(one.identity, element.identity),
-  );
+  const alike = stage.discarded.filter((one) => one.field === field && isSameElement(one.identity, element.identity));
   if (alike.length === 0) return false;
   const { locators } = (await quietly(stage, () => stage.run.session.describe(element))) ?? {};
   const ways = locators?.map((locator) => JSON.stringify(locator));

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type AgentMode, runStep } from '../../core/agent/engine.ts';
 import type { BrowserSession } from '../../core/ports/browser.ts';
-import type { ActionResult, ConversationEnd, PageBrief, ModelHands } from '../../core/ports/model.ts';
+import type { ActionResult, ConversationEnd, ModelHands, PageBrief } from '../../core/ports/model.ts';
 import type { Proposal } from '../../core/workflow/known.ts';
 import { stepSchema } from '../../core/workflow/steps/index.ts';
 import { recordingRun } from '../core/agent/recording-run.ts';
@@ -10,7 +10,7 @@ import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
 
 const PAGE = `<h1>Keys</h1>
-<button type="button" id="add" onclick="out.textContent = 'ck_1'">Generate key</button>
+<button type="button" id="add" onclick="out.textContent = 'ck_1'">New key</button>
 <button type="button" id="show" onclick="out.textContent = 'ck_1'">Show the key</button>
 <label>Consumer key <input id="consumer_key" name="consumer_key" value="ck_2" readonly></label>
 <p id="out"></p>`;
@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 afterEach(() => session.close());
 
-const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 6_000, failsWhen: [] };
+const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 2_500, failsWhen: [] };
 const shown = { kind: 'value', locator: { by: 'css', selector: '#out' }, matches: 'ck_1' };
 const gone = [{ by: 'css', selector: '#gone' }];
 
@@ -48,15 +48,26 @@ const extract = stepSchema.parse({
     fields: {
       consumer_key: {
         ...{ locators: gone, matches: 'ck_2' },
-        fingerprint: { tag: 'input', role: 'textbox', name: 'Consumer key', id: 'consumer_key', fieldName: 'consumer_key' },
+        fingerprint: {
+          tag: 'input',
+          role: 'textbox',
+          name: 'Consumer key',
+          id: 'consumer_key',
+          fieldName: 'consumer_key',
+        },
       },
     },
   },
 });
 
 const generate = {
-  ...{ id: 'a', step: 1, isDiscarded: true, identity: { tag: 'button', type: 'button', role: 'button', name: 'Generate key' } },
-  locators: [{ by: 'role', role: 'button', name: 'Generate key', exact: true }],
+  ...{
+    id: 'a',
+    step: 1,
+    isDiscarded: true,
+    identity: { tag: 'button', type: 'button', role: 'button', name: 'New key' },
+  },
+  locators: [{ by: 'role', role: 'button', name: 'New key', exact: true }],
 } as const satisfies Proposal;
 const field = {
   ...{ id: 'b', step: 2, field: 'consumer_key', isDiscarded: true },
@@ -64,13 +75,16 @@ const field = {
   locators: [{ by: 'css', selector: 'input[name="consumer_key"]' }],
 } as const satisfies Proposal;
 
-/** It does its best to press what the page calls “Generate key”, whatever it is answered. */
-async function press({ maxTurns }: PageBrief, hands: ModelHands): Promise<ConversationEnd & { answers: ActionResult[] }> {
+/** It does its best to press what the page calls “New key”, whatever it is answered. */
+async function press(
+  { maxTurns }: PageBrief,
+  hands: ModelHands,
+): Promise<ConversationEnd & { answers: ActionResult[] }> {
   const answers: ActionResult[] = [];
   let isOver = false;
   for (let turns = 0; turns < maxTurns && !isOver; turns++) {
     const read = await hands.perform({ kind: 'read', what: 'controls' });
-    const ref = /\[(ref_\d+)\] button "Generate key"/.exec(read.kind === 'done' ? (read.text ?? '') : '')?.[1] ?? 'none';
+    const ref = /\[(ref_\d+)\] button "New key"/.exec(read.kind === 'done' ? (read.text ?? '') : '')?.[1] ?? 'none';
     const answer = await hands.perform({ kind: 'click', at: { by: 'ref', ref } });
     answers.push(answer);
     isOver = answer.kind === 'over' || (await hands.isOver());
@@ -96,7 +110,7 @@ describe('159 what an admin has discarded', () => {
     await session.close();
     const { result, clicks } = await runWith(click, [generate]);
     const words =
-      'For “Add a key” the page shows only what an admin discarded on the console’s page Workflows. Nothing was changed.';
+      'For “Add a key” the page shows only what an admin discarded on the console’s page Workflows. Nothing was clicked or typed in this step.';
     expect(result).toMatchObject({ kind: 'failed', failure: 'identity_mismatch', words });
     expect(clicks).toBe(0);
   });

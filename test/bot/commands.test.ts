@@ -161,7 +161,7 @@ describe('words', () => {
     const { shop, command, say } = await openScene();
     const offered = async (card: ReturnType<typeof command>) =>
       [...JSON.stringify(await card).matchAll(/\/(?:countersign|audit) [\w-]+(?: all)?/g)].map(([words]) => words);
-    const all = ['operations', 'console', 'stop', 'pause', 'resume', 'retry', 'consents', 'notify', 'link'].map(
+    const all = ['operations', 'consents', 'console', 'stop', 'pause', 'resume', 'retry', 'notify', 'link'].map(
       (word) => `/countersign ${word}`,
     );
     expect(await offered(command(shop.merchant, 'help'))).toEqual(all);

@@ -13,12 +13,14 @@ import { type Answer, type Call, type ConsoleRoute, NOTHING } from '../routes.ts
 import { counted, number, place, time } from '../words.ts';
 import { drawPicture, intentWords } from './workflow-view.ts';
 
-export const foundAnewRoutes: readonly ConsoleRoute[] = (['discard', 'restore', 'mark', 'unmark'] as const).map((decision) => ({
-  method: 'post',
-  path: `/workflows/${decision}`,
-  role: 'admin',
-  answer: (call) => decide(call, decision),
-}));
+export const foundAnewRoutes: readonly ConsoleRoute[] = (['discard', 'restore', 'mark', 'unmark'] as const).map(
+  (decision) => ({
+    method: 'post',
+    path: `/workflows/${decision}`,
+    role: 'admin',
+    answer: (call) => decide(call, decision),
+  }),
+);
 
 async function decide(call: Call, decision: ProposalDecision): Promise<Answer> {
   const { deps, customerId, member, fields } = call;
