@@ -75,7 +75,7 @@ describe('the page of a run', () => {
     expect(text).toContain('2 cores (A), load 0\\\nNode v24');
     expect(text).toContain('- **Not measured:** Stripe in mode vision: it asks');
     expect(text).toContain('| WooCommerce, vision: model | $100 | $10,000 | $100,000 |');
-    expect(text).toMatch(/\*\*Computed\*\*, not loaded/);
+    expect(text).toMatch(/\*\*Computed\*\*: the median of one operation/);
     expect(text).toContain('| one over the other | × 1.25 |');
     expect([...plots.keys()]).toEqual(['operations', 'cost']);
     for (const name of plots.keys()) expect(text).toContain(`](pictures/benchmarks/${name}.svg)`);

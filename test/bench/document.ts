@@ -186,7 +186,7 @@ function barOf({ unit, min, median, p95 }: Row, label: string): Bar {
 /** By the medians of an operation, times so many. */
 function costOf(rows: readonly Row[]): string {
   const usd = rows.filter(({ what }) => what.endsWith('model cost, modelled'));
-  const stored = rows.find(({ what }) => /^database for an operation .* 100000 of them$/.test(what));
+  const stored = rows.findLast(({ what }) => what.startsWith('database for an operation')); // that of the most
   const pictures = rows.filter(({ what }) => /, ladder: pictures, sealed$/.test(what));
   const money = (value: number) => `$${Math.round(value).toLocaleString('en')}`;
   const gigabytes = (kB: number) => `${rounded(kB / 1e6)} GB`;
@@ -199,11 +199,12 @@ function costOf(rows: readonly Row[]): string {
     ),
   ];
   if (lines.length === 0) return '';
+  const most = Number(/(\d+) of them$/.exec(stored?.what ?? '')?.[1] ?? 0);
+  const loaded = stored ? `, rows by the bytes that ${most.toLocaleString('en')} of them took` : '';
   const heads = COUNTS.map((count) => count.toLocaleString('en'));
   return `## What operations cost as they grow in number
 
-**Computed**, not loaded: the median of one operation times so many, rows by the bytes that 100,000 of them took. Reading times at
-1,000 and 100,000 are measured above; a million was not loaded.
+**Computed**: the median of one operation times so many${loaded}. How long it takes to read one among so many is measured above.
 
 | operations | ${heads.join(' | ')} |
 |---|${heads.map(() => '--:').join('|')}|
