@@ -119,7 +119,8 @@ export function afterCommit(tx: Transaction, call: () => void): void {
  * was taken. In another isolation it goes on seeing what was there when its transaction began.
  */
 const ISOLATION = 'read committed';
-const CONTEXT_PURPOSE = 'countersign/context/v1';
+/** What the key is derived for with which the program signs a customer's context, and which `sec.enter` checks. */
+export const CONTEXT_PURPOSE = 'countersign/context/v1';
 const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
 const OTHERS = 3; // connections that one customer's transactions leave to the others
 const LOCK_CONNECTIONS = 4; // as many names at a time in one process
@@ -253,11 +254,15 @@ async function vouchWith(contextKey: KeyObject, ...[tx, what, customerId, text]:
   await tx.$executeRaw`SELECT set_config('app.vouched', ${wordOf(contextKey, what, customerId, text)}, true)`;
 }
 
-/** What `sec.enter` takes: the program's word for this customer and these minutes. */
 function contextOf(contextKey: KeyObject, customerId: CustomerId): Prisma.Sql {
-  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
-  const token = createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest();
+  const { expires, token } = contextToken(contextKey, customerId);
   return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
+}
+
+/** What `sec.enter` takes: the program's word for this customer until `expires`, in seconds since 1970. */
+export function contextToken(contextKey: KeyObject | Buffer, customerId: string) {
+  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
+  return { expires, token: createHmac('sha256', contextKey).update(`${customerId}|${expires}`).digest() };
 }
 
 /** What `sec.refuse_unvouched` asks for. A context's text begins with a UUID, so that neither passes for the other. */

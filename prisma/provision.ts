@@ -1,16 +1,13 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
+import { CONTEXT_PURPOSE, contextToken } from '../core/database.ts';
 import { CountersignError } from '../core/errors.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import { QUEUES } from '../core/queue/queues.ts';
 
-/** What `sec.enter` checks the program's signature with; core/database.ts signs with the same key. */
-const CONTEXT_PURPOSE = 'countersign/context/v1';
 /** Program keys are numbered from 1, newest first; the database's own key stands apart. */
 const DATABASE_KEY_ID = 100;
-/** As core/database.ts: the clocks of the program and the database meet here. */
-const CONTEXT_SECONDS = 300;
 /** Block of SHA-256, and the two constants of HMAC: RFC 2104, section 2. */
 const BLOCK_BYTES = 64;
 const INNER = 0x36;
@@ -76,10 +73,7 @@ async function requireAllUnwrappable(owner: pg.Client, rootKeys: RootKeys, keys:
 
 /** Row level security binds the owner, too: each customer is entered, as the program does it. */
 async function wrappedKeys(owner: pg.Client, [key]: readonly Buffer[], customer: string): Promise<readonly Buffer[]> {
-  const expires = Math.floor(Date.now() / 1000) + CONTEXT_SECONDS;
-  const token = createHmac('sha256', key ?? '')
-    .update(`${customer}|${expires}`)
-    .digest();
+  const { expires, token } = contextToken(key ?? Buffer.alloc(0), customer);
   await owner.query("SELECT set_config('app.context', '', true)"); // of one customer before the next
   await owner.query('SELECT sec.enter($1::uuid, $2::bigint, $3)', [customer, expires, token]);
   const { rows } = await owner.query<{ wrapped: Buffer }>(

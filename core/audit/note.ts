@@ -84,27 +84,35 @@ export function signCheckpoint(checkpoint: Checkpoint, signer: Signer): string {
     `previous ${previous?.toString('base64') ?? 'none'}`,
     '',
   ].join('\n');
-  const signature = sign(null, Buffer.from(text), signer.key);
-  const { id } = signer.verifier;
-  return `${text}\n— ${KEY_NAME} ${Buffer.concat([Buffer.from(id, 'hex'), signature]).toString('base64')}\n`;
+  return signNote(text, signer);
+}
+
+/** The text, which ends with a line feed, and beneath it the signature. */
+export function signNote(text: string, { key, verifier }: Signer): string {
+  const signature = Buffer.concat([Buffer.from(verifier.id, 'hex'), sign(null, Buffer.from(text), key)]);
+  return `${text}\n— ${KEY_NAME} ${signature.toString('base64')}\n`;
+}
+
+/** @returns whose signature of the text it is; `undefined`: of none of these keys, not good, or spelled in another way. */
+export function signerOf(note: string, verifiers: readonly Verifier[]): Verifier | undefined {
+  const text = note.slice(0, note.lastIndexOf('\n\n— ') + 1);
+  const [, name, signed = ''] = /^\n— (\S+) ([A-Za-z0-9+/]+=*)\n$/.exec(note.slice(text.length)) ?? [];
+  const bytes = Buffer.from(signed, 'base64');
+  const verifier = verifiers.find(({ id }) => id === bytes.toString('hex', 0, ID_BYTES));
+  if (!verifier?.text.startsWith(`${name}+`) || bytes.toString('base64') !== signed) return undefined;
+  return verify(null, Buffer.from(text), verifier.key, bytes.subarray(ID_BYTES)) ? verifier : undefined;
 }
 
 const NOTE = new RegExp(
-  `^${ORIGIN}([0-9a-f-]{36})\n(\\d{1,19})\n([A-Za-z0-9+/]{43}=)\ntime (\\S+)\nprevious (none|[A-Za-z0-9+/]{43}=)\n\n— (\\S+) ([A-Za-z0-9+/]+=*)\n$`,
+  `^${ORIGIN}([0-9a-f-]{36})\n(\\d{1,19})\n([A-Za-z0-9+/]{43}=)\ntime (\\S+)\nprevious (none|[A-Za-z0-9+/]{43}=)\n\n— \\S+ [A-Za-z0-9+/]+=*\n$`,
 );
 
 /** @returns `undefined` for a text that is no checkpoint at all; one without a good signature comes without a key. */
 export function readCheckpoint(note: string, verifiers: readonly Verifier[]): SignedCheckpoint | undefined {
-  const [, customerId, seq, hash, time, previous, name, signed] = NOTE.exec(note) ?? [];
-  if (!customerId || !seq || !hash || !time || !previous || !signed) return undefined;
+  const [, customerId, seq, hash, time, previous] = NOTE.exec(note) ?? [];
+  if (!customerId || !seq || !hash || !time || !previous) return undefined;
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return undefined;
-  const text = Buffer.from(note.slice(0, note.indexOf('\n\n') + 1));
-  const bytes = Buffer.from(signed, 'base64');
-  const verifier = verifiers.find(({ id }) => id === bytes.toString('hex', 0, ID_BYTES));
-  const isSpelledRight = bytes.toString('base64') === signed && verifier?.text.startsWith(`${name}+`) === true;
-  const isSigned =
-    verifier !== undefined && isSpelledRight && verify(null, text, verifier.key, bytes.subarray(ID_BYTES));
   return {
     customerId: customerId as CustomerId, // as written by signCheckpoint, if the signature holds
     seq: BigInt(seq),
@@ -112,7 +120,7 @@ export function readCheckpoint(note: string, verifiers: readonly Verifier[]): Si
     at,
     previous: previous === 'none' ? undefined : Buffer.from(previous, 'base64'),
     note,
-    keyId: isSigned ? verifier.id : undefined,
+    keyId: signerOf(note, verifiers)?.id,
   };
 }
 

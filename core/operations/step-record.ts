@@ -9,7 +9,7 @@ import type { ConversationEnd, ModelUsage } from '../ports/model.ts';
 import type { Screenshots } from '../ports/screenshots.ts';
 import { fillUrl, withDerivedValues } from '../workflow/placeholders.ts';
 import { holdProposal, keepProposal } from '../workflow/proposals.ts';
-import type { Step } from '../workflow/steps/index.ts';
+import { describeStep, type Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Lease } from './lease.ts';
 import { originsOf, type Plan } from './plan.ts';
@@ -94,7 +94,7 @@ export async function recordEnd(
       ...(shot ? { screenshotSha256: sha256Hex(shot.bytes) } : {}),
       payload: secrets.hideIn({
         intent: sentence,
-        action: step.action,
+        action: describeStep(step),
         pageUrl: pageOf(result.pageUrl, workflow, lease.operation.plan),
         screenshotId: screenshotId ?? null,
         ...(isDone ? {} : { failure: result.failure, error: result.words }),

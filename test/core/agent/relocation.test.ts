@@ -62,7 +62,7 @@ describe('a run on changed pages', () => {
     const note = 'The page has changed here; what was meant was recognised by what is known of it.';
     expect(first.steps.find(({ number }) => number === STEP)).toMatchObject({ note });
     const entry = await entryOf(first);
-    expect(entry).toMatchObject({ rung: 'relocated' });
+    expect(entry).toMatchObject({ rung: 'relocated', payload: { action: 'click #wp-submit' } });
     expect(entry?.payload?.relocated).toEqual({
       by: 'fingerprint',
       score: expect.closeTo(1, 0),
