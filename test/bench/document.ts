@@ -13,12 +13,19 @@ const DOCS = join(import.meta.dirname, '../../docs');
 const PICTURES = 'pictures/benchmarks';
 const COUNTS = [1_000, 100_000, 1_000_000];
 
+interface Section {
+  readonly title: string;
+  readonly words: string;
+  readonly rows: RegExp;
+  readonly table?: (rows: readonly Row[]) => string;
+}
+
 /** What belongs together, in the order of the page; a row that fits nowhere stands at the end. */
-const SECTIONS: readonly { readonly title: string; readonly words: string; readonly rows: RegExp }[] = [
+const SECTIONS: readonly Section[] = [
   {
     title: 'What people wait for',
     words:
-      'From `npm run demo` to ready, from a click on Approve to the worker that has the job, also with other operations queued before it, and until the console’s pages are painted.',
+      'From `npm run demo` to ready, from a click on Approve to the worker that has the job, also with other operations queued before it, and until the console’s pages are painted. Less than nothing between a record and the worker: PostgreSQL tells the worker of a commit before its answer has reached the bot.',
     rows: /start of the demo|^Approve|paint/,
   },
   {
@@ -26,6 +33,7 @@ const SECTIONS: readonly { readonly title: string; readonly words: string; reado
     words:
       'From the moment at which a worker takes an operation to the key that is stored and proven, at the practice services: in a browser of its own, with its pictures, trail and budget. `replay` goes by what is on record, `ladder` asks the model where the record does not lead on, `vision` asks it at every step. **The model is a simulation that answers at once**: what a real one would think comes on top. Tokens are reckoned from what was really sent (4 characters a token, pictures by their size, 250 tokens a reply, rules and tools cached), costs by the list of prices of `claude-sonnet-5-5`.',
     rows: /^(WooCommerce|WordPress|Stripe|Shopify), (replay|ladder|vision): /,
+    table: operationsTable,
   },
   {
     title: 'What the checks cost',
@@ -33,8 +41,8 @@ const SECTIONS: readonly { readonly title: string; readonly words: string; reado
       'The same actions by a plain Playwright script, in turns with a replay; a call through the egress proxy, and a straight one; a turn of the model rung, and one of a bare loop over the SDK.',
     rows: /^WooCommerce at |^API call, |^model turn|^picture/,
   },
-  { title: 'Vault and trail', words: '', rows: /credential|secrets|^an empty transaction|^audit|verif|entries/ },
-  { title: 'API and live stream', words: '', rows: /by the API|the API answers|stream|live/ },
+  { title: 'Vault and trail', words: '', rows: /credential|secrets|^an empty transaction|^audit/ },
+  { title: 'API and live stream', words: '', rows: /by the API|the API answers|^step on record/ },
   {
     title: 'Throughput and memory',
     words:
@@ -72,8 +80,10 @@ export function pageOf(report: Report): { readonly text: string; readonly plots:
   const plots = new Map(plotsOf(rows).map(([name, plot]) => [name, barsSvg(plot)]));
   const left = new Set(rows);
   const take = (pattern: RegExp) => rows.filter((row) => left.has(row) && pattern.test(row.what) && left.delete(row));
-  const sections = SECTIONS.map(({ title, words, rows: pattern }) => ({ title, words, of: take(pattern) }));
-  const shown = [...sections, { title: 'Further', words: '', of: [...left] }].filter(({ of }) => of.length > 0);
+  const sections = SECTIONS.map(({ rows: pattern, ...section }) => ({ table: tableOf, ...section, of: take(pattern) }));
+  const shown = [...sections, { title: 'Further', words: '', table: tableOf, of: [...left] }].filter(
+    ({ of }) => of.length > 0,
+  );
   const pictureOf = (title: string) =>
     [...plots.keys()]
       .filter((name) => PLACES[name] === title)
@@ -89,9 +99,31 @@ ${renderMachine(machine).replaceAll(' · ', '\\\n')}
 The whole run took ${Math.round(Object.values(seconds).reduce((sum, each) => sum + each, 0) / 60)} minutes. Of times the last
 figure is p99, of rates the largest; of fewer than 20 values p95 is the largest. Targets are reported, nothing fails by them.
 ${unmeasured.length === 0 ? '' : `\n${unmeasured.map((words) => `- **Not measured:** ${words}`).join('\n')}\n`}
-${shown.map(({ title, words, of }) => `## ${title}\n\n${words ? `${words}\n\n` : ''}${pictureOf(title)}${tableOf(of)}\n`).join('\n')}
+${shown.map(({ title, words, table, of }) => `## ${title}\n\n${words ? `${words}\n\n` : ''}${pictureOf(title)}${table(of)}\n`).join('\n')}
 ${costOf(rows)}${ratiosOf(report)}`;
   return { text, plots };
+}
+
+/** A row for each service and mode: of its time the spread, of everything else, which hardly varies, the median. */
+function operationsTable(rows: readonly Row[]): string {
+  const modes = [...new Set(rows.map(({ what }) => what.replace(/: .*/, '')))];
+  const lines = modes.map((mode) => {
+    const of = (what: string) => rows.find((row) => row.what === `${mode}: ${what}`);
+    const time = of('an operation');
+    const times = [time?.min, time?.median, time?.p95].map((value) =>
+      value === undefined ? '' : figureWords(value, 'ms'),
+    );
+    const others = ['model calls', 'tokens, modelled', 'model cost, modelled', 'pictures, sealed'].map((what) => {
+      const row = of(what);
+      return row ? figureWords(row.median, row.unit) : '';
+    });
+    return `| ${[mode, time?.n ?? '', ...times, ...others].join(' | ')} |`;
+  });
+  return [
+    '| | n | min | median | p95 | model calls | tokens | model cost | pictures |',
+    '|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    ...lines,
+  ].join('\n');
 }
 
 function tableOf(rows: readonly Row[]): string {
@@ -159,9 +191,8 @@ function plotsOf(rows: readonly Row[]): readonly (readonly [name: string, plot: 
       (what) =>
         what
           .replace('WooCommerce at ', '')
-          .replace('replay over script', '')
-          .replace(/, $/, '')
-          .replace(',  in', ', in'),
+          .replace(', replay over script in a browser as lean', ', as lean a browser')
+          .replace(', replay over script', ''),
     ),
     ...plot(
       'throughput',
