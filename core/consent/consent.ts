@@ -203,7 +203,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   ) => {
     const why = 'Consent was revoked';
     await mover.move(tx, customerId, {
-      ...{ operationId, from: ['waiting_for_human', 'paused', ...also], to: 'cancelled' },
+      ...{ operationId, from: ['awaiting_credentials', 'waiting_for_human', 'paused', ...also], to: 'cancelled' },
       set: { errorCode: 'consent', errorMessage: why },
       entry: { kind: 'operation.cancelled', actor: by.id, success: false, payload: { why } },
     });

@@ -326,6 +326,9 @@ describe('in a thread', () => {
     const posted = scene.chat.calls.filter(({ call, card }) => call === 'post' && card?.summary.startsWith(said));
     expect(new Set(posted.map(({ thread }) => thread?.ref))).toEqual(new Set(['thread']));
     expect(scene.chat.shown().filter(({ summary }) => summary.startsWith(said))).toHaveLength(1);
+    const stopped = /^Stopped: .* Consent was revoked$/;
+    expect(scene.chat.shown().filter(({ summary }) => stopped.test(summary))).toHaveLength(1);
+    expect(JSON.stringify(scene.chat.shown())).not.toContain('enter_sign_in');
     const alone = scene.chat.calls.filter(({ call, thread }) => call === 'ephemeral' && thread?.ref === 'elsewhere');
     expect(alone.map(({ card }) => card?.summary)).toEqual([
       '1 live countersignature',
