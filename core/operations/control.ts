@@ -9,6 +9,7 @@ import type { Egress } from '../ports/egress.ts';
 import type { Queue } from '../queue/queue.ts';
 import { defaultPermissions } from '../services/ways.ts';
 import type { Vault } from '../vault/vault.ts';
+import { attributed } from './attribution.ts';
 import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
@@ -161,7 +162,8 @@ export function createControl(deps: ControlDeps): Control {
     cancel: (customerId, wish) =>
       database.withCustomer(customerId, async (tx) => {
         const seen = await found(tx, customerId, wish);
-        return seen.kind === 'found' ? end(tx, seen.operation, seen.by, `Stopped by ${seen.by.person.name}.`) : seen;
+        if (seen.kind !== 'found') return seen;
+        return end(tx, seen.operation, seen.by, attributed('stopped', seen.by.person.name));
       }),
 
     async cancelAll(customerId, by) {
@@ -173,7 +175,7 @@ export function createControl(deps: ControlDeps): Control {
       });
       if (!open) return { kind: 'not_allowed' };
       const urgent = ({ status }: { status: string }) => RUNNING_FIRST.some((state) => state === status);
-      const why = `Stopped by ${by.person.name}, with everything else.`;
+      const why = attributed('stopped_with_all', by.person.name);
       let count = 0;
       // Each by itself: a thousand rows locked at once would keep every worker waiting.
       for (const { id } of [...open.filter(urgent), ...open.filter((row) => !urgent(row))]) {
