@@ -1,5 +1,5 @@
 import type { Lack, Rules } from '../../core/consent/policy.ts';
-import type { Member } from '../../core/customers/customers.ts';
+import { isSamePerson, type Member } from '../../core/customers/customers.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
@@ -258,7 +258,7 @@ export function audience(operation: Operation, { approvers, rules }: Deciders) {
   // Whoever added permissions can't approve them, and may still deny.
   const deniers = [...approvers, ...widened.map(({ by }) => by).filter(({ id }) => id !== requester.id)];
   return {
-    approve: persons(approvers.filter(({ personId }) => approvals.every(({ by }) => by.personId !== personId))),
+    approve: persons(approvers.filter((each) => !approvals.some(({ by }) => isSamePerson(by, each)))),
     deny: persons(deniers),
     change: persons([requester, ...deniers]),
   };

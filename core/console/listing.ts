@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, OPERATION_ID } from '../ids.ts';
 import { machineMsAt, readExecution } from '../operations/execution.ts';
@@ -115,7 +115,7 @@ export async function countOpen(
 
 /** Whether this is an operation that they may see. */
 export function maySee(operation: { readonly requester: Pick<Member, 'personId'> }, member: Member): boolean {
-  return isEverybodys(member) || operation.requester.personId === member.personId;
+  return isEverybodys(member) || isSamePerson(operation.requester, member);
 }
 
 /** By all accounts of one person, see `Member.personId`. */

@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
 import { lockedOperation } from '../consent/decisions.ts';
-import type { Customers, Member } from '../customers/customers.ts';
+import { type Customers, isSamePerson, type Member } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
@@ -122,9 +122,9 @@ export function isRetryable({ state }: Pick<Operation, 'state'>): boolean {
 }
 
 /** Who may stop, pause and help an operation on: whoever asked for it or countersigned it, approvers and admins. */
-export function mayControl({ requester, grant }: Operation, { id, personId, roles }: Member): boolean {
-  const isTheirs = requester.personId === personId || grant?.approver.id === id;
-  return isTheirs || roles.includes('approver') || roles.includes('admin');
+export function mayControl({ requester, grant }: Operation, member: Member): boolean {
+  const isTheirs = isSamePerson(requester, member) || (grant !== null && isSamePerson(grant.approver, member));
+  return isTheirs || member.roles.includes('approver') || member.roles.includes('admin');
 }
 
 export function createControl(deps: ControlDeps): Control {

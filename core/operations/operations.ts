@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
@@ -223,7 +223,7 @@ function pageWhere(
 
 /** Whoever asked may ask for more; what somebody else adds stays theirs for as long as it is in the plan. */
 function askedBy({ request, requester }: Operation, { permissions }: Plan, by: Member): Asked {
-  const askedFor = by.personId === requester.personId ? permissions : names.parse(request?.askedFor ?? []);
+  const askedFor = isSamePerson(by, requester) ? permissions : names.parse(request?.askedFor ?? []);
   const before = widenedBy.parse(request?.widened ?? {});
   const more = permissions.filter((permission) => !askedFor.includes(permission));
   return { by: by.id, askedFor, widened: Object.fromEntries(more.map((added) => [added, before[added] ?? by.id])) };
