@@ -134,12 +134,6 @@ export function readPlan(text: string): Plan {
   return planSchema.parse(JSON.parse(text));
 }
 
-/** Whether what is typed at this origin travels as it is, for everybody on the way to read. Not so on this computer itself. */
-export function isUnencrypted(origin: string): boolean {
-  const { protocol, hostname } = new URL(origin);
-  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
-}
-
 /** The unique name by which a key is found again after a crash; a further attempt has a name of its own. */
 export function keyLabel(operationId: OperationId, attempt: number): string {
   return attempt === 1 ? `Countersign ${operationId}` : `Countersign ${operationId} ${attempt}`;
