@@ -4,7 +4,7 @@ import { isSamePerson, type Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, OPERATION_ID } from '../ids.ts';
 import { machineMsAt, readExecution } from '../operations/execution.ts';
-import { isEnd, type OperationState, parseState, STATES } from '../operations/states.ts';
+import { OPEN_STATES, type OperationState, parseState } from '../operations/states.ts';
 import { type Page, pageOf, readCursor } from '../page.ts';
 
 /** One line of the list of operations: what a look at it tells, read without anything sealed. */
@@ -30,8 +30,6 @@ export interface OperationFilter {
   /** In the id, the service, the target or the requester's name; capitals don't matter. */
   readonly text?: string | undefined;
 }
-
-const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
 
 const lineRows = z.array(
   z.object({

@@ -17,7 +17,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';
 import { type Answer, answerQuestion, latestQuestion, type QuestionKind } from './questions.ts';
-import { isEnd, type OperationState, STATES } from './states.ts';
+import { isEnd, OPEN_STATES, type OperationState } from './states.ts';
 
 /** What a person wants of one operation. */
 export interface Wish {
@@ -112,8 +112,6 @@ export interface ControlDeps {
   readonly egress: Pick<Egress, 'check'>;
 }
 
-/** Everything that is not over, what runs first. */
-const OPEN: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
 const RUNNING_FIRST: readonly OperationState[] = ['in_progress', 'queued', 'waiting_for_human', 'paused'];
 
 /** What may be tried again: what ended without a result, and without anybody's No. */
@@ -151,7 +149,7 @@ export function createControl(deps: ControlDeps): Control {
 
   const end = async (tx: Transaction, operation: Operation, by: Member, why: string): Promise<Cancelled> => {
     const fence = await mover.move(tx, operation.customerId, {
-      ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+      ...{ operationId: operation.id, from: OPEN_STATES, to: 'cancelled' },
       set: { errorMessage: why },
       entry: { kind: 'operation.cancelled', actor: by.id, payload: { why } },
     });
@@ -170,7 +168,7 @@ export function createControl(deps: ControlDeps): Control {
       const open = await database.withCustomer(customerId, async (tx) => {
         const asOfNow = await customers.find(tx, customerId, by.id);
         if (!asOfNow?.roles.includes('admin')) return undefined;
-        const where = { customerId, status: { in: [...OPEN] } };
+        const where = { customerId, status: { in: [...OPEN_STATES] } };
         return tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } });
       });
       if (!open) return { kind: 'not_allowed' };

@@ -5,7 +5,7 @@ import { lock } from './lease.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
-import { isEnd, STATES } from './states.ts';
+import { isEnd, OPEN_STATES } from './states.ts';
 import type { Threads } from './threads.ts';
 
 /** The code of an operation that ended because its database is a restored one. */
@@ -13,7 +13,6 @@ export const RESTORED = 'restored';
 
 /** Threads that somebody may still look at are shown anew; older ones are left as they are. */
 const RECENT_DAYS = 30;
-const UNFINISHED = STATES.filter((state) => !isEnd(state));
 
 export interface RestoredDeps {
   readonly database: Database;
@@ -36,7 +35,7 @@ export interface AfterRestore {
 export async function settleRestored(deps: RestoredDeps, customerId: CustomerId): Promise<AfterRestore> {
   const { database } = deps;
   const ids = await database.withCustomer(customerId, (tx) =>
-    tx.operation.findMany({ where: { customerId, status: { in: UNFINISHED } }, select: { id: true } }),
+    tx.operation.findMany({ where: { customerId, status: { in: [...OPEN_STATES] } }, select: { id: true } }),
   );
   let ended = 0;
   // Ids of rows are what OperationId says.
@@ -53,7 +52,7 @@ function end(deps: RestoredDeps, customerId: CustomerId, id: OperationId): Promi
     const thread = await deps.threads.get(tx, customerId, operation.threadId);
     const why = `The database was restored from a backup, so what was done after that is not on record, and nothing goes on.${leftWords(operation)}`;
     const moved = await deps.mover.move(tx, customerId, {
-      ...{ operationId: id, from: UNFINISHED, to: 'failed' },
+      ...{ operationId: id, from: OPEN_STATES, to: 'failed' },
       set: { errorCode: RESTORED, errorMessage: why },
       entry: { kind: 'operation.failed', success: false, payload: { code: RESTORED, why } },
     });

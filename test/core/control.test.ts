@@ -8,7 +8,7 @@ import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { ask, lapse, latestQuestion } from '../../core/operations/questions.ts';
 import { mayRevoke } from '../../core/operations/revocation.ts';
-import { isEnd, type OperationState, STATES } from '../../core/operations/states.ts';
+import { OPEN_STATES, type OperationState } from '../../core/operations/states.ts';
 import type { EventRef } from '../../core/ports/chat.ts';
 import {
   type Core,
@@ -147,7 +147,7 @@ const open = Object.entries(inState);
 
 describe('cancel', () => {
   test('knows every state that is no end, but the one that lasts no longer than its transaction', () => {
-    expect([...Object.keys(inState), 'pending'].sort()).toEqual(STATES.filter((state) => !isEnd(state)).sort());
+    expect([...Object.keys(inState), 'pending'].sort()).toEqual([...OPEN_STATES].sort());
   });
 
   test.each(open)(
