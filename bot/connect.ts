@@ -8,8 +8,8 @@ import {
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import { isUnencrypted } from '../core/operations/plan.ts';
 import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
+import { isUnencrypted } from '../core/ports/http.ts';
 import { type Redact, redactAll } from '../core/redacted-ports.ts';
 import type { Link } from '../core/vault/links.ts';
 import { peopleWords, stateWords } from './cards/audit-card.ts';

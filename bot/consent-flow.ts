@@ -1,6 +1,6 @@
 import type { Click, Decision } from '../core/consent/consent.ts';
 import type { Refusal } from '../core/consent/policy.ts';
-import type { Member } from '../core/customers/customers.ts';
+import { isSamePerson, type Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
@@ -114,10 +114,9 @@ export async function openPermissionsForm(
   const operation = await openQuestion(context, customerId, member, event, 'change');
   if (!operation) return;
   const asker = operation.requester.person.name;
-  const widening =
-    member.personId === operation.requester.personId
-      ? ''
-      : ` If you add to what ${asker} asked for, somebody other than you has to approve that; taking away needs nobody else.`;
+  const widening = isSamePerson(member, operation.requester)
+    ? ''
+    : ` If you add to what ${asker} asked for, somebody other than you has to approve that; taking away needs nobody else.`;
   const form: Form = {
     form: PERMISSIONS_FORM,
     value: event.value,
@@ -280,7 +279,7 @@ export async function openQuestion(
     await whisperWords(context, event, staleWords(seen));
     return undefined;
   }
-  const mayChange = what === 'change' && member.id === seen.requester.id;
+  const mayChange = what === 'change' && isSamePerson(member, seen.requester);
   const permitted = await context.consents.mayDecide(customerId, member, seen, 'deny');
   if (!permitted.isPermitted && !mayChange) {
     await afterDecision(context, customerId, event, { kind: 'refused', why: permitted.why });
@@ -295,7 +294,7 @@ export async function openQuestion(
 
 /** Whoever asked, and whoever could decide. */
 async function mayChangePlan(context: Context, operation: Operation, member: Member): Promise<boolean> {
-  if (member.id === operation.requester.id) return true;
+  if (isSamePerson(member, operation.requester)) return true;
   return (await context.consents.mayDecide(operation.customerId, member, operation, 'deny')).isPermitted;
 }
 

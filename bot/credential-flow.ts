@@ -44,6 +44,15 @@ export async function sendSignInLink(
   await context.chat(ref.platform).ephemeral(ref, requester.person, card, { key: linkSlot(issued.link.id) });
 }
 
+/**
+ * Whether the link is theirs: of the account that asked, not of each that the same person has. It is shown to that account alone, in
+ * the thread where it asked, which another platform's can't be; and there the account is told once it is closed. By the API,
+ * where nobody is shown a link, any account of the person enters the sign-in.
+ */
+export function isLinkOf({ requester }: Pick<Operation, 'requester'>, { id }: Member): boolean {
+  return requester.id === id;
+}
+
 /** "Enter the sign-in": a fresh link, for whoever asked and nobody else. */
 export async function enterSignIn(
   context: Context,
@@ -56,7 +65,7 @@ export async function enterSignIn(
   );
   if (operation?.state !== 'awaiting_credentials')
     return whisperWords(context, event, 'This request does not wait for a sign-in any more.');
-  if (operation.requester.id !== member.id)
+  if (!isLinkOf(operation, member))
     return whisperWords(
       context,
       event,
@@ -76,8 +85,7 @@ export async function linkAgain(
   const waiting = await context.database.withCustomer(customerId, (tx) => context.operations.open(tx, customerId));
   const named = words.trim() === '' ? undefined : parseOperationId(words);
   const theirs = waiting.filter(
-    ({ id, state, requester }) =>
-      state === 'awaiting_credentials' && requester.id === member.id && (words.trim() === '' || id === named),
+    (one) => one.state === 'awaiting_credentials' && isLinkOf(one, member) && (words.trim() === '' || one.id === named),
   );
   const [operation, ...others] = theirs;
   if (!operation)

@@ -1,3 +1,4 @@
+import { isSamePerson } from '../core/customers/customers.ts';
 import { effectsOf } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Block, Card, ChatEvent } from '../core/ports/chat.ts';
@@ -58,7 +59,7 @@ async function requestedBy(context: Context, { customerId, member, thread }: Sce
   return context.database.withCustomer(customerId, async (tx) => {
     const operations = (await context.operations.ofThread(tx, customerId, thread.id)).filter(
       ({ state, requester }) =>
-        (state === 'awaiting_consent' || state === 'awaiting_credentials') && requester.id === member.id,
+        (state === 'awaiting_consent' || state === 'awaiting_credentials') && isSamePerson(requester, member),
     );
     if (said) return { wishes: wishesOf(said), operations: behind(context, operations, wishesOf(said)) };
     const { platform } = event.thread;

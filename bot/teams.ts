@@ -3,6 +3,7 @@ import { type Redact, redactAll, redactedChat, redactedReply } from '../core/red
 import { welcomeInstaller } from './approvers-flow.ts';
 import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
+import { isLinkOf } from './credential-flow.ts';
 import type { Foundation } from './foundation.ts';
 import type { ConnectedChat } from './platforms.ts';
 import { createReception } from './reception.ts';
@@ -93,7 +94,7 @@ export async function signInToken(context: Context, person: Person): Promise<str
       const member = await context.customers.member(tx, customerId, person);
       // The newest first.
       const operation = (await context.operations.open(tx, customerId)).find(
-        ({ state, requester }) => state === 'awaiting_credentials' && requester.id === member.id,
+        (one) => one.state === 'awaiting_credentials' && isLinkOf(one, member),
       );
       if (!operation) return undefined;
       const { id: operationId } = operation;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { connectionsOf } from '../../core/connections/records.ts';
+import { isSamePerson } from '../../core/customers/customers.ts';
 import { type Entering, enterFor } from '../../core/operations/entering.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import { deleteCredential } from '../../core/operations/revocation.ts';
@@ -123,7 +124,7 @@ async function enter(deps: RouteDeps, wish: ApiWish, body: z.infer<typeof entere
   const { customerId, by, event } = wish;
   const operation = await operationOf(deps, wish, body.operationId);
   if (!operation) return NOT_THERE;
-  if (operation.requester.personId !== by.personId)
+  if (!isSamePerson(operation.requester, by))
     return problem(403, 'not_allowed', 'Only whoever asked for it enters this. Nothing was kept.', operation);
   if (operation.state !== 'awaiting_credentials' || operation.way.grant)
     return problem(409, 'not_possible_now', `It is ${operation.state}, and waits for nothing from here.`, operation);

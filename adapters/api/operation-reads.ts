@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { newestPictures } from '../../core/operations/operation.ts';
 import { latestQuestion } from '../../core/operations/questions.ts';
-import { isEnd, STATES } from '../../core/operations/states.ts';
+import { END_STATES, STATES } from '../../core/operations/states.ts';
 import { operationOf, type RouteDeps } from './deps.ts';
 import { ok } from './replies.ts';
 import { type ApiRoute, NOT_THERE, route } from './route.ts';
@@ -23,7 +23,6 @@ import {
   time,
 } from './views.ts';
 
-const ENDED = STATES.filter(isEnd);
 const NEWEST_PICTURES = 3;
 
 /** Everything that is read of operations. */
@@ -88,7 +87,7 @@ export function operationReads(deps: RouteDeps): readonly ApiRoute[] {
       query: z.strictObject({ service: serviceFilter, from: time, to: time, ...operationPaging }),
       answers: { 200: { description: 'A page of ended operations.', schema: historySchema } },
       async answer({ caller: { customerId }, query: { service, from, to, limit, cursor } }) {
-        const filter = { states: ENDED, service, from, to, limit, after: cursor };
+        const filter = { states: END_STATES, service, from, to, limit, after: cursor };
         const { items, next } = await operations.page(customerId, filter);
         const page = items.map(listedView);
         return ok({ success: true, history: page, count: page.length, ...(next ? { nextCursor: next } : {}) });

@@ -1,8 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import OAuth from 'oauth-1.0a';
 import { CountersignError } from '../../core/errors.ts';
-import { isUnencrypted } from '../../core/operations/plan.ts';
-import type { HttpAuth, HttpRequest } from '../../core/ports/http.ts';
+import { type HttpAuth, type HttpRequest, isUnencrypted } from '../../core/ports/http.ts';
 
 /**
  * The value of the Authorization header: the only place where credentials go, never the URL.

@@ -1,9 +1,10 @@
 import type { Lack, Rules } from '../../core/consent/policy.ts';
-import type { Member } from '../../core/customers/customers.ts';
+import { isSamePerson, type Member } from '../../core/customers/customers.ts';
 import type { OperatorPause } from '../../core/operations/hold.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { isUnencrypted, originsOf } from '../../core/operations/plan.ts';
+import { originsOf } from '../../core/operations/plan.ts';
 import type { Block, Button, RichText } from '../../core/ports/chat.ts';
+import { isUnencrypted } from '../../core/ports/http.ts';
 import type { OperationType, Permission } from '../../core/services/service.ts';
 import { pauseNote } from './pause-words.ts';
 import { bold, capital, clock, code, names, oneOf, person, place, sideOf, text } from './text.ts';
@@ -258,7 +259,7 @@ export function audience(operation: Operation, { approvers, rules }: Deciders) {
   // Whoever added permissions can't approve them, and may still deny.
   const deniers = [...approvers, ...widened.map(({ by }) => by).filter(({ id }) => id !== requester.id)];
   return {
-    approve: persons(approvers.filter(({ personId }) => approvals.every(({ by }) => by.personId !== personId))),
+    approve: persons(approvers.filter((each) => !approvals.some(({ by }) => isSamePerson(by, each)))),
     deny: persons(deniers),
     change: persons([requester, ...deniers]),
   };

@@ -4,6 +4,7 @@ import { endOfOldKey } from '../../core/operations/kept-key.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { RESTORED } from '../../core/operations/restored.ts';
 import type { Block, Button, Card, CardStatus, RichText } from '../../core/ports/chat.ts';
+import { makesKey } from '../../core/services/key-types.ts';
 import type { OperationType } from '../../core/services/service.ts';
 import { doneWords, keyRows, leftOfKeys, notDoneWords, oldKeyByHand } from './result-words.ts';
 import { byWhom, keepWorking, repairNote } from './standing-card.ts';
@@ -33,7 +34,7 @@ export function resultCard(operation: Operation, record: OnRecord, mayKeepWorkin
 function doneCard(operation: Operation, record: OnRecord, mayKeepWorking: boolean): Card {
   const data = operation.result?.data;
   const title = `Done in ${seconds(data?.durationMs ?? 0)}. ${doneWords(operation)}.`;
-  const isGone = makesKey(operation) && !operation.isKeyStored;
+  const isGone = makesKey(operation.type) && !operation.isKeyStored;
   return {
     summary: `${title} ${byWhom(operation)}`,
     status: { tone: 'done', words: isGone ? 'Done, key gone' : 'Done' },
@@ -176,7 +177,8 @@ function enteredWords({ way, signIn, plan }: Operation): string {
 /** A key that may live on at the shop although nobody holds it. */
 function orphan(operation: Operation): readonly Block[] {
   const label = unseenLabel(operation);
-  if (label === undefined || operation.errorCode === 'effect_unsure') return []; // whose own words say it
+  const isSaid = operation.errorCode === 'effect_unsure' || operation.errorCode === RESTORED; // in why it ended
+  if (label === undefined || isSaid) return [];
   const side = sideOf(operation.service);
   const words = `A key named “${label}” may have been made in ${side}, and nobody holds it. Look for it in ${side}'s list of keys; if it is there, revoke it.`;
   return [{ kind: 'text', tone: 'warning', text: [text(words)] }];
@@ -265,10 +267,6 @@ function trail(operation: Operation, style: 'primary' | 'plain'): Button {
 /** For admins; the others are told so. */
 function reveal(operation: Operation): Button {
   return { label: 'Reveal', style: 'plain', action: 'reveal', value: operation.id };
-}
-
-function makesKey({ type }: Operation): boolean {
-  return Object.keys(type.result).length > 0;
 }
 
 /** What can be done with a key that lies in the vault. */

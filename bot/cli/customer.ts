@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Member } from '../../core/customers/customers.ts';
+import { isSamePerson, type Member } from '../../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { createErasures, type ErasureOutcome, isErasureBegun } from '../../core/rights/erasure.ts';
 import { type ExportFolder, exportCustomer, type Manifest } from '../../core/rights/export.ts';
@@ -249,7 +249,7 @@ async function peopleNamed(
   if (!account) return 'misused';
   const { database, customers } = foundation;
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
-  const others = members.filter(({ id, personId }) => personId === account.personId && id !== account.id);
+  const others = members.filter((member) => isSamePerson(member, account) && member.id !== account.id);
   return [...others, account];
 }
 

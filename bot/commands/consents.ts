@@ -3,6 +3,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
+import { mayRevoke } from '../../core/operations/revocation.ts';
 import { isEnd, type OperationState, parseState } from '../../core/operations/states.ts';
 import { isUnread } from '../../core/operations/threads.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
@@ -17,7 +18,7 @@ interface Live {
   readonly consent: ConsentRecord;
   readonly title: string;
   readonly state: OperationState;
-  readonly mayRevoke: boolean;
+  readonly isRevocable: boolean;
 }
 
 /** `/countersign consents`: what may run right now by whose word, and until when; who may take it back can do so here. */
@@ -30,7 +31,7 @@ export async function listConsents(
   const { live, nameOf } = await context.database.withCustomer(customerId, async (tx) => {
     const members = await context.customers.members(tx, customerId);
     return {
-      live: await liveConsents(context, tx, customerId, member),
+      live: await liveConsents(context, tx, customerId, { member, members }),
       nameOf: (id: string) => members.find((known) => known.id === id)?.person.name ?? 'somebody',
     };
   });
@@ -52,7 +53,7 @@ async function liveConsents(
   context: Context,
   tx: Transaction,
   customerId: CustomerId,
-  member: Member,
+  { member, members }: { readonly member: Member; readonly members: readonly Member[] },
 ): Promise<readonly Live[]> {
   const consents = await context.consents.list(tx, customerId, { activeOnly: true });
   const operations = await tx.operation.findMany({
@@ -72,11 +73,12 @@ async function liveConsents(
     const title =
       Object.values(service?.operationTypes ?? {}).find(({ type }) => type === consent.operation)?.title ??
       consent.service;
-    return [{ consent, title, state, mayRevoke: operation.userId === member.id || isTrusted(member) }];
+    const requester = members.find(({ id }) => id === operation.userId);
+    return [{ consent, title, state, isRevocable: mayRevoke(requester && { requester }, member) }];
   });
 }
 
-function shown({ consent, title, state, mayRevoke }: Live, approver: string): readonly Block[] {
+function shown({ consent, title, state, isRevocable }: Live, approver: string): readonly Block[] {
   const { id, operationId, target, standing, expiresAt } = consent;
   const what: Block = {
     kind: 'text',
@@ -96,15 +98,11 @@ function shown({ consent, title, state, mayRevoke }: Live, approver: string): re
     isSafe: true,
   };
   const button = { label: 'Revoke', style: 'danger', action: 'revoke_consent', value: id, confirm } as const;
-  return mayRevoke ? [what, { kind: 'actions', buttons: [button] }] : [what];
+  return isRevocable ? [what, { kind: 'actions', buttons: [button] }] : [what];
 }
 
 function comingWords(keeps: readonly string[]): string {
   return `for repairs to come, keeps ${keeps.length > 0 ? 'the sign-in for them' : 'no sign-in'}`;
-}
-
-function isTrusted({ roles }: Member): boolean {
-  return roles.includes('approver') || roles.includes('admin');
 }
 
 /** Takes one back: whoever asked, an approver or an admin. Its own thread says so, wherever the button was pressed. */
@@ -119,7 +117,7 @@ export async function revokeConsent(
     const operation = consent && (await context.operations.get(tx, customerId, consent.operationId));
     const thread = operation && (await context.threads.get(tx, customerId, operation.threadId));
     if (!operation || !thread) return 'gone';
-    if (operation.requester.id !== member.id && !isTrusted(member)) return 'not_allowed';
+    if (!mayRevoke(operation, member)) return 'not_allowed';
     const isRepeated = !(await takeEvent(tx, customerId, eventRef(event)));
     const isRevoked = isRepeated
       ? consent.revokedAt !== null

@@ -9,7 +9,7 @@ import { lock } from '../operations/lease.ts';
 import type { Operation } from '../operations/operation.ts';
 import { type Plan, planHash, type RepairCause } from '../operations/plan.ts';
 import { ask, insertOperation, obstacleTo, requireTime } from '../operations/request.ts';
-import { isEnd, STATES } from '../operations/states.ts';
+import { END_STATES } from '../operations/states.ts';
 import type { CredentialType } from '../vault/vault.ts';
 import type { ConnectionPlace } from './place.ts';
 import { lookSoon } from './records.ts';
@@ -87,7 +87,7 @@ async function connectionAt(
     const where = { customerId, service: id, target, credentialType, state: { in: ['degraded', 'broken'] }, since };
     if ((await tx.connectionHealth.count({ where })) > 0) return undefined;
   }
-  const open = { customerId, service: id, target, status: { notIn: STATES.filter(isEnd) } };
+  const open = { customerId, service: id, target, status: { notIn: [...END_STATES] } };
   if ((await tx.operation.count({ where: open })) > 0) return undefined;
   const key = await keyAt(tx, customerId, { service, type: how.type, base: target });
   const madeBy = parseOperationId(key?.operationId ?? '');

@@ -8,7 +8,7 @@ import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
 import { sightOf } from '../operations/sight.ts';
-import { isEnd, type OperationState, STATES } from '../operations/states.ts';
+import { END_STATES, isEnd, type OperationState } from '../operations/states.ts';
 import type { Page, PageRequest } from '../page.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -203,7 +203,7 @@ export function createConsents(deps: ConsentDeps): Consents {
   ) => {
     const why = 'Consent was revoked';
     await mover.move(tx, customerId, {
-      ...{ operationId, from: ['waiting_for_human', 'paused', ...also], to: 'cancelled' },
+      ...{ operationId, from: ['awaiting_credentials', 'waiting_for_human', 'paused', ...also], to: 'cancelled' },
       set: { errorCode: 'consent', errorMessage: why },
       entry: { kind: 'operation.cancelled', actor: by.id, success: false, payload: { why } },
     });
@@ -316,7 +316,7 @@ export function createConsents(deps: ConsentDeps): Consents {
 
 /** Operations that are not over and run under one of these standing grants. */
 async function openRepairs(tx: Transaction, customerId: CustomerId, consents: readonly string[]) {
-  const where = { customerId, status: { notIn: STATES.filter(isEnd) }, plan: { contains: '"repair":' } };
+  const where = { customerId, status: { notIn: [...END_STATES] }, plan: { contains: '"repair":' } };
   const rows = await tx.operation.findMany({ where, select: { id: true, plan: true }, orderBy: { id: 'asc' } });
   return rows.flatMap(({ id, plan }) => {
     const standing = grantOfRepair(plan);

@@ -1,6 +1,6 @@
 import type { ConsentRequest } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
-import type { Customers, Member } from '../customers/customers.ts';
+import { type Customers, isSamePerson, type Member } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { takeEvent } from '../operations/events.ts';
@@ -187,7 +187,7 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     const { operation, request, by, basis, rules } = ready;
     const { customerId } = operation;
     const before = await countedApprovals(tx, customerId, request.id);
-    const isNew = !before.some(({ personId }) => personId === by.personId);
+    const isNew = !before.some((approval) => isSamePerson(approval, by));
     if (isNew) {
       const { method } = click;
       const permissions = subject.permissions(operation, request);

@@ -1,5 +1,5 @@
 import type { Customer } from '../../prisma/generated/client.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import type { Platform, Standing } from '../ports/chat.ts';
 
 export type Rules = Pick<Customer, 'mayWorkAlone' | 'approvalsRequired' | 'adminsApprove' | 'approverGroup'>;
@@ -41,8 +41,8 @@ export function mayDecide(
   if (standing.kind === 'guest' || !isOfWorkspace || basis === undefined)
     return { isPermitted: false, why: 'not_an_approver' };
   if (rules.mayWorkAlone) return { isPermitted: true, basis };
-  if (member.personId === question.requester.personId) return { isPermitted: false, why: 'own_request' };
-  if (decision === 'approve' && question.widened.some(({ by }) => by.personId === member.personId))
+  if (isSamePerson(member, question.requester)) return { isPermitted: false, why: 'own_request' };
+  if (decision === 'approve' && question.widened.some(({ by }) => isSamePerson(by, member)))
     return { isPermitted: false, why: 'own_widening' };
   return { isPermitted: true, basis };
 }

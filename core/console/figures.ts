@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
+import { LOOKED_AT } from '../workflow/watch.ts';
 
 /** One day of a customer's operations, in UTC. */
 export interface Day {
@@ -70,9 +71,6 @@ export interface StepSuccess {
   readonly failed: number;
   readonly medianMs: number | null;
 }
-
-/** So many of the newest operations say how well a workflow goes now. */
-export const LOOKED_AT = 1000;
 
 const successes = z.array(
   z.object({ workflowId: z.string(), step: z.int(), done: z.int(), failed: z.int(), medianMs: z.number().nullable() }),

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import type { Transaction } from '../database.ts';
 import { type CustomerId, OPERATION_ID } from '../ids.ts';
 import { machineMsAt, readExecution } from '../operations/execution.ts';
-import { isEnd, type OperationState, parseState, STATES } from '../operations/states.ts';
+import { OPEN_STATES, type OperationState, parseState } from '../operations/states.ts';
 import { type Page, pageOf, readCursor } from '../page.ts';
 
 /** One line of the list of operations: what a look at it tells, read without anything sealed. */
@@ -30,8 +30,6 @@ export interface OperationFilter {
   /** In the id, the service, the target or the requester's name; capitals don't matter. */
   readonly text?: string | undefined;
 }
-
-const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
 
 const lineRows = z.array(
   z.object({
@@ -115,7 +113,7 @@ export async function countOpen(
 
 /** Whether this is an operation that they may see. */
 export function maySee(operation: { readonly requester: Pick<Member, 'personId'> }, member: Member): boolean {
-  return isEverybodys(member) || operation.requester.personId === member.personId;
+  return isEverybodys(member) || isSamePerson(operation.requester, member);
 }
 
 /** By all accounts of one person, see `Member.personId`. */

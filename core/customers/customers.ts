@@ -15,6 +15,11 @@ export interface Member {
   readonly roles: readonly Role[];
 }
 
+/** Whether two accounts are one person's. What somebody may do with what they asked for, they may by any account of theirs. */
+export function isSamePerson(one: Pick<Member, 'personId'>, other: Pick<Member, 'personId'>): boolean {
+  return one.personId === other.personId;
+}
+
 /** Whether the account was erased: `app.erase_person` leaves no platform's id. */
 export function isErased({ id, person }: Pick<Member, 'id' | 'person'>): boolean {
   return person.userId === `erased ${id}`;

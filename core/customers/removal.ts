@@ -4,7 +4,7 @@ import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operations } from '../operations/operations.ts';
-import { isEnd, STATES } from '../operations/states.ts';
+import { isEnd, OPEN_STATES } from '../operations/states.ts';
 import type { Platform } from '../ports/chat.ts';
 import { deleteRows } from '../vault/records.ts';
 import { removeWebhook } from '../webhooks/webhooks.ts';
@@ -15,8 +15,6 @@ export interface ClearDeps {
   readonly mover: Mover;
   readonly operations: Operations;
 }
-
-const OPEN = STATES.filter((state) => !isEnd(state));
 
 /** An installation that is gone, as its platform's own rows say it. */
 export interface Removal {
@@ -74,7 +72,7 @@ function slackRemoval(customerId: CustomerId, workspaceId: string): Removal {
 }
 
 function openOf({ database }: ClearDeps, customerId: CustomerId): Promise<readonly string[]> {
-  const where = { customerId, status: { in: [...OPEN] } };
+  const where = { customerId, status: { in: [...OPEN_STATES] } };
   return database.withCustomer(customerId, async (tx) =>
     (await tx.operation.findMany({ where, select: { id: true }, orderBy: { startedAt: 'asc' } })).map(({ id }) => id),
   );
@@ -92,7 +90,7 @@ async function cancel(
   if (!operation || isEnd(operation.state)) return true;
   const why = `Countersign was removed from ${NAMES[platform]}. This thread could not be told.`;
   await deps.mover.move(tx, customerId, {
-    ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+    ...{ operationId: operation.id, from: OPEN_STATES, to: 'cancelled' },
     set: { errorMessage: why },
     entry: { kind: 'operation.cancelled', payload: { why } },
   });

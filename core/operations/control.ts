@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
 import { lockedOperation } from '../consent/decisions.ts';
-import type { Customers, Member } from '../customers/customers.ts';
+import { type Customers, isSamePerson, type Member } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import type { EventRef } from '../ports/chat.ts';
@@ -9,6 +9,7 @@ import type { Egress } from '../ports/egress.ts';
 import type { Queue } from '../queue/queue.ts';
 import { defaultPermissions } from '../services/ways.ts';
 import type { Vault } from '../vault/vault.ts';
+import { attributed } from './attribution.ts';
 import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
@@ -16,7 +17,7 @@ import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';
 import { type Answer, answerQuestion, latestQuestion, type QuestionKind } from './questions.ts';
-import { isEnd, type OperationState, STATES } from './states.ts';
+import { isEnd, OPEN_STATES, type OperationState } from './states.ts';
 
 /** What a person wants of one operation. */
 export interface Wish {
@@ -111,8 +112,6 @@ export interface ControlDeps {
   readonly egress: Pick<Egress, 'check'>;
 }
 
-/** Everything that is not over, what runs first. */
-const OPEN: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
 const RUNNING_FIRST: readonly OperationState[] = ['in_progress', 'queued', 'waiting_for_human', 'paused'];
 
 /** What may be tried again: what ended without a result, and without anybody's No. */
@@ -121,9 +120,9 @@ export function isRetryable({ state }: Pick<Operation, 'state'>): boolean {
 }
 
 /** Who may stop, pause and help an operation on: whoever asked for it or countersigned it, approvers and admins. */
-export function mayControl({ requester, grant }: Operation, { id, personId, roles }: Member): boolean {
-  const isTheirs = requester.personId === personId || grant?.approver.id === id;
-  return isTheirs || roles.includes('approver') || roles.includes('admin');
+export function mayControl({ requester, grant }: Operation, member: Member): boolean {
+  const isTheirs = isSamePerson(requester, member) || (grant !== null && isSamePerson(grant.approver, member));
+  return isTheirs || member.roles.includes('approver') || member.roles.includes('admin');
 }
 
 export function createControl(deps: ControlDeps): Control {
@@ -150,7 +149,7 @@ export function createControl(deps: ControlDeps): Control {
 
   const end = async (tx: Transaction, operation: Operation, by: Member, why: string): Promise<Cancelled> => {
     const fence = await mover.move(tx, operation.customerId, {
-      ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+      ...{ operationId: operation.id, from: OPEN_STATES, to: 'cancelled' },
       set: { errorMessage: why },
       entry: { kind: 'operation.cancelled', actor: by.id, payload: { why } },
     });
@@ -161,19 +160,20 @@ export function createControl(deps: ControlDeps): Control {
     cancel: (customerId, wish) =>
       database.withCustomer(customerId, async (tx) => {
         const seen = await found(tx, customerId, wish);
-        return seen.kind === 'found' ? end(tx, seen.operation, seen.by, `Stopped by ${seen.by.person.name}.`) : seen;
+        if (seen.kind !== 'found') return seen;
+        return end(tx, seen.operation, seen.by, attributed('stopped', seen.by.person.name));
       }),
 
     async cancelAll(customerId, by) {
       const open = await database.withCustomer(customerId, async (tx) => {
         const asOfNow = await customers.find(tx, customerId, by.id);
         if (!asOfNow?.roles.includes('admin')) return undefined;
-        const where = { customerId, status: { in: [...OPEN] } };
+        const where = { customerId, status: { in: [...OPEN_STATES] } };
         return tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } });
       });
       if (!open) return { kind: 'not_allowed' };
       const urgent = ({ status }: { status: string }) => RUNNING_FIRST.some((state) => state === status);
-      const why = `Stopped by ${by.person.name}, with everything else.`;
+      const why = attributed('stopped_with_all', by.person.name);
       let count = 0;
       // Each by itself: a thousand rows locked at once would keep every worker waiting.
       for (const { id } of [...open.filter(urgent), ...open.filter((row) => !urgent(row))]) {

@@ -32,12 +32,13 @@ export function createDeadlines(deps: DeadlineDeps): (job: OperationJob) => Prom
       const now = await databaseNow(tx);
       await endStanding(tx, deps, operation, now);
       await deleteOldCode(tx, deps, operation);
-      const why = overdue(operation, now);
-      if (why === undefined) {
+      const late = overdue(operation, now);
+      if (late === undefined) {
         if (operation.state === 'awaiting_consent') await remind(tx, deps, operation, now);
         if (operation.state === 'waiting_for_human') await endWaiting(tx, deps, operation, now);
         return;
       }
+      const why = `${late}.`;
       const entry = { kind: 'operation.expired', payload: { why } } as const;
       await deps.mover.move(tx, customerId, {
         operationId,
@@ -71,7 +72,9 @@ function endOverdue({ database, operations, mover }: DeadlineDeps, { customerId,
     const operation = await lockedOperation(tx, operations, customerId, operationId);
     const late = operation && overdue(operation, await databaseNow(tx));
     if (!operation || late === undefined) return;
-    const why = `${late}, and closing it failed again and again. Nothing was done.`;
+    // Of one that has begun its card says what is left of it.
+    const hasBegun = operation.state !== 'awaiting_consent' && operation.state !== 'awaiting_credentials';
+    const why = `${late}, and closing it failed again and again.${hasBegun ? '' : ' Nothing was done.'}`;
     await mover.move(tx, customerId, {
       operationId,
       from: [operation.state],
@@ -83,7 +86,7 @@ function endOverdue({ database, operations, mover }: DeadlineDeps, { customerId,
   });
 }
 
-/** Why the operation's time is over, where it waits for somebody; `undefined`: it is not. */
+/** Why the operation's time is over, where it waits for somebody, without a full stop; `undefined`: it is not. */
 function overdue(operation: Operation, now: Date): string | undefined {
   const { state, request, grant, hold } = operation;
   if (state === 'awaiting_consent' && request && request.expiresAt <= now) return 'Nobody approved it in time';

@@ -4,6 +4,7 @@ import type { Consents } from '../consent/consent.ts';
 import type { Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
+import { attributed } from './attribution.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 
@@ -143,7 +144,7 @@ export async function letGo(
   const from = { operationId, from: ['paused'] as const };
   const verdict = await deps.consents.verifyToBegin(tx, operation);
   if (!verdict.hasConsent) {
-    const why = lapsedWords(operation, verdict.reason);
+    const why = `${lapsedWords(operation, verdict.reason)}.`;
     const set = { errorCode: 'consent', errorMessage: why };
     const entry = { kind: 'operation.expired', ...by, payload: { why } } as const;
     await deps.mover.move(tx, customerId, { ...from, to: 'expired', set, entry });
@@ -156,8 +157,9 @@ export async function letGo(
   return 'resumed';
 }
 
-/** `It was paused by Mona, and did not go on: Consent has expired.` */
+/** `It was paused by Mona, and did not go on in time: Consent has expired` */
 export function lapsedWords({ hold: held, heldBy }: Pick<Operation, 'hold' | 'heldBy'>, reason: string): string {
-  const who = held === 'operator' ? ' by the operator' : heldBy ? ` by ${heldBy.person.name}` : '';
-  return `It was paused${who}, and did not go on in time: ${reason}.`;
+  const who = held === 'operator' ? 'the operator' : heldBy?.person.name;
+  const what = who === undefined ? 'It was paused, and did not go on in time' : attributed('paused', who);
+  return `${what}: ${reason}`;
 }

@@ -4,7 +4,7 @@ import type { OperationTypeDefinition, Way } from '../services/service.ts';
 import { KEPT_TO_END } from '../vault/credential.ts';
 import type { KeyPlace } from './key.ts';
 import type { Operation } from './operation.ts';
-import { isEnd, STATES } from './states.ts';
+import { END_STATES } from './states.ts';
 
 /** Where an earlier key lies that its rotation could not end at the service: beside the stored one, sealed, until it has ended. */
 export interface KeptKey {
@@ -31,7 +31,7 @@ export async function keptKeyOf(
   for (const { operationId: holder, credentialMetadata: metadata } of rows) {
     const operationId = parseOperationId(holder ?? '');
     if (!operationId || !isKeptToEnd(metadata)) continue;
-    const where = { customerId, id: operationId, status: { in: STATES.filter(isEnd) } };
+    const where = { customerId, id: operationId, status: { in: [...END_STATES] } };
     if ((await tx.operation.count({ where })) > 0) return { operationId, metadata };
   }
   return undefined;

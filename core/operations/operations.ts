@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
@@ -23,7 +23,7 @@ import {
   requestAll,
   type TooSoon,
 } from './request.ts';
-import { isEnd, type OperationState, STATES } from './states.ts';
+import { END_STATES, type OperationState } from './states.ts';
 
 export type { AskedTogether, Closed, NewOperation, TooSoon } from './request.ts';
 
@@ -160,7 +160,7 @@ export function createOperations(deps: RequestDeps): Operations {
     ofThread: async (tx, customerId, threadId, options) => {
       // By each operation's own entries: what lies behind a thread's cursor are those of all threads, millions after a while.
       const changing = options
-        ? Prisma.sql`AND (o.status <> ALL (${STATES.filter(isEnd)}) OR EXISTS (
+        ? Prisma.sql`AND (o.status <> ALL (${[...END_STATES]}) OR EXISTS (
             SELECT FROM autonomous_operations_audit e
             WHERE e.customer_id = o.customer_id AND e.operation_id = o.id AND e.seq > ${options.since}))`
         : Prisma.empty;
@@ -194,7 +194,7 @@ export function createOperations(deps: RequestDeps): Operations {
       });
     },
     open: async (tx, customerId) => {
-      const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
+      const where = { customerId, status: { notIn: [...END_STATES] } };
       const rows = await tx.operation.findMany({ where, orderBy: { createdAt: 'desc' }, select: ID });
       return operationsById(tx, deps, customerId, rows.map(idOf));
     },
@@ -223,7 +223,7 @@ function pageWhere(
 
 /** Whoever asked may ask for more; what somebody else adds stays theirs for as long as it is in the plan. */
 function askedBy({ request, requester }: Operation, { permissions }: Plan, by: Member): Asked {
-  const askedFor = by.personId === requester.personId ? permissions : names.parse(request?.askedFor ?? []);
+  const askedFor = isSamePerson(by, requester) ? permissions : names.parse(request?.askedFor ?? []);
   const before = widenedBy.parse(request?.widened ?? {});
   const more = permissions.filter((permission) => !askedFor.includes(permission));
   return { by: by.id, askedFor, widened: Object.fromEntries(more.map((added) => [added, before[added] ?? by.id])) };

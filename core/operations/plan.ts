@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonical, sha256Hex } from '../canonical.ts';
 import type { OperationId } from '../ids.ts';
+import { makesKey } from '../services/key-types.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import { fillText, withDerivedValues } from '../workflow/placeholders.ts';
 import type { Workflow } from '../workflow/workflow.ts';
@@ -72,8 +73,7 @@ export interface PlanInput {
 export function makePlan(input: PlanInput): Plan {
   const { operationId, service, type, workflow, permissions, key, repair, now } = input;
   const openMinutes = repair && repair.consent === undefined ? REPAIR_REQUEST_MINUTES : CONSENT_REQUEST_MINUTES;
-  const makesKey = Object.keys(type.result).length > 0;
-  const label = key && !makesKey ? key.label : keyLabel(operationId, 1);
+  const label = key && !makesKey(type) ? key.label : keyLabel(operationId, 1);
   const values = { ...type.values(permissions), ...(key ? { oldLabel: key.label } : {}) };
   const shown = withDerivedValues({ ...values, label, base: input.base });
   const plan: Plan = {
@@ -132,12 +132,6 @@ export function planText(plan: Plan): string {
 /** @throws ZodError when the stored text is no plan. */
 export function readPlan(text: string): Plan {
   return planSchema.parse(JSON.parse(text));
-}
-
-/** Whether what is typed at this origin travels as it is, for everybody on the way to read. Not so on this computer itself. */
-export function isUnencrypted(origin: string): boolean {
-  const { protocol, hostname } = new URL(origin);
-  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
 
 /** The unique name by which a key is found again after a crash; a further attempt has a name of its own. */

@@ -8,6 +8,7 @@ import { type CustomerId, type MemberId, newOperationId, type OperationId } from
 import { look, take } from '../limits.ts';
 import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
+import { makesKey } from '../services/key-types.ts';
 import type { OperationTypeDefinition, Service, Way } from '../services/service.ts';
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
@@ -328,8 +329,7 @@ export async function keysFor(
   customerId: CustomerId,
   { keyOf, ...place }: Pick<NewOperation, 'service' | 'type' | 'base' | 'keyOf'>,
 ): Promise<Pick<Plan, 'replaces' | 'key'> | undefined> {
-  const makesKey = Object.keys(place.type.result).length > 0;
-  const replaces = makesKey ? await nameInPlace(tx, customerId, place) : null;
+  const replaces = makesKey(place.type) ? await nameInPlace(tx, customerId, place) : null;
   if (place.type.type === 'api_key_generation') return { replaces };
   const key = await keyAt(tx, customerId, place, keyOf);
   return key && { replaces, key };

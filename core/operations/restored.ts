@@ -1,9 +1,11 @@
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { makesKey } from '../services/key-types.ts';
 import { lock } from './lease.ts';
 import type { Mover } from './move.ts';
+import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
-import { isEnd, STATES } from './states.ts';
+import { isEnd, OPEN_STATES } from './states.ts';
 import type { Threads } from './threads.ts';
 
 /** The code of an operation that ended because its database is a restored one. */
@@ -11,7 +13,6 @@ export const RESTORED = 'restored';
 
 /** Threads that somebody may still look at are shown anew; older ones are left as they are. */
 const RECENT_DAYS = 30;
-const UNFINISHED = STATES.filter((state) => !isEnd(state));
 
 export interface RestoredDeps {
   readonly database: Database;
@@ -34,7 +35,7 @@ export interface AfterRestore {
 export async function settleRestored(deps: RestoredDeps, customerId: CustomerId): Promise<AfterRestore> {
   const { database } = deps;
   const ids = await database.withCustomer(customerId, (tx) =>
-    tx.operation.findMany({ where: { customerId, status: { in: UNFINISHED } }, select: { id: true } }),
+    tx.operation.findMany({ where: { customerId, status: { in: [...OPEN_STATES] } }, select: { id: true } }),
   );
   let ended = 0;
   // Ids of rows are what OperationId says.
@@ -49,9 +50,9 @@ function end(deps: RestoredDeps, customerId: CustomerId, id: OperationId): Promi
     const operation = await deps.operations.get(tx, customerId, id);
     if (!operation || isEnd(operation.state)) return false;
     const thread = await deps.threads.get(tx, customerId, operation.threadId);
-    const why = `The database was restored from a backup, so what was done after that is not on record, and nothing goes on. If a key named “${operation.plan.label}” is in the shop's list of keys, revoke it there.`;
+    const why = `The database was restored from a backup, so what was done after that is not on record, and nothing goes on.${leftWords(operation)}`;
     const moved = await deps.mover.move(tx, customerId, {
-      ...{ operationId: id, from: UNFINISHED, to: 'failed' },
+      ...{ operationId: id, from: OPEN_STATES, to: 'failed' },
       set: { errorCode: RESTORED, errorMessage: why },
       entry: { kind: 'operation.failed', success: false, payload: { code: RESTORED, why } },
     });
@@ -64,6 +65,13 @@ function end(deps: RestoredDeps, customerId: CustomerId, id: OperationId): Promi
         await deps.threads.keepMessage(tx, customerId, thread, slot, { thread: thread.ref, ref: '' }, '');
     return true;
   });
+}
+
+/** A key that it may have made since. Of an operation that makes none, its plan names a key that is in use. */
+function leftWords({ type, service, plan, intent }: Operation): string {
+  if (!makesKey(type)) return '';
+  const label = intent?.label ?? plan.label;
+  return ` If a key named “${label}” is in ${service.side ?? 'the shop'}'s list of keys, revoke it there.`;
 }
 
 async function showAnew(tx: Transaction, customerId: CustomerId): Promise<number> {

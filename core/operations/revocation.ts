@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
 import { lockedOperation } from '../consent/decisions.ts';
-import type { Member } from '../customers/customers.ts';
+import { isSamePerson, type Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { tokenPlace } from '../vault/tokens.ts';
@@ -56,8 +56,9 @@ export async function deleteKeyOf(
 }
 
 /** Who may take a key away: whoever asked for it, approvers and admins; of one that no operation made, the latter two. */
-export function mayRevoke(operation: Pick<Operation, 'requester'> | undefined, { id, roles }: Member): boolean {
-  return operation?.requester.id === id || roles.some((role) => role === 'approver' || role === 'admin');
+export function mayRevoke(operation: Pick<Operation, 'requester'> | undefined, member: Member): boolean {
+  const isTheirs = operation !== undefined && isSamePerson(operation.requester, member);
+  return isTheirs || member.roles.includes('approver') || member.roles.includes('admin');
 }
 
 /** Deletes a stored result by its own id, whoever made it. `unknown`: there is none, or not any more. */

@@ -5,7 +5,7 @@ import type { Directory } from '../directory.ts';
 import type { CustomerId } from '../ids.ts';
 import { type HoldDeps, hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import type { Operations } from './operations.ts';
-import { isEnd, STATES } from './states.ts';
+import { END_STATES, isEnd } from './states.ts';
 
 /** Of one customer, or of everybody: those who come later, too. */
 export type Whose = CustomerId | 'everybody';
@@ -112,7 +112,7 @@ export function createStandstill(deps: StandstillDeps): Standstill {
 
 /** What runs first. */
 async function openOf(database: Database, customerId: CustomerId): Promise<readonly string[]> {
-  const where = { customerId, status: { notIn: STATES.filter(isEnd) } };
+  const where = { customerId, status: { notIn: [...END_STATES] } };
   const rows = await database.withCustomer(customerId, (tx) =>
     tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } }),
   );

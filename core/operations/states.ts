@@ -43,6 +43,10 @@ export function isEnd(state: OperationState): boolean {
   return MOVES[state].length === 0;
 }
 
+/** Those that are over, and those that something may still come of. */
+export const END_STATES: readonly OperationState[] = STATES.filter(isEnd);
+export const OPEN_STATES: readonly OperationState[] = STATES.filter((state) => !isEnd(state));
+
 /** @throws TypeError for a word that is no state. */
 export function parseState(text: string): OperationState {
   const state = STATES.find((s) => s === text);

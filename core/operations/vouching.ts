@@ -2,6 +2,7 @@ import { mayDecide } from '../consent/policy.ts';
 import type { Database } from '../database.ts';
 import type { Person, Standing } from '../ports/chat.ts';
 import type { Log } from '../ports/log.ts';
+import { attributed } from './attribution.ts';
 import type { Operation } from './operation.ts';
 
 /** A worker waits no longer for a platform: who pressed Approve was made sure of then. */
@@ -35,8 +36,7 @@ export async function notVouchedFor(deps: VouchingDeps, operation: Operation): P
     }
     // Only whether they may decide at all: that it was not their own request was judged at the click, by the rules of then.
     const permitted = mayDecide(member, operation, { ...rules, mayWorkAlone: true }, standing);
-    if (!permitted.isPermitted)
-      return `${member.person.name}, who approved this, may not approve any more. Ask again, and somebody else can approve it.`;
+    if (!permitted.isPermitted) return attributed('approver_left', member.person.name);
   }
   return undefined;
 }

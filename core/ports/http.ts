@@ -3,6 +3,12 @@ import type { Secret } from '../secret.ts';
 /** One `https:` or `http:` origin as `new URL(…).origin` writes it, such as `https://shop.example.com` or `http://localhost:4001`. */
 export type Origin = string;
 
+/** Whether what is typed at this origin travels as it is, for everybody on the way to read. Not so on this computer itself. */
+export function isUnencrypted(origin: Origin): boolean {
+  const { protocol, hostname } = new URL(origin);
+  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
+
 /**
  * Our own calls to a service's API. They leave through the egress proxy, which allows `origins` alone, refuses private
  * addresses unless configured, and connects to the address that it checked.

@@ -14,7 +14,7 @@ import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
 import type { Inbox } from '../inbox.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operations } from '../operations/operations.ts';
-import { isEnd, STATES } from '../operations/states.ts';
+import { isEnd, OPEN_STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import type { Secret } from '../secret.ts';
 import type { KeyRotation } from '../vault/rotation.ts';
@@ -75,7 +75,6 @@ export interface ErasureOptions {
 }
 
 type State = 'begun' | 'platforms' | 'keys' | 'rows' | 'space';
-const OPEN = STATES.filter((state) => !isEnd(state));
 const ROWS_AT_ONCE = 2_000;
 /** Somebody may ask for something anew between the stop and the end of the keys. */
 const MOST_STOPS = 10;
@@ -150,7 +149,7 @@ async function standing(
     if (memberId && !(await customers.find(tx, customerId, memberId))) return { kind: 'unknown' };
     if (await isAnythingHeld(tx, customerId, memberId)) return { kind: 'held' };
     const theirs = memberId ? { userId: memberId } : {};
-    const where = { customerId, status: { in: [...OPEN] }, ...theirs };
+    const where = { customerId, status: { in: [...OPEN_STATES] }, ...theirs };
     const rows = await tx.operation.findMany({ where, select: { id: true }, orderBy: { createdAt: 'asc' } });
     return { kind: 'erasable', open: rows.map(({ id }) => id) };
   });
@@ -186,7 +185,7 @@ async function stop(deps: ErasureDeps, customerId: CustomerId, ids: readonly str
       const operation = await lockedOperation(tx, operations, customerId, id);
       if (!operation || isEnd(operation.state)) return;
       await mover.move(tx, customerId, {
-        ...{ operationId: operation.id, from: OPEN, to: 'cancelled' },
+        ...{ operationId: operation.id, from: OPEN_STATES, to: 'cancelled' },
         set: { errorMessage: WHY },
         entry: { kind: 'operation.cancelled', payload: { why: WHY } },
       });

@@ -4,6 +4,7 @@ import { type Audit, headerText } from '../audit/audit.ts';
 import { type Customers, isErased, type Member } from '../customers/customers.ts';
 import type { Database } from '../database.ts';
 import { type CustomerId, type MemberId, newUuid } from '../ids.ts';
+import { ATTRIBUTIONS } from '../operations/attribution.ts';
 import { isKeptToEnd } from '../operations/kept-key.ts';
 import { deleteRows } from '../vault/records.ts';
 
@@ -72,13 +73,12 @@ function namingOf({ name, userId }: Member['person'], customer: { readonly name:
   const forms = [
     ...alone.map(escaped),
     ...either.map((each) => `@${escaped(each)}`),
-    ...SAID.map((words) => words.replace('NAME', () => escaped(called || userId))),
+    ...Object.values(ATTRIBUTIONS).map(
+      ([before, after]) => `${escaped(before)}${escaped(called || userId)}(?=${escaped(after)})`,
+    ),
   ];
   return new RegExp(`(?<![\\p{L}\\p{N}])(?:${forms.join('|')})(?![\\p{L}\\p{N}])`, 'u');
 }
-
-/** How core/operations says who did something: control.ts, vouching.ts. */
-const SAID = ['Stopped by NAME(?=[.,])', 'NAME(?=, who approved this)'];
 
 function escaped(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -3,6 +3,11 @@ import type { OperationTypeDefinition, Permission, Way } from './service.ts';
 /** What a type of a service says for itself; the rest follows from how the service makes keys. */
 type Own = Pick<OperationTypeDefinition, 'title' | 'ways' | 'permissions' | 'reassurance'>;
 
+/** Whether a new key comes of it; else it is about the stored one, or about none. */
+export function makesKey({ result }: Pick<OperationTypeDefinition, 'result'>): boolean {
+  return Object.keys(result).length > 0;
+}
+
 /**
  * A new key in the place of the stored one, which is then ended. It is the same sort of key, with the same choice of power.
  * @param own its permissions hold all of `generation`'s by which a key's power is chosen.

@@ -5,7 +5,7 @@ import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
-import { isEnd, STATES } from '../operations/states.ts';
+import { OPEN_STATES } from '../operations/states.ts';
 import type { RootKeys } from '../ports/keys.ts';
 import { binding } from './credential.ts';
 import { forgetInstallations, rewrapInstallations } from './installation-keys.ts';
@@ -333,15 +333,13 @@ async function rewrapUnderRoot(tx: Transaction, keys: CustomerKeys, deps: Deps, 
   return old.length;
 }
 
-const OPEN_STATES = STATES.filter((state) => !isEnd(state));
-
 async function erase(tx: Transaction, { database, audit }: Deps, customerId: CustomerId): Promise<void> {
   await database.vouch(tx, 'customer', customerId, 'erased');
   await tx.$executeRaw`UPDATE customers SET erased_at = app.now() WHERE customer_id = ${customerId}::uuid AND erased_at IS NULL`;
   await tx.workflowProposal.updateMany({ where: { customerId }, data: { element: {} } });
   await tx.connectionHealth.updateMany({ where: { customerId }, data: { reason: '' } });
   await forgetInstallations(tx, database, customerId);
-  const open = await tx.operation.count({ where: { customerId, status: { in: OPEN_STATES } } });
+  const open = await tx.operation.count({ where: { customerId, status: { in: [...OPEN_STATES] } } });
   if (open > 0)
     throw new CountersignError(
       'operation_running',

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
-import { LOOKED_AT } from '../console/figures.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId } from '../ids.ts';
 import type { ElementIdentity, Fingerprint } from '../ports/browser.ts';
 import type { RecordedIdentity } from './elements.ts';
 import { elementSchema } from './proposals.ts';
 import type { Step } from './steps/index.ts';
-import type { EpisodePicture } from './watch.ts';
+import { type EpisodePicture, LOOKED_AT } from './watch.ts';
 import type { Workflow } from './workflow.ts';
 
 /** What a step looked for, or what it finds instead: both as far as they are known. */

@@ -15,6 +15,9 @@ const WATCH = {
   leastFall: 0.2,
 } as const;
 
+/** So many of the newest operations say how well a workflow goes now. */
+export const LOOKED_AT = 1000;
+
 export interface Rate {
   readonly done: number;
   readonly all: number;

@@ -11,6 +11,7 @@ import { runCli } from '../../bot/cli.ts';
 import { checkpointSigners } from '../../core/audit/note.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { createInbox } from '../../core/inbox.ts';
+import { ATTRIBUTIONS } from '../../core/operations/attribution.ts';
 import { readReceipt } from '../../core/rights/receipt.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { reclaimSpace } from '../../prisma/reclaim.ts';
@@ -324,7 +325,9 @@ describe('a person', () => {
       `a@${name.replace(' ', '')}.example`,
       `${userId}1`,
     ];
-    const goes = [`@${name} wants it`, `ask <@${userId}>`, ...(isFull ? [`${name}, as they say`, `(${userId})`] : [])];
+    const said = Object.values(ATTRIBUTIONS).map(([before, after]) => `${before}${name}${after}`);
+    const meant = isFull ? [`${name}, as they say`, `(${userId})`] : [];
+    const goes = [`@${name} wants it`, `ask <@${userId}>`, ...meant, ...said];
     await core.database.withCustomer(customerId, async (tx) => {
       for (const text of [...stays, ...goes])
         await core.audit.append(tx, customerId, { kind: 'rules.changed', actor: admin.id, payload: { text } });

@@ -13,6 +13,7 @@ import {
   cancel,
   grantedOperation,
   installShop,
+  newcomer,
   openCore,
   requestOperation,
   type Shop,
@@ -309,6 +310,26 @@ describe('in a thread', () => {
     expect(saidIn(scene)).not.toContain(id);
   });
 
+  test('what one account of a person asked for another one of theirs changes and withdraws', async () => {
+    const scene = await openScene();
+    const { core, shop, thread } = scene;
+    const [{ id, planHash }, other] = [await requestOperation(core, shop), await newcomer(core, shop, 'Mona at home')];
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.link(tx, shop.customerId, [shop.merchant, other]),
+    );
+    const value = `${id} ${planHash}`;
+    const from = other.person;
+    await scene.deliver(presses(scene, other, 'ev-90', 'choose_permissions', value), 1);
+    expect(scene.chat.forms).toHaveLength(1);
+    const fields = { permissions: ['write_shop'] };
+    await scene.deliver({ kind: 'form', id: 'ev-91', thread, from, form: 'permissions', value, fields }, 1);
+    expect((await scene.operations()).map(({ plan_hash: hash }) => hash === planHash)).toEqual([false]);
+    const before = 'set up WooCommerce for https://shop.example.com';
+    await scene.deliver({ kind: 'edit', id: 'ev-92', thread, from, before }, 1);
+    expect(answered(scene)?.summary).toContain('You deleted your request');
+    expect(saidIn(scene)).toContain(id);
+  });
+
   test('/countersign consents lists what may still run, and taking it back is said in its own thread', async () => {
     const scene = await openScene();
     const { core, shop } = scene;
@@ -318,17 +339,32 @@ describe('in a thread', () => {
     expect(answered(scene)?.summary).toBe('1 live countersignature');
     expect(saidIn(scene)).toContain('waiting for the sign-in');
     expect(saidIn(scene)).not.toContain(ended.id);
-    const button = answered(scene)?.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []))[0];
-    const event = presses(scene, shop.approver, 'ev-99', 'revoke_consent', button?.value ?? '');
+    const other = await newcomer(core, shop, 'Mona at home');
+    const buttons = async () => {
+      await commands(scene, other, 'countersign', 'consents', elsewhere(scene));
+      return answered(scene)?.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : [])) ?? [];
+    };
+    expect(await buttons()).toEqual([]);
+    await core.database.withCustomer(shop.customerId, (tx) =>
+      core.customers.link(tx, shop.customerId, [shop.merchant, other]),
+    );
+    const [button] = await buttons();
+    // But the link is of the account that asked, which is shown it here.
+    await scene.deliver(presses(scene, other, 'ev-98', 'enter_sign_in', live.id), 1);
+    expect(answered(scene)?.summary).toBe('Only Mona, who asked, gets the link. Nothing was changed.');
+    const event = presses(scene, other, 'ev-99', 'revoke_consent', button?.value ?? '');
     await scene.deliver({ ...event, thread: elsewhere(scene) });
     expect(await entriesOf(live.id, 'consent.revoked')).toHaveLength(1);
-    const said = `Abel took back the countersignature of ${live.id}.`;
+    const said = `Mona at home took back the countersignature of ${live.id}.`;
     const posted = scene.chat.calls.filter(({ call, card }) => call === 'post' && card?.summary.startsWith(said));
     expect(new Set(posted.map(({ thread }) => thread?.ref))).toEqual(new Set(['thread']));
     expect(scene.chat.shown().filter(({ summary }) => summary.startsWith(said))).toHaveLength(1);
+    const stopped = /^Stopped: .* Consent was revoked$/;
+    expect(scene.chat.shown().filter(({ summary }) => stopped.test(summary))).toHaveLength(1);
+    expect(JSON.stringify(scene.chat.shown())).not.toContain('enter_sign_in');
     const alone = scene.chat.calls.filter(({ call, thread }) => call === 'ephemeral' && thread?.ref === 'elsewhere');
     expect(alone.map(({ card }) => card?.summary)).toEqual([
-      '1 live countersignature',
+      ...['1 live countersignature', '1 live countersignature', '1 live countersignature'],
       `Taken back: ${live.id}. What ran under it stops, and its own thread says so.`,
     ]);
     await commands(scene, shop.merchant, 'countersign', 'consents');

@@ -7,7 +7,8 @@ import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { ask, lapse, latestQuestion } from '../../core/operations/questions.ts';
-import { isEnd, type OperationState, STATES } from '../../core/operations/states.ts';
+import { mayRevoke } from '../../core/operations/revocation.ts';
+import { OPEN_STATES, type OperationState } from '../../core/operations/states.ts';
 import type { EventRef } from '../../core/ports/chat.ts';
 import {
   type Core,
@@ -16,6 +17,7 @@ import {
   installShop,
   kinds,
   look,
+  newcomer,
   noSecrets,
   openCore,
   queuedOperation,
@@ -145,7 +147,7 @@ const open = Object.entries(inState);
 
 describe('cancel', () => {
   test('knows every state that is no end, but the one that lasts no longer than its transaction', () => {
-    expect([...Object.keys(inState), 'pending'].sort()).toEqual(STATES.filter((state) => !isEnd(state)).sort());
+    expect([...Object.keys(inState), 'pending'].sort()).toEqual([...OPEN_STATES].sort());
   });
 
   test.each(open)(
@@ -186,14 +188,24 @@ describe('cancel', () => {
     },
   );
 
-  test('is whoever asked’s by any of their accounts', async () => {
-    const alsoMona = await inside((tx) =>
-      core.customers.member(tx, shop.customerId, { ...shop.merchant.person, userId: 'U-mona-2', name: 'Mona at home' }),
-    );
-    const operation = await queuedOperation(core, shop);
-    expect(await cancel(operation, alsoMona)).toEqual({ kind: 'not_allowed' });
-    await inside((tx) => core.customers.link(tx, shop.customerId, [shop.merchant, alsoMona]));
-    expect(await cancel(operation, alsoMona)).toMatchObject({ kind: 'cancelled' });
+  test('is whoever asked’s, and whoever countersigned’s, by any of their accounts', async () => {
+    const own = await installShop(core);
+    const accounts = [
+      [own.merchant, await newcomer(core, own, 'Mona at home')],
+      [own.approver, await newcomer(core, own, 'Abel at home')],
+    ] as const;
+    for (const [account, other] of accounts) {
+      const operation = await queuedOperation(core, own);
+      const stop = () => core.control.cancel(own.customerId, wish(operation, other));
+      expect([await stop(), mayRevoke(operation, other)]).toEqual([{ kind: 'not_allowed' }, false]);
+      const linked = await core.database.withCustomer(own.customerId, async (tx) => {
+        await core.customers.link(tx, own.customerId, [account, other]);
+        return core.customers.find(tx, own.customerId, other.id);
+      });
+      expect(await stop()).toMatchObject({ kind: 'cancelled' });
+      // Whoever countersigned revokes as an approver, which the other account is not.
+      expect(linked && mayRevoke(await look(core, operation), linked)).toBe(account === own.merchant);
+    }
   });
 
   test('counts a role as it stands, not as it was', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createDeadlines } from '../../core/operations/deadlines.ts';
+import { createDeadlines, createLateDeadlines } from '../../core/operations/deadlines.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import {
@@ -63,13 +63,13 @@ describe('a deadline comes, and', () => {
     await comes(operation);
     expect(await look(core, operation)).toMatchObject({
       state: 'expired',
-      errorMessage: 'Nobody approved it in time',
+      errorMessage: 'Nobody approved it in time.',
       request: { decision: 'expired', decidedBy: null },
       completedAt: expect.any(Date),
     });
     expect((await trail(core, operation)).at(-1)).toMatchObject({
       kind: 'operation.expired',
-      payload: { why: 'Nobody approved it in time' },
+      payload: { why: 'Nobody approved it in time.' },
     });
     expect(await core.links.look(issued.token)).toBeUndefined();
   });
@@ -84,7 +84,7 @@ describe('a deadline comes, and', () => {
     await comes(operation);
     expect(await look(core, operation)).toMatchObject({
       state: 'expired',
-      errorMessage: 'The sign-in was not entered in time',
+      errorMessage: 'The sign-in was not entered in time.',
     });
     expect(
       await sql(testDatabase.adminUrl, 'SELECT FROM autonomous_credentials WHERE operation_id = $1', [operation.id]),
@@ -144,6 +144,36 @@ describe('a deadline comes, and', () => {
     await createDeadlines(core)({ customerId: stranger.customerId, operationId: operation.id });
     expect((await look(core, operation)).state).toBe('awaiting_consent');
   });
+});
+
+test('what can’t be closed in time ends, and says that nothing was done only of what was not begun', async () => {
+  const [unanswered, unentered, paused] = [
+    await requestOperation(core, shop),
+    await grantedOperation(core, shop),
+    await queuedOperation(core, shop),
+  ];
+  await core.control.pause(shop.customerId, { operationId: paused.id, by: shop.merchant });
+  await sql(
+    testDatabase.adminUrl,
+    `CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+     CREATE TRIGGER refuse BEFORE INSERT ON autonomous_operations_audit FOR EACH ROW
+       WHEN (NEW.kind = 'operation.expired') EXECUTE FUNCTION public.refuse()`,
+  );
+  await minutesPass(61);
+  const said: (string | null)[] = [];
+  for (const operation of [unanswered, unentered, paused]) {
+    const job = { customerId: shop.customerId, operationId: operation.id };
+    await expect(createLateDeadlines(core)(job)).rejects.toThrow();
+    const { state, errorCode, errorMessage } = await look(core, operation);
+    expect([state, errorCode]).toEqual(['failed', 'given_up']);
+    said.push(errorMessage);
+  }
+  await sql(testDatabase.adminUrl, 'DROP FUNCTION public.refuse() CASCADE');
+  expect(said).toEqual([
+    'Nobody approved it in time, and closing it failed again and again. Nothing was done.',
+    'The sign-in was not entered in time, and closing it failed again and again. Nothing was done.',
+    'It was paused by Mona, and did not go on in time: Consent has expired, and closing it failed again and again.',
+  ]);
 });
 
 test('the queue looks at each by itself when its time has come, and not before', async () => {

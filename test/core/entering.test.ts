@@ -52,9 +52,19 @@ test('a sign-in is taken once: what comes later leaves neither a secret nor a jo
 
 test('a sign-in whose link is spent already, or whose countersignature was taken back, leaves nothing', async () => {
   const [spent, revoked] = [await grantedOperation(core, shop), await grantedOperation(core, shop)];
+  const { token } = await core.database.withCustomer(shop.customerId, (tx) =>
+    core.links.issue(tx, shop.customerId, {
+      purpose: 'credentials',
+      operationId: revoked.id,
+      memberId: shop.merchant.id,
+    }),
+  );
   expect(await enter(spent, 'x', async () => false)).toEqual({ kind: 'gone' });
   await core.database.withCustomer(shop.customerId, (tx) => core.consents.revoke(tx, revoked, shop.approver));
   expect(await enter(revoked, 'x')).toEqual({ kind: 'gone' });
+  // Nothing can be entered for it any more, so it does not go on waiting for that.
+  expect(await look(core, revoked)).toMatchObject({ state: 'cancelled', errorMessage: 'Consent was revoked' });
+  expect(await core.links.look(token)).toBeUndefined();
   for (const operation of [spent, revoked])
     expect([await passwordOf(operation), await jobsOf(operation)]).toEqual([undefined, 0]);
 });

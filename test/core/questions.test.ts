@@ -147,7 +147,7 @@ describe('a question', () => {
     await comes(operation);
     expect(await look(core, operation)).toMatchObject({
       state: 'expired',
-      errorMessage: 'Nobody answered its question in time',
+      errorMessage: 'Nobody answered its question in time.',
     });
     expect(await question(operation)).toMatchObject({ closed: 'withdrawn' });
     expect(await answer(operation, GO_ON)).toBe(false);

@@ -561,7 +561,7 @@ describe('a deadline without a retry left', () => {
     await lastTry(operation);
     await whileLate(async (queue) => {
       await queue.workLateDeadlines(createLateDeadlines(core));
-      expect(await ended(operation)).toMatchObject({ state: 'expired', errorMessage: 'Nobody approved it in time' });
+      expect(await ended(operation)).toMatchObject({ state: 'expired', errorMessage: 'Nobody approved it in time.' });
     });
     const { customerId, id: operationId } = operation;
     const message = 'a deadline was not kept in time: it is tried again';

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { isEnd, isLegalMove, type OperationState, parseState, STATES } from '../../core/operations/states.ts';
+import {
+  END_STATES,
+  isEnd,
+  isLegalMove,
+  OPEN_STATES,
+  type OperationState,
+  parseState,
+  STATES,
+} from '../../core/operations/states.ts';
 
 /** Written down a second time, by hand, from the page of the architecture. `x`: legal. */
 const TABLE = `
@@ -38,6 +46,7 @@ describe('moves', () => {
     const ends: readonly OperationState[] = ['completed', 'denied', 'expired', 'cancelled', 'failed'];
     for (const state of STATES) {
       expect(isEnd(state), state).toBe(ends.includes(state));
+      expect([END_STATES.includes(state), OPEN_STATES.includes(state)]).toEqual([isEnd(state), !isEnd(state)]);
       expect(
         STATES.some((to) => isLegalMove(state, to) && isEnd(to)),
         state,

@@ -7,7 +7,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { prepareRoles } from '../../adapters/postgres/index.ts';
 import { createProgress, type Progress } from '../../bot/progress.ts';
-import type { Operation } from '../../core/operations/operation.ts';
+import { writeIntent } from '../../core/operations/effect.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
+import type { OperationTypeDefinition, Service } from '../../core/services/service.ts';
+import { defaultPermissions } from '../../core/services/ways.ts';
+import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { countersign, type Keeper, keepTrails } from '../support/audit.ts';
 import {
@@ -23,6 +27,7 @@ import {
   type Shop,
   sql,
 } from '../support/core.ts';
+import { madeConnection } from '../support/connections.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { type InstalledPostgres, startInstalledPostgres } from '../support/installed-postgres.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -142,7 +147,15 @@ test('a dump restored with the keys into an empty database opens what was sealed
   await core.vault.store(customerId, 'stripe', 'api_key', { value: 'sealed before the dump' });
   const over = await requestOperation(core, shop);
   await cancel(core, over);
+  const inUse = await madeConnection(core, shop);
   const [asked, queued] = [await requestOperation(core, shop), await queuedOperation(core, shop)];
+  const request = (service: Service, type: OperationTypeDefinition, base: string) =>
+    requestOperation(core, shop, { service, type, origin: base, base, permissions: defaultPermissions(type) });
+  const tried = await request(woocommerce, woocommerce.operationTypes.integration_test, inUse.plan.base);
+  expect(tried.plan.label).toBe(inUse.plan.label);
+  const other = await request(stripe, stripe.operationTypes.api_key_generation, stripe.home);
+  const secondName = `${queued.plan.label} 2`;
+  await core.database.withCustomer(customerId, (tx) => writeIntent(tx, core.audit, queued, 9, secondName, 1n));
   await progress.refresh(customerId, threadId);
   await keeper.checkpoints.makeAll();
 
@@ -163,7 +176,7 @@ test('a dump restored with the keys into an empty database opens what was sealed
   };
   expect(await countersign(['restored'], env)).toEqual({
     ...{ code: 0, err: '' },
-    out: '1 customer: 2 operations were under way and ended; 1 thread is shown anew once a bot runs.',
+    out: '1 customer: 4 operations were under way and ended; 1 thread is shown anew once a bot runs.',
   });
   const verified = await countersign(['audit', 'verify', '--customer', customerId], env);
   expect(verified).toMatchObject({
@@ -176,9 +189,15 @@ test('a dump restored with the keys into an empty database opens what was sealed
   expect((await again.core.vault.get(customerId, 'stripe', 'api_key'))?.value.reveal()).toBe('sealed before the dump');
   expect(await again.core.directory.customersBehind()).toEqual([customerId]);
   await again.progress.refresh(customerId, threadId);
-  const words = (operation: Operation) =>
-    `WooCommerce for shop.example.com was not set up. The database was restored from a backup, so what was done after that is not on record, and nothing goes on. If a key named “${operation.plan.label}” is in the shop's list of keys, revoke it there.`;
-  expect(summaries()).toEqual(expect.arrayContaining([words(asked), words(queued)]));
+  const why =
+    'The database was restored from a backup, so what was done after that is not on record, and nothing goes on.';
+  const words = (label: string) =>
+    `WooCommerce for shop.example.com was not set up. ${why} If a key named “${label}” is in the shop's list of keys, revoke it there.`;
+  const notTried = `The WooCommerce key for shop.example.com was not found to work. ${why}`;
+  const paid = expect.stringContaining(`If a key named “${other.plan.label}” is in Stripe's list of keys, revoke it`);
+  expect(summaries()).toEqual(
+    expect.arrayContaining([words(asked.plan.label), words(secondName), notTried, paid]),
+  );
   expect(summaries().filter((said) => said.startsWith('Stopped:'))).toHaveLength(1); // the one that was over before
   expect((await look(again.core, over)).state).toBe('cancelled');
 

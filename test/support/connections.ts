@@ -4,7 +4,7 @@ import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { NewOperation } from '../../core/operations/operations.ts';
-import { isEnd, STATES } from '../../core/operations/states.ts';
+import { OPEN_STATES } from '../../core/operations/states.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Core, click, look, noSecrets, queuedOperation, type Shop } from './core.ts';
 
@@ -79,8 +79,13 @@ export async function repairsAt(core: Core, place: ConnectionPlace): Promise<rea
 /** It ends without a result, as a run would end it. */
 export async function fails(core: Core, { customerId, id: operationId }: Operation): Promise<void> {
   const entry = { kind: 'operation.failed', success: false } as const;
-  const from = STATES.filter((state) => !isEnd(state));
   await core.database.withCustomer(customerId, (tx) =>
-    core.mover.move(tx, customerId, { operationId, from, to: 'failed', set: { errorCode: 'network' }, entry }),
+    core.mover.move(tx, customerId, {
+      operationId,
+      from: OPEN_STATES,
+      to: 'failed',
+      set: { errorCode: 'network' },
+      entry,
+    }),
   );
 }

@@ -25,7 +25,7 @@ import { createOperations, type NewOperation, type Operations } from '../../core
 import { createParking, type Parking } from '../../core/operations/parking.ts';
 import { createRunSecrets } from '../../core/operations/run-secrets.ts';
 import { createStandstill, type Standstill } from '../../core/operations/standstill.ts';
-import { isEnd, STATES } from '../../core/operations/states.ts';
+import { OPEN_STATES } from '../../core/operations/states.ts';
 import { createThreads, type Threads } from '../../core/operations/threads.ts';
 import type { EventRef, Person, Standing } from '../../core/ports/chat.ts';
 import type { Http } from '../../core/ports/http.ts';
@@ -329,9 +329,8 @@ export async function queuedOperation(
 /** The operation ends, by nobody in particular. */
 export async function cancel(core: Core, { customerId, id: operationId }: Operation): Promise<void> {
   const entry = { kind: 'operation.cancelled' } as const;
-  const from = STATES.filter((state) => !isEnd(state));
   await core.database.withCustomer(customerId, (tx) =>
-    core.mover.move(tx, customerId, { operationId, from, to: 'cancelled', entry }),
+    core.mover.move(tx, customerId, { operationId, from: OPEN_STATES, to: 'cancelled', entry }),
   );
 }
 

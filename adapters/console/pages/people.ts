@@ -1,5 +1,6 @@
 import type { Audit } from '../../../core/audit/audit.ts';
 import { heldOperations, holdOf } from '../../../core/audit/rows.ts';
+import { isSamePerson } from '../../../core/customers/customers.ts';
 import type { Transaction } from '../../../core/database.ts';
 import type { CustomerId } from '../../../core/ids.ts';
 import { type Html, html } from '../../../core/markup.ts';
@@ -27,8 +28,9 @@ export const peopleRoutes: readonly ConsoleRoute[] = [
         ),
         ...(await holds(deps.audit, tx, customerId)),
       }));
-      const rows = members.map(({ id, personId, person, roles }) => {
-        const others = members.filter((other) => other.personId === personId && other.id !== id);
+      const rows = members.map((member) => {
+        const { id, person, roles } = member;
+        const others = members.filter((other) => isSamePerson(other, member) && other.id !== id);
         const known = since.get(id);
         return html`<tr><td class="what"><b>${person.name}</b>${others.length > 0 && html`<span class="quiet">the same person as ${others.map((other) => other.person.name).join(', ')} on ${PLATFORMS[others[0]?.person.platform ?? 'web']}</span>`}</td><td data-label="Roles">${roles.map((role) => html`<span class="badge ${role === 'merchant' ? 'still' : 'good'}" title="${ROLE_WORDS[role]}">${role}</span> `)}</td><td data-label="From">${PLATFORMS[person.platform]}</td><td data-label="Known since">${known && time(known, 'ago')}</td></tr>`;
       });

@@ -1,7 +1,7 @@
-import { LOOKED_AT, type StepSuccess, stepSuccess } from '../../../core/console/figures.ts';
+import { type StepSuccess, stepSuccess } from '../../../core/console/figures.ts';
 import { type Html, html } from '../../../core/markup.ts';
 import { listFoundAnew } from '../../../core/workflow/found-anew.ts';
-import { type Episode, episodes, type Rate, rateOf } from '../../../core/workflow/watch.ts';
+import { type Episode, episodes, LOOKED_AT, type Rate, rateOf } from '../../../core/workflow/watch.ts';
 import type { Workflow } from '../../../core/workflow/workflow.ts';
 import { heading } from '../layout.ts';
 import type { ConsoleRoute } from '../routes.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { isUnencrypted } from '../../operations/plan.ts';
-import type { HttpResponse } from '../../ports/http.ts';
+import { type HttpResponse, isUnencrypted } from '../../ports/http.ts';
 import { apiError, fails, hostOf, outage, parsed } from '../answers.ts';
 import type { RevokeResult, VerifyInput } from '../service.ts';
 import { ask, isNotTaken, isWhole, refusal } from './rest.ts';

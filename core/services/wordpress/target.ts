@@ -1,4 +1,4 @@
-import { isUnencrypted } from '../../operations/plan.ts';
+import { isUnencrypted } from '../../ports/http.ts';
 import type { TargetResult } from '../service.ts';
 import { parseSite } from '../site-target.ts';
 

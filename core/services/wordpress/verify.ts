@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { isUnencrypted } from '../../operations/plan.ts';
-import type { HttpResponse } from '../../ports/http.ts';
+import { type HttpResponse, isUnencrypted } from '../../ports/http.ts';
 import { fails, hostOf, outage, parsed } from '../answers.ts';
 import type { VerifyInput, VerifyResult } from '../service.ts';
 import { ask, isWhole, refusal } from './rest.ts';
