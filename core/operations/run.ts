@@ -90,11 +90,13 @@ async function runOnce(
   mayRestart: boolean,
 ): Promise<boolean> {
   let lease: Lease | undefined;
+  let endParked: (() => Promise<void>) | undefined;
   const ids = { operationId: job.operationId };
   try {
     outside.drain.begun.throwIfAborted();
     lease = await takeLease(deps, job, outside.job);
     if (!lease) return true;
+    endParked = deps.parking.claim(job.customerId, job.operationId); // platforms take their time
     const notVouched = await notVouchedFor(deps, lease.operation);
     if (notVouched) throw new Stopped('not_vouched', notVouched);
     secrets.showed(planText(lease.operation.plan));
@@ -109,6 +111,7 @@ async function runOnce(
   } catch (error) {
     return await afterError(deps, job, outside.job, { lease, secrets }, error);
   } finally {
+    await endParked?.();
     lease?.release();
   }
 }
