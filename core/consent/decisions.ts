@@ -156,6 +156,9 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     subject: Subject,
   ): Promise<Ready | Refused | Stale> => {
     const request = await subject.find(tx, operation);
+    const asked = request ?? operation.request;
+    // A repair under a standing grant: nobody may decide where nothing was asked, and no events tell of who was refused before.
+    if (!asked) return { kind: 'stale', operation };
     const question = (request && (await subject.question?.(tx, operation, request))) ?? operation;
     const rules = await customers.rules(tx, customerId);
     const by = await asOfNow(tx, customers, customerId, click.by);
@@ -163,10 +166,9 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     if (!permitted.isPermitted || typeof by === 'string') {
       const why = permitted.isPermitted ? 'not_verified' : permitted.why;
       const memberId = typeof by === 'string' ? undefined : by.id;
-      const asked = request ?? operation.request;
       const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
-      if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
-      if (asked) await addEvent(tx, database, asked, event);
+      if (await isRefusedBefore(tx, asked, event)) return { kind: 'refused', why };
+      await addEvent(tx, database, asked, event);
       const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
       await audit.append(tx, customerId, { ...entry, payload: { why } });
       return { kind: 'refused', why };
