@@ -3,7 +3,7 @@ import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import { hasEntered } from '../operations/entered.ts';
-import { lock } from '../operations/lease.ts';
+import { lock } from '../operations/locked.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';

@@ -4,6 +4,7 @@ import type { Customers, Member } from '../customers/customers.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { takeEvent } from '../operations/events.ts';
+import { lockedOperation } from '../operations/locked.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { EventRef, Person, Standing } from '../ports/chat.ts';
@@ -331,18 +332,4 @@ async function asOfNow(
   const isSame =
     by.person.platform === platform && by.person.workspaceId === workspaceId && by.person.userId === userId;
   return isSame ? now : 'ambiguous';
-}
-
-/**
- * Locks the operation's row, so that two clicks at once are one after the other. Not FOR UPDATE: an append holds the
- * chain's head while its foreign key looks at this row, and whoever locked the row waits for that head next.
- */
-export async function lockedOperation(
-  tx: Transaction,
-  operations: Operations,
-  customerId: CustomerId,
-  id: string,
-): Promise<Operation | undefined> {
-  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
-  return operations.get(tx, customerId, id);
 }

@@ -1,6 +1,5 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
@@ -12,6 +11,7 @@ import type { Vault } from '../vault/vault.ts';
 import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
+import { lockedOperation } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';

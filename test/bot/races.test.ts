@@ -4,11 +4,11 @@ import { revokeResult } from '../../bot/commands/revoke.ts';
 import type { Context } from '../../bot/context.ts';
 import { signInForm, submitSignIn } from '../../bot/credential-flow.ts';
 import type { Audit } from '../../core/audit/audit.ts';
-import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Database, Transaction } from '../../core/database.ts';
 import { keepResult, writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
+import { lockedOperation } from '../../core/operations/locked.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
 import {
