@@ -187,10 +187,12 @@ async function attempt(
       code: 'workflow_changed',
       words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
     };
-  const { execution, steps, ...onRecordOf } = await deps.database.withCustomer(operation.customerId, (tx) =>
-    onRecord(tx, operation),
-  );
-  const effect = asBefore(workflow, onRecordOf.effect);
+  const {
+    execution,
+    steps,
+    effect: onRecordEffect,
+  } = await deps.database.withCustomer(operation.customerId, (tx) => onRecord(tx, operation));
+  const effect = asBefore(workflow, onRecordEffect);
   const signals = signalsOf(lease.signal, drain, MACHINE_MS - execution.machineMs);
   try {
     if (effect.kind === 'done') return await afterEffect(deps, lease, { workflow, effect }, signals, secrets);
