@@ -2,7 +2,7 @@ import type { Member } from '../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
 import { type Entering, enterFor } from '../core/operations/entering.ts';
 import { takeEvent } from '../core/operations/events.ts';
-import { lock } from '../core/operations/lease.ts';
+import { lock } from '../core/operations/locked.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
 import type { Link } from '../core/vault/links.ts';

@@ -4,7 +4,7 @@ import type { Transaction } from '../core/database.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
 import { takeEvent } from '../core/operations/events.ts';
-import { lock } from '../core/operations/lease.ts';
+import { lock } from '../core/operations/locked.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import { answerQuestion, latestQuestion, type Question, readCode } from '../core/operations/questions.ts';
 import { Stopped } from '../core/operations/stopped.ts';

@@ -51,7 +51,6 @@ export interface Retention {
    */
   placeHold(customerId: CustomerId, hold: Reason): Promise<void>;
   releaseHold(customerId: CustomerId, release: Reason): Promise<void>;
-  isHeld(tx: Transaction, customerId: CustomerId): Promise<boolean>;
 }
 
 export interface Reason {
@@ -165,7 +164,6 @@ export function createRetention(deps: {
   return {
     drop,
     sweep,
-    isHeld,
     forget,
     placeHold: hold('placed'),
     releaseHold: hold('released'),

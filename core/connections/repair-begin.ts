@@ -5,7 +5,7 @@ import { newOperationId, type OperationId, parseOperationId } from '../ids.ts';
 import { signInPlace } from '../operations/entered.ts';
 import { pauseOf } from '../operations/hold.ts';
 import { keyAt, type PlanKey } from '../operations/key.ts';
-import { lock } from '../operations/lease.ts';
+import { lock } from '../operations/locked.ts';
 import type { Operation } from '../operations/operation.ts';
 import { type Plan, planHash, type RepairCause } from '../operations/plan.ts';
 import { ask, insertOperation, obstacleTo, requireTime } from '../operations/request.ts';

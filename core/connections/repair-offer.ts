@@ -12,7 +12,7 @@ import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import { signInPlace } from '../operations/entered.ts';
-import { lock } from '../operations/lease.ts';
+import { lock } from '../operations/locked.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Plan } from '../operations/plan.ts';

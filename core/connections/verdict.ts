@@ -156,11 +156,10 @@ export function nextLookAt(
   const share = shareOf(place);
   const at = now.getTime();
   const own = at + lookEveryMs - modulo(at - share * lookEveryMs, lookEveryMs);
-  const due = [own];
-  if (failures > 0) {
-    const waitMs = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(failures - 1, 20), lookEveryMs);
-    due.splice(0, 1, at + Math.min(waitMs * (1 + share / 4), lookEveryMs));
-  } else if (isRefusedOfLate(refusedSince, now)) {
+  const waitMs = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(failures - 1, 20), lookEveryMs);
+  const backoff = at + Math.min(waitMs * (1 + share / 4), lookEveryMs);
+  const due = [failures > 0 ? backoff : own];
+  if (failures === 0 && isRefusedOfLate(refusedSince, now)) {
     const againMs = state === 'broken' ? REFUSED_AGAIN_MS : CONFIRM_MS;
     due.push(at + againMs + share * MINUTE_MS);
   }

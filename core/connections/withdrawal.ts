@@ -1,6 +1,6 @@
 import type { Transaction } from '../database.ts';
 import type { OperationId } from '../ids.ts';
-import { lock } from '../operations/lease.ts';
+import { lock } from '../operations/locked.ts';
 import type { Mover } from '../operations/move.ts';
 import { type RepairCause, readPlan } from '../operations/plan.ts';
 import type { ConnectionPlace } from './place.ts';

@@ -3,7 +3,7 @@ import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import { hasEntered } from '../operations/entered.ts';
-import { lock } from '../operations/lease.ts';
+import { lock } from '../operations/locked.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operation } from '../operations/operation.ts';
 import { CONSENT_GRANT_MINUTES, planHash } from '../operations/plan.ts';
@@ -169,15 +169,11 @@ export function createConsents(deps: ConsentDeps): Consents {
    */
   const revokeWhere = async (tx: Transaction, customerId: CustomerId, by: Member, which: Prisma.ConsentWhereInput) => {
     const live = { customerId, revokedAt: null, ...which };
-    // The operations' rows first, as every decision takes them, and in one order, so that nobody waits in a circle.
     const found = await tx.consent.findMany({ where: live, select: { id: true, operationId: true } });
-    for (const operationId of idsOf(found)) await lock(tx, customerId, operationId);
-    const repairs = await openRepairs(
-      tx,
-      customerId,
-      found.map(({ id }) => id),
-    );
-    for (const { operationId } of repairs) await lock(tx, customerId, operationId);
+    const openNow = () => openRepairs(tx, customerId, new Set(found.map(({ id }) => id)));
+    // The operations' rows first, as every decision takes them, and all in one order, so that nobody waits in a circle.
+    for (const operationId of idsOf([...found, ...(await openNow())])) await lock(tx, customerId, operationId);
+    const repairs = await openNow(); // also what was begun before its grant's operation was locked
     const rows = await tx.consent.updateManyAndReturn({
       where: live,
       data: { revokedAt: await databaseNow(tx), revokedBy: by.id },
@@ -315,12 +311,12 @@ export function createConsents(deps: ConsentDeps): Consents {
 }
 
 /** Operations that are not over and run under one of these standing grants. */
-async function openRepairs(tx: Transaction, customerId: CustomerId, consents: readonly string[]) {
+async function openRepairs(tx: Transaction, customerId: CustomerId, consents: ReadonlySet<string>) {
   const where = { customerId, status: { notIn: [...END_STATES] }, plan: { contains: '"repair":' } };
   const rows = await tx.operation.findMany({ where, select: { id: true, plan: true }, orderBy: { id: 'asc' } });
   return rows.flatMap(({ id, plan }) => {
     const standing = grantOfRepair(plan);
-    return standing !== undefined && consents.includes(standing) ? [{ operationId: id as OperationId }] : []; // its own id
+    return standing !== undefined && consents.has(standing) ? [{ operationId: id as OperationId }] : []; // its own id
   });
 }
 

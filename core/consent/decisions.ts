@@ -4,6 +4,7 @@ import { type Customers, isSamePerson, type Member } from '../customers/customer
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId } from '../ids.ts';
 import { takeEvent } from '../operations/events.ts';
+import { lockedOperation } from '../operations/locked.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { EventRef, Person, Standing } from '../ports/chat.ts';
@@ -156,6 +157,9 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     subject: Subject,
   ): Promise<Ready | Refused | Stale> => {
     const request = await subject.find(tx, operation);
+    const asked = request ?? operation.request;
+    // A repair under a standing grant: nobody may decide where nothing was asked, and no events tell of who was refused before.
+    if (!asked) return { kind: 'stale', operation };
     const question = (request && (await subject.question?.(tx, operation, request))) ?? operation;
     const rules = await customers.rules(tx, customerId);
     const by = await asOfNow(tx, customers, customerId, click.by);
@@ -163,10 +167,9 @@ export function createDecisions(deps: DecisionDeps): Decisions {
     if (!permitted.isPermitted || typeof by === 'string') {
       const why = permitted.isPermitted ? 'not_verified' : permitted.why;
       const memberId = typeof by === 'string' ? undefined : by.id;
-      const asked = request ?? operation.request;
       const event = { kind: 'refused', memberId, method: click.method, reason: why } as const;
-      if (asked && (await isRefusedBefore(tx, asked, event))) return { kind: 'refused', why };
-      if (asked) await addEvent(tx, database, asked, event);
+      if (await isRefusedBefore(tx, asked, event)) return { kind: 'refused', why };
+      await addEvent(tx, database, asked, event);
       const entry = { kind: 'consent.refused', operationId: operation.id, actor: click.by.id } as const;
       await audit.append(tx, customerId, { ...entry, payload: { why } });
       return { kind: 'refused', why };
@@ -329,18 +332,4 @@ async function asOfNow(
   const isSame =
     by.person.platform === platform && by.person.workspaceId === workspaceId && by.person.userId === userId;
   return isSame ? now : 'ambiguous';
-}
-
-/**
- * Locks the operation's row, so that two clicks at once are one after the other. Not FOR UPDATE: an append holds the
- * chain's head while its foreign key looks at this row, and whoever locked the row waits for that head next.
- */
-export async function lockedOperation(
-  tx: Transaction,
-  operations: Operations,
-  customerId: CustomerId,
-  id: string,
-): Promise<Operation | undefined> {
-  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
-  return operations.get(tx, customerId, id);
 }

@@ -4,6 +4,7 @@ import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { lockedOperation } from '../operations/locked.ts';
 import { CONSENT_REQUEST_MINUTES, isAboutOwnKey, type Plan, readPlan } from '../operations/plan.ts';
 import type { Sight } from '../operations/sight.ts';
 import { isEnd, parseState } from '../operations/states.ts';
@@ -16,7 +17,6 @@ import {
   collected,
   createDecisions,
   type DecisionDeps,
-  lockedOperation,
   type Refused,
   type Repeated,
   type Stale,

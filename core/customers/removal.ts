@@ -1,7 +1,7 @@
 import type { Audit } from '../audit/audit.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
+import { lockedOperation } from '../operations/locked.ts';
 import type { Mover } from '../operations/move.ts';
 import type { Operations } from '../operations/operations.ts';
 import { isEnd, OPEN_STATES } from '../operations/states.ts';

@@ -1,6 +1,5 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import { type Customers, isSamePerson, type Member } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
@@ -13,6 +12,7 @@ import { attributed } from './attribution.ts';
 import { takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
+import { lockedOperation } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Closed, Operations, TooSoon } from './operations.ts';

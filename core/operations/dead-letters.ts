@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Prisma } from '../../prisma/generated/client.ts';
 import type { Audit } from '../audit/audit.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, customerId, type MemberId, type OperationId, parseOperationId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -14,6 +13,7 @@ import {
   QUEUES,
   UNDELIVERED_QUEUE,
 } from '../queue/queues.ts';
+import { lockedOperation } from './locked.ts';
 import type { Operations } from './operations.ts';
 import { isEnd, type OperationState } from './states.ts';
 

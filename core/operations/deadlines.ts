@@ -1,5 +1,4 @@
 import type { Audit } from '../audit/audit.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import { addEvent } from '../consent/events.ts';
 import { closeRequest } from '../consent/records.ts';
 import { deleteUnkept } from '../consent/standing.ts';
@@ -7,6 +6,7 @@ import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import type { Vault } from '../vault/vault.ts';
 import { lapsedWords } from './hold.ts';
+import { lockedOperation } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';

@@ -7,7 +7,7 @@ import { KEPT_TO_END } from '../vault/credential.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
 import { besidePlace } from './entered.ts';
 import type { PlanKey } from './key.ts';
-import { lock } from './lease.ts';
+import { lock } from './locked.ts';
 import type { Operation } from './operation.ts';
 import { keyLabel } from './plan.ts';
 import { operationResult, unproven } from './result.ts';

@@ -7,7 +7,8 @@ import type { OperationJob } from '../queue/queues.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { MACHINE_MS, machineMsAt } from './execution.ts';
 import { keptKeyOf } from './kept-key.ts';
-import { type Lease, lock } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { lockedOperation } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { OperationResult } from './result.ts';
@@ -67,8 +68,8 @@ export async function endOperation(
   const { customerId, id } =
     'operation' in held ? held.operation : { customerId: held.customerId, id: held.operationId };
   await deps.database.withCustomer(customerId, async (tx) => {
-    await lock(tx, customerId, id); // so that what is read of its result is what is written back
-    const operation = await deps.operations.get(tx, customerId, id);
+    // Locked, so that what is read of its result is what is written back.
+    const operation = await lockedOperation(tx, deps.operations, customerId, id);
     if (!operation) return;
     if ('jobId' in held && !(await isJobOf(tx, operation, held.jobId))) return;
     // Under its lock: what follows is written only with the move.

@@ -5,7 +5,7 @@ import type { MemberId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Vault } from '../vault/vault.ts';
 import { hasEntered, storeEntered } from './entered.ts';
-import { lock } from './lease.ts';
+import { lock } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import { Stopped } from './stopped.ts';

@@ -7,6 +7,7 @@ import type { CustomerId, MemberId } from '../ids.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { OperationJob } from '../queue/queues.ts';
 import { type HeldBy, heldPauseOf, isEffectUnderWay, pauseNow } from './hold.ts';
+import { lock } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
@@ -200,14 +201,6 @@ function createLease(deps: LeaseDeps, { operation, fence, seenAt: takenAt }: Tak
 function outOfSight(): CountersignError {
   const words = `The database did not answer for ${SIGHT_MS / 1000} s, so the work on this operation was let go.`;
   return new CountersignError('database_unavailable', words, { isRetryable: true });
-}
-
-/**
- * Until the transaction ends, nobody takes the operation over: they wait, and then see what was written. Not FOR UPDATE,
- * which an append's foreign key would wait for.
- */
-export async function lock(tx: Transaction, customerId: CustomerId, id: string): Promise<void> {
-  await tx.$executeRaw`SELECT 1 FROM autonomous_operations WHERE customer_id = ${customerId}::uuid AND id = ${id} FOR NO KEY UPDATE`;
 }
 
 function requireFence(seen: Sight | undefined, fence: bigint): Sight {

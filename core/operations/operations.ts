@@ -6,6 +6,7 @@ import type { CustomerId } from '../ids.ts';
 import { type Page, type PageRequest, pageOf } from '../page.ts';
 import type { Way } from '../services/service.ts';
 import { type ListedOperation, listedById, newestListed } from './listed.ts';
+import { lock } from './locked.ts';
 import { isMore, type Operation, operationsById, readyOperation, wholeOperation, widenedBy } from './operation.ts';
 import { readParts } from './parts.ts';
 import { type Plan, planHash, planText } from './plan.ts';
@@ -139,6 +140,8 @@ export function createOperations(deps: RequestDeps): Operations {
         orderBy: { id: 'asc' },
         select: ID,
       });
+      // Every row before the first entry: a click holds its operation while it waits for the chain.
+      for (const { id } of rows) await lock(tx, customerId, id);
       for (const operation of await operationsById(tx, deps, customerId, rows.map(idOf))) {
         if ((operation.plan.asksModel ?? false) !== asksModel)
           await operations.choosePermissions(tx, operation, operation.plan.permissions, by);

@@ -18,6 +18,8 @@ export interface Parked {
 interface Place extends Parked {
   readonly customerId: CustomerId;
   readonly timers: readonly NodeJS.Timeout[];
+  /** A worker of this process has the operation's lease, and comes for it in its own time. */
+  isClaimed: boolean;
 }
 
 /**
@@ -26,6 +28,11 @@ interface Place extends Parked {
  */
 export interface Parking {
   park(customerId: CustomerId, id: OperationId, parked: Parked): void;
+  /**
+   * Whoever has just taken the operation's lease will come for it, in their own time: it waits for them, unless its own time is
+   * over or the operation moves on. @returns what ends it, if nobody has taken it by then.
+   */
+  claim(customerId: CustomerId, id: OperationId): () => Promise<void>;
   /** Hands it out, to whoever holds the operation's lease. Ids of operations are their customer's: two customers may have the same. */
   take(customerId: CustomerId, id: OperationId): Parked | undefined;
   close(): Promise<void>;
@@ -72,16 +79,25 @@ export function createParking(database: Database, { parkedMs = PARKED_MS }: { pa
       let wasRunning = false;
       const look = async () => {
         const state = await stateOf(customerId, id);
-        if (places.get(key)?.session !== parked.session || (state && WAITING.includes(state))) return;
-        // A worker of this process has it and is about to come for the browser; seen twice, it is another process's.
-        if (state === 'in_progress' && !wasRunning) wasRunning = true;
+        const place = places.get(key);
+        if (place?.session !== parked.session || (state && WAITING.includes(state))) return;
+        // A worker of this process may have it and be about to claim the browser; seen twice, it is another process's.
+        if (state === 'in_progress' && (place.isClaimed || !wasRunning)) wasRunning = true;
         else await end(key);
       };
       const watch = setInterval(() => void look().catch(() => {}), LOOK_MS); // an outage ends no session
       const timers = [setTimeout(() => void end(key), parkedMs), watch];
       for (const timer of timers) timer.unref();
-      places.set(key, { ...parked, customerId, timers });
+      places.set(key, { ...parked, customerId, timers, isClaimed: false });
       if (places.size > MOST_PARKED) void end(oldestOfMost());
+    },
+    claim(customerId, id) {
+      const key = keyOf(customerId, id);
+      const place = places.get(key);
+      if (place) place.isClaimed = true;
+      return async () => {
+        if (place && places.get(key) === place) await end(key);
+      };
     },
     take(customerId, id) {
       const place = leave(keyOf(customerId, id));

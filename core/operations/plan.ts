@@ -66,7 +66,7 @@ export interface PlanInput {
   readonly asksModel?: boolean;
   readonly isFirstHere?: boolean;
   readonly repair?: Plan['repair'];
-  /** Ids as the database's clock has it. */
+  /** By the database's clock. */
   readonly now: Date;
 }
 

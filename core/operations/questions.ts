@@ -6,7 +6,7 @@ import { type CustomerId, type MemberId, newUuid, type OperationId } from '../id
 import type { Queue } from '../queue/queue.ts';
 import type { Secret } from '../secret.ts';
 import type { Vault } from '../vault/vault.ts';
-import { lock } from './lease.ts';
+import { lock } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import { Stopped } from './stopped.ts';

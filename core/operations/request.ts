@@ -13,7 +13,7 @@ import type { OperationTypeDefinition, Service, Way } from '../services/service.
 import type { WorkflowRegistry } from '../workflow/registry.ts';
 import { takeEvent } from './events.ts';
 import { keyAt, nameInPlace } from './key.ts';
-import { lock } from './lease.ts';
+import { lock } from './locked.ts';
 import { inOrder, type Operation, operationsById } from './operation.ts';
 import { makePlan, type Plan, planHash, planText } from './plan.ts';
 import { MOST_FAILED_SIGN_INS, signInWait } from './sign-in-limit.ts';

@@ -1,7 +1,7 @@
 import { type Database, databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
 import { makesKey } from '../services/key-types.ts';
-import { lock } from './lease.ts';
+import { lockedOperation } from './locked.ts';
 import type { Mover } from './move.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
@@ -46,8 +46,7 @@ export async function settleRestored(deps: RestoredDeps, customerId: CustomerId)
 
 function end(deps: RestoredDeps, customerId: CustomerId, id: OperationId): Promise<boolean> {
   return deps.database.withCustomer(customerId, async (tx) => {
-    await lock(tx, customerId, id);
-    const operation = await deps.operations.get(tx, customerId, id);
+    const operation = await lockedOperation(tx, deps.operations, customerId, id);
     if (!operation || isEnd(operation.state)) return false;
     const thread = await deps.threads.get(tx, customerId, operation.threadId);
     const why = `The database was restored from a backup, so what was done after that is not on record, and nothing goes on.${leftWords(operation)}`;

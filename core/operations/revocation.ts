@@ -1,11 +1,11 @@
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import { isSamePerson, type Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { tokenPlace } from '../vault/tokens.ts';
 import type { StoredCredential, Vault } from '../vault/vault.ts';
+import { lockedOperation } from './locked.ts';
 import type { Operation } from './operation.ts';
 import type { Operations } from './operations.ts';
 import { type OperationResult, unproven } from './result.ts';

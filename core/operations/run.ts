@@ -90,11 +90,13 @@ async function runOnce(
   mayRestart: boolean,
 ): Promise<boolean> {
   let lease: Lease | undefined;
+  let endParked: (() => Promise<void>) | undefined;
   const ids = { operationId: job.operationId };
   try {
     outside.drain.begun.throwIfAborted();
     lease = await takeLease(deps, job, outside.job);
     if (!lease) return true;
+    endParked = deps.parking.claim(job.customerId, job.operationId); // platforms take their time
     const notVouched = await notVouchedFor(deps, lease.operation);
     if (notVouched) throw new Stopped('not_vouched', notVouched);
     secrets.showed(planText(lease.operation.plan));
@@ -109,6 +111,7 @@ async function runOnce(
   } catch (error) {
     return await afterError(deps, job, outside.job, { lease, secrets }, error);
   } finally {
+    await endParked?.();
     lease?.release();
   }
 }
@@ -184,10 +187,12 @@ async function attempt(
       code: 'workflow_changed',
       words: 'The way to do this has changed since it was approved. Ask again to see the new plan.',
     };
-  const { execution, steps, ...onRecordOf } = await deps.database.withCustomer(operation.customerId, (tx) =>
-    onRecord(tx, operation),
-  );
-  const effect = asBefore(workflow, onRecordOf.effect);
+  const {
+    execution,
+    steps,
+    effect: onRecordEffect,
+  } = await deps.database.withCustomer(operation.customerId, (tx) => onRecord(tx, operation));
+  const effect = asBefore(workflow, onRecordEffect);
   const signals = signalsOf(lease.signal, drain, MACHINE_MS - execution.machineMs);
   try {
     if (effect.kind === 'done') return await afterEffect(deps, lease, { workflow, effect }, signals, secrets);

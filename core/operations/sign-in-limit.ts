@@ -15,7 +15,10 @@ const PER_HOUR_SECONDS = 3600;
 
 /**
  * Three failed sign-ins at one target, and from then on one an hour until the bucket fills up again: so never more than
- * three within an hour. Shops lock an account after four or more (Limit Login Attempts, WordPress's most used guard: 4).
+ * three within an hour, of operations that come one after the other, as `OPERATIONS_AT_ONCE=1` has them. Those of a customer that
+ * run at once may all sign in before the first of them fails: two, and as many as run at once. What may have made a key before
+ * a crash signs in in any case, to look for it; that it failed is counted, too.
+ * Shops lock an account after four or more (Limit Login Attempts, WordPress's most used guard: 4).
  */
 function limitOf({ service, base }: SignInAt): Limit {
   const windowSeconds = MOST_FAILED_SIGN_INS * PER_HOUR_SECONDS;

@@ -1,9 +1,9 @@
 import { Prisma } from '../../prisma/generated/client.ts';
-import { lockedOperation } from '../consent/decisions.ts';
 import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
 import type { CustomerId } from '../ids.ts';
 import { type HoldDeps, hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
+import { lockedOperation } from './locked.ts';
 import type { Operations } from './operations.ts';
 import { END_STATES, isEnd } from './states.ts';
 

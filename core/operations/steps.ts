@@ -3,7 +3,7 @@ import { questionFor } from '../agent/failures.ts';
 import type { Secret } from '../secret.ts';
 import type { VerifyResult } from '../services/service.ts';
 import { fillText, withDerivedValues } from '../workflow/placeholders.ts';
-import type { Step } from '../workflow/steps/index.ts';
+import { needsPage, type Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import type { Ending } from './ending.ts';
 import { type Asked, keepSession, sessionToKeep } from './hand-over.ts';
@@ -62,7 +62,10 @@ export async function runSteps(
       );
       // A pause that was asked for during the effect waits for its record, and nothing else comes before it.
       if (result.kind === 'failed' || step.isMutating) await recording;
-      if (result.kind === 'failed') return failureOf(step, result, using.label);
+      if (result.kind === 'failed') {
+        if (needsPage(step)) logIncidents(deps, lease, step, using);
+        return failureOf(step, result, using.label);
+      }
       // Read before anything else is done in it, since a page that is left answers nothing.
       if (step.order === lastOfSignIn) recording = recordSession(deps, lease, await sessionToKeep(session), recording);
       verified = result.verified ?? verified;
@@ -84,6 +87,13 @@ async function bothOf(first: Promise<void>, second: Promise<void>): Promise<void
   const [one, other] = await Promise.allSettled([first, second]);
   if (one.status === 'rejected') throw one.reason;
   if (other.status === 'rejected') throw other.reason;
+}
+
+/** What its pages did until then that was refused, or closed unseen, may be why. */
+function logIncidents({ log }: StepsDeps, { operation }: Lease, step: Step, { session, secrets }: RunWith): void {
+  const incidents = secrets.hideIn([...session.incidents()]);
+  if (incidents.length === 0) return;
+  log.info({ operationId: operation.id, step: step.order, incidents }, 'what the pages of a failed step did beside it');
 }
 
 function failureOf(step: Step, result: Extract<StepResult, { kind: 'failed' }>, label: string): Outcome {

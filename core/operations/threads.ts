@@ -53,7 +53,9 @@ export interface Threads {
   open(tx: Transaction, customerId: CustomerId, ref: ThreadRef): Promise<ThreadState>;
   get(tx: Transaction, customerId: CustomerId, id: string): Promise<ThreadState | undefined>;
   setAwaiting(tx: Transaction, customerId: CustomerId, id: string, awaiting: Awaiting | undefined): Promise<void>;
+  /** Threads that have not shown all of the trail yet, first the one that nothing has happened in for longest. */
   behind(tx: Transaction, customerId: CustomerId): Promise<readonly ThreadState[]>;
+  /** It has shown the trail up to there. The cursor never goes back. */
   advance(tx: Transaction, customerId: CustomerId, id: string, cursor: bigint): Promise<void>;
   /** The messages that stand for these slots, as far as there are any. */
   messages(

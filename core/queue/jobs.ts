@@ -4,8 +4,9 @@ import { type CustomerId, type OperationId, parseOperationId } from '../ids.ts';
 import { type OperationState, parseState } from '../operations/states.ts';
 import { FIRST, OPERATIONS_QUEUE } from './queues.ts';
 
-/** The queue's tables lie outside row level security, so that each of these names the customer in its question. */
+// The queue's tables lie outside row level security, so that each of these names the customer in its question.
 
+/** `delayed`: not due yet, be it the first time or again; `paused`: no job, its operation rests. */
 export const JOB_STATES = ['waiting', 'active', 'completed', 'failed', 'delayed', 'paused', 'cancelled'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 

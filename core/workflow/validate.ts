@@ -10,7 +10,7 @@ const RISKS: readonly Risk[] = ['reads', 'creates', 'changes'];
 const RESULTS: readonly Step['kind'][] = ['extract', 'receive'];
 
 export interface CheckOptions {
-  /** A workflow that no operation uses may have an effect without a way to see afterwards whether it happened. */
+  /** A workflow that no operation uses may have an effect without a way to see afterwards whether it happened, or read without one. */
   readonly mayLackProbe?: boolean;
 }
 
@@ -40,6 +40,7 @@ function problemsOf(workflow: Workflow, { mayLackProbe = false }: CheckOptions):
       ? ['a mutating step needs a probe']
       : []),
     ...(mayLackProbe ? [] : repeatProblems(steps)),
+    ...(mayLackProbe ? [] : readProblems(steps)),
     ...(probe === undefined ? [] : probeProblems(probe, workflow)),
     ...unknownPlaceholders(
       workflow.errorRecovery.flatMap(({ when }) => textsOfCondition(when)),
@@ -62,6 +63,12 @@ function repeatProblems(steps: readonly Step[]): readonly string[] {
       ? []
       : [`step ${first.order} is on a page that nothing opens`]),
   ];
+}
+
+/** What a step of an operation brings back becomes its stored key, so that it comes by an effect, whose intent is on record. */
+function readProblems(steps: readonly Step[]): readonly string[] {
+  const reading = steps.filter(({ kind }) => kind === 'read');
+  return reading.map(({ order }) => `step ${order} reads a result without an effect, which no operation may keep`);
 }
 
 function stepProblems(step: Step, workflow: Workflow): readonly string[] {

@@ -22,8 +22,9 @@ const GENERATE = '9';
 let database: TestDatabase;
 let core: Core;
 let shop: PracticeShop;
-/** What the worker logged. */
+/** What the worker logged, and with what beside the words. */
 let said: string[] = [];
+let logged: object[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -43,8 +44,11 @@ function worker(act: (doIt: () => Promise<void>, handle: string) => Promise<void
   const simulated = createSimulatedBrowser(core.workflows.getDefinition('woocommerce_api_key_generation'), {
     ...{ cpuMs: 0, waitMs: 1 },
   });
-  const say = (_: object, words: string) => void said.push(words);
-  said = [];
+  const say = (fields: object, words: string) => {
+    said.push(words);
+    logged.push(fields);
+  };
+  [said, logged] = [[], []];
   return createRunner({
     ...core,
     browser: {
@@ -53,7 +57,7 @@ function worker(act: (doIt: () => Promise<void>, handle: string) => Promise<void
         const session = await simulated.open(options);
         const acts: Act = (element, action, timeoutMs) =>
           act(() => session.act(element, action, timeoutMs), element.handle);
-        return { ...session, act: acts };
+        return { ...session, act: acts, incidents: () => [`A dialog that says ${shop.password} was dismissed.`] };
       },
     },
     http: createHttp({ egress: createEgress({ privateTargets: [new URL(shop.origin).host], log: silentLog }) }),
@@ -145,6 +149,9 @@ describe('59 a shop that fails after it made the key', () => {
       if (handle === GENERATE) throw new CountersignError(code, 'The shop did not answer.', { isRetryable: true });
     });
     await run(failing, operation);
+    const incidents = ['A dialog that says [secret] was dismissed.'];
+    const told = { operationId: operation.id, step: Number(GENERATE), incidents };
+    if (state === 'failed') expect(logged).toContainEqual(told);
     expect(keysOf(operation)).toHaveLength(1);
     const end = await look(core, operation);
     expect(end).toMatchObject({

@@ -1,5 +1,6 @@
 // Repairs run under a standing grant and ask nobody: what no grant covers is not done, whoever says that it is.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Member } from '../../core/customers/customers.ts';
 import type { Transaction } from '../../core/database.ts';
 import { newOperationId } from '../../core/ids.ts';
 import { takeLease } from '../../core/operations/lease.ts';
@@ -13,6 +14,7 @@ import {
   click,
   grantedOperation,
   installShop,
+  kinds,
   look,
   openCore,
   type Shop,
@@ -245,4 +247,14 @@ describe('154 a key that is taken away', () => {
     const granted = 'SELECT id FROM autonomous_consent WHERE customer_id = $1 AND template_hash IS NOT NULL';
     expect(await sql(database.adminUrl, granted, [shop.customerId])).toEqual([]);
   });
+});
+
+test('160 who may not decide clicks on a repair that nobody was asked about: the chain stays as it is', async () => {
+  const { shop, repair } = await begunRepair();
+  const before = await kinds(core, repair);
+  const denies = (by: Member) => core.consents.deny(shop.customerId, click(repair, by, { method: 'api' }), 'no');
+  const said = [await denies(shop.merchant), await denies(shop.merchant), await denies(shop.approver)];
+  const granted = await core.consents.grant(shop.customerId, click(repair, shop.merchant));
+  expect(await kinds(core, repair)).toEqual(before);
+  expect([...said, granted].map(({ kind }) => kind)).toEqual(['stale', 'stale', 'stale', 'stale']);
 });

@@ -4,13 +4,16 @@ import { revokeResult } from '../../bot/commands/revoke.ts';
 import type { Context } from '../../bot/context.ts';
 import { signInForm, submitSignIn } from '../../bot/credential-flow.ts';
 import type { Audit } from '../../core/audit/audit.ts';
-import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Database, Transaction } from '../../core/database.ts';
 import { keepResult, writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import { takeLease } from '../../core/operations/lease.ts';
+import { lockedOperation } from '../../core/operations/locked.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { createOperations } from '../../core/operations/operations.ts';
 import { Secret } from '../../core/secret.ts';
+import { getService } from '../../core/services/index.ts';
+import { keptWorking, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import {
   type Core,
   grantedOperation,
@@ -19,6 +22,7 @@ import {
   noSecrets,
   openCore,
   queuedOperation,
+  requestOperation,
   type Shop,
   untilBlocked,
 } from '../support/core.ts';
@@ -216,6 +220,54 @@ describe('waiting for an operation that somebody decides on', () => {
     });
     expect(await revocation).toBe(false);
     expect(tries()).toBe(2);
+  });
+
+  test('taking a consent for repairs back has its repairs and what they repair wait in one order', async () => {
+    for (;;) {
+      const made = await madeConnection(core, shop);
+      await keptWorking(core, shop, made);
+      await core.repairs.consider(placeOf(made), 'broken');
+      const [repair] = await repairsAt(core, placeOf(made));
+      if (!repair) throw new Error('no repair was begun');
+      if (repair.id < made.id) return takesBackInOrder(made, repair);
+      shop = await installShop(core); // ids are drawn
+    }
+  });
+
+  async function takesBackInOrder(made: Operation, repair: Operation): Promise<void> {
+    const { database, tries } = counting();
+    let revocation: Promise<boolean> | undefined;
+    await database.withCustomer(shop.customerId, async (tx) => {
+      await lockedOperation(tx, core.operations, shop.customerId, repair.id);
+      revocation ??= database.withCustomer(shop.customerId, (other) =>
+        core.consents.revoke(other, repair, shop.approver),
+      );
+      await untilBlocked(testDatabase, revocation);
+      await lockedOperation(tx, core.operations, shop.customerId, made.id);
+    });
+    expect(await revocation).toBe(true);
+    expect(tries()).toBe(2);
+    expect((await look(core, repair)).state).toBe('cancelled');
+  }
+
+  test('plans that are made anew keep nobody from the trail, and nothing is tried twice', async () => {
+    const asked = [await requestOperation(core, shop), await requestOperation(core, shop)];
+    const [, last] = asked.map(({ id }) => id).toSorted();
+    if (!last) throw new Error('two were asked for');
+    const operations = createOperations({ ...core, getService, hasPageModel: true });
+    const { database, tries } = counting();
+    let replanned: Promise<void> | undefined;
+    await database.withCustomer(shop.customerId, async (tx) => {
+      await lockedOperation(tx, operations, shop.customerId, last);
+      replanned ??= database.withCustomer(shop.customerId, (other) =>
+        operations.replan(other, shop.customerId, shop.admin),
+      );
+      await untilBlocked(testDatabase, replanned);
+      await core.audit.append(tx, shop.customerId, { kind: 'consent.refused', operationId: last });
+    });
+    await replanned;
+    expect(tries()).toBe(2);
+    for (const operation of asked) expect((await look(core, operation)).plan.asksModel).toBe(true);
   });
 });
 

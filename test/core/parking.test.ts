@@ -1,10 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { createParking, type Parking } from '../../core/operations/parking.ts';
+import { createRunner } from '../../core/operations/run.ts';
 import type { BrowserSession } from '../../core/ports/browser.ts';
 import { type Core, cancel, installShop, openCore, queuedOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { silentLog } from '../support/silent-log.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
@@ -48,6 +51,13 @@ async function park(operation?: Operation, of = shop): Promise<{ operation: Oper
   parking.park(of.customerId, waiting.id, { session: it.session, step: 4 });
   return { operation: waiting, it };
 }
+
+/** Neither a page nor a service is asked for anything. */
+const nothing = {
+  open: () => Promise.reject(new Error('a page was opened')),
+  request: () => Promise.reject(new Error('a service was asked')),
+  close: async () => {},
+};
 
 const isClosed = ({ it }: { it: Stand }) => it.closedAfterMs !== undefined;
 
@@ -116,15 +126,26 @@ describe('a parked browser', () => {
 
   test('waits for a worker that has just taken its operation, and not for one that has it elsewhere', async () => {
     parking = createParking(core.database);
-    const parked = await park();
-    const lease = await takeLease(
-      core,
-      { customerId: shop.customerId, operationId: parked.operation.id },
-      new AbortController().signal,
-    );
+    const [here, stopped, elsewhere] = [await park(), await park(), await park()];
+    const answers: (() => void)[] = [];
+    const runner = createRunner({
+      ...core,
+      ...{ parking, browser: nothing, http: nothing, screenshots: createScreenshots(core), log: silentLog },
+      secrets: { add() {}, remove() {} },
+      identify: () => new Promise((resolve) => answers.push(() => resolve({ kind: 'guest' }))),
+    });
+    const jobOf = ({ operation: { customerId, id } }: typeof here) => ({ customerId, operationId: id });
+    const running = [here, stopped].map((each) => runner.run(jobOf(each), new AbortController().signal));
+    await vi.waitUntil(() => answers.length === 2, { timeout: 5_000 });
     const since = performance.now();
-    await vi.waitUntil(() => isClosed(parked), { timeout: 5_000 });
+    const lease = await takeLease(core, jobOf(elsewhere), new AbortController().signal);
+    await cancel(core, stopped.operation);
+    await vi.waitUntil(() => isClosed(elsewhere) && isClosed(stopped), { timeout: 10_000 });
     expect(performance.now() - since).toBeGreaterThan(900);
+    expect(isClosed(here)).toBe(false); // the platform has not answered yet
+    for (const answer of answers) answer();
+    await Promise.all(running);
+    expect(isClosed(here)).toBe(true); // nobody comes for it
     lease?.release();
   });
 });

@@ -19,7 +19,10 @@ export function describe(step: ReadStep): string {
   return `read ${Object.keys(step.extract.fields).join(' and ')}`;
 }
 
-/** Reads what the page shows already, and changes nothing. What is read counts as secret all the same. */
+/**
+ * Reads what the page shows already, and changes nothing. What is read counts as secret all the same. Of workflows that no
+ * operation runs: `checkWorkflows` refuses it in others.
+ */
 export async function run(step: ReadStep, stage: Stage): Promise<Ending> {
   const problem = await check(stage, step.extract.ready);
   if (problem !== undefined) return problem;

@@ -249,6 +249,13 @@ describe('a knowledge base without meaning', () => {
       words: 'more than one step brings a result',
     },
     {
+      problem: 'a result that is read without an effect',
+      workflows: [
+        workflow({ steps: [{ ...common, order: 1, kind: 'read', action: 'copy', extract: extractStep.extract }] }),
+      ],
+      words: 'step 1 reads a result without an effect',
+    },
+    {
       problem: 'a probe that looks for something else',
       workflows: [workflow({ steps: [extractStep], probe: { ...probe, found: visible('tr') } })],
       words: 'does not look for {label}',
