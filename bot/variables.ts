@@ -22,7 +22,7 @@ export const GROUPS = {
   slack: {
     title: 'Slack',
     intro:
-      'One of three groups: one workspace over HTTP (SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN); one workspace in Socket Mode, without a public address (SLACK_APP_TOKEN, SLACK_BOT_TOKEN); many workspaces by OAuth (SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, SLACK_STATE_SECRET, SLACK_SIGNING_SECRET and an https PUBLIC_URL). A worker is given the same ones: it asks Slack whether whoever approved still may.',
+      'One of three groups: one workspace over HTTP (SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN); one workspace in Socket Mode, without a public address (SLACK_APP_TOKEN, SLACK_BOT_TOKEN); many workspaces by OAuth (SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, SLACK_STATE_SECRET, SLACK_SIGNING_SECRET and an https PUBLIC_URL). A worker is given the same ones, for a part of a group is refused: it asks Slack whether whoever approved still may.',
   },
   teams: {
     title: 'Microsoft Teams',
@@ -85,7 +85,8 @@ export const ENVIRONMENT = z.object({
     .optional()
     .register(ABOUT, {
       ...{ group: 'database', by: 'owner' },
-      means: 'The login of the owner of the schema, for migrations and for writing tables anew after an erasure alone.',
+      means:
+        'The login of the owner of the schema, for migrations and for writing tables anew after an erasure alone. A command of the operator’s that has it migrates, too.',
       without: 'another process migrates',
     }),
   ENCRYPTION_KEY: text
@@ -137,29 +138,29 @@ export const ENVIRONMENT = z.object({
       means: 'What this process does: all, bot or worker (docs/scale.md).',
     }),
   SLACK_SIGNING_SECRET: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means: 'Of the app: what Slack signs its requests with.',
   }),
   SLACK_BOT_TOKEN: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means: 'Of the app in one workspace; it begins with xoxb-.',
   }),
   SLACK_APP_TOKEN: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means: 'For Socket Mode; it begins with xapp-.',
   }),
   SLACK_CLIENT_ID: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means: 'Of the app, for many workspaces; people begin at /slack/install.',
   }),
   SLACK_CLIENT_SECRET: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means: 'Of the app, beside its id.',
   }),
   SLACK_STATE_SECRET: text.optional().register(ABOUT, {
-    ...{ group: 'slack', by: 'bot' },
+    ...{ group: 'slack', by: 'all' },
     means:
-      'Your own, the same in every bot: `openssl rand -base64 32` prints one. It signs what an installation begins with.',
+      'Your own, the same in every process: `openssl rand -base64 32` prints one. It signs what an installation begins with.',
   }),
   SLACK_FIRST_ADMIN: text
     .refine((value) => /^[UW][A-Z0-9]{2,30}$/.test(value), 'must be the id of a person in Slack, such as U012AB3CD')
@@ -173,24 +174,24 @@ export const ENVIRONMENT = z.object({
   SLACK_API_URL: address(['http:', 'https:'], 'https://slack.com/api/')
     .optional()
     .register(ABOUT, {
-      ...{ group: 'slack', by: 'bot' },
+      ...{ group: 'slack', by: 'all' },
       means: 'Another address of Slack’s Web API.',
       without: 'Slack’s own',
     }),
   TEAMS_APP_ID: text.optional().register(ABOUT, {
-    ...{ group: 'teams', by: 'bot' },
+    ...{ group: 'teams', by: 'all' },
     means: 'The bot’s Microsoft App ID.',
   }),
   TEAMS_APP_PASSWORD: text.optional().register(ABOUT, {
-    ...{ group: 'teams', by: 'bot' },
+    ...{ group: 'teams', by: 'all' },
     means: 'A client secret of it; not needed with a managed identity.',
   }),
   TEAMS_APP_TENANT_ID: text.optional().register(ABOUT, {
-    ...{ group: 'teams', by: 'bot' },
+    ...{ group: 'teams', by: 'all' },
     means: 'The organisation that a single-tenant bot was made in.',
   }),
   TEAMS_APP_TYPE: TEAMS_TYPE.register(ABOUT, {
-    ...{ group: 'teams', by: 'bot', example: '' },
+    ...{ group: 'teams', by: 'all', example: '' },
     means: 'SingleTenant, MultiTenant or UserAssignedMSI.',
   }),
   ANTHROPIC_API_KEY: text.optional().register(ABOUT, {

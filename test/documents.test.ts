@@ -22,6 +22,8 @@ const PATH = /`((?:\.ci|adapters|bot|core|docs|prisma|test)\/[\w./-]*|[\w-]+\.md
 /** Of the reader's own making, as a recipe or an example names it. */
 const MADE = /NAME|\b(?:acme|lines|show)\b|\/x$/;
 
+const codesIn = (text: string) => Array.from(text.matchAll(/`([^`\n]+)`/g), ([, code = '']) => code);
+
 /** The parts of a page that are no code blocks, and those that are. */
 function partsOf(text: string): { readonly prose: string; readonly blocks: readonly string[] } {
   const block = /^ *```[^\n]*\n[\s\S]*?^ *```$/gm;
@@ -42,7 +44,7 @@ function anchorsOf(name: string): readonly string[] {
 describe.each(DOCUMENTS)('%s', (name) => {
   const text = read(name);
   const { prose, blocks } = partsOf(text);
-  const inline = Array.from(prose.matchAll(/`([^`\n]+)`/g), ([, code = '']) => code);
+  const inline = codesIn(prose);
 
   test('names only files that are there', () => {
     const links = [...prose.matchAll(/\]\((?!https?:|mailto:|#)([^)\s#]+)|(?:src|srcset)="([^"]+)"/g)].map((m) =>
@@ -76,6 +78,10 @@ describe.each(DOCUMENTS)('%s', (name) => {
   test('names only commands of the operator that there are, as they are used', () => {
     const written = [...blocks, ...inline].flatMap(commandLines);
     expect(written.flatMap((line) => misuseOf(line))).toEqual([]);
+    // What a block or a numbered step says is done as it stands there.
+    const steps = prose.match(/^\d+\. .+(?:\n {2,}.+)*/gm) ?? [];
+    const done = [...blocks, ...steps.flatMap(codesIn)].flatMap(commandLines);
+    expect(done.filter(isBare)).toEqual([]);
     const rooms = new Set(COMMANDS.map((command) => nameOf(command)[0] ?? ''));
     const short = inline.filter((code) => rooms.has(code.split(' ')[0] ?? '') && /^[a-z]+ [a-z]+(?: |$)/.test(code));
     expect(short.flatMap((line) => misuseOf(line))).toEqual([]);
@@ -103,6 +109,12 @@ function commandLines(text: string): string[] {
   return Array.from(text.replaceAll(/\\\n\s*/g, ' ').matchAll(/\bcountersign -- ([^\n]+)/g), ([, line = '']) =>
     (line.split(/ {2,}# | # /)[0] ?? '').trim(),
   );
+}
+
+/** Whether the command does nothing without the words that are missing. `audit verify` needs a file, or a customer. */
+function isBare(line: string): boolean {
+  const command = COMMANDS.find((each) => nameOf(each).join(' ') === line);
+  return command !== undefined && (argumentsOf(command).least > 0 || line === 'audit verify');
 }
 
 /** What is wrong with a command line: no such command or option, or too few or too many words. */
@@ -142,6 +154,10 @@ test('the documents name files, commands and variables at all', () => {
   expect(misuseOf('audit verfy FILE')).toHaveLength(1);
   expect(misuseOf('vault rotate --route')).toHaveLength(1);
   expect(misuseOf('queue redrive ONE TWO')).toHaveLength(1);
+  expect(['doctor', 'audit verify', 'vault list', 'doctor woocommerce'].filter(isBare)).toEqual([
+    'doctor',
+    'audit verify',
+  ]);
 });
 
 test('README leads to every page', () => {

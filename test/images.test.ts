@@ -141,7 +141,7 @@ describe('compose.yaml', () => {
   const compose = z
     .looseObject({
       services: z.object({ postgres: service, bot: service, worker: service }),
-      configs: z.object({ roles: z.object({ content: z.string() }) }),
+      configs: z.object({ roles: z.object({ file: z.literal('./roles.sh') }) }),
       networks: z.record(z.string(), z.object({ internal: z.boolean() }).nullable()),
       volumes: z.record(z.string(), z.null()),
     })
@@ -188,7 +188,7 @@ describe('compose.yaml', () => {
       [...text.matchAll(/^CREATE (?:ROLE|DATABASE) [^;]+;/gm)].map(([found]) =>
         found.replace(/PASSWORD \S+/, 'PASSWORD').replace(/;$/, ''),
       );
-    expect(statements(compose.configs.roles.content)).toEqual(statements(read('docs/deploy.md')));
+    expect(statements(read(compose.configs.roles.file))).toEqual(statements(read('docs/deploy.md')));
     expect(statements(read('docs/deploy.md'))).toHaveLength(5);
   });
 

@@ -110,7 +110,7 @@ export const QUEUES: readonly { readonly name: string; readonly options: QueueOp
     options: {
       notify: true,
       expireInSeconds: 60,
-      // After 5 s, then ever later up to an hour, by chance a little more or less: some ten hours in all.
+      // 5 · 2^n seconds and by chance up to twice that, up to an hour: some eight hours in all (pg-boss, plans.js).
       retryLimit: 16,
       retryDelay: 5,
       retryBackoff: true,
@@ -159,7 +159,7 @@ interface QueueOptions {
   readonly expireInSeconds: number;
   readonly retryLimit: number;
   readonly retryDelay: number;
-  /** Each retry waits longer than the one before, by chance a little more or less, up to `retryDelayMax` seconds. */
+  /** Each retry waits twice as long as the one before, by chance up to twice that, up to `retryDelayMax` seconds. */
   readonly retryBackoff?: boolean;
   readonly retryDelayMax?: number;
   readonly deleteAfterSeconds: number;

@@ -16,12 +16,12 @@ import {
   sql,
   trail,
 } from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { clockOf, createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
 let shop: Shop;
-let ahead = 0;
+const { minutesPass, putBack } = clockOf(() => testDatabase);
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -31,19 +31,13 @@ beforeAll(async () => {
 
 afterEach(async () => {
   vi.useRealTimers();
-  await minutesPass(-ahead);
+  await putBack();
 });
 
 afterAll(async () => {
   await core.close();
   await testDatabase.drop();
 });
-
-/** Moves the database's clock, and the queue's with it. */
-async function minutesPass(minutes: number): Promise<void> {
-  ahead += minutes;
-  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
-}
 
 const verify = ({ customerId, id }: Operation) =>
   core.database.withCustomer(customerId, (tx) => core.consents.verify(tx, customerId, id));

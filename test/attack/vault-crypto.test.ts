@@ -267,11 +267,10 @@ const hkdfVectors = z.object({
 /** Project Wycheproof's own files, which are no part of this project; a copy of it links to the same modules. */
 function readVectors() {
   const project = dirname(realpathSync(join(import.meta.dirname, '..', '..', 'node_modules')));
-  const folder = join(project, '..', 'shared', 'data');
-  if (!existsSync(folder)) return undefined;
-  const read = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
-  return {
-    gcm: gcmVectors.parse(read('wycheproof-aes_gcm_test.json')),
-    hkdf: hkdfVectors.parse(read('wycheproof-hkdf_sha512_test.json')),
-  };
+  const [gcm, hkdf] = (['aes_gcm', 'hkdf_sha512'] as const).map((name) =>
+    join(project, '..', 'shared', 'data', `wycheproof-${name}_test.json`),
+  );
+  if (!gcm || !hkdf || !existsSync(gcm) || !existsSync(hkdf)) return undefined;
+  const read = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'));
+  return { gcm: gcmVectors.parse(read(gcm)), hkdf: hkdfVectors.parse(read(hkdf)) };
 }

@@ -23,12 +23,12 @@ import {
   sql,
   storeSignIn,
 } from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { clockOf, createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
 let shop: Shop;
-let ahead = 0;
+const { minutesAhead, minutesPass, putBack } = clockOf(() => testDatabase);
 const DAY = 24 * 60;
 
 beforeAll(async () => {
@@ -37,22 +37,17 @@ beforeAll(async () => {
   shop = await installShop(core);
 });
 
-afterEach(() => minutesPass(-ahead));
+afterEach(putBack);
 
 afterAll(async () => {
   await core.close();
   await testDatabase.drop();
 });
 
-async function minutesPass(minutes: number): Promise<void> {
-  ahead += minutes;
-  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
-}
-
 const inside = <T>(work: (tx: Transaction) => Promise<T>, own = shop) =>
   core.database.withCustomer(own.customerId, work);
 
-const inMinutes = (minutes: number) => new Date(Date.now() + (ahead + minutes) * 60_000);
+const inMinutes = (minutes: number) => new Date(Date.now() + (minutesAhead() + minutes) * 60_000);
 
 async function eventsOf(operation: Operation): Promise<readonly string[]> {
   const rows = await sql<{ kind: string }>(

@@ -18,12 +18,12 @@ import {
   storeSignIn,
   trail,
 } from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { clockOf, createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
 let shop: Shop;
-let ahead = 0;
+const { minutesPass, putBack } = clockOf(() => testDatabase);
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -31,17 +31,12 @@ beforeAll(async () => {
   shop = await installShop(core);
 });
 
-afterEach(() => minutesPass(-ahead));
+afterEach(putBack);
 
 afterAll(async () => {
   await core.close();
   await testDatabase.drop();
 });
-
-async function minutesPass(minutes: number): Promise<void> {
-  ahead += minutes;
-  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
-}
 
 const comes = ({ customerId, id }: Operation) => createDeadlines(core)({ customerId, operationId: id });
 

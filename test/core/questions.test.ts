@@ -28,7 +28,7 @@ import {
   type Shop,
   sql,
 } from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { clockOf, createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const SIGN_IN_STEP = 4;
 const LATER_STEP = 8;
@@ -104,7 +104,7 @@ async function answer(operation: Operation, given: Answer, by: Member = shop.mer
 }
 
 const comes = ({ customerId, id }: Operation) => createDeadlines(core)({ customerId, operationId: id });
-const minutesPass = (minutes: number) => shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
+const { minutesPass } = clockOf(() => testDatabase);
 const jobsOf = async ({ id }: Operation) =>
   sql(testDatabase.adminUrl, `SELECT FROM pgboss.job WHERE name = 'operations' AND data->>'operationId' = $1`, [id]);
 const sealedOf = async ({ id }: Operation) =>

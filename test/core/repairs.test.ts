@@ -33,7 +33,7 @@ import {
   sql,
   trail,
 } from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
+import { clockOf, createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 /** No page is opened and no service asked. */
@@ -50,7 +50,7 @@ let testDatabase: TestDatabase;
 let core: Core;
 /** A second process. */
 let other: Core;
-let ahead = 0;
+const { minutesAhead, minutesPass, putBack } = clockOf(() => testDatabase);
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -58,18 +58,13 @@ beforeAll(async () => {
   other = await openCore(testDatabase);
 });
 
-afterEach(() => minutesPass(-ahead));
+afterEach(putBack);
 
 afterAll(async () => {
   await core?.close();
   await other?.close();
   await testDatabase?.drop();
 });
-
-async function minutesPass(minutes: number): Promise<void> {
-  ahead += minutes;
-  await shiftClock(testDatabase.ownerUrl, `${minutes} minutes`);
-}
 
 const inside = <T>(customerId: CustomerId, work: (tx: Transaction) => Promise<T>) =>
   core.database.withCustomer(customerId, work);
@@ -320,7 +315,7 @@ describe('under a standing grant', () => {
     const at = { target: place.target };
     const old = await core.vault.find(customerId, place.service, 'api_key', at);
     const fields = { consumer_key: new Secret('ck_new'), consumer_secret: new Secret('cs_new') };
-    const expiresAt = new Date(Date.now() + (ahead + DAY) * 60_000);
+    const expiresAt = new Date(Date.now() + (minutesAhead() + DAY) * 60_000);
     const kept = { ...at, value: fields, metadata: old?.metadata ?? {}, expiresAt };
     await core.vault.store(customerId, place.service, 'api_key', kept);
     await minutesPass(2 * DAY);

@@ -9,8 +9,8 @@ import { type App, start } from '../../bot/main.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../support/demo.ts';
+import { freePort } from '../support/free-port.ts';
 import { recordingLog } from '../support/sinks.ts';
-import { freePort } from '../support/slack/local-slack.ts';
 import { signed } from '../support/slack/server.ts';
 import { launchChromium } from '../support/web-chat.ts';
 

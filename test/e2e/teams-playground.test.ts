@@ -9,8 +9,8 @@ import type { Browser, Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TEAMS_CLIENT } from '../practice/demo.ts';
 import { startTestDemo, type TestDemo } from '../support/demo.ts';
+import { freePort } from '../support/free-port.ts';
 import { fillSignIn, RUN_MS } from '../support/people.ts';
-import { freePort } from '../support/slack/local-slack.ts';
 import { launchChromium } from '../support/web-chat.ts';
 
 const PATIENCE_MS = 60_000;

@@ -1,11 +1,11 @@
 // WooCommerce's own way: the owner approves the key in the shop, and the shop sends it. Behind TLS, as it has to be.
-import { createServer, request as forward } from 'node:http';
+import { request as forward } from 'node:http';
 import { createServer as createTlsServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Certificate, createLoopbackCertificate } from '../practice/woocommerce/certificate.ts';
 import { appoint, startTestDemo, type TestDemo } from '../support/demo.ts';
+import { freePort } from '../support/free-port.ts';
 import { openPeople, operationIdIn, type People, press, RUN_MS, seen } from '../support/people.ts';
 
 /** A shop posts to the usual ports alone. */
@@ -39,14 +39,6 @@ afterAll(async () => {
   await new Promise((done) => front?.close(done));
 });
 beforeEach(() => appoint(demo, ['approver']));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo; // a listening TCP server has one
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 /** The reverse proxy that an installation stands behind. */
 async function serveTls(own: Certificate, port: number): Promise<Server> {

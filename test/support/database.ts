@@ -62,6 +62,16 @@ export async function shiftClock(ownerUrl: string, interval: string): Promise<vo
   });
 }
 
+/** How the clock of a test's own database, and the queue's with it, is moved by minutes, and put back. */
+export function clockOf(database: () => Pick<TestDatabase, 'ownerUrl'>) {
+  let ahead = 0;
+  const minutesPass = async (minutes: number): Promise<void> => {
+    ahead += minutes;
+    await shiftClock(database().ownerUrl, `${minutes} minutes`);
+  };
+  return { minutesPass, minutesAhead: () => ahead, putBack: () => minutesPass(-ahead) };
+}
+
 const MAKE_SHIFTABLE = `
   SELECT pg_advisory_xact_lock(hashtext('test.clock'));
   CREATE SCHEMA IF NOT EXISTS test;

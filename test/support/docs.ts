@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { nameOf } from '../../bot/cli/command.ts';
 import { COMMANDS } from '../../bot/cli.ts';
 import { ABOUT, type About, ENVIRONMENT, GROUPS } from '../../bot/variables.ts';
+import { servicesPage } from './services-page.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const WIDTH = 120;
@@ -131,7 +132,9 @@ function commandLine(): string {
     '<!-- npm run docs makes this page of the commands themselves -->',
     '',
     'Each is `npm run countersign --` and what stands here; `--help` after it says the same. It reads `.env` and works beside a running',
-    'program, on the same database. It ends with 0 when it is done, 1 when something was found wrong, and 2 when it was used wrongly.',
+    'program, on the same database. With `DATABASE_OWNER_URL` in its environment it migrates the database first, where it opens one, as a start does:',
+    'run a new version’s commands only once you mean to upgrade. It ends with 0 when it is done, 1 when something was found wrong, and 2 when it',
+    'was used wrongly.',
     '',
     ...parts,
   ].join('\n');
@@ -141,6 +144,7 @@ function commandLine(): string {
 export const GENERATED: readonly { readonly path: string; readonly text: string }[] = [
   { path: 'docs/configuration.md', text: configuration() },
   { path: 'docs/command-line.md', text: commandLine() },
+  { path: 'docs/services.md', text: servicesPage() },
   { path: '.env.example', text: example() },
 ];
 

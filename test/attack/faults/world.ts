@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,10 +9,10 @@ import { readConfig } from '../../../bot/config.ts';
 import { type Foundation, openFoundation } from '../../../bot/foundation.ts';
 import type { CustomerId, OperationId } from '../../../core/ids.ts';
 import { parseOperationId } from '../../../core/ids.ts';
-import { listenOnLoopback } from '../../../core/listen.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
 import { type PracticeShop, startPracticeShop } from '../../practice/woocommerce/server.ts';
 import { inheritedEnvironment } from '../../support/environment.ts';
+import { freePort } from '../../support/free-port.ts';
 import { openPostgresRelay, type PostgresRelay } from '../../support/postgres-relay.ts';
 import { type RunServer, startRunServer } from '../../support/run-postgres.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -236,12 +235,6 @@ async function makeLane({ database, customers }: Foundation, shop: PracticeShop)
     customers.setApprovers(tx, customerId, [personOf(workspaceId, 'approver')], false),
   );
   return { customerId, workspaceId, shop };
-}
-
-async function freePort(): Promise<number> {
-  const { port, close } = await listenOnLoopback(createServer(), 0);
-  await close();
-  return port;
 }
 
 const PATIENCE_MS = 240_000; // with whatever fault, on a machine that is shared

@@ -6,7 +6,6 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { type OsUser, osUser } from '../../../adapters/postgres/os-user.ts';
+import { freePort } from '../../support/free-port.ts';
 import type { Packages } from './packages.ts';
 
 const run = promisify(execFile);
@@ -266,15 +266,6 @@ async function answers(port: number): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : Number.NaN;
 }
 
 async function ended(child: ChildProcess | undefined, signal: NodeJS.Signals, { isGroup = false } = {}): Promise<void> {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { freePort } from '../free-port.ts';
 
 const BINARY = join(import.meta.dirname, '../../../node_modules/local-slack-linux-x64/bin/local-slack');
 
@@ -43,17 +43,6 @@ export interface LocalSlack {
   messages(channel?: string): Promise<readonly LocalMessage[]>;
   control(path: string, body: object): Promise<void>;
   stop(): Promise<void>;
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
 }
 
 /** @param requestUrl where it sends what happens; without one it waits for the app to open a socket. */

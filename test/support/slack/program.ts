@@ -3,10 +3,10 @@ import { readConfig } from '../../../bot/config.ts';
 import { type App, start } from '../../../bot/main.ts';
 import type { TestDatabase } from '../database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
+import { freePort } from '../free-port.ts';
 import { serveSite } from '../loopback-site.ts';
 import { silentLog } from '../silent-log.ts';
 import { type Hands, handsOn } from './hands.ts';
-import { freePort } from './local-slack.ts';
 import { BOT_TOKEN, SIGNING_SECRET, type SlackServer, startSlackServer } from './server.ts';
 
 /** The program as `npm start` runs it, in front of the Slack that refuses what Slack refuses. */

@@ -4,8 +4,9 @@ import { type App, start } from '../../../bot/main.ts';
 import { type PracticeShop, startPracticeShop } from '../../practice/woocommerce/server.ts';
 import { createEmptyDatabase } from '../database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
+import { freePort } from '../free-port.ts';
 import { silentLog } from '../silent-log.ts';
-import { freePort, LOCAL, type LocalSlack, startLocalSlack } from './local-slack.ts';
+import { LOCAL, type LocalSlack, startLocalSlack } from './local-slack.ts';
 
 /** The program as `npm start` runs it, with a Slack and a shop on this computer. */
 export interface SlackWorkspace {
