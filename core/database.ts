@@ -119,8 +119,7 @@ export function afterCommit(tx: Transaction, call: () => void): void {
  * was taken. In another isolation it goes on seeing what was there when its transaction began.
  */
 const ISOLATION = 'read committed';
-/** What the key is derived for with which the program signs a customer's context, and which `sec.enter` checks. */
-export const CONTEXT_PURPOSE = 'countersign/context/v1';
+const CONTEXT_PURPOSE = 'countersign/context/v1';
 const CONTEXT_SECONDS = 300; // the program's and the database's clocks meet here
 const OTHERS = 3; // connections that one customer's transactions leave to the others
 const LOCK_CONNECTIONS = 4; // as many names at a time in one process
@@ -240,7 +239,7 @@ const processRows = z.array(z.object({ name: z.string() }));
 
 /** Made once: taking a key's bytes in takes longer than what is done with them. */
 function contextKeyOf(rootKeys: RootKeys): KeyObject {
-  const [key] = rootKeys.derive(CONTEXT_PURPOSE);
+  const [key] = contextKeys(rootKeys);
   if (key) return createSecretKey(key);
   throw new CountersignError('vault_key_missing', 'There is no root key, so no customer can be entered.');
 }
@@ -257,6 +256,11 @@ async function vouchWith(contextKey: KeyObject, ...[tx, what, customerId, text]:
 function contextOf(contextKey: KeyObject, customerId: CustomerId): Prisma.Sql {
   const { expires, token } = contextToken(contextKey, customerId);
   return Prisma.sql`${customerId}::uuid, ${expires}::bigint, ${token}`;
+}
+
+/** What the program signs a customer's context with, and `sec.enter` checks: of the newest root key first. */
+export function contextKeys(rootKeys: RootKeys): readonly Buffer[] {
+  return rootKeys.derive(CONTEXT_PURPOSE);
 }
 
 /** What `sec.enter` takes: the program's word for this customer until `expires`, in seconds since 1970. */

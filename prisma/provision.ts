@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
-import { CONTEXT_PURPOSE, contextToken } from '../core/database.ts';
+import { contextKeys, contextToken } from '../core/database.ts';
 import { CountersignError } from '../core/errors.ts';
 import type { RootKeys } from '../core/ports/keys.ts';
 import { QUEUES } from '../core/queue/queues.ts';
@@ -18,7 +18,7 @@ const OUTER = 0x5c;
  * @throws CountersignError `vault_key_missing` when a root key is missing that something is still sealed under.
  */
 export async function storeContextKeys(owner: pg.Client, rootKeys: RootKeys): Promise<void> {
-  const keys = rootKeys.derive(CONTEXT_PURPOSE);
+  const keys = contextKeys(rootKeys);
   await owner.query('BEGIN');
   try {
     const isDropping = await requireKnownKey(owner, keys);
