@@ -8,12 +8,13 @@ import { ADMIN_ROLE } from '../../adapters/postgres/data-folder.ts';
 import { prepareRoles } from '../../adapters/postgres/index.ts';
 import { createProgress, type Progress } from '../../bot/progress.ts';
 import { writeIntent } from '../../core/operations/effect.ts';
-import { stripe } from '../../core/services/stripe/index.ts';
 import type { OperationTypeDefinition, Service } from '../../core/services/service.ts';
+import { stripe } from '../../core/services/stripe/index.ts';
 import { defaultPermissions } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { countersign, type Keeper, keepTrails } from '../support/audit.ts';
+import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
   cancel,
@@ -27,7 +28,6 @@ import {
   type Shop,
   sql,
 } from '../support/core.ts';
-import { madeConnection } from '../support/connections.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { type InstalledPostgres, startInstalledPostgres } from '../support/installed-postgres.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
@@ -195,9 +195,7 @@ test('a dump restored with the keys into an empty database opens what was sealed
     `WooCommerce for shop.example.com was not set up. ${why} If a key named “${label}” is in the shop's list of keys, revoke it there.`;
   const notTried = `The WooCommerce key for shop.example.com was not found to work. ${why}`;
   const paid = expect.stringContaining(`If a key named “${other.plan.label}” is in Stripe's list of keys, revoke it`);
-  expect(summaries()).toEqual(
-    expect.arrayContaining([words(asked.plan.label), words(secondName), notTried, paid]),
-  );
+  expect(summaries()).toEqual(expect.arrayContaining([words(asked.plan.label), words(secondName), notTried, paid]));
   expect(summaries().filter((said) => said.startsWith('Stopped:'))).toHaveLength(1); // the one that was over before
   expect((await look(again.core, over)).state).toBe('cancelled');
 
