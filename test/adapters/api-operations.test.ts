@@ -5,6 +5,7 @@ import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../../core/ids.ts';
+import { countFailedSignIn, MOST_FAILED_SIGN_INS } from '../../core/operations/sign-in-limit.ts';
 import { STATES } from '../../core/operations/states.ts';
 import type { Chat } from '../../core/ports/chat.ts';
 import { type Answer, createChannelChat, openApi, type TestApi, tokenFor } from '../support/api.ts';
@@ -356,6 +357,18 @@ describe('an operation that is there', () => {
     expect(old).toMatchObject({ operation: { retriedAs: operationId, retryOf: null } });
     const repeated = await api.post(`/operations/${operation.id}/retry`, merchant);
     expect([...code(repeated), repeated.json().operationId]).toEqual([409, 'not_possible_now', operationId]);
+  });
+
+  test('is not tried again where sign-ins failed too often, and says that it is their limit', async () => {
+    const { shop, merchant } = await openShop();
+    const operation = await queuedOperation(core, shop);
+    await cancel(core, operation);
+    const at = { service: operation.service.id, base: operation.plan.base };
+    for (let count = 0; count < MOST_FAILED_SIGN_INS; count++)
+      await core.database.withCustomer(shop.customerId, (tx) => countFailedSignIn(tx, shop.customerId, at));
+    const refused = await api.post(`/operations/${operation.id}/retry`, merchant);
+    expect(code(refused)).toEqual([429, 'operations_limited']);
+    expect(refused.json().detail).toMatch(/^3 sign-ins at shop\.example\.com failed .* Make sure of the password\.$/);
   });
 
   test('shows its newest pictures, by addresses that name them alone', async () => {
