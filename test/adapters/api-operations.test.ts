@@ -310,6 +310,8 @@ describe('consent by the API', () => {
     expect(code(await api.post('/consent', stranger, { action: 'revoke', service: 'woocommerce' }))[0]).toBe(403);
     const all = await api.post('/consent', approver, { action: 'revoke', service: 'woocommerce' });
     expect(all.json()).toMatchObject({ revoked: 1 });
+    const again = await api.post('/consent', approver, { action: 'revoke', service: 'woocommerce' });
+    expect(code(again)).toEqual([409, 'not_possible_now']);
     expect((await api.get('/consent?active=true', merchant)).json()).toMatchObject({ count: 0 });
     expect(code(await api.post('/consent', approver, { action: 'revoke' }))).toEqual([422, 'request_invalid']);
   });
