@@ -81,7 +81,7 @@ function failed(log: Log): ErrorRequestHandler {
     if (response.headersSent) return next(error);
     const words =
       status >= 500
-        ? 'Something went wrong on our side. Nothing was changed; please try again.\n'
+        ? 'Something went wrong on our side. Please try again. If the link is closed now, ask for another one.\n'
         : 'This request could not be read. Nothing was changed.\n';
     response.status(status).type('text/plain').send(words);
   };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listedView, operationView } from '../../adapters/api/views.ts';
 import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import { CountersignError } from '../../core/errors.ts';
+import { CountersignError, type ErrorCode } from '../../core/errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../../core/ids.ts';
 import { countFailedSignIn, MOST_FAILED_SIGN_INS } from '../../core/operations/sign-in-limit.ts';
 import { STATES } from '../../core/operations/states.ts';
@@ -176,16 +176,18 @@ describe('from initiate to the queue', () => {
   test('says that the chat does not take it, asks for nothing, and may be sent again', async () => {
     const { shop, merchant } = await openShop();
     await chooseChannel(shop, 'C9');
-    const refusing = (isRetryable: boolean): Chat => ({
+    const refusing = (errorCode: ErrorCode, isRetryable: boolean): Chat => ({
       ...chat,
-      post: async () => Promise.reject(new CountersignError('chat_unavailable', 'not in the channel', { isRetryable })),
+      post: async () => Promise.reject(new CountersignError(errorCode, 'not in the channel', { isRetryable })),
     });
     const key = { 'idempotency-key': newUuid() };
-    for (const [isRetryable, words] of [
-      [true, 'The chat did not answer. Please try again.'],
-      [false, expect.stringContaining('still in the channel')],
+    for (const [errorCode, isRetryable, words] of [
+      ['chat_unavailable', true, 'The chat did not answer. Please try again.'],
+      ['chat_unavailable', false, expect.stringContaining('still in the channel')],
+      ['database_unavailable', true, 'The database did not answer. Please try again.'],
+      ['network', true, 'Something that this takes did not answer. Please try again.'],
     ] as const) {
-      const cut = await openApi(core, { chat: refusing(isRetryable) });
+      const cut = await openApi(core, { chat: refusing(errorCode, isRetryable) });
       const refused = await cut.post('/initiate', merchant, WOOCOMMERCE, key);
       expect([...code(refused), refused.json().detail]).toEqual([503, 'unavailable', words]);
       await cut.close();
