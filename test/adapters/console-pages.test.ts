@@ -389,6 +389,7 @@ describe('what pages say', () => {
     const found = await visitor.get(`/console/audit?operation=${operation.id}&person=${shop.approver.id}&kind=consent`);
     expect(found.text).toContain('consent.granted');
     expect(found.text).not.toContain('operation.requested</b>');
+    expect(found.text).toContain('<option value="connection">Health of keys</option>');
     const export_ = (format: string) => visitor.post('/console/audit/export', { operation: operation.id, format });
     const json = await export_('json');
     expect(JSON.parse(json.text)).toMatchObject({ format: 'countersign-audit/1', operationId: operation.id });

@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { csvLine } from '../../../core/audit/csv.ts';
-import { type AuditEntry, GONE_WORDS } from '../../../core/audit/entry.ts';
+import { type AuditEntry, type AuditSubject, GONE_WORDS } from '../../../core/audit/entry.ts';
 import {
   bundleDocument,
   bundleLines,
@@ -21,25 +21,37 @@ import { chip, time } from '../words.ts';
 import { readerOf } from './operation.ts';
 
 const SHOWN = 50;
-/** What entries are about; each is the beginning of several kinds. */
-const KINDS = [
-  'operation',
-  'plan',
-  'consent',
-  'credentials',
-  'credential',
-  'step',
-  'proposal',
-  'question',
-  'trail',
-  'access',
-  'console',
-  'token',
-  'rules',
-  'key',
-  'retention',
-  'workspace',
-];
+/** What entries are about, in people's words; each is the beginning of several kinds. */
+const SUBJECTS: { readonly [Subject in AuditSubject]: string } = {
+  operation: 'Operations',
+  plan: 'Plans',
+  step: 'Steps',
+  intent: 'Keys about to be made',
+  result: 'Results rated',
+  question: 'Questions to people',
+  guide: 'Steps by hand',
+  consent: 'Approvals',
+  repair: 'Repairs given up',
+  pause: 'Pauses by the operator',
+  connection: 'Health of keys',
+  credentials: 'What was entered',
+  credential: 'Stored keys',
+  key: 'Encryption keys',
+  proposal: 'Elements found anew',
+  rules: 'Settings',
+  member: 'People erased',
+  customer: 'The customer erased',
+  erasure: 'Erasures',
+  retention: 'Retention',
+  hold: 'Legal holds',
+  checkpoints: 'Checkpoints',
+  trail: 'Trails read',
+  access: 'Refusals',
+  console: 'The console',
+  token: 'API tokens',
+  webhook: 'Webhooks',
+  workspace: 'Workspaces',
+};
 
 export const auditRoutes: readonly ConsoleRoute[] = [
   {
@@ -109,7 +121,7 @@ function search({ actor, kind }: EntryFilter, members: readonly Member[], query:
   return html`<form class="filters" method="get" action="/console/audit" role="search">
 <label><span>Operation</span><input name="operation" value="${query.operation ?? ''}" placeholder="op-…" maxlength="20" autocapitalize="none" spellcheck="false"></label>
 <label><span>Person</span><select name="person">${option('', 'Anybody', actor)}${members.map(({ id, person }) => option(id, person.name, actor))}</select></label>
-<label><span>What</span><select name="kind">${option('', 'Anything', kind)}${KINDS.map((each) => option(each, each, kind))}</select></label>
+<label><span>What</span><select name="kind">${option('', 'Anything', kind)}${Object.entries(SUBJECTS).map(([subject, words]) => option(subject, words, kind))}</select></label>
 <label><span>From (UTC)</span><input type="date" name="from" value="${query.from ?? ''}"></label>
 <label><span>To (UTC)</span><input type="date" name="to" value="${query.to ?? ''}"></label>
 <button class="button">Search</button></form>`;
