@@ -448,7 +448,7 @@ describe('the audit trail', () => {
     expect(csv.headers.get('content-type')).toMatch(/^text\/csv/);
     expect(csv.headers.get('content-disposition')).toBe(`attachment; filename="${operationId}.csv"`);
     const lines = csv.text.trimEnd().split('\r\n');
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(5); // the last of them says who took it
     expect(lines[0]).toMatch(/^seq,at,kind,operation,/);
     expect(lines[1]).toContain(`"'=HYPERLINK(""http://evil"")"`);
     const json = await api.get(`/operations/${operationId}/audit`, merchant);

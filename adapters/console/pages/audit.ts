@@ -1,14 +1,6 @@
 import type { Response } from 'express';
-import { csvLine } from '../../../core/audit/csv.ts';
 import { type AuditEntry, type AuditSubject, GONE_WORDS } from '../../../core/audit/entry.ts';
-import {
-  bundleDocument,
-  bundleLines,
-  exportTrail,
-  TRAIL_COLUMNS,
-  type TrailExport,
-  trailRow,
-} from '../../../core/audit/export.ts';
+import { TRAIL_FORMATS, takeTrail } from '../../../core/audit/export.ts';
 import { type EntryFilter, listEntries } from '../../../core/console/entries.ts';
 import { recordReading } from '../../../core/console/trail.ts';
 import type { Member } from '../../../core/customers/customers.ts';
@@ -163,8 +155,6 @@ function wordsOf({ payload, gone, why }: AuditEntry): string {
   return why ?? '';
 }
 
-const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
-
 async function download(call: Call, response: Response): Promise<Answer> {
   const { deps, customerId, member, fields } = call;
   const filter = filterIn(fields);
@@ -172,35 +162,9 @@ async function download(call: Call, response: Response): Promise<Answer> {
   const asked = { operation: fields.operation, from: fields.from, to: fields.to };
   if (saysNoFilter(fields, filter)) return { kind: 'go', to: link('/console/audit', asked) };
   const format = fields.format === 'csv' ? 'csv' : fields.format === 'jsonl' ? 'jsonl' : 'json';
-  const people = await call.read(async (tx) => {
-    await deps.audit.append(tx, customerId, {
-      ...{ kind: 'trail.read', actor: member.id, payload: { how: 'export' } },
-      ...(operationId ? { operationId } : {}),
-    });
-    const members = await deps.customers.members(tx, customerId);
-    return new Map(members.map(({ id, person }) => [id as string, person.name]));
-  });
   const scope = { ...(operationId ? { operationId } : {}), ...(from ? { from } : {}), ...(to ? { to } : {}) };
-  const trail = await exportTrail(deps, customerId, scope);
+  const reader = { actor: member.id, how: { how: 'export' } };
+  const take = await call.read((tx) => takeTrail(tx, deps, customerId, scope, reader));
   const name = `countersign-${operationId ?? 'trail'}.${format}`;
-  switch (format) {
-    case 'json':
-      return stream(response, TYPES.json, bundleDocument(trail, { people: Object.fromEntries(people) }), name);
-    case 'csv':
-      return stream(
-        response,
-        TYPES.csv,
-        csvOf(trail, (id) => people.get(id) ?? id),
-        name,
-      );
-    case 'jsonl':
-      return stream(response, TYPES.jsonl, bundleLines(trail), name);
-    default:
-      return format satisfies never;
-  }
-}
-
-async function* csvOf(trail: TrailExport, nameOf: (memberId: string) => string): AsyncIterable<string> {
-  yield csvLine(TRAIL_COLUMNS);
-  for await (const { entry, isAsked } of trail.entries()) if (isAsked) yield csvLine(trailRow(entry, nameOf));
+  return stream(response, TRAIL_FORMATS[format], await take(format), name);
 }
