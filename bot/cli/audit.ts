@@ -14,7 +14,7 @@ import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import { faultWords } from '../cards/audit-card.ts';
 import type { Foundation } from '../foundation.ts';
-import { type Call, type Command, counted } from './command.ts';
+import { type Call, type Command, counted, misused } from './command.ts';
 import { CUSTOMER, customerOf } from './whom.ts';
 
 /** `audit verify`: offline on an export, or on the database. Needs neither for the other. */
@@ -339,9 +339,4 @@ function timeOf(words: string | undefined, ofDay: string): Date | undefined | nu
 function text(call: Call, name: string): string | undefined {
   const value = call.values[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }
