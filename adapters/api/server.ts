@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import express, { type ErrorRequestHandler, type Router } from 'express';
-import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/http-listen.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { listenError, reportFailure } from './errors.ts';
 
