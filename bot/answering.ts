@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { CountersignError } from '../core/errors.ts';
+import { CountersignError, isHopeless } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { type Inbox, isOverheard } from '../core/inbox.ts';
 import type { Chat, ChatEvent, ChatListener, ChatReply, Platform } from '../core/ports/chat.ts';
@@ -37,8 +37,8 @@ export function createAnswering(deps: AnsweringDeps, stopping: AbortSignal): Ans
       } catch (error) {
         const delayMs = RETRY_AFTER_MS[tries];
         log.error({ kind: event.kind, tries: tries + 1, err: error }, 'an event could not be answered');
-        const isHopeless = error instanceof CountersignError && !error.isRetryable;
-        if (delayMs === undefined || isHopeless) throw error;
+        const isForGood = error instanceof CountersignError && !error.isRetryable;
+        if (delayMs === undefined || isForGood) throw error;
         await wait(delayMs, undefined, { signal: stopping, ref: false });
       }
     }
@@ -57,8 +57,7 @@ export function createAnswering(deps: AnsweringDeps, stopping: AbortSignal): Ans
       );
       if (isTold) return;
     }
-    const isChat = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
-    const words = isChat
+    const words = isHopeless(error)
       ? `I could not answer you where you wrote to me. ${error.message}`
       : 'I could not take what you just sent me. Please look at its thread, then send it again.';
     await chat

@@ -26,7 +26,9 @@ export function createApiDesk(context: Context, pictureUrl: ApiDesk['pictureUrl'
       const thread = await threadOfRetry(context, wish, operationId);
       const outcome = await context.control.retry(customerId, { threadId: thread?.id ?? '', operationId, by, event });
       if (outcome.kind === 'requested') await showAsked(context, outcome.operation);
-      return outcome;
+      if (outcome.kind !== 'too_soon') return outcome;
+      const { kind, limit, operation } = outcome;
+      return { kind, limit, why: tooSoonCard(limit, operation.plan.base).summary };
     },
     show: (operation) => show(context, operation),
   };

@@ -28,6 +28,7 @@ import { workflowPromote, workflowProposals } from './cli/workflow-promote.ts';
 import { type Config, readConfig } from './config.ts';
 import { explain } from './explain.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
+import { VARIABLES } from './variables.ts';
 
 /** Every command, in the order in which `help` lists them. */
 export const COMMANDS: readonly Command[] = [
@@ -136,7 +137,7 @@ function callOf(
     async recordSpec(spec, base) {
       const { path, ...where } = chromium();
       const found = await findChromium({ ...where, log: SILENT, ...(path === undefined ? {} : { configured: path }) });
-      return recordSpec({ spec, chromium: found, env, ...(base === undefined ? {} : { base }) });
+      return recordSpec({ spec, chromium: found, env, withheld: VARIABLES, ...(base === undefined ? {} : { base }) });
     },
   };
 }

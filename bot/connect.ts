@@ -1,14 +1,8 @@
-import {
-  bundleDocument,
-  bundleLines,
-  exportTrail as exportChain,
-  TRAIL_COLUMNS,
-  trailRow,
-} from '../core/audit/export.ts';
+import { takeTrail } from '../core/audit/export.ts';
 import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Transaction } from '../core/database.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import type { ConnectOutcome, ConnectPages, ConnectView, TrailExport } from '../core/ports/connect.ts';
+import type { ConnectOutcome, ConnectPages, ConnectView } from '../core/ports/connect.ts';
 import { isUnencrypted } from '../core/ports/http.ts';
 import { type Redact, redactAll } from '../core/redacted-ports.ts';
 import type { Link } from '../core/vault/links.ts';
@@ -142,37 +136,14 @@ async function exportTrail(context: Context, link: Link, redact: Redact): Promis
     }
     const operation = await context.operations.get(tx, customerId, operationId);
     if (!operation || !(await context.links.spend(tx, link))) return undefined;
-    const entries = await context.audit.entriesOf(tx, customerId, operationId);
-    await context.audit.append(tx, customerId, {
-      kind: 'trail.read',
-      operationId,
-      actor: link.memberId,
-      payload: { how: 'export' },
-    });
-    const members = await context.customers.members(tx, customerId);
-    return {
-      operation,
-      entries,
-      people: new Map(members.map((m) => [m.id as string, redactAll(m.person.name, redact)])),
-    };
+    const reader = { actor: link.memberId, how: { how: 'export' } };
+    const take = await takeTrail(tx, { ...context, redact }, customerId, { operationId }, reader);
+    return { operation, take };
   });
   if (!read) return { kind: 'gone' };
-  const { operation, entries, people } = read;
-  // Names and addresses as they are now: the words of the entries lost their secrets before they were hashed.
-  const summary = redactAll(
+  const { operation, take } = read;
+  const summary = redact(
     `${operation.type.title} for ${place(operation.plan.base)}, ${peopleWords(operation)}, ${stateWords(operation.state)}`,
-    redact,
   );
-  const chain = () => exportChain(context, customerId, { operationId });
-  const trail: TrailExport = {
-    columns: TRAIL_COLUMNS,
-    rows: entries.map((entry) => trailRow(entry, (id) => people.get(id) ?? id)),
-    async *json() {
-      yield* bundleDocument(await chain(), { summary, people: Object.fromEntries(people) });
-    },
-    async *lines() {
-      yield* bundleLines(await chain());
-    },
-  };
-  return { kind: 'trail', operationId, trail };
+  return { kind: 'trail', operationId, take: (format) => take(format, { summary }) };
 }

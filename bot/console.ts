@@ -10,7 +10,7 @@ import type { Context } from './context.ts';
 import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
 import { DENY_STANDING_FORM } from './keep-flow.ts';
-import { createStanding } from './standing.ts';
+import { createStanding } from './membership.ts';
 import { standingQuestion } from './standing-question.ts';
 
 /** The console's way into the conversation: a press there is an action in the operation's own thread, with its rules and records. */

@@ -13,7 +13,6 @@ import { createScreenshots } from '../adapters/screenshots/index.ts';
 import { type Audit, createAudit } from '../core/audit/audit.ts';
 import { type Checkpoints, createCheckpoints } from '../core/audit/checkpoints.ts';
 import { createRetention, type Retention } from '../core/audit/retention.ts';
-import { untilReady } from '../core/connection.ts';
 import { createRepairs, type Repairs } from '../core/connections/repair.ts';
 import { createRepairOffers, type RepairOffers } from '../core/connections/repair-offer.ts';
 import { type ConsentDeps, type Consents, createConsents } from '../core/consent/consent.ts';
@@ -24,6 +23,7 @@ import { type ApiTokens, createApiTokens } from '../core/customers/api-tokens.ts
 import { type Customers, createCustomers } from '../core/customers/customers.ts';
 import { createInstallations, type Installations } from '../core/customers/installations.ts';
 import { createDatabase, type Database } from '../core/database.ts';
+import { untilReady } from '../core/database-connection.ts';
 import { createDirectory, type Directory } from '../core/directory.ts';
 import { createInbox, type Inbox } from '../core/inbox.ts';
 import { measuredAudit, measuredMover, measuredVault } from '../core/measured-ports.ts';
@@ -47,7 +47,7 @@ import { createVault, type Vault } from '../core/vault/vault.ts';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../core/workflow/registry.ts';
 import { migrate, newestMigration } from '../prisma/migrate.ts';
 import type { Config } from './config.ts';
-import { connectionsOf } from './connections.ts';
+import { connectionsOf } from './database-connections.ts';
 import { createLog } from './log.ts';
 
 const PROJECT = join(import.meta.dirname, '..');

@@ -1,13 +1,13 @@
 import { type ConnectionView, connectionsOf } from '../core/connections/records.ts';
 import { possibleApprovers, type Rules } from '../core/consent/policy.ts';
-import { listRepairQuestions } from '../core/console/waiting.ts';
+import { listWaiting } from '../core/console/waiting.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import { mayControl } from '../core/operations/control.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import { isEnd } from '../core/operations/states.ts';
 import { isUnread } from '../core/operations/threads.ts';
 import type { Block, Button, ChatEvent, RichText, ThreadRef } from '../core/ports/chat.ts';
+import type { StoredCredential } from '../core/vault/vault.ts';
 import { decisionButtons } from './cards/consent-card.ts';
 import { stopButton } from './cards/progress-card.ts';
 import { bold, clock, code, place, text } from './cards/text.ts';
@@ -15,21 +15,26 @@ import { operationList } from './commands/operations.ts';
 import type { Context } from './context.ts';
 import { standingQuestion } from './standing-question.ts';
 
-/** So many of the newest operations are looked at: a page, not an archive. */
-const LATEST = 50;
+/** Of each list: a page, not an archive. */
 const SHOWN = 10;
 const TRAILS = 5;
 
 /** What the page is drawn from. */
 interface Seen {
+  /** Plans that wait for approval, those that wait longest first. */
+  readonly waiting: readonly Operation[];
+  /** Plans and repairs that wait beside those that are shown. */
+  readonly moreWaiting: number;
+  /** Approved and not over, the newest first. */
+  readonly running: readonly Operation[];
   readonly latest: readonly Operation[];
   readonly threads: ReadonlyMap<string, ThreadRef>;
   readonly members: readonly Member[];
   readonly rules: Rules;
   /** Open questions for repairs to come, the oldest first. */
   readonly repairs: readonly Asked[];
-  /** Stored keys that are not well, the newest trouble first. */
-  readonly troubled: readonly ConnectionView[];
+  /** Stored keys, the newest first. */
+  readonly connected: readonly ConnectionView[];
 }
 
 type Asked = NonNullable<Awaited<ReturnType<typeof standingQuestion>>>;
@@ -44,34 +49,37 @@ export async function showHome(
   const chat = context.chat(event.thread.platform);
   if (!chat.showHome) return;
   const seen = await context.database.withCustomer(customerId, async (tx): Promise<Seen> => {
-    const latest = await context.operations.latest(tx, customerId, LATEST);
+    const { plans, repairs: questions, count } = await listWaiting(tx, customerId, { from: 0, most: SHOWN });
+    const open = await context.operations.open(tx, customerId);
+    const waiting = plans.flatMap(({ operationId }) => open.filter(({ id }) => id === operationId));
+    const running = open.filter(({ state }) => state !== 'awaiting_consent');
+    const latest = await context.operations.latest(tx, customerId, TRAILS);
     const threads = new Map<string, ThreadRef>();
-    for (const id of new Set(latest.map(({ threadId }) => threadId))) {
+    const repairs: Asked[] = [];
+    for (const { operationId } of questions) {
+      const operation = await context.operations.get(tx, customerId, operationId);
+      const asked = operation && (await standingQuestion(tx, context, operation));
+      if (asked?.state.request.decision === null) repairs.push(asked);
+    }
+    const shown = [...waiting, ...running.slice(0, SHOWN), ...latest, ...repairs.map(({ operation }) => operation)];
+    for (const id of new Set(shown.map(({ threadId }) => threadId))) {
       const thread = await context.threads.get(tx, customerId, id);
       if (thread && !isUnread(thread.ref)) threads.set(id, thread.ref);
     }
-    const repairs: Asked[] = [];
-    for (const { operationId } of await listRepairQuestions(tx, customerId, { most: SHOWN })) {
-      const operation = await context.operations.get(tx, customerId, operationId);
-      const asked = operation && (await standingQuestion(tx, context, operation));
-      const thread = operation && (await context.threads.get(tx, customerId, operation.threadId));
-      if (asked?.state.request.decision === null) repairs.push(asked);
-      if (thread && !isUnread(thread.ref)) threads.set(thread.id, thread.ref);
-    }
     const members = await context.customers.members(tx, customerId);
-    const troubled = (await connectionsOf(tx, customerId))
-      .filter(({ state, checkedAt }) => state !== 'healthy' && checkedAt !== null)
-      .toSorted((one, other) => other.since.getTime() - one.since.getTime());
-    return { latest, threads, members, rules: await context.customers.rules(tx, customerId), repairs, troubled };
+    const rules = await context.customers.rules(tx, customerId);
+    const connected = await connectionsOf(tx, customerId);
+    const moreWaiting = count - plans.length - questions.length;
+    return { waiting, moreWaiting, running, latest, threads, members, rules, repairs, connected };
   });
   await chat.showHome(event.from, { summary: 'Countersign', blocks: homeBlocks(context, seen, member) });
 }
 
 function homeBlocks(context: Context, seen: Seen, member: Member): readonly Block[] {
-  const { latest } = seen;
-  const waiting = latest.filter(({ state }) => state === 'awaiting_consent');
-  const running = latest.filter(({ state }) => !isEnd(state) && state !== 'awaiting_consent');
-  const connected = latest.filter(({ isKeyStored }) => isKeyStored);
+  const { waiting, running, connected } = seen;
+  const troubled = connected
+    .filter(({ state, checkedAt }) => state !== 'healthy' && checkedAt !== null)
+    .toSorted((one, other) => other.since.getTime() - one.since.getTime());
   const isAdmin = member.roles.includes('admin');
   const example = `set up ${context.services[0]?.name ?? 'WooCommerce'} for shop.example.com`;
   const each = (operations: readonly Operation[], buttons: (operation: Operation) => readonly Button[]) =>
@@ -87,18 +95,24 @@ function homeBlocks(context: Context, seen: Seen, member: Member): readonly Bloc
       [
         ...each(waiting, (operation) => (mayPressApprove(seen, operation, member) ? decisionButtons(operation) : [])),
         ...seen.repairs.flatMap((asked) => repairEntry(context, seen, asked, member)),
+        ...more(seen.moreWaiting),
       ],
       'Nothing waits.',
     ),
     ...part(
       'Under way',
-      each(running, (operation) => (mayControl(operation, member) ? [stopButton(operation)] : [])),
+      [
+        ...each(running, (operation) => (mayControl(operation, member) ? [stopButton(operation)] : [])),
+        ...more(running.length - SHOWN),
+      ],
       'Nothing is under way.',
     ),
-    ...(seen.troubled.length > 0 ? part('Needs a look', [troubles(context, seen)], '') : []),
+    ...(troubled.length > 0
+      ? part('Needs a look', [troubles(context, troubled), ...more(troubled.length - SHOWN)], '')
+      : []),
     ...part(
       'Connected',
-      connected.length === 0 ? [] : [operationList(connected.slice(0, SHOWN))],
+      connected.length === 0 ? [] : [keys(context, connected), ...more(connected.length - SHOWN)],
       'Nothing is connected yet.',
     ),
     ...(isAdmin ? part('Latest, each with its trail', trails(seen), 'There is no trail yet.') : []),
@@ -107,14 +121,12 @@ function homeBlocks(context: Context, seen: Seen, member: Member): readonly Bloc
 }
 
 /** Seen here also where the thread of a key can't be written to any more. */
-function troubles({ services }: Context, { troubled }: Seen): Block {
+function troubles(context: Context, troubled: readonly ConnectionView[]): Block {
   return {
     kind: 'list',
-    items: troubled.slice(0, SHOWN).map(({ credential: { service, target }, state, reason, since }) => ({
+    items: troubled.slice(0, SHOWN).map(({ credential, state, reason, since }) => ({
       text: [
-        text(
-          `${services.find(({ id }) => id === service)?.name ?? service}${target === '' ? '' : ` for ${place(target)}`} · `,
-        ),
+        text(`${placeOf(context, credential)} · `),
         bold(state),
         text(' since '),
         { kind: 'time', at: since, form: 'datetime' } as const,
@@ -122,6 +134,27 @@ function troubles({ services }: Context, { troubled }: Seen): Block {
       detail: reason,
     })),
   };
+}
+
+function keys(context: Context, connected: readonly ConnectionView[]): Block {
+  return {
+    kind: 'list',
+    items: connected.slice(0, SHOWN).map(({ credential }) => ({
+      text: [
+        ...(credential.metadata.operationId ? [code(credential.metadata.operationId), text(' ')] : []),
+        text(`${placeOf(context, credential)} · `),
+        { kind: 'time', at: credential.lastRotatedAt ?? credential.createdAt, form: 'datetime' } as const,
+      ],
+    })),
+  };
+}
+
+function placeOf({ services }: Context, { service, target }: StoredCredential): string {
+  return `${services.find(({ id }) => id === service)?.name ?? service}${target === '' ? '' : ` for ${place(target)}`}`;
+}
+
+function more(rest: number): readonly Block[] {
+  return rest > 0 ? [{ kind: 'text', tone: 'quiet', text: [text(`And ${rest} more.`)] }] : [];
 }
 
 /** Who may is judged when they press; here, whether it would be of any use. */
@@ -164,13 +197,12 @@ function repairEntry(context: Context, seen: Seen, { operation, card }: Asked, m
 
 /** The trail itself comes to whoever pressed, in the operation's thread, and to nobody else. */
 function trails({ latest, threads }: Seen): readonly Block[] {
-  const shown = latest.slice(0, TRAILS);
-  const buttons = shown.flatMap(({ id, threadId }): Block[] => {
+  const buttons = latest.flatMap(({ id, threadId }): Block[] => {
     const thread = threads.get(threadId);
     const button: Button = { label: `Trail of ${id}`, style: 'plain', action: 'audit', value: id };
     return thread ? [{ kind: 'actions', buttons: [button], thread }] : [];
   });
-  return shown.length === 0 ? [] : [operationList(shown), ...buttons];
+  return latest.length === 0 ? [] : [operationList(latest), ...buttons];
 }
 
 function settingsWords(): Block {

@@ -3,7 +3,7 @@ import type { NewEntry } from '../core/audit/entry.ts';
 import type { Customers } from '../core/customers/customers.ts';
 import type { Database, Transaction } from '../core/database.ts';
 import type { Directory } from '../core/directory.ts';
-import { CountersignError } from '../core/errors.ts';
+import { isHopeless } from '../core/errors.ts';
 import type { CustomerId, OperationId } from '../core/ids.ts';
 import { hasWebhook, type NoticeChoice } from '../core/notices/choices.ts';
 import { digestOf, isEmpty } from '../core/notices/digest.ts';
@@ -87,10 +87,6 @@ async function deliverTo(deps: NoticesDeps, customerId: CustomerId): Promise<voi
     }
   }
   if (failure !== undefined) throw failure;
-}
-
-function isHopeless(error: unknown): error is CountersignError {
-  return error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
 }
 
 /** In a thread, at a webhook, or instead of a message that stands already: no part of a message to somebody. */

@@ -20,7 +20,8 @@ import { converse } from './conversation.ts';
 import type { Foundation } from './foundation.ts';
 import type { StartOptions } from './main.ts';
 import { slackScopes } from './slack-manifest.ts';
-import { cardOnRecord, createTeamsReferences, signInToken } from './teams.ts';
+import { cardOnRecord, signInToken } from './teams.ts';
+import { createTeamsReferences } from './teams-references.ts';
 
 /** A chat with its way in. */
 export interface ConnectedChat<Started = unknown> extends Chat {

@@ -36,7 +36,7 @@ export function createReception(deps: ReceptionDeps): Reception {
   /** By thread: what was said there last, as long as it is being answered. */
   const turns = new Map<string, Promise<void>>();
   const later = new Set<NodeJS.Timeout>();
-  /** By customer: the events that are being answered here, or put off. */
+  /** By customer: the events that are being answered here. */
   const atWork = new Map<CustomerId, Set<string>>();
   /** Customers of whom more is on record, whether somebody looks for it now, and whether there is reason to look again. */
   const waiting = new Map<CustomerId, { isLooking: boolean; again: boolean }>();

@@ -161,19 +161,13 @@ export function closedCard({ type, base, permissions }: Omit<NewOperation, 'thre
 
 /** When to come back, in the reader's own time. */
 export function tooSoonCard({ tooSoon, most, at }: TooSoon, base: string): Card {
-  const [lead, words] =
+  const summary =
     tooSoon === 'operations'
-      ? [
-          `${counted(most, 'request')} came from here within an hour, which is the limit. Nothing was done.`,
-          'Ask again at ',
-        ]
-      : [
-          `${counted(most, 'sign-in')} at ${place(base)} failed within an hour. So that the shop does not lock the account, I try no more for now. Nothing was done.`,
-          'Make sure of the password, and ask again at ',
-        ];
+      ? `${counted(most, 'request')} came from here within an hour, which is the limit. Nothing was done.`
+      : `${counted(most, 'sign-in')} at ${place(base)} failed within an hour. So that the shop does not lock the account, I try no more for now. Nothing was done. Make sure of the password.`;
   return {
-    summary: lead,
-    blocks: [{ kind: 'text', text: [text(`${lead} ${words}`), clock(at), text('.')], tone: 'warning' }],
+    summary,
+    blocks: [{ kind: 'text', text: [text(`${summary} Ask again at `), clock(at), text('.')], tone: 'warning' }],
   };
 }
 

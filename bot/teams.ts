@@ -9,8 +9,6 @@ import type { ConnectedChat } from './platforms.ts';
 import { createReception } from './reception.ts';
 import { finishTeamsRemovals } from './teams-references.ts';
 
-export { createTeamsReferences } from './teams-references.ts';
-
 /** Teams, as its adapter opens it. */
 export interface OpenedTeams extends Omit<ConnectedChat, 'start'> {
   start(hooks: { installed(by: Person): Promise<void>; removed(workspaceId: string): Promise<void> }): Promise<void>;

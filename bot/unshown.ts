@@ -1,16 +1,11 @@
 import type { Database } from '../core/database.ts';
-import { CountersignError } from '../core/errors.ts';
+import { isHopeless } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
 import type { Chat, PictureLink } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { note } from './cards/text.ts';
-
-/** Trying again will not help: an archived channel, one that the bot was removed from, a revoked token. */
-function isHopeless(error: unknown): error is CountersignError {
-  return error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
-}
 
 /**
  * A picture that the platform will never take is left out: the words of its step and all that follows are shown nevertheless.

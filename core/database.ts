@@ -3,7 +3,15 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { z } from 'zod';
 import { Prisma, PrismaClient } from '../prisma/generated/client.ts';
-import { CONNECT_MS, connectionConfig, isAway, type Listener, listen, VERSION, versionRows } from './connection.ts';
+import {
+  CONNECT_MS,
+  connectionConfig,
+  isAway,
+  type Listener,
+  listen,
+  VERSION,
+  versionRows,
+} from './database-connection.ts';
 import { CountersignError } from './errors.ts';
 import type { CustomerId } from './ids.ts';
 import type { RootKeys } from './ports/keys.ts';

@@ -51,3 +51,8 @@ export class CountersignError extends Error {
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
   }
 }
+
+/** Whether a chat will not take it, however often it is tried: an archived channel, one that the bot was removed from, a revoked token. */
+export function isHopeless(error: unknown): error is CountersignError {
+  return error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
+}

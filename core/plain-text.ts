@@ -26,3 +26,11 @@ export function withoutHidden(text: string): string {
 export function quoted(text: string): string {
   return `“${text.replaceAll('“', '‘').replaceAll('”', '’')}”`;
 }
+
+/** At most so many UTF-16 units, as Slack and Teams count; what was longer ends in `…`, and no character is cut in two. */
+export function clip(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const end = most - 1;
+  const isPair = /[\uD800-\uDBFF]/.test(text.charAt(end - 1));
+  return `${text.slice(0, isPair ? end - 1 : end)}…`;
+}

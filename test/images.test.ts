@@ -6,7 +6,7 @@ import { parseYAML } from 'confbox/yaml';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from '../bot/config.ts';
-import { connectionsOf } from '../bot/connections.ts';
+import { connectionsOf } from '../bot/database-connections.ts';
 import { VARIABLES } from '../bot/variables.ts';
 
 const ROOT = join(import.meta.dirname, '..');

@@ -12,7 +12,7 @@ import { CountersignError } from '../../core/errors.ts';
 import type { EventRef } from '../../core/ports/chat.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type AdmissionDeps, type Admitted, admit } from './admission.ts';
-import { reportFailure } from './errors.ts';
+import { reportFailure, unansweredWords } from './errors.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Problem, sendProblem } from './problem.ts';
 import { type ApiRoute, NOTHING, type Reply } from './route.ts';
@@ -242,7 +242,7 @@ function failed(log: Log): ErrorRequestHandler {
       return sendProblem(response, { status, code: 'request_invalid', detail: 'This request could not be read.' });
     if (error instanceof CountersignError && (error.isRetryable || error.code === 'chat_unavailable')) {
       const detail = error.isRetryable
-        ? `The ${error.code === 'chat_unavailable' ? 'chat' : 'database'} did not answer. Please try again.`
+        ? unansweredWords(error)
         : 'The chat does not take it: is Countersign still in the channel that an admin chose?';
       return sendProblem(response, { status: 503, code: 'unavailable', detail });
     }

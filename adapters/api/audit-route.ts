@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { csvLine } from '../../core/audit/csv.ts';
-import { bundleDocument, exportTrail, TRAIL_COLUMNS, trailRow } from '../../core/audit/export.ts';
-import { redactAll } from '../../core/redacted-ports.ts';
+import { TRAIL_FORMATS, takeTrail } from '../../core/audit/export.ts';
 import type { RouteDeps } from './deps.ts';
 import { type ApiRoute, NOT_THERE, route } from './route.ts';
 import { operationParams, response } from './views.ts';
@@ -24,7 +22,7 @@ const trail = response(
 
 /** The trail of one operation, to take away. That it was read is itself on record. */
 export function auditRoute(deps: RouteDeps): ApiRoute {
-  const { database, customers, operations, audit, redact } = deps;
+  const { database, operations } = deps;
   return route({
     ...{ method: 'get', path: '/operations/:id/audit', id: 'getAuditTrail', scope: 'audit:read' },
     summary: 'The audit trail of an operation: as a bundle that can be checked offline, or as a table.',
@@ -38,25 +36,15 @@ export function auditRoute(deps: RouteDeps): ApiRoute {
         const operation = await operations.get(tx, customerId, params.id);
         if (!operation) return undefined;
         const { id: operationId } = operation;
-        const entries = format === 'csv' ? await audit.entriesOf(tx, customerId, operationId) : [];
-        const members = await customers.members(tx, customerId);
         const how = { how: 'api', format, token: caller.id };
-        const actor = memberId ? { actor: memberId } : {};
-        await audit.append(tx, customerId, { kind: 'trail.read', operationId, ...actor, payload: how });
-        const people = members.map(({ id, person }) => [id as string, redactAll(person.name, redact)] as const);
-        return { operationId, entries, people: new Map(people) };
+        const reader = { ...(memberId ? { actor: memberId } : {}), how };
+        return { operationId, take: await takeTrail(tx, deps, customerId, { operationId }, reader) };
       });
       if (!read) return NOT_THERE;
-      const { operationId, entries, people } = read;
-      response.set('Content-Disposition', `attachment; filename="${operationId}.${format}"`);
-      if (format === 'csv') {
-        const rows = entries.map((entry) => csvLine(trailRow(entry, (id) => people.get(id) ?? id)));
-        response.type('text/csv').send([csvLine(TRAIL_COLUMNS), ...rows].join(''));
-        return undefined;
-      }
-      const bundle = await exportTrail(deps, customerId, { operationId });
-      response.type('application/json');
-      await pipeline(Readable.from(bundleDocument(bundle, { people: Object.fromEntries(people) })), response);
+      const text = await read.take(format);
+      response.set('Content-Disposition', `attachment; filename="${read.operationId}.${format}"`);
+      response.type(TRAIL_FORMATS[format]);
+      await pipeline(Readable.from(text), response);
       return undefined;
     },
   });

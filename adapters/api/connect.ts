@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, { type Request, type Response, Router } from 'express';
-import { csvLine } from '../../core/audit/csv.ts';
+import { type TakenTrail, TRAIL_FORMATS, type TrailFormat } from '../../core/audit/export.ts';
 import type { Guesses } from '../../core/guesses.ts';
 import { LOOK } from '../../core/look.ts';
-import type { ConnectPages, ConnectView, TrailExport } from '../../core/ports/connect.ts';
+import type { ConnectPages, ConnectView } from '../../core/ports/connect.ts';
 import {
   answeredPage,
   codePage,
@@ -86,7 +86,7 @@ export function connectRoutes(deps: { pages: ConnectPages; guesses?: Guesses; pu
         case 'gone':
           return gone(request, response);
         case 'trail':
-          return download(response, outcome.operationId, outcome.trail, formatOf(request));
+          return download(response, outcome.operationId, outcome.take, formatOf(request));
         case 'revealed':
           return html(response, 200, revealedPage(outcome.fields));
         case 'invalid': {
@@ -151,10 +151,6 @@ function isSameOrigin(request: Request, origin: string): boolean {
   return request.get('origin') === origin && (site === undefined || site === 'same-origin');
 }
 
-export type TrailFormat = keyof typeof FORMATS;
-
-const FORMATS = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
-
 function formatOf(request: Request): TrailFormat {
   return request.query.format === 'csv' ? 'csv' : request.query.format === 'jsonl' ? 'jsonl' : 'json';
 }
@@ -169,23 +165,10 @@ function html(response: Response, status: number, page: string): void {
   response.status(status).type('text/html').send(page);
 }
 
-async function download(
-  response: Response,
-  operationId: string,
-  trail: TrailExport,
-  format: TrailFormat,
-): Promise<void> {
+async function download(response: Response, operationId: string, take: TakenTrail, format: TrailFormat): Promise<void> {
+  const text = await take(format);
   response
     .set('Content-Disposition', `attachment; filename="countersign-${operationId}.${format}"`)
-    .type(FORMATS[format]);
-  switch (format) {
-    case 'json':
-      return pipeline(Readable.from(trail.json()), response);
-    case 'csv':
-      return void response.send([trail.columns, ...trail.rows].map(csvLine).join(''));
-    case 'jsonl':
-      return pipeline(Readable.from(trail.lines()), response);
-    default:
-      return format satisfies never;
-  }
+    .type(TRAIL_FORMATS[format]);
+  await pipeline(Readable.from(text), response);
 }

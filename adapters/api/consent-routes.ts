@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ConsentRecord } from '../../core/consent/records.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { mayRevoke } from '../../core/operations/revocation.ts';
@@ -176,7 +177,7 @@ async function revoke(
         ? consents.revokeById(tx, customerId, consent.id, by).then(Number)
         : operation && consents.revoke(tx, operation, by).then(Number)
       : consents.revokeAllForService(tx, customerId, service, by));
-    return { operation, count: count ?? 0 };
+    return { operation, consent, count: count ?? 0 };
   });
   if (outcome === 'unknown') return NOT_THERE;
   if (outcome === 'repeated') return ANSWER_LOST;
@@ -186,14 +187,23 @@ async function revoke(
       'not_allowed',
       'Only whoever asked, an approver or an admin can revoke it. Nothing was changed.',
     );
-  const { operation, count } = outcome;
-  if (operation && count === 0)
-    return problem(409, 'not_possible_now', 'That is not countersigned any more. Nothing was changed.', operation);
+  const { operation, consent, count } = outcome;
+  if (count === 0) {
+    const what = operation ? 'That is not' : 'Nothing of that service is';
+    return problem(409, 'not_possible_now', `${what} countersigned any more. Nothing was changed.`, operation);
+  }
   if (operation) await desk.show(operation);
   const after = operation && (await operationOf(deps, wish, operation.id));
   return ok({
     success: true,
-    message: 'Taken back. What ran under it stops before its next action.',
+    message: `Taken back. ${effectOf(consent)}`,
     ...{ operationId: after?.id ?? null, status: after?.state ?? null, consent: null, revoked: count },
   });
+}
+
+/** `undefined`: everything that an operation or a service was countersigned for, repairs to come among it. */
+function effectOf(consent: ConsentRecord | undefined): string {
+  if (consent?.standing) return 'Its key is not repaired by itself any more.';
+  const stops = 'What ran under it stops before its next action';
+  return consent ? `${stops}.` : `${stops}, and no key is repaired by itself under it any more.`;
 }

@@ -19,6 +19,18 @@ export function listenError(error: unknown, port: number): CountersignError {
   return new CountersignError('network', `The HTTP server could not start on port ${port}.`, { cause: error });
 }
 
+/** What a caller is told of an outage: the database is named only where it is that which did not answer. */
+export function unansweredWords(error: unknown): string {
+  const code = error instanceof CountersignError ? error.code : undefined;
+  const what =
+    code === 'database_unavailable'
+      ? 'The database'
+      : code === 'chat_unavailable'
+        ? 'The chat'
+        : 'Something that this takes';
+  return `${what} did not answer. Please try again.`;
+}
+
 /** The status of a request that failed; an operator hears of what is our own fault. Nothing of the request is told. */
 export function reportFailure(error: unknown, log: Log): number {
   const given = Number((error as { status?: unknown } | null)?.status ?? 500);

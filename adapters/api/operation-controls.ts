@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { Answered, Cancelled, Paused, Resumed, Retried } from '../../core/operations/control.ts';
+import type { Answered, Cancelled, Paused, Resumed } from '../../core/operations/control.ts';
 import { readCode } from '../../core/operations/questions.ts';
 import { STATES } from '../../core/operations/states.ts';
-import type { ApiWish } from '../../core/ports/api.ts';
+import type { ApiWish, RetriedHere } from '../../core/ports/api.ts';
 import { Secret } from '../../core/secret.ts';
 import { type RouteDeps, statusPath, wishOf } from './deps.ts';
 import { accepted, answerRefused, badField, ok, problem, tooSoon } from './replies.ts';
@@ -178,7 +178,7 @@ function answerAnswered(outcome: Answered): Reply {
   }
 }
 
-function answerRetried(outcome: Retried, of: string): Reply {
+function answerRetried(outcome: RetriedHere, of: string): Reply {
   switch (outcome.kind) {
     case 'requested': {
       const { id, state, planHash } = outcome.operation;
@@ -211,10 +211,7 @@ function answerRetried(outcome: Retried, of: string): Reply {
         outcome.operation,
       );
     case 'too_soon':
-      return tooSoon(
-        'So many requests came within an hour that nothing more is asked for until then.',
-        outcome.limit.at,
-      );
+      return tooSoon(outcome.why, outcome.limit.at);
     default:
       return answerRefused(outcome.kind);
   }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import express, { type ErrorRequestHandler, type Router } from 'express';
-import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenEverywhere, listenOnLoopback } from '../../core/http-listen.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { listenError, reportFailure } from './errors.ts';
 
@@ -81,7 +81,7 @@ function failed(log: Log): ErrorRequestHandler {
     if (response.headersSent) return next(error);
     const words =
       status >= 500
-        ? 'Something went wrong on our side. Nothing was changed; please try again.\n'
+        ? 'Something went wrong on our side. Please try again. If the link is closed now, ask for another one.\n'
         : 'This request could not be read. Nothing was changed.\n';
     response.status(status).type('text/plain').send(words);
   };

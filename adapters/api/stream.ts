@@ -5,6 +5,7 @@ import { type OperationId, parseOperationId } from '../../core/ids.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { StreamMetrics } from '../../core/ports/metrics.ts';
 import type { Feed } from '../../core/stream/feed.ts';
+import { unansweredWords } from './errors.ts';
 import {
   noCaller,
   protocolsOf,
@@ -148,7 +149,7 @@ export function createStream(options: StreamOptions): LiveStream {
       socket.on('error', () => {}); // whoever left gets no answer
       upgrade(request, socket, head).catch((cause: unknown) => {
         log.warn({ code: 'stream', cause }, 'a client of the live stream could not be admitted');
-        refuse(socket, { status: 503, code: 'unavailable', detail: 'The database did not answer. Please try again.' });
+        refuse(socket, { status: 503, code: 'unavailable', detail: unansweredWords(cause) });
       });
     },
     async stop() {

@@ -12,6 +12,7 @@ import type { ConsoleDesk } from '../../core/ports/console.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Screenshots } from '../../core/ports/screenshots.ts';
 import type { Queue } from '../../core/queue/queue.ts';
+import type { Redact } from '../../core/redacted-ports.ts';
 import type { Service } from '../../core/services/service.ts';
 import type { Vault } from '../../core/vault/vault.ts';
 import type { WorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -34,6 +35,8 @@ export interface ConsoleDeps {
   /** Where a request comes from, as far as guesses are counted. */
   sourceOf(request: Request): string;
   readonly log: Log;
+  /** Takes secrets out of what is handed out. */
+  readonly redact: Redact;
   /** Where people's browsers reach the console, without a slash at the end. */
   publicUrl(): string;
 }

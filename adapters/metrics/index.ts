@@ -13,7 +13,7 @@ const QUICK = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 /** A step takes seconds; an operation two to five minutes of machine time, and ends at five. */
 const STEP = [0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120];
 const OPERATION = [5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 600];
-/** With people in it: up to the day for which a question stays open. */
+/** With people in it: a plan waits for 15 minutes and a question for 30; a repair, for three days, counts beyond the last one. */
 const REQUEST = [15, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 43_200, 86_400];
 
 export interface PrometheusMetrics extends Metrics, StreamMetrics, WebhookMetrics {

@@ -7,9 +7,9 @@ import type {
   Button as SlackButton,
   TaskCardBlock,
 } from '@slack/types';
-import { withoutTricks } from '../../core/plain-text.ts';
+import { clip, withoutTricks } from '../../core/plain-text.ts';
 import type { Block, Button, Card, RichText, StepLine } from '../../core/ports/chat.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { clipEscaped, elementsOf, markupOf, plain, richText, safeUrl, section, wordsOf } from './text.ts';
 
 /** A card as Slack's methods take it. `text` is the notification, the fallback and what a screen reader hears. */

@@ -1,9 +1,9 @@
 import type { InputBlock, KnownBlock, ModalView, PlainTextInput, StaticSelect } from '@slack/types';
 import { z } from 'zod';
-import { withoutTricks } from '../../core/plain-text.ts';
+import { clip, withoutTricks } from '../../core/plain-text.ts';
 import type { Form, FormField } from '../../core/ports/chat.ts';
 import { plainText } from './cards.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { plain, richText, section } from './text.ts';
 import type { Place } from './thread.ts';
 

@@ -68,11 +68,3 @@ export function rateOf(method: string, workspaceId: string, channel: string): Li
   const scope = method === 'chat.postMessage' ? ` ${channel}` : '';
   return rate && { name: `slack ${workspaceId} ${method}${scope}`, ...rate };
 }
-
-/** At most so many UTF-16 units, as Slack counts; what was longer ends in `…`, and no character is cut in two. */
-export function clip(text: string, most: number): string {
-  if (text.length <= most) return text;
-  const end = most - 1;
-  const isPair = /[\uD800-\uDBFF]/.test(text.charAt(end - 1));
-  return `${text.slice(0, isPair ? end - 1 : end)}…`;
-}

@@ -1,6 +1,7 @@
 import type { RichTextBlock, RichTextElement, RichTextSection } from '@slack/types';
+import { clip } from '../../core/plain-text.ts';
 import type { Person, RichText, Span } from '../../core/ports/chat.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 
 /** Slack reads these three as its own markup, everywhere (docs.slack.dev, formatting message text). */
 function escaped(text: string): string {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Installation, Installations, InstallationTokens } from '../../core/customers/installations.ts';
-import { CountersignError } from '../../core/errors.ts';
+import { CountersignError, isHopeless } from '../../core/errors.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { Secret } from '../../core/secret.ts';
 import { createApi, SLACK_API } from './api.ts';
@@ -92,8 +92,7 @@ export function createTokens(
         await api.raw('auth.test', (client) => client.auth.test());
         return true;
       } catch (error) {
-        const isHopeless = error instanceof CountersignError && error.code === 'chat_unavailable' && !error.isRetryable;
-        if (isHopeless || GONE.includes(codeOf(error) ?? '')) return false;
+        if (isHopeless(error) || GONE.includes(codeOf(error) ?? '')) return false;
         throw slackError(error, 'auth.test');
       }
     },

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { clip } from '../../core/plain-text.ts';
 import type { ChatEvent, Person, ThreadRef } from '../../core/ports/chat.ts';
 import type { Seals } from '../../core/vault/seals.ts';
 import { CHANNEL } from './config.ts';
 import { CLOSE_VERB, readCarried, readFields, SUBMIT_VERB } from './forms.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { readText } from './text.ts';
 import { messageRef, type Place, placeOf, type Scope, threadNamed, threadRef, triggerOf } from './thread.ts';
 import { VIEW_VERB } from './views.ts';

@@ -156,11 +156,7 @@ export function createApi({ connector, references, line, log }: ApiDeps): Api {
     },
     async directConversation(workspaceId, memberId) {
       const to = await references.any(workspaceId);
-      const id = await call('a chat', placeIn(to), () => connector.createConversation(to, memberId)).catch(
-        (error: unknown) => {
-          throw teamsError(error, 'a chat');
-        },
-      );
+      const id = await call('a chat', placeIn(to), () => connector.createConversation(to, memberId));
       return { workspaceId, scope: 'personal', conversationId: id };
     },
     async members(place, most) {

@@ -1,4 +1,4 @@
-import { withoutTricks } from '../../core/plain-text.ts';
+import { clip, withoutTricks } from '../../core/plain-text.ts';
 import type { Block, Button, Card, PictureLink, RichText, StepLine, ThreadRef } from '../../core/ports/chat.ts';
 import {
   type Action,
@@ -12,7 +12,7 @@ import {
   sizeOf,
   type TextRun,
 } from './elements.ts';
-import { clip, LEVELS, type Level, LIMITS } from './limits.ts';
+import { LEVELS, type Level, LIMITS } from './limits.ts';
 import { isMentioned, markdownOf, runsOf, safeUrl, wordsOf } from './text.ts';
 import { isFor, refreshedFor } from './views.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { withoutTricks } from '../../core/plain-text.ts';
+import { clip, withoutTricks } from '../../core/plain-text.ts';
 import type { Form, FormField, Person, ThreadRef } from '../../core/ports/chat.ts';
 import { cardOf } from './cards.ts';
 import {
@@ -11,7 +11,7 @@ import {
   sizeOf,
   type TextRun,
 } from './elements.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { runsOf } from './text.ts';
 
 export type Fields = Readonly<Record<string, readonly string[]>>;

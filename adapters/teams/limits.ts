@@ -52,11 +52,3 @@ export function linesFor(workspaceId: string, conversationId: string, isEdit: bo
   const scope = `${workspaceId} ${conversationId}`;
   return [{ name: `teams ${scope}`, ...THREAD }, ...(isEdit ? [{ name: `teams edits ${scope}`, ...EDITS }] : [])];
 }
-
-/** At most so many UTF-16 units; what was longer ends in `…`, and no character is cut in two. */
-export function clip(text: string, most: number): string {
-  if (text.length <= most) return text;
-  const end = most - 1;
-  const isPair = /[\uD800-\uDBFF]/.test(text.charAt(end - 1));
-  return `${text.slice(0, isPair ? end - 1 : end)}…`;
-}

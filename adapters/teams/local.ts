@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import express, { type ErrorRequestHandler, type Router } from 'express';
 import { CountersignError } from '../../core/errors.ts';
-import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../core/http-listen.ts';
 import type { Log } from '../../core/ports/log.ts';
 
 export interface LocalListener {

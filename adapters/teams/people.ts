@@ -1,8 +1,9 @@
+import { clip } from '../../core/plain-text.ts';
 import type { Person, Standing } from '../../core/ports/chat.ts';
 import { directoryId } from './activity.ts';
 import type { Api, ConnectorMember } from './api.ts';
 import { unknownReference } from './errors.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { type Place, teamsPerson, withoutThread } from './thread.ts';
 
 /** Who somebody is, by Teams' own word. */

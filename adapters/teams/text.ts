@@ -1,6 +1,7 @@
+import { clip } from '../../core/plain-text.ts';
 import type { Person, RichText, Span } from '../../core/ports/chat.ts';
 import type { Mention, TextRun } from './elements.ts';
-import { clip, LIMITS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 
 /** Somebody whom a message names, as Teams writes it beside the text. */
 export interface MentionEntity {

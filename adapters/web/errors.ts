@@ -36,5 +36,5 @@ export function refusalOf(error: unknown): Refusal {
   const status = error instanceof Error && 'status' in error && typeof error.status === 'number' ? error.status : 500;
   if (status === 413) return new Refusal(413, 'That is too long to send. Please make it shorter.');
   if (status >= 400 && status < 500) return new Refusal(status, 'The page sent something that could not be read.');
-  return new Refusal(500, 'Something went wrong on our side, and nothing was done. Please try again.');
+  return new Refusal(500, 'Something went wrong on our side. The thread shows what was done; please try again.');
 }

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Router } from 'express';
-import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../core/http-listen.ts';
 import { withoutTricks } from '../../core/plain-text.ts';
 import type {
   Card,

@@ -2,6 +2,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import type { Block, Button, Card, RichText } from '../../core/ports/chat.ts';
 import type { Way } from '../../core/services/service.ts';
 import { waysAt } from '../../core/services/ways.ts';
+import { stateWords } from './audit-card.ts';
 import {
   audience,
   type Deciders,
@@ -140,5 +141,6 @@ export function standing(operation: Operation): string {
   if (operation.state === 'awaiting_consent') return 'waiting for approval';
   if (operation.state === 'awaiting_credentials')
     return `countersigned, waiting for the ${operation.way.kind !== 'browser' ? 'key' : 'sign-in'}`;
-  return operation.grant ? 'countersigned' : operation.state;
+  if (operation.grant) return 'countersigned';
+  return operation.state === 'failed' ? 'ended' : stateWords(operation.state);
 }

@@ -173,19 +173,19 @@ export function decided(operation: Operation, isOneOfSeveral = false): readonly 
         ],
       },
     ];
-  return [
-    {
-      kind: 'signature',
-      tone: 'neutral',
-      text: [
-        text(
-          operation.state === 'expired'
-            ? 'Expired: nobody approved it in time. Nothing was done.'
-            : 'Cancelled before anybody approved it. Nothing was done.',
-        ),
-      ],
-    },
-  ];
+  return [{ kind: 'signature', tone: 'neutral', text: [text(unapprovedWords(operation))] }];
+}
+
+/** A failed one has only a restored database forgotten: nobody knows whether it was approved since the backup. */
+function unapprovedWords({ state }: Operation): string {
+  switch (state) {
+    case 'expired':
+      return 'Expired: nobody approved it in time. Nothing was done.';
+    case 'failed':
+      return 'Ended: see its result below.';
+    default:
+      return 'Cancelled before anybody approved it. Nothing was done.';
+  }
 }
 
 function signature(operation: Operation): Block {

@@ -213,30 +213,39 @@ function tryAgain({ id }: Operation): Button {
 function nextWords(operation: Operation): string {
   const side = sideOf(operation.service);
   const atHome = operation.service.home === operation.plan.base;
+  const { type } = operation.type;
   const again = canTryAgain(operation)
     ? 'press “Try again” for a new plan that somebody approves'
-    : `write “${asking(operation)}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
-  if (operation.type.type === 'credential_rotation' && operation.isKeyStored)
+    : type === 'integration_test'
+      ? `have an approver or an admin write “/countersign test ${operation.service.id}”, which tries the stored keys`
+      : `write “${asking(operation, type)}${atHome ? '' : ` for ${place(operation.plan.base)}`}” to ask again`;
+  if (type === 'credential_rotation' && operation.isKeyStored)
     return canTryAgain(operation)
       ? 'press “Try again” to have the old key ended, once somebody approves that, or end it by hand, as above.'
       : 'end the old key by hand, as above.';
   if (operation.errorCode === 'sign_in_refused') return `check the user name and password in ${side}, then ${again}.`;
   if (isForHand(operation))
-    return `make the key by hand: “How to do it by hand” lists them. If ${side} lets this address in without a CAPTCHA, ${again}.`;
+    return `${BY_HAND[type]} by hand: “How to do it by hand” lists the steps. If ${side} lets this address in without a CAPTCHA, ${again}.`;
   if (operation.errorCode === 'no_access') return `use an account that may manage ${side}, then ${again}.`;
   if (unseenLabel(operation) !== undefined) return `look at ${side}'s list of keys first, then ${again}.`;
   return `${again}.`;
 }
 
-/** As people ask for it. */
-function asking({ type, service }: Operation): string {
-  const words: Readonly<Record<OperationType, string>> = {
+const BY_HAND: Readonly<Record<OperationType, string>> = {
+  api_key_generation: 'make the key',
+  credential_rotation: 'replace the key',
+  credential_revocation: 'end the key',
+  integration_test: 'try the key',
+};
+
+/** As people ask for it: a test by these words would look at an address, without any key. */
+function asking({ service }: Operation, type: Exclude<OperationType, 'integration_test'>): string {
+  const words = {
     api_key_generation: `set up ${service.name}`,
     credential_rotation: `rotate the ${service.name} key`,
     credential_revocation: `revoke the ${service.name} key`,
-    integration_test: `test ${service.name}`,
   };
-  return words[type.type];
+  return words[type];
 }
 
 function onRecord(record: OnRecord) {

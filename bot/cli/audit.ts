@@ -8,21 +8,13 @@ import {
   witnessProblem,
 } from '../../core/audit/bundle.ts';
 import type { ChainVerdict } from '../../core/audit/chain.ts';
-import { csvLine } from '../../core/audit/csv.ts';
-import {
-  bundleDocument,
-  bundleLines,
-  exportTrail,
-  TRAIL_COLUMNS,
-  type TrailExport,
-  trailRow,
-} from '../../core/audit/export.ts';
+import { bundleDocument, bundleLines, exportTrail, trailTable } from '../../core/audit/export.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import type { CheckpointStore } from '../../core/ports/checkpoints.ts';
 import { faultWords } from '../cards/audit-card.ts';
 import type { Foundation } from '../foundation.ts';
-import { type Call, type Command, counted } from './command.ts';
+import { type Call, type Command, counted, misused } from './command.ts';
 import { CUSTOMER, customerOf } from './whom.ts';
 
 /** `audit verify`: offline on an export, or on the database. Needs neither for the other. */
@@ -253,7 +245,7 @@ async function writeExport(call: Call): Promise<number> {
   const count = await writeLines(
     out,
     format === 'csv'
-      ? csvLines(foundation, customer, trail)
+      ? trailTable(trail, await namesOf(foundation, customer))
       : format === 'json'
         ? bundleDocument(trail)
         : bundleLines(trail),
@@ -279,16 +271,10 @@ async function writeLines(file: string, lines: AsyncIterable<string>): Promise<n
   }
 }
 
-async function* csvLines(
-  { database, customers }: Foundation,
-  customer: CustomerId,
-  trail: TrailExport,
-): AsyncIterable<string> {
+async function namesOf({ database, customers }: Foundation, customer: CustomerId): Promise<(id: string) => string> {
   const members = await database.withCustomer(customer, (tx) => customers.members(tx, customer));
   const names = new Map(members.map(({ id, person }) => [id as string, person.name]));
-  yield csvLine(TRAIL_COLUMNS);
-  for await (const { entry, isAsked } of trail.entries())
-    if (isAsked) yield csvLine(trailRow(entry, (id) => names.get(id) ?? id));
+  return (id) => names.get(id) ?? id;
 }
 
 /** The lines of a file, piece by piece. */
@@ -353,9 +339,4 @@ function timeOf(words: string | undefined, ofDay: string): Date | undefined | nu
 function text(call: Call, name: string): string | undefined {
   const value = call.values[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }

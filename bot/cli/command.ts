@@ -51,6 +51,12 @@ export interface Call {
   complain(line: string): void;
 }
 
+/** @returns the exit code of a command that was used wrongly. */
+export function misused(call: Pick<Call, 'complain'>, words: string): number {
+  call.complain(words);
+  return 2;
+}
+
 /** `1 secret`, `2 secrets`, `3 entries` */
 export function counted(count: number | bigint, one: string, many = `${one}s`): string {
   return `${count} ${BigInt(count) === 1n ? one : many}`;

@@ -6,7 +6,7 @@ import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { createErasures, type ErasureOutcome, isErasureBegun } from '../../core/rights/erasure.ts';
 import { type ExportFolder, exportCustomer, type Manifest } from '../../core/rights/export.ts';
 import type { Foundation } from '../foundation.ts';
-import { type Call, type Command, counted } from './command.ts';
+import { type Call, type Command, counted, misused } from './command.ts';
 import { customerNamed, memberNamed, nameOfCustomer, nameShown } from './whom.ts';
 
 const MEMBER = {
@@ -281,9 +281,4 @@ function exportWords({ files, withheld }: Manifest, to: string): string {
   const rows = files.reduce((sum, file) => sum + (file.file.startsWith('tables/') ? file.rows : 0), 0);
   const pictures = files.filter(({ file }) => file.startsWith('pictures/')).length;
   return `Wrote ${counted(files.length, 'file')} to ${to}: ${counted(rows, 'row')}, ${counted(pictures, 'picture')}. manifest.json has the hash of each, and names the ${withheld.length} columns that hold secrets or hashes and are not shown.`;
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }

@@ -2,7 +2,7 @@ import type { CustomerId } from '../../core/ids.ts';
 import type { PauseStatus } from '../../core/operations/standstill.ts';
 import { redact } from '../../core/redaction.ts';
 import type { Foundation } from '../foundation.ts';
-import { type Call, type Command, counted } from './command.ts';
+import { type Call, type Command, counted, misused } from './command.ts';
 import { customerOf, nameShown } from './whom.ts';
 
 const MOST_CHARACTERS = 200;
@@ -93,9 +93,4 @@ function reasonOf({ values: { reason } }: Call): string | undefined {
 /** `undefined` after a complaint. */
 async function whoseOf(call: Call, foundation: Foundation): Promise<CustomerId | 'everybody' | undefined> {
   return call.values.customer === undefined ? 'everybody' : customerOf(call, foundation);
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }

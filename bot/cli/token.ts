@@ -2,7 +2,7 @@ import { type ApiToken, SCOPES, SCOPES_OF_MEMBERS, type Scope } from '../../core
 import type { Member } from '../../core/customers/customers.ts';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Foundation } from '../foundation.ts';
-import type { Call, Command } from './command.ts';
+import { type Call, type Command, misused } from './command.ts';
 import { CUSTOMER, customerOf, memberLines, memberNamed } from './whom.ts';
 
 const MOST_DAYS = 366;
@@ -123,9 +123,4 @@ async function customersOf(call: Call, foundation: Foundation): Promise<readonly
   if (call.values.customer === undefined) return foundation.directory.customers();
   const customer = await customerOf(call, foundation);
   return customer && [customer];
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }

@@ -2,7 +2,7 @@ import type { CustomerId } from '../../core/ids.ts';
 import { replayWebhook } from '../../core/webhooks/delivery.ts';
 import { createWebhooks, WEBHOOK_KINDS, type Webhook, type WebhookKind } from '../../core/webhooks/webhooks.ts';
 import type { Foundation } from '../foundation.ts';
-import { type Call, type Command, counted } from './command.ts';
+import { type Call, type Command, counted, misused } from './command.ts';
 import { CUSTOMER, customerOf } from './whom.ts';
 
 const STOP_MS = 1_000;
@@ -132,9 +132,4 @@ async function problemOf(call: Call, url: string): Promise<string | undefined> {
   return verdict.reason === 'private_address'
     ? 'This address is a private one, which nothing is sent to unless ALLOW_PRIVATE_TARGETS names it.'
     : 'This address can’t be reached: is its name right?';
-}
-
-function misused(call: Call, words: string): number {
-  call.complain(words);
-  return 2;
 }

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Draft, draftOf } from '../../core/workflow/recorder.ts';
@@ -68,7 +67,7 @@ async function merge(
   if (unchanged.length > 0) call.say(`Unchanged: ${unchanged.join(', ')}.`);
   if (changes.every(({ kind }) => kind === 'same')) return 0;
   const isOverwriting = existsSync(file);
-  if (isOverwriting && call.values.yes !== true && !(await isAgreed(file))) {
+  if (isOverwriting && call.values.yes !== true && !(await isAgreed(call, file))) {
     call.complain(`Nothing was written. With --yes ${file} is written.`);
     return 1;
   }
@@ -77,12 +76,9 @@ async function merge(
   return 0;
 }
 
-async function isAgreed(file: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stdout.isTTY) return false;
-  const asking = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await asking.question(`Write this to ${file}? [y/N] `);
-  asking.close();
-  return /^y(?:es)?$/i.test(answer.trim());
+async function isAgreed(call: Call, file: string): Promise<boolean> {
+  const answer = await call.ask(`Write this to ${file}? [y/N] `);
+  return /^y(?:es)?$/i.test(answer?.trim() ?? '');
 }
 
 function refuse(call: Call, problems: readonly string[]): number {

@@ -86,6 +86,11 @@ export type AuditKind =
   | 'workspace.installed'
   | 'workspace.removed';
 
+type SubjectOf<Kind> = Kind extends `${infer Subject}.${string}` ? Subject : never;
+
+/** What kinds begin with, before the dot. */
+export type AuditSubject = SubjectOf<AuditKind>;
+
 /** One fact to append. The header (everything but `payload`) is chained for good and holds no personal data. */
 export interface NewEntry {
   readonly kind: AuditKind;

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import type { Json } from '../canonical.ts';
+import type { Customers } from '../customers/customers.ts';
 import type { Database, Transaction } from '../database.ts';
-import type { CustomerId, OperationId } from '../ids.ts';
+import type { CustomerId, MemberId, OperationId } from '../ids.ts';
+import type { Redact } from '../redacted-ports.ts';
 import type { Audit } from './audit.ts';
 import { BUNDLE_FORMAT, type BundleEntry, type BundleHead } from './bundle.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { csvLine } from './csv.ts';
 import type { AuditEntry } from './entry.ts';
 
 export interface ExportScope {
@@ -15,6 +18,12 @@ export interface ExportScope {
   readonly operationId?: OperationId;
   /** On to the first checkpoint that was signed after the last of these entries, where there is one: it vouches for all of them. */
   readonly isToCheckpoint?: boolean;
+}
+
+export interface ExportDeps {
+  readonly database: Database;
+  readonly audit: Audit;
+  readonly checkpoints: Checkpoints;
 }
 
 /** A trail to take away, a piece at a time: a head, and then entries as they are chained and as they read. */
@@ -39,7 +48,7 @@ const boundsRow = z.tuple([z.object({ first: z.bigint().nullable(), last: z.bigi
 
 /** Reading a trail is itself a fact: whoever exports appends `trail.read` first. */
 export async function exportTrail(
-  deps: { database: Database; audit: Audit; checkpoints: Checkpoints },
+  deps: ExportDeps,
   customerId: CustomerId,
   scope: ExportScope = {},
 ): Promise<TrailExport> {
@@ -143,6 +152,52 @@ async function batch(
   return entries;
 }
 
+export const TRAIL_FORMATS = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
+export type TrailFormat = keyof typeof TRAIL_FORMATS;
+
+/** Whoever takes a trail away, as it stands on record. */
+export interface TrailReader {
+  readonly actor?: MemberId;
+  readonly how: Readonly<Record<string, Json>>;
+}
+
+/** `beside` is for who reads the JSON form, and part of no proof. */
+export type TakenTrail = (
+  format: TrailFormat,
+  beside?: Readonly<Record<string, Json>>,
+) => Promise<AsyncIterable<string>>;
+
+/**
+ * A trail for a member or a program to take away, once the transaction that puts the reading on record is committed. Names are as
+ * they are now, without what `redact` takes out: the words of entries lost their secrets before they were hashed.
+ */
+export async function takeTrail(
+  tx: Transaction,
+  deps: ExportDeps & { readonly customers: Pick<Customers, 'members'>; readonly redact: Redact },
+  customerId: CustomerId,
+  scope: ExportScope,
+  { how, ...reader }: TrailReader,
+): Promise<TakenTrail> {
+  const { operationId } = scope;
+  const about = operationId ? { operationId } : {};
+  await deps.audit.append(tx, customerId, { kind: 'trail.read', ...about, ...reader, payload: how });
+  const members = await deps.customers.members(tx, customerId);
+  const people = new Map(members.map(({ id, person }) => [id as string, deps.redact(person.name)]));
+  return async (format, beside = {}) => {
+    const trail = await exportTrail(deps, customerId, scope);
+    switch (format) {
+      case 'json':
+        return bundleDocument(trail, { ...beside, people: Object.fromEntries(people) });
+      case 'csv':
+        return trailTable(trail, (id) => people.get(id) ?? id);
+      case 'jsonl':
+        return bundleLines(trail);
+      default:
+        return format satisfies never;
+    }
+  };
+}
+
 /** As JSON Lines: the head, and then an entry a line, each with its line end. */
 export async function* bundleLines({ head, entries }: TrailExport): AsyncIterable<string> {
   yield `${JSON.stringify(head)}\n`;
@@ -210,6 +265,15 @@ export function trailRow(entry: AuditEntry, nameOf: (memberId: string) => string
     hash: entry.hash,
   };
   return TRAIL_COLUMNS.map((column) => cells[column]);
+}
+
+/** The table form, a line at a time, of what was asked for alone. */
+export async function* trailTable(
+  { entries }: TrailExport,
+  nameOf: (memberId: string) => string,
+): AsyncIterable<string> {
+  yield csvLine(TRAIL_COLUMNS);
+  for await (const { entry, isAsked } of entries()) if (isAsked) yield csvLine(trailRow(entry, nameOf));
 }
 
 function hex(bytes: Uint8Array): string {

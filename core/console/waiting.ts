@@ -27,7 +27,7 @@ export async function listWaiting(
 }
 
 /** Open questions for repairs to come, the oldest first. */
-export function listRepairQuestions(
+function listRepairQuestions(
   tx: Transaction,
   customerId: CustomerId,
   { from = 0, most }: { readonly from?: number; readonly most: number },

@@ -39,6 +39,9 @@ export type Begun =
   /** This very request had its effect before. */
   | { readonly kind: 'repeated' };
 
+/** As in chat; what comes too soon says why in words, as one that is begun does. */
+export type RetriedHere = Exclude<Retried, { kind: 'too_soon' }> | Extract<Begun, { kind: 'too_soon' }>;
+
 export type DecisionWish =
   | { readonly action: 'grant'; readonly operationId: string; readonly planHash: string }
   | { readonly action: 'deny'; readonly operationId: string; readonly reason: string };
@@ -52,7 +55,7 @@ export interface ApiDesk {
     wish: ApiWish,
     decision: DecisionWish,
   ): Promise<{ readonly decision: Decision | { readonly kind: 'renewed' }; readonly why: string }>;
-  retry(wish: ApiWish, operationId: string): Promise<Retried>;
+  retry(wish: ApiWish, operationId: string): Promise<RetriedHere>;
   /** Shows what has changed where people look. */
   show(operation: Pick<Operation, 'customerId' | 'threadId'>): Promise<void>;
   /** The address of a picture, bound to it alone. */

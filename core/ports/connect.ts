@@ -1,3 +1,4 @@
+import type { TakenTrail } from '../audit/export.ts';
 import type { Secret } from '../secret.ts';
 
 /** What the one-time pages under `/connect/:token` show and take. A look spends nothing; a submission spends the link. */
@@ -54,7 +55,7 @@ export type ConnectOutcome =
   /** Sentences at the fields; the link is not spent. */
   | { readonly kind: 'invalid'; readonly errors: Readonly<Record<string, string>> }
   | { readonly kind: 'gone' }
-  | { readonly kind: 'trail'; readonly operationId: string; readonly trail: TrailExport }
+  | { readonly kind: 'trail'; readonly operationId: string; readonly take: TakenTrail }
   /** Shown once; the page is never made again. */
   | { readonly kind: 'revealed'; readonly operationId: string; readonly fields: readonly RevealedField[] };
 
@@ -62,12 +63,4 @@ export interface RevealedField {
   /** `Consumer key` */
   readonly label: string;
   readonly secret: Secret;
-}
-
-/** A trail to take away: as a table to read, and as JSON and JSON Lines that prove themselves, made while they are read. */
-export interface TrailExport {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  json(): AsyncIterable<string>;
-  lines(): AsyncIterable<string>;
 }

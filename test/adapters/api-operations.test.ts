@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listedView, operationView } from '../../adapters/api/views.ts';
 import { SCOPES } from '../../core/customers/api-tokens.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import { CountersignError } from '../../core/errors.ts';
+import { CountersignError, type ErrorCode } from '../../core/errors.ts';
 import { type CustomerId, newUuid, type OperationId } from '../../core/ids.ts';
+import { countFailedSignIn, MOST_FAILED_SIGN_INS } from '../../core/operations/sign-in-limit.ts';
 import { STATES } from '../../core/operations/states.ts';
 import type { Chat } from '../../core/ports/chat.ts';
 import { type Answer, createChannelChat, openApi, type TestApi, tokenFor } from '../support/api.ts';
@@ -175,16 +176,18 @@ describe('from initiate to the queue', () => {
   test('says that the chat does not take it, asks for nothing, and may be sent again', async () => {
     const { shop, merchant } = await openShop();
     await chooseChannel(shop, 'C9');
-    const refusing = (isRetryable: boolean): Chat => ({
+    const refusing = (errorCode: ErrorCode, isRetryable: boolean): Chat => ({
       ...chat,
-      post: async () => Promise.reject(new CountersignError('chat_unavailable', 'not in the channel', { isRetryable })),
+      post: async () => Promise.reject(new CountersignError(errorCode, 'not in the channel', { isRetryable })),
     });
     const key = { 'idempotency-key': newUuid() };
-    for (const [isRetryable, words] of [
-      [true, 'The chat did not answer. Please try again.'],
-      [false, expect.stringContaining('still in the channel')],
+    for (const [errorCode, isRetryable, words] of [
+      ['chat_unavailable', true, 'The chat did not answer. Please try again.'],
+      ['chat_unavailable', false, expect.stringContaining('still in the channel')],
+      ['database_unavailable', true, 'The database did not answer. Please try again.'],
+      ['network', true, 'Something that this takes did not answer. Please try again.'],
     ] as const) {
-      const cut = await openApi(core, { chat: refusing(isRetryable) });
+      const cut = await openApi(core, { chat: refusing(errorCode, isRetryable) });
       const refused = await cut.post('/initiate', merchant, WOOCOMMERCE, key);
       expect([...code(refused), refused.json().detail]).toEqual([503, 'unavailable', words]);
       await cut.close();
@@ -309,6 +312,8 @@ describe('consent by the API', () => {
     expect(code(await api.post('/consent', stranger, { action: 'revoke', service: 'woocommerce' }))[0]).toBe(403);
     const all = await api.post('/consent', approver, { action: 'revoke', service: 'woocommerce' });
     expect(all.json()).toMatchObject({ revoked: 1 });
+    const again = await api.post('/consent', approver, { action: 'revoke', service: 'woocommerce' });
+    expect(code(again)).toEqual([409, 'not_possible_now']);
     expect((await api.get('/consent?active=true', merchant)).json()).toMatchObject({ count: 0 });
     expect(code(await api.post('/consent', approver, { action: 'revoke' }))).toEqual([422, 'request_invalid']);
   });
@@ -356,6 +361,18 @@ describe('an operation that is there', () => {
     expect(old).toMatchObject({ operation: { retriedAs: operationId, retryOf: null } });
     const repeated = await api.post(`/operations/${operation.id}/retry`, merchant);
     expect([...code(repeated), repeated.json().operationId]).toEqual([409, 'not_possible_now', operationId]);
+  });
+
+  test('is not tried again where sign-ins failed too often, and says that it is their limit', async () => {
+    const { shop, merchant } = await openShop();
+    const operation = await queuedOperation(core, shop);
+    await cancel(core, operation);
+    const at = { service: operation.service.id, base: operation.plan.base };
+    for (let count = 0; count < MOST_FAILED_SIGN_INS; count++)
+      await core.database.withCustomer(shop.customerId, (tx) => countFailedSignIn(tx, shop.customerId, at));
+    const refused = await api.post(`/operations/${operation.id}/retry`, merchant);
+    expect(code(refused)).toEqual([429, 'operations_limited']);
+    expect(refused.json().detail).toMatch(/^3 sign-ins at shop\.example\.com failed .* Make sure of the password\.$/);
   });
 
   test('shows its newest pictures, by addresses that name them alone', async () => {
@@ -431,7 +448,7 @@ describe('the audit trail', () => {
     expect(csv.headers.get('content-type')).toMatch(/^text\/csv/);
     expect(csv.headers.get('content-disposition')).toBe(`attachment; filename="${operationId}.csv"`);
     const lines = csv.text.trimEnd().split('\r\n');
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(5); // the last of them says who took it
     expect(lines[0]).toMatch(/^seq,at,kind,operation,/);
     expect(lines[1]).toContain(`"'=HYPERLINK(""http://evil"")"`);
     const json = await api.get(`/operations/${operationId}/audit`, merchant);

@@ -20,4 +20,13 @@ describe('the one-time page for a sign-in', () => {
     expect(page.indexOf('Not encrypted.')).toBeLessThan(page.indexOf('<form'));
     expect(signInPage({ ...view, isUnencrypted: false }, {}, {})).not.toContain('Not encrypted.');
   });
+
+  test('shows whatever it is given as words, never as markup', () => {
+    const hostile = '"><img src=x onerror=alert(1)>\'&amp;';
+    const field = { name: hostile, label: hostile, help: hostile, isSecret: false, autocomplete: 'off' } as const;
+    const given = { ...view, fields: [field], title: hostile, origin: hostile, person: hostile };
+    const page = signInPage({ ...given, isUnencrypted: false }, { [hostile]: hostile }, { [hostile]: hostile });
+    expect(page.match(/<img|"'|'&amp;|"">/g)).toBeNull();
+    expect(page.match(/&#60;img src=x onerror=alert\(1\)&#62;/g)?.length).toBeGreaterThan(8);
+  });
 });

@@ -21,13 +21,16 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
+/** What is kept out of what is handed out, wherever it was written. */
+const SECRET = 'sk_live_of_a_name';
+
 let own: TestConsole;
 let shop: Shop;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
-  own = await openConsole(core);
+  own = await openConsole(core, {}, (text) => text.replaceAll(SECRET, '[secret]'));
   shop = await installShop(core);
 });
 
@@ -385,12 +388,15 @@ describe('what pages say', () => {
 
   test('the trail is found by operation, person and kind, and is taken away as it is by the chat', async () => {
     const operation = await grantedOperation(core, shop);
+    await newcomer(core, shop, `Nora ${SECRET}`);
     const visitor = await own.signIn(shop.admin);
     const found = await visitor.get(`/console/audit?operation=${operation.id}&person=${shop.approver.id}&kind=consent`);
     expect(found.text).toContain('consent.granted');
     expect(found.text).not.toContain('operation.requested</b>');
+    expect(found.text).toContain('<option value="connection">Health of keys</option>');
     const export_ = (format: string) => visitor.post('/console/audit/export', { operation: operation.id, format });
     const json = await export_('json');
+    expect(json.text).toContain('"Nora [secret]"');
     expect(JSON.parse(json.text)).toMatchObject({ format: 'countersign-audit/1', operationId: operation.id });
     expect((await export_('csv')).text).toMatch(/^seq,at,kind,/);
     const lines = (await export_('jsonl')).text.trim().split('\n');

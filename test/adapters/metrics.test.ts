@@ -8,7 +8,7 @@ import { browsersOf } from '../../adapters/metrics/browsers.ts';
 import { createMetrics } from '../../adapters/metrics/index.ts';
 import { createDatabase } from '../../core/database.ts';
 import { CountersignError } from '../../core/errors.ts';
-import { type Listening, listenEverywhere } from '../../core/listen.ts';
+import { type Listening, listenEverywhere } from '../../core/http-listen.ts';
 import { measuredAudit, measuredChat, measuredMover, measuredVault } from '../../core/measured-ports.ts';
 import { createMeasures } from '../../core/measures.ts';
 import type { Chat } from '../../core/ports/chat.ts';

@@ -1,7 +1,7 @@
 // Something that somebody spoke: what the adapter hears of it, and where Slack's own transcript comes from.
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { listenOnLoopback } from '../../core/listen.ts';
+import { listenOnLoopback } from '../../core/http-listen.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { type OpenedSlack, openSlackByHand } from '../support/slack/by-hand.ts';
 import { TEAM } from '../support/slack/server.ts';

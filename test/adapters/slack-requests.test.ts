@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../core/errors.ts';
-import { listenOnLoopback } from '../../core/listen.ts';
+import { listenOnLoopback } from '../../core/http-listen.ts';
 import type { Card, ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type OpenedSlack, openSlackByHand } from '../support/slack/by-hand.ts';

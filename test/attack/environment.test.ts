@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { childEnvironment } from '../../adapters/browser/process.ts';
 import { startPostgres } from '../../adapters/postgres/index.ts';
+import { runCli } from '../../bot/cli.ts';
 import { openTestBrowser } from '../support/browser.ts';
 import { serveSite } from '../support/loopback-site.ts';
 
@@ -86,5 +87,32 @@ describe('what is passed on to programs that we start', () => {
   test('has more for installers, and still no key', () => {
     expect(childEnvironment(/^https_proxy$/i, env)).toMatchObject({ HTTPS_PROXY: 'http://p' });
     expect(JSON.stringify(childEnvironment(/^https_proxy$/i, env))).not.toContain(CANARY);
+  });
+});
+
+describe('165 a spec that is recorded', () => {
+  test('165 is given what is its own, and none of our settings: a token, or a browser farm whose address holds one', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-spec-'));
+    const spec = join(folder, 'names.spec.js');
+    writeFileSync(
+      spec,
+      `const names = Object.keys(process.env).filter((name) => process.env[name].includes('${CANARY}'));
+      throw new Error('has: ' + names.toSorted().join(' ') + '.');`,
+    );
+    const own = Object.entries(process.env).filter(([, value]) => value !== CANARY);
+    const complained: string[] = [];
+    const code = await runCli(['workflow', 'record', spec, '--out', join(folder, 'out.json')], {
+      env: {
+        ...Object.fromEntries(own),
+        SHOP_PASSWORD: CANARY,
+        METRICS_TOKEN: CANARY,
+        BROWSER_WS_ENDPOINT: `wss://farm.example.com/?token=${CANARY}`,
+        EGRESS_PROXY_URL: `http://${CANARY}.example.com:3128`,
+      },
+      say() {},
+      complain: (line) => complained.push(line),
+    });
+    rmSync(folder, { recursive: true });
+    expect([code, complained.join('\n')]).toEqual([1, expect.stringContaining('has: SHOP_PASSWORD.')]);
   });
 });

@@ -241,10 +241,10 @@ describe('66 in the chat', () => {
 
 function unescaped(html: string): string {
   return html
+    .replaceAll(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')
     .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
     .replaceAll('&amp;', '&');
 }
 

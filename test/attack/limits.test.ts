@@ -151,7 +151,7 @@ describe('64 a limit', () => {
         const answer = await ask('/connect/good');
         expect([answer.status, await answer.text()]).toEqual([
           500,
-          'Something went wrong on our side. Nothing was changed; please try again.\n',
+          'Something went wrong on our side. Please try again. If the link is closed now, ask for another one.\n',
         ]);
       });
     } finally {

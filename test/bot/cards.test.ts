@@ -139,6 +139,12 @@ describe('question card', () => {
     );
     expect(labels(card)).toEqual(['How to do it by hand', 'Audit trail']);
     expect(said(card)).toContain('make the key by hand');
+    const captcha = { state: 'failed', errorCode: 'captcha', errorMessage: 'It shows one.' } as const;
+    for (const [type, words] of [
+      ['credential_rotation', 'Next: replace the key by hand: “How to do it by hand” lists the steps.'],
+      ['credential_revocation', 'Next: end the key by hand: “How to do it by hand” lists the steps.'],
+    ] as const)
+      expect(said(resultCard({ ...operationAbout(type), ...captcha }, record))).toContain(words);
   });
 });
 
@@ -393,6 +399,11 @@ describe('result card', () => {
     expect(said(consentCard(operationWith({ retryOf: 'op-33333333' as never }), nobodyYet))).toContain(
       'tries op-33333333 again',
     );
+  });
+
+  test('of a test that was denied names the command that tries the key, and who may write it', () => {
+    const denied = said(resultCard({ ...operationAbout('integration_test'), state: 'denied' }, record));
+    expect(denied).toContain('Next: have an approver or an admin write “/countersign test woocommerce”');
   });
 
   test('does not call a broken chain verified', () => {

@@ -8,7 +8,7 @@ import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
-import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../core/http-listen.ts';
 import type { ChatEvent } from '../../core/ports/chat.ts';
 import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';

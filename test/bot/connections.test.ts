@@ -8,12 +8,14 @@ import type { Context } from '../../bot/context.ts';
 import { showHome } from '../../bot/home.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Health } from '../../core/connections/health.ts';
+import type { Member } from '../../core/customers/customers.ts';
+import type { NewOperation } from '../../core/operations/operations.ts';
 import type { Block, Card, ChatEvent, Person } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { stripe } from '../../core/services/stripe/index.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, type Shop } from '../support/core.ts';
+import { type Core, grantedOperation, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
 import { operationWith } from '../support/operation.ts';
@@ -31,7 +33,7 @@ beforeAll(async () => {
   testDatabase = await createTestDatabase();
   practice = await startPracticeShop();
   const http = httpTo(practice);
-  core = await openCore(testDatabase, { http });
+  core = await openCore(testDatabase, { http, perHour: 100 });
   shop = await installShop(core);
   health = healthOf(core, http);
   connection = await connect(core, runnerWithoutBrowser(core, http), shop, practice);
@@ -101,7 +103,8 @@ test('a thread that was out of reach meanwhile shows how it is now, and not ever
   ]);
 });
 
-test('a person’s own page and the list of keys show what is not well, wherever the thread is', async () => {
+/** What `showHome` shows and `/countersign credentials` answers. */
+function openPages() {
   const pages: Card[] = [];
   const recording = createRecordingChat();
   const chat = { ...recording, showHome: async (_: Person, card: Card) => void pages.push(card) };
@@ -114,16 +117,27 @@ test('a person’s own page and the list of keys show what is not well, wherever
     ...{ log: silentLog, publicUrl: () => 'http://localhost:3000', chat: () => chat },
   };
   const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
-  const event = { kind: 'home', id: 'home', thread, from: shop.merchant.person } as const;
-  const look = async () => {
-    await showHome(context, shop.customerId, shop.merchant, event);
-    const asked = { ...event, kind: 'command', command: 'countersign', text: 'credentials', from: shop.admin.person };
-    await listCredentials(context, shop.customerId, shop.admin, asked as ChatEvent); // a command has no more to it
-    return [JSON.stringify(pages.at(-1)), JSON.stringify(recording.calls.at(-1)?.card)] as const;
+  const event = { kind: 'home', id: 'home', thread } as const;
+  return {
+    close: () => keeper.remove(),
+    async homeOf(member: Member) {
+      await showHome(context, shop.customerId, member, { ...event, from: member.person });
+      return JSON.stringify(pages.at(-1));
+    },
+    async listOfKeys() {
+      const asked = { ...event, kind: 'command', command: 'countersign', text: 'credentials', from: shop.admin.person };
+      await listCredentials(context, shop.customerId, shop.admin, asked as ChatEvent); // a command has no more to it
+      return JSON.stringify(recording.calls.at(-1)?.card);
+    },
   };
+}
+
+test('a person’s own page and the list of keys show what is not well, wherever the thread is', async () => {
+  const { homeOf, listOfKeys, close } = openPages();
   practice.setOutage('unauthorised');
   await passes('25 hours', '6 minutes');
-  const [page, list] = await look();
+  const page = await homeOf(shop.merchant);
+  const list = await listOfKeys();
   expect(page).not.toContain('Keep WooCommerce working');
   expect(page).toContain('Needs a look');
   expect(page).toContain('"text":"broken"');
@@ -132,15 +146,32 @@ test('a person’s own page and the list of keys show what is not well, wherever
   await passes('6 hours');
   const offered = await core.repairOffers.offer(shop.customerId, connection.operation.id, shop.merchant);
   expect(offered.kind).toBe('asked');
-  const [laterPage, laterList] = await look();
+  const laterPage = await homeOf(shop.merchant);
   expect(laterPage).not.toContain('Needs a look');
   expect(laterPage).toContain('Keep WooCommerce working');
   expect(laterPage).not.toContain('approve_standing'); // a merchant has no use for it
-  await showHome(context, shop.customerId, shop.approver, { ...event, from: shop.approver.person });
-  for (const action of ['approve_standing', 'deny_standing'])
-    expect(JSON.stringify(pages.at(-1))).toContain(`"action":"${action}"`);
-  expect(laterList).not.toContain('broken');
-  keeper.remove();
+  const approversPage = await homeOf(shop.approver);
+  for (const action of ['approve_standing', 'deny_standing']) expect(approversPage).toContain(`"action":"${action}"`);
+  expect(await listOfKeys()).not.toContain('broken');
+  close();
+});
+
+test('a person’s own page shows what waits, runs and is connected behind 50 newer requests, and counts what it leaves out', async () => {
+  const { homeOf, close } = openPages();
+  const running = await grantedOperation(core, shop);
+  const waiting = await requestOperation(core, shop);
+  const { threadId, requester, service, type, plan } = waiting;
+  const { origin, base, permissions } = plan;
+  const input = { threadId, requester, service, type, origin, base, permissions };
+  await core.operations.requestTogether(shop.customerId, Array<NewOperation>(51).fill(input));
+  const page = await homeOf(shop.approver);
+  expect(page).toContain(running.id);
+  expect(page).not.toContain('Nothing is under way.');
+  expect(page).toContain(waiting.id);
+  expect(page).toContain('And 43 more.'); // of 52 plans and the question for repairs
+  expect(page).toContain(connection.operation.id);
+  expect(page).not.toContain('Nothing is connected yet.');
+  close();
 });
 
 test.each([

@@ -7,6 +7,7 @@ import { reminderCard } from '../../bot/cards/reminder-card.ts';
 import { togetherCard } from '../../bot/cards/together-card.ts';
 import type { Lack } from '../../core/consent/policy.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { RESTORED } from '../../core/operations/restored.ts';
 import type { Card } from '../../core/ports/chat.ts';
 import type { Service } from '../../core/services/service.ts';
 import { shopify } from '../../core/services/shopify/index.ts';
@@ -306,6 +307,13 @@ describe('consent card', () => {
     const approve = buttonsOf(card(open)).find((button) => button.action === 'approve');
     expect(readConsentValue(approve?.value ?? '')).toEqual({ operationId: open.id, planHash: open.planHash });
     expect(readConsentValue('op-7k3f9q2m')).toBeUndefined();
+  });
+
+  test('claims nothing of one that ended because the database was restored', () => {
+    const card = consentCard(operationWith({ state: 'failed', errorCode: RESTORED }), nobodyYet);
+    expect(card.summary).toMatch(/: ended$/);
+    expect(said(card)).toContain('Ended: see its result below.');
+    expect(said(card)).not.toMatch(/Cancelled|Nothing was done/);
   });
 
   test('says who countersigned and that it was revoked', () => {

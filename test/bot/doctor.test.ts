@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
 import { runCli } from '../../bot/cli.ts';
-import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../core/http-listen.ts';
 import { shopify } from '../../core/services/shopify/index.ts';
 import { type PracticeStripe, startPracticeStripe } from '../practice/stripe/server.ts';
 import { createLoopbackCertificate } from '../practice/woocommerce/certificate.ts';

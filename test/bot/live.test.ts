@@ -9,7 +9,7 @@ import { findChromium } from '../../adapters/browser/index.ts';
 import { readConfig } from '../../bot/config.ts';
 import { createLog } from '../../bot/log.ts';
 import { type App, start } from '../../bot/main.ts';
-import { listenOnLoopback } from '../../core/listen.ts';
+import { listenOnLoopback } from '../../core/http-listen.ts';
 import { createSecretRegistry, redact } from '../../core/redaction.ts';
 import { Secret } from '../../core/secret.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';

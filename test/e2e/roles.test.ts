@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { createFileCheckpoints } from '../../adapters/checkpoints/index.ts';
 import { readConfig } from '../../bot/config.ts';
-import { connectionsOf } from '../../bot/connections.ts';
+import { connectionsOf } from '../../bot/database-connections.ts';
 import { customerId as asCustomerId } from '../../core/ids.ts';
 import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/server.ts';
 import { sql } from '../support/core.ts';

@@ -14,6 +14,7 @@ import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { ChatEvent, Person, Standing } from '../../core/ports/chat.ts';
 import type { Screenshots } from '../../core/ports/screenshots.ts';
+import type { Redact } from '../../core/redacted-ports.ts';
 import { services } from '../../core/services/index.ts';
 import { createFeed } from '../../core/stream/feed.ts';
 import { type Keeper, keepTrails } from './audit.ts';
@@ -58,7 +59,11 @@ export interface Page {
   readonly text: string;
 }
 
-export async function openConsole(core: Core, limits: Partial<StreamLimits> = {}): Promise<TestConsole> {
+export async function openConsole(
+  core: Core,
+  limits: Partial<StreamLimits> = {},
+  redact: Redact = (text) => text,
+): Promise<TestConsole> {
   const keeper = keepTrails(core);
   const platform: TestConsole['platform'] = { says: () => ({ kind: 'member', isInGroup: false }) };
   const recording = createRecordingChat();
@@ -74,8 +79,8 @@ export async function openConsole(core: Core, limits: Partial<StreamLimits> = {}
     publicUrl: () => address.origin,
     chat: () => chat,
   };
-  const desk = createConsoleDesk(context, (text) => text);
-  const routes = consoleRoutes({ ...context, screenshots, workflows: core.workflows, desk, sourceOf });
+  const desk = createConsoleDesk(context, redact);
+  const routes = consoleRoutes({ ...context, screenshots, workflows: core.workflows, desk, sourceOf, redact });
   const pages = consoleCallers({ ...core, desk, publicUrl: context.publicUrl });
   const live = createStream({
     feed: createFeed({ ...core, log: silentLog, pictureUrl: (_, id) => `/pictures/${id}` }),

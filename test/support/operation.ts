@@ -2,7 +2,7 @@ import type { Member } from '../../core/customers/customers.ts';
 import { customerId, memberId, type OperationId } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { makePlan, planHash } from '../../core/operations/plan.ts';
-import type { Service, Way } from '../../core/services/service.ts';
+import type { OperationType, Service, Way } from '../../core/services/service.ts';
 import { defaultPermissions, permissionsIn } from '../../core/services/ways.ts';
 import { woocommerce } from '../../core/services/woocommerce/index.ts';
 import { createWorkflowRegistry } from '../../core/workflow/registry.ts';
@@ -123,7 +123,7 @@ export function operationWith(changes: Partial<Operation> = {}, about: About = {
 export const OLD = { operationId: 'op-22222222', label: 'Countersign op-22222222', lastFour: '9a33' };
 
 /** The same about a key that is stored. */
-export function operationAbout(kind: 'credential_rotation' | 'credential_revocation'): Operation {
+export function operationAbout(kind: Exclude<OperationType, 'api_key_generation'>): Operation {
   const type = woocommerce.operationTypes[kind];
   const [way] = type.ways;
   const { plan: first } = operationWith();

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { createStream, type LiveStream, STREAM_PATH, type StreamLimits } from '../../adapters/api/stream.ts';
 import { type StreamAuthenticator, streamTokens } from '../../adapters/api/stream-caller.ts';
-import { type Listening, listenOnLoopback } from '../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../core/http-listen.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { StreamMetrics } from '../../core/ports/metrics.ts';
 import { type StreamEvent, streamEventSchema } from '../../core/stream/events.ts';

@@ -17,21 +17,21 @@ export interface RecordOptions {
   readonly base?: string;
   readonly chromium: Chromium;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The program's own variables, which are none of a spec's business. */
+  readonly withheld: readonly string[];
 }
 
-/** The program's own settings, which are none of a spec's business. */
-const OWN_SETTINGS = /^(?:ENCRYPTION_KEY|DATABASE_|ANTHROPIC_|SLACK_|TEAMS_|NODE_OPTIONS$)/;
 const LARGEST_BYTES = 50_000_000;
 
 /**
  * Runs one spec by Playwright's own runner, in a process of its own. What its tests did comes back over a connection on
  * this computer: it holds secrets, and never touches a disk.
  */
-export async function recordSpec({ spec, base, chromium, env }: RecordOptions): Promise<Recorded> {
+export async function recordSpec({ spec, base, chromium, env, withheld }: RecordOptions): Promise<Recorded> {
   const recordings: Recording[] = [];
   const sink = await openSink(recordings);
   const output = await mkdtemp(join(tmpdir(), 'countersign-recording-'));
-  const inherited = Object.entries(env).filter(([name, value]) => value !== undefined && !OWN_SETTINGS.test(name));
+  const inherited = Object.entries(env).filter(([name, value]) => value !== undefined && !withheld.includes(name));
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   try {
     const ran = await runPlaywright(dirname(spec), {

@@ -1,14 +1,6 @@
 import type { Response } from 'express';
-import { csvLine } from '../../../core/audit/csv.ts';
-import { type AuditEntry, GONE_WORDS } from '../../../core/audit/entry.ts';
-import {
-  bundleDocument,
-  bundleLines,
-  exportTrail,
-  TRAIL_COLUMNS,
-  type TrailExport,
-  trailRow,
-} from '../../../core/audit/export.ts';
+import { type AuditEntry, type AuditSubject, GONE_WORDS } from '../../../core/audit/entry.ts';
+import { TRAIL_FORMATS, takeTrail } from '../../../core/audit/export.ts';
 import { type EntryFilter, listEntries } from '../../../core/console/entries.ts';
 import { recordReading } from '../../../core/console/trail.ts';
 import type { Member } from '../../../core/customers/customers.ts';
@@ -21,25 +13,37 @@ import { chip, time } from '../words.ts';
 import { readerOf } from './operation.ts';
 
 const SHOWN = 50;
-/** What entries are about; each is the beginning of several kinds. */
-const KINDS = [
-  'operation',
-  'plan',
-  'consent',
-  'credentials',
-  'credential',
-  'step',
-  'proposal',
-  'question',
-  'trail',
-  'access',
-  'console',
-  'token',
-  'rules',
-  'key',
-  'retention',
-  'workspace',
-];
+/** What entries are about, in people's words; each is the beginning of several kinds. */
+const SUBJECTS: { readonly [Subject in AuditSubject]: string } = {
+  operation: 'Operations',
+  plan: 'Plans',
+  step: 'Steps',
+  intent: 'Keys about to be made',
+  result: 'Results rated',
+  question: 'Questions to people',
+  guide: 'Steps by hand',
+  consent: 'Approvals',
+  repair: 'Repairs given up',
+  pause: 'Pauses by the operator',
+  connection: 'Health of keys',
+  credentials: 'What was entered',
+  credential: 'Stored keys',
+  key: 'Encryption keys',
+  proposal: 'Elements found anew',
+  rules: 'Settings',
+  member: 'People erased',
+  customer: 'The customer erased',
+  erasure: 'Erasures',
+  retention: 'Retention',
+  hold: 'Legal holds',
+  checkpoints: 'Checkpoints',
+  trail: 'Trails read',
+  access: 'Refusals',
+  console: 'The console',
+  token: 'API tokens',
+  webhook: 'Webhooks',
+  workspace: 'Workspaces',
+};
 
 export const auditRoutes: readonly ConsoleRoute[] = [
   {
@@ -109,7 +113,7 @@ function search({ actor, kind }: EntryFilter, members: readonly Member[], query:
   return html`<form class="filters" method="get" action="/console/audit" role="search">
 <label><span>Operation</span><input name="operation" value="${query.operation ?? ''}" placeholder="op-…" maxlength="20" autocapitalize="none" spellcheck="false"></label>
 <label><span>Person</span><select name="person">${option('', 'Anybody', actor)}${members.map(({ id, person }) => option(id, person.name, actor))}</select></label>
-<label><span>What</span><select name="kind">${option('', 'Anything', kind)}${KINDS.map((each) => option(each, each, kind))}</select></label>
+<label><span>What</span><select name="kind">${option('', 'Anything', kind)}${Object.entries(SUBJECTS).map(([subject, words]) => option(subject, words, kind))}</select></label>
 <label><span>From (UTC)</span><input type="date" name="from" value="${query.from ?? ''}"></label>
 <label><span>To (UTC)</span><input type="date" name="to" value="${query.to ?? ''}"></label>
 <button class="button">Search</button></form>`;
@@ -151,8 +155,6 @@ function wordsOf({ payload, gone, why }: AuditEntry): string {
   return why ?? '';
 }
 
-const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' } as const;
-
 async function download(call: Call, response: Response): Promise<Answer> {
   const { deps, customerId, member, fields } = call;
   const filter = filterIn(fields);
@@ -160,35 +162,9 @@ async function download(call: Call, response: Response): Promise<Answer> {
   const asked = { operation: fields.operation, from: fields.from, to: fields.to };
   if (saysNoFilter(fields, filter)) return { kind: 'go', to: link('/console/audit', asked) };
   const format = fields.format === 'csv' ? 'csv' : fields.format === 'jsonl' ? 'jsonl' : 'json';
-  const people = await call.read(async (tx) => {
-    await deps.audit.append(tx, customerId, {
-      ...{ kind: 'trail.read', actor: member.id, payload: { how: 'export' } },
-      ...(operationId ? { operationId } : {}),
-    });
-    const members = await deps.customers.members(tx, customerId);
-    return new Map(members.map(({ id, person }) => [id as string, person.name]));
-  });
   const scope = { ...(operationId ? { operationId } : {}), ...(from ? { from } : {}), ...(to ? { to } : {}) };
-  const trail = await exportTrail(deps, customerId, scope);
+  const reader = { actor: member.id, how: { how: 'export' } };
+  const take = await call.read((tx) => takeTrail(tx, deps, customerId, scope, reader));
   const name = `countersign-${operationId ?? 'trail'}.${format}`;
-  switch (format) {
-    case 'json':
-      return stream(response, TYPES.json, bundleDocument(trail, { people: Object.fromEntries(people) }), name);
-    case 'csv':
-      return stream(
-        response,
-        TYPES.csv,
-        csvOf(trail, (id) => people.get(id) ?? id),
-        name,
-      );
-    case 'jsonl':
-      return stream(response, TYPES.jsonl, bundleLines(trail), name);
-    default:
-      return format satisfies never;
-  }
-}
-
-async function* csvOf(trail: TrailExport, nameOf: (memberId: string) => string): AsyncIterable<string> {
-  yield csvLine(TRAIL_COLUMNS);
-  for await (const { entry, isAsked } of trail.entries()) if (isAsked) yield csvLine(trailRow(entry, nameOf));
+  return stream(response, TRAIL_FORMATS[format], await take(format), name);
 }

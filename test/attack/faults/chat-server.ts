@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
-import { listenOnLoopback } from '../../../core/listen.ts';
+import { listenOnLoopback } from '../../../core/http-listen.ts';
 import type { Button, Card, ChatEvent, Person, ThreadRef } from '../../../core/ports/chat.ts';
 import type { ChatCall } from './chat-protocol.ts';
 

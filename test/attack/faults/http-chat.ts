@@ -3,7 +3,7 @@ import { json } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ConnectedChat } from '../../../bot/platforms.ts';
 import { CountersignError } from '../../../core/errors.ts';
-import { type Listening, listenOnLoopback } from '../../../core/listen.ts';
+import { type Listening, listenOnLoopback } from '../../../core/http-listen.ts';
 import type { ChatListener, Person, ThreadRef } from '../../../core/ports/chat.ts';
 import { answerSchema, type ChatCall, type ChatDelivery } from './chat-protocol.ts';
 

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { listenOnLoopback } from '../../../core/listen.ts';
+import { listenOnLoopback } from '../../../core/http-listen.ts';
 
 /** A model that is away, in one of the ways that there are. */
 export interface BrokenModel {

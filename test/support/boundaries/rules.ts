@@ -51,7 +51,7 @@ const WIRING = [
 
 const CORE_PACKAGES = ['zod', 'canonicalize', 'csv-stringify', 'pg-boss'];
 const SQL_PACKAGES = ['pg', '@prisma/adapter-pg'];
-const SQL_FILES = ['core/database.ts', 'core/connection.ts'];
+const SQL_FILES = ['core/database.ts', 'core/database-connection.ts'];
 const BOT_PACKAGES = ['zod'];
 /** Vendors that only one room may know; packages without an owner, such as express, are tools. */
 const OWNERS: readonly (readonly [RegExp, string])[] = [

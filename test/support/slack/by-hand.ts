@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import express from 'express';
 import { createSlack, type Slack, type SlackDeps, type SlackOptions } from '../../../adapters/slack/index.ts';
-import { listenOnLoopback } from '../../../core/listen.ts';
+import { listenOnLoopback } from '../../../core/http-listen.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { OpenedChat } from '../../contracts/chat.ts';
 import { silentLog } from '../silent-log.ts';

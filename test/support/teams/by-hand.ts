@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import express from 'express';
 import { createTeams, type ReferenceStore, type Teams, type TeamsDeps } from '../../../adapters/teams/index.ts';
-import { listenOnLoopback } from '../../../core/listen.ts';
+import { listenOnLoopback } from '../../../core/http-listen.ts';
 import type { Person, ThreadRef } from '../../../core/ports/chat.ts';
 import { Secret } from '../../../core/secret.ts';
 import { createSeals } from '../../../core/vault/seals.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { listenOnLoopback } from '../../../core/listen.ts';
+import { listenOnLoopback } from '../../../core/http-listen.ts';
 import { createRates, type Rates } from './rates.ts';
 import { createIssuer, type Issuer } from './tokens.ts';
 

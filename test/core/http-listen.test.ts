@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { connect, createServer as createNetServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { listenEverywhere, listenOnLoopback } from '../../core/listen.ts';
+import { listenEverywhere, listenOnLoopback } from '../../core/http-listen.ts';
 
 const opened: (() => Promise<void>)[] = [];
 afterEach(async () => {

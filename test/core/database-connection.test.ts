@@ -1,7 +1,7 @@
 // The database goes away and comes back: nobody restarts anything, and nothing is lost.
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { connectionConfig, untilReady } from '../../core/connection.ts';
+import { connectionConfig, untilReady } from '../../core/database-connection.ts';
 import { newestMigration } from '../../prisma/migrate.ts';
 import { type Core, connected, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.ts';
