@@ -8,10 +8,11 @@ import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome, ConnectView } from '../core/ports/connect.ts';
 import type { Link } from '../core/vault/links.ts';
 import { readConsentValue } from './cards/consent-values.ts';
-import { linkSlot, oneTimePageCard } from './cards/link-card.ts';
+import { oneTimePageCard } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
 import { collection, NO_REASON, OLD_CARD, REFUSALS, reasonIn } from './consent-flow.ts';
-import { type Context, connectUrl } from './context.ts';
+import type { Context } from './context.ts';
+import { issueLink, type LinkOnce, showLink } from './link-flow.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
 export const DENY_STANDING_FORM = 'deny_standing';
@@ -101,7 +102,7 @@ export async function keepSignIn(
   const operation = await operationOf(context, customerId, event.value);
   if (!operation) return whisperWords(context, event, NOT_OFFERED.unknown);
   if (!mayRevoke(operation, member)) return whisperWords(context, event, NOT_OFFERED.not_allowed);
-  if (!(await sendLink(context, operation, member)))
+  if (!(await sendLink(context, operation, member, { event: eventRef(event) })))
     await whisperWords(context, event, 'Nothing keeps a sign-in here any more. Nothing was changed.');
 }
 
@@ -109,26 +110,24 @@ async function sendToWhoAsked(context: Context, customerId: CustomerId, operatio
   const operation = await operationOf(context, customerId, operationId);
   if (!operation) return;
   const state = await context.database.withCustomer(customerId, (tx) => context.repairOffers.state(tx, operation));
-  if (state?.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy);
+  if (state?.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy, {});
 }
 
 /** @returns whether there is anything to enter. */
-async function sendLink(context: Context, operation: Operation, to: Member): Promise<boolean> {
-  const { customerId, id: operationId, threadId, service, plan } = operation;
+async function sendLink(context: Context, operation: Operation, to: Member, once: LinkOnce): Promise<boolean> {
+  const { customerId, id: operationId, service, plan } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
-    if ((await context.repairOffers.fieldsToKeep(tx, operation)).length === 0) return undefined;
-    const thread = await context.threads.get(tx, customerId, threadId);
-    const link = await context.links.issue(tx, customerId, { purpose: 'keep', operationId, memberId: to.id });
+    if ((await context.repairOffers.fieldsToKeep(tx, operation)).length === 0) return 'nothing';
+    const link = await issueLink(context, tx, { purpose: 'keep', operation, to }, once);
+    if (!link) return 'sent';
     const entry = { kind: 'credentials.asked', operationId, payload: { from: to.id } } as const;
     await context.audit.append(tx, customerId, entry);
-    return thread && { thread, link };
+    return link;
   });
-  if (!issued) return false;
+  if (typeof issued === 'string') return issued === 'sent';
   const words = `Enter the ${service.name} sign-in for ${place(plan.base)} that is kept for repairs.`;
   const use = [text('It is used for nothing but repairs of this key, and deleted when that consent ends.')];
-  const card = oneTimePageCard(operation, connectUrl(context, issued.link.token), words, use);
-  const { ref } = issued.thread;
-  await context.chat(ref.platform).ephemeral(ref, to.person, card, { key: linkSlot(issued.link.id) });
+  await showLink(context, issued, oneTimePageCard(operation, issued.url, words, use));
   return true;
 }
 

@@ -5,21 +5,25 @@ import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import { CountersignError } from '../../core/errors.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
   cancel,
   grantedOperation,
   installShop,
   openCore,
+  queuedOperation,
   requestOperation,
   type Shop,
   sql,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { askAbout } from '../support/questions.ts';
 import { type ChatCall, createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -75,6 +79,8 @@ interface Scene {
   readonly thread: ThreadRef;
   /** Delivers the event to both instances by turns, all at once. */
   deliver(event: ChatEvent, times?: number): Promise<void>;
+  /** Shows the thread as things stand. */
+  show(): Promise<void>;
   operations(): Promise<readonly { id: string; status: string; plan_hash: string }[]>;
 }
 
@@ -96,6 +102,7 @@ async function openScene(before?: (call: ChatCall) => Promise<void>): Promise<Sc
         }),
       );
     },
+    show: async () => contexts[0]?.progress.refresh(shop.customerId, shop.threadId),
     operations: () =>
       sql(testDatabase.adminUrl, 'SELECT id, status, plan_hash FROM autonomous_operations WHERE customer_id = $1', [
         shop.customerId,
@@ -240,6 +247,61 @@ describe('60 a click on Approve that had its effect, but whose program died befo
     expect(alone()).toEqual([expect.stringContaining('from an earlier version of the plan')]);
     expect(await entriesOf(id, 'consent.granted')).toEqual([]);
   });
+});
+
+describe('a link to a one-time page that the platform did not take, after', () => {
+  interface Pressing {
+    readonly by: Member;
+    readonly action: string;
+    readonly id: string;
+    readonly value?: string;
+  }
+  const pressings: readonly [string, (core: Core, shop: Shop) => Promise<Pressing>][] = [
+    [
+      'Approve',
+      async (core, shop) => {
+        const { id, planHash } = await requestOperation(core, shop);
+        return { by: shop.approver, action: 'approve', id, value: `${id} ${planHash}` };
+      },
+    ],
+    [
+      'Enter the sign-in',
+      async (core, shop) => ({
+        ...{ by: shop.merchant, action: 'enter_sign_in' },
+        id: (await grantedOperation(core, shop)).id,
+      }),
+    ],
+    [
+      'Enter the code',
+      async (core, shop) => {
+        const operation = await queuedOperation(core, shop);
+        const question = await askAbout(core, operation, 'code');
+        return { by: shop.merchant, action: 'enter_code', id: operation.id, value: `${operation.id} ${question.id}` };
+      },
+    ],
+    ['Reveal', async (core, shop) => ({ by: shop.admin, action: 'reveal', id: (await madeConnection(core, shop)).id })],
+  ];
+
+  test.each(pressings)(
+    '%s, is sent when the press comes again, once, and no other one leads anywhere',
+    async (_, make) => {
+      let failures = 1;
+      const scene = await openScene(async ({ key }) => {
+        if (key?.startsWith('link:') && failures-- > 0)
+          throw new CountersignError('chat_unavailable', 'Too many messages.', { isRetryable: true });
+      });
+      const { by, action, id, value = id } = await make(scene.core, scene.shop);
+      const press = presses(scene, by, 'ev-30', action, value);
+      await expect(scene.deliver(press, 1)).rejects.toThrow('Too many messages.');
+      await scene.deliver(press, 4);
+      await scene.deliver(press, 1);
+      await scene.show(); // that the first one was closed is nothing to be told
+      const links = scene.chat.calls.filter(({ key }) => key?.startsWith('link:'));
+      expect(links).toMatchObject([{ call: 'ephemeral', card: { summary: expect.stringContaining('one-time page') } }]);
+      const live = 'SELECT FROM connect_links WHERE operation_id = $1 AND spent_at IS NULL';
+      expect(await sql(testDatabase.adminUrl, live, [id])).toHaveLength(1);
+    },
+  );
 });
 
 test('a sentence that means nothing gets a sentence where there is a request, and the help where there is none', async () => {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import type { Context } from '../../bot/context.ts';
+import { sendSignInLink } from '../../bot/credential-flow.ts';
 import { createProgress, type Progress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Database, Transaction } from '../../core/database.ts';
@@ -51,6 +53,14 @@ async function shopOf(core: Core | undefined): Promise<{ core: Core; shop: Shop 
 
 const deny = (core: Core, shop: Shop, operation: Operation) =>
   core.consents.deny(shop.customerId, click(operation, shop.approver), 'not now');
+/** A link to their one-time page for whoever asked. */
+const sendLink = (core: Core, chat: Chat, operation: Operation) =>
+  // What is sent uses nothing of a context but this.
+  sendSignInLink(
+    { ...core, chat: () => chat, publicUrl: () => 'http://localhost:3000' } as unknown as Context,
+    operation,
+    {},
+  );
 const summaries = (cards: readonly Card[]) => cards.map(({ summary }) => summary);
 
 /** The same database, and how many queries were made of it by name. */
@@ -208,12 +218,11 @@ describe('a thread', () => {
     const progress = progressOf(core, chat);
     const operation = await grantedOperation(core, shop);
     const { customerId, id: operationId, requester } = operation;
-    const link = await core.database.withCustomer(customerId, (tx) =>
-      core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
-    );
+    await sendLink(core, chat, operation);
     await progress.refresh(customerId, shop.threadId);
-    const closings = () => chat.calls.filter(({ call }) => call === 'ephemeral');
-    expect(closings()).toEqual([]);
+    const [link, ...early] = chat.calls.filter(({ call }) => call === 'ephemeral');
+    const closings = () => chat.calls.filter(({ call }) => call === 'ephemeral').slice(1);
+    expect(early).toEqual([]);
     await core.database.withCustomer(customerId, (tx) =>
       core.mover.move(tx, customerId, {
         operationId,
@@ -225,7 +234,7 @@ describe('a thread', () => {
     await progress.refresh(customerId, shop.threadId);
     await progress.refresh(customerId, shop.threadId);
     expect(closings()).toMatchObject([
-      { key: `link:${link.id}`, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
+      { key: link?.key, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
     ]);
   });
 });
@@ -243,12 +252,9 @@ describe('on a platform that replaces nothing that one person was shown, and sho
     const progress = progressOf(core, chat);
     const operation = await grantedOperation(core, shop);
     const { customerId, id: operationId, requester } = operation;
-    const issue = () =>
-      core.database.withCustomer(customerId, (tx) =>
-        core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
-      );
-    await issue();
-    const newest = await issue();
+    await sendLink(core, chat, operation);
+    await sendLink(core, chat, operation);
+    const [, newest] = chat.calls;
     await core.database.withCustomer(customerId, (tx) =>
       core.mover.move(tx, customerId, {
         ...{ operationId, from: ['awaiting_credentials'], to: 'queued' },
@@ -256,7 +262,8 @@ describe('on a platform that replaces nothing that one person was shown, and sho
       }),
     );
     for (const _ of [1, 2]) await progress.refresh(customerId, shop.threadId);
-    expect(chat.calls.filter(({ call }) => call === 'ephemeral')).toMatchObject([{ key: `link:${newest.id}` }]);
+    const closings = chat.calls.filter(({ call }) => call === 'ephemeral').slice(2);
+    expect(closings).toMatchObject([{ key: newest?.key }]);
   });
 
   test('a step that a fresh browser goes through again shows no second picture; one that failed does', async () => {
