@@ -9,7 +9,7 @@ import type { Egress } from '../ports/egress.ts';
 import type { Queue } from '../queue/queue.ts';
 import { defaultPermissions } from '../services/ways.ts';
 import type { Vault } from '../vault/vault.ts';
-import { takeEvent } from './events.ts';
+import { effectsOf, takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
 import type { Mover } from './move.ts';
@@ -81,11 +81,15 @@ export type Answered =
 export interface Control {
   /** Ends an operation in whatever state: a worker that runs it stops within two seconds. */
   cancel(customerId: CustomerId, wish: Wish): Promise<Cancelled>;
-  /** Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new. */
+  /**
+   * Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new, also when the
+   * event comes again: that ends what is left of what was open at its first time.
+   */
   cancelAll(
     customerId: CustomerId,
     by: Member,
-  ): Promise<{ readonly kind: 'cancelled'; readonly count: number } | Refused>;
+    event?: EventRef,
+  ): Promise<{ readonly kind: 'cancelled'; readonly count: number; readonly isRepeated?: true } | Refused>;
   /** Lets a running or queued operation rest at a safe point, within two seconds unless an effect is under way. */
   pause(customerId: CustomerId, wish: Wish): Promise<Paused>;
   /** Sends the next job of a paused operation, also of one whose question nobody answered. */
@@ -164,14 +168,18 @@ export function createControl(deps: ControlDeps): Control {
         return seen.kind === 'found' ? end(tx, seen.operation, seen.by, `Stopped by ${seen.by.person.name}.`) : seen;
       }),
 
-    async cancelAll(customerId, by) {
-      const open = await database.withCustomer(customerId, async (tx) => {
+    async cancelAll(customerId, by, event) {
+      const seen = await database.withCustomer(customerId, async (tx) => {
         const asOfNow = await customers.find(tx, customerId, by.id);
         if (!asOfNow?.roles.includes('admin')) return undefined;
-        const where = { customerId, status: { in: [...OPEN] } };
-        return tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } });
+        const isFirst = await takeEvent(tx, customerId, event);
+        const [first] = event && !isFirst ? await effectsOf(tx, customerId, event) : [];
+        const where = { customerId, status: { in: [...OPEN] }, ...(first && { createdAt: { lte: first } }) };
+        const select = { id: true, status: true };
+        return { isFirst, open: await tx.operation.findMany({ where, select, orderBy: { createdAt: 'asc' } }) };
       });
-      if (!open) return { kind: 'not_allowed' };
+      if (!seen) return { kind: 'not_allowed' };
+      const { open, isFirst } = seen;
       const urgent = ({ status }: { status: string }) => RUNNING_FIRST.some((state) => state === status);
       const why = `Stopped by ${by.person.name}, with everything else.`;
       let count = 0;
@@ -183,7 +191,7 @@ export function createControl(deps: ControlDeps): Control {
         });
         if (outcome?.kind === 'cancelled') count++;
       }
-      return { kind: 'cancelled', count };
+      return { kind: 'cancelled', count, ...(isFirst ? {} : { isRepeated: true }) };
     },
 
     pause: (customerId, wish) =>

@@ -153,6 +153,26 @@ describe('60 an event that is delivered twenty times, to two instances', () => {
     expect(scene.chat.calls.filter(({ call }) => call === 'ephemeral')).toEqual([]);
   });
 
+  test('stops everything that was open at its first time, and says so also at its second', async () => {
+    let failures = 1;
+    const scene = await openScene(async ({ call }) => {
+      if (call === 'ephemeral' && failures-- > 0) throw new Error('nothing goes out');
+    });
+    const { core, shop } = scene;
+    await requestOperation(core, shop);
+    const all = presses(scene, shop.admin, 'ev-50', 'stop_all', '');
+    await expect(scene.deliver(all, 1)).rejects.toThrow('nothing goes out');
+    await requestOperation(core, shop);
+    await scene.deliver(all, 1);
+    expect((await scene.operations()).map(({ status }) => status).toSorted()).toEqual([
+      'awaiting_consent',
+      'cancelled',
+    ]);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
+      'Everything that was open then is stopped. Every thread says so. New requests are possible.',
+    );
+  });
+
   test('of the platform’s own Stop ends all that is open in the thread, for those who may stop it', async () => {
     const scene = await openScene();
     const { shop, core, thread } = scene;
