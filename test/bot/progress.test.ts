@@ -8,7 +8,7 @@ import type { Database, Transaction } from '../../core/database.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card, Chat } from '../../core/ports/chat.ts';
+import type { Card, Chat, Platform } from '../../core/ports/chat.ts';
 import {
   type Core,
   click,
@@ -43,7 +43,11 @@ afterAll(async () => {
 function progressOf(core: Core | undefined, chat: Chat, database?: Database): Progress {
   if (!core) throw new Error('the database is not open');
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
-  return createProgress({ ...core, database: database ?? core.database, log: silentLog, chat: () => chat, pictureUrl });
+  const only = (platform: Platform) => {
+    if (platform === 'web') return chat;
+    throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
+  };
+  return createProgress({ ...core, database: database ?? core.database, log: silentLog, chat: only, pictureUrl });
 }
 
 async function shopOf(core: Core | undefined): Promise<{ core: Core; shop: Shop }> {
@@ -296,10 +300,10 @@ describe('on a platform that replaces nothing that one person was shown, and sho
 
 describe('the feed', () => {
   /** A thread of its own for one more operation; the platform knows it by `ref`. */
-  async function requestIn(core: Core, shop: Shop, ref: string): Promise<Operation> {
+  async function requestIn(core: Core, shop: Shop, ref: string, platform: Platform = 'web'): Promise<Operation> {
     const { customerId, workspaceId } = shop;
     const thread = await core.database.withCustomer(customerId, (tx) =>
-      core.threads.open(tx, customerId, { platform: 'web', workspaceId, ref }),
+      core.threads.open(tx, customerId, { platform, workspaceId, ref }),
     );
     return requestOperation(core, shop, { threadId: thread.id });
   }
@@ -329,10 +333,11 @@ describe('the feed', () => {
   const shownSoon = (keys: () => readonly string[], { id }: Operation, timeout = 10_000) =>
     vi.waitUntil(() => keys().includes(`consent:${id}`), { timeout });
 
-  test('shows every other thread of a customer although one can not be posted to, and that one once it can', async () => {
+  test('shows every other thread although one can not be posted to, and one is of a platform that is gone; the first once it can', async () => {
     const { core, shop } = await shopOf(one);
     const { chat, keys, mend } = partlyBroken();
     const progress = progressOf(core, chat);
+    await requestIn(core, shop, 'gone', 'slack');
     const broken = await requestIn(core, shop, 'broken');
     progress.start();
     try {
