@@ -20,7 +20,7 @@ export const DENY_STANDING_FORM = 'deny_standing';
 type Action = Extract<ChatEvent, { kind: 'action' }>;
 type Submitted = Extract<ChatEvent, { kind: 'form' }>;
 
-const NOT_OFFERED: Readonly<Record<Exclude<Offered['kind'], 'asked'>, string>> = {
+const NOT_OFFERED: Readonly<Record<Exclude<Offered['kind'], 'asked' | 'repeated'>, string>> = {
   open: 'That was asked already: the card is in this thread. Nothing was changed.',
   not_possible: 'This key can’t be repaired by itself, or is not the stored one any more. Nothing was changed.',
   not_allowed: 'Only whoever asked, an approver or an admin can ask for that. Nothing was changed.',
@@ -34,8 +34,8 @@ export async function keepWorking(
   member: Member,
   event: Action,
 ): Promise<void> {
-  const outcome = await context.repairOffers.offer(customerId, event.value, member);
-  if (outcome.kind !== 'asked') return whisperWords(context, event, NOT_OFFERED[outcome.kind]);
+  const { kind } = await context.repairOffers.offer(customerId, event.value, member, eventRef(event));
+  if (kind !== 'asked' && kind !== 'repeated') return whisperWords(context, event, NOT_OFFERED[kind]);
   await refresh(context, customerId, event.value);
 }
 
@@ -57,8 +57,9 @@ export async function approveStanding(
   if (decision.kind === 'already_approved')
     return whisperWords(context, event, 'You have approved this. It now takes the approval of somebody else.');
   await refresh(context, customerId, shown.operationId);
-  if (decision.kind === 'granted' && decision.terms.keeps.length > 0)
-    await sendToWhoAsked(context, customerId, shown.operationId);
+  // A click that comes again because something failed on the way: what it left undone is done.
+  if (decision.kind === 'granted' || decision.kind === 'repeated')
+    await sendToWhoAsked(context, customerId, shown.operationId, event);
 }
 
 export async function openDenyStandingForm(context: Context, event: Action): Promise<void> {
@@ -106,11 +107,18 @@ export async function keepSignIn(
     await whisperWords(context, event, 'Nothing keeps a sign-in here any more. Nothing was changed.');
 }
 
-async function sendToWhoAsked(context: Context, customerId: CustomerId, operationId: string): Promise<void> {
+/** A link to enter what the grant keeps, where it keeps anything; once for each click that grants. */
+async function sendToWhoAsked(
+  context: Context,
+  customerId: CustomerId,
+  operationId: string,
+  { thread: { platform }, id }: Action,
+): Promise<void> {
   const operation = await operationOf(context, customerId, operationId);
   if (!operation) return;
   const state = await context.database.withCustomer(customerId, (tx) => context.repairOffers.state(tx, operation));
-  if (state?.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy, {});
+  const once = { event: { platform, id: `${id}/link` } };
+  if (state?.grant && state.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy, once);
 }
 
 /** @returns whether there is anything to enter. */
