@@ -10,7 +10,7 @@ import { createInbox } from '../../core/inbox.ts';
 import type { ChatEvent, Form, Transcript } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, sql } from '../support/core.ts';
+import { type Core, installShop, look, openCore, requestOperation, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -113,9 +113,11 @@ describe('what somebody spoke', () => {
 
   test('approves nothing, confirmed or not', async () => {
     const scene = await openScene([ready('Approved.')]);
+    const operation = await requestOperation(core, scene.shop);
     await scene.speak({ from: scene.shop.approver.person });
     await scene.press(scene.shop.approver, 'heard');
     expect(scene.last()).toMatch(/^Words decide nothing here/);
+    expect((await look(core, operation)).state).toBe('awaiting_consent');
   });
 
   test('and sounds like a password is not read back, and not used', async () => {
