@@ -34,6 +34,12 @@ export type Cancelled =
   | { readonly kind: 'over' }
   | Refused;
 
+export type Withdrawn =
+  | { readonly kind: 'withdrawn' }
+  /** Those that are open, as they stay. */
+  | { readonly kind: 'decided'; readonly operations: readonly Operation[] }
+  | Refused;
+
 export type Paused =
   | { readonly kind: 'paused'; readonly operation: Operation }
   /** What it is making is finished and kept first; then it pauses. */
@@ -81,6 +87,12 @@ export type Answered =
 export interface Control {
   /** Ends an operation in whatever state: a worker that runs it stops within two seconds. */
   cancel(customerId: CustomerId, wish: Wish): Promise<Cancelled>;
+  /** Ends those of these that are open, in one go, unless somebody has decided on any of them: then none. */
+  withdraw(
+    customerId: CustomerId,
+    operationIds: readonly OperationId[],
+    wish: Omit<Wish, 'operationId'>,
+  ): Promise<Withdrawn>;
   /**
    * Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new, also when the
    * event comes again: that ends what is left of what was open at its first time.
@@ -166,6 +178,22 @@ export function createControl(deps: ControlDeps): Control {
       database.withCustomer(customerId, async (tx) => {
         const seen = await found(tx, customerId, wish);
         return seen.kind === 'found' ? end(tx, seen.operation, seen.by, `Stopped by ${seen.by.person.name}.`) : seen;
+      }),
+
+    withdraw: (customerId, operationIds, { by, event }) =>
+      database.withCustomer(customerId, async (tx) => {
+        const open: Operation[] = [];
+        // In the order of the ids, so that nobody waits in a circle.
+        for (const id of operationIds.toSorted()) {
+          const operation = await lockedOperation(tx, operations, customerId, id);
+          if (operation && !isEnd(operation.state)) open.push(operation);
+        }
+        const asOfNow = await customers.find(tx, customerId, by.id);
+        if (!asOfNow || !open.every((operation) => mayControl(operation, asOfNow))) return { kind: 'not_allowed' };
+        if (open.some(({ state }) => state !== 'awaiting_consent')) return { kind: 'decided', operations: open };
+        if (!(await takeEvent(tx, customerId, event))) return { kind: 'repeated' };
+        for (const operation of open) await end(tx, operation, asOfNow, `Stopped by ${asOfNow.person.name}.`);
+        return { kind: 'withdrawn' };
       }),
 
     async cancelAll(customerId, by, event) {

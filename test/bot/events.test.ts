@@ -4,11 +4,13 @@ import { createHttp } from '../../adapters/http/index.ts';
 import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
+import { lockedOperation } from '../../core/consent/decisions.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { CountersignError } from '../../core/errors.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { buttonsOf } from '../support/cards.ts';
 import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
@@ -20,6 +22,7 @@ import {
   requestOperation,
   type Shop,
   sql,
+  untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
@@ -322,6 +325,57 @@ describe('a link to a one-time page that the platform did not take, after', () =
       expect(await sql(testDatabase.adminUrl, live, [id])).toHaveLength(1);
     },
   );
+});
+
+describe('a request whose words are changed', () => {
+  const edits = (scene: Scene, id: string, after: string): ChatEvent => ({
+    ...{ kind: 'edit', id, thread: scene.thread, from: scene.shop.merchant.person, after },
+    before: 'set up WooCommerce for shop.example.com',
+  });
+  const states = async (scene: Scene) => (await scene.operations()).map(({ status }) => status);
+  const alone = (scene: Scene) => scene.chat.calls.findLast(({ call }) => call === 'ephemeral')?.card;
+
+  test('is withdrawn, and answered anew although the first try came no further than that', async () => {
+    let failures = 1;
+    const scene = await openScene(async ({ call }) => {
+      if (call === 'post' && failures-- > 0) throw new Error('nothing goes out');
+    });
+    await requestOperation(scene.core, scene.shop);
+    const edit = edits(scene, 'ev-40', 'set up WooCommerce');
+    await expect(scene.deliver(edit, 1)).rejects.toThrow('nothing goes out');
+    expect(await states(scene)).toEqual(['cancelled']);
+    await scene.deliver(edit, 1);
+    expect(scene.chat.shown().at(-1)?.summary).toContain('What is the address');
+  });
+
+  test('is not stopped once it has begun: that is offered', async () => {
+    const scene = await openScene();
+    const { id } = await queuedOperation(scene.core, scene.shop);
+    await scene.deliver(edits(scene, 'ev-41', 'set up WooCommerce for other.example.com'), 1);
+    expect(await states(scene)).toEqual(['queued']);
+    const card = alone(scene);
+    expect(card?.summary).toBe(
+      `You changed your request to set up WooCommerce for shop.example.com, and it is countersigned and goes on as it was: ${id}`,
+    );
+    expect(card && buttonsOf(card)).toMatchObject([{ label: 'Stop', action: 'stop', value: id }]);
+  });
+
+  test('is not withdrawn when it is approved at that moment', async () => {
+    const scene = await openScene();
+    const { core, shop } = scene;
+    const { id, customerId } = await requestOperation(core, shop);
+    let edited: Promise<void> | undefined;
+    await core.database.withCustomer(customerId, async (tx) => {
+      await lockedOperation(tx, core.operations, customerId, id);
+      edited ??= scene.deliver(edits(scene, 'ev-42', 'set up WooCommerce for other.example.com'), 1);
+      await untilBlocked(testDatabase, edited);
+      const approval = { from: ['awaiting_consent'], to: 'awaiting_credentials' } as const;
+      await core.mover.move(tx, customerId, { operationId: id, ...approval, entry: { kind: 'consent.granted' } });
+    });
+    await edited;
+    expect(await states(scene)).toEqual(['awaiting_credentials']);
+    expect(alone(scene)?.summary).toContain(`and it is countersigned as it was: ${id}`);
+  });
 });
 
 test('a sentence that means nothing gets a sentence where there is a request, and the help where there is none', async () => {
