@@ -1,9 +1,9 @@
-import { lackOfApprovers } from '../core/consent/policy.ts';
+import { lackOfApprovers, type Rules } from '../core/consent/policy.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { Card, ChatEvent } from '../core/ports/chat.ts';
-import { names, note, text } from './cards/text.ts';
+import { capital, note, text } from './cards/text.ts';
 import type { Context } from './context.ts';
 import { isAdminNow, refuse } from './refusal.ts';
 import { answerSaved, save } from './settings-flow.ts';
@@ -34,10 +34,13 @@ export async function welcomeInstaller(context: Context, customerId: CustomerId,
     rules: await context.customers.rules(tx, customerId),
     installer: await context.customers.memberById(tx, customerId, id),
   }));
-  const mayApprove =
-    members.some(({ roles }) => roles.includes('approver')) || rules.adminsApprove || rules.approverGroup;
-  if (mayApprove || !installer.roles.includes('admin')) return;
+  if (mayAnybodyApprove(members, rules) || !installer.roles.includes('admin')) return;
   await context.chat(installer.person.platform).directMessage(installer.person, firstCard(''));
+}
+
+/** Whether somebody was chosen, by name, by being an admin or by a group. */
+function mayAnybodyApprove(members: readonly Member[], { adminsApprove, approverGroup }: Rules): boolean {
+  return members.some(({ roles }) => roles.includes('approver')) || adminsApprove || approverGroup !== null;
 }
 
 function firstCard(operationId: string): Card {
@@ -80,19 +83,20 @@ export async function workAlone(
       asked: 'settings',
       words: 'Only an admin can change this. Nothing was changed.',
     });
-  const approvers = await context.database.withCustomer(customerId, (tx) =>
-    context.customers.members(tx, customerId, 'approver'),
-  );
-  if (approvers.length > 0)
-    return whisperWords(
-      context,
-      event,
-      `${names(approvers)} may approve already. Nothing was changed; /countersign settings changes it.`,
-    );
   const rules = { mayWorkAlone: true, approvalsRequired: 1, adminsApprove: false, approverGroup: null };
   const changed = { approvers: [member.person.userId], ...rules };
-  const saved = await save(context, customerId, member, event, { changed });
-  if ('errors' in saved) return; // one approver is enough for one approval
+  const saved = await save(context, customerId, member, event, {
+    changed,
+    // The card may be an old one: what another admin has chosen since is not undone.
+    obstacle: async (tx) => {
+      const approvers = await context.customers.members(tx, customerId, 'approver');
+      const chosen = await context.customers.rules(tx, customerId);
+      if (!mayAnybodyApprove(approvers, chosen)) return undefined;
+      const names = approvers.map(({ person }) => person.name);
+      return `That was chosen already. ${capital(approverWords(chosen, names))} Nothing was changed; /countersign settings changes it.`;
+    },
+  });
+  if ('errors' in saved) return whisperWords(context, event, Object.values(saved.errors).join(' '));
   const words = approverWords(changed, [member.person.name]);
   await answerSaved(context, event, note(`Saved. ${words}`), event.message);
 }

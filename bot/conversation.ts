@@ -7,7 +7,7 @@ import type { Context, Scene } from './context.ts';
 import { followEdit } from './edit-flow.ts';
 import { submit } from './form-flow.ts';
 import { showHome } from './home.ts';
-import { hear, isMeantForUs } from './message-flow.ts';
+import { hear } from './message-flow.ts';
 import { hearClip } from './voice-flow.ts';
 
 /** One incoming message, command, button or form → the flow that answers it. */
@@ -16,7 +16,7 @@ export async function converse(context: Context, event: ChatEvent): Promise<Chat
   if (!scene) return undefined;
   switch (event.kind) {
     case 'message':
-      if (event.clip !== undefined) return hearClip(context, scene.member, event, isMeantForUs);
+      if (event.clip !== undefined) return hearClip(context, scene, event);
       await hear(context, scene, event);
       return undefined;
     case 'command':

@@ -1,47 +1,28 @@
 import type { Member } from '../core/customers/customers.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
 import { type Entering, enterFor } from '../core/operations/entering.ts';
-import { takeEvent } from '../core/operations/events.ts';
-import { lock } from '../core/operations/locked.ts';
 import type { Operation } from '../core/operations/operation.ts';
-import type { ChatEvent, EventRef } from '../core/ports/chat.ts';
+import type { ChatEvent } from '../core/ports/chat.ts';
 import type { Link } from '../core/vault/links.ts';
-import { linkCard, linkSlot } from './cards/link-card.ts';
-import { type Context, connectUrl } from './context.ts';
+import { linkCard } from './cards/link-card.ts';
+import type { Context } from './context.ts';
+import { issueLink, type LinkOnce, showLink } from './link-flow.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
-/**
- * Sends whoever asked a link of their own to the one-time page.
- * @param once the event that asks for it; or that none is sent where there was one already
- */
-export async function sendSignInLink(
-  context: Context,
-  operation: Operation,
-  once: { readonly event?: EventRef; readonly unlessSent?: boolean } = {},
-): Promise<void> {
+/** Sends whoever asked a link of their own to the one-time page. */
+export async function sendSignInLink(context: Context, operation: Operation, once: LinkOnce): Promise<void> {
   const { customerId, id: operationId, requester } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
-    if (!(await takeEvent(tx, customerId, once.event))) return undefined;
-    await lock(tx, customerId, operationId); // who issues the first link, and who looks for one, take turns
-    const where = { customerId, operationId, purpose: 'credentials' };
-    if (once.unlessSent && (await tx.connectLink.count({ where })) > 0) return undefined;
-    const thread = await context.threads.get(tx, customerId, operation.threadId);
-    const link = await context.links.issue(tx, customerId, {
-      purpose: 'credentials',
-      operationId,
-      memberId: requester.id,
-    });
+    const link = await issueLink(context, tx, { purpose: 'credentials', operation, to: requester }, once);
+    if (!link) return undefined;
     await context.audit.append(tx, customerId, {
       kind: 'credentials.asked',
       operationId,
       payload: { from: requester.id },
     });
-    return { thread, link };
+    return link;
   });
-  if (!issued?.thread) return;
-  const card = linkCard(operation, connectUrl(context, issued.link.token));
-  const { ref } = issued.thread;
-  await context.chat(ref.platform).ephemeral(ref, requester.person, card, { key: linkSlot(issued.link.id) });
+  if (issued) await showLink(context, issued, linkCard(operation, issued.url));
 }
 
 /**

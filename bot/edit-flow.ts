@@ -1,9 +1,11 @@
 import { isSamePerson } from '../core/customers/customers.ts';
-import { effectsOf } from '../core/operations/events.ts';
+import { effectsOf, hadEffect } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
+import { isEnd } from '../core/operations/states.ts';
 import type { Block, Card, ChatEvent } from '../core/ports/chat.ts';
+import { withdraw } from './cards/consent-parts.ts';
+import { stopButton } from './cards/progress-card.ts';
 import { code, place, text } from './cards/text.ts';
-import { stopOperation } from './commands/stop.ts';
 import type { Context, Scene } from './context.ts';
 import { type Intent, understand } from './intent.ts';
 import type { Wish } from './intent-several.ts';
@@ -16,18 +18,23 @@ type Request = Extract<Intent, { kind: 'set_up' | 'set_up_together' }>;
 
 /**
  * A request whose words were changed before anybody approved it is withdrawn, and the new words are a request of their own:
- * an approver approves what stands there. Once approved, or when the words are gone, withdrawing is offered.
+ * an approver approves what stands there. Once approved, or when the words are gone, withdrawing is offered; once begun, stopping.
  */
 export async function followEdit(context: Context, { customerId, member, thread }: Scene, event: Edit): Promise<void> {
-  const { wishes, operations } = await requestedBy(context, { customerId, member, thread }, event);
-  if (operations.length === 0) return;
   const after = event.after === undefined ? undefined : await understand(event.after, context.services, undefined);
   const again = after && isRequest(after) ? after : undefined;
-  if (again && isSame(context, wishes, wishesOf(again))) return;
-  if (!again || operations.some(({ state }) => state !== 'awaiting_consent'))
-    return whisper(context, event, offer(operations, event));
-  for (const { id } of operations)
-    await stopOperation(context, customerId, member, { ...event, id: `${event.id}/withdrawn/${id}` }, id);
+  const withdrawal = { platform: event.thread.platform, id: `${event.id}/withdrawn` };
+  // An edit that comes again may have come no further than that.
+  if (!(await context.database.withCustomer(customerId, (tx) => hadEffect(tx, customerId, withdrawal)))) {
+    const { wishes, operations } = await requestedBy(context, { customerId, member, thread }, event);
+    if (operations.length === 0) return;
+    if (again && isSame(context, wishes, wishesOf(again))) return;
+    if (!again) return whisper(context, event, offer(operations, event));
+    const ids = operations.map(({ id }) => id);
+    const outcome = await context.control.withdraw(customerId, ids, { by: member, event: withdrawal });
+    if (outcome.kind === 'decided') return whisper(context, event, offer(outcome.operations, event));
+  }
+  if (!again) return;
   const { id, from, after: words = '' } = event;
   const asked: ChatEvent = { kind: 'message', id, from, thread: event.thread, text: words };
   const asking = { customerId, member, thread, event: asked };
@@ -46,7 +53,7 @@ function wishesOf(request: Request): readonly Wish[] {
 
 interface Requested {
   readonly wishes: readonly Wish[];
-  /** Those that are open and wait for a person. */
+  /** Those that are open. */
   readonly operations: readonly Operation[];
 }
 
@@ -58,8 +65,7 @@ async function requestedBy(context: Context, { customerId, member, thread }: Sce
   if (said && !isRequest(said)) return nothing;
   return context.database.withCustomer(customerId, async (tx) => {
     const operations = (await context.operations.ofThread(tx, customerId, thread.id)).filter(
-      ({ state, requester }) =>
-        (state === 'awaiting_consent' || state === 'awaiting_credentials') && isSamePerson(requester, member),
+      ({ state, requester }) => !isEnd(state) && isSamePerson(requester, member),
     );
     if (said) return { wishes: wishesOf(said), operations: behind(context, operations, wishesOf(said)) };
     const { platform } = event.thread;
@@ -111,23 +117,23 @@ function isSame(context: Context, before: readonly Wish[], after: readonly Wish[
 
 function offer(operations: readonly Operation[], { after }: Edit): Card {
   const what = after === undefined ? 'You deleted your request' : 'You changed your request';
-  const confirm = {
-    title: 'Withdraw this request?',
-    text: 'Nothing was done yet, and nothing will be.',
-    yes: 'Withdraw it',
-    isSafe: true,
-  };
-  const each = operations.map(({ id, service, plan, state }) => {
-    const stands = state === 'awaiting_consent' ? 'still waits for approval' : 'is countersigned as it was';
+  const each = operations.map((operation) => {
+    const { id, service, plan } = operation;
+    const { stands, ends, button } = wayOut(operation);
     const words = `${what} to set up ${service.name} for ${place(plan.base)}, and it ${stands}: `;
     const blocks: readonly Block[] = [
-      { kind: 'text', text: [text(words), code(id), text('. Shall it be withdrawn?')] },
-      {
-        kind: 'actions',
-        buttons: [{ label: 'Withdraw it', style: 'danger', action: 'stop', value: id, confirm }],
-      },
+      { kind: 'text', text: [text(words), code(id), text(`. Shall it be ${ends}?`)] },
+      { kind: 'actions', buttons: [button] },
     ];
     return { summary: `${words}${id}`, blocks };
   });
   return { summary: each.map(({ summary }) => summary).join(' '), blocks: each.flatMap(({ blocks }) => blocks) };
+}
+
+/** Where it stands, and what can still be done about it. */
+function wayOut(operation: Operation) {
+  const withdrawing = { ends: 'withdrawn', button: { ...withdraw(operation), label: 'Withdraw it' } };
+  if (operation.state === 'awaiting_consent') return { stands: 'still waits for approval', ...withdrawing };
+  if (operation.state === 'awaiting_credentials') return { stands: 'is countersigned as it was', ...withdrawing };
+  return { stands: 'is countersigned and goes on as it was', ends: 'stopped', button: stopButton(operation) };
 }

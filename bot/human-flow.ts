@@ -12,9 +12,9 @@ import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
 import { Secret } from '../core/secret.ts';
 import type { Link } from '../core/vault/links.ts';
-import { linkSlot } from './cards/link-card.ts';
 import { codeLinkCard, readQuestionValue } from './cards/question-card.ts';
-import { type Context, connectUrl } from './context.ts';
+import type { Context } from './context.ts';
+import { issueLink, showLink } from './link-flow.ts';
 import { refuse } from './refusal.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
@@ -36,17 +36,12 @@ export async function sendCodeLink(
     if (typeof found === 'string') return found;
     const { operation, question } = found;
     if (!isOpenCode(operation, question)) return found;
-    if (!(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
-    const thread = await context.threads.get(tx, customerId, operation.threadId);
-    const link = { purpose: 'answer', operationId: operation.id, memberId: member.id } as const;
-    return { ...found, thread, link: await context.links.issue(tx, customerId, link) };
+    const link = { purpose: 'answer', operation, to: member } as const;
+    return (await issueLink(context, tx, link, { event: eventRef(event) })) ?? 'repeated';
   });
   if (typeof outcome === 'string') return refused(context, customerId, member, event, outcome);
-  if (!('link' in outcome)) return tellSettled(context, customerId, event, outcome.question);
-  // In the operation's own thread: there the feed finds the message again once the link is closed.
-  const where = outcome.thread?.ref ?? event.thread;
-  const card = codeLinkCard(outcome.operation, connectUrl(context, outcome.link.token));
-  await context.chat(where.platform).ephemeral(where, member.person, card, { key: linkSlot(outcome.link.id) });
+  if ('question' in outcome) return tellSettled(context, customerId, event, outcome.question);
+  await showLink(context, outcome, codeLinkCard(outcome.operation, outcome.url));
 }
 
 /** “I did it, go on”, and “Go on” with what was paused since nobody answered. The first one counts. */

@@ -8,10 +8,11 @@ import type { ConnectOutcome, ConnectView } from '../core/ports/connect.ts';
 import { isUnencrypted } from '../core/ports/http.ts';
 import type { Link } from '../core/vault/links.ts';
 import { readConsentValue } from './cards/consent-values.ts';
-import { linkSlot, oneTimePageCard } from './cards/link-card.ts';
+import { oneTimePageCard } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
 import { collection, NO_REASON, OLD_CARD, REFUSALS, reasonIn } from './consent-flow.ts';
-import { type Context, connectUrl } from './context.ts';
+import type { Context } from './context.ts';
+import { issueLink, type LinkOnce, showLink } from './link-flow.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
 export const DENY_STANDING_FORM = 'deny_standing';
@@ -19,7 +20,7 @@ export const DENY_STANDING_FORM = 'deny_standing';
 type Action = Extract<ChatEvent, { kind: 'action' }>;
 type Submitted = Extract<ChatEvent, { kind: 'form' }>;
 
-const NOT_OFFERED: Readonly<Record<Exclude<Offered['kind'], 'asked'>, string>> = {
+const NOT_OFFERED: Readonly<Record<Exclude<Offered['kind'], 'asked' | 'repeated'>, string>> = {
   open: 'That was asked already: the card is in this thread. Nothing was changed.',
   not_possible: 'This key can’t be repaired by itself, or is not the stored one any more. Nothing was changed.',
   not_allowed: 'Only whoever asked, an approver or an admin can ask for that. Nothing was changed.',
@@ -33,8 +34,8 @@ export async function keepWorking(
   member: Member,
   event: Action,
 ): Promise<void> {
-  const outcome = await context.repairOffers.offer(customerId, event.value, member);
-  if (outcome.kind !== 'asked') return whisperWords(context, event, NOT_OFFERED[outcome.kind]);
+  const { kind } = await context.repairOffers.offer(customerId, event.value, member, eventRef(event));
+  if (kind !== 'asked' && kind !== 'repeated') return whisperWords(context, event, NOT_OFFERED[kind]);
   await refresh(context, customerId, event.value);
 }
 
@@ -56,8 +57,9 @@ export async function approveStanding(
   if (decision.kind === 'already_approved')
     return whisperWords(context, event, 'You have approved this. It now takes the approval of somebody else.');
   await refresh(context, customerId, shown.operationId);
-  if (decision.kind === 'granted' && decision.terms.keeps.length > 0)
-    await sendToWhoAsked(context, customerId, shown.operationId);
+  // A click that comes again because something failed on the way: what it left undone is done.
+  if (decision.kind === 'granted' || decision.kind === 'repeated')
+    await sendToWhoAsked(context, customerId, shown.operationId, event);
 }
 
 export async function openDenyStandingForm(context: Context, event: Action): Promise<void> {
@@ -101,34 +103,39 @@ export async function keepSignIn(
   const operation = await operationOf(context, customerId, event.value);
   if (!operation) return whisperWords(context, event, NOT_OFFERED.unknown);
   if (!mayRevoke(operation, member)) return whisperWords(context, event, NOT_OFFERED.not_allowed);
-  if (!(await sendLink(context, operation, member)))
+  if (!(await sendLink(context, operation, member, { event: eventRef(event) })))
     await whisperWords(context, event, 'Nothing keeps a sign-in here any more. Nothing was changed.');
 }
 
-async function sendToWhoAsked(context: Context, customerId: CustomerId, operationId: string): Promise<void> {
+/** A link to enter what the grant keeps, where it keeps anything; once for each click that grants. */
+async function sendToWhoAsked(
+  context: Context,
+  customerId: CustomerId,
+  operationId: string,
+  { thread: { platform }, id }: Action,
+): Promise<void> {
   const operation = await operationOf(context, customerId, operationId);
   if (!operation) return;
   const state = await context.database.withCustomer(customerId, (tx) => context.repairOffers.state(tx, operation));
-  if (state?.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy);
+  const once = { event: { platform, id: `${id}/link` } };
+  if (state?.grant && state.askedBy && !state.isKept) await sendLink(context, operation, state.askedBy, once);
 }
 
 /** @returns whether there is anything to enter. */
-async function sendLink(context: Context, operation: Operation, to: Member): Promise<boolean> {
-  const { customerId, id: operationId, threadId, service, plan } = operation;
+async function sendLink(context: Context, operation: Operation, to: Member, once: LinkOnce): Promise<boolean> {
+  const { customerId, id: operationId, service, plan } = operation;
   const issued = await context.database.withCustomer(customerId, async (tx) => {
-    if ((await context.repairOffers.fieldsToKeep(tx, operation)).length === 0) return undefined;
-    const thread = await context.threads.get(tx, customerId, threadId);
-    const link = await context.links.issue(tx, customerId, { purpose: 'keep', operationId, memberId: to.id });
+    if ((await context.repairOffers.fieldsToKeep(tx, operation)).length === 0) return 'nothing';
+    const link = await issueLink(context, tx, { purpose: 'keep', operation, to }, once);
+    if (!link) return 'sent';
     const entry = { kind: 'credentials.asked', operationId, payload: { from: to.id } } as const;
     await context.audit.append(tx, customerId, entry);
-    return thread && { thread, link };
+    return link;
   });
-  if (!issued) return false;
+  if (typeof issued === 'string') return issued === 'sent';
   const words = `Enter the ${service.name} sign-in for ${place(plan.base)} that is kept for repairs.`;
   const use = [text('It is used for nothing but repairs of this key, and deleted when that consent ends.')];
-  const card = oneTimePageCard(operation, connectUrl(context, issued.link.token), words, use);
-  const { ref } = issued.thread;
-  await context.chat(ref.platform).ephemeral(ref, to.person, card, { key: linkSlot(issued.link.id) });
+  await showLink(context, issued, oneTimePageCard(operation, issued.url, words, use));
   return true;
 }
 

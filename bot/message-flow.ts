@@ -106,7 +106,7 @@ async function answer(context: Context, scene: Scene, event: Message, intent: In
       await whisper(context, event, pasted(intent.what));
       return;
     case 'unsure':
-      if (DECIDING.test(event.text))
+      if (DECIDING.test(event.text) && (await isAskedHere(context, scene)))
         return whisperWords(context, event, 'Words decide nothing here. Press Approve or Deny on the card above.');
       await reply(context, event, await unsureCard(context, scene, intent.nearest));
       return;
@@ -122,6 +122,15 @@ export function pasted(what: string, where = SEEN) {
   return note(
     `That looks like ${what}. I did not use it, nor did I do anything else that the message may ask for. ${where} I only ever ask for such things on a one-time page.`,
     'warning',
+  );
+}
+
+/** Whether a card of the thread has an Approve: of a request, or of repairs to come. */
+function isAskedHere(context: Context, { customerId, thread }: Scene): Promise<boolean> {
+  const operationRow = { threadId: thread.id, status: { in: ['awaiting_consent', 'completed'] } };
+  return context.database.withCustomer(
+    customerId,
+    async (tx) => (await tx.consentRequest.count({ where: { customerId, decision: null, operationRow } })) > 0,
   );
 }
 

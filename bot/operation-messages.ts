@@ -16,6 +16,7 @@ import { type OnRecord, resultCard } from './cards/result-card.ts';
 import { givenUpCard } from './cards/standing-card.ts';
 import { connectionMessages } from './connection-messages.ts';
 import type { ConsentMessages, ConsentMessagesDeps } from './consent-messages.ts';
+import { shownLinks } from './link-flow.ts';
 import type { Wanted } from './showing.ts';
 import { standingQuestion } from './standing-question.ts';
 
@@ -146,7 +147,7 @@ async function closedCodeLinks(
     ...{ select: { id: true, memberId: true }, orderBy: { createdAt: 'asc' } },
   });
   const wanted: Wanted[] = [];
-  for (const { id, memberId: by } of toSay(deps, operation, links))
+  for (const { id, memberId: by } of toSay(deps, operation, await shownLinks(tx, operation, links)))
     wanted.push({
       ...{ slot: linkSlot(id), card: closedCodeLinkCard() },
       to: (await deps.customers.memberById(tx, customerId, memberId(by))).person,
@@ -165,7 +166,7 @@ async function closedLinks(
   const where = { customerId, operationId, purpose: 'credentials' };
   const select = { id: true, memberId: true };
   const links = await tx.connectLink.findMany({ where, select, orderBy: { createdAt: 'asc' } });
-  return toSay(deps, operation, links).map(({ id }) => ({
+  return toSay(deps, operation, await shownLinks(tx, operation, links)).map(({ id }) => ({
     ...{ slot: linkSlot(id), card: closedLinkCard(operation), to: requester.person },
   }));
 }
@@ -180,7 +181,8 @@ async function closedKeepLinks(
   if (state.grant && !state.isKept) return [];
   const where = { customerId, operationId, purpose: 'keep' };
   const select = { id: true, memberId: true, spentAt: true };
-  const links = await tx.connectLink.findMany({ where, select, orderBy: { createdAt: 'asc' } });
+  const issued = await tx.connectLink.findMany({ where, select, orderBy: { createdAt: 'asc' } });
+  const links = await shownLinks(tx, operation, issued);
   const enteredAt = links.findLast(({ spentAt }) => spentAt)?.spentAt ?? undefined;
   const wanted: Wanted[] = [];
   for (const { id, memberId: by } of toSay(deps, operation, links))
@@ -214,7 +216,7 @@ async function usedReveals(
     select: { id: true, memberId: true, spentAt: true },
   });
   const wanted: Wanted[] = [];
-  for (const { id, memberId: by, spentAt } of links) {
+  for (const { id, memberId: by, spentAt } of await shownLinks(tx, operation, links)) {
     const { person } = await customers.memberById(tx, customerId, memberId(by));
     if (spentAt) wanted.push({ slot: linkSlot(id), card: usedRevealCard(person, spentAt), to: person });
   }

@@ -117,7 +117,7 @@ export function createProgress(deps: ProgressDeps): Progress {
       } catch (error) {
         failed.set(id, failureAfter(failure, error));
         warn(deps.log, error);
-        if (!failure) await tellWhoAsked(deps, deps.chat(thread.ref.platform), customerId, thread, error);
+        if (!failure) await tellWhoAsked(deps, customerId, thread, error);
       }
     }
     if (failed.size > 0) failures.set(customerId, failed);

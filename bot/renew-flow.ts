@@ -7,13 +7,15 @@ import { isRenewed } from '../core/notices/lapsing.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { Context } from './context.ts';
-import { whisperWords } from './speak.ts';
+import { eventRef, whisperWords } from './speak.ts';
 
 const NOTHING = 'Nothing was asked.';
+const ASKED = 'Asked again, in its thread. It holds once somebody who may has countersigned it.';
 
 /** What came of it, beside the card in the thread. */
 const SAID: Readonly<Record<Offered['kind'], string>> = {
-  asked: 'Asked again, in its thread. It holds once somebody who may has countersigned it.',
+  asked: ASKED,
+  repeated: ASKED,
   open: `That question is open already: its card is in the thread. ${NOTHING}`,
   not_possible: `This key can’t be repaired by itself any more. ${NOTHING}`,
   not_allowed: `Only whoever asked for the key, an approver or an admin can ask for it again. ${NOTHING}`,
@@ -34,8 +36,8 @@ export async function renewConsent(
     find(tx, context, customerId, member, event.value),
   );
   if (typeof found === 'string') return whisperWords(context, event, found);
-  const { kind } = await context.repairOffers.offer(customerId, found.id, member);
-  if (kind === 'asked') await context.progress.refresh(customerId, found.threadId);
+  const { kind } = await context.repairOffers.offer(customerId, found.id, member, eventRef(event));
+  if (kind === 'asked' || kind === 'repeated') await context.progress.refresh(customerId, found.threadId);
   await whisperWords(context, event, SAID[kind]);
 }
 

@@ -2,14 +2,13 @@ import { recordRefusal } from '../core/audit/refusal.ts';
 import type { Member } from '../core/customers/customers.ts';
 import type { Transaction } from '../core/database.ts';
 import { type CustomerId, parseOperationId } from '../core/ids.ts';
-import { takeEvent } from '../core/operations/events.ts';
 import type { Operation } from '../core/operations/operation.ts';
 import type { ChatEvent } from '../core/ports/chat.ts';
 import type { ConnectOutcome } from '../core/ports/connect.ts';
 import { LINK_MINUTES, type Link } from '../core/vault/links.ts';
-import { linkSlot } from './cards/link-card.ts';
 import { place, text } from './cards/text.ts';
-import { type Context, connectUrl } from './context.ts';
+import type { Context } from './context.ts';
+import { issueLink, showLink } from './link-flow.ts';
 import { isAdminNow, refuse } from './refusal.ts';
 import { eventRef, whisperWords } from './speak.ts';
 
@@ -28,17 +27,12 @@ export async function sendRevealLink(
   const issued = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation || !(await context.vault.within(tx).resultOf(customerId, operation.id))) return undefined;
-    if (!(await takeEvent(tx, customerId, eventRef(event)))) return 'repeated';
-    const thread = await context.threads.get(tx, customerId, operation.threadId);
-    const link = { purpose: 'reveal', operationId: operation.id, memberId: member.id } as const;
-    return { operation, thread, ...(await context.links.issue(tx, customerId, link)) };
+    const link = { purpose: 'reveal', operation, to: member } as const;
+    return (await issueLink(context, tx, link, { event: eventRef(event) })) ?? 'sent';
   });
-  if (issued === 'repeated') return; // its link was sent already
+  if (issued === 'sent') return;
   if (!issued) return whisperWords(context, event, 'That key is not in the vault any more. Nothing was shown.');
-  // In the operation's own thread: there the feed finds the message again once the link was used.
-  const where = issued.thread?.ref ?? event.thread;
-  const card = revealCard(issued.operation, connectUrl(context, issued.token));
-  await context.chat(where.platform).ephemeral(where, member.person, card, { key: linkSlot(issued.id) });
+  await showLink(context, issued, revealCard(issued.operation, issued.url));
 }
 
 function revealCard(operation: Operation, url: string) {

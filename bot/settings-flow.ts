@@ -203,7 +203,8 @@ interface Saved {
 }
 
 /**
- * Everything in one transaction, or nothing. Without `version` it is saved whatever was there.
+ * Everything in one transaction, or nothing. Without `version` it is saved whatever was there, unless `obstacle` finds a reason
+ * not to, in the words for who asked.
  * @returns messages at the form's fields when it can't be saved; what holds now.
  */
 export async function save(
@@ -211,7 +212,15 @@ export async function save(
   customerId: CustomerId,
   member: Member,
   event: ChatEvent,
-  { changed, version }: { readonly changed: Changed; readonly version?: string },
+  {
+    changed,
+    version,
+    obstacle,
+  }: {
+    readonly changed: Changed;
+    readonly version?: string;
+    readonly obstacle?: (tx: Transaction) => Promise<string | undefined>;
+  },
 ): Promise<Saved | { readonly errors: Errors }> {
   const people = await peopleOf(context, event, changed.approvers);
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
@@ -223,6 +232,8 @@ export async function save(
       if (await hadEffect(tx, customerId, eventRef(event))) return { settings: before, threads: [] };
       return { errors: { approvers: await changedWords(tx, context, customerId) } };
     }
+    const why = await obstacle?.(tx);
+    if (why !== undefined && !(await hadEffect(tx, customerId, eventRef(event)))) return { errors: { approvers: why } };
     const able = await distinctPeople(tx, context, customerId, people, changed);
     if (changed.approverGroup === null && able < changed.approvalsRequired)
       return { errors: { required: tooFewWords(able) } };

@@ -12,6 +12,7 @@ import {
 } from '../core/customers/settings.ts';
 import { isTimeZone } from '../core/notices/clock.ts';
 import type { ChatEvent, FormField } from '../core/ports/chat.ts';
+import { capital } from './cards/text.ts';
 
 /** All that an admin decides. */
 export interface Settings extends Rules, WorkSettings, DigestSettings {
@@ -212,9 +213,10 @@ export function settingsWords(settings: Settings, names: readonly string[], days
 /** @param names of those who were chosen */
 export function approverWords({ adminsApprove, approverGroup, ...rules }: Rules, names: readonly string[]): string {
   const who = [...names, ...(adminsApprove ? ['every admin'] : [])].join(', ');
+  const group = `everybody in the group ${approverGroup}`;
   return [
     ...(who === '' ? [] : [`${who} may approve${rules.mayWorkAlone ? ', own requests, too' : ''}.`]),
-    ...(approverGroup === null ? [] : [`Also everybody in the group ${approverGroup}.`]),
+    ...(approverGroup === null ? [] : [who === '' ? `${capital(group)} may approve.` : `Also ${group}.`]),
     ...(rules.approvalsRequired > 1 ? [`It takes ${rules.approvalsRequired} of them.`] : []),
   ].join(' ');
 }

@@ -3,7 +3,7 @@ import { isHopeless } from '../core/errors.ts';
 import type { CustomerId } from '../core/ids.ts';
 import type { Operations } from '../core/operations/operations.ts';
 import type { ThreadState } from '../core/operations/threads.ts';
-import type { Chat, PictureLink } from '../core/ports/chat.ts';
+import type { Chat, PictureLink, Platform } from '../core/ports/chat.ts';
 import type { Log } from '../core/ports/log.ts';
 import { note } from './cards/text.ts';
 
@@ -26,22 +26,31 @@ export async function uploadOrLeaveOut(
   }
 }
 
-/** Whoever asked hears directly that their thread stays silent, and why; what was decided goes on all the same. */
+/**
+ * Whoever asked hears directly that their thread stays silent, and why; what was decided goes on all the same. When they can't
+ * be told either, as where the platform is not connected any more, the log has it.
+ */
 export async function tellWhoAsked(
-  deps: { readonly database: Database; readonly operations: Operations; readonly log: Log },
-  chat: Chat,
+  deps: {
+    readonly database: Database;
+    readonly operations: Operations;
+    readonly log: Log;
+    chat(platform: Platform): Chat;
+  },
   customerId: CustomerId,
   thread: ThreadState,
   error: unknown,
 ): Promise<void> {
   if (!isHopeless(error)) return;
-  const operations = await deps.database.withCustomer(customerId, (tx) =>
-    deps.operations.ofThread(tx, customerId, thread.id),
-  );
-  const latest = operations.at(-1);
-  if (!latest) return;
-  const words = `I can't write in the thread of ${latest.id}. ${error.message} What was decided goes on; /countersign operations says where it stands.`;
-  await chat
-    .directMessage(latest.requester.person, note(words, 'warning'))
-    .catch((err: unknown) => deps.log.warn({ err }, 'nobody could be told that a thread stays silent'));
+  try {
+    const operations = await deps.database.withCustomer(customerId, (tx) =>
+      deps.operations.ofThread(tx, customerId, thread.id),
+    );
+    const latest = operations.at(-1);
+    if (!latest) return;
+    const words = `I can't write in the thread of ${latest.id}. ${error.message} What was decided goes on; /countersign operations says where it stands.`;
+    await deps.chat(thread.ref.platform).directMessage(latest.requester.person, note(words, 'warning'));
+  } catch (err) {
+    deps.log.warn({ err }, 'nobody could be told that a thread stays silent');
+  }
 }

@@ -1,8 +1,10 @@
 import type { Member } from '../core/customers/customers.ts';
 import type { Card, ChatEvent, ChatReply, Transcript } from '../core/ports/chat.ts';
 import { bold, note, text } from './cards/text.ts';
-import type { Context } from './context.ts';
-import { type Intent, understand } from './intent.ts';
+import { completed } from './completion.ts';
+import type { Context, Scene } from './context.ts';
+import { understand } from './intent.ts';
+import { isMeantForUs } from './message-flow.ts';
 import { reply, whisper, whisperWords } from './speak.ts';
 
 export const HEARD_FORM = 'heard';
@@ -21,12 +23,7 @@ const TYPE_IT =
  * What somebody said in a clip is read back to them before anything comes of it: a machine wrote it down. It approves nothing,
  * and a password in it is not used. The platform is asked again later while it still listens; nobody waits meanwhile.
  */
-export async function hearClip(
-  context: Context,
-  member: Member,
-  event: Message,
-  isMeantForUs: (intent: Intent) => boolean,
-): Promise<ChatReply> {
+export async function hearClip(context: Context, scene: Scene, event: Message): Promise<ChatReply> {
   const chat = context.chat(event.thread.platform);
   const heard: Transcript = (await chat.transcript?.(event.thread, event.clip ?? '')) ?? { kind: 'none' };
   if (heard.kind === 'not_yet') {
@@ -38,9 +35,10 @@ export async function hearClip(
     if (!event.isOverheard) await whisperWords(context, event, TYPE_IT);
     return undefined;
   }
-  const intent = await understand(words, context.services, undefined);
+  const intent = completed(context.services, scene, words, await understand(words, context.services, undefined));
   if (intent.kind === 'secret_pasted') await whisper(context, event, secret(intent.what));
-  else if (!event.isOverheard || isMeantForUs(intent)) await reply(context, event, heardCard(member, words), 'heard');
+  else if (!event.isOverheard || isMeantForUs(intent))
+    await reply(context, event, heardCard(scene.member, words), 'heard');
   return undefined;
 }
 

@@ -3,9 +3,8 @@ import { CountersignError } from '../../core/errors.ts';
 import { type CustomerId, parseOperationId } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { deleteKeyOf, mayRevoke } from '../../core/operations/revocation.ts';
+import { deleteKeyOf, type Ended, endOnRecord, mayRevoke } from '../../core/operations/revocation.ts';
 import type { Block, ChatEvent } from '../../core/ports/chat.ts';
-import type { RevokeResult } from '../../core/services/service.ts';
 import { asSecrets } from '../../core/vault/vault.ts';
 import { bold, capital, sideOf, text } from '../cards/text.ts';
 import type { Context } from '../context.ts';
@@ -22,14 +21,16 @@ export async function revokeResult(
   member: Member,
   event: Extract<ChatEvent, { kind: 'action' }>,
 ): Promise<void> {
-  const ended = await endThere(context, customerId, member, event.value);
+  const now = await endThere(context, customerId, member, event.value);
   const outcome = await context.database.withCustomer(customerId, async (tx) => {
     const operation = await context.operations.get(tx, customerId, event.value);
     if (!operation) return 'unknown';
     if (!(await takeEvent(tx, customerId, eventRef(event))))
-      return operation.result?.data.revokedAt ? operation : 'repeated';
+      return operation.result?.data.revokedAt
+        ? { operation, ended: await endOnRecord(tx, context.audit, operation) }
+        : 'repeated';
     if (!mayRevoke(operation, member)) return 'not_allowed';
-    return (await deleteKeyOf(tx, context, operation, member)) ? operation : 'gone';
+    return (await deleteKeyOf(tx, context, operation, member, now)) ? { operation, ended: now } : 'gone';
   });
   if (outcome === 'repeated') return;
   if (outcome === 'unknown' || outcome === 'gone')
@@ -42,11 +43,12 @@ export async function revokeResult(
       ...(about ? { about } : {}),
     });
   }
-  const label = outcome.result?.data.label ?? outcome.plan.label;
-  const side = capital(sideOf(outcome.service));
+  const { operation, ended } = outcome;
+  const label = operation.result?.data.label ?? operation.plan.label;
+  const side = capital(sideOf(operation.service));
   const isEnded = ended?.kind === 'revoked';
   const there = isEnded ? ` ${side} no longer takes it.` : '';
-  const words = `${member.person.name} revoked the key of ${outcome.id}. It is deleted from the vault.${there}`;
+  const words = `${member.person.name} revoked the key of ${operation.id}. It is deleted from the vault.${there}`;
   const failed = ended?.kind === 'fails' ? `${ended.reason} ` : '';
   await reply(
     context,
@@ -55,12 +57,12 @@ export async function revokeResult(
       summary: words,
       blocks: [
         { kind: 'text', text: [text(words)] },
-        ...(isEnded ? [] : byHand(outcome, label, `${failed}${side} still knows it. `)),
+        ...(isEnded ? [] : byHand(operation, label, `${failed}${side} still knows it. `)),
       ],
     },
     'revoked',
   );
-  await context.progress.refresh(customerId, outcome.threadId);
+  await context.progress.refresh(customerId, operation.threadId);
 }
 
 /** What is left for a person to do, or to have done. */
@@ -89,7 +91,7 @@ async function endThere(
   customerId: CustomerId,
   member: Member,
   operationId: string,
-): Promise<RevokeResult | undefined> {
+): Promise<Ended | undefined> {
   const operation = await context.database.withCustomer(customerId, (tx) =>
     context.operations.get(tx, customerId, operationId),
   );
@@ -108,6 +110,6 @@ async function endThere(
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error;
     const reason = `${capital(sideOf(operation.service))} could not be reached to end it there.`;
-    return { kind: 'fails', reason, isRetryable: error.isRetryable };
+    return { kind: 'fails', reason };
   }
 }

@@ -200,16 +200,15 @@ export async function stopAll(
   member: Member,
   event: ChatEvent,
 ): Promise<void> {
-  const outcome = await context.control.cancelAll(customerId, member);
+  const outcome = await context.control.cancelAll(customerId, member, eventRef(event));
   if (outcome.kind !== 'cancelled') return refuseAll(context, customerId, member, event);
-  const { count } = outcome;
-  await whisperWords(
-    context,
-    event,
-    count === 0
-      ? 'Nothing was running or waiting any more.'
-      : `Stopped ${count} ${count === 1 ? 'operation' : 'operations'}. Every thread says so. New requests are possible.`,
-  );
+  const { count, isRepeated } = outcome;
+  const none = 'Nothing was running or waiting any more.';
+  const stopped = isRepeated
+    ? 'Everything that was open then is stopped.'
+    : `Stopped ${count} ${count === 1 ? 'operation' : 'operations'}.`;
+  const isNone = count === 0 && !isRepeated;
+  await whisperWords(context, event, isNone ? none : `${stopped} Every thread says so. New requests are possible.`);
 }
 
 function refuseAll(context: Context, customerId: CustomerId, member: Member, event: ChatEvent): Promise<void> {

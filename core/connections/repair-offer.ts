@@ -12,12 +12,14 @@ import type { Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, MemberId, OperationId } from '../ids.ts';
 import { signInPlace } from '../operations/entered.ts';
+import { hadEffect } from '../operations/events.ts';
 import { lock } from '../operations/locked.ts';
 import type { Operation } from '../operations/operation.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Plan } from '../operations/plan.ts';
 import type { RequestDeps } from '../operations/request.ts';
 import { mayRevoke } from '../operations/revocation.ts';
+import type { EventRef } from '../ports/chat.ts';
 import { Secret } from '../secret.ts';
 import type { CredentialField } from '../services/service.ts';
 import type { CredentialType, Vault } from '../vault/vault.ts';
@@ -31,6 +33,8 @@ const RENEWAL_DAYS = 30;
 
 export type Offered =
   | { readonly kind: 'asked'; readonly question: StandingQuestion }
+  /** This very event has asked it before. */
+  | { readonly kind: 'repeated' }
   /** The question is open already. */
   | { readonly kind: 'open' }
   /** Its key is not the stored one any more, or nothing can repair it without a person. */
@@ -67,7 +71,7 @@ export interface RepairOffers {
   /** Whether repairs of what it has made can be asked for, nobody has answered that, and no grant of them goes on for long. */
   mayOffer(tx: Transaction, operation: Operation): Promise<boolean>;
   /** Asks approvers for repairs of exactly this for as long as a standing grant lasts at most. */
-  offer(customerId: CustomerId, operationId: string, by: Member): Promise<Offered>;
+  offer(customerId: CustomerId, operationId: string, by: Member, event?: EventRef): Promise<Offered>;
   /** The newest question for an operation's repairs; `undefined`: there was none. */
   state(tx: Transaction, operation: Operation): Promise<StandingState | undefined>;
   /** What the grant keeps, as fields of a form; none where nothing is kept, or nothing is granted. */
@@ -142,7 +146,7 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
       const live = { templateHash: { not: null }, revokedAt: null, expiresAt: { gt: soon } };
       return (await tx.consent.count({ where: { customerId, service: service.id, target: plan.base, ...live } })) === 0;
     },
-    async offer(customerId, operationId, by) {
+    async offer(customerId, operationId, by, event) {
       const asked = await database.withCustomer(customerId, async (tx) => {
         const operation = await operations.get(tx, customerId, operationId);
         const how = operation && automaticRepair(operation.service);
@@ -157,8 +161,11 @@ export function createRepairOffers(deps: RepairOfferDeps): RepairOffers {
       const { operation, now, as } = asked;
       const until = new Date(now.getTime() + STANDING_DAYS_MAX * 86_400_000);
       const keeps = as.way.kind === 'browser' ? as.way.fields.map(({ name }) => name) : [];
-      const question = await deps.standingGrants.ask(customerId, operation.id, { by, until, keeps, as });
-      return question ? { kind: 'asked', question } : { kind: 'open' };
+      const asking = { by, until, keeps, as, ...(event && { event }) };
+      const question = await deps.standingGrants.ask(customerId, operation.id, asking);
+      if (question) return { kind: 'asked', question };
+      const isAsked = event && (await database.withCustomer(customerId, (tx) => hadEffect(tx, customerId, event)));
+      return { kind: isAsked ? 'repeated' : 'open' };
     },
     async state(tx, operation) {
       const { customerId, id: operationId } = operation;

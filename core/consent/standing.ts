@@ -4,10 +4,12 @@ import { canonical, sha256Hex } from '../canonical.ts';
 import type { Customers, Member } from '../customers/customers.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import type { CustomerId, OperationId } from '../ids.ts';
+import { hadEffect, takeEvent } from '../operations/events.ts';
 import { lockedOperation } from '../operations/locked.ts';
 import { CONSENT_REQUEST_MINUTES, isAboutOwnKey, type Plan, readPlan } from '../operations/plan.ts';
 import type { Sight } from '../operations/sight.ts';
 import { isEnd, parseState } from '../operations/states.ts';
+import type { EventRef } from '../ports/chat.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Way } from '../services/service.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -115,7 +117,7 @@ function termsHash(terms: StandingTerms): string {
 export interface StandingGrants {
   /**
    * Asks for one: repairs by this operation's plan until then; its sign-in secrets of the types in `keeps` outlive it for
-   * that. @returns `undefined` while another such question is open, or when there is no such operation.
+   * that. @returns `undefined` while another such question is open, the event has asked before, or there is no such operation.
    * @throws RangeError for a time that is past or more than 90 days away, or a type that is no sign-in field.
    */
   ask(customerId: CustomerId, operationId: string, asked: AskedRepairs): Promise<StandingQuestion | undefined>;
@@ -130,6 +132,7 @@ export interface AskedRepairs {
   readonly by: Member;
   readonly until: Date;
   readonly keeps: readonly string[];
+  readonly event?: EventRef;
   /** A repair as it would be planned today, and its way; absent: what the operation did, once more. */
   readonly as?: { readonly plan: Plan; readonly way: Way };
 }
@@ -173,9 +176,10 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
   const decisions = createDecisions(deps);
   const subject = repairs(customers);
   return {
-    ask: (customerId, operationId, { by, until, keeps, as }) =>
+    ask: (customerId, operationId, { by, until, keeps, event, as }) =>
       database.withCustomer(customerId, async (tx) => {
         const operation = await lockedOperation(tx, operations, customerId, operationId);
+        if (event && (await hadEffect(tx, customerId, event))) return undefined;
         if (!operation || (await subject.find(tx, operation))) return undefined;
         const now = await databaseNow(tx);
         const latest = now.getTime() + STANDING_DAYS_MAX * 86_400_000;
@@ -186,6 +190,7 @@ export function createStandingGrants(deps: StandingDeps): StandingGrants {
         const terms = termsOf(operation.id, plan, until, keeps);
         const expiresAt = new Date(now.getTime() + CONSENT_REQUEST_MINUTES * 60_000);
         const asked = { planHash: termsHash(terms), terms: termsText(terms), askedAt: now, expiresAt, askedBy: by.id };
+        await takeEvent(tx, customerId, event);
         await insertQuestion(tx, database, customerId, { operationId: operation.id, ...asked });
         await queue.sendDeadline(tx, { customerId, operationId: operation.id }, expiresAt);
         await audit.append(tx, customerId, {

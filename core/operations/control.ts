@@ -9,7 +9,7 @@ import type { Queue } from '../queue/queue.ts';
 import { defaultPermissions } from '../services/ways.ts';
 import type { Vault } from '../vault/vault.ts';
 import { attributed } from './attribution.ts';
-import { takeEvent } from './events.ts';
+import { effectsOf, takeEvent } from './events.ts';
 import { hold, letGo, type OperatorPause, pauseOf } from './hold.ts';
 import { endOfOldKey } from './kept-key.ts';
 import { lockedOperation } from './locked.ts';
@@ -33,6 +33,12 @@ export type Refused = { readonly kind: 'unknown' | 'not_allowed' | 'repeated' };
 export type Cancelled =
   | { readonly kind: 'cancelled'; readonly operation: Operation }
   | { readonly kind: 'over' }
+  | Refused;
+
+export type Withdrawn =
+  | { readonly kind: 'withdrawn' }
+  /** Those that are open, as they stay. */
+  | { readonly kind: 'decided'; readonly operations: readonly Operation[] }
   | Refused;
 
 export type Paused =
@@ -82,11 +88,21 @@ export type Answered =
 export interface Control {
   /** Ends an operation in whatever state: a worker that runs it stops within two seconds. */
   cancel(customerId: CustomerId, wish: Wish): Promise<Cancelled>;
-  /** Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new. */
+  /** Ends those of these that are open, in one go, unless somebody has decided on any of them: then none. */
+  withdraw(
+    customerId: CustomerId,
+    operationIds: readonly OperationId[],
+    wish: Omit<Wish, 'operationId'>,
+  ): Promise<Withdrawn>;
+  /**
+   * Ends all that is open at this moment, what runs first; admins only. What is asked for afterwards is new, also when the
+   * event comes again: that ends what is left of what was open at its first time.
+   */
   cancelAll(
     customerId: CustomerId,
     by: Member,
-  ): Promise<{ readonly kind: 'cancelled'; readonly count: number } | Refused>;
+    event?: EventRef,
+  ): Promise<{ readonly kind: 'cancelled'; readonly count: number; readonly isRepeated?: true } | Refused>;
   /** Lets a running or queued operation rest at a safe point, within two seconds unless an effect is under way. */
   pause(customerId: CustomerId, wish: Wish): Promise<Paused>;
   /** Sends the next job of a paused operation, also of one whose question nobody answered. */
@@ -164,14 +180,34 @@ export function createControl(deps: ControlDeps): Control {
         return end(tx, seen.operation, seen.by, attributed('stopped', seen.by.person.name));
       }),
 
-    async cancelAll(customerId, by) {
-      const open = await database.withCustomer(customerId, async (tx) => {
+    withdraw: (customerId, operationIds, { by, event }) =>
+      database.withCustomer(customerId, async (tx) => {
+        const open: Operation[] = [];
+        // In the order of the ids, so that nobody waits in a circle.
+        for (const id of operationIds.toSorted()) {
+          const operation = await lockedOperation(tx, operations, customerId, id);
+          if (operation && !isEnd(operation.state)) open.push(operation);
+        }
+        const asOfNow = await customers.find(tx, customerId, by.id);
+        if (!asOfNow || !open.every((operation) => mayControl(operation, asOfNow))) return { kind: 'not_allowed' };
+        if (open.some(({ state }) => state !== 'awaiting_consent')) return { kind: 'decided', operations: open };
+        if (!(await takeEvent(tx, customerId, event))) return { kind: 'repeated' };
+        for (const operation of open) await end(tx, operation, asOfNow, attributed('stopped', asOfNow.person.name));
+        return { kind: 'withdrawn' };
+      }),
+
+    async cancelAll(customerId, by, event) {
+      const seen = await database.withCustomer(customerId, async (tx) => {
         const asOfNow = await customers.find(tx, customerId, by.id);
         if (!asOfNow?.roles.includes('admin')) return undefined;
-        const where = { customerId, status: { in: [...OPEN_STATES] } };
-        return tx.operation.findMany({ where, select: { id: true, status: true }, orderBy: { createdAt: 'asc' } });
+        const isFirst = await takeEvent(tx, customerId, event);
+        const [first] = event && !isFirst ? await effectsOf(tx, customerId, event) : [];
+        const where = { customerId, status: { in: [...OPEN_STATES] }, ...(first && { createdAt: { lte: first } }) };
+        const select = { id: true, status: true };
+        return { isFirst, open: await tx.operation.findMany({ where, select, orderBy: { createdAt: 'asc' } }) };
       });
-      if (!open) return { kind: 'not_allowed' };
+      if (!seen) return { kind: 'not_allowed' };
+      const { open, isFirst } = seen;
       const urgent = ({ status }: { status: string }) => RUNNING_FIRST.some((state) => state === status);
       const why = attributed('stopped_with_all', by.person.name);
       let count = 0;
@@ -183,7 +219,7 @@ export function createControl(deps: ControlDeps): Control {
         });
         if (outcome?.kind === 'cancelled') count++;
       }
-      return { kind: 'cancelled', count };
+      return { kind: 'cancelled', count, ...(isFirst ? {} : { isRepeated: true }) };
     },
 
     pause: (customerId, wish) =>

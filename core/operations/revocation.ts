@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Audit } from '../audit/audit.ts';
 import type { Consents } from '../consent/consent.ts';
 import { isSamePerson, type Member } from '../customers/customers.ts';
@@ -17,11 +18,19 @@ export interface RevocationDeps {
   readonly audit: Audit;
 }
 
+/** What came of ending a key at its service: it is not taken any more; or what was in the way, as a sentence. */
+export type Ended = z.infer<typeof endedSchema>;
+const endedSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('revoked') }),
+  z.object({ kind: z.literal('fails'), reason: z.string() }),
+]);
+
 /**
  * Deletes the key that an operation made from the vault, with the token that goes with it, and takes its countersignature back,
  * as well as the consents to its repairs with what they keep.
  * A new key takes the row of the one that it replaces, so nothing is deleted on the word of what was read before its place
  * was held. The place before the operation's row, as whoever stores a key there takes them; both before the chain's head.
+ * @param ended goes on record with it; absent: its service was not asked to end it.
  * @returns false when the operation's key is not in the vault.
  */
 export async function deleteKeyOf(
@@ -29,6 +38,7 @@ export async function deleteKeyOf(
   deps: RevocationDeps,
   { customerId, id }: Pick<Operation, 'customerId'> & { readonly id: OperationId },
   by: Member,
+  ended?: Ended,
 ): Promise<boolean> {
   const vault = deps.vault.within(tx);
   const found = await vault.resultOf(customerId, id);
@@ -50,9 +60,20 @@ export async function deleteKeyOf(
     actor: by.id,
     credentialId: stored.id,
     credentialType: stored.credentialType,
-    payload: { credentialId: stored.id },
+    payload: { credentialId: stored.id, ...(ended ? { ended: endedSchema.parse(ended) } : {}) },
   });
   return true;
+}
+
+/** What `deleteKeyOf` has put on record of its end at the service. */
+export async function endOnRecord(
+  tx: Transaction,
+  audit: Audit,
+  { customerId, id }: Pick<Operation, 'customerId' | 'id'>,
+): Promise<Ended | undefined> {
+  const entries = await audit.entriesOf(tx, customerId, id);
+  const deleted = entries.findLast(({ kind, credentialId }) => kind === 'credential.deleted' && credentialId);
+  return endedSchema.safeParse(deleted?.payload?.ended).data;
 }
 
 /** Who may take a key away: whoever asked for it, approvers and admins; of one that no operation made, the latter two. */

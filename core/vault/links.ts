@@ -28,7 +28,7 @@ export interface Links {
   /** Looks without spending. `undefined`: unknown, spent or expired, which look alike from outside. */
   look(token: string): Promise<Link | undefined>;
   /** Spends the link inside `tx`: true for exactly one caller. */
-  spend(tx: Transaction, link: Link): Promise<boolean>;
+  spend(tx: Transaction, link: Pick<Link, 'customerId' | 'id'>): Promise<boolean>;
 }
 
 export function createLinks(deps: { database: Database; directory: Directory }): Links {

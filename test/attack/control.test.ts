@@ -92,6 +92,7 @@ describe('69 a pause', () => {
     for (const ask of [core.control.cancel, core.control.pause, core.control.resume])
       expect((await ask(shop.customerId, wish)).kind).toBe('not_allowed');
     expect((await core.control.cancelAll(shop.customerId, wish.by)).kind).toBe('not_allowed');
+    expect((await core.control.withdraw(shop.customerId, [operation.id], wish)).kind).toBe('not_allowed');
     expect((await look(core, operation)).state).toBe('queued');
   });
 

@@ -14,8 +14,10 @@ import { Secret } from '../../core/secret.ts';
 import { services } from '../../core/services/index.ts';
 import { DEMO_COMMANDS } from '../practice/demo.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
+  cancel,
   grantedOperation,
   installShop,
   openCore,
@@ -188,6 +190,20 @@ describe('words', () => {
       `You are welcome, ${shop.merchant.person.name}.`,
     );
     expect((await say(shop.merchant, 'hello'))?.summary).toMatch(/^Hello /);
+  });
+
+  test('“yes” is pointed to a card that asks, and is not understood where none does', async () => {
+    const { shop, say } = await openScene();
+    expect((await say(shop.approver, 'yes'))?.summary).toMatch(/^I am not sure what you mean/);
+    const operation = await requestOperation(core, shop);
+    expect((await say(shop.approver, 'approve'))?.summary).toMatch(/^Words decide nothing here\. Press Approve/);
+    await cancel(core, operation);
+    expect((await say(shop.approver, 'yes'))?.summary).toContain(`latest request of this thread is ${operation.id}`);
+    // The question for repairs to come is one, too.
+    const { id } = await madeConnection(core, shop);
+    expect((await say(shop.approver, 'yes'))?.summary).toContain(`latest request of this thread is ${id}`);
+    await core.repairOffers.offer(shop.customerId, id, shop.merchant);
+    expect((await say(shop.approver, 'yes'))?.summary).toMatch(/^Words decide nothing here/);
   });
 
   test('a password in a request leaves the whole of it undone, and that is said', async () => {

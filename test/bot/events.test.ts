@@ -5,9 +5,13 @@ import type { Context } from '../../bot/context.ts';
 import { converse } from '../../bot/conversation.ts';
 import { createProgress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
+import { CountersignError } from '../../core/errors.ts';
+import { lockedOperation } from '../../core/operations/locked.ts';
 import type { ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { buttonsOf } from '../support/cards.ts';
+import { madeConnection } from '../support/connections.ts';
 import {
   type Core,
   cancel,
@@ -15,12 +19,15 @@ import {
   installShop,
   newcomer,
   openCore,
+  queuedOperation,
   requestOperation,
   type Shop,
   sql,
+  untilBlocked,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type LoopbackSite, serveSite } from '../support/loopback-site.ts';
+import { askAbout } from '../support/questions.ts';
 import { type ChatCall, createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
@@ -76,6 +83,8 @@ interface Scene {
   readonly thread: ThreadRef;
   /** Delivers the event to both instances by turns, all at once. */
   deliver(event: ChatEvent, times?: number): Promise<void>;
+  /** Shows the thread as things stand. */
+  show(): Promise<void>;
   operations(): Promise<readonly { id: string; status: string; plan_hash: string }[]>;
 }
 
@@ -97,6 +106,7 @@ async function openScene(before?: (call: ChatCall) => Promise<void>): Promise<Sc
         }),
       );
     },
+    show: async () => contexts[0]?.progress.refresh(shop.customerId, shop.threadId),
     operations: () =>
       sql(testDatabase.adminUrl, 'SELECT id, status, plan_hash FROM autonomous_operations WHERE customer_id = $1', [
         shop.customerId,
@@ -145,6 +155,26 @@ describe('60 an event that is delivered twenty times, to two instances', () => {
     await scene.deliver(presses(scene, scene.shop.merchant, 'ev-5', 'stop', id));
     expect(await entriesOf(id, 'operation.cancelled')).toHaveLength(1);
     expect(scene.chat.calls.filter(({ call }) => call === 'ephemeral')).toEqual([]);
+  });
+
+  test('stops everything that was open at its first time, and says so also at its second', async () => {
+    let failures = 1;
+    const scene = await openScene(async ({ call }) => {
+      if (call === 'ephemeral' && failures-- > 0) throw new Error('nothing goes out');
+    });
+    const { core, shop } = scene;
+    await requestOperation(core, shop);
+    const all = presses(scene, shop.admin, 'ev-50', 'stop_all', '');
+    await expect(scene.deliver(all, 1)).rejects.toThrow('nothing goes out');
+    await requestOperation(core, shop);
+    await scene.deliver(all, 1);
+    expect((await scene.operations()).map(({ status }) => status).toSorted()).toEqual([
+      'awaiting_consent',
+      'cancelled',
+    ]);
+    expect(scene.chat.calls.at(-1)?.card?.summary).toBe(
+      'Everything that was open then is stopped. Every thread says so. New requests are possible.',
+    );
   });
 
   test('of the platform’s own Stop ends all that is open in the thread, for those who may stop it', async () => {
@@ -240,6 +270,112 @@ describe('60 a click on Approve that had its effect, but whose program died befo
     await scene.deliver(click, 1);
     expect(alone()).toEqual([expect.stringContaining('from an earlier version of the plan')]);
     expect(await entriesOf(id, 'consent.granted')).toEqual([]);
+  });
+});
+
+describe('a link to a one-time page that the platform did not take, after', () => {
+  interface Pressing {
+    readonly by: Member;
+    readonly action: string;
+    readonly id: string;
+    readonly value?: string;
+  }
+  const pressings: readonly [string, (core: Core, shop: Shop) => Promise<Pressing>][] = [
+    [
+      'Approve',
+      async (core, shop) => {
+        const { id, planHash } = await requestOperation(core, shop);
+        return { by: shop.approver, action: 'approve', id, value: `${id} ${planHash}` };
+      },
+    ],
+    [
+      'Enter the sign-in',
+      async (core, shop) => ({
+        ...{ by: shop.merchant, action: 'enter_sign_in' },
+        id: (await grantedOperation(core, shop)).id,
+      }),
+    ],
+    [
+      'Enter the code',
+      async (core, shop) => {
+        const operation = await queuedOperation(core, shop);
+        const question = await askAbout(core, operation, 'code');
+        return { by: shop.merchant, action: 'enter_code', id: operation.id, value: `${operation.id} ${question.id}` };
+      },
+    ],
+    ['Reveal', async (core, shop) => ({ by: shop.admin, action: 'reveal', id: (await madeConnection(core, shop)).id })],
+  ];
+
+  test.each(pressings)(
+    '%s, is sent when the press comes again, once, and no other one leads anywhere',
+    async (_, make) => {
+      let failures = 1;
+      const scene = await openScene(async ({ key }) => {
+        if (key?.startsWith('link:') && failures-- > 0)
+          throw new CountersignError('chat_unavailable', 'Too many messages.', { isRetryable: true });
+      });
+      const { by, action, id, value = id } = await make(scene.core, scene.shop);
+      const press = presses(scene, by, 'ev-30', action, value);
+      await expect(scene.deliver(press, 1)).rejects.toThrow('Too many messages.');
+      await scene.deliver(press, 4);
+      await scene.deliver(press, 1);
+      await scene.show(); // that the first one was closed is nothing to be told
+      const links = scene.chat.calls.filter(({ key }) => key?.startsWith('link:'));
+      expect(links).toMatchObject([{ call: 'ephemeral', card: { summary: expect.stringContaining('one-time page') } }]);
+      const live = 'SELECT FROM connect_links WHERE operation_id = $1 AND spent_at IS NULL';
+      expect(await sql(testDatabase.adminUrl, live, [id])).toHaveLength(1);
+    },
+  );
+});
+
+describe('a request whose words are changed', () => {
+  const edits = (scene: Scene, id: string, after: string): ChatEvent => ({
+    ...{ kind: 'edit', id, thread: scene.thread, from: scene.shop.merchant.person, after },
+    before: 'set up WooCommerce for shop.example.com',
+  });
+  const states = async (scene: Scene) => (await scene.operations()).map(({ status }) => status);
+  const alone = (scene: Scene) => scene.chat.calls.findLast(({ call }) => call === 'ephemeral')?.card;
+
+  test('is withdrawn, and answered anew although the first try came no further than that', async () => {
+    let failures = 1;
+    const scene = await openScene(async ({ call }) => {
+      if (call === 'post' && failures-- > 0) throw new Error('nothing goes out');
+    });
+    await requestOperation(scene.core, scene.shop);
+    const edit = edits(scene, 'ev-40', 'set up WooCommerce');
+    await expect(scene.deliver(edit, 1)).rejects.toThrow('nothing goes out');
+    expect(await states(scene)).toEqual(['cancelled']);
+    await scene.deliver(edit, 1);
+    expect(scene.chat.shown().at(-1)?.summary).toContain('What is the address');
+  });
+
+  test('is not stopped once it has begun: that is offered', async () => {
+    const scene = await openScene();
+    const { id } = await queuedOperation(scene.core, scene.shop);
+    await scene.deliver(edits(scene, 'ev-41', 'set up WooCommerce for other.example.com'), 1);
+    expect(await states(scene)).toEqual(['queued']);
+    const card = alone(scene);
+    expect(card?.summary).toBe(
+      `You changed your request to set up WooCommerce for shop.example.com, and it is countersigned and goes on as it was: ${id}`,
+    );
+    expect(card && buttonsOf(card)).toMatchObject([{ label: 'Stop', action: 'stop', value: id }]);
+  });
+
+  test('is not withdrawn when it is approved at that moment', async () => {
+    const scene = await openScene();
+    const { core, shop } = scene;
+    const { id, customerId } = await requestOperation(core, shop);
+    let edited: Promise<void> | undefined;
+    await core.database.withCustomer(customerId, async (tx) => {
+      await lockedOperation(tx, core.operations, customerId, id);
+      edited ??= scene.deliver(edits(scene, 'ev-42', 'set up WooCommerce for other.example.com'), 1);
+      await untilBlocked(testDatabase, edited);
+      const approval = { from: ['awaiting_consent'], to: 'awaiting_credentials' } as const;
+      await core.mover.move(tx, customerId, { operationId: id, ...approval, entry: { kind: 'consent.granted' } });
+    });
+    await edited;
+    expect(await states(scene)).toEqual(['awaiting_credentials']);
+    expect(alone(scene)?.summary).toContain(`and it is countersigned as it was: ${id}`);
   });
 });
 

@@ -14,7 +14,7 @@ import { type Keeper, keepTrails } from '../support/audit.ts';
 import { fails, madeConnection, placeOf, repairsAt } from '../support/connections.ts';
 import { type Core, installShop, newcomer, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { createRecordingChat } from '../support/recording-chat.ts';
+import { type ChatCall, createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 let testDatabase: TestDatabase;
@@ -35,9 +35,9 @@ afterAll(async () => {
 const wordsOf = (card: Card | undefined) => JSON.stringify(card ?? {});
 const SIGN_IN = { admin_username: 'mona', admin_password: 'a kept pass phrase' };
 
-async function openScene() {
+async function openScene(before?: (call: ChatCall) => Promise<void>) {
   const shop = await installShop(core);
-  const chat = createRecordingChat();
+  const chat = createRecordingChat(before);
   const egress = createEgress({ privateTargets: [], log: silentLog });
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
   const context: Context = {
@@ -112,6 +112,31 @@ describe('"Keep it working"', () => {
     await approve(shop.approver);
     expect(wordsOf(standing())).toContain('Countersigned');
     expect(wordsOf(standing())).toContain('Until then nothing is repaired by itself');
+  });
+
+  test('is asked once, and its link sent once, by presses whose answer goes out at their second delivery', async () => {
+    let isAway = false;
+    const { shop, operation, hand, whispered, standing, buttons, chat } = await openScene(async () => {
+      if (isAway) throw new Error('away');
+    });
+    /** Delivered until it is answered, and once more. */
+    const press = async (who: Member, id: string, action: string, value: string) => {
+      const event = { kind: 'action', id, action, value, trigger: 't' };
+      isAway = true;
+      await expect(hand(who, event)).rejects.toThrow('away');
+      isAway = false;
+      for (const _ of [1, 2]) await hand(who, event);
+    };
+    await press(shop.merchant, 'keep', 'keep_working', operation.id);
+    expect(whispered()).toBeUndefined();
+    const value = buttons(standing()).find(({ action }) => action === 'approve_standing')?.value ?? '';
+    await press(shop.approver, 'approve', 'approve_standing', value);
+    expect(wordsOf(standing())).toContain('Countersigned');
+    const links = () => chat.calls.filter(({ key }) => key?.startsWith('link:'));
+    expect(links()).toHaveLength(1);
+    expect(tokenIn(whispered())).not.toBe('');
+    await press(shop.merchant, 'enter', 'keep_sign_in', operation.id);
+    expect(links()).toHaveLength(2);
   });
 
   test('takes the sign-in on a one-time page that says how long it is kept, and keeps it sealed', async () => {

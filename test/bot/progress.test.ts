@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
+import type { Context } from '../../bot/context.ts';
+import { sendSignInLink } from '../../bot/credential-flow.ts';
 import { createProgress, type Progress } from '../../bot/progress.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Database, Transaction } from '../../core/database.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { endOperation } from '../../core/operations/ending.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card, Chat } from '../../core/ports/chat.ts';
+import type { Card, Chat, Platform } from '../../core/ports/chat.ts';
 import {
   type Core,
   click,
@@ -41,7 +43,11 @@ afterAll(async () => {
 function progressOf(core: Core | undefined, chat: Chat, database?: Database): Progress {
   if (!core) throw new Error('the database is not open');
   const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
-  return createProgress({ ...core, database: database ?? core.database, log: silentLog, chat: () => chat, pictureUrl });
+  const only = (platform: Platform) => {
+    if (platform === 'web') return chat;
+    throw new CountersignError('chat_unavailable', `${platform} is not connected to this installation.`);
+  };
+  return createProgress({ ...core, database: database ?? core.database, log: silentLog, chat: only, pictureUrl });
 }
 
 async function shopOf(core: Core | undefined): Promise<{ core: Core; shop: Shop }> {
@@ -51,6 +57,14 @@ async function shopOf(core: Core | undefined): Promise<{ core: Core; shop: Shop 
 
 const deny = (core: Core, shop: Shop, operation: Operation) =>
   core.consents.deny(shop.customerId, click(operation, shop.approver), 'not now');
+/** A link to their one-time page for whoever asked. */
+const sendLink = (core: Core, chat: Chat, operation: Operation) =>
+  // What is sent uses nothing of a context but this.
+  sendSignInLink(
+    { ...core, chat: () => chat, publicUrl: () => 'http://localhost:3000' } as unknown as Context,
+    operation,
+    {},
+  );
 const summaries = (cards: readonly Card[]) => cards.map(({ summary }) => summary);
 
 /** The same database, and how many queries were made of it by name. */
@@ -208,12 +222,11 @@ describe('a thread', () => {
     const progress = progressOf(core, chat);
     const operation = await grantedOperation(core, shop);
     const { customerId, id: operationId, requester } = operation;
-    const link = await core.database.withCustomer(customerId, (tx) =>
-      core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
-    );
+    await sendLink(core, chat, operation);
     await progress.refresh(customerId, shop.threadId);
-    const closings = () => chat.calls.filter(({ call }) => call === 'ephemeral');
-    expect(closings()).toEqual([]);
+    const [link, ...early] = chat.calls.filter(({ call }) => call === 'ephemeral');
+    const closings = () => chat.calls.filter(({ call }) => call === 'ephemeral').slice(1);
+    expect(early).toEqual([]);
     await core.database.withCustomer(customerId, (tx) =>
       core.mover.move(tx, customerId, {
         operationId,
@@ -225,7 +238,7 @@ describe('a thread', () => {
     await progress.refresh(customerId, shop.threadId);
     await progress.refresh(customerId, shop.threadId);
     expect(closings()).toMatchObject([
-      { key: `link:${link.id}`, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
+      { key: link?.key, card: { summary: 'The sign-in was entered. The one-time page is closed.' } },
     ]);
   });
 });
@@ -243,12 +256,9 @@ describe('on a platform that replaces nothing that one person was shown, and sho
     const progress = progressOf(core, chat);
     const operation = await grantedOperation(core, shop);
     const { customerId, id: operationId, requester } = operation;
-    const issue = () =>
-      core.database.withCustomer(customerId, (tx) =>
-        core.links.issue(tx, customerId, { purpose: 'credentials', operationId, memberId: requester.id }),
-      );
-    await issue();
-    const newest = await issue();
+    await sendLink(core, chat, operation);
+    await sendLink(core, chat, operation);
+    const [, newest] = chat.calls;
     await core.database.withCustomer(customerId, (tx) =>
       core.mover.move(tx, customerId, {
         ...{ operationId, from: ['awaiting_credentials'], to: 'queued' },
@@ -256,7 +266,8 @@ describe('on a platform that replaces nothing that one person was shown, and sho
       }),
     );
     for (const _ of [1, 2]) await progress.refresh(customerId, shop.threadId);
-    expect(chat.calls.filter(({ call }) => call === 'ephemeral')).toMatchObject([{ key: `link:${newest.id}` }]);
+    const closings = chat.calls.filter(({ call }) => call === 'ephemeral').slice(2);
+    expect(closings).toMatchObject([{ key: newest?.key }]);
   });
 
   test('a step that a fresh browser goes through again shows no second picture; one that failed does', async () => {
@@ -289,10 +300,10 @@ describe('on a platform that replaces nothing that one person was shown, and sho
 
 describe('the feed', () => {
   /** A thread of its own for one more operation; the platform knows it by `ref`. */
-  async function requestIn(core: Core, shop: Shop, ref: string): Promise<Operation> {
+  async function requestIn(core: Core, shop: Shop, ref: string, platform: Platform = 'web'): Promise<Operation> {
     const { customerId, workspaceId } = shop;
     const thread = await core.database.withCustomer(customerId, (tx) =>
-      core.threads.open(tx, customerId, { platform: 'web', workspaceId, ref }),
+      core.threads.open(tx, customerId, { platform, workspaceId, ref }),
     );
     return requestOperation(core, shop, { threadId: thread.id });
   }
@@ -322,10 +333,11 @@ describe('the feed', () => {
   const shownSoon = (keys: () => readonly string[], { id }: Operation, timeout = 10_000) =>
     vi.waitUntil(() => keys().includes(`consent:${id}`), { timeout });
 
-  test('shows every other thread of a customer although one can not be posted to, and that one once it can', async () => {
+  test('shows every other thread although one can not be posted to, and one is of a platform that is gone; the first once it can', async () => {
     const { core, shop } = await shopOf(one);
     const { chat, keys, mend } = partlyBroken();
     const progress = progressOf(core, chat);
+    await requestIn(core, shop, 'gone', 'slack');
     const broken = await requestIn(core, shop, 'broken');
     progress.start();
     try {

@@ -341,4 +341,33 @@ describe('the first day', () => {
       action === 'work_alone' ? /Ada may approve, own requests, too\.$|U-Ada/ : /U-Abel may approve\.$/,
     );
   });
+
+  test.each([
+    [{ adminsApprove: true }, 'Every admin may approve. It takes 2 of them.'],
+    [{ approverGroup: 'G-1' }, 'Everybody in the group G-1 may approve. It takes 2 of them.'],
+  ])('an old card’s “I work alone” undoes nothing that was chosen since: %o', async (chosen, words) => {
+    const scene = await openScene();
+    await core.database.withCustomer(scene.shop.customerId, async (tx) => {
+      await core.customers.setApprovers(tx, scene.shop.customerId, [], false);
+      const rules = { approvalsRequired: 2, adminsApprove: false, approverGroup: null, ...chosen };
+      await core.customers.setRules(tx, scene.shop.customerId, rules);
+    });
+    const before = await settingsOf(scene);
+    await welcome(scene, 'work_alone', {});
+    expect(await settingsOf(scene)).toEqual(before);
+    expect(scene.last()).toBe(
+      `That was chosen already. ${words} Nothing was changed; /countersign settings changes it.`,
+    );
+  });
+
+  test('“I work alone” that is delivered twice is answered alike', async () => {
+    const scene = await openScene();
+    await core.database.withCustomer(scene.shop.customerId, (tx) =>
+      core.customers.setApprovers(tx, scene.shop.customerId, [], false),
+    );
+    for (const _ of [1, 2]) await welcome(scene, 'work_alone', { id: 'twice' });
+    expect(scene.chat.calls.map(({ card }) => card?.summary)).toEqual(
+      Array.from({ length: 2 }, () => expect.stringMatching(/^Saved\. /)),
+    );
+  });
 });

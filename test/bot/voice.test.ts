@@ -10,7 +10,7 @@ import { createInbox } from '../../core/inbox.ts';
 import type { ChatEvent, Form, Transcript } from '../../core/ports/chat.ts';
 import { services } from '../../core/services/index.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { type Core, installShop, openCore, sql } from '../support/core.ts';
+import { type Core, installShop, look, openCore, requestOperation, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -67,6 +67,7 @@ async function openScene(transcripts: readonly Transcript[]) {
   return {
     ...{ shop, context, chat, forms, asked, thread },
     speak: (more: object = {}) => hand({ kind: 'message', from: shop.merchant.person, text: '', clip: 'F1', ...more }),
+    say: (text: string) => hand({ kind: 'message', from: shop.merchant.person, text }),
     press: ({ person }: Member, action: string) =>
       hand({
         ...{ kind: 'action', from: person, action, value: button(action)?.value ?? '', trigger: 't' },
@@ -113,9 +114,11 @@ describe('what somebody spoke', () => {
 
   test('approves nothing, confirmed or not', async () => {
     const scene = await openScene([ready('Approved.')]);
+    const operation = await requestOperation(core, scene.shop);
     await scene.speak({ from: scene.shop.approver.person });
     await scene.press(scene.shop.approver, 'heard');
     expect(scene.last()).toMatch(/^Words decide nothing here/);
+    expect((await look(core, operation)).state).toBe('awaiting_consent');
   });
 
   test('and sounds like a password is not read back, and not used', async () => {
@@ -134,6 +137,20 @@ describe('what somebody spoke', () => {
     expect(scene.chat.calls).toEqual([]);
     await scene.speak({ isOverheard: true });
     expect(scene.last()).toMatch(/^I heard: Set up/);
+  });
+
+  test('in answer to our question, is read back without our name, and completes the request', async () => {
+    const scene = await openScene([ready('shop dot example dot com'), ready('shop dot example dot com')]);
+    await scene.say('set up WooCommerce');
+    expect(scene.last()).toContain('address');
+    const { approver, merchant } = scene.shop;
+    const before = scene.chat.calls.length;
+    await scene.speak({ from: approver.person, isOverheard: true });
+    expect(scene.chat.calls).toHaveLength(before); // nobody asked them
+    await scene.speak({ isOverheard: true });
+    expect(scene.last()).toBe('I heard: shop.example.com');
+    await scene.press(merchant, 'heard');
+    expect(await scene.targets()).toEqual(['https://shop.example.com']);
   });
 
   test.each([{ kind: 'none' } as const, ready('  ')])(

@@ -4,6 +4,7 @@ import type { Transaction } from '../../core/database.ts';
 import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { writeIntent } from '../../core/operations/effect.ts';
 import { endOperation } from '../../core/operations/ending.ts';
+import { takeEvent } from '../../core/operations/events.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { ask, lapse, latestQuestion } from '../../core/operations/questions.ts';
@@ -271,6 +272,19 @@ describe('stop all', () => {
     expect((await look(core, later)).state).toBe('awaiting_consent');
     expect(await core.control.cancelAll(own.customerId, own.admin)).toEqual({ kind: 'cancelled', count: 1 });
     expect(await core.control.cancelAll(own.customerId, own.admin)).toEqual({ kind: 'cancelled', count: 0 });
+  });
+
+  test('that comes again ends what is left of what was open then, and nothing that was asked for since', async () => {
+    const own = await installShop(core);
+    const event = { platform: 'web', id: 'stop all' } as const;
+    const left = await requestOperation(core, own);
+    // Whoever took it came no further.
+    await core.database.withCustomer(own.customerId, (tx) => takeEvent(tx, own.customerId, event));
+    const later = await requestOperation(core, own);
+    const outcome = { kind: 'cancelled', count: 1, isRepeated: true };
+    expect(await core.control.cancelAll(own.customerId, own.admin, event)).toEqual(outcome);
+    expect((await look(core, left)).state).toBe('cancelled');
+    expect((await look(core, later)).state).toBe('awaiting_consent');
   });
 
   test('while requests are being made ends each of them or leaves it whole', async () => {

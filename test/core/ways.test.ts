@@ -345,7 +345,8 @@ describe('another way', () => {
 });
 
 describe('Revoke of a key that an API can end', () => {
-  const ask = async (answer: RevokeResult, by = shop.approver) => {
+  /** @param isAway its chat does not take the answer at first, so that the press comes again. */
+  const ask = async (answer: RevokeResult, { by = shop.approver, isAway = false } = {}) => {
     const operation = await queuedOperation(core, shop, asked(), { restricted_key: made('ended').value });
     await run(operation);
     const value = (await stored())?.restricted_key?.reveal();
@@ -353,24 +354,31 @@ describe('Revoke of a key that an API can end', () => {
       ended.push(credential.restricted_key?.reveal() === value);
       return answer;
     };
-    const chat = createRecordingChat();
+    let failures = isAway ? 1 : 0;
+    const chat = createRecordingChat(async () => {
+      if (failures-- > 0) throw new Error('away');
+    });
     const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
     const event = { kind: 'action', id: operation.id, thread, from: by.person, action: 'revoke' } as const;
     ended.splice(0);
-    await revokeResult(contextWith(chat), shop.customerId, by, { ...event, value: operation.id, trigger: '' });
+    const press = () =>
+      revokeResult(contextWith(chat), shop.customerId, by, { ...event, value: operation.id, trigger: '' });
+    if (isAway) await expect(press()).rejects.toThrow('away');
+    await press();
     return { said: JSON.stringify(chat.calls), isKept: (await stored()) !== undefined };
   };
 
-  test('ends it there before it leaves the vault', async () => {
-    const { said, isKept } = await ask({ kind: 'revoked' });
+  test.each([false, true])('ends it there before it leaves the vault; its chat was away: %s', async (isAway) => {
+    const { said, isKept } = await ask({ kind: 'revoked' }, { isAway });
     expect(ended).toEqual([true]);
     expect(said).toContain('It is deleted from the vault. Stripe no longer takes it.');
     expect(said).not.toContain('To end it there, too');
     expect(isKept).toBe(false);
   });
 
-  test('takes it out of the vault all the same where that failed, and says what is left to do', async () => {
-    const { said, isKept } = await ask({ kind: 'fails', reason: 'Stripe did not answer.', isRetryable: true });
+  test.each([false, true])('that failed, is out of the vault, with what is left to do; away: %s', async (isAway) => {
+    const answer = { kind: 'fails', reason: 'Stripe did not answer.', isRetryable: true } as const;
+    const { said, isKept } = await ask(answer, { isAway });
     expect(said).toContain('Stripe did not answer. Stripe still knows it.');
     expect(said).toContain('Expire key');
     expect(isKept).toBe(false);
@@ -378,7 +386,7 @@ describe('Revoke of a key that an API can end', () => {
 
   test('does neither for somebody who may not revoke it', async () => {
     const stranger = await newcomer(core, shop, 'Sam');
-    const { isKept } = await ask({ kind: 'revoked' }, stranger);
+    const { isKept } = await ask({ kind: 'revoked' }, { by: stranger });
     expect(ended).toEqual([]);
     expect(isKept).toBe(true);
   });

@@ -7,7 +7,6 @@ import pg from 'pg';
 import { prepareRoles } from '../../../adapters/postgres/index.ts';
 import { readConfig } from '../../../bot/config.ts';
 import { type Foundation, openFoundation } from '../../../bot/foundation.ts';
-import { listenOnLoopback } from '../../../core/http-listen.ts';
 import type { CustomerId, OperationId } from '../../../core/ids.ts';
 import { parseOperationId } from '../../../core/ids.ts';
 import type { Operation } from '../../../core/operations/operation.ts';
