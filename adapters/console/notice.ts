@@ -5,8 +5,9 @@ import { type Html, html } from '../../core/markup.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { isEnd } from '../../core/operations/states.ts';
 import type { Press } from '../../core/ports/console.ts';
-import type { ProposalDecided, ProposalDecision } from '../../core/workflow/found-anew.ts';
+import { foundElsewhere, type ProposalDecided, type ProposalDecision } from '../../core/workflow/found-anew.ts';
 import { link } from './layout.ts';
+import { whatWords } from './pages/found-words.ts';
 import type { Call } from './routes.ts';
 import { chip, place } from './words.ts';
 
@@ -31,14 +32,14 @@ type Done = keyof typeof DONE;
 
 /** What came of a decision about what was found anew. */
 const DECIDED = {
-  discard: 'Discarded, and on record: no run takes it any more.',
-  restore: 'It is tried again, and that is on record.',
-  mark: 'Marked for the operator, and on record.',
-  unmark: 'The mark is taken back, and that is on record.',
-  marked: 'Nothing was changed: it is marked already.',
-  unmarked: 'Nothing was changed: it is not marked.',
-  discarded: 'Nothing was changed: it was discarded before.',
-  kept: 'Nothing was changed: it is not discarded.',
+  discard: 'Discarded, and on record:',
+  restore: 'To be tried again, and on record:',
+  mark: 'Marked for the operator, and on record:',
+  unmark: 'The mark was taken back, and that is on record:',
+  marked: 'Nothing was changed, as it was marked already:',
+  unmarked: 'Nothing was changed, as it was not marked:',
+  discarded: 'Nothing was changed, as it was discarded before:',
+  kept: 'Nothing was changed, as it was not discarded:',
 } as const;
 
 function doneBy(kind: Press['kind'], { state }: Operation): Done {
@@ -64,12 +65,12 @@ export function withNotice(
 export function withDecided(
   call: Call,
   to: string,
-  decision: ProposalDecision,
+  { id, decision }: { readonly id: string; readonly decision: ProposalDecision },
   decided: Exclude<ProposalDecided, 'unknown'>,
 ): string {
   const already = { discard: 'discarded', restore: 'kept', mark: 'marked', unmark: 'unmarked' } as const;
   const did: keyof typeof DECIDED = decided === 'done' ? decision : decided === 'already' ? already[decision] : decided;
-  return link(to, { did, seal: seal(call, did, '', '') });
+  return link(to, { did, of: id, seal: seal(call, did, id, '') });
 }
 
 /** Made by this session alone: nobody sends somebody a link to a page that says that something was approved. */
@@ -82,7 +83,12 @@ function seal({ csrf }: Call, did: string, of: string, led: string): string {
 export async function notice(call: Call): Promise<Html | undefined> {
   const { did = '', of = '', led = '', seal: given } = call.query;
   if (given !== seal(call, did, of, led)) return undefined;
-  if (did in DECIDED) return said(html`${DECIDED[did as keyof typeof DECIDED]}`); // it is one of them
+  if (did in DECIDED) {
+    const { deps, customerId, read } = call;
+    const about = await read((tx) => foundElsewhere(tx, customerId, deps.workflows.list(), of));
+    const words = DECIDED[did as keyof typeof DECIDED]; // it is one of them
+    return about && said(html`${words} <a href="#${about.id}">${whatWords(about)}</a>.`);
+  }
   if (!(did in DONE)) return undefined;
   const operation = await seen(call, of);
   if (!operation) return undefined;

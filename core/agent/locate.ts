@@ -130,7 +130,7 @@ function notFound(stage: Stage, last: FindResult | 'other', isDiscarded: boolean
   if (isDiscarded)
     return failed(
       'identity_mismatch',
-      `For ${what} the page shows only what an admin discarded on the console’s page Workflows. ${rest}`,
+      `For ${what} the page shows only what an admin discarded on the console’s page Workflows, where “Try it again” takes that back. ${rest}`,
     );
   if (last === 'other')
     return failed(

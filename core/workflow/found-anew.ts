@@ -21,8 +21,8 @@ interface Decided {
   readonly by: string;
 }
 
-/** A proposal beside what was recorded, for whoever decides about it. */
-export interface FoundAnew {
+/** What a step found anew, beside what it looked for. */
+export interface FoundElsewhere {
   readonly id: string;
   readonly workflow: Workflow;
   readonly step: Step;
@@ -32,7 +32,11 @@ export interface FoundAnew {
   readonly target: string;
   readonly recorded: Described;
   readonly found: Described;
-  /** In how many runs the step went well with it, since when, and when last. */
+}
+
+/** A proposal beside what was recorded, for whoever decides about it. */
+export interface FoundAnew extends FoundElsewhere {
+  /** How often the step went well with it, since when, and when last. */
   readonly held: number;
   readonly since: Date;
   readonly lastHeldAt: Date;
@@ -52,6 +56,8 @@ export interface FoundAnewList {
   readonly more: number;
   /** What was discarded last comes first, `MOST` at most. */
   readonly discarded: readonly FoundAnew[];
+  /** How many more were discarded before these. */
+  readonly moreDiscarded: number;
   /** How many that are not discarded are of versions that run no more. */
   readonly outdated: number;
 }
@@ -72,16 +78,18 @@ export async function listFoundAnew(
   const where = { ...all, OR: places };
   const tried = await tx.workflowProposal.findMany({
     where,
-    orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+    orderBy: [{ createdAt: 'desc' }, { field: 'asc' }, { id: 'asc' }],
     take: MOST,
   });
   const fitting = tried.length < MOST ? tried.length : await tx.workflowProposal.count({ where });
   const outdated = (await tx.workflowProposal.count({ where: all })) - fitting;
+  const given = { ...where, discardedAt: { not: null } };
   const discarded = await tx.workflowProposal.findMany({
-    where: { ...where, discardedAt: { not: null } },
+    where: given,
     orderBy: [{ discardedAt: 'desc' }, { id: 'asc' }],
     take: MOST,
   });
+  const allDiscarded = discarded.length < MOST ? discarded.length : await tx.workflowProposal.count({ where: given });
   const rows = [...tried, ...discarded];
   const pictures = await picturesOf(
     tx,
@@ -89,15 +97,11 @@ export async function listFoundAnew(
     rows.map(({ id }) => id),
   );
   const items = rows.flatMap((row): readonly FoundAnew[] => {
-    const workflow = workflows.find(({ id, version }) => id === row.workflowId && version === row.workflowVersion);
-    const step = workflow?.steps.find(({ order }) => order === row.step);
-    const element = elementSchema.safeParse(row.element);
-    if (!workflow || !step || !element.success) return [];
-    const { identity, fingerprint } = element.data;
+    const found = besideRecorded(row, workflows);
+    if (!found) return [];
     return [
       {
-        ...{ id: row.id, workflow, step, ...(row.field === '' ? {} : { field: row.field }), target: row.target },
-        ...{ recorded: recordedOf(step, row.field), found: { identity, fingerprint } },
+        ...found,
         ...{ held: row.held, since: row.createdAt, lastHeldAt: row.lastHeldAt },
         ...(row.markedAt && row.markedBy ? { marked: { at: row.markedAt, by: row.markedBy } } : {}),
         ...(row.discardedAt && row.discardedBy ? { discarded: { at: row.discardedAt, by: row.discardedBy } } : {}),
@@ -110,8 +114,34 @@ export async function listFoundAnew(
     items: items.filter((one) => !one.discarded),
     more: fitting - tried.length,
     discarded: items.filter((one) => one.discarded),
+    moreDiscarded: allDiscarded - discarded.length,
     outdated,
   };
+}
+
+/** One of them, whatever was decided about it; nothing where this customer has none of that id that these workflows know. */
+export async function foundElsewhere(
+  tx: Transaction,
+  customerId: CustomerId,
+  workflows: readonly Workflow[],
+  id: string,
+): Promise<FoundElsewhere | undefined> {
+  if (!z.uuid().safeParse(id).success) return undefined;
+  const row = await tx.workflowProposal.findUnique({ where: { customerId_id: { customerId, id } } });
+  return row ? besideRecorded(row, workflows) : undefined;
+}
+
+type Row = NonNullable<Awaited<ReturnType<Transaction['workflowProposal']['findFirst']>>>;
+
+function besideRecorded(row: Row, workflows: readonly Workflow[]): FoundElsewhere | undefined {
+  const { id, field, target } = row;
+  const workflow = workflows.find((one) => one.id === row.workflowId && one.version === row.workflowVersion);
+  const step = workflow?.steps.find(({ order }) => order === row.step);
+  const element = elementSchema.safeParse(row.element);
+  if (!workflow || !step || !element.success) return undefined;
+  const { identity, fingerprint } = element.data;
+  const found = { identity, fingerprint };
+  return { id, workflow, step, ...(field === '' ? {} : { field }), target, recorded: recordedOf(step, field), found };
 }
 
 function recordedOf(step: Step, field: string): Described {
@@ -192,7 +222,8 @@ export async function decideProposal(
   if (!row) return 'unknown';
   if (count === 0) return row.discardedAt ? 'discarded' : 'already';
   const { workflowId, workflowVersion, step, field, target } = row;
-  const words = `${workflowId}, step ${step}, at ${target}`;
+  const part = field === '' ? '' : `, ${field}`;
+  const words = `${workflowId}, step ${step}${part}, at ${target}`;
   const payload = {
     words,
     proposal: id,

@@ -59,17 +59,28 @@ test('a step that fails more often is shown to admins, with a picture of then an
 
 const PICTURE = { sealed: Buffer.from('x'), mediaType: 'image/png', width: 640, height: 400, alt: '' };
 
-/** The link “Add key” of step 6 has become a button. */
-async function findAnew(of: Shop, operation: Operation, name = 'Generate key'): Promise<string> {
+/** The link “Add key” of step 6 has become a button, or a part of another step’s result is shown in one. */
+async function findAnew(
+  of: Shop,
+  operation: Operation,
+  name = 'Generate key',
+  part?: { readonly step: number; readonly field: string },
+): Promise<string> {
   const { workflowId, workflowVersion, base: target } = operation.plan;
   const element = { tag: 'button', role: 'button', name };
   const heal = {
     ...{ fingerprint: element, identity: element, score: 1, margin: 1 },
     locators: [{ by: 'role', role: 'button', name } as const],
+    ...(part && { field: part.field }),
   };
   const place = { workflowId, workflowVersion, target };
   await inside(of, (tx) =>
-    keepProposal(tx, of.customerId, place, { operationId: operation.id, step: 6, heal, hide: (value) => value }),
+    keepProposal(tx, of.customerId, place, {
+      operationId: operation.id,
+      step: part?.step ?? 6,
+      heal,
+      hide: (value) => value,
+    }),
   );
   const rows = await inside(of, (tx) =>
     tx.workflowProposal.findMany({ where: { customerId: of.customerId }, orderBy: { createdAt: 'desc' } }),
@@ -103,8 +114,12 @@ describe('what was found anew', () => {
     await findAnew(mine, after, 'Generate <key>');
     const text = await page(mine.admin);
     expect(text).toMatch(
-      /WooCommerce: create a REST API key, step 6: Start a new key<\/h3><p>At shop\.example\.com Countersign looked for the link “Add key”; since <time[^>]*>[^<]+<\/time> it finds the button “Generate &#60;key&#62;” instead\./,
+      /<p>At shop\.example\.com Countersign looked for the link “Add key”; since <time[^>]*>[^<]+<\/time> it finds the button “Generate &#60;key&#62;” instead\./,
     );
+    await findAnew(mine, after, '{label}\u202edlo');
+    const both = await page(mine.admin);
+    expect(both).toContain('it finds the button “{label}\ufffddlo” instead.');
+    expect(both.match(/<figure>/g)).toHaveLength(2); // the same two for both
     const at = (operation: Operation, id: string) => text.indexOf(`/operations/${operation.id}/pictures/${id}`);
     expect(at(before, old)).toBeGreaterThan(0);
     expect(at(after, now)).toBeGreaterThan(at(before, old));
@@ -125,20 +140,21 @@ describe('what was found anew', () => {
       const answer = await visitor.post(`/console/workflows/${what}`, { proposal });
       return (await visitor.get(answer.headers.get('location') ?? '')).text;
     };
-    expect(await pressed('mark')).toContain('Marked for the operator, and on record.');
+    const about = `<a href="#${proposal}">the button “Generate key”, step 6 of WooCommerce: create a REST API key</a>.`;
+    expect(await pressed('mark')).toContain(`Marked for the operator, and on record: ${about}`);
     const marked = await pressed('mark');
-    expect(marked).toContain('Nothing was changed: it is marked already.');
+    expect(marked).toContain(`Nothing was changed, as it was marked already: ${about}`);
     expect(marked).toContain(`by ${mine.admin.person.name}, <time`);
-    expect(await pressed('unmark')).toContain('The mark is taken back');
-    expect(await pressed('unmark')).toContain('Nothing was changed: it is not marked.');
+    expect(await pressed('unmark')).toContain('The mark was taken back, and that is on record:');
+    expect(await pressed('unmark')).toContain('Nothing was changed, as it was not marked:');
     await pressed('mark');
     const discarded = await pressed('discard');
-    expect(discarded).toContain('Discarded, and on record');
+    expect(discarded).toContain(`Discarded, and on record: ${about}`);
     expect(discarded).toMatch(
       /<summary>1 was discarded<\/summary>.*it had found the button “Generate key” instead.*by Ada/s,
     );
     for (const again of ['discard', 'mark', 'unmark'])
-      expect(await pressed(again)).toContain('Nothing was changed: it was discarded before.');
+      expect(await pressed(again)).toContain('Nothing was changed, as it was discarded before:');
     await findAnew(mine, operation);
     expect(await known()).toMatchObject([{ isDiscarded: true }]);
     const row = await inside(mine, (tx) => tx.workflowProposal.findFirst({ where: { customerId: mine.customerId } }));
@@ -152,10 +168,26 @@ describe('what was found anew', () => {
     const kinds = ['proposal.marked', 'proposal.unmarked', 'proposal.marked', 'proposal.discarded'];
     expect(entries).toEqual(kinds.map((kind) => ({ kind, actor: mine.admin.id })));
     expect((await visitor.get('/console/audit?kind=proposal')).text).toContain(`${workflowId}, step 6, at ${target}`);
-    expect(await pressed('restore')).toContain('It is tried again, and that is on record.');
-    expect(await pressed('restore')).toContain('Nothing was changed: it is not discarded.');
+    expect(await pressed('restore')).toContain('To be tried again, and on record:');
+    expect(await pressed('restore')).toContain('Nothing was changed, as it was not discarded:');
     expect(await known()).toMatchObject([{ isDiscarded: false }]);
     expect((await visitor.get('/console/audit?kind=proposal')).text).toContain('proposal.restored');
+  });
+
+  test('says of a part of a result what discarding costs, and names it', async () => {
+    const mine = await installShop(core);
+    const operation = await requestOperation(core, mine);
+    const proposal = await findAnew(mine, operation, 'Copy', { step: 9, field: 'consumer_key' });
+    const visitor = await own.signIn(mine.admin);
+    const { text } = await visitor.get('/console/workflows');
+    expect(text).toContain('Countersign took the consumer key from the field beside “Consumer key”; since');
+    expect(text).toContain('No run takes the consumer key from there any more. It is read only once it is made');
+    expect(text).not.toContain('the step asks a person');
+    const answer = await visitor.post('/console/workflows/discard', { proposal });
+    const discarded = await visitor.get(answer.headers.get('location') ?? '');
+    expect(discarded.text).toContain(`<a href="#${proposal}">the place of the consumer key, step 9 of WooCommerce`);
+    expect(discarded.text).toContain(`id="${proposal}"`);
+    expect((await visitor.get('/console/audit?kind=proposal')).text).toContain('step 9, consumer_key, at');
   });
 
   test('is decided by an admin of its own customer alone, and nobody is told that it is there', async () => {
@@ -188,5 +220,11 @@ describe('what was found anew', () => {
     expect(list.items[0]?.found.identity?.name).toBe('Key 21');
     const text = await page(mine.admin);
     expect(text).toContain('1 older one is not shown here. 1 more is of earlier versions, which run no more.');
+    await sql(
+      testDatabase.adminUrl,
+      'UPDATE workflow_proposals SET discarded_at = now(), discarded_by = $2 WHERE customer_id = $1',
+      [mine.customerId, mine.admin.id],
+    );
+    expect(await page(mine.admin)).toMatch(/21 were discarded<\/summary>.*1 older one is not shown here\./s);
   });
 });

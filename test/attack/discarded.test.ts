@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 afterEach(() => session.close());
 
-const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 2_500, failsWhen: [] };
+const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 5_000, failsWhen: [] };
 const shown = { kind: 'value', locator: { by: 'css', selector: '#out' }, matches: 'ck_1' };
 const gone = [{ by: 'css', selector: '#gone' }];
 
@@ -110,7 +110,7 @@ describe('159 what an admin has discarded', () => {
     await session.close();
     const { result, clicks } = await runWith(click, [generate]);
     const words =
-      'For “Add a key” the page shows only what an admin discarded on the console’s page Workflows. Nothing was clicked or typed in this step.';
+      'For “Add a key” the page shows only what an admin discarded on the console’s page Workflows, where “Try it again” takes that back. Nothing was clicked or typed in this step.';
     expect(result).toMatchObject({ kind: 'failed', failure: 'identity_mismatch', words });
     expect(clicks).toBe(0);
   });
@@ -132,7 +132,9 @@ describe('159 what an admin has discarded', () => {
     expect(before.kept.consumer_key?.reveal()).toBe('ck_2');
     await session.close();
     const { result, kept } = await runWith(extract, [field]);
-    expect(result).toMatchObject({ kind: 'failed', failure: 'element_missing' });
+    const words =
+      '“Show the key” was clicked, but the consumer key stands only where an admin discarded it on the console’s page Workflows, where “Try it again” takes that back. Nothing was stored, and a new key may exist that nobody holds.';
+    expect(result).toMatchObject({ kind: 'failed', failure: 'element_missing', words });
     expect(kept).toEqual({});
   });
 

@@ -6,6 +6,8 @@ import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { decideProposal } from '../../core/workflow/found-anew.ts';
+import { keepProposal } from '../../core/workflow/proposals.ts';
 import { madeConnection } from '../support/connections.ts';
 import { openConsole, type TestConsole } from '../support/console.ts';
 import {
@@ -43,6 +45,7 @@ beforeAll(async () => {
   await requestOperation(core, shop, { base: LONG, origin: new URL(LONG).origin });
   waiting = await requestOperation(core, shop);
   running = await begun(await queuedOperation(core, shop));
+  await foundAnew(running);
   browser = await launchChromium();
 }, 60_000);
 
@@ -52,6 +55,22 @@ afterAll(async () => {
   await core.close();
   await testDatabase.drop();
 });
+
+/** A button of a very long name, and one that an admin has discarded. */
+async function foundAnew({ customerId, id: operationId, plan }: Operation): Promise<void> {
+  const { workflowId, workflowVersion, base: target } = plan;
+  await core.database.withCustomer(customerId, async (tx) => {
+    for (const name of ['Discarded', 'W'.repeat(400)]) {
+      const identity = { tag: 'button', role: 'button', name };
+      const heal = { fingerprint: identity, identity, locators: [{ by: 'text', text: name } as const] };
+      const of = { operationId, step: 1, heal: { ...heal, score: 1, margin: 1 }, hide: <T>(value: T) => value };
+      await keepProposal(tx, customerId, { workflowId, workflowVersion, target }, of);
+    }
+    const rows = await tx.workflowProposal.findMany({ where: { customerId } });
+    const id = rows.find(({ element }) => JSON.stringify(element).includes('Discarded'))?.id ?? '';
+    await decideProposal(tx, core.audit, customerId, { id, decision: 'discard', by: shop.admin.id });
+  });
+}
 
 /** As a worker leaves it after its first steps, the first of which has a picture. */
 async function begun(operation: Operation): Promise<Operation> {

@@ -174,7 +174,7 @@ export async function readFields(step: Reading, stage: Stage): Promise<Read> {
   const misfits: string[] = [];
   for (const [name, field] of Object.entries(step.extract.fields)) {
     const at = await locateField(stage, name, field);
-    if (at === undefined) return failed('element_missing', lost(stage, `the ${words(name)} isn't on the page`));
+    if (at === undefined || at === 'discarded') return failed('element_missing', lost(stage, absent(name, at)));
     if ('score' in at) relocated[name] = at;
     const value = new Secret(await stage.during(() => stage.run.session.read(at.element)));
     stage.run.learn(value, name);
@@ -192,17 +192,18 @@ async function locateField(
   stage: Stage,
   name: string,
   { locators, fingerprint }: Field,
-): Promise<RelocatedElement | { readonly element: FoundElement } | undefined> {
+): Promise<RelocatedElement | { readonly element: FoundElement } | 'discarded' | undefined> {
   const mayRelocate = fingerprint !== undefined && stage.run.mode !== 'replay';
   const relocator = mayRelocate ? createRelocator(stage, { fingerprint, field: name }) : undefined;
+  let found: Awaited<ReturnType<typeof locateField>>;
   do {
     const timeoutMs = relocator === undefined ? stage.leftMs() : Math.min(SLICE_MS, stage.leftMs());
     const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs, isOnlyRead: true }));
     if (result.kind === 'found') return result;
-    const found = (await asProposed(stage, name)) ?? (await relocator?.());
+    found = (await asProposed(stage, name)) ?? (await relocator?.());
     if (found !== undefined && found !== 'discarded') return found;
   } while (stage.leftMs() > 0);
-  return undefined;
+  return found;
 }
 
 /** Where an earlier run had found it, if what stands there is still that. */
@@ -218,6 +219,12 @@ async function healsOf(stage: Stage, relocated: Readonly<Record<string, Relocate
   const heals: Heal[] = [];
   for (const [name, found] of Object.entries(relocated)) heals.push(...(await healOf(stage, found, name)));
   return heals;
+}
+
+function absent(name: string, at: 'discarded' | undefined): string {
+  return at === undefined
+    ? `the ${words(name)} isn't on the page`
+    : `the ${words(name)} stands only where an admin discarded it on the console’s page Workflows, where “Try it again” takes that back`;
 }
 
 function lost(stage: Stage, what: string): string {
