@@ -53,6 +53,8 @@ export interface FoundAnewList {
   readonly more: number;
   /** What was discarded last comes first, `MOST` at most. */
   readonly discarded: readonly FoundAnew[];
+  /** How many more of that there are. */
+  readonly moreDiscarded: number;
   /** How many that are not discarded are of versions that run no more. */
   readonly outdated: number;
 }
@@ -78,8 +80,9 @@ export async function listFoundAnew(
   });
   const fitting = tried.length < MOST ? tried.length : await tx.workflowProposal.count({ where });
   const outdated = (await tx.workflowProposal.count({ where: all })) - fitting;
+  const whereDiscarded = { ...where, discardedAt: { not: null } };
   const discarded = await tx.workflowProposal.findMany({
-    where: { ...where, discardedAt: { not: null } },
+    where: whereDiscarded,
     orderBy: [{ discardedAt: 'desc' }, { id: 'asc' }],
     take: MOST,
   });
@@ -111,6 +114,7 @@ export async function listFoundAnew(
     items: items.filter((one) => !one.discarded),
     more: fitting - tried.length,
     discarded: items.filter((one) => one.discarded),
+    moreDiscarded: discarded.length < MOST ? 0 : (await tx.workflowProposal.count({ where: whereDiscarded })) - MOST,
     outdated,
   };
 }

@@ -1,5 +1,6 @@
 import type { Member } from '../../../core/customers/customers.ts';
 import { type Html, html } from '../../../core/markup.ts';
+import { quoted, withoutTricks } from '../../../core/plain-text.ts';
 import {
   type Described,
   decideProposal,
@@ -32,13 +33,13 @@ async function decide(call: Call, decision: ProposalDecision): Promise<Answer> {
 
 /** What runs found anew on pages that had changed, each with what was looked for before; nothing where nothing was. */
 export function drawFoundAnew(call: Call, list: FoundAnewList, members: readonly Member[]): Html {
-  const { items, more, discarded, outdated } = list;
+  const { items, more, discarded, moreDiscarded, outdated } = list;
   if (items.length === 0 && discarded.length === 0) return html``;
   const rest = [
     ...(more > 0 ? [`${counted(more, 'older one is', 'older ones are')} not shown here.`] : []),
     ...(outdated > 0 ? [`${counted(outdated, 'more is', 'more are')} of earlier versions, which run no more.`] : []),
   ];
-  return html`<section class="panel"><h2>Found anew on changed pages</h2><p class="quiet">Where a site has changed, a step recognises what it needs by what is known of it, and tries that there from then on. Discard what is wrong: no run takes it any more. Mark what is right: whoever operates Countersign sees for how many customers it is marked, never whose, and can take it into the workflow.</p>${items.map((item) => drawItem(call, item, members))}${rest.length > 0 && html`<p class="quiet">${rest.join(' ')}</p>`}${discarded.length > 0 && html`<details><summary>${counted(discarded.length, 'was', 'were')} discarded</summary>${discarded.map((item) => drawItem(call, item, members))}</details>`}</section>`;
+  return html`<section class="panel"><h2>Found anew on changed pages</h2><p class="quiet">Where a site has changed, a step recognises what it needs by what is known of it, and tries that there from then on. Discard what is wrong: no run takes it any more. Mark what is right: whoever operates Countersign sees for how many customers it is marked, never whose, and can take it into the workflow.</p>${items.map((item) => drawItem(call, item, members))}${rest.length > 0 && html`<p class="quiet">${rest.join(' ')}</p>`}${discarded.length > 0 && html`<details><summary>${counted(discarded.length + moreDiscarded, 'was', 'were')} discarded</summary>${moreDiscarded > 0 && html`<p class="quiet">The newest are shown; the others stay discarded, too.</p>`}${discarded.map((item) => drawItem(call, item, members))}</details>`}</section>`;
 }
 
 function drawItem(call: Call, item: FoundAnew, members: readonly Member[]): Html {
@@ -55,7 +56,7 @@ function drawItem(call: Call, item: FoundAnew, members: readonly Member[]): Html
 }
 
 function changeWords({ target, recorded, found, field, since, discarded }: FoundAnew): Html {
-  const [before, now] = [sightWords(recorded), sightWords(found)];
+  const [before, now] = [recordedWords(recorded), sightWords(found)];
   const [looked, finds, hadFound] =
     field === undefined
       ? ['looked for', 'finds', 'had found']
@@ -104,14 +105,26 @@ const CALLED: Readonly<Record<string, string>> = {
 
 const MOST_LETTERS = 120;
 
-/** `the button “Add key”` */
-function sightWords({ identity, fingerprint }: Described): string {
+/** The same; of what a plan fills in, in words of ours. */
+function recordedWords(recorded: Described): string {
+  const name = nameOf(recorded);
+  return name?.includes('{') ? `the ${calledOf(recorded)} for ${intentWords(name)}` : sightWords(recorded);
+}
+
+/** `the button “Add key”`: the name is the page's own, whatever it says. */
+function sightWords(described: Described): string {
+  const name = nameOf(described);
+  if (!name) return `a ${calledOf(described)} without a name`;
+  const short = name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name;
+  return `the ${calledOf(described)} ${quoted(withoutTricks(short))}`;
+}
+
+function calledOf({ identity, fingerprint }: Described): string {
   const { role, type, tag } = { ...fingerprint, ...identity };
-  const called = [role, type, tag].flatMap((name) => CALLED[name ?? ''] ?? [])[0] ?? 'place';
-  const name =
-    identity?.name ??
-    [fingerprint?.name, fingerprint?.text, fingerprint?.placeholder, fingerprint?.title].find(Boolean);
-  if (!name) return `a ${called} without a name`;
-  if (name.includes('{')) return `the ${called} for ${intentWords(name)}`; // a plan fills it in
-  return `the ${called} “${name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name}”`;
+  return [role, type, tag].flatMap((name) => CALLED[name ?? ''] ?? [])[0] ?? 'place';
+}
+
+function nameOf({ identity, fingerprint }: Described): string | undefined {
+  const others = [fingerprint?.name, fingerprint?.text, fingerprint?.placeholder, fingerprint?.title];
+  return identity?.name ?? others.find(Boolean);
 }
