@@ -3,6 +3,7 @@ import type { Heal } from '../agent/stage.ts';
 import { canonical, type Json, sha256Hex } from '../canonical.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import type { Fingerprint } from '../ports/browser.ts';
 import { fingerprintSchema, locatorSchema } from './elements.ts';
 import type { Discarded, Proposal } from './known.ts';
 
@@ -87,7 +88,7 @@ export async function keepProposal(
 ): Promise<void> {
   const { operationId, step, heal, hide } = of;
   const { fingerprint, identity, locators, field = '', score, margin } = heal;
-  const element = hide(jsonOf({ fingerprint, identity, locators }));
+  const element = hide(jsonOf({ fingerprint: ownOf(fingerprint), identity, locators }));
   const digest = sha256Hex(canonical(hide(jsonOf({ identity, locators }))));
   const key = { customerId, ...place, step, field, digest };
   const { count } = await tx.workflowProposal.createMany({
@@ -104,6 +105,11 @@ export async function holdProposal(tx: Transaction, customerId: CustomerId, id: 
 
 async function heldAgain(tx: Transaction) {
   return { held: { increment: 1 }, lastHeldAt: await databaseNow(tx) };
+}
+
+/** What the element says of itself: nothing of what stands around it, which may name anybody, nor an address, which may hold a token. */
+function ownOf({ group, href, classes, neighbours, path, box, ...own }: Fingerprint): Fingerprint {
+  return own;
 }
 
 /** Without what is `undefined`, which JSON can't say. */

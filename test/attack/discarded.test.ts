@@ -152,7 +152,9 @@ async function runWith(step: typeof click, discarded: readonly Discarded[], { mo
     ...{ session, base: site.origin, proposals, discarded, mode: mode ?? 'ladder' },
   });
   const model = { reserve: async () => ({ settle: async () => {} }), converse: press };
-  const result = await runStep(step, mode ? { ...run, model } : run);
+  // What is to go well may take its time.
+  const timed = discarded.length === 0 ? { ...step, timeoutMs: 15_000 } : step;
+  const result = await runStep(timed, mode ? { ...run, model } : run);
   return { result, clicks: calls.filter((call) => call === 'click').length, kept };
 }
 
@@ -199,6 +201,12 @@ describe('159 what an admin has discarded', () => {
     }
     const { result, kept } = await runWith(extract, [field], { proposals: [field] });
     expect([result.kind, kept]).toEqual(['failed', {}]);
+  });
+
+  test('is taken where it stands as it was recorded: a page that is put right needs nobody', async () => {
+    const found = { locators: [{ by: 'css', selector: '#add' }], identities: [generate.identity] };
+    const { result, clicks } = await runWith(stepSchema.parse({ ...click, ...found, timeoutMs: 15_000 }), [generate]);
+    expect([result, clicks]).toMatchObject([{ kind: 'done', rung: 'replayed' }, 1]);
   });
 
   test('is what reads the same and does the same, whatever else it is by now, and nothing else', async () => {

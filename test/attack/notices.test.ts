@@ -122,7 +122,12 @@ describe('158 what an admin has discarded of what was found again', () => {
       identity: { tag: 'a', role: 'link', name: 'Log on' },
       locators: [{ by: 'role', role: 'link', name: 'Log on' } as const],
     };
-    const heal = { ...element, score: 1, margin: 1 };
+    const around = {
+      href: '/wp-admin/?_wpnonce=9f8e7d6c5b',
+      neighbours: ['Ada Lovelace'],
+      path: ['row 12 High Street'],
+    };
+    const heal = { ...element, fingerprint: { ...element.fingerprint, ...around }, score: 1, margin: 1 };
     const of = { operationId: operation.id, step: 4, heal, hide: <T>(value: T) => value };
     const came: string[] = [];
     for (const decision of ['discard', 'restore', 'mark', 'discard', 'restore'] as const) {
@@ -134,6 +139,9 @@ describe('158 what an admin has discarded of what was found again', () => {
       const [said] = await Promise.all([Promise.all(pressed), ...found, held]);
       came.push(said.toSorted().join(' '));
     }
+    await inside(customerId, (tx) => keepProposal(tx, customerId, place, { ...of, step: 5 }));
+    const kept = await inside(customerId, (tx) => tx.workflowProposal.findFirstOrThrow({ where: { target, step: 5 } }));
+    expect(kept.element).toEqual(element);
     expect(came).toEqual(['discarded done', 'already done', 'already done', 'discarded done', 'already done']);
     const { length } = await sql(
       testDatabase.adminUrl,
