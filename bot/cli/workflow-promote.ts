@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
+import { quoted, withoutTricks } from '../../core/plain-text.ts';
 import { isSameElement } from '../../core/workflow/elements.ts';
 import { type GatheredProposal, gatherProposals, promote as promoted } from '../../core/workflow/promotion.ts';
 import { diffWorkflows } from '../../core/workflow/recorder-diff.ts';
@@ -36,7 +37,9 @@ export const workflowProposals: Command = {
 };
 
 function lineOf({ workflowId, workflowVersion, step, field, identity, ...counts }: GatheredProposal): string {
-  const what = [identity.role ?? identity.tag, identity.name && `“${identity.name}”`].filter(Boolean).join(' ');
+  const what = [identity.role ?? identity.tag, identity.name && quoted(withoutTricks(identity.name))]
+    .filter(Boolean)
+    .join(' ');
   const where = `${workflowId} v${workflowVersion}  step ${step}${field === undefined ? '' : ` ${field}`}`;
   const marked = counts.marked === 0 ? '' : ` (marked by ${counts.marked})`;
   const often = `${counted(counts.targets, 'address', 'addresses')}, ${counted(counts.customers, 'customer')}${marked}, held ${counts.held}×`;

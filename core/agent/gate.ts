@@ -84,7 +84,7 @@ export function isProhibited(print: Pick<Fingerprint, 'name' | 'text' | 'title' 
 }
 
 /** Small letters of one width, without what shows nothing: `D e l e t e` and `Del\u00adete` are one word. */
-function plainText(text: string): string {
+export function plainText(text: string): string {
   const plain = withoutHidden(text).normalize('NFKC').toLowerCase();
   return plain.replace(/(?<![\p{L}\p{N}])\p{L}(?: \p{L}){3,}(?![\p{L}\p{N}])/gu, (letters) =>
     letters.replaceAll(' ', ''),
@@ -92,7 +92,7 @@ function plainText(text: string): string {
 }
 
 /** Letters of two scripts in one word, or a turned direction: words that show other letters than they have. */
-function isDisguised(print: Fingerprint): boolean {
+export function isDisguised(print: Pick<Fingerprint, 'name' | 'text' | 'title' | 'alt'>): boolean {
   const text = [print.name, print.text, print.title, print.alt].filter(Boolean).join(' ');
   if (/[\u202d\u202e]/.test(text)) return true;
   const words = withoutHidden(text).match(/[\p{L}\p{M}]+/gu) ?? [];

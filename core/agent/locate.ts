@@ -4,6 +4,7 @@ import { isSameElement, type RecordedIdentity } from '../workflow/elements.ts';
 import type { Proposal } from '../workflow/known.ts';
 import { isIrrevocable } from '../workflow/steps/index.ts';
 import { hindrance } from './check.ts';
+import { isDiscarded } from './discarded.ts';
 import { type Failed, failed, notDone } from './failures.ts';
 import { holdsWords } from './relocate.ts';
 import { createRelocator } from './relocation.ts';
@@ -38,7 +39,7 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
   const relocator = relocatorFor(stage, target);
   let last: Found | FindResult | 'other' = { kind: 'missing' };
   let looks = 0;
-  let isDiscarded = false;
+  let onlyDiscarded = false;
   for (let sliceMs = SLICE_MS; ; sliceMs = relocator === undefined ? SLICE_MS : SLICE_MS / 4) {
     last = await tryAll(stage, target, ways, sliceMs);
     if (last !== 'other' && last.kind === 'located') return last;
@@ -47,15 +48,15 @@ export async function locate(stage: Stage, target: Target): Promise<Located> {
     if (hindered === undefined) {
       const found = await relocator?.();
       looks += 1;
-      isDiscarded = found === 'discarded';
+      onlyDiscarded = found === 'discarded';
       if (found !== undefined && found !== 'discarded') {
         const { element, score, margin } = found;
         return { kind: 'located', element, relocated: { by: 'fingerprint', score, margin } };
       }
     }
     const hasLooked = relocator === undefined || looks >= LEAST_LOOKS;
-    const isOver = (last === 'other' || isDiscarded) && hasLooked && performance.now() - startedAt > MISMATCH_MS;
-    if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last, isDiscarded);
+    const isOver = (last === 'other' || onlyDiscarded) && hasLooked && performance.now() - startedAt > MISMATCH_MS;
+    if (hindered === undefined && (isOver || stage.leftMs() === 0)) return notFound(stage, last, onlyDiscarded);
     if (last === 'other') await stage.pause(REST_MS);
   }
 }
@@ -69,17 +70,20 @@ function relocatorFor(stage: Stage, { fingerprint, bound = [], hiddenIsFine }: T
 /** A locator, and what it may find: the recorded element, or what that had become in an earlier run. */
 interface Way {
   readonly locator: Locator;
+  readonly isRecorded: boolean;
   readonly proposals: readonly Proposal[];
 }
 
 /** The recorded locators, then those of proposals; one that is among both is tried in its recorded place. */
 function waysTo(stage: Stage, target: Target): readonly Way[] {
   const proposals = stage.proposals.filter(({ field }) => field === undefined);
-  const ways = new Map<string, Way>(target.locators.map((locator) => [keyOf(locator), { locator, proposals: [] }]));
+  const ways = new Map<string, Way>(
+    target.locators.map((locator) => [keyOf(locator), { locator, isRecorded: true, proposals: [] }]),
+  );
   for (const proposal of proposals)
     for (const locator of proposal.locators) {
-      const known = ways.get(keyOf(locator));
-      ways.set(keyOf(locator), { locator, proposals: [...(known?.proposals ?? []), proposal] });
+      const { isRecorded = false, proposals: others = [] } = ways.get(keyOf(locator)) ?? {};
+      ways.set(keyOf(locator), { locator, isRecorded, proposals: [...others, proposal] });
     }
   return [...ways.values()];
 }
@@ -102,11 +106,15 @@ async function tryAll(
     const result = await stage.during(() => stage.run.session.find(locators, options));
     if (result.kind !== 'found') return isOther ? 'other' : result;
     const { element } = result;
-    const isSame = target.identities.some((identity) => isSameElement(identity, element.identity));
-    if (isSame && (await holdsBound(stage, target, element))) return { kind: 'located', element };
     const at = rest.findIndex(({ locator }) => element.locator && keyOf(locator) === keyOf(element.locator));
-    const proposal = rest[at]?.proposals.find(({ identity }) => isSameElement(identity, element.identity));
-    if (proposal) return { kind: 'located', element, relocated: { by: 'proposal', proposal: proposal.id } };
+    const way = rest[at];
+    const isSame = target.identities.some((identity) => isSameElement(identity, element.identity));
+    const proposal = way?.proposals.find(({ identity }) => isSameElement(identity, element.identity));
+    // What was recorded is found as it was recorded; whatever else is to be found may be what an admin has discarded.
+    const isRecorded = isSame && way?.isRecorded === true;
+    const mayBeIt = isRecorded || ((isSame || proposal) && !(await isDiscarded(stage, element)));
+    if (isSame && mayBeIt && (await holdsBound(stage, target, element))) return { kind: 'located', element };
+    if (proposal && mayBeIt) return { kind: 'located', element, relocated: { by: 'proposal', proposal: proposal.id } };
     isOther = true;
     rest = at < 0 ? [] : rest.slice(at + 1);
   }
@@ -124,10 +132,10 @@ function keyOf(locator: Locator): string {
   return JSON.stringify(locator);
 }
 
-function notFound(stage: Stage, last: FindResult | 'other', isDiscarded: boolean): Failed {
+function notFound(stage: Stage, last: FindResult | 'other', onlyDiscarded: boolean): Failed {
   const rest = notDone(stage.hasActed, stage.step.isMutating);
   const what = quoted(stage.sentence);
-  if (isDiscarded)
+  if (onlyDiscarded)
     return failed(
       'identity_mismatch',
       `For ${what} the page shows only what an admin discarded on the console’s page Workflows, where “Try it again” takes that back. ${rest}`,

@@ -2,11 +2,11 @@ import type { Candidate, FoundElement, Shot } from '../ports/browser.ts';
 import type { ActionResult, ModelAction, ModelHands, ModelTarget } from '../ports/model.ts';
 import { redact } from '../redaction.ts';
 import { act, touch } from './act.ts';
+import { isDiscarded } from './discarded.ts';
 import type { Failed } from './failures.ts';
 import { keyRefusal, plainWordsIn, refusal } from './gate.ts';
 import type { Pointed } from './model-rung.ts';
 import { barePicture } from './picture.ts';
-import { isDiscarded } from './relocation.ts';
 import type { Stage, StepModel } from './stage.ts';
 
 /** The step's own action stands for its value, which the model is never told. */

@@ -1,6 +1,6 @@
-import { CountersignError } from '../errors.ts';
 import type { Candidate, Fingerprint, FoundElement } from '../ports/browser.ts';
-import { isSameElement } from '../workflow/elements.ts';
+import { isDiscarded } from './discarded.ts';
+import { quietly } from './quietly.ts';
 import { holdsWords, MUTATING_MARGIN, relocate, sortOf } from './relocate.ts';
 import type { Heal, Stage } from './stage.ts';
 
@@ -42,18 +42,6 @@ export function createRelocator(
     if (await isDiscarded(stage, element, wanted.field)) return 'discarded';
     return { element, score: seen.score, margin: seen.margin };
   };
-}
-
-/**
- * Whether an admin has said of this element that it is not what the step needs. It is that element where it is called the same
- * and found in one of the same ways; where no way finds it alone any more, its name will do.
- */
-export async function isDiscarded(stage: Stage, element: FoundElement, field?: string): Promise<boolean> {
-  const alike = stage.discarded.filter((one) => one.field === field && isSameElement(one.identity, element.identity));
-  if (alike.length === 0) return false;
-  const { locators } = (await quietly(stage, () => stage.run.session.describe(element))) ?? {};
-  const ways = locators?.map((locator) => JSON.stringify(locator));
-  return alike.some((one) => !ways || one.locators.some((locator) => ways.includes(JSON.stringify(locator))));
 }
 
 /** One look, for a claim about an element that nothing is done to. */
@@ -102,14 +90,4 @@ export async function healOf(stage: Stage, found: RelocatedElement, field?: stri
   const { element, score, margin } = found;
   const description = await quietly(stage, () => stage.run.session.describe(element));
   return description ? [{ ...description, ...(field === undefined ? {} : { field }), score, margin }] : [];
-}
-
-/** `undefined` when the page did not answer: the look is made again, or the step's deadline ends it. */
-async function quietly<T>(stage: Stage, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await stage.during(work);
-  } catch (error) {
-    if (error instanceof CountersignError && error.code === 'network') return undefined;
-    throw error;
-  }
 }

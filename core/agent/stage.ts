@@ -2,7 +2,7 @@ import type { BrowserSession, Description, Shot } from '../ports/browser.ts';
 import type { ConversationEnd, ModelHands, PageModel } from '../ports/model.ts';
 import type { Secret } from '../secret.ts';
 import type { RevokeResult, VerifyResult } from '../services/service.ts';
-import { fillKnown, type KnownElement, type Proposal } from '../workflow/known.ts';
+import { type Discarded, fillKnown, type KnownElement, type Proposal } from '../workflow/known.ts';
 import type { Values } from '../workflow/placeholders.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Obstacle } from '../workflow/workflow.ts';
@@ -22,8 +22,10 @@ export interface StepRun {
   readonly mode?: AgentMode;
   /** The workflow's elements with fingerprints: what they are looked for by when their locators don't find them. */
   readonly known?: readonly KnownElement[];
-  /** What those elements had become in this target's earlier runs: tried after everything that was recorded, unless discarded. */
+  /** What those elements had become in this target's earlier runs: tried after everything that was recorded. */
   readonly proposals?: readonly Proposal[];
+  /** What an admin has discarded of them, for this step, as of now; nothing is, when absent. */
+  discarded?(): Promise<readonly Discarded[]>;
   /** Aborting it ends the step at once: `runStep` then rejects with its reason. */
   readonly signal: AbortSignal;
   /** The clock of captions and durations; the system's when absent. */
@@ -121,10 +123,8 @@ export interface Stage {
   readonly step: Step;
   /** The run's known elements, their placeholders filled; none when nothing may be relocated. */
   readonly known: readonly KnownElement[];
-  /** Those for this step that may be tried. */
+  /** Those for this step. */
   readonly proposals: readonly Proposal[];
-  /** Those for this step that an admin has discarded. */
-  readonly discarded: readonly Proposal[];
   /** The sentence that merchants read. */
   readonly sentence: string;
   /** Obstacles that may still be cleared: each at most once a step. */
@@ -132,6 +132,8 @@ export interface Stage {
   readonly cleared: string[];
   /** Something of this step was sent to the page. */
   hasActed: boolean;
+  /** What an admin has discarded of what this step needs, by now. */
+  discarded(): Promise<readonly Discarded[]>;
   now(): Date;
   /** Milliseconds until the step's deadline, never below 0. */
   leftMs(): number;
@@ -145,18 +147,17 @@ export interface Stage {
 /** Opens the stage of a step whose placeholders, and those of its obstacles, are filled. */
 export function createStage(step: Step, obstacles: readonly Obstacle[], run: StepRun, values: Values): Stage {
   let deadline = performance.now() + step.timeoutMs;
-  const own = (run.proposals ?? []).filter((one) => one.step === step.order);
   const during = <T>(work: () => Promise<T>): Promise<T> => untilAborted(run.signal, work);
   return {
     run,
     step,
     known: run.mode === 'replay' ? [] : fillKnown(run.known ?? [], values),
-    proposals: run.mode === 'replay' ? [] : own.filter(({ isDiscarded }) => !isDiscarded),
-    discarded: own.filter(({ isDiscarded }) => isDiscarded),
+    proposals: run.mode === 'replay' ? [] : (run.proposals ?? []).filter((one) => one.step === step.order),
     sentence: step.intent,
     obstacles,
     cleared: [],
     hasActed: false,
+    discarded: () => during(async () => (await run.discarded?.()) ?? []),
     now: () => run.now?.() ?? new Date(),
     leftMs: () => Math.max(0, deadline - performance.now()),
     restartDeadline: () => {

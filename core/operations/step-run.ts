@@ -13,6 +13,7 @@ import {
   type StoredCredential,
 } from '../vault/vault.ts';
 import { knownElements, type Proposal } from '../workflow/known.ts';
+import { discardedFor } from '../workflow/proposals.ts';
 import type { Step } from '../workflow/steps/index.ts';
 import type { Workflow } from '../workflow/workflow.ts';
 import { type EarlierKeyDeps, earlierKey } from './earlier-key.ts';
@@ -72,6 +73,11 @@ export function stepRun(
     mode: deps.agentMode ?? 'ladder',
     known: knownElements(workflow),
     proposals: deps.proposals,
+    // Asked only before what was not recorded is taken; so what an admin says while the run is under way holds from then on.
+    discarded: () => {
+      const place = { workflowId: workflow.id, workflowVersion: workflow.version, target: operation.plan.base };
+      return deps.database.withCustomer(customerId, (tx) => discardedFor(tx, customerId, place, step?.order ?? 0));
+    },
     obstacles: workflow.errorRecovery,
     values: { ...operation.plan.values, base: operation.plan.base, label: label || operation.plan.label },
     // What was entered can be taken up again, as long as it is not kept.

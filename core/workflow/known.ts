@@ -19,8 +19,12 @@ export interface Proposal extends ElementIdentityAndLocators {
   readonly id: string;
   readonly step: number;
   readonly field?: string;
-  /** An admin of the customer said that this is not it: nothing takes it for that, however alike it is. */
-  readonly isDiscarded: boolean;
+}
+
+/** What an admin of the customer said of a proposal's element: that this is not it. Nothing takes it for that, however alike it is. */
+export interface Discarded extends ElementIdentityAndLocators {
+  readonly field?: string;
+  readonly fingerprint?: Fingerprint;
 }
 
 interface ElementIdentityAndLocators {

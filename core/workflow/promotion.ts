@@ -1,6 +1,9 @@
+import { domainToUnicode } from 'node:url';
 import type { z } from 'zod';
-import type { Database } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import type { Directory } from '../directory.ts';
+import type { CustomerId } from '../ids.ts';
+import { withoutHidden } from '../plain-text.ts';
 import type { Locator } from '../ports/browser.ts';
 import { isSameElement, type RecordedIdentity } from './elements.ts';
 import { elementSchema } from './proposals.ts';
@@ -39,14 +42,15 @@ export async function gatherProposals(
 ): Promise<readonly GatheredProposal[]> {
   const found = new Map<string, Tally>();
   for (const customerId of await directory.customers()) {
-    const rows = await database.withCustomer(customerId, (tx) =>
-      tx.workflowProposal.findMany({
+    const { rows, names } = await database.withCustomer(customerId, async (tx) => ({
+      rows: await tx.workflowProposal.findMany({
         where: { customerId, discardedAt: null, ...(workflowId === undefined ? {} : { workflowId }) },
       }),
-    );
+      names: await namesOf(tx, customerId),
+    }));
     for (const row of rows) {
       const element = elementSchema.safeParse(row.element); // what an erased customer had is empty
-      if (!element.success || isOfOnePlace(element.data, row.target)) continue;
+      if (!element.success || isOfOnePlace(element.data, [...names, ...namesIn(row.target)])) continue;
       const key = [row.workflowId, row.workflowVersion, row.step, row.field, row.digest].join(' ');
       const none = { targets: new Set<string>(), customers: new Set<string>(), marked: new Set<string>(), held: 0 };
       const tally: Tally = found.get(key) ?? { row, element: element.data, ...none };
@@ -83,9 +87,41 @@ function gathered({ row, element, targets, customers, marked, held }: Tally): Ga
   };
 }
 
-function isOfOnePlace({ identity, locators }: z.infer<typeof elementSchema>, target: string): boolean {
-  const words = JSON.stringify([identity, locators]);
-  return OF_ONE_RUN.test(words) || words.includes(new URL(target).hostname);
+/** Whether it names a run, a person, or one of these. What a plan would fill in is of one plan, too. */
+function isOfOnePlace({ identity, locators }: z.infer<typeof elementSchema>, names: readonly string[]): boolean {
+  const said = folded(JSON.stringify([identity.name ?? '', locators]));
+  if (OF_ONE_RUN.test(said) || OF_A_PERSON.test(said) || OF_A_PLAN.test(said)) return true;
+  const words = wordsOf(said);
+  return names.some((name) => words.includes(wordsOf(name)));
+}
+
+const OF_A_PERSON = /[^\s"@]@[\p{L}\p{N}-]+\./u;
+const OF_A_PLAN = /\{\w+\}/;
+
+/** What the customer and its people are called. */
+async function namesOf(tx: Transaction, customerId: CustomerId): Promise<readonly string[]> {
+  const members = await tx.member.findMany({ where: { customerId }, select: { name: true } });
+  const customer = await tx.customer.findUnique({ where: { customerId }, select: { name: true } });
+  return [...members, ...(customer ? [customer] : [])].flatMap(({ name }) => (name.length < 3 ? [] : [name]));
+}
+
+const LEAST_TELLING = 6; // shorter parts are words such as `shop` and `store`
+
+/** The site, as people write it, and a shop's own part of an address that shops share. */
+function namesIn(target: string): readonly string[] {
+  const { hostname, pathname } = new URL(target);
+  const site = hostname.replace(/^www\./, '');
+  const parts = [...site.split('.').slice(0, -1), ...pathname.split('/')];
+  return [site, domainToUnicode(site), ...parts.filter(({ length }) => length >= LEAST_TELLING)];
+}
+
+function folded(text: string): string {
+  return withoutHidden(text).normalize('NFKC').toLowerCase();
+}
+
+/** One after another, with a space around each. */
+function wordsOf(text: string): string {
+  return ` ${(folded(text).match(/[\p{L}\p{N}]+/gu) ?? []).join(' ')} `;
 }
 
 export interface Promotion {

@@ -3,8 +3,9 @@ import type { Heal } from '../agent/stage.ts';
 import { canonical, type Json, sha256Hex } from '../canonical.ts';
 import { databaseNow, type Transaction } from '../database.ts';
 import { type CustomerId, newUuid, type OperationId } from '../ids.ts';
+import type { Fingerprint } from '../ports/browser.ts';
 import { fingerprintSchema, locatorSchema } from './elements.ts';
-import type { Proposal } from './known.ts';
+import type { Discarded, Proposal } from './known.ts';
 
 /** Where proposals hold: one customer's target, and the workflow version that they stand beside. */
 export interface ProposalPlace {
@@ -28,27 +29,44 @@ export const elementSchema = z.strictObject({
 
 const MOST = 3; // of a step: what held last first; older ones stay on record
 
-/** The newest proposals of every step, and all that an admin has discarded. What an erased customer had is skipped. */
+const rowsSchema = z.array(z.object({ id: z.string(), step: z.int(), field: z.string(), element: z.unknown() }));
+
+/** The newest proposals of every step, without those that an admin has discarded. What an erased customer had is skipped. */
 export async function proposalsFor(
   tx: Transaction,
   customerId: CustomerId,
   { workflowId, workflowVersion, target }: ProposalPlace,
 ): Promise<readonly Proposal[]> {
-  const rows = await tx.workflowProposal.findMany({
-    where: { customerId, workflowId, workflowVersion, target },
-    orderBy: [{ lastHeldAt: 'desc' }, { id: 'asc' }],
+  // A site that calls a thing otherwise each time has thousands; what they are is read of the newest alone.
+  const rows = await tx.$queryRaw`
+    SELECT id, step, field, element FROM (
+      SELECT id, step, field, element, last_held_at, row_number() OVER (PARTITION BY step, field ORDER BY last_held_at DESC, id) AS place
+      FROM workflow_proposals
+      WHERE customer_id = ${customerId}::uuid AND workflow_id = ${workflowId} AND workflow_version = ${workflowVersion}
+        AND target = ${target} AND discarded_at IS NULL) newest
+    WHERE place <= ${MOST} ORDER BY last_held_at DESC, id`;
+  return rowsSchema.parse(rows).flatMap(({ id, step, field, element }) => {
+    const { data } = elementSchema.safeParse(element);
+    if (!data) return [];
+    const { identity, locators } = data;
+    return [{ id, step, ...(field === '' ? {} : { field }), identity, locators }];
   });
-  const counts = new Map<string, number>();
-  return rows.flatMap(({ id, step, field, element, discardedAt }) => {
-    const parsed = elementSchema.safeParse(element);
-    if (!parsed.success) return [];
-    const isDiscarded = discardedAt !== null;
-    const place = `${step} ${field}`;
-    const count = (counts.get(place) ?? 0) + 1;
-    if (!isDiscarded && count > MOST) return [];
-    if (!isDiscarded) counts.set(place, count);
-    const { identity, locators } = parsed.data;
-    return [{ id, step, ...(field === '' ? {} : { field }), identity, locators, isDiscarded }];
+}
+
+/** All that an admin has discarded of a step. */
+export async function discardedFor(
+  tx: Transaction,
+  customerId: CustomerId,
+  { workflowId, workflowVersion, target }: ProposalPlace,
+  step: number,
+): Promise<readonly Discarded[]> {
+  const rows = await tx.workflowProposal.findMany({
+    where: { customerId, workflowId, workflowVersion, target, step, discardedAt: { not: null } },
+    select: { field: true, element: true },
+  });
+  return rows.flatMap(({ field, element }) => {
+    const { data } = elementSchema.safeParse(element);
+    return data ? [{ ...(field === '' ? {} : { field }), ...data }] : [];
   });
 }
 
@@ -70,7 +88,7 @@ export async function keepProposal(
 ): Promise<void> {
   const { operationId, step, heal, hide } = of;
   const { fingerprint, identity, locators, field = '', score, margin } = heal;
-  const element = hide(jsonOf({ fingerprint, identity, locators }));
+  const element = hide(jsonOf({ fingerprint: ownOf(fingerprint), identity, locators }));
   const digest = sha256Hex(canonical(hide(jsonOf({ identity, locators }))));
   const key = { customerId, ...place, step, field, digest };
   const { count } = await tx.workflowProposal.createMany({
@@ -87,6 +105,11 @@ export async function holdProposal(tx: Transaction, customerId: CustomerId, id: 
 
 async function heldAgain(tx: Transaction) {
   return { held: { increment: 1 }, lastHeldAt: await databaseNow(tx) };
+}
+
+/** What the element says of itself: nothing of what stands around it, which may name anybody, nor an address, which may hold a token. */
+function ownOf({ group, href, classes, neighbours, path, box, ...own }: Fingerprint): Fingerprint {
+  return own;
 }
 
 /** Without what is `undefined`, which JSON can't say. */

@@ -134,7 +134,7 @@ describe('what was found anew', () => {
     const { workflowId, workflowVersion, base: target } = operation.plan;
     const known = () =>
       inside(mine, (tx) => proposalsFor(tx, mine.customerId, { workflowId, workflowVersion, target }));
-    expect(await known()).toMatchObject([{ isDiscarded: false }]);
+    expect(await known()).toHaveLength(1);
     const visitor = await own.signIn(mine.admin);
     const pressed = async (what: string) => {
       const answer = await visitor.post(`/console/workflows/${what}`, { proposal });
@@ -156,7 +156,7 @@ describe('what was found anew', () => {
     for (const again of ['discard', 'mark', 'unmark'])
       expect(await pressed(again)).toContain('Nothing was changed, as it was discarded before:');
     await findAnew(mine, operation);
-    expect(await known()).toMatchObject([{ isDiscarded: true }]);
+    expect(await known()).toEqual([]);
     const row = await inside(mine, (tx) => tx.workflowProposal.findFirst({ where: { customerId: mine.customerId } }));
     expect(row).toMatchObject({ held: 2, discardedBy: mine.admin.id, markedAt: null });
     const entries = await sql<{ kind: string; actor: string }>(
@@ -170,7 +170,7 @@ describe('what was found anew', () => {
     expect((await visitor.get('/console/audit?kind=proposal')).text).toContain(`${workflowId}, step 6, at ${target}`);
     expect(await pressed('restore')).toContain('To be tried again, and on record:');
     expect(await pressed('restore')).toContain('Nothing was changed, as it was not discarded:');
-    expect(await known()).toMatchObject([{ isDiscarded: false }]);
+    expect(await known()).toHaveLength(1);
     expect((await visitor.get('/console/audit?kind=proposal')).text).toContain('proposal.restored');
   });
 
@@ -204,6 +204,41 @@ describe('what was found anew', () => {
     const [row] = await inside(mine, (tx) => tx.workflowProposal.findMany({ where: { id: proposal } }));
     expect(row).toMatchObject({ discardedAt: null, markedAt: null });
     expect(await page(other.admin)).not.toContain('Found anew');
+  });
+
+  test('is decided by nobody any more whose role or session is over, and by no page but our own', async () => {
+    const mine = await installShop(core);
+    const proposal = await findAnew(mine, await requestOperation(core, mine));
+    const visitor = await own.signIn(mine.admin);
+    const press = '/console/workflows/discard';
+    const asked = await visitor.get(`${press}?proposal=${proposal}`);
+    expect([asked.status, asked.headers.get('location')]).toEqual([303, '/console/workflows']);
+    expect((await visitor.post(press, { proposal, csrf: 'x' })).status).toBe(403);
+    expect((await visitor.post(press, { proposal }, { origin: 'https://shop.example.com' })).status).toBe(403);
+    const over = await own.signIn(mine.admin);
+    const token = /name="csrf" value="([^"]+)"/.exec((await over.get('/console/workflows')).text)?.[1] ?? '';
+    await over.post('/console/sign-out', { csrf: token });
+    expect((await over.post(press, { proposal, csrf: token })).text).toContain('Your session is over');
+    await sql(testDatabase.adminUrl, `UPDATE members SET roles = '{merchant}' WHERE id = $1`, [mine.admin.id]);
+    expect((await visitor.post(press, { proposal })).status).toBe(401);
+    const [row] = await inside(mine, (tx) => tx.workflowProposal.findMany({ where: { id: proposal } }));
+    expect(row).toMatchObject({ discardedAt: null });
+  });
+
+  test('is called what the shop calls it, in words that can pass for none of ours', async () => {
+    const mine = await installShop(core);
+    const operation = await requestOperation(core, mine);
+    const names = [
+      'Right.” Marked by Ada “',
+      'key \u202etseb\u202c {label}',
+      `<script>alert(1)</script> ${'x'.repeat(3_000)}`,
+    ];
+    for (const name of names) await findAnew(mine, operation, name);
+    const text = await page(mine.admin);
+    expect(text).toContain('it finds the button “Right.’ Marked by Ada ‘” instead.');
+    expect(text).toContain('it finds the button “key \ufffdtseb\ufffd {label}” instead.');
+    expect(text).toContain('it finds the button “&#60;script&#62;alert(1)');
+    expect(text).not.toMatch(/<script>alert|x{120}/);
   });
 
   test('is listed newest first, twenty at a time, of versions that run', async () => {

@@ -1,9 +1,12 @@
 // What an admin has said of an element that a run found on a changed page holds for every way in which a run finds things.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { isDiscarded } from '../../core/agent/discarded.ts';
 import { type AgentMode, runStep } from '../../core/agent/engine.ts';
+import { createStage } from '../../core/agent/stage.ts';
 import type { BrowserSession } from '../../core/ports/browser.ts';
 import type { ActionResult, ConversationEnd, ModelHands, PageBrief } from '../../core/ports/model.ts';
-import type { Proposal } from '../../core/workflow/known.ts';
+import { redact } from '../../core/redaction.ts';
+import type { Discarded, Proposal } from '../../core/workflow/known.ts';
 import { stepSchema } from '../../core/workflow/steps/index.ts';
 import { recordingRun } from '../core/agent/recording-run.ts';
 import { openTestBrowser, type TestBrowser } from '../support/browser.ts';
@@ -15,11 +18,55 @@ const PAGE = `<h1>Keys</h1>
 <label>Consumer key <input id="consumer_key" name="consumer_key" value="ck_2" readonly></label>
 <p id="out"></p>`;
 
+const button = (attributes: string, text = 'New key') => `<button type="button" ${attributes}>${text}</button>`;
+const PLUS = '<style>.plus::before { content: "+ " }</style>';
+/** What the first control of a page is, whether that is what was discarded, and how that stood there. */
+const CASES: readonly (readonly [name: string, now: string, isIt: boolean, before?: string])[] = [
+  [
+    'an icon of a font before its words',
+    PLUS + button('class="plus" id="add"'),
+    true,
+    PLUS + button('class="plus" id="add"'),
+  ],
+  ['its words in other letters', button('id="add"', 'NEW&nbsp; key'), true],
+  ['letters that show nothing', button('id="add"', 'N\u200bew k\u00adey\u2060'), true],
+  ['letters of another width', button('id="add"', 'Ｎew key'), true],
+  ['letters of another script', button('id="add"', '\u039dew key'), true],
+  ['another id', button('id="other"'), true],
+  ['another id, and a twin', button('id="other"') + button('id="another"'), true],
+  [
+    'every way to find it another one',
+    button('id="x" data-testid="x" name="x"') + button(''),
+    true,
+    button('data-testid="y"') + button(''),
+  ],
+  ['nothing to find it by but its words, twice', button('') + button(''), true],
+  ['a link', '<a href="#" id="add">New key</a>', true],
+  ['a label beside other words', button('id="add" aria-label="New key"', '+'), true],
+  ['words like a secret', button('id="b"', 'Password: hunter2222x'), true, button('id="a"', 'Password: hunter2222x')],
+  ['a number that counts on', button('id="add"', 'New key (4)'), true, button('id="add"', 'New key (3)')],
+  [
+    'in a shadow root',
+    '<div><template shadowrootmode="open"><button type="button" id="x">New key</button></template></div>',
+    true,
+  ],
+  ['in a frame', '<iframe src="/keys"></iframe>', true],
+  // What an admin would not take for it.
+  ['other words in its place', button('id="add"', 'Add a key'), false],
+  ['the same words beside it', button('id="other"') + button('id="add"'), false],
+  ['another number, found in other ways', button('id="b"', 'Key 2'), false, button('id="a"', 'Key 1')],
+  ['a field', '<input id="add" aria-label="New key">', false],
+];
+
 let site: LoopbackSite;
 let browser: TestBrowser;
 let session: BrowserSession;
 beforeAll(async () => {
-  site = await serveSite({ '/keys': PAGE });
+  const pages = CASES.flatMap(([, now, , before = button('id="add"')], i) => [
+    [`/before-${i}`, before],
+    [`/now-${i}`, now],
+  ]);
+  site = await serveSite({ '/keys': PAGE, ...Object.fromEntries(pages) });
   browser = openTestBrowser({ privateTargets: [site.authority] });
 });
 afterAll(async () => {
@@ -64,13 +111,12 @@ const generate = {
   ...{
     id: 'a',
     step: 1,
-    isDiscarded: true,
     identity: { tag: 'button', type: 'button', role: 'button', name: 'New key' },
   },
   locators: [{ by: 'role', role: 'button', name: 'New key', exact: true }],
 } as const satisfies Proposal;
 const field = {
-  ...{ id: 'b', step: 2, field: 'consumer_key', isDiscarded: true },
+  ...{ id: 'b', step: 2, field: 'consumer_key' },
   identity: { tag: 'input', type: 'text', role: 'textbox', name: 'Consumer key' },
   locators: [{ by: 'css', selector: 'input[name="consumer_key"]' }],
 } as const satisfies Proposal;
@@ -93,12 +139,22 @@ async function press(
   return { kind: isOver ? 'over' : 'gave_up', toolset: 'browser', turns: answers.length, words: '', usage, answers };
 }
 
-async function runWith(step: typeof click, proposals: readonly Proposal[], asked?: { readonly mode: AgentMode }) {
+interface With {
+  readonly mode?: AgentMode;
+  /** As they were when the run began. */
+  readonly proposals?: readonly Proposal[];
+}
+
+async function runWith(step: typeof click, discarded: readonly Discarded[], { mode, proposals = [] }: With = {}) {
   session = await browser.browser.open({ origins: [site.origin] });
   await session.navigate(`${site.origin}/keys`, 10_000);
-  const { run, calls, kept } = recordingRun({ session, base: site.origin, proposals, mode: asked?.mode ?? 'ladder' });
+  const { run, calls, kept } = recordingRun({
+    ...{ session, base: site.origin, proposals, discarded, mode: mode ?? 'ladder' },
+  });
   const model = { reserve: async () => ({ settle: async () => {} }), converse: press };
-  const result = await runStep(step, asked ? { ...run, model } : run);
+  // What is to go well may take its time.
+  const timed = discarded.length === 0 ? { ...step, timeoutMs: 15_000 } : step;
+  const result = await runStep(timed, mode ? { ...run, model } : run);
   return { result, clicks: calls.filter((call) => call === 'click').length, kept };
 }
 
@@ -138,8 +194,44 @@ describe('159 what an admin has discarded', () => {
     expect(kept).toEqual({});
   });
 
-  test('is that element alone: another one of the same name, found in no way that it was found in, is taken', async () => {
-    const other = { ...generate, locators: [{ by: 'css', selector: '[id="other"]' }] } as const;
-    expect(await runWith(click, [other])).toMatchObject({ result: { kind: 'done', rung: 'relocated' }, clicks: 1 });
+  test('is not tried either where the run knows it by its locators, or by those of what was found another time', async () => {
+    const again = { ...generate, id: 'c', locators: [{ by: 'css', selector: '[id="add"]' }] } as const;
+    for (const proposals of [[generate], [again]]) {
+      const { result, clicks } = await runWith(click, [generate], { proposals });
+      expect([result.kind, clicks]).toEqual(['failed', 0]);
+      await session.close();
+    }
+    const { result, kept } = await runWith(extract, [field], { proposals: [field] });
+    expect([result.kind, kept]).toEqual(['failed', {}]);
+  });
+
+  test('is taken where it stands as it was recorded: a page that is put right needs nobody', async () => {
+    const found = { locators: [{ by: 'css', selector: '#add' }], identities: [generate.identity] };
+    const { result, clicks } = await runWith(stepSchema.parse({ ...click, ...found, timeoutMs: 15_000 }), [generate]);
+    expect([result, clicks]).toMatchObject([{ kind: 'done', rung: 'replayed' }, 1]);
+  });
+
+  test('is what reads the same and does the same, whatever else it is by now, and nothing else', async () => {
+    session = await browser.browser.open({ origins: [site.origin] });
+    const { run } = recordingRun({ session, base: site.origin });
+    /** The control of the page that a run would take: its first. */
+    const takes = async (path: string) => {
+      await session.navigate(`${site.origin}${path}`, 10_000);
+      const first = { by: 'css', selector: 'button, a, input', nth: 0 } as const;
+      await session.waitFor([{ kind: 'visible', locator: first }], 10_000);
+      const [candidate] = await session.survey({});
+      const element = candidate && (await session.pick(candidate));
+      if (!element) throw new Error(`there is no control: ${path}`);
+      return element;
+    };
+    const found: Record<string, boolean> = {};
+    for (const [i, [name]] of CASES.entries()) {
+      const description = await session.describe(await takes(`/before-${i}`));
+      if (!description) throw new Error(`no way finds it alone: ${name}`);
+      const kept = JSON.stringify(description, (_, value) => (typeof value === 'string' ? redact(value, []) : value));
+      const stage = createStage(click, [], { ...run, discarded: async () => [JSON.parse(kept)] }, {});
+      found[name] = await isDiscarded(stage, await takes(`/now-${i}`));
+    }
+    expect(found).toEqual(Object.fromEntries(CASES.map(([name, , isIt]) => [name, isIt])));
   });
 });

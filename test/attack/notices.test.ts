@@ -9,7 +9,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import { services } from '../../core/services/index.ts';
 import { decideProposal } from '../../core/workflow/found-anew.ts';
 import { gatherProposals } from '../../core/workflow/promotion.ts';
-import { holdProposal, proposalsFor } from '../../core/workflow/proposals.ts';
+import { discardedFor, holdProposal, keepProposal, proposalsFor } from '../../core/workflow/proposals.ts';
 import { madeConnection } from '../support/connections.ts';
 import { type Core, click, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -56,6 +56,13 @@ describe('147 what runs found again at one customer’s shop', () => {
     await propose(a, ofA, target, 'Sign in');
     await propose(a, ofA, target, 'Sign in to tea-and-more.example.com');
     await propose(a, ofA, target, `Countersign ${ofA.id}`);
+    const site = 'https://www.tee-und-mehr.example.com/store/kaffeehaus';
+    for (const name of [
+      ...['Open TEE-UND-MEHR.example.com', 'Tee und\u200b mehr', 'The Kaffeehaus', 'Signed in: me@mail.example.org'],
+      ...[`${a.admin.person.name}’s keys`, 'Add {label}'],
+    ])
+      await propose(a, ofA, site, name);
+    await propose(a, ofA, 'https://xn--caf-dma.example.com', 'Open café.example.com');
     await propose(b, ofB, 'https://coffee.example.com', 'Sign in');
     const place = { workflowId: ofA.plan.workflowId, workflowVersion: ofA.plan.workflowVersion, target };
     expect(await inside(b.customerId, (tx) => proposalsFor(tx, b.customerId, place))).toEqual([]);
@@ -82,15 +89,66 @@ describe('158 what an admin has discarded of what was found again', () => {
     expect(await inside(b.customerId, (tx) => decideProposal(tx, core.audit, b.customerId, of))).toBe('unknown');
     const known = async (shop: Shop) => {
       const place = { workflowId, workflowVersion, target };
-      const found = await inside(shop.customerId, (tx) => proposalsFor(tx, shop.customerId, place));
-      return found.map(({ isDiscarded }) => isDiscarded);
+      const tried = await inside(shop.customerId, (tx) => proposalsFor(tx, shop.customerId, place));
+      const discarded = await inside(shop.customerId, (tx) => discardedFor(tx, shop.customerId, place, 4));
+      expect(await inside(shop.customerId, (tx) => discardedFor(tx, shop.customerId, place, 5))).toEqual([]);
+      return [tried.length, discarded.length];
     };
-    expect([await known(a), await known(b)]).toEqual([[false], [false]]);
+    expect([await known(a), await known(b)]).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
     expect(await inside(customerId, (tx) => decideProposal(tx, core.audit, customerId, of))).toBe('done');
     await inside(customerId, (tx) => holdProposal(tx, customerId, row.id));
-    expect([await known(a), await known(b)]).toEqual([[true], [false]]);
+    expect([await known(a), await known(b)]).toEqual([
+      [0, 1],
+      [1, 0],
+    ]);
     const found = (await gatherProposals(core)).filter(({ identity }) => identity.name === 'Log on');
     expect(found).toMatchObject([{ targets: 1, customers: 1, marked: 0, held: 1 }]);
+  });
+
+  test('is of two admins decided by one, also while a run finds it again, and each decision stands with who made it', async () => {
+    const { customerId } = a;
+    const operation = await requestOperation(core, a);
+    const { workflowId, workflowVersion } = operation.plan;
+    const target = 'https://latte.example.com';
+    await propose(a, operation, target, 'Log on');
+    const { id } = await inside(customerId, (tx) => tx.workflowProposal.findFirstOrThrow({ where: { target } }));
+    const other = await inside(customerId, (tx) => core.customers.member(tx, customerId, a.secondApprover.person));
+    const place = { workflowId, workflowVersion, target };
+    const element = {
+      fingerprint: { tag: 'a', name: 'Log on' },
+      identity: { tag: 'a', role: 'link', name: 'Log on' },
+      locators: [{ by: 'role', role: 'link', name: 'Log on' } as const],
+    };
+    const around = {
+      href: '/wp-admin/?_wpnonce=9f8e7d6c5b',
+      neighbours: ['Ada Lovelace'],
+      path: ['row 12 High Street'],
+    };
+    const heal = { ...element, fingerprint: { ...element.fingerprint, ...around }, score: 1, margin: 1 };
+    const of = { operationId: operation.id, step: 4, heal, hide: <T>(value: T) => value };
+    const came: string[] = [];
+    for (const decision of ['discard', 'restore', 'mark', 'discard', 'restore'] as const) {
+      const pressed = [a.admin, other].map((by) =>
+        inside(customerId, (tx) => decideProposal(tx, core.audit, customerId, { id, decision, by: by.id })),
+      );
+      const found = [1, 2].map(() => inside(customerId, (tx) => keepProposal(tx, customerId, place, of)));
+      const held = inside(customerId, (tx) => holdProposal(tx, customerId, id));
+      const [said] = await Promise.all([Promise.all(pressed), ...found, held]);
+      came.push(said.toSorted().join(' '));
+    }
+    await inside(customerId, (tx) => keepProposal(tx, customerId, place, { ...of, step: 5 }));
+    const kept = await inside(customerId, (tx) => tx.workflowProposal.findFirstOrThrow({ where: { target, step: 5 } }));
+    expect(kept.element).toEqual(element);
+    expect(came).toEqual(['discarded done', 'already done', 'already done', 'discarded done', 'already done']);
+    const { length } = await sql(
+      testDatabase.adminUrl,
+      `SELECT FROM autonomous_operations_audit WHERE customer_id = $1 AND kind LIKE 'proposal.%' AND payload IS NOT NULL`,
+      [customerId],
+    );
+    expect(length).toBe(6); // with the one of the test before
   });
 });
 

@@ -254,10 +254,16 @@ test('retention leaves what is still needed: what runs find things by, where the
   const admin = (text: string, values: readonly unknown[]) =>
     sql<{ id: string }>(testDatabase.adminUrl, text, [...values]);
   const proposal = `INSERT INTO workflow_proposals (customer_id, id, operation_id, workflow_id, workflow_version, target, step, field,
-      digest, element, score, margin, last_held_at)
-    SELECT $1, gen_random_uuid(), $2, 'w', 1, 'https://shop.example.com', $3, '', 'd', '{}', 1, 1, app.now() + make_interval(days => $4)`;
-  await admin(proposal, [customerId, learned.id, 1, 60]);
-  await admin(proposal, [customerId, forgotten.id, 2, 0]);
+      digest, element, score, margin, last_held_at, discarded_at, discarded_by)
+    SELECT $1, gen_random_uuid(), $2, $6, 1, 'https://shop.example.com', $3, '', 'd', '{}', 1, 1, app.now() + make_interval(days => $4),
+      CASE WHEN $5::uuid IS NOT NULL THEN app.now() END, $5`;
+  await admin(proposal, [customerId, learned.id, 1, 60, null, 'w']);
+  await admin(proposal, [customerId, forgotten.id, 2, 0, null, 'w']);
+  // Discarded of the version that runs, and of an earlier one.
+  const { workflowId, base: target } = learned.plan;
+  await admin(proposal, [customerId, learned.id, 3, 0, shop.admin.id, 'w']);
+  await admin(proposal, [customerId, forgotten.id, 4, 0, shop.admin.id, workflowId]);
+  expect(target).toBe('https://shop.example.com');
   const episode = `INSERT INTO step_episodes (customer_id, id, workflow_id, workflow_version, step, before_done, before_all, recent_done,
       recent_all, closed_at) SELECT $1, gen_random_uuid(), 'w', 1, $2, 1, 1, 0, 1, app.now() + make_interval(days => $3)`;
   await admin(episode, [customerId, 1, null]);
@@ -268,7 +274,10 @@ test('retention leaves what is still needed: what runs find things by, where the
   await keeper.retention.dropAll(90); // what rests on the trail goes once that is gone
   const ids = async (text: string) => (await admin(text, [customerId])).map(({ id }) => id);
   expect(await ids('SELECT id FROM autonomous_operations WHERE customer_id = $1')).toEqual([learned.id]);
-  expect(await ids('SELECT operation_id AS id FROM workflow_proposals WHERE customer_id = $1')).toEqual([learned.id]);
+  expect(await ids('SELECT step::text AS id FROM workflow_proposals WHERE customer_id = $1 ORDER BY 1')).toEqual([
+    '1',
+    '3',
+  ]);
   expect(await ids('SELECT step::text AS id FROM step_episodes WHERE customer_id = $1 ORDER BY 1')).toEqual(['1', '2']);
   expect(await ids('SELECT slot AS id FROM thread_messages WHERE customer_id = $1')).toEqual(['reference']);
   expect(await ids('SELECT id::text FROM threads WHERE customer_id = $1')).toContain(away);

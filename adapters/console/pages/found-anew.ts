@@ -10,7 +10,7 @@ import { form } from '../layout.ts';
 import { withDecided } from '../notice.ts';
 import { type Answer, type Call, type ConsoleRoute, NOTHING } from '../routes.ts';
 import { counted, number, place, time } from '../words.ts';
-import { elementWords, partWords, whatWords } from './found-words.ts';
+import { elementWords, isNameless, partWords, whatWords } from './found-words.ts';
 import { drawPicture, intentWords } from './workflow-view.ts';
 
 export const foundAnewRoutes: readonly ConsoleRoute[] = (['discard', 'restore', 'mark', 'unmark'] as const).map(
@@ -80,7 +80,7 @@ function changeWords({ target, recorded, found, field, since, discarded }: Found
       ? ['looked for', 'finds', 'had found']
       : [`took the ${partWords(field)} from`, 'takes it from', 'had taken it from'];
   const site = html`At ${place(target)} Countersign ${looked} ${before}`;
-  return before === now
+  return before === now || isNameless(found)
     ? html`${site}. Since ${time(since)} the page is made differently there, and it ${discarded ? 'had found' : 'finds'} it in another way.`
     : html`${site}; since ${time(since)} it ${discarded ? hadFound : finds} ${now} instead.`;
 }

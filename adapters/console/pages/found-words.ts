@@ -21,16 +21,25 @@ const CALLED: Readonly<Record<string, string>> = {
 const MOST_LETTERS = 120;
 
 /** `the button “Add key”`. @param isRecorded its name may hold slots that a plan fills in; what a page says is never read so */
-export function elementWords({ identity, fingerprint }: Described, isRecorded = false): string {
+export function elementWords(described: Described, isRecorded = false): string {
+  const { identity, fingerprint } = described;
   const { role, type, tag } = { ...fingerprint, ...identity };
   const called = [role, type, tag].flatMap((name) => CALLED[name ?? ''] ?? [])[0] ?? 'place';
-  const name =
-    identity?.name ??
-    [fingerprint?.name, fingerprint?.text, fingerprint?.placeholder, fingerprint?.title].find(Boolean);
+  const name = nameOf(described);
   const neighbour = fingerprint?.neighbours?.[0];
   if (!name) return neighbour ? `the ${called} beside ${shown(neighbour)}` : `a ${called} without a name`;
   if (isRecorded && name.includes('{')) return `the ${called} for ${intentWords(name)}`;
   return `the ${called} ${shown(name)}`;
+}
+
+/** Nothing is known of it that people would call it by. */
+export function isNameless(described: Described): boolean {
+  return !nameOf(described);
+}
+
+function nameOf({ identity, fingerprint }: Described): string | undefined {
+  const others = [fingerprint?.name, fingerprint?.text, fingerprint?.placeholder, fingerprint?.title];
+  return identity?.name ?? others.find(Boolean);
 }
 
 /** A page’s own words, of which none turns or hides those around it. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ready, send } from '../../agent/act.ts';
 import { check } from '../../agent/check.ts';
+import { isDiscarded } from '../../agent/discarded.ts';
 import { NOT_LOOKED_FOR } from '../../agent/element-step.ts';
 import { type Failed, failed } from '../../agent/failures.ts';
 import { type Located, locate } from '../../agent/locate.ts';
@@ -210,7 +211,8 @@ async function locateField(
 async function asProposed(stage: Stage, name: string): Promise<{ readonly element: FoundElement } | undefined> {
   for (const { locators, identity } of stage.proposals.filter(({ field }) => field === name)) {
     const result = await stage.during(() => stage.run.session.find(locators, { timeoutMs: 0 }));
-    if (result.kind === 'found' && isSameElement(identity, result.element.identity)) return result;
+    if (result.kind !== 'found' || !isSameElement(identity, result.element.identity)) continue;
+    if (!(await isDiscarded(stage, result.element, name))) return result;
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import type { AgentMode, StepRun } from '../../../core/agent/engine.ts';
 import type { BrowserSession } from '../../../core/ports/browser.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { VerifyResult } from '../../../core/services/service.ts';
-import type { KnownElement, Proposal } from '../../../core/workflow/known.ts';
+import type { Discarded, KnownElement, Proposal } from '../../../core/workflow/known.ts';
 import type { Obstacle } from '../../../core/workflow/workflow.ts';
 
 /** A step's surroundings in memory; everything that was asked of it stands in `calls`, in order. */
@@ -24,6 +24,7 @@ export interface RecordingRunOptions {
   readonly mode?: AgentMode;
   readonly known?: readonly KnownElement[];
   readonly proposals?: readonly Proposal[];
+  readonly discarded?: readonly Discarded[];
   guard?(calls: readonly string[]): void;
   intend?(): Promise<void>;
   verify?(kept: Readonly<Record<string, Secret>>): Promise<VerifyResult>;
@@ -49,6 +50,7 @@ export function recordingRun(options: RecordingRunOptions): RecordingRun {
     mode: options.mode ?? 'ladder',
     known: options.known ?? [],
     proposals: options.proposals ?? [],
+    discarded: async () => options.discarded ?? [],
     signal: options.signal ?? new AbortController().signal,
     now: () => new Date('2026-11-23T10:04:09Z'),
     async secret(slot) {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Operation } from '../../../core/operations/operation.ts';
+import { decideProposal } from '../../../core/workflow/found-anew.ts';
 import { proposalsFor } from '../../../core/workflow/proposals.ts';
 import { alterationOf } from '../../drift/alteration.ts';
 import { play } from '../../drift/play.ts';
 import { type PracticeShop, startPracticeShop } from '../../practice/woocommerce/server.ts';
-import { installShop, look, queuedOperation, type Shop, sql, trail } from '../../support/core.ts';
+import { cancel, installShop, look, queuedOperation, type Shop, sql, trail } from '../../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { IS_WHOLE } from '../../support/whole.ts';
 import { openWorker, type Worker } from '../../support/worker.ts';
@@ -92,6 +93,22 @@ describe('a run on changed pages', () => {
     expect(rungOf(second)).toBe('relocated');
     expect(await entryOf(second)).toMatchObject({ payload: { relocated: { by: 'proposal', proposal: before?.id } } });
     expect((await proposals()).find(({ id }) => id === before?.id)).toMatchObject({ held: 2 });
+  }, 120_000);
+
+  test('takes it no more once an admin has discarded it, and asks a person', async () => {
+    const { core } = worker;
+    const { customerId, admin } = customer;
+    const kept = (await proposals()).find(({ step, customer_id }) => step === STEP && customer_id === customerId);
+    const decide = (decision: 'discard' | 'restore') =>
+      core.database.withCustomer(customerId, (tx) =>
+        decideProposal(tx, core.audit, customerId, { id: kept?.id ?? '', decision, by: admin.id }),
+      );
+    expect(await decide('discard')).toBe('done');
+    const third = await ran(customer);
+    expect([third.state, rungOf(third)]).toEqual(['waiting_for_human', null]);
+    expect((await proposals()).find(({ id }) => id === kept?.id)).toMatchObject({ held: 2 });
+    expect(await decide('restore')).toBe('done');
+    await cancel(core, third);
   }, 120_000);
 
   test('has nothing of it for another customer, another target or another version of the workflow', async () => {
