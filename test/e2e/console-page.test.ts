@@ -355,7 +355,7 @@ describe('the console', () => {
 
     await page.goto('/console/audit');
     await tabTo(page, 'What');
-    await page.keyboard.type('consent');
+    await page.keyboard.type('approvals');
     await tabTo(page, 'Search');
     await page.keyboard.press('Enter');
     await page.waitForURL('**kind=consent**');
