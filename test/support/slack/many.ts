@@ -82,7 +82,7 @@ export async function openSlackProcess(
 
   async function begin(): Promise<Begun> {
     const page = await read(await fetch(`${url}/slack/install`));
-    const link = /href="([^"]*oauth\/v2\/authorize[^"]*)"/.exec(page.text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const link = /href="([^"]*oauth\/v2\/authorize[^"]*)"/.exec(page.text)?.[1]?.replaceAll('&#38;', '&') ?? '';
     const authorize = new URL(link);
     const cookie = (page.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
     return { ...page, authorize, state: authorize.searchParams.get('state') ?? '', cookie };
