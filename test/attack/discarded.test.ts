@@ -1,9 +1,8 @@
 // What an admin has said of an element that a run found on a changed page holds for every way in which a run finds things.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isDiscarded } from '../../core/agent/discarded.ts';
 import { type AgentMode, runStep } from '../../core/agent/engine.ts';
 import { createStage } from '../../core/agent/stage.ts';
-import type { BrowserSession } from '../../core/ports/browser.ts';
 import type { ActionResult, ConversationEnd, ModelHands, PageBrief } from '../../core/ports/model.ts';
 import { redact } from '../../core/redaction.ts';
 import type { Discarded, Proposal } from '../../core/workflow/known.ts';
@@ -60,7 +59,6 @@ const CASES: readonly (readonly [name: string, now: string, isIt: boolean, befor
 
 let site: LoopbackSite;
 let browser: TestBrowser;
-let session: BrowserSession;
 beforeAll(async () => {
   const pages = CASES.flatMap(([, now, , before = button('id="add"')], i) => [
     [`/before-${i}`, before],
@@ -73,7 +71,6 @@ afterAll(async () => {
   await browser.close();
   await site.close();
 });
-afterEach(() => session.close());
 
 const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 5_000, failsWhen: [] };
 const shown = { kind: 'value', locator: { by: 'css', selector: '#out' }, matches: 'ck_1' };
@@ -146,7 +143,7 @@ interface With {
 }
 
 async function runWith(step: typeof click, discarded: readonly Discarded[], { mode, proposals = [] }: With = {}) {
-  session = await browser.browser.open({ origins: [site.origin] });
+  const session = await browser.browser.open({ origins: [site.origin] });
   await session.navigate(`${site.origin}/keys`, 10_000);
   const { run, calls, kept } = recordingRun({
     ...{ session, base: site.origin, proposals, discarded, mode: mode ?? 'ladder' },
@@ -155,16 +152,15 @@ async function runWith(step: typeof click, discarded: readonly Discarded[], { mo
   // What is to go well may take its time.
   const timed = discarded.length === 0 ? { ...step, timeoutMs: 15_000 } : step;
   const result = await runStep(timed, mode ? { ...run, model } : run);
+  await session.close();
   return { result, clicks: calls.filter((call) => call === 'click').length, kept };
 }
 
 describe('159 what an admin has discarded', () => {
   test('is not recognised any more by all that is known of the recorded element', async () => {
-    const before = await runWith(click, []);
+    const [before, { result, clicks }] = await Promise.all([runWith(click, []), runWith(click, [generate])]);
     expect(before).toMatchObject({ result: { kind: 'done', rung: 'relocated' }, clicks: 1 });
     expect(before.result).toMatchObject({ heals: [{ identity: generate.identity }] });
-    await session.close();
-    const { result, clicks } = await runWith(click, [generate]);
     const words =
       'For “Add a key” the page shows only what an admin discarded on the console’s page Workflows, where “Try it again” takes that back. Nothing was clicked or typed in this step.';
     expect(result).toMatchObject({ kind: 'failed', failure: 'identity_mismatch', words });
@@ -172,22 +168,20 @@ describe('159 what an admin has discarded', () => {
   });
 
   test('is pressed by no model that wants to, also where the model is asked at every step', async () => {
-    const before = await runWith(click, [], { mode: 'vision' });
+    const [before, ...after] = await Promise.all([
+      runWith(click, [], { mode: 'vision' }),
+      runWith(click, [generate], { mode: 'ladder' }),
+      runWith(click, [generate], { mode: 'vision' }),
+    ]);
     expect(before).toMatchObject({ result: { kind: 'done', rung: 'model' }, clicks: 1 });
-    for (const mode of ['ladder', 'vision'] as const) {
-      await session.close();
-      const { result, clicks } = await runWith(click, [generate], { mode });
-      expect(result).toMatchObject({ kind: 'failed', conversation: { kind: 'gave_up' } });
-      expect(clicks).toBe(0);
-    }
+    for (const one of after)
+      expect(one).toMatchObject({ result: { kind: 'failed', conversation: { kind: 'gave_up' } }, clicks: 0 });
   });
 
   test('is no place to take a key from', async () => {
-    const before = await runWith(extract, []);
+    const [before, { result, kept }] = await Promise.all([runWith(extract, []), runWith(extract, [field])]);
     expect(before.result).toMatchObject({ kind: 'done', rung: 'relocated' });
     expect(before.kept.consumer_key?.reveal()).toBe('ck_2');
-    await session.close();
-    const { result, kept } = await runWith(extract, [field]);
     const words =
       '“Show the key” was clicked, but the consumer key stands only where an admin discarded it on the console’s page Workflows, where “Try it again” takes that back. Nothing was stored, and a new key may exist that nobody holds.';
     expect(result).toMatchObject({ kind: 'failed', failure: 'element_missing', words });
@@ -196,13 +190,13 @@ describe('159 what an admin has discarded', () => {
 
   test('is not tried either where the run knows it by its locators, or by those of what was found another time', async () => {
     const again = { ...generate, id: 'c', locators: [{ by: 'css', selector: '[id="add"]' }] } as const;
-    for (const proposals of [[generate], [again]]) {
-      const { result, clicks } = await runWith(click, [generate], { proposals });
-      expect([result.kind, clicks]).toEqual(['failed', 0]);
-      await session.close();
-    }
-    const { result, kept } = await runWith(extract, [field], { proposals: [field] });
-    expect([result.kind, kept]).toEqual(['failed', {}]);
+    const [ofField, ...ofButton] = await Promise.all([
+      runWith(extract, [field], { proposals: [field] }),
+      runWith(click, [generate], { proposals: [generate] }),
+      runWith(click, [generate], { proposals: [again] }),
+    ]);
+    for (const one of ofButton) expect(one).toMatchObject({ result: { kind: 'failed' }, clicks: 0 });
+    expect([ofField.result.kind, ofField.kept]).toEqual(['failed', {}]);
   });
 
   test('is taken where it stands as it was recorded: a page that is put right needs nobody', async () => {
@@ -212,7 +206,7 @@ describe('159 what an admin has discarded', () => {
   });
 
   test('is what reads the same and does the same, whatever else it is by now, and nothing else', async () => {
-    session = await browser.browser.open({ origins: [site.origin] });
+    const session = await browser.browser.open({ origins: [site.origin] });
     const { run } = recordingRun({ session, base: site.origin });
     /** The control of the page that a run would take: its first. */
     const takes = async (path: string) => {
@@ -232,6 +226,7 @@ describe('159 what an admin has discarded', () => {
       const stage = createStage(click, [], { ...run, discarded: async () => [JSON.parse(kept)] }, {});
       found[name] = await isDiscarded(stage, await takes(`/now-${i}`));
     }
+    await session.close();
     expect(found).toEqual(Object.fromEntries(CASES.map(([name, , isIt]) => [name, isIt])));
   });
 });

@@ -22,7 +22,7 @@ const USAGE = `Usage: npm run stress [-- OPTIONS]
   --backlog N     queued before one more is asked for (10000)
   --samples N     how often the wait is measured (50)
   --waits         the waits alone
-  --slice         a few of each, in less than a minute`;
+  --slice         one or two of each, in less than a minute`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -39,7 +39,7 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const [operations, backlog, samples] = values.slice ? [4, 12, 2] : [60, 10_000, 50];
+  const [operations, backlog, samples] = values.slice ? [2, 4, 1] : [60, 10_000, 50];
   const amounts = {
     operations: Number(values.operations ?? operations),
     backlog: Number(values.backlog ?? backlog),
