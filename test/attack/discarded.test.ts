@@ -72,7 +72,7 @@ afterAll(async () => {
   await site.close();
 });
 
-const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 5_000, failsWhen: [] };
+const base = { expectedResult: 'it shows', alternatives: [], permission: 'open_keys', timeoutMs: 8_000, failsWhen: [] };
 const shown = { kind: 'value', locator: { by: 'css', selector: '#out' }, matches: 'ck_1' };
 const gone = [{ by: 'css', selector: '#gone' }];
 
@@ -157,7 +157,7 @@ async function runWith(step: typeof click, discarded: readonly Discarded[], { mo
 }
 
 describe('159 what an admin has discarded', () => {
-  test('is not recognised any more by all that is known of the recorded element', async () => {
+  test.concurrent('is not recognised any more by all that is known of the recorded element', async () => {
     const [before, { result, clicks }] = await Promise.all([runWith(click, []), runWith(click, [generate])]);
     expect(before).toMatchObject({ result: { kind: 'done', rung: 'relocated' }, clicks: 1 });
     expect(before.result).toMatchObject({ heals: [{ identity: generate.identity }] });
@@ -167,7 +167,7 @@ describe('159 what an admin has discarded', () => {
     expect(clicks).toBe(0);
   });
 
-  test('is pressed by no model that wants to, also where the model is asked at every step', async () => {
+  test.concurrent('is pressed by no model that wants to, also where the model is asked at every step', async () => {
     const [before, ...after] = await Promise.all([
       runWith(click, [], { mode: 'vision' }),
       runWith(click, [generate], { mode: 'ladder' }),
@@ -178,7 +178,7 @@ describe('159 what an admin has discarded', () => {
       expect(one).toMatchObject({ result: { kind: 'failed', conversation: { kind: 'gave_up' } }, clicks: 0 });
   });
 
-  test('is no place to take a key from', async () => {
+  test.concurrent('is no place to take a key from', async () => {
     const [before, { result, kept }] = await Promise.all([runWith(extract, []), runWith(extract, [field])]);
     expect(before.result).toMatchObject({ kind: 'done', rung: 'relocated' });
     expect(before.kept.consumer_key?.reveal()).toBe('ck_2');
@@ -188,7 +188,7 @@ describe('159 what an admin has discarded', () => {
     expect(kept).toEqual({});
   });
 
-  test('is not tried either where the run knows it by its locators, or by those of what was found another time', async () => {
+  test.concurrent('is not tried either where the run knows it by its locators, or by those of what was found another time', async () => {
     const again = { ...generate, id: 'c', locators: [{ by: 'css', selector: '[id="add"]' }] } as const;
     const [ofField, ...ofButton] = await Promise.all([
       runWith(extract, [field], { proposals: [field] }),
@@ -199,13 +199,13 @@ describe('159 what an admin has discarded', () => {
     expect([ofField.result.kind, ofField.kept]).toEqual(['failed', {}]);
   });
 
-  test('is taken where it stands as it was recorded: a page that is put right needs nobody', async () => {
+  test.concurrent('is taken where it stands as it was recorded: a page that is put right needs nobody', async () => {
     const found = { locators: [{ by: 'css', selector: '#add' }], identities: [generate.identity] };
     const { result, clicks } = await runWith(stepSchema.parse({ ...click, ...found, timeoutMs: 15_000 }), [generate]);
     expect([result, clicks]).toMatchObject([{ kind: 'done', rung: 'replayed' }, 1]);
   });
 
-  test('is what reads the same and does the same, whatever else it is by now, and nothing else', async () => {
+  test.concurrent('is what reads the same and does the same, whatever else it is by now, and nothing else', async () => {
     const session = await browser.browser.open({ origins: [site.origin] });
     const { run } = recordingRun({ session, base: site.origin });
     /** The control of the page that a run would take: its first. */
