@@ -63,7 +63,7 @@ export interface FoundAnewList {
 }
 
 /** Each has two pictures. */
-const MOST = 20;
+const MOST = 10;
 
 /** What is tried at a customer's sites beside what was recorded, of these workflows; and what an admin has discarded of it. */
 export async function listFoundAnew(

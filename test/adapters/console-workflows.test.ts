@@ -241,7 +241,7 @@ describe('what was found anew', () => {
     expect(text).not.toMatch(/<script>alert|x{120}/);
   });
 
-  test('is listed newest first, twenty at a time, of versions that run', async () => {
+  test('is listed newest first, ten at a time, of versions that run', async () => {
     const mine = await installShop(core);
     const operation = await requestOperation(core, mine);
     for (let n = 1; n <= 22; n++) await findAnew(mine, operation, `Key ${n}`);
@@ -251,15 +251,15 @@ describe('what was found anew', () => {
       [mine.customerId],
     );
     const list = await inside(mine, (tx) => listFoundAnew(tx, mine.customerId, core.workflows.list()));
-    expect([list.items.length, list.more, list.outdated]).toEqual([20, 1, 1]);
+    expect([list.items.length, list.more, list.outdated]).toEqual([10, 11, 1]);
     expect(list.items[0]?.found.identity?.name).toBe('Key 21');
     const text = await page(mine.admin);
-    expect(text).toContain('1 older one is not shown here. 1 more is of earlier versions, which run no more.');
+    expect(text).toContain('11 older ones are not shown here. 1 more is of earlier versions, which run no more.');
     await sql(
       testDatabase.adminUrl,
       'UPDATE workflow_proposals SET discarded_at = now(), discarded_by = $2 WHERE customer_id = $1',
       [mine.customerId, mine.admin.id],
     );
-    expect(await page(mine.admin)).toMatch(/21 were discarded<\/summary>.*1 older one is not shown here\./s);
+    expect(await page(mine.admin)).toMatch(/21 were discarded<\/summary>.*11 older ones are not shown here\./s);
   });
 });
