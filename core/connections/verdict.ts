@@ -52,7 +52,7 @@ const BACKOFF_FIRST_MS = 5 * MINUTE_MS;
 /** How long a service may be away before anybody is told of it. */
 const OUTAGE_TOLD_MS = HOUR_MS;
 /** What was told twice within a day has to last this long before it is told again, whatever it is. */
-const DAMPED_MS = 6 * HOUR_MS;
+export const DAMPED_MS = 6 * HOUR_MS;
 const TOLD_UNDAMPED = 2;
 
 /** What is known after a look. */

@@ -1,4 +1,5 @@
-import { HOUR_MS, type Mishap } from './chance.ts';
+import { DAMPED_MS } from '../../core/connections/verdict.ts';
+import { DAY_MS, HOUR_MS, type Mishap } from './chance.ts';
 import type { Ran } from './world.ts';
 
 /** A key that its service stopped taking, and what came of it. */
@@ -6,7 +7,7 @@ export interface Breakage {
   readonly kind: 'revoked' | 'expired';
   readonly connection: number;
   readonly atMs: number;
-  /** When it was told of. */
+  /** When it was told of; or when its repair began, where the program had mended it before it would have been. */
   foundMs?: number;
   /** How often it was told of. */
   told: number;
@@ -28,6 +29,8 @@ export interface Account {
   /** New keys that a repair has left at a shop, since they were not proven there. */
   readonly leftBehind: LeftBehind[];
   recoveriesTold: number;
+  /** When people were told of the state of each connection, whatever it was. */
+  readonly tellings: Map<number, number[]>;
   /** Repairs that the worker carried out. */
   readonly ran: Ran[];
 }
@@ -42,13 +45,23 @@ export interface LeftBehind {
 export function newAccount(): Account {
   return {
     ...{ breakages: [], falseAlarms: [], warnings: 0, outagesTold: 0, refusalsTold: 0, recoveriesTold: 0, ran: [] },
-    ...{ toldBroken: new Set(), leftBehind: [] },
+    ...{ toldBroken: new Set(), leftBehind: [], tellings: new Map() },
   };
 }
 
 /** The trouble of a connection that is not over. */
 export function openBreakage({ breakages }: Account, connection: number): Breakage | undefined {
   return breakages.find((each) => each.connection === connection && each.overMs === undefined);
+}
+
+/**
+ * Whether a state found by then had to last before it was told: it comes and goes, and had been told of twice with less than a day
+ * between.
+ */
+export function isDamped({ tellings }: Account, { connection }: Breakage, atMs: number): boolean {
+  const before = (tellings.get(connection) ?? []).filter((each) => each < atMs);
+  const [earlier, last] = before.slice(-2);
+  return earlier !== undefined && last !== undefined && last - earlier < DAY_MS && atMs - last < DAY_MS + DAMPED_MS;
 }
 
 /** The real clock goes on beside test time. */

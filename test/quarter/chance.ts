@@ -3,6 +3,8 @@ import { randomFrom } from '../support/chance.ts';
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
+/** Test time goes on by at least this; the program makes a pass a minute. */
+export const STEP_MS = 4 * 60_000;
 
 /** Something that happens in the quarter, `atMs` of test time after its beginning. */
 export type Mishap =
