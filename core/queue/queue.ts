@@ -13,6 +13,7 @@ import {
   OPERATIONS_QUEUE,
   type OperationJob,
   priorityOf,
+  QUEUES,
   RETENTION_QUEUE,
   UPKEEP_QUEUE,
   type Urgency,
@@ -212,8 +213,14 @@ export function createQueue(config: { url: string; log: Log }): Queue {
     async start() {
       await boss.start();
     },
-    stop: (timeoutMs) => (stopping ??= boss.stop({ graceful: true, timeout: timeoutMs })),
+    stop: (timeoutMs) => (stopping ??= stopAtOnce(boss, timeoutMs)),
   };
+}
+
+/** pg-boss ends its LISTEN first, and its workers go on taking jobs until the database has answered that. */
+async function stopAtOnce(boss: PgBoss, timeoutMs: number): Promise<void> {
+  await Promise.all(QUEUES.map(({ name }) => boss.offWork(name, { wait: false })));
+  await boss.stop({ graceful: true, timeout: timeoutMs });
 }
 
 /** A job that sends the next one. */

@@ -428,8 +428,8 @@ describe('a worker', () => {
       });
       await send(first);
       await isBegun;
-      const stopped = queue.stop(20_000);
       await send(second);
+      const stopped = queue.stop(20_000);
       finished.dispatchEvent(new Event('go'));
       await stopped;
     });
