@@ -68,3 +68,30 @@ export function operationIdIn(lower: string): OperationId | undefined {
   const match = /(?<![\p{L}\p{N}-])op-[0-9a-z]{8}(?![\p{L}\p{N}])/u.exec(lower);
   return match ? parseOperationId(match[0]) : undefined;
 }
+
+const UNTIL =
+  /^(?:for|at|on|to|with|via|using|from|in|into|and|so|because|when|if|but|für|bei|auf|mit|an|pour|avec|sur|para|con|en|per)$/;
+
+/** What the verb is about: `set up the *Google Analytics* account for us`, else what follows `to` or `with`. */
+export function objectOf({ plain, words }: Said, verb: RegExpExecArray): Word[] {
+  const end = verb.index + verb[0].length;
+  const inside = words.filter((word) => word.start > verb.index && word.end < end && / up$/.test(verb[0]));
+  const after = words.filter((word) => word.start >= end && !/[.;!?\n]/.test(plain.words.slice(end, word.start)));
+  const stop = after.findIndex((word) => UNTIL.test(word.lower));
+  const direct = naming([...inside, ...(stop < 0 ? after : after.slice(0, stop))]);
+  if (direct.length > 0) return direct;
+  const preposition = after.findIndex((word) => /^(?:to|with|mit|an|avec|con)$/.test(word.lower));
+  const indirect = preposition < 0 ? [] : after.slice(preposition + 1);
+  const next = indirect.findIndex((word) => UNTIL.test(word.lower));
+  return naming(next < 0 ? indirect : indirect.slice(0, next));
+}
+
+/** The first words in a row that name something. */
+function naming(words: readonly Word[]): Word[] {
+  const isName = (word: Word) => !isFiller(word) && !isGeneric(word);
+  const start = words.findIndex(isName);
+  if (start < 0) return [];
+  const rest = words.slice(start, start + 3);
+  const end = rest.findIndex((word) => !isName(word));
+  return end < 0 ? rest : rest.slice(0, end);
+}

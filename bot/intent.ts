@@ -5,6 +5,7 @@ import type { OperationType } from '../core/services/service.ts';
 import { askModel } from './intent-model.ts';
 import {
   leftover,
+  objectOf,
   operationIdIn,
   type Said,
   STRONG,
@@ -13,15 +14,7 @@ import {
   WEAK_VERB,
   wantsWrite,
 } from './intent-said.ts';
-import {
-  findMentions,
-  isFiller,
-  isGeneric,
-  nearestService,
-  type ServiceNames,
-  type Word,
-  wordsOf,
-} from './intent-services.ts';
+import { findMentions, isGeneric, nearestService, type ServiceNames, type Word, wordsOf } from './intent-services.ts';
 import { askedFor, type SetUpTogether, several } from './intent-several.ts';
 import { onlyAddress, plainText, type Unclear } from './intent-text.ts';
 
@@ -333,33 +326,6 @@ const OTHER_ERRANDS = new Set(
     ' ',
   ),
 );
-const UNTIL =
-  /^(?:for|at|on|to|with|via|using|from|in|into|and|so|because|when|if|but|für|bei|auf|mit|an|pour|avec|sur|para|con|en|per)$/;
-
-/** What the verb is about: `set up the *Google Analytics* account for us`, else what follows `to` or `with`. */
-function objectOf({ plain, words }: Said, verb: RegExpExecArray): Word[] {
-  const end = verb.index + verb[0].length;
-  const inside = words.filter((word) => word.start > verb.index && word.end < end && / up$/.test(verb[0]));
-  const after = words.filter((word) => word.start >= end && !/[.;!?\n]/.test(plain.words.slice(end, word.start)));
-  const stop = after.findIndex((word) => UNTIL.test(word.lower));
-  const direct = naming([...inside, ...(stop < 0 ? after : after.slice(0, stop))]);
-  if (direct.length > 0) return direct;
-  const preposition = after.findIndex((word) => /^(?:to|with|mit|an|avec|con)$/.test(word.lower));
-  const indirect = preposition < 0 ? [] : after.slice(preposition + 1);
-  const next = indirect.findIndex((word) => UNTIL.test(word.lower));
-  return naming(next < 0 ? indirect : indirect.slice(0, next));
-}
-
-/** The first words in a row that name something. */
-function naming(words: readonly Word[]): Word[] {
-  const isName = (word: Word) => !isFiller(word) && !isGeneric(word);
-  const start = words.findIndex(isName);
-  if (start < 0) return [];
-  const rest = words.slice(start, start + 3);
-  const end = rest.findIndex((word) => !isName(word));
-  return end < 0 ? rest : rest.slice(0, end);
-}
-
 function request(said: Said, what: { service?: string; unknownService?: string }): Intent {
   const addressed = onlyAddress(said.plain);
   const named = addressed.target === undefined && !addressed.unclear ? targetNamed(said, what.service) : undefined;

@@ -1,5 +1,6 @@
 import type { StandingGrants } from '../consent/standing.ts';
-import { isUniqueViolation, type Transaction } from '../database.ts';
+import type { Transaction } from '../database.ts';
+import { isUniqueViolation } from '../database-errors.ts';
 import type { Directory } from '../directory.ts';
 import { CountersignError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';

@@ -1,5 +1,6 @@
 import { type Customer, type Member as MemberRow, Prisma } from '../../prisma/generated/client.ts';
-import { type Database, isUniqueViolation, type Transaction } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
+import { isUniqueViolation } from '../database-errors.ts';
 import type { Directory } from '../directory.ts';
 import { customerId as asCustomerId, type CustomerId, type MemberId, memberId, newUuid } from '../ids.ts';
 import type { Person, Platform } from '../ports/chat.ts';

@@ -5,7 +5,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { createDatabase, type Database, sqlState, type Transaction } from '../../core/database.ts';
+import { createDatabase, type Database, type Transaction } from '../../core/database.ts';
+import { sqlState } from '../../core/database-errors.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
 import { type Core, contextOf, installShop, openCore, sql } from '../support/core.ts';
