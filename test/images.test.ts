@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { parseYAML } from 'confbox/yaml';
 import { describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { readConfig } from '../bot/config.ts';
 import { connectionsOf } from '../bot/database-connections.ts';
@@ -145,7 +145,7 @@ describe('compose.yaml', () => {
       networks: z.record(z.string(), z.object({ internal: z.boolean() }).nullable()),
       volumes: z.record(z.string(), z.null()),
     })
-    .parse(parseYAML(read('compose.yaml')));
+    .parse(parseYaml(read('compose.yaml'), { merge: true }));
   const { postgres, bot, worker } = compose.services;
   const services = Object.entries(compose.services);
 

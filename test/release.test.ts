@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { parseYAML } from 'confbox/yaml';
 import { afterEach, describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { VERSION } from '../core/version.ts';
 import { licenceProblems } from './support/licences.ts';
@@ -139,7 +139,7 @@ const workflowSchema = z.object({
 });
 
 test('the workflow runs the parts that .ci/run has, on its Node and with its programs', () => {
-  const { part } = workflowSchema.parse(parseYAML(read('.github/workflows/ci.yml'))).jobs;
+  const { part } = workflowSchema.parse(parseYaml(read('.github/workflows/ci.yml'))).jobs;
   const script = read('.ci/run');
   const steps = [...script.matchAll(/^step (\w+) \d+ (.+)$/gm)].map(([, name, run]) => ({ name, run }));
   const parts = part.strategy.matrix.include;
