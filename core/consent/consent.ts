@@ -99,7 +99,7 @@ export interface Consents extends Pick<Decisions, 'mayDecide'> {
   revokeWithKey(tx: Transaction, operation: Operation, by: Member): Promise<void>;
   /** Together with what it prolongs and what prolongs it: they are one countersignature, of one question. */
   revokeById(tx: Transaction, customerId: CustomerId, id: string, by: Member): Promise<boolean>;
-  /** @returns how many were taken back. */
+  /** Of those that have not run out. @returns how many were taken back. */
   revokeAllForService(tx: Transaction, customerId: CustomerId, service: string, by: Member): Promise<number>;
   /** Whether the operation may act right now: the grant fits this very plan, lives, and holds the permission. */
   verify(
@@ -295,7 +295,10 @@ export function createConsents(deps: ConsentDeps): Consents {
       const found = await consentById(tx, customerId, id);
       return found !== undefined && (await revokeWhere(tx, customerId, by, { requestId: found.requestId })) > 0;
     },
-    revokeAllForService: (tx, customerId, service, by) => revokeWhere(tx, customerId, by, { service }),
+    async revokeAllForService(tx, customerId, service, by) {
+      const isLive = [{ expiresAt: null }, { expiresAt: { gt: await databaseNow(tx) } }];
+      return revokeWhere(tx, customerId, by, { service, OR: isLive });
+    },
     verify,
     async verifyToBegin(tx, { customerId, id, grant }) {
       const verdict = await verify(tx, customerId, id);

@@ -155,6 +155,9 @@ describe('consents of a customer', () => {
       active: 0,
       expired: 1,
     });
+    const all = inside((tx) => core.consents.revokeAllForService(tx, own.customerId, 'woocommerce', own.admin), own);
+    expect(await all).toBe(0);
+    expect(await kinds(core, operation)).not.toContain('consent.revoked');
   });
 
   test('of a plan without any permission are none', async () => {
