@@ -7,17 +7,8 @@ import { csvLine } from '../../core/audit/csv.ts';
 import { exportTrail, trailRow } from '../../core/audit/export.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { exportLines, type Keeper, keepTrails, tamper, verifyLines } from '../support/audit.ts';
-import {
-  asCustomer,
-  type Core,
-  cancel,
-  installShop,
-  openCore,
-  requestOperation,
-  sql,
-  trail,
-  wordFor,
-} from '../support/core.ts';
+import { asCustomer, wordFor } from '../support/by-hand.ts';
+import { type Core, cancel, installShop, openCore, requestOperation, sql, trail } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

@@ -4,14 +4,10 @@ import { createDeadlines } from '../../core/operations/deadlines.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { planHash, planText } from '../../core/operations/plan.ts';
+import { APPROVE, approveByHand, asCustomer, COUNTERSIGN, countersignByHand } from '../support/by-hand.ts';
 import {
-  APPROVE,
-  approveByHand,
-  asCustomer,
-  COUNTERSIGN,
   type Core,
   click,
-  countersignByHand,
   grant,
   grantedOperation,
   installShop,

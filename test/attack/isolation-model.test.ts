@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { createDatabase, type Database, sqlState, type Transaction } from '../../core/database.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
-import { type Core, contextOf, installShop, openCore, sql } from '../support/core.ts';
+import { contextOf } from '../support/by-hand.ts';
+import { type Core, installShop, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CustomerId } from '../../core/ids.ts';
 import type { RootKeys } from '../../core/ports/keys.ts';
 import { createCustomerKeys, MOST_SEALS } from '../../core/vault/keys.ts';
+import { asCustomer, wordFor } from '../support/by-hand.ts';
 import {
-  asCustomer,
   type Core,
   connected,
   installShop,
@@ -17,7 +17,6 @@ import {
   type Shop,
   sql,
   untilBlocked,
-  wordFor,
 } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { testRootKeys } from '../support/root-keys.ts';
