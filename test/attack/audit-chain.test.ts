@@ -289,7 +289,7 @@ test('an entry is read from what is chained, not from the columns beside it', as
   expect(entry).not.toHaveProperty('durationMs');
 });
 
-test('a payload does not open in another entry, and one that was sealed anew does not pass for the chained one', async () => {
+test('45 a payload does not open in another entry, and one that was sealed anew does not pass for the chained one', async () => {
   const { shop, operation } = await victim();
   const { customerId } = shop;
   await tamper(
