@@ -3,9 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { CONSOLE_ROUTES } from '../../adapters/console/index.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { asCustomer } from '../support/by-hand.ts';
 import { openConsole, type TestConsole, type Visitor } from '../support/console.ts';
 import {
-  asCustomer,
   type Core,
   installShop,
   look,

@@ -5,7 +5,8 @@ import { listenOnLoopback } from '../../core/http-listen.ts';
 import type { Card, ChatEvent, ThreadRef } from '../../core/ports/chat.ts';
 import { sentence } from '../contracts/chat.ts';
 import { type OpenedSlack, openSlackByHand } from '../support/slack/by-hand.ts';
-import { BOT, CHANNEL, signed, TEAM } from '../support/slack/server.ts';
+import { signed } from '../support/slack/delivery.ts';
+import { BOT, CHANNEL, TEAM } from '../support/slack/server.ts';
 
 let slack: OpenedSlack;
 let events: ChatEvent[];

@@ -5,8 +5,8 @@ import { SCOPES } from '../../core/customers/api-tokens.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Standing } from '../../core/ports/chat.ts';
 import { openApi, type TestApi, tokenFor } from '../support/api.ts';
+import { asCustomer, vouchByHand } from '../support/by-hand.ts';
 import {
-  asCustomer,
   type Core,
   grantedOperation,
   installShop,
@@ -14,7 +14,6 @@ import {
   requestOperation,
   type Shop,
   sql,
-  vouchByHand,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';

@@ -3,19 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { exportLines, type Keeper, keepTrails, shopWithTrail, verifyLines } from '../support/audit.ts';
-import {
-  appendByHand,
-  asCustomer,
-  type Core,
-  connected,
-  contextOf,
-  ENTER,
-  installShop,
-  kinds,
-  openCore,
-  type Shop,
-  sql,
-} from '../support/core.ts';
+import { appendByHand, asCustomer, contextOf, ENTER } from '../support/by-hand.ts';
+import { type Core, connected, installShop, kinds, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

@@ -1,3 +1,4 @@
+// One list of rules for all: each slip beside it names the rule that finds it.
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '../../core/ids.ts';

@@ -3,14 +3,10 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '../../core/ids.ts';
+import { APPROVE, approveByHand, asCustomer, COUNTERSIGN, countersignByHand, vouchByHand } from '../support/by-hand.ts';
 import {
-  APPROVE,
-  approveByHand,
-  asCustomer,
-  COUNTERSIGN,
   type Core,
   click,
-  countersignByHand,
   grant,
   installShop,
   look,
@@ -18,7 +14,6 @@ import {
   requestOperation,
   type Shop,
   sql,
-  vouchByHand,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

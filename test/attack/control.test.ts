@@ -5,7 +5,8 @@ import { writeIntent } from '../../core/operations/effect.ts';
 import { heldPauseOf } from '../../core/operations/hold.ts';
 import { takeLease } from '../../core/operations/lease.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { asCustomer, type Core, installShop, look, openCore, queuedOperation, type Shop } from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { type Core, installShop, look, openCore, queuedOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

@@ -4,8 +4,8 @@ import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { exportCustomer } from '../../core/rights/export.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
+import { asCustomer, vouchByHand } from '../support/by-hand.ts';
 import {
-  asCustomer,
   type Core,
   cancel,
   connected,
@@ -14,7 +14,6 @@ import {
   openCore,
   queuedOperation,
   sql,
-  vouchByHand,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { erasuresOf, folderInMemory, mortal, newMark } from '../support/erasures.ts';

@@ -1,7 +1,8 @@
 // Tokens of workspaces that installed the app by OAuth: where they lie, who changes them, and whose they are.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sentence } from '../contracts/chat.ts';
-import { asCustomer, type Core, openCore, sql, untilBlocked, vouchByHand } from '../support/core.ts';
+import { asCustomer, vouchByHand } from '../support/by-hand.ts';
+import { type Core, openCore, sql, untilBlocked } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 import { databaseSinks, recordingLog } from '../support/sinks.ts';
 import { enveloped, openSlackProcess, type SlackProcess } from '../support/slack/many.ts';

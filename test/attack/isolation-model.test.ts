@@ -9,7 +9,8 @@ import { createDatabase, type Database, type Transaction } from '../../core/data
 import { sqlState } from '../../core/database-errors.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
-import { type Core, contextOf, installShop, openCore, sql } from '../support/core.ts';
+import { contextOf } from '../support/by-hand.ts';
+import { type Core, installShop, openCore, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 

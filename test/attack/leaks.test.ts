@@ -1,4 +1,5 @@
 // A canary in every encoding is sent to every place where words leave the program; it arrives in none of them.
+// One list of canaries, and one search for them, for all the places.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { format, inspect } from 'node:util';

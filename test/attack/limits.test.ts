@@ -1,3 +1,4 @@
+// One database for all, and two processes’ worth of everything on it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiRoutes } from '../../adapters/api/api.ts';
 import { connectRoutes } from '../../adapters/api/connect.ts';

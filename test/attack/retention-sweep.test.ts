@@ -3,16 +3,8 @@ import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { type CustomerId, newUuid } from '../../core/ids.ts';
 import { takeEvent } from '../../core/operations/events.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import {
-  asCustomer,
-  type Core,
-  cancel,
-  installShop,
-  openCore,
-  queuedOperation,
-  sql,
-  wordFor,
-} from '../support/core.ts';
+import { asCustomer, wordFor } from '../support/by-hand.ts';
+import { type Core, cancel, installShop, openCore, queuedOperation, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

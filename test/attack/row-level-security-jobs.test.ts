@@ -7,17 +7,8 @@ import { createRunner } from '../../core/operations/run.ts';
 import { createQueue, type Queue } from '../../core/queue/queue.ts';
 import type { OperationJob } from '../../core/queue/queues.ts';
 import { createSecretRegistry } from '../../core/redaction.ts';
-import {
-  asCustomer,
-  type Core,
-  click,
-  kinds,
-  look,
-  queuedOperation,
-  requestOperation,
-  type Shop,
-  sql,
-} from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { type Core, click, kinds, look, queuedOperation, requestOperation, type Shop, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';

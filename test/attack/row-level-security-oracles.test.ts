@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { Secret } from '../../core/secret.ts';
-import { asCustomer, queuedOperation, type Shop, somebody, sql } from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { queuedOperation, type Shop, somebody, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { appendByHand, asCustomer, type Core, connected, contextOf, ENTER, type Shop, sql } from '../support/core.ts';
+import { appendByHand, asCustomer, contextOf, ENTER } from '../support/by-hand.ts';
+import { type Core, connected, type Shop, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { NONE, openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
 

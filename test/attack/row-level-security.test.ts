@@ -5,7 +5,8 @@ import { createEnvironmentRootKeys } from '../../adapters/keys/index.ts';
 import { createDatabase } from '../../core/database.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { asCustomer, type Core, connected, contextOf, ENTER, type Shop, sql } from '../support/core.ts';
+import { asCustomer, contextOf, ENTER } from '../support/by-hand.ts';
+import { type Core, connected, type Shop, sql } from '../support/core.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { NONE, openTwoCustomers, type TwoCustomers } from '../support/two-customers.ts';
 

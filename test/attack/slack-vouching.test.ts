@@ -11,9 +11,10 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { demoEnvironment } from '../support/demo.ts';
 import { TEST_ENCRYPTION_KEY } from '../support/root-keys.ts';
 import { silentLog } from '../support/silent-log.ts';
+import { SIGNING_SECRET } from '../support/slack/delivery.ts';
 import { openSlackProcess } from '../support/slack/many.ts';
 import { CLIENT_ID, CLIENT_SECRET } from '../support/slack/oauth.ts';
-import { BOT_TOKEN, SIGNING_SECRET, type SlackServer, startSlackServer, TEAM } from '../support/slack/server.ts';
+import { BOT_TOKEN, type SlackServer, startSlackServer, TEAM } from '../support/slack/server.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { newUuid } from '../../core/ids.ts';
 import type { Operation } from '../../core/operations/operation.ts';
+import { asCustomer, wordFor } from '../support/by-hand.ts';
 import {
-  asCustomer,
   type Core,
   cancel,
   click,
@@ -16,7 +16,6 @@ import {
   type Shop,
   sql,
   trail,
-  wordFor,
 } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -4,7 +4,8 @@ import { CountersignError } from '../../core/errors.ts';
 import { newUuid } from '../../core/ids.ts';
 import { associatedData, keyVersionOf, openRecord, sealRecord } from '../../core/vault/record.ts';
 import type { CredentialPlace, StoredCredential } from '../../core/vault/vault.ts';
-import { asCustomer, type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

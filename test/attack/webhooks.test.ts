@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newUuid } from '../../core/ids.ts';
 import { createDelivery } from '../../core/webhooks/delivery.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';
-import { asCustomer, type Core, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { type Core, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/silent-log.ts';
 

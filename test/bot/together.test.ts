@@ -1,4 +1,5 @@
 // Several services in one sentence: what they are asked on, and what becomes of that card.
+// One database for all.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import type { Context } from '../../bot/context.ts';

@@ -1,3 +1,4 @@
+// The recorded sites are one for all, and most cases read the same recording.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// Whole in one place: what each platform, and each new one, is held to.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type {
   Card,

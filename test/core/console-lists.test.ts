@@ -10,9 +10,9 @@ import { queueDepths } from '../../core/operations/dead-letters.ts';
 import type { Operation } from '../../core/operations/operation.ts';
 import { listFoundAnew } from '../../core/workflow/found-anew.ts';
 import { Prisma } from '../../prisma/generated/client.ts';
+import { asCustomer } from '../support/by-hand.ts';
 import { openConsole } from '../support/console.ts';
 import {
-  asCustomer,
   type Core,
   installShop,
   openCore,

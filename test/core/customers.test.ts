@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CustomerId } from '../../core/ids.ts';
 import type { Person } from '../../core/ports/chat.ts';
-import { asCustomer, type Core, installShop, openCore, somebody, sql, vouchByHand } from '../support/core.ts';
+import { asCustomer, vouchByHand } from '../support/by-hand.ts';
+import { type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Operation } from '../../core/operations/operation.ts';
 import type { LinkPurpose } from '../../core/vault/links.ts';
-import { asCustomer, type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
+import { asCustomer } from '../support/by-hand.ts';
+import { type Core, grantedOperation, installShop, openCore, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;

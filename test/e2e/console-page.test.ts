@@ -1,4 +1,5 @@
 // The console in Chromium: a merchant, an approver and an admin sign in by their links, look at every page and act.
+// One database, one console and one browser for all.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, BrowserContext, Page } from 'playwright';

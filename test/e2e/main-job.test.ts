@@ -1,4 +1,5 @@
 // The main job as people do it: web chat in real Chromium, the practice shop, and what each of the three people sees.
+// One program, one shop and one browser for all.
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

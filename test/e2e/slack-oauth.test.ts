@@ -11,7 +11,7 @@ import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { asAdmin, demoEnvironment, throwawayProject } from '../support/demo.ts';
 import { freePort } from '../support/free-port.ts';
 import { recordingLog } from '../support/sinks.ts';
-import { signed } from '../support/slack/server.ts';
+import { signed } from '../support/slack/delivery.ts';
 import { launchChromium } from '../support/web-chat.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 100 };

@@ -1,3 +1,4 @@
+// One browser for all: what people see, type and press on the page of web chat.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Browser, Page } from 'playwright';

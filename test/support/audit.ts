@@ -48,6 +48,30 @@ export async function shopWithTrail(core: Core): Promise<{ readonly shop: Shop; 
   return { shop, operation };
 }
 
+/** A customer with an operation of three entries, one more in which the merchant says these words, and one of somebody else. */
+export async function shopWithWords(core: Core, words: string) {
+  const shop = await installShop(core);
+  const { customerId } = shop;
+  const operation = await requestOperation(core, shop);
+  await core.database.withCustomer(customerId, async (tx) => {
+    const said = { kind: 'guide.shown', operationId: operation.id, payload: { words } } as const;
+    await core.audit.append(tx, customerId, { ...said, actor: shop.merchant.id });
+    await core.audit.append(tx, customerId, {
+      kind: 'rules.changed',
+      actor: shop.admin.id,
+      payload: { words: 'kept' },
+    });
+  });
+  return { shop, customerId, operation };
+}
+
+/** One more entry about no operation. */
+export function appendEntry(core: Core, customerId: CustomerId, payload?: { words: string }) {
+  return core.database.withCustomer(customerId, (tx) =>
+    core.audit.append(tx, customerId, { kind: 'rules.changed', ...(payload ? { payload } : {}) }),
+  );
+}
+
 /** The export in JSON Lines, head first, without line ends. */
 export async function exportLines(
   core: Core,

@@ -6,6 +6,8 @@ import { binding } from '../../core/vault/credential.ts';
 import { encodeFields } from '../../core/vault/fields.ts';
 import { createCustomerKeys } from '../../core/vault/keys.ts';
 import { sealRecord } from '../../core/vault/record.ts';
+import { type Core, installShop, type Shop } from './core.ts';
+import { testRootKeys } from './root-keys.ts';
 
 /** A shop's address, by number. */
 export function shopTarget(number: number): string {
@@ -42,4 +44,11 @@ export async function fillVault(
       });
       await tx.credential.createMany({ data });
     });
+}
+
+/** A fresh shop with so many secrets. */
+export async function shopWithSecrets(core: Core, count: number, text: string): Promise<Shop> {
+  const shop = await installShop(core);
+  await fillVault(core.database, testRootKeys, shop.customerId, count, text);
+  return shop;
 }

@@ -5,8 +5,9 @@ import { listenOnLoopback } from '../../../core/http-listen.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { OpenedChat } from '../../contracts/chat.ts';
 import { silentLog } from '../silent-log.ts';
+import { SIGNING_SECRET } from './delivery.ts';
 import { type Hands, handsOn } from './hands.ts';
-import { APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, type SlackServer, startSlackServer } from './server.ts';
+import { APP_TOKEN, BOT_TOKEN, type SlackServer, startSlackServer } from './server.ts';
 
 /** The adapter on a stand-in for Slack, and the hands of people there. */
 export interface OpenedSlack extends OpenedChat, Hands {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { MessageRef, Person, ThreadRef } from '../../../core/ports/chat.ts';
 import type { OpenedChat, ShownMessage } from '../../contracts/chat.ts';
+import type { Answer } from './delivery.ts';
 import { type KeptMessage, shownAs } from './reading.ts';
-import { type Answer, BOT, CHANNEL, type SlackServer, TEAM } from './server.ts';
+import { BOT, CHANNEL, type SlackServer, TEAM } from './server.ts';
 
 /** What people do in the stand-in for Slack; the app is told as Slack tells it. */
 export interface Hands extends Omit<OpenedChat, 'chat' | 'listen' | 'close'> {

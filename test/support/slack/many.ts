@@ -11,8 +11,9 @@ import type { Log } from '../../../core/ports/log.ts';
 import { Secret } from '../../../core/secret.ts';
 import type { Core } from '../core.ts';
 import { silentLog } from '../silent-log.ts';
+import { type Answer, SIGNING_SECRET } from './delivery.ts';
 import { CLIENT_ID, CLIENT_SECRET, type InstalledIn } from './oauth.ts';
-import { type Answer, SIGNING_SECRET, type SlackServer } from './server.ts';
+import type { SlackServer } from './server.ts';
 
 /** One process of many that serve the same app: the adapter over HTTP, on a database. */
 export interface SlackProcess {

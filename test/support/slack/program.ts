@@ -6,8 +6,9 @@ import { asAdmin, demoEnvironment, throwawayProject } from '../demo.ts';
 import { freePort } from '../free-port.ts';
 import { serveSite } from '../loopback-site.ts';
 import { silentLog } from '../silent-log.ts';
+import { SIGNING_SECRET } from './delivery.ts';
 import { type Hands, handsOn } from './hands.ts';
-import { BOT_TOKEN, SIGNING_SECRET, type SlackServer, startSlackServer } from './server.ts';
+import { BOT_TOKEN, type SlackServer, startSlackServer } from './server.ts';
 
 /** The program as `npm start` runs it, in front of the Slack that refuses what Slack refuses. */
 export interface SlackProgram {

@@ -1,9 +1,9 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { problemsOfBlocks, problemsOfView } from './blocks.ts';
+import { createDelivery, type Delivery } from './delivery.ts';
 import { createSlackOAuth, type InstalledIn, type SlackOAuth } from './oauth.ts';
 import { createRates, type Rates } from './rates.ts';
 import type { KeptMessage } from './reading.ts';
@@ -13,7 +13,6 @@ export const BOT = 'U0BOT';
 export const CHANNEL = 'C0001';
 export const BOT_TOKEN = 'xoxb-of-the-tests';
 export const APP_TOKEN = 'xapp-of-the-tests';
-export const SIGNING_SECRET = 'signing secret of the tests';
 const TRIGGER_MS = 3_000;
 
 export interface SlackUser {
@@ -36,15 +35,8 @@ export interface Call {
   readonly of?: string;
 }
 
-/** What came back for something that Slack sent. */
-export interface Answer {
-  readonly isTaken: boolean;
-  readonly body: unknown;
-  readonly ms: number;
-}
-
 /** A stand-in for Slack on this computer that refuses what Slack refuses; unknown methods and blocks, too. */
-export interface SlackServer {
+export interface SlackServer extends Omit<Delivery, 'close'> {
   readonly apiUrl: string;
   readonly calls: readonly Call[];
   readonly users: Map<string, SlackUser>;
@@ -67,8 +59,7 @@ export interface SlackServer {
   /** Workspaces beside the one of `BOT_TOKEN`, where people install the app. */
   readonly oauth: SlackOAuth;
   fail(method: string, failure: Failure): void;
-  /** The same for a call that names this channel. */
-  /** `text`: of a message whose text has these words alone. */
+  /** The same for a call that names this channel; `text`: of a message whose text has these words alone. */
   failIn(channel: string, method: string, failure: Failure, text?: string): void;
   messages(channel: string): readonly KeptMessage[];
   /** The modal that is open for somebody. */
@@ -79,14 +70,8 @@ export interface SlackServer {
   trigger(userId: string): string;
   /** Where the message that a button was pressed of can be replaced. */
   responseUrl(channel: string, ts: string): string;
-  /** Sends to the app what it subscribed to, over HTTP or the socket. */
   /** Adds somebody to the workspace. */
   join(id: string, name: string): void;
-  deliver(kind: 'events_api' | 'slash_commands' | 'interactive', payload: object): Promise<Answer>;
-  /** Where events go from now on; without it they go over the socket. */
-  sendTo(url: string): void;
-  /** Settles when a socket is open. */
-  connected(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -132,9 +117,6 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   const responses = new Map<string, { readonly channel: string; readonly ts: string; left: number }>();
   const uploads = new Map<string, { readonly alt: string; size: number }>();
   const uploaded = new Map<string, Buffer>();
-  const waiting = new Map<string, (payload: unknown) => void>();
-  const sockets = new Set<WebSocket>();
-  let eventsUrl: string | undefined;
   let clock = Date.now() * 1000;
   let apiUrl = '';
 
@@ -357,57 +339,15 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
   });
-  const hub = new WebSocketServer({ server, path: '/link' });
-  hub.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('message', (data) => {
-      const read = z.looseObject({ envelope_id: z.string() }).safeParse(JSON.parse(String(data)));
-      if (read.data) waiting.get(read.data.envelope_id)?.(read.data.payload);
-    });
-    socket.send(JSON.stringify({ type: 'hello', num_connections: 1 }));
-  });
+  const delivery = createDelivery(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   // A server that listens at an address has one.
   apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`;
 
-  async function overHttp(kind: string, payload: object): Promise<Answer> {
-    const isJson = kind === 'events_api';
-    const body = isJson
-      ? JSON.stringify(payload)
-      : kind === 'slash_commands'
-        ? new URLSearchParams(payload as Record<string, string>).toString() // a command's fields are texts
-        : new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
-    const began = performance.now();
-    const sent = await fetch(eventsUrl ?? '', {
-      method: 'POST',
-      headers: {
-        'Content-Type': isJson ? 'application/json' : 'application/x-www-form-urlencoded',
-        ...signed(body, Math.floor(Date.now() / 1000)),
-      },
-      body,
-    });
-    const text = await sent.text();
-    return { isTaken: sent.ok, body: text === '' ? undefined : JSON.parse(text), ms: performance.now() - began };
-  }
-
-  async function overSocket(kind: string, payload: object): Promise<Answer> {
-    const [socket] = sockets;
-    if (!socket) throw new Error('no socket is open');
-    const envelope_id = randomUUID();
-    const began = performance.now();
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    waiting.set(envelope_id, resolve);
-    const timer = setTimeout(() => resolve('nobody acknowledged'), 3_000);
-    socket.send(JSON.stringify({ envelope_id, type: kind, payload, accepts_response_payload: kind !== 'events_api' }));
-    const body = await promise;
-    clearTimeout(timer);
-    return { isTaken: body !== 'nobody acknowledged', body, ms: performance.now() - began };
-  }
-
   return {
     ...{ apiUrl, calls, users, groups, files, uploaded, refusedBlocks, homes, oauth },
     ...{ statuses, rates },
+    ...delivery,
     vttUrl: new URL('/files/whole.vtt', apiUrl).href,
     withoutAgents: () => {
       isAgent = false;
@@ -432,26 +372,12 @@ export async function startSlackServer({ hasRates = true } = {}): Promise<SlackS
       return id;
     },
     join: (id, name) => void users.set(id, { id, name, real_name: name, team_id: TEAM, deleted: false }),
-    deliver: (kind, payload) => (eventsUrl === undefined ? overSocket(kind, payload) : overHttp(kind, payload)),
-    sendTo: (url) => {
-      eventsUrl = url;
-    },
-    async connected() {
-      if (sockets.size === 0) await new Promise((resolve) => hub.once('connection', resolve));
-    },
     async close() {
-      for (const socket of sockets) socket.terminate();
-      hub.close();
+      delivery.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-/** docs.slack.dev, verifying requests from Slack. */
-export function signed(body: string, seconds: number, secret = SIGNING_SECRET): Record<string, string> {
-  const mac = createHmac('sha256', secret).update(`v0:${seconds}:${body}`).digest('hex');
-  return { 'X-Slack-Request-Timestamp': String(seconds), 'X-Slack-Signature': `v0=${mac}` };
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
