@@ -1,9 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CustomerId } from '../../core/ids.ts';
+import { endOperation } from '../../core/operations/ending.ts';
 import type { Person } from '../../core/ports/chat.ts';
 import { asCustomer, vouchByHand } from '../support/by-hand.ts';
-import { type Core, installShop, openCore, somebody, sql } from '../support/core.ts';
+import {
+  type Core,
+  cancel,
+  installShop,
+  look,
+  noSecrets,
+  openCore,
+  queuedOperation,
+  somebody,
+  sql,
+  trail,
+} from '../support/core.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let testDatabase: TestDatabase;
@@ -149,6 +161,41 @@ describe('approvers', () => {
       await client.query("UPDATE members SET roles = '{owner}' WHERE id = $1", [merchant.id]);
     });
     await expect(attempt).rejects.toMatchObject({ code: '23514' });
+  });
+});
+
+describe('a customer whose operation still runs', () => {
+  test('is not erased before it is over', async () => {
+    const erased = await installShop(core);
+    const { customerId } = erased;
+    const operation = await queuedOperation(core, erased);
+    await expect(core.keyRotation.eraseCustomer(customerId)).rejects.toMatchObject({
+      code: 'operation_running',
+      message: '1 operations of this customer are not over: stop them first. Nothing was erased.',
+    });
+    expect(await core.directory.customers()).toContain(customerId);
+    expect((await trail(core, operation)).filter(({ gone }) => gone)).toEqual([]);
+    await cancel(core, operation);
+    await core.keyRotation.eraseCustomer(customerId);
+    expect(await core.directory.customers()).not.toContain(customerId);
+  });
+
+  test('and that was erased all the same lets it end, on record without its words', async () => {
+    const erased = await installShop(core);
+    const { customerId } = erased;
+    const operation = await queuedOperation(core, erased);
+    // As it may be found: an operation that began while the customer was erased.
+    for (const statement of [
+      'UPDATE customers SET erased_at = app.now() WHERE customer_id = $1',
+      "UPDATE customer_keys SET state = 'destroyed', wrapped = '' WHERE customer_id = $1",
+    ])
+      await sql(testDatabase.adminUrl, statement, [customerId]);
+    const held = { customerId, operationId: operation.id, fence: undefined };
+    await endOperation(core, held, { kind: 'stopped', words: 'Consent has expired' }, noSecrets);
+    expect((await look(core, operation)).state).toBe('cancelled');
+    const last = (await trail(core, operation)).at(-1);
+    expect([last?.kind, last?.payload, last?.gone]).toEqual(['operation.cancelled', undefined, undefined]);
+    expect(await core.audit.verify(customerId)).toMatchObject({ isIntact: true });
   });
 });
 

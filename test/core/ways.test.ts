@@ -1,5 +1,5 @@
 // A key that its owner makes by the guide and enters: countersigned like any other, run without a browser, kept only when it
-// is what was approved.
+// is what was approved. One practice Stripe and one runner for all.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';

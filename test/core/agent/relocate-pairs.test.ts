@@ -1,7 +1,7 @@
+// Pairs as other sites have them: an element as it was recorded, and a later page with it or with something like it. Two tables and
+// hardly a line of code: a row is read beside its like.
 import { describe, expect, test } from 'vitest';
 import { type Fingerprint, relocate } from '../../../core/agent/relocate.ts';
-
-// Pairs as other sites have them: an element as it was recorded, and a later page with it or with something like it.
 
 const box = (x: number, y: number, width = 120, height = 32) => ({ x, y, width, height });
 const button = (name: string, more: Partial<Fingerprint> = {}): Fingerprint => ({

@@ -1,7 +1,7 @@
+// Pages of well-known kinds of sites before and after a redesign, in the shape in which the survey describes them. Two tables and
+// hardly a line of code: a row is read beside its like.
 import { expect, test } from 'vitest';
 import { type Fingerprint, relocate } from '../../../core/agent/relocate.ts';
-
-// Pages of well-known kinds of sites before and after a redesign, in the shape in which the survey describes them.
 
 type More = Partial<Fingerprint>;
 const box = (x: number, y: number, width = 120, height = 32) => ({ x, y, width, height });
