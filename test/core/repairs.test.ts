@@ -50,7 +50,7 @@ let testDatabase: TestDatabase;
 let core: Core;
 /** A second process. */
 let other: Core;
-const { minutesAhead, minutesPass, putBack } = clockOf(() => testDatabase);
+const { inMinutes, minutesPass, putBack } = clockOf(() => testDatabase);
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -315,7 +315,7 @@ describe('under a standing grant', () => {
     const at = { target: place.target };
     const old = await core.vault.find(customerId, place.service, 'api_key', at);
     const fields = { consumer_key: new Secret('ck_new'), consumer_secret: new Secret('cs_new') };
-    const expiresAt = new Date(Date.now() + (minutesAhead() + DAY) * 60_000);
+    const expiresAt = inMinutes(DAY);
     const kept = { ...at, value: fields, metadata: old?.metadata ?? {}, expiresAt };
     await core.vault.store(customerId, place.service, 'api_key', kept);
     await minutesPass(2 * DAY);
