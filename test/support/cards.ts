@@ -8,6 +8,9 @@ export const nobodyYet = {
   rules: { approvalsRequired: 1, approverGroup: null },
 };
 
+/** What the chain of an operation says of itself. */
+export const record = { entries: 12, seq: 412n, hash: `5be0aa${'0'.repeat(58)}`, isIntact: true };
+
 function words(text: RichText): string {
   return text
     .map((span) =>
