@@ -44,6 +44,6 @@ export function saidBy(blocks: readonly Block[]): string {
 }
 
 export const said = (card: Card) => saidBy(card.blocks);
-export const buttonsOf = (card: Card) =>
-  card.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
+export const buttonsOf = (card: Card | undefined) =>
+  (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
 export const labels = (card: Card) => buttonsOf(card).map((button) => button.label);
