@@ -10,8 +10,9 @@ import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/se
 import { asCustomer } from '../support/by-hand.ts';
 import { type Core, installShop, openCore, requestOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
+import { type Connected, connect, healthOf, httpTo } from '../support/health.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
+import { runnerWithoutBrowser } from '../support/runner.ts';
 import { databaseSinks, recordingLog } from '../support/sinks.ts';
 import { sweep } from '../support/sweep.ts';
 

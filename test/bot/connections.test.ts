@@ -17,9 +17,10 @@ import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/se
 import { keepTrails } from '../support/audit.ts';
 import { type Core, grantedOperation, installShop, openCore, requestOperation, type Shop } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
+import { type Connected, connect, healthOf, httpTo } from '../support/health.ts';
 import { operationWith } from '../support/operation.ts';
 import { createRecordingChat } from '../support/recording-chat.ts';
+import { runnerWithoutBrowser } from '../support/runner.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 let testDatabase: TestDatabase;

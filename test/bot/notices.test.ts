@@ -1,327 +1,46 @@
-// What people are told, where they want it, and once: core/notices, bot/notices.ts, bot/notify-flow.ts, bot/renew-flow.ts.
+// What people are told, where they want it, and once: core/notices, bot/notices.ts, bot/notify-flow.ts.
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createEgress } from '../../adapters/browser/index.ts';
-import { createHttp } from '../../adapters/http/index.ts';
-import { renderBlocks } from '../../adapters/slack/cards.ts';
 import { renderForm } from '../../adapters/slack/forms.ts';
-import type { Context } from '../../bot/context.ts';
-import { converse } from '../../bot/conversation.ts';
-import { createNotices, type NoticesDeps } from '../../bot/notices.ts';
-import { createProgress } from '../../bot/progress.ts';
+import { createNotices } from '../../bot/notices.ts';
 import type { Member } from '../../core/customers/customers.ts';
 import { setDigest } from '../../core/customers/settings.ts';
-import type { Transaction } from '../../core/database.ts';
 import type { Directory } from '../../core/directory.ts';
 import { CountersignError } from '../../core/errors.ts';
 import { newUuid } from '../../core/ids.ts';
 import { choose } from '../../core/notices/choices.ts';
 import { mondays } from '../../core/notices/clock.ts';
-import { gatherNotices } from '../../core/notices/gather.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import type { Card, ChatEvent, Person, Standing } from '../../core/ports/chat.ts';
-import { services } from '../../core/services/index.ts';
+import type { Card } from '../../core/ports/chat.ts';
 import { createWebhooks } from '../../core/webhooks/webhooks.ts';
 import { type Keeper, keepTrails } from '../support/audit.ts';
-import { madeConnection } from '../support/connections.ts';
-import {
-  type Core,
-  cancel,
-  grantedOperation,
-  installShop,
-  kinds,
-  openCore,
-  requestOperation,
-  type Shop,
-  sql,
-} from '../support/core.ts';
-import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
-import { createRecordingChat, filledIn, type RecordingChat } from '../support/recording-chat.ts';
-import { silentLog } from '../support/silent-log.ts';
-import { problemsOfBlocks, problemsOfView } from '../support/slack/blocks.ts';
-
-const DAY = 86_400_000;
+import { type Core, cancel, grantedOperation, openCore, requestOperation, sql } from '../support/core.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { DAY, noticesOn, type Scene } from '../support/notices.ts';
+import { filledIn } from '../support/recording-chat.ts';
+import { problemsOfView } from '../support/slack/blocks.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;
 let keeper: Keeper;
-let aheadMs = 0;
+const { pass, putBack, inMs, inside, openScene, standingConsent } = noticesOn(() => ({
+  testDatabase,
+  core,
+  keeper,
+}));
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   core = await openCore(testDatabase);
   keeper = keepTrails(core);
 });
-afterEach(() => pass(-aheadMs));
+afterEach(putBack);
 afterAll(async () => {
   await core.close();
   await testDatabase.drop();
   keeper.remove();
 });
 
-async function pass(ms: number): Promise<void> {
-  aheadMs += ms;
-  await shiftClock(testDatabase.ownerUrl, `${ms} milliseconds`);
-}
-
-const inMs = (ms: number) => new Date(Date.now() + aheadMs + ms);
-const inside = <T>(shop: Shop, work: (tx: Transaction) => Promise<T>) =>
-  core.database.withCustomer(shop.customerId, work);
 const wordsOf = (card: Card | undefined) => JSON.stringify(card);
-const buttonsOf = (card: Card | undefined) =>
-  (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
-
-interface Scene {
-  readonly shop: Shop;
-  readonly chat: RecordingChat;
-  readonly told: NoticesDeps;
-  /** An hour's look, and then both processes at once. */
-  look(identify?: () => Promise<Standing>): Promise<void>;
-  hand(event: object): ReturnType<typeof converse>;
-  press(by: Member, action: string, value: string, changes?: object): Promise<unknown>;
-}
-
-async function openScene(): Promise<Scene> {
-  const shop = await installShop(core);
-  // Whatever day it is here: those tests that are about it switch it on.
-  await inside(shop, (tx) => setDigest(tx, shop.customerId, { hasDigest: false, timeZone: null }));
-  const chat = createRecordingChat();
-  const pictureUrl = (_: string, id: string) => `/pictures/${id}`;
-  const egress = createEgress({ privateTargets: [], log: silentLog });
-  const context: Context = {
-    ...core,
-    progress: createProgress({ ...core, log: silentLog, chat: () => chat, pictureUrl }),
-    ...{ egress, http: createHttp({ egress }) },
-    ...{ checkpoints: keeper.checkpoints, services, model: undefined, log: silentLog },
-    publicUrl: () => 'http://localhost:3000',
-    chat: () => chat,
-  };
-  // Other customers of this database are looked after by other scenes.
-  const directory: Directory = {
-    ...core.directory,
-    customers: async () => [shop.customerId],
-    customersToNotify: async () =>
-      (await core.directory.customersToNotify()).filter((customerId) => customerId === shop.customerId),
-  };
-  const told = { ...core, directory, services, log: silentLog, chat: () => chat, pictureUrl };
-  const notices = [createNotices(told), createNotices(told)] as const;
-  const thread = { platform: 'web', workspaceId: shop.workspaceId, ref: 'thread' } as const;
-  let events = 0;
-  const hand = (event: object) => converse(context, { id: `ev-${++events}`, thread, ...event } as ChatEvent); // each caller says the rest
-  return {
-    ...{ shop, chat, told, hand },
-    async look(identify) {
-      const deps = { ...core, directory, log: silentLog, ...(identify ? { identify } : {}) };
-      await Promise.all([gatherNotices(deps), gatherNotices(deps)]);
-      await Promise.all(notices.map((each) => each.deliver()));
-      for (const card of [...chat.shown(), ...chat.direct().map((each) => each.card)])
-        expect(problemsOfBlocks(renderBlocks(card.blocks, ''))).toEqual([]);
-    },
-    press: (by, action, value, changes = {}) =>
-      hand({ kind: 'action', from: by.person, action, value, trigger: 't', ...changes }),
-  };
-}
-
-/** Repairs by an operation's plan, countersigned by Abel, for so many days. */
-async function standingConsent({ shop }: Scene, days: number): Promise<{ operation: Operation; id: string }> {
-  const operation = await madeConnection(core, shop);
-  const { customerId } = shop;
-  const asked = { by: shop.merchant, until: inMs(days * DAY), keeps: ['admin_password'] };
-  const question = await core.standingGrants.ask(customerId, operation.id, asked);
-  const click = {
-    operationId: operation.id,
-    planHash: question?.planHash ?? '',
-    by: shop.approver,
-    method: 'web',
-  } as const;
-  const decision = await core.standingGrants.grant(customerId, click);
-  if (decision.kind !== 'granted') throw new Error(`not granted: ${decision.kind}`);
-  return { operation, id: decision.consentId };
-}
-
-const whispered = ({ chat }: Scene) => chat.calls.findLast(({ call }) => call === 'ephemeral')?.card?.summary;
-
-const consentsOf = (shop: Shop) =>
-  sql<{ id: string; user_id: string; expires_at: Date }>(
-    testDatabase.adminUrl,
-    'SELECT id, user_id, expires_at FROM autonomous_consent WHERE customer_id = $1 AND template_hash IS NOT NULL ORDER BY granted_at',
-    [shop.customerId],
-  );
-
-describe('a consent that is about to lapse', () => {
-  test('is asked about 14 and 3 days ahead, once each, in its thread, by two processes at once', async () => {
-    const scene = await openScene();
-    const other = await openScene();
-    const { id } = await standingConsent(scene, 80);
-    await pass(65 * DAY);
-    await scene.look();
-    expect(scene.chat.shown()).toEqual([]);
-    await pass(2 * DAY);
-    await scene.look();
-    await scene.look();
-    const [card, ...more] = scene.chat.shown();
-    expect(more).toEqual([]);
-    expect(card?.summary).toBe('The consent to repairs for WooCommerce at shop.example.com is about to lapse');
-    expect(buttonsOf(card)).toMatchObject([{ label: 'Renew', action: 'renew_consent', value: id }]);
-    expect(wordsOf(card)).toContain('"name":"Abel"');
-    await pass(10 * DAY);
-    await scene.look();
-    await scene.look();
-    expect(scene.chat.shown()).toHaveLength(2);
-    expect(scene.chat.direct()).toEqual([]);
-    expect([...other.chat.shown(), ...other.chat.direct()]).toEqual([]);
-  });
-
-  test('of a few days, or of an operation, is not announced', async () => {
-    const scene = await openScene();
-    await standingConsent(scene, 3);
-    await scene.look();
-    expect(scene.chat.shown()).toEqual([]);
-  });
-
-  test('is asked for again by Renew, and holds when somebody else has countersigned that', async () => {
-    const scene = await openScene();
-    const { shop, chat, press } = scene;
-    const { id } = await standingConsent(scene, 20);
-    await pass(7 * DAY);
-    await scene.look();
-    await press(shop.approver, 'renew_consent', id);
-    const question = () =>
-      chat.shown().find(({ summary }) => summary.startsWith('Keep WooCommerce for shop.example.com'));
-    expect(buttonsOf(question()).map(({ action }) => action)).toEqual(['approve_standing', 'deny_standing']);
-    expect(await consentsOf(shop)).toHaveLength(1);
-    const value = buttonsOf(question())[0]?.value ?? '';
-    await press(shop.approver, 'approve_standing', value);
-    await press(shop.merchant, 'approve_standing', value);
-    expect(await consentsOf(shop)).toHaveLength(1);
-    await press(shop.secondApprover, 'approve_standing', value);
-    const [old, fresh] = await consentsOf(shop);
-    expect(fresh?.user_id).toBe(shop.secondApprover.id);
-    expect(Number(fresh?.expires_at) - Number(old?.expires_at)).toBeGreaterThan(60 * DAY);
-    expect(buttonsOf(question()).map(({ action }) => action)).not.toContain('approve_standing');
-    await press(shop.approver, 'renew_consent', id);
-    expect(whispered(scene)).toBe('It was renewed already. Nothing was asked.');
-    await pass(5 * DAY);
-    const lapsing = () => chat.shown().filter(({ summary }) => summary.includes('about to lapse')).length;
-    await scene.look();
-    expect(lapsing()).toBe(1); // the old one lapses, and nobody has to do anything
-  });
-
-  test('is not asked for by somebody who would leave nobody to countersign, nor after it was taken back', async () => {
-    const scene = await openScene();
-    const { shop, press } = scene;
-    const { id } = await standingConsent(scene, 20);
-    await inside(shop, (tx) => core.customers.setApprovers(tx, shop.customerId, [shop.approver.person], false));
-    await press(shop.approver, 'renew_consent', id);
-    expect(whispered(scene)).toContain('nobody is left who could countersign');
-    await press(
-      { ...shop.merchant, person: { ...shop.merchant.person, userId: 'U-Otto', name: 'Otto' } },
-      'renew_consent',
-      id,
-    );
-    expect(whispered(scene)).toContain('Only whoever asked for the key');
-    await inside(shop, (tx) => core.consents.revokeById(tx, shop.customerId, id, shop.admin));
-    await press(shop.merchant, 'renew_consent', id);
-    expect(whispered(scene)).toContain('taken back');
-    await press(shop.merchant, 'renew_consent', 'not an id');
-    expect(whispered(scene)).toContain('I know no such consent');
-  });
-
-  test('that nobody supports any more is told to admins, once each: the countersigner lost the role, or has left', async () => {
-    const scene = await openScene();
-    const { shop, chat } = scene;
-    await standingConsent(scene, 60);
-    await inside(shop, (tx) => core.customers.setApprovers(tx, shop.customerId, [shop.secondApprover.person], false));
-    await scene.look();
-    await scene.look();
-    expect(chat.direct().map(({ to, card }) => [to.name, card.summary])).toEqual([
-      ['Ada', 'The consent to repairs for WooCommerce at shop.example.com has lost its countersigner'],
-    ]);
-    const gone = await openScene();
-    await standingConsent(gone, 60);
-    const isMember = async () => ({ kind: 'member', isInGroup: false }) as const;
-    await gone.look(isMember);
-    await gone.look(() => Promise.reject(new Error('away')));
-    expect(gone.chat.direct()).toEqual([]);
-    await gone.look(async () => ({ kind: 'unknown' }));
-    await gone.look(async () => ({ kind: 'unknown' }));
-    expect(gone.chat.direct()).toHaveLength(1);
-  });
-
-  test('is looked at while the platform of another customer takes its time', async () => {
-    const [slow, quick] = [await openScene(), await openScene()];
-    for (const scene of [slow, quick]) await standingConsent(scene, 60);
-    const isQuickAsked = Promise.withResolvers<Standing>();
-    const identify = async ({ workspaceId }: Person): Promise<Standing> => {
-      if (workspaceId === slow.shop.workspaceId) return isQuickAsked.promise;
-      const member = { kind: 'member', isInGroup: false } as const;
-      isQuickAsked.resolve(member);
-      return member;
-    };
-    const customers = async () => [slow.shop.customerId, quick.shop.customerId];
-    await gatherNotices({ ...core, directory: { ...core.directory, customers }, log: silentLog, identify });
-    expect(slow.chat.direct()).toEqual([]);
-  });
-
-  test('that the group of approvers stood for is told to admins once whoever countersigned has left that group', async () => {
-    const scene = await openScene();
-    const { shop, chat } = scene;
-    const operation = await madeConnection(core, shop);
-    const { customerId } = shop;
-    await inside(shop, async (tx) => {
-      await core.customers.setApprovers(tx, customerId, [], false);
-      await core.customers.setRules(tx, customerId, {
-        approvalsRequired: 1,
-        adminsApprove: false,
-        approverGroup: 'S1',
-      });
-    });
-    const inGroup = await openCore(testDatabase, { platform: () => ({ kind: 'member', isInGroup: true }) });
-    const asked = { by: shop.merchant, until: inMs(60 * DAY), keeps: [] };
-    const question = await core.standingGrants.ask(customerId, operation.id, asked);
-    const click = { operationId: operation.id, planHash: question?.planHash ?? '', by: shop.approver } as const;
-    expect(await inGroup.standingGrants.grant(customerId, { ...click, method: 'web' })).toMatchObject({
-      kind: 'granted',
-    });
-    await inGroup.close();
-    await scene.look(async () => ({ kind: 'member', isInGroup: true }));
-    expect(chat.direct()).toEqual([]);
-    await scene.look(async () => ({ kind: 'member', isInGroup: false }));
-    expect(chat.direct().map(({ to, card }) => [to.name, card.summary])).toEqual([
-      ['Ada', 'The consent to repairs for WooCommerce at shop.example.com has lost its countersigner'],
-    ]);
-  });
-
-  test('is asked about directly where its thread takes nothing any more, and later where nothing is taken just now', async () => {
-    const scene = await openScene();
-    const { shop, chat, told } = scene;
-    await standingConsent(scene, 20);
-    await pass(7 * DAY);
-    await gatherNotices({ ...core, directory: told.directory, log: silentLog });
-    const failing = (isRetryable: boolean) => ({
-      ...chat,
-      post: () => Promise.reject(new CountersignError('chat_unavailable', 'no', { isRetryable })),
-    });
-    await createNotices({ ...told, chat: () => failing(true) }).deliver();
-    expect(chat.direct()).toEqual([]);
-    await createNotices({ ...told, chat: () => failing(false) }).deliver();
-    await scene.look();
-    expect(chat.direct().map(({ to }) => to.userId)).toEqual([shop.approver.person.userId]);
-    expect(chat.shown()).toEqual([]);
-  });
-
-  test('goes to the webhook of whoever wants that, as an event, and to nobody’s chat', async () => {
-    const scene = await openScene();
-    const { shop, chat } = scene;
-    const { operation } = await standingConsent(scene, 20);
-    await createWebhooks(core).add(shop.customerId, { url: 'https://hooks.example.com/', kinds: ['operation'] });
-    const choice = { place: 'webhook', timeZone: 'UTC', quiet: undefined } as const;
-    await inside(shop, (tx) => choose(tx, shop.customerId, shop.approver.id, choice));
-    await pass(7 * DAY);
-    await scene.look();
-    expect([...chat.shown(), ...chat.direct()]).toEqual([]);
-    expect((await kinds(core, operation)).filter((kind) => kind === 'operation.consent_lapsing')).toHaveLength(1);
-  });
-});
 
 describe('whoever wants to be told directly', () => {
   /** Quiet from an hour ago until in two hours. */

@@ -10,7 +10,8 @@ import { type PracticeShop, startPracticeShop } from '../practice/woocommerce/se
 import { repairsAt } from '../support/connections.ts';
 import { type Core, installShop, openCore, queuedOperation, type Shop, sql } from '../support/core.ts';
 import { createTestDatabase, shiftClock, type TestDatabase } from '../support/database.ts';
-import { type Connected, connect, healthOf, httpTo, runnerWithoutBrowser } from '../support/health.ts';
+import { type Connected, connect, healthOf, httpTo } from '../support/health.ts';
+import { runnerWithoutBrowser } from '../support/runner.ts';
 
 let testDatabase: TestDatabase;
 let core: Core;

@@ -16,10 +16,11 @@ import { openTestBrowser } from '../support/browser.ts';
 import { keptWorking, repairsAt } from '../support/connections.ts';
 import { type Core, click, installShop, look, openCore, type Shop } from '../support/core.ts';
 import { shiftClock } from '../support/database.ts';
-import { type Connected, connect, healthOf, runnerWithoutBrowser } from '../support/health.ts';
+import { type Connected, connect, healthOf } from '../support/health.ts';
 import { createRecordingChat, type RecordingChat } from '../support/recording-chat.ts';
 import { testRootKeys } from '../support/root-keys.ts';
 import { startRunServer } from '../support/run-postgres.ts';
+import { runnerWithoutBrowser } from '../support/runner.ts';
 import { silentLog } from '../support/silent-log.ts';
 
 /** One connection, in a thread of its own; what it has changes as it is renewed. */

@@ -8,6 +8,9 @@ export const nobodyYet = {
   rules: { approvalsRequired: 1, approverGroup: null },
 };
 
+/** What the chain of an operation says of itself. */
+export const record = { entries: 12, seq: 412n, hash: `5be0aa${'0'.repeat(58)}`, isIntact: true };
+
 function words(text: RichText): string {
   return text
     .map((span) =>
@@ -41,6 +44,6 @@ export function saidBy(blocks: readonly Block[]): string {
 }
 
 export const said = (card: Card) => saidBy(card.blocks);
-export const buttonsOf = (card: Card) =>
-  card.blocks.flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
+export const buttonsOf = (card: Card | undefined) =>
+  (card?.blocks ?? []).flatMap((block) => (block.kind === 'actions' ? block.buttons : []));
 export const labels = (card: Card) => buttonsOf(card).map((button) => button.label);

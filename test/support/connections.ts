@@ -6,7 +6,7 @@ import type { Operation } from '../../core/operations/operation.ts';
 import type { NewOperation } from '../../core/operations/operations.ts';
 import { OPEN_STATES } from '../../core/operations/states.ts';
 import { Secret } from '../../core/secret.ts';
-import { type Core, click, look, noSecrets, queuedOperation, type Shop } from './core.ts';
+import { type Core, click, installShop, look, noSecrets, queuedOperation, type Shop } from './core.ts';
 
 const never = new AbortController().signal;
 
@@ -63,6 +63,25 @@ export async function keptWorking(
   return decision.consentId;
 }
 
+/** A shop with one connection. */
+interface ConnectedShop {
+  readonly shop: Shop;
+  readonly operation: Operation;
+  readonly place: ConnectionPlace;
+}
+
+export async function connectedShop(core: Core): Promise<ConnectedShop> {
+  const shop = await installShop(core);
+  const operation = await madeConnection(core, shop);
+  return { shop, operation, place: placeOf(operation) };
+}
+
+/** With a standing grant that keeps its sign-in. */
+export async function keptShop(core: Core): Promise<ConnectedShop & { readonly consentId: string }> {
+  const connected = await connectedShop(core);
+  return { ...connected, consentId: await keptWorking(core, connected.shop, connected.operation) };
+}
+
 /** Operations at the place that are about it, the newest first. */
 function operationsAt(core: Core, { customerId, service, target }: ConnectionPlace): Promise<readonly Operation[]> {
   return core.database.withCustomer(customerId, async (tx) => {
@@ -74,6 +93,17 @@ function operationsAt(core: Core, { customerId, service, target }: ConnectionPla
 /** Those of them that the program began or asked for by itself. */
 export async function repairsAt(core: Core, place: ConnectionPlace): Promise<readonly Operation[]> {
   return (await operationsAt(core, place)).filter(({ plan }) => plan.repair !== undefined);
+}
+
+export async function repairStates(core: Core, place: ConnectionPlace): Promise<readonly Operation['state'][]> {
+  return (await repairsAt(core, place)).map(({ state }) => state);
+}
+
+/** @throws Error where there is none, or another one. */
+export async function onlyRepair(core: Core, place: ConnectionPlace): Promise<Operation> {
+  const [repair, ...more] = await repairsAt(core, place);
+  if (!repair || more.length > 0) throw new Error(`expected one repair, got ${more.length + (repair ? 1 : 0)}`);
+  return repair;
 }
 
 /** It ends without a result, as a run would end it. */

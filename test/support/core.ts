@@ -81,7 +81,7 @@ export interface Core extends LeaseDeps {
 }
 
 /** No service is asked for anything. */
-const nowhere: Http = {
+export const nowhere: Http = {
   async request() {
     throw new Error('nothing was to be asked of a service');
   },

@@ -69,7 +69,8 @@ export function clockOf(database: () => Pick<TestDatabase, 'ownerUrl'>) {
     ahead += minutes;
     await shiftClock(database().ownerUrl, `${minutes} minutes`);
   };
-  return { minutesPass, minutesAhead: () => ahead, putBack: () => minutesPass(-ahead) };
+  const inMinutes = (minutes: number) => new Date(Date.now() + (ahead + minutes) * 60_000);
+  return { minutesPass, inMinutes, putBack: () => minutesPass(-ahead) };
 }
 
 const MAKE_SHIFTABLE = `

@@ -1,11 +1,9 @@
 import { createEgress } from '../../adapters/browser/index.ts';
 import { createHttp } from '../../adapters/http/index.ts';
-import { createScreenshots } from '../../adapters/screenshots/index.ts';
 import { createHealth, type Health } from '../../core/connections/health.ts';
 import type { ConnectionPlace, HealthCause } from '../../core/connections/place.ts';
 import type { Operation } from '../../core/operations/operation.ts';
-import { createRunner, type Runner } from '../../core/operations/run.ts';
-import type { Browser } from '../../core/ports/browser.ts';
+import type { Runner } from '../../core/operations/run.ts';
 import type { Http } from '../../core/ports/http.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { createSecretRegistry } from '../../core/redaction.ts';
@@ -21,16 +19,6 @@ export function httpTo(...shops: readonly Pick<PracticeShop, 'origin'>[]): Http 
   return createHttp({
     egress: createEgress({ privateTargets: shops.map(({ origin }) => new URL(origin).host), log: silentLog }),
   });
-}
-
-/** A worker for ways that open no page. */
-export function runnerWithoutBrowser(core: Core, http: Http): Runner {
-  const browser: Browser = {
-    open: () => Promise.reject(new Error('a browser was opened')),
-    close: async () => {},
-  };
-  const screenshots = createScreenshots(core);
-  return createRunner({ ...core, browser, http, screenshots, log: silentLog, secrets: { add() {}, remove() {} } });
 }
 
 /** A key that was set up by a countersigned operation. */
