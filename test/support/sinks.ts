@@ -5,12 +5,19 @@ import pg from 'pg';
 import type { Log, LogFields } from '../../core/ports/log.ts';
 import type { Sink } from './sweep.ts';
 
-/** Every file below a folder, whole. */
+/** Every file below a folder, whole; but for what is gone before it is read, as PostgreSQL's own files come and go. */
 export function filesIn(folder: string): readonly Sink[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({ name: path, bytes: readFileSync(path) }));
+    .flatMap((path) => {
+      try {
+        return [{ name: path, bytes: readFileSync(path) }];
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+        throw error;
+      }
+    });
 }
 
 /** A log that keeps all that it is told, at every level, before anything of it is hidden. */
