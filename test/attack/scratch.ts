@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sideBySide } from '../support/suite.ts';
@@ -26,7 +26,12 @@ function createScratch(project: string, root: string): Scratch {
   return {
     root,
     apply: (patch) => void git('apply', '--unidiff-zero', patch),
-    restore: (patch) => void git('apply', '--unidiff-zero', '--reverse', patch),
+    // Not in reverse: what a patch without context took out would come back at the line that it had when it was written.
+    restore(patch) {
+      for (const [, path = ''] of readFileSync(patch, 'utf8').matchAll(/^(?:---|\+\+\+) [ab]\/(.+)$/gm))
+        if (existsSync(join(project, path))) cpSync(join(project, path), join(root, path));
+        else rmSync(join(root, path), { force: true });
+    },
   };
 }
 

@@ -71,9 +71,14 @@ describe('Teams', () => {
   });
 
   test('135 a click in a channel is about that channel, whatever thread its data name', async () => {
-    const data = { action: 'approve', value: 'op-1 hash', thread: 'channel:19:others@thread.tacv2;messageid=2' };
-    await teams.server.deliver(approval({ value: { action: { ...value.action, data } } }));
-    expect(heard).toMatchObject([{ kind: 'action', thread: { ref: `channel:${PLACE}` } }]);
+    // Also where the name is sealed, as on a card of ours that stood elsewhere.
+    const sealed = `${OTHERS} ${createSeals(testRootKeys, 'countersign/teams-thread/v1').of(`${TENANT} ${OTHERS}`)}`;
+    for (const thread of [OTHERS, sealed]) {
+      const data = { action: 'approve', value: 'op-1 hash', thread };
+      await teams.server.deliver(approval({ id: thread, value: { action: { ...value.action, data } } }));
+    }
+    const here = { kind: 'action', thread: { ref: `channel:${PLACE}` } };
+    expect(heard).toMatchObject([here, here]);
   });
 
   test('151 a click in one’s own chat is about the thread that a card of ours named there, and about no other', async () => {
