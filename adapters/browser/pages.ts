@@ -1,13 +1,13 @@
 import type { BrowserContext, Page, Request } from 'playwright';
 import { CountersignError } from '../../core/errors.ts';
-import { isEnded, within } from './errors.ts';
+import { isEnded, translated, within } from './errors.ts';
 import { isParsed } from './in-page.ts';
 
 /** The page of a session, and what happened beside it. */
 export interface Pages {
   /** @throws CountersignError `browser_crashed` when the page or its browser is gone. */
   current(): Page;
-  /** The current page, or a new one in the same context (cookies kept) when it crashed or hangs in an endless loop. */
+  /** The current page, or a new one in the same context (cookies kept) when it crashed or hangs in an endless loop. Errors as above. */
   alive(): Promise<Page>;
   /** Lets the next page that the current one opens take its place, when it is on an allowed address. */
   follow(isAllowed: (url: string) => boolean): Following;
@@ -71,6 +71,8 @@ export async function createPages(context: BrowserContext): Promise<Pages> {
       const page = await within(NEW_PAGE_LIMIT_MS, 'Opening a page', context.newPage());
       watch(page);
       return page;
+    } catch (error) {
+      throw translated(error, 'Opening a page');
     } finally {
       isOpening = false;
     }
@@ -129,7 +131,11 @@ export async function createPages(context: BrowserContext): Promise<Pages> {
       const isLost = crashed.has(page) || page.isClosed() || (suspects.has(page) && (await isHanging(page)));
       if (!isLost) return page;
       const old = page;
-      page = await open();
+      // Chromium keeps a renderer ready for the next page: where it was killed with the others, the page that is given it is lost, too.
+      page = await open().catch(() => {
+        if (isGone) throw ended();
+        return open();
+      });
       void old.close().catch(() => undefined); // a crashed page may not answer
       return page;
     },
